@@ -1,0 +1,1 @@
+"""optdriver: minimisation that is driven, not called."""

@@ -1,0 +1,63 @@
+"""Every error a user can meet.
+
+All of them derive from `OptDriverError`.  Errors about what was given also derive from
+`ValueError` (or `TypeError`), and errors about when a call was made also derive from
+`RuntimeError`, so that code written against the standard classes keeps working.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class OptDriverError(Exception):
+    """Base class of all errors raised on purpose by optdriver."""
+
+
+class InputError(OptDriverError, ValueError):
+    """A value that was given cannot be used; the message says what was expected."""
+
+
+class InputTypeError(InputError, TypeError):
+    """A value of the wrong kind was given; the message says which kind is expected."""
+
+
+class UnknownOptionError(InputError, TypeError):
+    """An option, parameter or name that does not exist; the message proposes the nearest one."""
+
+
+class ProtocolError(OptDriverError, RuntimeError):
+    """A call that the present state does not allow; the message names the call and the state."""
+
+
+class UnknownIdError(OptDriverError, KeyError):
+    """An id that was never handed out."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingExtraError(OptDriverError, ImportError):
+    """A feature needs an optional dependency; the message names the extra that brings it."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the known name nearest to `name`, or ``""``."""
+    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def unknown_option(kind: str, name: str, known: Iterable[str]) -> UnknownOptionError:
+    """Build the error for an unknown `kind` (``"option"``, ``"parameter"``, ...) called `name`."""
+    names = sorted(known)
+    return UnknownOptionError(
+        f"unknown {kind} {name!r}{nearest(name, names)}; known: {', '.join(names)}"
+    )
+
+
+def missing_extra(feature: str, module: str, extra: str) -> MissingExtraError:
+    """Build the error for a `feature` whose optional `module` is not installed."""
+    return MissingExtraError(
+        f"{feature} needs {module!r}, which is not installed: pip install 'optdriver[{extra}]'"
+    )
