@@ -1,0 +1,108 @@
+"""Build the numerical kernel as extensions where that is possible; everything else is in pyproject.
+
+The kernel modules are plain Python files with type annotations (Cython's pure Python mode).  A
+module belongs to the kernel when a ``.pxd`` file of the same name lies beside it.  They see each
+other's C structures, so either all of them are compiled or none is: a mix would not import.
+
+Environment variables
+---------------------
+OPTDRIVER_NO_EXTENSION=1
+    Do not compile; the same files are then interpreted, slower and with the same results.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNEL = Path("optdriver", "lbfgsb")
+
+# -ffp-contract=off: a fused multiply-add rounds once where Python rounds twice.
+# -fvisibility=hidden: a kernel function may bear the name of one in the C library.
+GNU_FLAGS = ["-O3", "-ffp-contract=off", "-fno-fast-math", "-fvisibility=hidden", "-g0"]
+MSVC_FLAGS = ["/O2", "/fp:precise"]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+}
+
+
+def kernel_modules() -> list[str]:
+    """Return the names of the modules in the kernel directory that have a ``.pxd`` sibling."""
+    return sorted(p.stem for p in KERNEL.glob("[!_]*.py") if p.with_suffix(".pxd").exists())
+
+
+def extensions() -> list[Extension]:
+    """Return one extension a kernel module; none where the user asked for none."""
+    if os.environ.get("OPTDRIVER_NO_EXTENSION", "0") not in ("", "0"):
+        return []
+    headers = sorted(p.as_posix() for p in KERNEL.glob("*.pxd"))
+    return [
+        Extension(f"optdriver.lbfgsb.{name}", [(KERNEL / f"{name}.py").as_posix()], depends=headers)
+        for name in kernel_modules()
+    ]
+
+
+class BuildAllOrNothing(build_ext):
+    """Compile every kernel module, or leave none of them compiled and say why."""
+
+    def run(self) -> None:
+        """Translate, compile and link; on any failure take everything back."""
+        self._remove_compiled()
+        self.parallel = self.parallel or min(len(self.extensions), os.cpu_count() or 1)
+        wanted = list(self.extensions)
+        try:
+            self._cythonize()
+            super().run()
+        except (Exception, SystemExit) as error:  # compilers fail in their own ways
+            self._remove_compiled()
+            self.extensions = []
+            self._say(
+                f"the numerical kernel was NOT compiled: {type(error).__name__}: {error!s:.300}",
+                "optdriver is installed all the same; its kernel is interpreted, with the same",
+                "results and slower. With a C compiler in place, reinstall to compile it.",
+            )
+        else:
+            self._say(f"the numerical kernel was compiled: {len(wanted)} modules")
+
+    def build_extensions(self) -> None:
+        """Compile with the flags under which the bits are those of the interpreter."""
+        flags = MSVC_FLAGS if self.compiler.compiler_type == "msvc" else GNU_FLAGS
+        for extension in self.extensions:
+            extension.extra_compile_args = flags
+        super().build_extensions()
+
+    def _cythonize(self) -> None:
+        """Translate to C below the build directory, never into the source tree."""
+        from Cython.Build import cythonize
+
+        built = cythonize(
+            self.extensions, compiler_directives=DIRECTIVES, build_dir=self.build_temp, quiet=True
+        )
+        for extension, translated in zip(self.extensions, built, strict=True):
+            extension.sources = translated.sources
+
+    def _remove_compiled(self) -> None:
+        """Remove what this or an earlier build left, so that never half of a kernel stays."""
+        roots = [Path(self.build_lib)]
+        if self.inplace or self.editable_mode:
+            roots.append(Path())
+        suffix = Path(self.get_ext_filename("any")).name.removeprefix("any")
+        for root in roots:
+            for path in (root / KERNEL).glob(f"*{suffix}"):
+                path.unlink()
+
+    @staticmethod
+    def _say(*lines: str) -> None:
+        print("optdriver: " + "\n           ".join(lines), file=sys.stderr, flush=True)
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildAllOrNothing})

@@ -1,0 +1,209 @@
+"""The shape of the house: every import points inwards, and nothing imports in a circle.
+
+The imports are read from the source, those inside functions and those for type checkers too, so
+that an arrow cannot hide.  `optdriver/__init__.py` alone is exempt: it hands out the public names
+of all rings, and nothing inside may import from it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "optdriver"
+
+# Inner rings first; in a ring, a room may import from the rooms listed before it.
+RINGS: list[list[str]] = [
+    ["errors"],
+    ["lbfgsb"],
+    ["feasible", "constraints", "space", "sampling"],
+    ["multistart", "drivers"],
+    ["study", "storage"],
+    ["execution", "objectives", "batch"],
+    ["integrations"],
+    ["cli", "server"],
+]
+PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}
+
+# The pages of the paper, in the order in which they may lean on each other.
+PAGES = ["options", "state", "linalg", "memory", "cauchy", "subspace"]
+PAGES += ["line_search", "stopping", "machine", "minimizer"]
+
+# Arrows that point outwards on purpose: (from room, to room) and the reason.
+INVERSIONS: dict[tuple[str, str], str] = {}
+
+FORBIDDEN_CALLS = {"eval", "exec", "sympify", "parse_expr"}
+FORBIDDEN_ATTRIBUTES = {("pickle", "load"), ("pickle", "loads")} | {
+    ("sympy", "sympify"),
+    ("sympy", "parse_expr"),
+}
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """Return dotted name -> file of every module below `package`."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = (package.name, *path.relative_to(package).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Yield the modules among `known` that the module `name` imports, at any level."""
+    top = name.partition(".")[0]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            targets = [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = (node.module or "").removeprefix("cython.cimports.")
+            if node.level:
+                parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parts, base] if base else parts)
+            targets = [(base, alias.name) for alias in node.names]
+        else:
+            continue
+        for base, leaf in targets:
+            if base.partition(".")[0] == top:
+                yield f"{base}.{leaf}" if f"{base}.{leaf}" in known else base
+
+
+def arrows(package: Path) -> dict[str, set[str]]:
+    """Return module -> the modules that it imports, `__init__` of the whole left out."""
+    known = modules(package)
+    return {
+        name: set(imports(name, path, known)) - {name}
+        for name, path in known.items()
+        if name != package.name
+    }
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def outward(graph: dict[str, set[str]]) -> list[str]:
+    """Return a sentence for every arrow that the rings do not allow."""
+    wrong = []
+    for module, targets in graph.items():
+        for target in sorted(targets):
+            here, there = room(module), room(target)
+            if here == there or (here, there) in INVERSIONS:
+                continue
+            if there not in PLACE:
+                wrong.append(f"{module} imports {target}, which is in no ring")
+            elif here in PLACE and not PLACE[there] < PLACE[here]:
+                wrong.append(f"{module} imports {target}: an outward arrow")
+    return wrong
+
+
+def test_every_room_has_its_ring() -> None:
+    rooms = {room(name) for name in arrows(PACKAGE)}
+    assert rooms <= PLACE.keys(), f"in no ring: {sorted(rooms - PLACE.keys())}"
+
+
+def test_imports_point_inwards() -> None:
+    assert outward(arrows(PACKAGE)) == []
+
+
+def test_every_inversion_is_still_needed() -> None:
+    used = {(room(m), room(t)) for m, targets in arrows(PACKAGE).items() for t in targets}
+    assert used >= INVERSIONS.keys()
+
+
+def test_no_circle() -> None:
+    TopologicalSorter(arrows(PACKAGE)).prepare()
+
+
+def test_the_pages_of_the_kernel_are_in_order() -> None:
+    kernel = "optdriver.lbfgsb."
+    seat = {kernel + page: k for k, page in enumerate(PAGES)}
+    wrong = [
+        f"{module} imports {target}"
+        for module, targets in arrows(PACKAGE).items()
+        for target in targets
+        if module in seat and target in seat and seat[target] > seat[module]
+    ]
+    assert wrong == []
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and name of what the package must not contain."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            yield node.lineno, "assert"
+        elif isinstance(node, ast.Name) and node.id in FORBIDDEN_CALLS:
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if (node.value.id, node.attr) in FORBIDDEN_ATTRIBUTES:
+                yield node.lineno, f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (node.module, alias.name) in FORBIDDEN_ATTRIBUTES:
+                    yield node.lineno, f"{node.module}.{alias.name}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_no_assert_and_nothing_that_runs_text_as_code(path: Path) -> None:
+    assert list(calls(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def house(tmp_path: Path, **files: str) -> dict[str, set[str]]:
+    """Build a small package named optdriver and return its arrows."""
+    root = tmp_path / "optdriver"
+    for name, text in {"__init__": "", **files}.items():
+        path = root.joinpath(*name.split("__in__")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return arrows(root)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import optdriver.study",
+        "from optdriver import study",
+        "from . import study",
+        "from .study import Study",
+        "def later():\n    from optdriver.study import Study",
+        "if TYPE_CHECKING:\n    from optdriver.study import Study",
+    ],
+)
+def test_the_reader_sees_an_outward_arrow(tmp_path: Path, text: str) -> None:
+    graph = house(tmp_path, study="", space=text)
+    assert outward(graph) == ["optdriver.space imports optdriver.study: an outward arrow"]
+
+
+def test_the_reader_sees_an_arrow_to_a_later_room_of_the_ring(tmp_path: Path) -> None:
+    graph = house(tmp_path, space="from optdriver import sampling", sampling="")
+    assert outward(graph) == ["optdriver.space imports optdriver.sampling: an outward arrow"]
+
+
+def test_the_reader_sees_a_circle(tmp_path: Path) -> None:
+    graph = house(
+        tmp_path,
+        lbfgsb__in__state="from cython.cimports.optdriver.lbfgsb.linalg import dot",
+        lbfgsb__in__linalg="from .state import State",
+    )
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "assert x",
+        "eval('1')",
+        "import pickle\npickle.loads(b)",
+        "from pickle import load",
+        "import sympy\nsympy.sympify('x')",
+        "from sympy import sympify",
+    ],
+)
+def test_the_reader_sees_what_must_not_be_there(text: str) -> None:
+    assert list(calls(ast.parse(text)))
