@@ -1,0 +1,36 @@
+"""L-BFGS-B as a resumable machine: ask, tell, stop, store, go on with the same bits."""
+
+from __future__ import annotations
+
+from optdriver.lbfgsb import _kernel
+
+_kernel.choose()
+
+from optdriver.lbfgsb.codes import Phase, Stop  # noqa: E402
+from optdriver.lbfgsb.hessian import InverseHessian  # noqa: E402
+from optdriver.lbfgsb.machine import compiled  # noqa: E402
+from optdriver.lbfgsb.minimizer import (  # noqa: E402
+    LBFGSB,
+    advance,
+    advance_failure,
+    iterate,
+    pending,
+    start,
+)
+from optdriver.lbfgsb.options import Options  # noqa: E402
+from optdriver.lbfgsb.state import State  # noqa: E402
+
+__all__ = [
+    "LBFGSB",
+    "InverseHessian",
+    "Options",
+    "Phase",
+    "State",
+    "Stop",
+    "advance",
+    "advance_failure",
+    "compiled",
+    "iterate",
+    "pending",
+    "start",
+]

@@ -1,0 +1,159 @@
+"""Sums, products and small triangular systems in a fixed order: the same bits everywhere.
+
+Only + - * / and sqrt are used, each correctly rounded by IEEE 754, and every sum has one order.
+"""
+
+from __future__ import annotations
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import sqrt
+else:
+    from math import sqrt
+
+
+def finite(a: cython.double) -> cython.bint:
+    """Whether `a` is neither infinite nor NaN."""
+    return a - a == 0.0
+
+
+def clamp(a: cython.double, low: cython.double, high: cython.double) -> cython.double:
+    """Return the number of [low, high] nearest to `a`."""
+    if a < low:
+        return low
+    if a > high:
+        return high
+    return a
+
+
+def ratio(a: cython.double, b: cython.double) -> cython.double:
+    """Return a / b, and where b is zero the largest number of a's sign."""
+    if b != 0.0:
+        return a / b
+    if a == 0.0:
+        return 0.0
+    return 1.7976931348623157e308 if a > 0.0 else -1.7976931348623157e308
+
+
+def dot(x: cython.double[::1], y: cython.double[::1], n: cython.Py_ssize_t) -> cython.double:
+    """Return x'y, summed in four interleaved parts so that a compiler can pipeline them."""
+    i: cython.Py_ssize_t
+    n4: cython.Py_ssize_t = n - n % 4
+    a: cython.double = 0.0
+    b: cython.double = 0.0
+    c: cython.double = 0.0
+    d: cython.double = 0.0
+    for i in range(0, n4, 4):
+        a += x[i] * y[i]
+        b += x[i + 1] * y[i + 1]
+        c += x[i + 2] * y[i + 2]
+        d += x[i + 3] * y[i + 3]
+    for i in range(n4, n):
+        a += x[i] * y[i]
+    return (a + b) + (c + d)
+
+
+def copy(x: cython.double[::1], y: cython.double[::1], n: cython.Py_ssize_t) -> cython.void:
+    """y <- x."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        y[i] = x[i]
+
+
+def zero(x: cython.double[::1], n: cython.Py_ssize_t) -> cython.void:
+    """x <- 0."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        x[i] = 0.0
+
+
+def subtract(
+    x: cython.double[::1],
+    y: cython.double[::1],
+    z: cython.double[::1],
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """z <- x - y."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        z[i] = x[i] - y[i]
+
+
+def scale(
+    x: cython.double[::1], a: cython.double, y: cython.double[::1], n: cython.Py_ssize_t
+) -> cython.void:
+    """y <- a x."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        y[i] = a * x[i]
+
+
+def all_finite(x: cython.double[::1], n: cython.Py_ssize_t) -> cython.bint:
+    """Whether every number of `x` is finite."""
+    i: cython.Py_ssize_t
+    bad: cython.Py_ssize_t = 0
+    for i in range(n):
+        if not (x[i] - x[i] == 0.0):
+            bad += 1
+    return bad == 0
+
+
+def cholesky(a: cython.double[:, ::1], n: cython.Py_ssize_t) -> cython.bint:
+    """Factorise the leading n x n block in place as L L' (lower triangle read and written).
+
+    Returns False, with the block half done, where it is not positive definite.
+    """
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    q: cython.Py_ssize_t
+    sum: cython.double
+    for j in range(n):
+        for i in range(j, n):
+            sum = a[i, j]
+            for q in range(j):
+                sum -= a[i, q] * a[j, q]
+            if i > j:
+                a[i, j] = sum / a[j, j]
+            elif sum > 0.0 and sum - sum == 0.0:
+                a[j, j] = sqrt(sum)
+            else:
+                return False
+    return True
+
+
+def solve_lower(
+    a: cython.double[:, ::1],
+    b: cython.double[::1],
+    n: cython.Py_ssize_t,
+    first: cython.Py_ssize_t,
+) -> cython.void:
+    """Solve L x = b in place; b's numbers are every second one from `first`."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    sum: cython.double
+    for i in range(n):
+        sum = b[first + 2 * i]
+        for j in range(i):
+            sum -= a[i, j] * b[first + 2 * j]
+        b[first + 2 * i] = sum / a[i, i]
+
+
+def solve_lower_transposed(
+    a: cython.double[:, ::1],
+    b: cython.double[::1],
+    n: cython.Py_ssize_t,
+    first: cython.Py_ssize_t,
+) -> cython.void:
+    """Solve L' x = b in place; b's numbers are every second one from `first`."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    sum: cython.double
+    for i in range(n - 1, -1, -1):
+        sum = b[first + 2 * i]
+        for j in range(i + 1, n):
+            sum -= a[j, i] * b[first + 2 * j]
+        b[first + 2 * i] = sum / a[i, i]

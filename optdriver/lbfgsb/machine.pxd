@@ -1,0 +1,19 @@
+from optdriver.lbfgsb.state cimport Scratch, State
+
+cpdef advance(State s, double f)
+cpdef advance_failure(State s)
+cpdef halt(State s)
+cdef void finish(State s, Py_ssize_t stop) noexcept nogil
+cdef void take(State s, Scratch q, double f) noexcept nogil
+cdef void watch_precision(State s, double f) noexcept nogil
+cdef void keep_best(State s, double f) noexcept nogil
+cdef void take_failure(State s, Scratch q) noexcept nogil
+cdef void take_start(State s, Scratch q, double f) noexcept nogil
+cdef void move(State s, double f) noexcept nogil
+cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogil
+cdef void back_to_best(State s) noexcept nogil
+cdef void start_over(State s, Scratch q) noexcept nogil
+cdef void accept(State s, Scratch q, double f) noexcept nogil
+cdef bint best_passes(State s, Py_ssize_t stop, double before) noexcept nogil
+cdef void set_out(State s, Scratch q) noexcept nogil
+cdef bint find_direction(State s, Scratch q) noexcept nogil

@@ -1,0 +1,292 @@
+"""The machine: START, SEARCH, DONE, and the only code that moves between them.
+
+There is one kind of suspension point, "give me f and g at xt".  `advance` takes one evaluation
+and leaves the next point, or DONE with a reason, in the state.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.optdriver.lbfgsb.cauchy import cauchy_point
+    from cython.cimports.optdriver.lbfgsb.constants import (
+        ABNORMAL,
+        ACCEPT,
+        ACCEPT_BEST,
+        DONE,
+        FAILED,
+        GO_ON,
+        HALTED,
+        MAX_EVALUATIONS,
+        MAX_ITERATIONS,
+        PROJECTED_GRADIENT,
+        REDUCTION,
+        SEARCH,
+        START,
+    )
+    from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge
+    from cython.cimports.optdriver.lbfgsb.linalg import (
+        all_finite,
+        copy,
+        dot,
+        finite,
+        scale,
+        subtract,
+    )
+    from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
+    from cython.cimports.optdriver.lbfgsb.state import Scratch, State
+    from cython.cimports.optdriver.lbfgsb.stopping import (
+        projected_gradient_norm,
+        reduction_is_small,
+    )
+    from cython.cimports.optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
+else:
+    from optdriver.lbfgsb.cauchy import cauchy_point
+    from optdriver.lbfgsb.codes import (
+        ABNORMAL,
+        ACCEPT,
+        ACCEPT_BEST,
+        DONE,
+        FAILED,
+        GO_ON,
+        HALTED,
+        MAX_EVALUATIONS,
+        MAX_ITERATIONS,
+        PROJECTED_GRADIENT,
+        REDUCTION,
+        SEARCH,
+        START,
+    )
+    from optdriver.lbfgsb.line_search import back_off, begin, judge
+    from optdriver.lbfgsb.linalg import all_finite, copy, dot, finite, scale, subtract
+    from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
+    from optdriver.lbfgsb.state import Scratch, State
+    from optdriver.lbfgsb.stopping import projected_gradient_norm, reduction_is_small
+    from optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
+
+_local = threading.local()
+
+
+def compiled() -> bool:
+    """Whether this kernel is the compiled one."""
+    return bool(cython.compiled)
+
+
+def scratch(n: int, m: int) -> Scratch:
+    """Return this thread's work space for n variables and m pairs."""
+    q = getattr(_local, "scratch", None)
+    if q is None or q.n < n or q.m != m:
+        q = _local.scratch = Scratch(n, m)
+    return q
+
+
+def advance(s: State, f: cython.double) -> None:
+    """Take the value f and the gradient in ``s.gt`` at the pending point ``s.xt``; go on.
+
+    A value or gradient that is not finite counts as a failed evaluation.
+    """
+    q: Scratch = scratch(s.n, s.m)
+    if s.n < 64:  # not worth letting go of the interpreter
+        take(s, q, f)
+    else:
+        with cython.nogil:
+            take(s, q, f)
+
+
+def advance_failure(s: State) -> None:
+    """Take the news that the evaluation at the pending point ``s.xt`` has failed; go on."""
+    q: Scratch = scratch(s.n, s.m)
+    take(s, q, float("nan"))
+
+
+def halt(s: State) -> None:
+    """End the run from outside."""
+    finish(s, HALTED)
+
+
+def seed(s: State, y: Any, step: Any) -> bool:
+    """Store a pair (step, y) from elsewhere; False, unchanged, if its curvature is not positive."""
+    q: Scratch = scratch(s.n, s.m)
+    sy: cython.double
+    for i in range(s.n):
+        q.y[i] = y[i]
+        q.s[i] = step[i]
+    sy = dot(q.s, q.y, s.n)
+    if not sy > 2.220446049250313e-16 * dot(q.y, q.y, s.n):
+        return False
+    remember(s, q, sy)
+    return True
+
+
+def finish(s: State, stop: cython.Py_ssize_t) -> cython.void:
+    """End the run."""
+    s.phase = DONE
+    s.stop = stop
+
+
+def take(s: State, q: Scratch, f: cython.double) -> cython.void:
+    """Take one evaluation, good or failed."""
+    s.nfev += 1
+    if not (finite(f) and all_finite(s.gt, s.n)):
+        s.nfail += 1
+        s.failures += 1
+        take_failure(s, q)
+    else:
+        s.failures = 0
+        watch_precision(s, f)
+        keep_best(s, f)
+        if s.phase == START:
+            take_start(s, q, f)
+        else:
+            follow(s, q, judge(s, f), f)
+    if s.phase != DONE and s.nfev >= s.maxfun:
+        finish(s, MAX_EVALUATIONS)
+
+
+def watch_precision(s: State, f: cython.double) -> cython.void:
+    """Notice a value that is no float32 number (24 bits, cut out as by Veltkamp 1968)."""
+    c: cython.double = 536870913.0 * f  # 2^29 + 1
+    if c - (c - f) != f:
+        s.single = 0
+
+
+def keep_best(s: State, f: cython.double) -> cython.void:
+    """Keep the pending point if no better one was seen."""
+    if f <= s.best_f:
+        s.best_f = f
+        s.best_stp = s.stp if s.phase == SEARCH else -1.0
+        copy(s.xt, s.xb, s.n)
+        copy(s.gt, s.gb, s.n)
+
+
+def take_failure(s: State, q: Scratch) -> cython.void:
+    """Ask a failed start once more; otherwise step back."""
+    if s.phase == SEARCH:
+        follow(s, q, back_off(s), s.f)
+    elif s.failures > 1:
+        finish(s, FAILED)
+
+
+def take_start(s: State, q: Scratch, f: cython.double) -> cython.void:
+    """Make the start the first iterate."""
+    move(s, f)
+    if s.pgnorm <= s.gtol:
+        finish(s, PROJECTED_GRADIENT)
+    elif s.nit >= s.maxiter:
+        finish(s, MAX_ITERATIONS)
+    else:
+        set_out(s, q)
+
+
+def move(s: State, f: cython.double) -> cython.void:
+    """Make the pending point the iterate."""
+    s.f = f
+    copy(s.xt, s.x, s.n)
+    copy(s.gt, s.g, s.n)
+    s.pgnorm = projected_gradient_norm(s, s.x, s.g)
+
+
+def follow(
+    s: State, q: Scratch, verdict: cython.Py_ssize_t, f: cython.double
+) -> cython.void:
+    """Do what the line search says."""
+    if verdict == ACCEPT_BEST:
+        s.stp = s.best_stp
+        back_to_best(s)
+        accept(s, q, s.best_f)
+    elif verdict == ACCEPT:
+        accept(s, q, f)
+    elif verdict != GO_ON:
+        start_over(s, q)
+
+
+def back_to_best(s: State) -> cython.void:
+    """Put the best point in the place of the pending one."""
+    copy(s.xb, s.xt, s.n)
+    copy(s.gb, s.gt, s.n)
+
+
+def start_over(s: State, q: Scratch) -> cython.void:
+    """Answer a search without success: without memory, from the steepest descent; or stop."""
+    if s.failures > 0:
+        finish(s, FAILED)
+    elif s.k == 0:
+        finish(s, ABNORMAL)
+    else:
+        forget(s)
+        s.nreset += 1
+        set_out(s, q)
+
+
+def accept(s: State, q: Scratch, f: cython.double) -> cython.void:
+    """Make the trial the next iterate, test it, learn from the step, and set out again."""
+    before: cython.double = s.f
+    sy: cython.double = (dot(s.gt, s.d, s.n) - s.slope0) * s.stp
+    stop: cython.Py_ssize_t = 0
+    scale(s.d, s.stp, q.s, s.n)
+    subtract(s.gt, s.g, q.y, s.n)
+    move(s, f)
+    s.nit += 1
+    if s.pgnorm <= s.gtol:
+        stop = PROJECTED_GRADIENT
+    elif not s.hampered and reduction_is_small(s, before, f):
+        stop = REDUCTION
+    if stop and best_passes(s, stop, before):
+        finish(s, stop)
+    elif s.nit >= s.maxiter:
+        finish(s, MAX_ITERATIONS)
+    else:
+        if sy <= 2.220446049250313e-16 * (-s.slope0 * s.stp):
+            s.nskip += 1
+        else:
+            remember(s, q, sy)
+        if stop:
+            back_to_best(s)
+            move(s, s.best_f)
+        set_out(s, q)
+
+
+def best_passes(s: State, stop: cython.Py_ssize_t, before: cython.double) -> cython.bint:
+    """Whether the point that will be reported passes the test that the iterate passed."""
+    if s.best_f >= s.f:
+        return True
+    if stop == REDUCTION and reduction_is_small(s, before, s.best_f):
+        return True
+    return projected_gradient_norm(s, s.xb, s.gb) <= s.gtol
+
+
+def set_out(s: State, q: Scratch) -> cython.void:
+    """Find a direction and start a search along it; drop the memory where it leads nowhere."""
+    while not (find_direction(s, q) and begin(s)):
+        if s.k == 0:
+            finish(s, ABNORMAL)
+            return
+        forget(s)
+        s.nreset += 1
+    s.phase = SEARCH
+
+
+def find_direction(s: State, q: Scratch) -> cython.bint:
+    """Leave the minimiser of the model in s.z and the way to it in s.d; False if singular."""
+    i: cython.Py_ssize_t
+    if not s.constrained and s.k > 0:
+        two_loop(s, q)
+        for i in range(s.n):
+            s.z[i] = s.x[i] + s.d[i]
+        return True
+    if s.k > 0 and not form_middle(s, q):
+        return False
+    if not cauchy_point(s, q):
+        return False
+    update_free_set(s, q)
+    if s.k > 0 and q.nfree > 0 and not subspace_minimum(s, q):
+        return False
+    subtract(s.z, s.x, s.d, s.n)
+    return True

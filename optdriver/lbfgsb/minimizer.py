@@ -1,0 +1,400 @@
+"""L-BFGS-B as a thing to ask and tell: the public class, and the generator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.lbfgsb import machine
+from optdriver.lbfgsb.codes import Phase, Stop
+from optdriver.lbfgsb.hessian import InverseHessian
+from optdriver.lbfgsb.options import Options, Vector, limit, read_bounds, read_point, real_array
+from optdriver.lbfgsb.state import State, from_dict
+
+VERSION = 1
+
+
+def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
+    """Return the state of a run that has not been told anything yet.
+
+    Parameters
+    ----------
+    x0 : (n,) array_like
+        The start; moved into the bounds if it lies outside.
+    bounds : optional
+        See `LBFGSB`.
+    options : Options, optional
+        The options.
+
+    Returns
+    -------
+    State
+        Its pending point is the start.
+    """
+    options = options or Options()
+    x = read_point(x0)
+    lower, upper = read_bounds(bounds, x.size)
+    state = State(x.size, int(options.maxcor))
+    arrays = state.arrays
+    arrays["l"][:] = lower
+    arrays["u"][:] = upper
+    np.clip(x, lower, upper, out=arrays["xt"])
+    low, high = np.isfinite(lower), np.isfinite(upper)
+    state.constrained = int(low.any() or high.any())
+    state.boxed = int(low.all() and high.all())
+    state.ftol = float(options.ftol)
+    state.gtol = float(options.gtol)
+    state.noise = float(options.noise)
+    state.initial_step = float(options.initial_step or 0.0)
+    state.maxfun = limit(options.maxfun)
+    state.maxiter = limit(options.maxiter)
+    state.maxls = limit(options.maxls)
+    return state
+
+
+def pending(state: State) -> Vector:
+    """Return a copy of the point whose value and gradient the state waits for."""
+    if state.phase == Phase.DONE:
+        raise ProtocolError(f"ask: the run has ended ({Stop(state.stop).message})")
+    point: Vector = state.arrays["xt"].copy()
+    return point
+
+
+def advance(state: State, f: Any, g: Any) -> None:
+    """Take the value and the gradient at the pending point, and find the next one.
+
+    Parameters
+    ----------
+    state : State
+        Changed in place.
+    f : float
+        Value.  NaN or infinity counts as a failed evaluation.
+    g : (n,) array_like
+        Gradient.  So does a component that is not finite.
+
+    Raises
+    ------
+    ProtocolError
+        If the run has ended.
+    InputError
+        If `f` is not a number or `g` not a real vector of length n; the state is unchanged.
+    """
+    if state.phase == Phase.DONE:
+        raise ProtocolError(f"tell: the run has ended ({Stop(state.stop).message})")
+    value = f if type(f) is float else read_value(f)
+    if type(g) is not np.ndarray or g.dtype != np.float64:
+        g = real_array("the gradient", g)
+    if g.shape != (state.n,):
+        raise InputError(f"the gradient has shape {g.shape}; expected ({state.n},)")
+    state.arrays["gt"][...] = g
+    machine.advance(state, value)
+
+
+def advance_failure(state: State) -> None:
+    """Take the news that the evaluation at the pending point has failed, and find another.
+
+    A failed start is asked once more.  In a line search the step goes back toward the last good
+    point; the memory is kept.
+    """
+    if state.phase == Phase.DONE:
+        raise ProtocolError(f"tell_failure: the run has ended ({Stop(state.stop).message})")
+    machine.advance_failure(state)
+
+
+def read_value(f: Any) -> float:
+    """Return the value as a float, or raise an error that says what was given."""
+    if isinstance(f, str):
+        raise InputTypeError(f"the value is {f!r}; expected a number")
+    array = real_array("the value", f)
+    if array.size != 1:
+        raise InputError(f"the value has shape {array.shape}; expected a single number")
+    return float(array.reshape(())[()]) if array.ndim == 0 else float(array.reshape(-1)[0])
+
+
+def iterate(state: State) -> Generator[Vector, tuple[Any, Any] | None, State]:
+    """Drive a state: yields points, is sent ``(f, g)``, or None for a failed evaluation.
+
+    The generator holds nothing of its own: it can be dropped at any time and made again from the
+    state, whose pending point it yields first.
+
+    Parameters
+    ----------
+    state : State
+        From `start`, `State.copy`, or unpickled.
+
+    Yields
+    ------
+    (n,) array
+        The next point to evaluate.
+
+    Returns
+    -------
+    State
+        The same object, at the end of the run.
+    """
+    while state.phase != Phase.DONE:
+        evaluation = yield pending(state)
+        if evaluation is None:
+            advance_failure(state)
+        else:
+            advance(state, *evaluation)
+    return state
+
+
+class LBFGSB:
+    """Bound-constrained limited-memory quasi-Newton minimizer, driven by ask and tell.
+
+    Parameters
+    ----------
+    x0 : (n,) array_like
+        The start; moved into the bounds if it lies outside.
+    bounds : None, sequence of pairs, (n, 2) array or scipy.optimize.Bounds, optional
+        Lower and upper bounds; None or an infinity where there is none.  ``lower == upper``
+        fixes a variable.
+    pairs : (S, Y), optional
+        Correction pairs of another run, as its `pairs` gives them, to start with its curvature.
+    **options
+        See `Options`: maxcor, ftol, gtol, maxfun, maxiter, maxls, initial_step, noise.
+
+    Raises
+    ------
+    InputError
+        If `x0`, `bounds`, `pairs` or an option cannot be used.
+
+    Notes
+    -----
+    The algorithm is that of Byrd, Lu, Nocedal and Zhu, SIAM J. Sci. Comput. 16 (1995) 1190, with
+    the changes of Morales and Nocedal, ACM TOMS 38 (2011) 7:1, and the line search of More and
+    Thuente, ACM TOMS 20 (1994) 286.
+
+    The object can be pickled, copied or turned into a dict between any two calls; what comes
+    back goes on with the same bits, compiled or interpreted, on any machine.
+
+    With n = 0, or with every variable fixed, the start is evaluated once and the run converges.
+
+    Examples
+    --------
+    >>> opt = LBFGSB([0.0, 0.0], bounds=[(0, 1), (None, None)])
+    >>> while not opt.done:
+    ...     x = opt.ask()
+    ...     opt.tell((x[0] - 2) ** 2 + x[1] ** 2, [2 * (x[0] - 2), 2 * x[1]])
+    >>> opt.result.x
+    array([1., 0.])
+    """
+
+    __slots__ = ("_reasons", "state")
+
+    def __init__(
+        self, x0: Any, bounds: Any = None, *, pairs: tuple[Any, Any] | None = None, **options: Any
+    ) -> None:
+        self.state = start(x0, bounds, Options.read(options))
+        self._reasons: list[str] = []
+        if pairs is not None:
+            _seed(self.state, pairs)
+
+    def ask(self) -> Vector:
+        """Return the point to evaluate next, the same until it is told.
+
+        Returns
+        -------
+        (n,) array
+            A copy; inside the bounds.
+
+        Raises
+        ------
+        ProtocolError
+            If the run has ended.
+        """
+        return pending(self.state)
+
+    def tell(self, f: Any, g: Any) -> None:
+        """Tell the value and the gradient at the point that `ask` gives; see `advance`.
+
+        Raises
+        ------
+        ProtocolError
+            If the run has ended.
+        InputError
+            If `f` is not a number or `g` not a vector of length n; nothing is changed.
+        """
+        advance(self.state, f, g)
+
+    def tell_failure(self, reason: str = "") -> None:
+        """Tell that the evaluation at the pending point failed; see `advance_failure`.
+
+        Parameters
+        ----------
+        reason : str, optional
+            Kept for the message of a run that ends by failures.
+        """
+        advance_failure(self.state)
+        self._reasons[:] = [str(reason)] if reason else []
+
+    def halt(self, reason: str = "") -> None:
+        """End the run from outside, without success; what was evaluated stays in `result`."""
+        if self.done:
+            raise ProtocolError(f"halt: the run has ended ({self.stop.message})")
+        machine.halt(self.state)
+        self._reasons[:] = [str(reason)] if reason else []
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return int(self.state.n)
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return bool(self.state.phase == Phase.DONE)
+
+    @property
+    def stop(self) -> Stop:
+        """Why the run has ended; `Stop.RUNNING` while it goes on."""
+        return Stop(self.state.stop)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended at a point that passes a convergence test."""
+        return self.stop.success
+
+    @property
+    def at_start(self) -> bool:
+        """Whether no evaluation has succeeded yet."""
+        return bool(self.state.phase == Phase.START or math.isinf(self.state.best_f))
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, failed ones included."""
+        return int(self.state.nfev)
+
+    @property
+    def nfail(self) -> int:
+        """Failed evaluations told."""
+        return int(self.state.nfail)
+
+    @property
+    def failures(self) -> int:
+        """Failed evaluations in a row, up to now."""
+        return int(self.state.failures)
+
+    @property
+    def nit(self) -> int:
+        """Iterations."""
+        return int(self.state.nit)
+
+    @property
+    def best(self) -> tuple[Vector, float, Vector] | None:
+        """The best point evaluated, its value and its gradient; None before there is one."""
+        if self.at_start:
+            return None
+        s = self.state
+        return s.arrays["xb"].copy(), float(s.best_f), s.arrays["gb"].copy()
+
+    @property
+    def iterate(self) -> tuple[Vector, float, Vector] | None:
+        """The present iterate, its value and its gradient; None before there is one."""
+        if self.at_start:
+            return None
+        s = self.state
+        return s.arrays["x"].copy(), float(s.f), s.arrays["g"].copy()
+
+    @property
+    def pairs(self) -> tuple[Vector, Vector]:
+        """The correction pairs S and Y, (k, n) each, oldest first."""
+        s = self.state
+        slots = [(s.head + age) % s.m for age in range(s.k)]
+        w = s.arrays["w"].reshape(s.n, s.m, 2)[:, slots, :]
+        return w[:, :, 1].T.copy(), w[:, :, 0].T.copy()
+
+    @property
+    def result(self) -> OptimizeResult:
+        """The best point evaluated and how the run stands, with SciPy's fields.
+
+        Returns
+        -------
+        scipy.optimize.OptimizeResult
+            x, fun, jac (of one and the same evaluation), nfev, njev, nit, status, success,
+            message, hess_inv; and stop (`Stop`), nfail.
+        """
+        s, stop = self.state, self.stop
+        x, fun, jac = self.best or (s.arrays["xt"].copy(), math.nan, np.full(s.n, math.nan))
+        message = ": ".join([stop.message, *self._reasons])
+        return OptimizeResult(
+            x=x,
+            fun=fun,
+            jac=jac,
+            nfev=self.nfev,
+            njev=self.nfev,
+            nit=self.nit,
+            status=stop.status,
+            success=stop.success,
+            message=message,
+            hess_inv=InverseHessian(*self.pairs, float(s.theta)),
+            stop=stop,
+            nfail=self.nfail,
+        )
+
+    def copy(self) -> LBFGSB:
+        """Return an independent copy that goes on in the same way."""
+        return LBFGSB.from_dict(self.to_dict())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LBFGSB:
+        return self.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole state: a version, numbers, strings and arrays; nothing else."""
+        return {"version": VERSION, "reasons": list(self._reasons), "state": self.state.to_dict()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> LBFGSB:
+        """Rebuild a minimizer from `to_dict`; arrays may have become lists on the way.
+
+        Raises
+        ------
+        InputError
+            If the dict is not one of `to_dict`, or of a later version.
+        """
+        self = cls.__new__(cls)
+        try:
+            if fields["version"] != VERSION:
+                raise InputError(
+                    f"this run was stored with version {fields['version']!r} of the format; "
+                    f"this optdriver reads version {VERSION}"
+                )
+            self.state = from_dict(fields["state"])
+            self._reasons = [str(reason) for reason in fields["reasons"]]
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"this is no stored LBFGSB: {error!r}") from error
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LBFGSB.from_dict, (self.to_dict(),)
+
+    def __repr__(self) -> str:
+        s = self.state
+        return (
+            f"<LBFGSB n={s.n} {Phase(s.phase).name} nit={s.nit} nfev={s.nfev} "
+            f"best={s.best_f:.6g} {self.stop.message}>"
+        )
+
+
+def _seed(state: State, pairs: tuple[Any, Any]) -> None:
+    """Store the pairs of another run in a new state."""
+    steps, changes = (np.atleast_2d(real_array("pairs", side)) for side in pairs)
+    if steps.shape != changes.shape or steps.shape[1] != state.n:
+        raise InputError(
+            f"pairs have shapes {steps.shape} and {changes.shape}; expected two of (k, {state.n})"
+        )
+    if not (np.isfinite(steps).all() and np.isfinite(changes).all()):
+        raise InputError("pairs hold numbers that are not finite")
+    for step, change in zip(steps, changes, strict=True):
+        machine.seed(state, change, step)

@@ -1,0 +1,195 @@
+"""Options of the minimizer, bounds and starts: read and checked once, at the edge."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError, InputTypeError, unknown_option
+
+Vector = NDArray[np.float64]
+
+NO_LIMIT = 2**62
+"""The integer that stands for an infinite number of evaluations or iterations."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """Options of L-BFGS-B, with SciPy's names and defaults.
+
+    Attributes
+    ----------
+    maxcor : int
+        Correction pairs kept (the paper's m), at least 1.
+    ftol : float
+        Stop when ``(f_k - f_{k+1}) / max(|f_k|, |f_{k+1}|, 1) <= ftol``.
+    gtol : float
+        Stop when the largest component of the projected gradient is at most this.
+    maxfun : float
+        Most evaluations, failed ones included; never exceeded.
+    maxiter : float
+        Most iterations.
+    maxls : int
+        Most evaluations in one line search.
+    initial_step : float or None
+        Length of the first step, ``|x_1 - x_0|``.  Without it, 1 at most, or the minimiser of
+        the first model where every variable has two bounds.
+    noise : float
+        Error to be expected in a value of f, beside rounding.
+    """
+
+    maxcor: int = 10
+    ftol: float = 2.220446049250313e-09
+    gtol: float = 1e-5
+    maxfun: float = 15000
+    maxiter: float = 15000
+    maxls: int = 20
+    initial_step: float | None = None
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_integer("maxcor", self.maxcor, 1)
+        check_integer("maxls", self.maxls, 1)
+        check_integer("maxfun", self.maxfun, 1, infinite=True)
+        check_integer("maxiter", self.maxiter, 0, infinite=True)
+        for name in ("ftol", "gtol", "noise"):
+            check_real(name, getattr(self, name))
+        if self.initial_step is not None:
+            check_real("initial_step", self.initial_step)
+            if self.initial_step == 0 or math.isinf(self.initial_step):
+                raise InputError(
+                    f"initial_step is {self.initial_step!r}; expected a positive length, or None"
+                )
+
+    @classmethod
+    def read(cls, options: dict[str, Any]) -> Options:
+        """Make options from a dict; an unknown name is an error that names the nearest one."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in options:
+            if name not in names:
+                raise unknown_option("option", name, names)
+        return cls(**options)
+
+
+def check_real(name: str, value: Any) -> None:
+    """Raise unless `value` is a real number, not NaN and not negative."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise InputTypeError(f"{name} is {value!r}; expected a number")
+    if isinstance(value, (complex, np.complexfloating)) or not value >= 0:
+        raise InputError(f"{name} is {value!r}; expected a number that is 0 or more")
+
+
+def check_integer(name: str, value: Any, least: int, *, infinite: bool = False) -> None:
+    """Raise unless `value` is a whole number of at least `least` (or infinity, if it may be)."""
+    check_real(name, value)
+    if infinite and value == math.inf:
+        return
+    if value != value // 1 or value < least or value == math.inf:
+        also = " or infinity" if infinite else ""
+        raise InputError(f"{name} is {value!r}; expected a whole number >= {least}{also}")
+
+
+def limit(value: float) -> int:
+    """Return a checked limit as an integer that the kernel can hold."""
+    return NO_LIMIT if value >= NO_LIMIT else int(value)
+
+
+def real_array(name: str, value: Any) -> Vector:
+    """Return `value` as an array of float64, or raise an error that names it."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            if array.dtype.kind == "c":
+                raise InputTypeError(f"{name} is complex; expected real numbers")
+            array = np.array(value, dtype=np.float64)
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputTypeError(f"{name} is {value!r}; expected numbers") from error
+
+
+def read_point(x0: Any) -> Vector:
+    """Return the start as a fresh vector.
+
+    Raises
+    ------
+    InputError
+        If it is not one-dimensional, or not finite.
+    """
+    x = real_array("x0", x0)
+    if x.ndim != 1:
+        raise InputError(f"x0 has shape {x.shape}; expected a one-dimensional vector")
+    if not np.isfinite(x).all():
+        bad = int(np.flatnonzero(~np.isfinite(x))[0])
+        raise InputError(f"x0[{bad}] is {x[bad]}; expected a finite number")
+    return np.array(x)
+
+
+def read_bounds(bounds: Any, n: int) -> tuple[Vector, Vector]:
+    """Return lower and upper bounds, -inf and +inf where there is none.
+
+    Parameters
+    ----------
+    bounds : None, sequence of n pairs, (n, 2) array, or scipy.optimize.Bounds
+        None in a pair means no bound.
+    n : int
+        Number of variables.
+
+    Raises
+    ------
+    InputError
+        If the shape is wrong, a bound is NaN, or a lower bound exceeds its upper one.
+    """
+    if bounds is None:
+        return np.full(n, -np.inf), np.full(n, np.inf)
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        lower = _broadcast("bounds.lb", bounds.lb, n)
+        upper = _broadcast("bounds.ub", bounds.ub, n)
+    else:
+        lower, upper = _read_pairs(bounds, n)
+    _check_bounds(lower, upper)
+    return lower, upper
+
+
+def _broadcast(name: str, side: Any, n: int) -> Vector:
+    array = real_array(name, side)
+    if array.shape not in ((), (1,), (n,)):
+        raise InputError(f"{name} has shape {array.shape}; expected ({n},) or a single number")
+    return np.array(np.broadcast_to(array, (n,)))
+
+
+def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
+    given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
+    if len(given) != n:
+        raise InputError(f"bounds has {len(given)} entries; expected one pair for each of the {n} variables")
+    if n == 0:
+        return np.zeros(0), np.zeros(0)
+    try:
+        table = np.array(given, dtype=np.float64)  # None becomes NaN
+    except (TypeError, ValueError) as error:
+        raise InputTypeError("bounds cannot be read; expected pairs (lower, upper) of numbers or None") from error
+    if table.shape != (n, 2):
+        raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")
+    absent = np.isnan(table)
+    if absent.any():
+        entries = np.array(given, dtype=object)
+        absent &= np.equal(entries, None)
+    table[:, 0][absent[:, 0]] = -np.inf
+    table[:, 1][absent[:, 1]] = np.inf
+    return table[:, 0].copy(), table[:, 1].copy()
+
+
+def _check_bounds(lower: Vector, upper: Vector) -> None:
+    wrong = ~(lower <= upper) | (lower == np.inf) | (upper == -np.inf)
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"bounds of variable {i} are ({lower[i]}, {upper[i]}); expected lower <= upper, "
+            "neither of them NaN, with some finite number between"
+        )

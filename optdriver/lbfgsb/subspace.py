@@ -1,0 +1,291 @@
+"""Subspace minimisation (Byrd, Lu, Nocedal and Zhu 1995, section 5.1, direct primal method), with
+the projection of Morales and Nocedal (2011).
+
+Over the variables that the Cauchy point left free, the model is minimised by
+
+    d = r / theta + (1 / theta^2) Z'W K^-1 W'Z r,
+    K = [ -D - Y'ZZ'Y / theta   L_A' - R_Z' ;  L_A - R_Z   theta S'AA'S ],
+
+and the path from the Cauchy point is bent back into the box.
+"""
+
+from __future__ import annotations
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.optdriver.lbfgsb.linalg import (
+        cholesky,
+        clamp,
+        solve_lower,
+        solve_lower_transposed,
+        zero,
+    )
+    from cython.cimports.optdriver.lbfgsb.memory import middle, scale_by_theta, slot
+    from cython.cimports.optdriver.lbfgsb.state import Scratch, State
+else:
+    from optdriver.lbfgsb.linalg import (
+        cholesky,
+        clamp,
+        solve_lower,
+        solve_lower_transposed,
+        zero,
+    )
+    from optdriver.lbfgsb.memory import middle, scale_by_theta, slot
+    from optdriver.lbfgsb.state import Scratch, State
+
+
+def update_free_set(s: State, q: Scratch) -> cython.void:
+    """Bring s.free and the Gram blocks up to the Cauchy point; list the free variables in q.index.
+
+    Each variable that enters or leaves the free set costs one outer product of its row.
+    """
+    i: cython.Py_ssize_t
+    now: cython.Py_ssize_t
+    q.nfree = 0
+    for i in range(s.n):
+        now = 1 if s.where[i] == 0 else 0
+        if now != s.free[i]:
+            s.free[i] = now
+            move_row(s, i, 1.0 if now else -1.0)
+        if now:
+            q.index[q.nfree] = i
+            q.nfree += 1
+
+
+def move_row(s: State, i: cython.Py_ssize_t, sign: cython.double) -> cython.void:
+    """Add variable i to the free blocks and take it from the active ones, or (-1) the reverse."""
+    a: cython.Py_ssize_t
+    b: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    r: cython.Py_ssize_t
+    y: cython.double
+    z: cython.double
+    for a in range(s.k):
+        j = slot(s, a)
+        y = sign * s.w[i, 2 * j]
+        z = sign * s.w[i, 2 * j + 1]
+        for b in range(s.k):
+            r = slot(s, b)
+            s.zyy[j, r] += y * s.w[i, 2 * r]
+            s.ass[j, r] -= z * s.w[i, 2 * r + 1]
+            if b < a:  # L_A: the row is newer than the column
+                s.msy[j, r] -= z * s.w[i, 2 * r]
+            else:  # R_Z
+                s.msy[j, r] += z * s.w[i, 2 * r]
+
+
+def form_k(s: State, q: Scratch) -> cython.bint:
+    """Factorise K by blocks; False if a block is not positive definite.
+
+    With A = D + Y'ZZ'Y / theta and C = R_Z' - L_A' (so that K = [-A -C; -C' theta S'AA'S]):
+    q.k11 = Cholesky factor of A, q.k12 = k11^-1 C, q.k22 = factor of theta S'AA'S + k12'k12.
+    """
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    a: cython.Py_ssize_t
+    sum: cython.double
+    for i in range(s.k):
+        for j in range(i + 1):
+            q.k11[i, j] = s.zyy[i, j] / s.theta
+        q.k11[i, i] += s.sy[i, i]
+    if not cholesky(q.k11, s.k):
+        return False
+    form_c(s, q)
+    for j in range(s.k):
+        for i in range(s.k):
+            sum = q.k12[i, j]
+            for a in range(i):
+                sum -= q.k11[i, a] * q.k12[a, j]
+            q.k12[i, j] = sum / q.k11[i, i]
+    for i in range(s.k):
+        for j in range(i + 1):
+            sum = s.theta * s.ass[i, j]
+            for a in range(s.k):
+                sum += q.k12[a, i] * q.k12[a, j]
+            q.k22[i, j] = sum
+    return cholesky(q.k22, s.k)
+
+
+def form_c(s: State, q: Scratch) -> cython.void:
+    """k12 <- R_Z' - L_A'."""
+    a: cython.Py_ssize_t
+    b: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    for a in range(s.k):
+        i = slot(s, a)
+        for b in range(s.k):
+            j = slot(s, b)
+            q.k12[j, i] = -s.msy[i, j] if b < a else s.msy[i, j]
+
+
+def solve_k(s: State, q: Scratch, v: cython.double[::1]) -> cython.void:
+    """v <- K^-1 v."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    sum: cython.double
+    solve_lower(q.k11, v, s.k, 0)
+    for j in range(s.k):
+        sum = v[2 * j + 1]
+        for i in range(s.k):
+            sum -= q.k12[i, j] * v[2 * i]
+        v[2 * j + 1] = sum
+    solve_lower(q.k22, v, s.k, 1)
+    solve_lower_transposed(q.k22, v, s.k, 1)
+    for i in range(s.k):
+        sum = v[2 * i]
+        for j in range(s.k):
+            sum += q.k12[i, j] * v[2 * j + 1]
+        v[2 * i] = -sum
+    solve_lower_transposed(q.k11, v, s.k, 0)
+
+
+def reduced_gradient(s: State, q: Scratch) -> cython.void:
+    """q.r <- -(g + theta (z - x) - W M c) over the free variables (eq. 5.4), q.v <- W'Z r."""
+    middle(s, q, q.c, q.mv)
+    scale_by_theta(s, q.mv)
+    zero(q.v, 2 * s.k)
+    residual(s.w, s.x, s.g, s.z, q.index, q.r, q.mv, q.v, s.theta, 2 * s.k, q.nfree)
+    scale_by_theta(s, q.v)
+
+
+def residual(
+    w: cython.double[:, ::1],
+    x: cython.double[::1],
+    g: cython.double[::1],
+    z: cython.double[::1],
+    index: cython.Py_ssize_t[::1],
+    r: cython.double[::1],
+    mc: cython.double[::1],
+    v: cython.double[::1],
+    theta: cython.double,
+    k2: cython.Py_ssize_t,
+    nfree: cython.Py_ssize_t,
+) -> cython.void:
+    """Sweep the free rows once: r by the dot product with each row, then v += row * r."""
+    a: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    y: cython.double
+    b: cython.double
+    for a in range(nfree):
+        i = index[a]
+        y = 0.0
+        b = 0.0
+        for j in range(0, k2, 2):
+            y += w[i, j] * mc[j]
+            b += w[i, j + 1] * mc[j + 1]
+        y = -theta * (z[i] - x[i]) - g[i] + (y + b)
+        r[a] = y
+        for j in range(k2):
+            v[j] += w[i, j] * y
+
+
+def newton_step(
+    w: cython.double[:, ::1],
+    index: cython.Py_ssize_t[::1],
+    r: cython.double[::1],
+    v: cython.double[::1],
+    theta: cython.double,
+    k2: cython.Py_ssize_t,
+    nfree: cython.Py_ssize_t,
+) -> cython.void:
+    """r <- r / theta + Z'W v / theta^2 (eq. 5.11); v is K^-1 W'Z r with its Y half over theta."""
+    a: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    y: cython.double
+    b: cython.double
+    for a in range(nfree):
+        i = index[a]
+        y = 0.0
+        b = 0.0
+        for j in range(0, k2, 2):
+            y += w[i, j] * v[j]
+            b += w[i, j + 1] * v[j + 1]
+        r[a] = (r[a] + (y + b)) / theta
+
+
+def subspace_minimum(s: State, q: Scratch) -> cython.bint:
+    """Move s.z from the Cauchy point to the minimiser of the model in the free subspace.
+
+    Returns False where K is singular: the memory is to be dropped.
+    """
+    j: cython.Py_ssize_t
+    if not form_k(s, q):
+        return False
+    reduced_gradient(s, q)
+    solve_k(s, q, q.v)
+    for j in range(s.k):
+        q.v[2 * j] /= s.theta
+    newton_step(s.w, q.index, q.r, q.v, s.theta, 2 * s.k, q.nfree)
+    if project(s, q) and slope(s, q) > 0.0:
+        truncate(s, q)
+    else:
+        take_projection(s, q)
+    return True
+
+
+def project(s: State, q: Scratch) -> cython.bint:
+    """q.t <- P(z + r) over the free variables; whether a bound was met (Morales, Nocedal 2011)."""
+    a: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    met: cython.bint = False
+    for a in range(q.nfree):
+        i = q.index[a]
+        q.t[a] = clamp(s.z[i] + q.r[a], s.l[i], s.u[i])
+        if q.t[a] == s.l[i] or q.t[a] == s.u[i]:
+            met = True
+    return met
+
+
+def slope(s: State, q: Scratch) -> cython.double:
+    """Return (x_hat - x)'g for the projected point x_hat."""
+    a: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    sum: cython.double = 0.0
+    for i in range(s.n):
+        if s.where[i] != 0:
+            sum += (s.z[i] - s.x[i]) * s.g[i]
+    for a in range(q.nfree):
+        i = q.index[a]
+        sum += (q.t[a] - s.x[i]) * s.g[i]
+    return sum
+
+
+def take_projection(s: State, q: Scratch) -> cython.void:
+    """z <- the projected point."""
+    a: cython.Py_ssize_t
+    for a in range(q.nfree):
+        s.z[q.index[a]] = q.t[a]
+
+
+def truncate(s: State, q: Scratch) -> cython.void:
+    """z <- z + alpha r with the largest alpha <= 1 that stays in the box (1995, eq. 5.8)."""
+    a: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    blocking: cython.Py_ssize_t = -1
+    alpha: cython.double = 1.0
+    room: cython.double
+    for a in range(q.nfree):
+        i = q.index[a]
+        if q.r[a] < 0.0:
+            room = s.l[i] - s.z[i]
+            if q.r[a] * alpha < room:
+                alpha = room / q.r[a]
+                blocking = a
+        elif q.r[a] > 0.0:
+            room = s.u[i] - s.z[i]
+            if q.r[a] * alpha > room:
+                alpha = room / q.r[a]
+                blocking = a
+    for a in range(q.nfree):
+        i = q.index[a]
+        if a == blocking:
+            s.z[i] = s.l[i] if q.r[a] < 0.0 else s.u[i]
+        else:
+            s.z[i] = clamp(s.z[i] + alpha * q.r[a], s.l[i], s.u[i])
