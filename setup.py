@@ -40,10 +40,13 @@ def kernel_modules() -> list[str]:
     return sorted(p.stem for p in KERNEL.glob("[!_]*.py") if p.with_suffix(".pxd").exists())
 
 
+def unwanted() -> bool:
+    """Tell whether the user asked for an interpreted kernel."""
+    return os.environ.get("OPTDRIVER_NO_EXTENSION", "0") not in ("", "0")
+
+
 def extensions() -> list[Extension]:
-    """Return one extension a kernel module; none where the user asked for none."""
-    if os.environ.get("OPTDRIVER_NO_EXTENSION", "0") not in ("", "0"):
-        return []
+    """Return one extension a kernel module."""
     headers = sorted(p.as_posix() for p in KERNEL.glob("*.pxd"))
     return [
         Extension(f"optdriver.lbfgsb.{name}", [(KERNEL / f"{name}.py").as_posix()], depends=headers)
@@ -57,8 +60,12 @@ class BuildAllOrNothing(build_ext):
     def run(self) -> None:
         """Translate, compile and link; on any failure take everything back."""
         self._remove_compiled()
-        self.parallel = self.parallel or min(len(self.extensions), os.cpu_count() or 1)
-        wanted = list(self.extensions)
+        if unwanted():
+            self.extensions = []
+            self._say("the numerical kernel was not compiled, as OPTDRIVER_NO_EXTENSION asks")
+            return
+        wanted = len(self.extensions)
+        self.parallel = self.parallel or min(wanted, os.cpu_count() or 1)
         try:
             self._cythonize()
             super().run()
@@ -71,7 +78,7 @@ class BuildAllOrNothing(build_ext):
                 "results and slower. With a C compiler in place, reinstall to compile it.",
             )
         else:
-            self._say(f"the numerical kernel was compiled: {len(wanted)} modules")
+            self._say(f"the numerical kernel was compiled: {wanted} modules")
 
     def build_extensions(self) -> None:
         """Compile with the flags under which the bits are those of the interpreter."""

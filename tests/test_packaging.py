@@ -1,0 +1,197 @@
+"""What is shipped, with a C compiler and without one.
+
+The package is copied, built and installed into environments of their own, without the network:
+each new environment borrows the libraries of the one that runs the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+KERNEL = sorted(
+    p.stem
+    for p in ROOT.joinpath("optdriver/lbfgsb").glob("[!_]*.py")
+    if p.with_suffix(".pxd").exists()
+)
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+POSIX = os.name == "posix"
+
+# A run through line searches, bounds and a failure; every number printed to the last bit.
+PROGRAM = """
+import importlib, json, sys
+import numpy as np
+from optdriver.lbfgsb import LBFGSB
+
+def rosenbrock(x):
+    t = x[1:] - x[:-1] ** 2
+    g = np.zeros_like(x)
+    g[:-1] = -400 * x[:-1] * t - 2 * (1 - x[:-1])
+    g[1:] += 200 * t
+    return float(np.sum(100 * t * t + (1 - x[:-1]) ** 2)), g
+
+opt = LBFGSB(np.tile([-1.2, 1.0], 3), bounds=[(-2, 0.7), (-1, 2)] * 3, ftol=0, gtol=1e-9)
+points = []
+while not opt.done:
+    x = opt.ask()
+    points.append([float(v).hex() for v in x])
+    if len(points) == 7:
+        opt.tell_failure("injected")
+    else:
+        opt.tell(*rosenbrock(x))
+files = [importlib.import_module("optdriver.lbfgsb." + name).__file__ for name in sys.argv[1:]]
+json.dump({"points": points, "success": bool(opt.result.success), "files": files}, sys.stdout)
+"""
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that must succeed, and return what it printed."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OPTDRIVER", "PYTHON"))}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=inherited | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def pip(python: Path, *arguments: str | Path, cwd: Path, **environment: str) -> str:
+    offline = ("--no-index", "--no-deps", "--no-build-isolation", "-v")
+    command = (sys.executable, "-m", "pip", "--python", python)
+    done = run(*command, *arguments[:1], *offline, *arguments[1:], cwd=cwd, **environment)
+    return done.stdout + done.stderr
+
+
+def new_environment(where: Path) -> Path:
+    """Create an environment that borrows this one's libraries; return its interpreter."""
+    venv.create(where, with_pip=False, symlinks=POSIX)
+    python = where / ("bin/python" if POSIX else "Scripts/python.exe")
+    found = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=where)
+    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    Path(found.stdout.strip(), "borrowed.pth").write_text("\n".join(sorted(borrowed)))
+    return python
+
+
+def copy_of_the_tree(where: Path) -> Path:
+    """Copy what is built from, leaving behind what earlier builds left in the source."""
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, where / name)
+    shutil.copy(ROOT / "CHANGELOG.md", where)
+    leftovers = shutil.ignore_patterns("*.so", "*.pyd", "*.c", "__pycache__")
+    shutil.copytree(ROOT / "optdriver", where / "optdriver", ignore=leftovers)
+    return where
+
+
+def minimise(python: Path, cwd: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(run(python, "-c", PROGRAM, *KERNEL, cwd=cwd).stdout)
+    return result
+
+
+def compiled(files: Iterable[str | Path]) -> list[str]:
+    return [str(f) for f in files if str(f).endswith((".so", ".pyd"))]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    where = tmp_path / "tree"
+    where.mkdir()
+    return copy_of_the_tree(where)
+
+
+def fake_compiler(where: Path, fails_at: str) -> Path:
+    """Write a compiler that leaves an empty file for all sources but one, where it fails."""
+    path = where / "cc"
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nargs = sys.argv[1:]\n"
+        f"if any(a.endswith('{fails_at}.c') for a in args):\n    sys.exit('no space left')\n"
+        "open(args[args.index('-o') + 1], 'w').close()\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.slow
+def test_compiled_and_interpreted_installations_agree_to_the_last_bit(
+    tree: Path, tmp_path: Path
+) -> None:
+    # Compiled, through a source distribution and a wheel.
+    run(
+        sys.executable,
+        *("-c", "from setuptools import build_meta as b; print(b.build_sdist('dist'))"),
+        cwd=tree,
+    )
+    (sdist,) = (tree / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        shipped = archive.getnames()
+    assert not [name for name in shipped if name.endswith((".c", ".so", ".pyd"))]
+    python = new_environment(tmp_path / "with")
+    pip(python, "wheel", sdist, "-w", tree / "dist", cwd=tmp_path)
+    (wheel,) = (tree / "dist").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in KERNEL:
+        for suffix in (".py", ".pxd", SUFFIX):
+            assert f"optdriver/lbfgsb/{name}{suffix}" in names
+    assert "optdriver/py.typed" in names
+    assert not [name for name in names if name.endswith(".c") or not name.startswith("optdriver")]
+    pip(python, "install", wheel, cwd=tmp_path)
+    fast = minimise(python, tmp_path)
+    assert len(compiled(fast["files"])) == len(KERNEL)
+
+    # Interpreted: the same tree where no compiler works.
+    python = new_environment(tmp_path / "without")
+    said = pip(python, "install", tree, cwd=tmp_path, CC="/bin/false", CXX="/bin/false")
+    assert "kernel was NOT compiled" in said
+    slow = minimise(python, tmp_path)
+    assert compiled(slow["files"]) == []
+
+    assert fast["success"]
+    assert fast["points"] == slow["points"]
+
+
+def test_half_a_kernel_never_stays(tree: Path, tmp_path: Path) -> None:
+    compiler = fake_compiler(tmp_path, fails_at=KERNEL[-1])
+    leftover = tree / f"build/lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+    leftover = leftover / f"optdriver/lbfgsb/{KERNEL[0]}{SUFFIX}"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+    done = run(sys.executable, "setup.py", "build_ext", cwd=tree, CC=str(compiler))
+    assert "no space left" in done.stderr
+    assert "kernel was NOT compiled" in done.stderr
+    assert compiled(tree.rglob("*")) == []
+
+
+def test_an_editable_installation_can_do_without_a_compiler(tree: Path, tmp_path: Path) -> None:
+    leftover = tree / f"optdriver/lbfgsb/{KERNEL[0]}{SUFFIX}"
+    leftover.touch()
+    python = new_environment(tmp_path / "environment")
+    pip(python, "install", "--editable", tree, cwd=tmp_path, OPTDRIVER_NO_EXTENSION="1")
+    files = minimise(python, tmp_path)["files"]
+    assert compiled(files) == []
+    assert all(Path(f).is_relative_to(tree) for f in files)
+
+
+def test_the_import_is_light() -> None:
+    heavy = ("jax", "sympy", "scipy.stats", "matplotlib", "rich", "pandas", "polars")
+    code = f"import sys, optdriver; print([m for m in {heavy} if m in sys.modules])"
+    assert run(sys.executable, "-c", code, cwd=ROOT).stdout.strip() == "[]"
+
+
+def test_the_type_hints_are_shipped() -> None:
+    assert ROOT.joinpath("optdriver/py.typed").exists()
