@@ -1,0 +1,1 @@
+"""Where optdriver meets other packages: one file for each of them."""
