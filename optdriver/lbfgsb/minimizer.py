@@ -223,6 +223,7 @@ class LBFGSB:
             If `f` is not a number or `g` not a vector of length n; nothing is changed.
         """
         advance(self.state, f, g)
+        self._reasons.clear()
 
     def tell_failure(self, reason: str = "") -> None:
         """Tell that the evaluation at the pending point failed; see `advance_failure`.
