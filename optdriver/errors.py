@@ -27,8 +27,16 @@ class UnknownOptionError(InputError, TypeError):
     """An option, parameter or name that does not exist; the message proposes the nearest one."""
 
 
+class GradientError(InputError):
+    """A supplied gradient disagrees with finite differences; the message names the parameter."""
+
+
 class ProtocolError(OptDriverError, RuntimeError):
     """A call that the present state does not allow; the message names the call and the state."""
+
+
+class StudyDoneError(ProtocolError):
+    """A suggestion was wanted from a study that is done; the message says why it is."""
 
 
 class UnknownIdError(OptDriverError, KeyError):

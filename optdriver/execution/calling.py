@@ -1,0 +1,108 @@
+"""One call of an objective, wherever it runs."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from optdriver.errors import InputError, InputTypeError
+from optdriver.execution.local import LocalExecutor
+
+if TYPE_CHECKING:
+    from optdriver.study import Study
+
+Objective = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a call: what it returned, or why it failed.
+
+    `mistake` is an error in the use of this library, made inside the objective.
+    """
+
+    result: Any = None
+    failure: str | None = None
+    mistake: InputError | None = None
+
+
+def evaluate(objective: Objective, params: Mapping[str, Any]) -> Outcome:
+    """Call the objective; an exception of its own becomes a failure.  Runs in the worker."""
+    try:
+        return Outcome(result=objective(**params))
+    except InputError as mistake:
+        return Outcome(mistake=mistake)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
+        return Outcome(failure=_describe(error))
+
+
+def _describe(error: BaseException) -> str:
+    """Return the kind of an error, its message, and the line where it was raised."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return text
+    return f"{text} ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+
+
+def prepare(study: Study, objective: Objective | None, executor: Executor | None) -> Objective:
+    """Return the objective as it is sent to the workers, checked before anything is run.
+
+    Raises
+    ------
+    InputError
+        If there is none, if it does not take the parameters by name, or if it cannot be sent to
+        where `executor` runs it.
+    """
+    objective = study.objective if objective is None else objective
+    if objective is None:
+        raise InputError("no objective: give it to run(objective), or to set_objective before")
+    if not callable(objective):
+        raise InputTypeError(f"the objective must be callable, not {objective!r}")
+    wants_study = _check_signature(objective, study.space.names)
+    here = executor is None or isinstance(executor, ThreadPoolExecutor | LocalExecutor)
+    if wants_study and not here:
+        raise InputError(
+            "the objective has an argument 'study', which exists in this process only, but the "
+            f"executor {type(executor).__name__} runs it elsewhere; leave that argument out, and "
+            "return the value, (value, gradient) or optdriver.Observation()"
+        )
+    if isinstance(executor, ProcessPoolExecutor):
+        _check_picklable(objective)
+    return partial(objective, study=study) if wants_study else objective
+
+
+def _check_signature(objective: Objective, names: tuple[str, ...]) -> bool:
+    """Check that the parameters can be given by name; return whether `study` is wanted too."""
+    try:
+        signature = inspect.signature(objective)
+    except (TypeError, ValueError):  # a builtin that does not tell: the first call will show
+        return False
+    study = signature.parameters.get("study")
+    wanted = study is not None and study.kind in (study.POSITIONAL_OR_KEYWORD, study.KEYWORD_ONLY)
+    given = dict.fromkeys((*names, "study") if wanted else names)
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        raise InputError(
+            f"the objective does not fit the parameters of the study: {error}; it is called with "
+            f"every parameter by name, fixed ones too: {', '.join(names[:12])}"
+        ) from None
+    return wanted
+
+
+def _check_picklable(objective: Objective) -> None:
+    try:
+        pickle.dumps(objective)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"the objective cannot be sent to other processes: {error}; define it with 'def' at "
+            "the top level of a module, or use threads"
+        ) from error

@@ -1,0 +1,378 @@
+"""The parameters of a study: names on the user's side, a vector on the driver's side.
+
+A parameter is continuous (it has bounds) or fixed (it has a value).  The driver sees the
+continuous ones only, in the order in which they were given, as a vector ``z`` with
+
+    x_i = z_i * 2**k_i,    k_i = round(log2(upper_i - lower_i))  (0 for an infinite side),
+
+so that every finite box is about one unit wide for the driver.  The factor is a power of two:
+multiplying by it changes no digit, bounds map to bounds exactly, and the way there and back
+gives the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError, InputTypeError, unknown_option
+
+FloatArray = NDArray[np.float64]
+
+_KEYS: Final = ("name", "type", "domain")
+_KINDS: Final = ("continuous", "fixed")
+_REFUSED: Final = {
+    "integer": "integer",
+    "discrete": "discrete",
+    "categorical": "categorical",
+    "categorial": "categorical",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: `lower` and `upper` when it is continuous, `value` when it is fixed."""
+
+    name: str
+    lower: float = -math.inf
+    upper: float = math.inf
+    value: float | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """True for a parameter with a value, False for one with bounds."""
+        return self.value is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameter as an entry ``{'name', 'type', 'domain'}``."""
+        if self.fixed:
+            return {"name": self.name, "type": "fixed", "domain": self.value}
+        return {"name": self.name, "type": "continuous", "domain": [self.lower, self.upper]}
+
+
+class Space:
+    """Named parameters, continuous and fixed.
+
+    Parameters
+    ----------
+    domain : mapping, sequence of entries, or Space
+        Either ``{'x1': (-1.5, 1.5), 'radius': 2.0}`` (a pair is a range, a number is a fixed
+        value) or ``[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}, ...]``.  A
+        bound may be None or infinite.
+    environment : mapping or sequence of entries, optional
+        More fixed parameters.
+    scale : bool, optional
+        False leaves the driver's coordinates equal to the user's.
+
+    Raises
+    ------
+    InputError
+        For a parameter that cannot be used; the message says which one and why.
+    """
+
+    __slots__ = (
+        "_base", "entries", "fixed", "free", "lower", "names", "scale", "scaled", "size", "upper",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        domain: Space | Mapping[str, Any] | Iterable[Any],
+        environment: Mapping[str, Any] | Iterable[Any] | None = None,
+        *,
+        scale: bool = True,
+    ) -> None:
+        if isinstance(domain, Space):
+            scale = scale and domain.scaled
+        entries = [*_parameters(domain), *_environment(environment)]
+        _check_names(entries)
+        free = [entry for entry in entries if not entry.fixed]
+        if not free:
+            raise InputError(
+                "nothing to optimise: the domain has no continuous parameter; "
+                "give at least one as {'name': ..., 'type': 'continuous', 'domain': (lo, hi)}"
+            )
+        self.entries: tuple[Parameter, ...] = tuple(entries)
+        self.names: tuple[str, ...] = tuple(entry.name for entry in entries)
+        self.free: tuple[str, ...] = tuple(entry.name for entry in free)
+        self.fixed: dict[str, float] = {e.name: e.value for e in entries if e.value is not None}
+        self.lower = np.array([entry.lower for entry in free])
+        self.upper = np.array([entry.upper for entry in free])
+        self.size = len(free)
+        self.scaled: bool = scale
+        factors = [_factor(entry.lower, entry.upper) if scale else 1.0 for entry in free]
+        self.scale: FloatArray = np.array(factors)
+        self._base: dict[str, float] | None = (
+            dict.fromkeys(self.names, 0.0) | self.fixed if self.fixed else None
+        )
+
+    # -- the way to the driver and back ---------------------------------------------------
+
+    @property
+    def driver_bounds(self) -> FloatArray:
+        """Bounds of the continuous parameters in the driver's coordinates, shape ``(n, 2)``."""
+        return np.stack([self.lower / self.scale, self.upper / self.scale], axis=1)
+
+    def to_user(self, z: FloatArray) -> FloatArray:
+        """Return the user's values of the continuous parameters for the driver's point `z`."""
+        return np.multiply(z, self.scale)
+
+    def to_driver(self, x: FloatArray) -> FloatArray:
+        """Return the driver's point for the values `x` of the continuous parameters."""
+        return np.divide(x, self.scale)
+
+    def gradient_to_driver(self, gradient: FloatArray) -> FloatArray:
+        """Return the derivatives by the driver's coordinates (chain rule: times the factor)."""
+        return np.multiply(gradient, self.scale)
+
+    # -- names and vectors ----------------------------------------------------------------
+
+    def params(self, x: FloatArray) -> dict[str, float]:
+        """Return all parameters by name, fixed ones too, in the order of the domain."""
+        if self._base is None:
+            return dict(zip(self.free, x.tolist(), strict=True))
+        params = self._base.copy()
+        params.update(zip(self.free, x.tolist(), strict=True))
+        return params
+
+    def vector(self, values: Mapping[str, Any] | Sequence[Any] | FloatArray) -> FloatArray:
+        """Return the vector of the continuous parameters for `values` given by name or in order.
+
+        Parameters
+        ----------
+        values : mapping or sequence
+            By name (fixed parameters may be there, with their value) or the continuous
+            parameters in the order of the domain.
+
+        Raises
+        ------
+        InputError
+            If one is missing, unknown, not a number, or outside its bounds.
+        """
+        read: Any = self._by_name if isinstance(values, Mapping) else self._in_order
+        listed = read(values)
+        x = np.array(
+            [_number(v, f"parameter {n!r}") for n, v in zip(self.free, listed, strict=True)]
+        )
+        self._check_inside(x)
+        return x
+
+    def _by_name(self, values: Mapping[str, Any]) -> list[Any]:
+        for name in values:
+            if name not in self.names:
+                raise unknown_option("parameter", name, self.names)
+        for name, value in self.fixed.items():
+            if name in values and _number(values[name], f"parameter {name!r}") != value:
+                raise InputError(
+                    f"parameter {name!r} is fixed at {value!r}, and cannot be {values[name]!r}"
+                )
+        missing = [name for name in self.free if name not in values]
+        if missing:
+            raise InputError(f"no value for parameter {missing[0]!r}; given: {list(values)}")
+        return [values[name] for name in self.free]
+
+    def _in_order(self, values: Sequence[Any] | FloatArray) -> list[Any]:
+        if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+            raise InputTypeError(
+                f"a point is a sequence of {self.size} numbers or a dictionary by name, "
+                f"not {values!r}"
+            )
+        listed = list(values)
+        if len(listed) != self.size:
+            raise InputError(
+                f"{len(listed)} values for {self.size} continuous parameters "
+                f"({_listed(self.free)}): {_short(listed)}"
+            )
+        return listed
+
+    def _check_inside(self, x: FloatArray) -> None:
+        for i in np.flatnonzero(~((x >= self.lower) & (x <= self.upper))):
+            raise InputError(
+                f"parameter {self.free[i]!r} is {x[i]}, outside its domain "
+                f"[{self.lower[i]}, {self.upper[i]}]"
+            )
+
+    # -- records --------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the space as strings and numbers."""
+        return {"domain": [entry.to_dict() for entry in self.entries], "scale": self.scaled}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Space:
+        """Return the space that `to_dict` described."""
+        return cls(data["domain"], scale=data["scale"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Space.from_dict, (self.to_dict(),)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Space):
+            return NotImplemented
+        return self.entries == other.entries and self.scaled == other.scaled
+
+    __hash__ = None  # type: ignore[assignment]  # it holds arrays
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __repr__(self) -> str:
+        shown = {e.name: e.value if e.fixed else (e.lower, e.upper) for e in self.entries}
+        return f"Space({shown!r})"
+
+
+def _factor(lower: float, upper: float) -> float:
+    """Power of two nearest to the width of the box; 1 where there is none that is exact."""
+    width = upper - lower
+    if not 0.0 < width < math.inf:
+        return 1.0
+    factor = 2.0 ** round(math.log2(width))
+    exact = lower / factor * factor == lower and upper / factor * factor == upper
+    return factor if exact and 2.0**-900 < factor < 2.0**900 else 1.0
+
+
+def _parameters(domain: Any) -> list[Parameter]:
+    if isinstance(domain, Space):
+        return list(domain.entries)
+    if isinstance(domain, Mapping):
+        return [_from_value(name, value) for name, value in domain.items()]
+    if isinstance(domain, str | bytes) or not isinstance(domain, Iterable):
+        raise InputTypeError(
+            "a domain is a dictionary {'x1': (lo, hi), ...}, a list of entries "
+            f"{{'name', 'type', 'domain'}}, or a Space; given: {domain!r}"
+        )
+    return [_from_entry(entry) for entry in domain]
+
+
+def _environment(environment: Any) -> list[Parameter]:
+    if environment is None:
+        return []
+    parameters = _parameters(environment)
+    for parameter in parameters:
+        if not parameter.fixed:
+            raise InputError(
+                f"environment parameter {parameter.name!r} must have a fixed value; "
+                "give a range in the domain instead"
+            )
+    return parameters
+
+
+def _from_value(name: Any, value: Any) -> Parameter:
+    if isinstance(value, Mapping):
+        return _from_entry({"name": name, **value})
+    if _is_pair(value):
+        return _continuous(_name(name), value)
+    return _fixed(_name(name), value)
+
+
+def _from_entry(entry: Any) -> Parameter:
+    if isinstance(entry, Parameter):
+        return entry
+    if not isinstance(entry, Mapping):
+        raise InputTypeError(
+            f"an entry of the domain is a dictionary with 'name', 'type', 'domain', not {entry!r}"
+        )
+    for key in entry:
+        if key not in _KEYS:
+            raise unknown_option("key in a domain entry", key, _KEYS)
+    for key in ("name", "domain"):
+        if key not in entry:
+            raise InputError(f"a domain entry needs {key!r}; given: {dict(entry)!r}")
+    name = _name(entry["name"])
+    if _kind(entry.get("type", "continuous"), name) == "continuous":
+        return _continuous(name, entry["domain"])
+    return _fixed(name, entry["domain"])
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise InputTypeError(f"a parameter's name is a string, not {name!r}")
+    if not name.strip():
+        raise InputError("a parameter's name must not be empty")
+    if name == "study":
+        raise InputError(
+            "a parameter cannot be called 'study': "
+            "the objective receives the study itself under that name"
+        )
+    return name
+
+
+def _kind(kind: Any, name: str) -> str:
+    if not isinstance(kind, str):
+        raise InputTypeError(f"the type of parameter {name!r} is a string, not {kind!r}")
+    lowered = kind.lower()
+    if lowered in _REFUSED:
+        raise InputError(
+            f"parameter {name!r} is {_REFUSED[lowered]}: this driver follows gradients, which such "
+            "a parameter does not have; make it 'fixed' and run one study a value, "
+            "or 'continuous' if values between make sense"
+        )
+    if lowered not in _KINDS:
+        raise unknown_option(f"type of parameter {name!r}:", kind, _KINDS)
+    return lowered
+
+
+def _continuous(name: str, domain: Any) -> Parameter:
+    if not _is_pair(domain):
+        raise InputTypeError(
+            f"continuous parameter {name!r} has a pair [lower, upper] as its domain, "
+            f"not {domain!r}; for a constant use type 'fixed'"
+        )
+    lower, upper = domain
+    low = -math.inf if lower is None else _number(lower, f"lower bound of {name!r}", finite=False)
+    high = math.inf if upper is None else _number(upper, f"upper bound of {name!r}", finite=False)
+    if low > high:
+        raise InputError(f"the bounds of parameter {name!r} are crossed: [{low}, {high}]")
+    if low == math.inf or high == -math.inf:
+        raise InputError(f"parameter {name!r} has no finite value between {low} and {high}")
+    return Parameter(name, low, high)
+
+
+def _fixed(name: str, value: Any) -> Parameter:
+    number = _number(value, f"the value of fixed parameter {name!r}")
+    return Parameter(name, value=int(value) if isinstance(value, Integral) else number)
+
+
+def _is_pair(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return bool(value.shape == (2,))
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
+def _number(value: Any, what: str, *, finite: bool = True) -> float:
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise InputTypeError(f"{what} must be a number, not {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InputError(f"{what} is too large for a float: {_short(value)}") from None
+    if math.isnan(number) or (finite and math.isinf(number)):
+        raise InputError(
+            f"{what} must be finite, not {number}" if finite else f"{what} must not be NaN"
+        )
+    return number
+
+
+def _check_names(entries: Sequence[Parameter]) -> None:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name in seen:
+            raise InputError(f"parameter {entry.name!r} is given twice")
+        seen.add(entry.name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:6])
+    return shown if len(names) <= 6 else f"{shown}, ... {names[-1]}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,24 @@
+"""Studies: parameters by name, limits, failures, history; asked and told from any thread."""
+
+from optdriver.space import Parameter, Space
+from optdriver.study.create import Client, client, create_study
+from optdriver.study.observation import Observation
+from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
+from optdriver.study.spec import Spec
+from optdriver.study.study import Study
+
+__all__ = [
+    "Best",
+    "Client",
+    "History",
+    "LocalMinimum",
+    "Observation",
+    "Parameter",
+    "RunRow",
+    "Space",
+    "Spec",
+    "Study",
+    "Suggestion",
+    "client",
+    "create_study",
+]

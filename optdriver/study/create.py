@@ -1,0 +1,110 @@
+"""How studies are made: `create_study`, and `client()` of the other dialect."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from optdriver.drivers import DEFAULT_DRIVER, driver_factory
+from optdriver.errors import InputError, InputTypeError
+from optdriver.space import Space
+from optdriver.study.desk import Clock
+from optdriver.study.dialect import check_keywords, one_of
+from optdriver.study.events import Journal
+from optdriver.study.spec import Spec, check_constraints
+from optdriver.study.study import Study
+
+
+def create_study(
+    space: Any = None,
+    *,
+    domain: Any = None,
+    design_space: Any = None,
+    constraints: Any = (),
+    environment: Any = None,
+    driver: str = DEFAULT_DRIVER,
+    name: str | None = None,
+    study_name: str | None = None,
+    study_id: str | None = None,
+    scale: bool = True,
+    journal: Journal | None = None,
+    clock: Clock = time.monotonic,
+    **parameters: Any,
+) -> Study:
+    """Create a study in memory.
+
+    Parameters
+    ----------
+    space : mapping, list of entries, or Space
+        The parameters: ``{'x1': (-1.5, 1.5), 'radius': 2.0}`` (a pair is a range, a number is a
+        fixed value), or ``[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}, ...]``.
+        Also there as `domain` and `design_space`.
+    constraints : list
+        Empty: constraints are refused by this version.
+    environment : mapping or list of entries, optional
+        More fixed parameters.
+    driver : str
+        ``'L-BFGS-B'``, or its alias ``'L_BFGS_B_Optimization'``.
+    name, study_id : str, optional
+        Labels; `name` also there as `study_name`.
+    scale : bool
+        Whether the driver sees every finite range as about one unit wide.
+    journal : object with ``append``, optional
+        Receives every event before it takes effect; a list will do.
+    clock : callable
+        Seconds of a clock that never goes back, for `max_time` and the times in the history.
+    **parameters
+        Driver parameters, as for `Study.set_parameters`.
+
+    Raises
+    ------
+    InputError
+        For anything that cannot be used; the message says what was expected.
+
+    Examples
+    --------
+    >>> study = create_study({'x': (-2, 2)}, jac=True, max_iter=30, seed=1)
+    >>> study.run(lambda x: (x**4 - x, [4 * x**3 - 1]))
+    >>> round(study.best.params['x'], 4)
+    0.63
+    """
+    check_keywords(parameters)
+    given = {"domain": domain, "design_space": design_space, "name": name, "study_name": study_name}
+    parts = [part for part in (space, one_of("domain", given)) if part is not None]
+    if len(parts) != 1:
+        raise InputError(
+            "create_study needs the parameters once, as in create_study({'x1': (-1.5, 1.5)}) or "
+            "create_study(domain=[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}])"
+        )
+    check_constraints(constraints)
+    spec = Spec(
+        space=Space(parts[0], environment, scale=scale),
+        driver=driver_factory(driver).name,
+        name=_label("name", one_of("name", given)),
+        study_id=_label("study_id", study_id),
+    )
+    return Study(spec.with_parameters(parameters), journal=journal, clock=clock)
+
+
+def _label(what: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InputTypeError(f"{what} is a string, not {value!r}")
+    return value
+
+
+class Client:
+    """Makes studies, as the client of a simulation driver's server does; there is no server."""
+
+    def create_study(self, space: Any = None, **arguments: Any) -> Study:
+        """Create a study: the same as `optdriver.create_study`."""
+        return create_study(space, **arguments)
+
+    def __repr__(self) -> str:
+        return "Client()"
+
+
+def client() -> Client:
+    """Return a `Client`, whose ``create_study`` makes studies."""
+    return Client()

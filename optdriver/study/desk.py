@@ -1,0 +1,318 @@
+"""The desk of a study: decides what happens, and records it as events.
+
+It knows no threads: `optdriver.study.study.Study` holds a lock round every call.  Every change goes
+through `record`, which hands the event to the journal before it takes effect; what an event does
+is written in `optdriver.study.fold`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import ProtocolError, UnknownIdError
+from optdriver.study import fold, limits, parameters
+from optdriver.study.events import (
+    Added,
+    Asked,
+    Configured,
+    Event,
+    Failed,
+    Held,
+    Journal,
+    Released,
+    Resumed,
+    Stopped,
+    Suspended,
+    Told,
+)
+from optdriver.study.fold import Entry, State
+from optdriver.study.ledger import FAILED, TOLD
+from optdriver.study.spec import Spec
+
+FloatArray = NDArray[np.float64]
+Clock = Callable[[], float]
+
+RESUMABLE = ("stop", "interrupt", "failures")
+"""Kinds of stopping after which a study can simply go on."""
+
+
+class Desk:
+    """Asks the driver, checks the limits, books the results of one study."""
+
+    __slots__ = ("_clock", "_journal", "_since", "_state", "spec")
+
+    def __init__(
+        self, spec: Spec, state: State | None, journal: Journal | None, clock: Clock
+    ) -> None:
+        self.spec = spec
+        self._state = state
+        self._journal = journal
+        self._clock = clock
+        self._since: float | None = None
+
+    @property
+    def state(self) -> State:
+        """The present state; made when it is first wanted."""
+        if self._state is None:
+            self._state = fold.begin(self.spec)
+        return self._state
+
+    @property
+    def has_begun(self) -> bool:
+        """True once something has happened that depends on the specification."""
+        state = self._state
+        return state is not None and bool(
+            state.ledger.size or state.queue or state.stop or state.elapsed
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The present driver parameters."""
+        return self.spec.parameters if self._state is None else self._state.parameters
+
+    def record(self, event: Event) -> None:
+        """Journal an event, then let it take effect."""
+        if self._journal is not None:
+            self._journal.append(event)
+        fold.apply(self.state, event)
+
+    # -- configuration and clock ----------------------------------------------------------
+
+    def configure(self, given: Mapping[str, Any]) -> None:
+        """Change driver parameters: all of them before anything happened, later the limits."""
+        if not self.has_begun:
+            self.spec, self._state = self.spec.with_parameters(given), None
+            return
+        checked = self.spec.with_parameters(given).parameters
+        present = self.state.parameters
+        names = [parameters.ALIASES.get(name, name) for name in given]
+        changed = {name: checked[name] for name in names if checked[name] != present[name]}
+        for name in changed:
+            if parameters.TABLE[name].owner != "study" or name == "check_grad":
+                raise ProtocolError(
+                    f"{name!r} cannot be changed once the study has begun; create a new study"
+                )
+        if changed:
+            self.record(Configured(parameters=changed, time=self.now()))
+
+    def start_clock(self) -> None:
+        """Count run time from now on."""
+        if self._since is None:
+            self._since = self._clock() - self.state.elapsed
+
+    def suspend(self) -> None:
+        """Halt the clock."""
+        if self._since is not None:
+            self.record(Suspended(time=self.now()))
+            self._since = None
+
+    def now(self) -> float:
+        """Return the run time in seconds."""
+        if self._since is None:
+            return self.state.elapsed
+        return max(self._clock() - self._since, self.state.elapsed)
+
+    # -- asking ---------------------------------------------------------------------------
+
+    def ask(self) -> Entry | None:
+        """Hand out the next point; None if there is none now."""
+        state = self.state
+        if state.stop is not None or limits.capped(state):
+            return None
+        if len(state.open) >= state.parameters["num_parallel"]:
+            return None
+        self.start_clock()
+        now = self.now()
+        reason = limits.before_asking(state, now)
+        if reason is not None:
+            self.stop(*reason)
+            return None
+        entry = self._next(now)
+        if entry is not None:
+            self._hand_out(entry, now)
+        return entry
+
+    def _next(self, now: float) -> Entry | None:
+        """Return the first entry of the queue, drawn if it is empty; None if there is none."""
+        state = self.state
+        drawn = not state.queue
+        if drawn and fold.draw(state) is None:
+            reason = limits.driver_ended(state)
+            if reason is not None:
+                self.stop(*reason)
+            return None
+        entry = state.queue[0]
+        if state.parameters["eps"] > 0.0:
+            reason = limits.too_close(state, entry.x, entry.kind)
+            if reason is not None:
+                if drawn:
+                    self._record_held(entry, now)
+                self.stop(*reason)
+                return None
+        return entry
+
+    def _hand_out(self, entry: Entry, now: float) -> None:
+        id = self.state.ledger.size if entry.id < 0 else entry.id
+        self.record(
+            Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
+        )
+
+    def _record_held(self, entry: Entry, now: float) -> None:
+        """Record a point that was drawn, which is the whole effect of the event."""
+        if self._journal is not None and entry.point is not None:
+            self._journal.append(
+                Held(point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
+            )
+        self.state.elapsed = now
+
+    def is_done(self) -> bool:
+        """Return whether no more points will be handed out; may find a reason to stop."""
+        state = self.state
+        if state.stop is not None or limits.capped(state):
+            return True
+        reason = limits.before_asking(state, self.now()) or limits.driver_ended(state)
+        if reason is not None:
+            self.stop(*reason)
+        elif state.parameters["eps"] > 0.0:
+            self._look_ahead()
+        return state.stop is not None
+
+    def _look_ahead(self) -> None:
+        """Draw the next point to see whether it lies too close to the best one."""
+        state, now = self.state, self.now()
+        if not state.queue:
+            if fold.draw(state) is None:
+                return
+            self._record_held(state.queue[0], now)
+        reason = limits.too_close(state, state.queue[0].x, state.queue[0].kind)
+        if reason is not None:
+            self.stop(*reason)
+
+    def why_done(self) -> str:
+        """Return why no more points will be handed out."""
+        if self.state.stop is not None:
+            return self.state.stop[1]
+        return f"max_iter = {self.state.parameters['max_iter']} evaluations have ended or are open"
+
+    def stop(self, kind: str, reason: str) -> None:
+        """Stop asking, if that has not happened yet."""
+        if self.state.stop is None:
+            self.record(Stopped(kind=kind, reason=reason, time=self.now()))
+
+    def resume(self) -> None:
+        """Go on after a stop that was no limit."""
+        stop = self.state.stop
+        if stop is not None and stop[0] in RESUMABLE:
+            self.record(Resumed(time=self.now()))
+
+    # -- results --------------------------------------------------------------------------
+
+    def check_id(self, id: Any) -> None:
+        """Refuse an id that was never handed out."""
+        size = self.state.ledger.size
+        known = type(id) is int or (isinstance(id, Integral) and not isinstance(id, bool))
+        if not known or not 0 <= id < size:
+            raise UnknownIdError(
+                f"unknown suggestion id {id!r}: {size} have been handed out, counted from 0"
+            )
+
+    def told(self, id: int, value: float, gradient: FloatArray | None) -> None:
+        """Book a result; accept a repeated one, refuse a different one."""
+        state = self.state
+        if id not in state.open and fold.find(state, id) is None:
+            self._check_same(id, value, gradient)
+            return
+        self.record(Told(id=id, value=value, gradient=gradient, time=self.now()))
+        self._decide()
+
+    def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
+        ledger = self.state.ledger
+        if ledger.state[id] == FAILED:
+            raise ProtocolError(
+                f"suggestion {id} was reported as failed ({ledger.reasons[id]}); "
+                f"the value {value!r} cannot be taken any more"
+            )
+        if ledger.value[id] != value or not _equal(ledger.gradient_of(id), gradient):
+            raise ProtocolError(
+                f"suggestion {id} has been told already, with another result "
+                f"(the value {float(ledger.value[id])!r}, now {value!r})"
+            )
+
+    def failed(self, id: int, reason: str, retries: int, *, counted: bool = True) -> None:
+        """Book a failed evaluation; the point is tried again while it has failed `retries` times.
+
+        What a suggestion that waits for its next try reports late is known already.
+        """
+        state = self.state
+        entry = fold.find(state, id)
+        if entry is None:
+            self._check_failed(id, reason)
+            return
+        retry = entry.failures < retries
+        if id in state.open or not retry:
+            self.record(Failed(id=id, reason=reason, retry=retry, counted=counted, time=self.now()))
+            self._decide()
+
+    def _check_failed(self, id: int, reason: str) -> None:
+        ledger = self.state.ledger
+        if ledger.state[id] == TOLD:
+            raise ProtocolError(
+                f"suggestion {id} has been told already (the value {float(ledger.value[id])!r}); "
+                f"it cannot fail any more ({reason})"
+            )
+
+    def release(self, id: int, *, spent: bool) -> None:
+        """Take an open suggestion back, to hand it out again."""
+        if id not in self.state.open:
+            raise ProtocolError(f"suggestion {id} is not open, so it cannot be released")
+        self.record(Released(id=id, spent=spent, time=self.now()))
+        self._decide()
+
+    def add(self, x: FloatArray, value: float, gradient: FloatArray | None) -> int:
+        """Book an evaluation that was not asked for; return its id."""
+        id = self.state.ledger.size
+        self.record(Added(id=id, x=x, value=value, gradient=gradient, time=self.now()))
+        self._decide()
+        return id
+
+    def _decide(self) -> None:
+        """Stop if the result just booked gives a reason."""
+        if self.state.stop is None:
+            reason = limits.after_result(self.state)
+            if reason is not None:
+                self.stop(*reason)
+
+    # -- suspension -----------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state, with the run time of this moment."""
+        return fold.to_dict(self.state) | {"elapsed": self.now()}
+
+
+def _equal(known: FloatArray | None, new: FloatArray | None) -> bool:
+    if known is None or new is None:
+        return known is new
+    return np.array_equal(known, new)
+
+
+def describe_failure(
+    value: float | None, gradient: FloatArray | None, names: tuple[str, ...]
+) -> str | None:
+    """Return what is not finite about a result, None if it can be used."""
+    if value is None:
+        return "the evaluation reported no value"
+    if not math.isfinite(value):
+        return f"the value is {value}"
+    if gradient is None or math.isfinite(np.add.reduce(gradient)):
+        return None
+    finite = np.isfinite(gradient)
+    if finite.all():
+        return None
+    bad = int(np.argmin(finite))
+    return f"the derivative by {names[bad]!r} is {gradient[bad]}"

@@ -1,0 +1,161 @@
+"""The facts that a study consists of.
+
+Every event is a frozen record.  A study is the fold of its events (`optdriver.study.fold`): the
+same specification and the same events give the same study, bit for bit.  `time` is the run time in
+seconds at which the event happened; no clock is read when events are folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """The point `x` (the user's continuous parameters) was handed out as suggestion `id`.
+
+    `point` is the driver's id of it; None when the study wants it for itself (`kind` 'check').
+    """
+
+    id: int
+    point: int | None
+    run: int
+    kind: str
+    x: FloatArray
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """The driver gave the point `x`, and it was not handed out (yet)."""
+
+    point: int
+    run: int
+    kind: str
+    x: FloatArray
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """Suggestion `id` has this value, and this gradient if one was supplied."""
+
+    id: int
+    value: float
+    gradient: FloatArray | None
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """The evaluation of suggestion `id` failed.
+
+    `retry`: the same point will be handed out again.  `counted`: it counts among the failures in
+    a row that stop a study.
+    """
+
+    id: int
+    reason: str
+    retry: bool
+    counted: bool
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Released:
+    """Suggestion `id` was given back without a result, and will be handed out again.
+
+    `spent`: the objective was called, which counts as an evaluation.
+    """
+
+    id: int
+    spent: bool
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Added:
+    """A point that the study did not ask for was added, as `id`."""
+
+    id: int
+    x: FloatArray
+    value: float
+    gradient: FloatArray | None
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configured:
+    """Parameters of the study (`parameters`: new values by name) were changed under way."""
+
+    parameters: Mapping[str, Any]
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stopped:
+    """The study stopped asking; `kind` is the limit or the cause, `reason` says it in words."""
+
+    kind: str
+    reason: str
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumed:
+    """The study goes on after it was stopped."""
+
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suspended:
+    """The clock of the study was halted."""
+
+    time: float
+
+
+Event = Asked | Held | Told | Failed | Released | Added | Configured | Stopped | Resumed | Suspended
+
+_KINDS: Final[dict[str, type[Any]]] = {
+    kind.__name__: kind
+    for kind in (
+        Asked, Held, Told, Failed, Released, Added, Configured, Stopped, Resumed, Suspended,
+    )
+}  # fmt: skip
+
+
+class Journal(Protocol):
+    """Where events go, each before it takes effect; a list is one."""
+
+    def append(self, event: Event, /) -> None:
+        """Keep `event`; when this returns, the event will be there after a crash as well."""
+
+
+def pack(event: Event) -> dict[str, Any]:
+    """Return an event as a dictionary of strings, numbers and arrays."""
+    return {"event": type(event).__name__} | {
+        field.name: getattr(event, field.name) for field in fields(event)
+    }
+
+
+def unpack(data: Mapping[str, Any]) -> Event:
+    """Return the event of which `pack` made `data`; arrays may have become lists."""
+    values = dict(data)
+    kind = values.pop("event", None)
+    if kind not in _KINDS:
+        raise InputError(f"not an event: {data!r}")
+    for name in ("x", "gradient"):
+        if values.get(name) is not None:
+            values[name] = np.array(values[name], dtype=np.float64)
+    event: Event = _KINDS[kind](**values)
+    return event

@@ -1,0 +1,339 @@
+"""The fold: what a study becomes by each of its events.
+
+`begin` gives the state before the first event, `apply` takes one event into it, and nothing else
+changes a state (except `draw`, the first half of a handing out, which `Asked` and `Held` repeat on
+replay).  The state is data and a driver whose state is data.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.drivers import Driver, create_driver, restore_driver
+from optdriver.errors import ProtocolError
+from optdriver.study import gradient_check, parameters
+from optdriver.study.events import (
+    Added,
+    Asked,
+    Configured,
+    Event,
+    Failed,
+    Held,
+    Released,
+    Resumed,
+    Stopped,
+    Suspended,
+    Told,
+)
+from optdriver.study.gradient_check import GradientCheck
+from optdriver.study.ledger import Ledger
+from optdriver.study.spec import VERSION, Spec, check_version
+
+FloatArray = NDArray[np.float64]
+
+LIMITS: Final = ("max_iter", "max_time", "eps", "min_val")
+"""Kinds of stopping that end when the limits are changed."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A point that is wanted: waiting to be handed out, or handed out and not told.
+
+    `id` is -1 until it is handed out; `point` is the driver's id (None for the gradient check,
+    whose number of the parameter is `index`); `failures` counts its failed evaluations; `spent`
+    says that its last evaluation has been counted.
+    """
+
+    id: int
+    point: int | None
+    run: int
+    kind: str
+    x: FloatArray
+    index: int = 0
+    failures: int = 0
+    spent: bool = False
+
+
+@dataclass(slots=True)
+class State:
+    """A study at one moment: see the fields of the fold's documentation.
+
+    `parameters` are the present ones; `open` what is handed out, by id; `queue` what is handed out
+    before the driver is asked again; `spent` the evaluations of the objective that have ended;
+    `failed_in_row` the last failures without a success between; `stop` kind and reason.
+    """
+
+    spec: Spec
+    parameters: dict[str, Any]
+    driver: Driver
+    ledger: Ledger
+    check: GradientCheck
+    open: dict[int, Entry] = field(default_factory=dict)
+    queue: deque[Entry] = field(default_factory=deque)
+    spent: int = 0
+    failures: int = 0
+    failed_in_row: int = 0
+    stop: tuple[str, str] | None = None
+    elapsed: float = 0.0
+
+
+def begin(spec: Spec) -> State:
+    """Return the state of a study to which nothing has happened yet."""
+    return State(
+        spec=spec,
+        parameters=dict(spec.parameters),
+        driver=_driver(spec),
+        ledger=Ledger(spec.space.size),
+        check=GradientCheck(done=not spec.parameters["check_grad"]),
+    )
+
+
+def _driver(spec: Spec) -> Driver:
+    options = parameters.owned_by("driver", spec.parameters)
+    samples = [spec.space.to_driver(np.array(sample)) for sample in options["initial_samples"]]
+    options["initial_samples"] = samples
+    return create_driver(spec.driver, spec.space.driver_bounds, **options)
+
+
+def draw(state: State) -> Entry | None:
+    """Get the next point of the driver into the queue; return it, or None if there is none."""
+    points = state.driver.ask(1)
+    if not points:
+        return None
+    point = points[0]
+    x = state.spec.space.to_user(point.x)
+    x.setflags(write=False)
+    entry = Entry(-1, point.id, point.run, point.kind, x)
+    state.queue.append(entry)
+    return entry
+
+
+def find(state: State, id: int) -> Entry | None:
+    """Return the entry of a suggestion that still wants a result, None if it does not."""
+    entry = state.open.get(id)
+    if entry is None:
+        entry = next((waiting for waiting in state.queue if waiting.id == id), None)
+    return entry
+
+
+def apply(state: State, event: Event) -> None:
+    """Take one event into the state."""
+    _APPLY[type(event)](state, event)
+    state.elapsed = event.time
+
+
+def fold(spec: Spec, events: Any) -> State:
+    """Return the state that `events` lead to."""
+    state = begin(spec)
+    for event in events:
+        if type(event) is Held:
+            _same(draw(state), event)
+            state.elapsed = event.time
+        else:
+            apply(state, event)
+    return state
+
+
+# -- one function an event ----------------------------------------------------------------
+
+
+def _asked(state: State, event: Asked) -> None:
+    entry = state.queue[0] if state.queue else draw(state)
+    _same(entry, event)
+    entry = state.queue.popleft()
+    entry.spent = False
+    if entry.id < 0:
+        entry.id = state.ledger.open_row(entry.x, entry.kind, entry.run, event.time)
+    else:
+        state.ledger.reopen(entry.id)
+    if entry.id != event.id:
+        raise ProtocolError(f"the events hand out suggestion {event.id}, expected {entry.id}")
+    state.open[entry.id] = entry
+
+
+def _same(entry: Entry | None, event: Asked | Held) -> None:
+    """Compare a point with the recorded one, bit for bit."""
+    if entry is not None and (
+        entry.x is event.x
+        or (entry.point == event.point and entry.x.tobytes() == event.x.tobytes())
+    ):
+        return
+    found = "no point" if entry is None else f"{entry.x.tolist()} (point {entry.point})"
+    raise ProtocolError(
+        f"the events do not fit this study: they hand out {event.x.tolist()} (point "
+        f"{event.point}), but replaying them leads to {found}; they belong to another "
+        "specification, or were recorded with another version of a library"
+    )
+
+
+def _take(state: State, id: int) -> Entry:
+    entry = state.open.pop(id, None)
+    if entry is None:
+        entry = find(state, id)
+        if entry is None:
+            raise ProtocolError(f"the events give a result for suggestion {id}, which is not open")
+        state.queue.remove(entry)
+    return entry
+
+
+def _told(state: State, event: Told) -> None:
+    entry = _take(state, event.id)
+    state.spent += not entry.spent
+    state.failed_in_row = 0
+    state.ledger.close(event.id, event.value, event.gradient, event.time)
+    gradient = event.gradient
+    if gradient is not None:
+        gradient = state.spec.space.gradient_to_driver(gradient)
+    if entry.point is None:
+        _told_check(state, entry, event.value, gradient)
+        return
+    state.driver.tell(entry.point, event.value, gradient)
+    if gradient is not None and not state.check.done and gradient_check.wants_base(state.check):
+        space = state.spec.space
+        z = space.to_driver(entry.x)
+        points = gradient_check.begin(state.check, z, event.value, gradient, space.driver_bounds)
+        _enqueue_check(state, points)
+
+
+def _told_check(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
+    if gradient is None:
+        raise ProtocolError(f"the events give suggestion {entry.id} no gradient to check")
+    _enqueue_check(state, gradient_check.told(state.check, entry.index, value, gradient))
+
+
+def _enqueue_check(state: State, points: list[tuple[int, FloatArray]]) -> None:
+    for index, z in points:
+        x = state.spec.space.to_user(z)
+        x.setflags(write=False)
+        state.queue.append(Entry(-1, None, -1, "check", x, index))
+
+
+def _failed(state: State, event: Failed) -> None:
+    entry = _take(state, event.id)
+    state.spent += not entry.spent
+    state.failures += 1
+    entry.failures += 1
+    if event.retry:
+        entry.spent = True
+        state.queue.append(entry)
+        state.ledger.wait(event.id, event.reason)
+        return
+    state.failed_in_row += event.counted
+    state.ledger.fail(event.id, event.reason, event.time)
+    if entry.point is not None:
+        state.driver.tell_failure(entry.point, event.reason)
+    else:
+        _failed_check(state)
+
+
+def _failed_check(state: State) -> None:
+    gradient_check.failed(state.check)
+    for entry in [waiting for waiting in state.queue if waiting.point is None]:
+        state.queue.remove(entry)
+
+
+def _released(state: State, event: Released) -> None:
+    entry = _take(state, event.id)
+    state.spent += event.spent
+    entry.spent = event.spent
+    state.queue.append(entry)
+    state.ledger.wait(event.id)
+
+
+def _added(state: State, event: Added) -> None:
+    row = state.ledger.open_row(event.x, "added", -1, event.time)
+    if row != event.id:
+        raise ProtocolError(f"the events add a point as {event.id}, expected {row}")
+    state.ledger.close(row, event.value, event.gradient, event.time)
+    space, gradient = state.spec.space, event.gradient
+    if gradient is not None:
+        gradient = space.gradient_to_driver(gradient)
+    state.driver.add_point(space.to_driver(event.x), event.value, gradient)
+
+
+def _configured(state: State, event: Configured) -> None:
+    state.parameters.update(event.parameters)
+    if state.stop is not None and state.stop[0] in LIMITS:
+        state.stop = None
+
+
+def _stopped(state: State, event: Stopped) -> None:
+    state.stop = (event.kind, event.reason)
+
+
+def _resumed(state: State, _event: Resumed) -> None:
+    state.stop = None
+    state.failed_in_row = 0
+
+
+def _suspended(_state: State, _event: Suspended) -> None:
+    """Only the time is taken, by `apply`."""
+
+
+_APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
+    Asked: _asked,
+    Told: _told,
+    Failed: _failed,
+    Released: _released,
+    Added: _added,
+    Configured: _configured,
+    Stopped: _stopped,
+    Resumed: _resumed,
+    Suspended: _suspended,
+}
+
+
+# -- snapshots: a cache of the fold -------------------------------------------------------
+
+_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "index", "failures", "spent")
+_COUNTERS: Final = ("spent", "failures", "failed_in_row", "elapsed")
+
+
+def to_dict(state: State) -> dict[str, Any]:
+    """Return a state as strings, numbers and arrays."""
+    return {
+        "version": VERSION,
+        "spec": state.spec.to_dict(),
+        "parameters": parameters.owned_by("study", state.parameters),
+        "driver": state.driver.to_dict(),
+        "ledger": state.ledger.to_dict(),
+        "check": gradient_check.to_dict(state.check),
+        "open": [_entry_to_dict(entry) for entry in state.open.values()],
+        "queue": [_entry_to_dict(entry) for entry in state.queue],
+        "stop": None if state.stop is None else list(state.stop),
+        **{name: getattr(state, name) for name in _COUNTERS},
+    }
+
+
+def from_dict(data: Mapping[str, Any]) -> State:
+    """Return the state of which `to_dict` made `data`."""
+    check_version(data, "snapshot of a study")
+    spec = Spec.from_dict(data["spec"])
+    entries = [_entry_from_dict(entry) for entry in data["open"]]
+    return State(
+        spec=spec,
+        parameters={**spec.parameters, **data["parameters"]},
+        driver=restore_driver(spec.driver, data["driver"]),
+        ledger=Ledger.from_dict(data["ledger"], spec.space.size),
+        check=gradient_check.from_dict(data["check"]),
+        open={entry.id: entry for entry in entries},
+        queue=deque(_entry_from_dict(entry) for entry in data["queue"]),
+        stop=None if data["stop"] is None else (data["stop"][0], data["stop"][1]),
+        **{name: data[name] for name in _COUNTERS},
+    )
+
+
+def _entry_to_dict(entry: Entry) -> dict[str, Any]:
+    return {"x": entry.x.copy(), **{name: getattr(entry, name) for name in _ENTRY_FIELDS}}
+
+
+def _entry_from_dict(data: Mapping[str, Any]) -> Entry:
+    x = np.array(data["x"], dtype=np.float64)
+    x.setflags(write=False)
+    return Entry(x=x, **{name: data[name] for name in _ENTRY_FIELDS})

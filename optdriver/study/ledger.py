@@ -1,0 +1,158 @@
+"""Every evaluation of a study, in growing arrays: row k belongs to suggestion k."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+OPEN, TOLD, FAILED, WAITING = range(4)
+STATES: Final = ("open", "told", "failed", "waiting")
+KINDS: Final = ("iterate", "difference", "check", "added")
+KIND_CODE: Final = {kind: code for code, kind in enumerate(KINDS)}
+
+_COLUMNS: Final = {
+    "value": np.float64,
+    "state": np.int8,
+    "kind": np.int8,
+    "run": np.int64,
+    "attempts": np.int64,
+    "asked": np.float64,
+    "ended": np.float64,
+}
+
+
+class Ledger:
+    """The columns of all suggestions, filled when they are asked and when they end.
+
+    Attributes
+    ----------
+    size : int
+        Number of rows, which is the next id.
+    x, gradient : ndarray, shape (room, n)
+        The user's continuous parameters, and the gradients supplied (None before the first one,
+        NaN where there is none).
+    value, state, kind, run, attempts, asked, ended : ndarray, shape (room,)
+        Further columns; `run` is -1 for points that belong to none, times are run times.
+    reasons : dict of int to str
+        Why an evaluation failed.
+    best : int
+        The id of the lowest value, -1 while there is none.
+    best_value : float
+        That value, infinite while there is none.
+    """
+
+    __slots__ = (
+        "asked", "attempts", "best", "best_value", "ended", "gradient", "kind", "reasons", "run",
+        "size", "state", "value", "x",
+    )  # fmt: skip
+
+    def __init__(self, n: int, room: int = 16) -> None:
+        self.size = 0
+        self.x = np.empty((room, n))
+        self.gradient: FloatArray | None = None
+        self.value = np.empty(room)
+        self.state = np.empty(room, dtype=np.int8)
+        self.kind = np.empty(room, dtype=np.int8)
+        self.run = np.empty(room, dtype=np.int64)
+        self.attempts = np.empty(room, dtype=np.int64)
+        self.asked = np.empty(room)
+        self.ended = np.empty(room)
+        self.reasons: dict[int, str] = {}
+        self.best = -1
+        self.best_value = math.inf
+
+    def open_row(self, x: FloatArray, kind: str, run: int, time: float) -> int:
+        """Enter a new suggestion; return its id."""
+        row = self.size
+        if row == len(self.value):
+            self._grow()
+        self.x[row] = x
+        self.value[row] = math.nan
+        self.state[row] = OPEN
+        self.kind[row] = KIND_CODE[kind]
+        self.run[row] = run
+        self.attempts[row] = 1
+        self.asked[row] = time
+        self.ended[row] = math.nan
+        if self.gradient is not None:
+            self.gradient[row] = math.nan
+        self.size = row + 1
+        return row
+
+    def reopen(self, row: int) -> None:
+        """Note that the same point is handed out once more."""
+        self.state[row] = OPEN
+        self.attempts[row] += 1
+
+    def close(self, row: int, value: float, gradient: FloatArray | None, time: float) -> None:
+        """Enter the result of a suggestion."""
+        self.value[row] = value
+        self.state[row] = TOLD
+        self.ended[row] = time
+        if gradient is not None:
+            if self.gradient is None:
+                self.gradient = np.full(self.x.shape, math.nan)
+            self.gradient[row] = gradient
+        if value < self.best_value:
+            self.best, self.best_value = row, value
+
+    def fail(self, row: int, reason: str, time: float) -> None:
+        """Enter that the evaluation of a suggestion failed, for good."""
+        self.state[row] = FAILED
+        self.ended[row] = time
+        self.reasons[row] = reason
+
+    def wait(self, row: int, reason: str = "") -> None:
+        """Enter that a suggestion is to be handed out again, after a failure with `reason`."""
+        self.state[row] = WAITING
+        if reason:
+            self.reasons[row] = reason
+
+    def gradient_of(self, row: int) -> FloatArray | None:
+        """Return the gradient of a row, None where there is none."""
+        if self.gradient is None or math.isnan(self.gradient[row, 0]):
+            return None
+        gradient: FloatArray = self.gradient[row]
+        return gradient
+
+    def _grow(self) -> None:
+        room = 2 * len(self.value)
+        for name in (*_COLUMNS, "x", "gradient"):
+            column = getattr(self, name)
+            if column is not None:
+                larger = np.empty((room, *column.shape[1:]), dtype=column.dtype)
+                larger[: self.size] = column[: self.size]
+                setattr(self, name, larger)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rows as arrays."""
+        data: dict[str, Any] = {name: getattr(self, name)[: self.size].copy() for name in _COLUMNS}
+        data["x"] = self.x[: self.size].copy()
+        data["gradient"] = None if self.gradient is None else self.gradient[: self.size].copy()
+        data["reasons"] = [[row, reason] for row, reason in self.reasons.items()]
+        data["best"] = self.best
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], n: int) -> Ledger:
+        """Return the ledger of which `to_dict` made `data`."""
+        size = len(data["value"])
+        ledger = cls(n, max(16, size))
+        ledger.size = size
+        for name, dtype in _COLUMNS.items():
+            getattr(ledger, name)[:size] = np.asarray(data[name], dtype=dtype)
+        ledger.x[:size] = np.asarray(data["x"], dtype=np.float64).reshape(size, n)
+        if data["gradient"] is not None:
+            ledger.gradient = np.full(ledger.x.shape, math.nan)
+            ledger.gradient[:size] = np.asarray(data["gradient"], dtype=np.float64)
+        ledger.reasons = {int(row): str(reason) for row, reason in data["reasons"]}
+        ledger.best = int(data["best"])
+        if ledger.best >= 0:
+            ledger.best_value = float(ledger.value[ledger.best])
+        return ledger

@@ -1,0 +1,86 @@
+"""When a study stops asking.  Each rule gives ``(kind, reason)``, or None to go on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.study import gradient_check
+from optdriver.study.fold import State
+
+FloatArray = NDArray[np.float64]
+Reason = tuple[str, str]
+
+
+def capped(state: State) -> bool:
+    """Return whether the ended and the open evaluations make up the cap."""
+    return state.spent + len(state.open) >= float(state.parameters["max_iter"])
+
+
+def after_result(state: State) -> Reason | None:
+    """Decide when a result has been taken in."""
+    parameters = state.parameters
+    if state.ledger.best_value <= parameters["min_val"]:
+        return "min_val", (
+            f"the objective reached {state.ledger.best_value:.6g}, at or below "
+            f"min_val = {parameters['min_val']:g}"
+        )
+    if state.failed_in_row >= parameters["stop_after_failures"]:
+        return "failures", _failures(state)
+    if state.check.done and state.check.misfit is not None:
+        reason = _gradient(state)
+        if reason is not None:
+            return reason
+    if state.spent >= parameters["max_iter"]:
+        return "max_iter", f"max_iter = {parameters['max_iter']} evaluations are used up"
+    return None
+
+
+def before_asking(state: State, elapsed: float) -> Reason | None:
+    """Decide when a point is wanted."""
+    max_time = state.parameters["max_time"]
+    if elapsed >= max_time:
+        return "max_time", f"max_time = {max_time:g} s of run time are used up"
+    return None
+
+
+def too_close(state: State, x: FloatArray, kind: str) -> Reason | None:
+    """Decide whether the next suggestion `x` lies too close to the best point known."""
+    eps = state.parameters["eps"]
+    if kind != "iterate" or state.ledger.best < 0:
+        return None
+    distance = math.dist(x, state.ledger.x[state.ledger.best])
+    if distance >= eps:
+        return None
+    return "eps", (
+        f"the next suggestion would lie {distance:.3g} from the best point known, "
+        f"closer than eps = {eps:g}"
+    )
+
+
+def driver_ended(state: State) -> Reason | None:
+    """Decide whether the driver wants nothing more."""
+    if state.queue or not state.driver.done:
+        return None
+    return "driver", state.driver.stop_reason or "the driver has finished"
+
+
+def _failures(state: State) -> str:
+    last = next(reversed(state.ledger.reasons.values()), "")
+    count = state.failed_in_row
+    number = "an evaluation" if count == 1 else f"{count} evaluations in a row"
+    return f"{number} failed; the last: {last or 'no reason given'}"
+
+
+def _gradient(state: State) -> Reason | None:
+    worst = gradient_check.suspicious(state.check)
+    if worst is None:
+        return None
+    space = state.spec.space
+    given, observed = gradient_check.report(state.check, worst, float(space.scale[worst]))
+    return "check_grad", (
+        f"the derivative by {space.free[worst]!r} looks wrong: the objective supplies {given:.6g}, "
+        f"finite differences give {observed:.6g}"
+    )

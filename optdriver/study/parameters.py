@@ -1,0 +1,201 @@
+"""The driver parameters: names, meaning, defaults, and what each accepts.
+
+`TABLE` is the one place that knows them.  A parameter belongs to the study (limits that the study
+itself keeps, and that may be changed while it runs) or to the driver (fixed from the first
+suggestion on).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Final
+
+import numpy as np
+
+from optdriver.errors import InputError, InputTypeError, unknown_option
+
+
+@dataclass(frozen=True, slots=True)
+class DriverParameter:
+    """One row of the table: `check` returns the accepted value or raises; see `TABLE`."""
+
+    name: str
+    default: Any
+    check: Callable[[str, Any], Any]
+    owner: str
+    meaning: str
+
+
+def check_all(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` with real names in place of aliases, and every value checked.
+
+    Raises
+    ------
+    UnknownOptionError
+        For an unknown name, with the nearest known one.
+    InputError
+        For a value of the wrong kind, and for one parameter given under two names.
+    """
+    checked: dict[str, Any] = {}
+    for written, value in given.items():
+        name = ALIASES.get(written, written)
+        row = TABLE.get(name)
+        if row is None:
+            raise unknown_option("driver parameter", written, TABLE)
+        if name in checked:
+            raise InputError(f"driver parameter {name!r} is given twice, once as an alias")
+        checked[name] = row.check(written, value)
+    return checked
+
+
+def defaults() -> dict[str, Any]:
+    """Return every driver parameter with its default."""
+    return {name: row.default for name, row in TABLE.items()}
+
+
+def owned_by(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters among `values` that belong to ``'study'`` or ``'driver'``."""
+    return {name: value for name, value in values.items() if TABLE[name].owner == owner}
+
+
+# -- what a value may be ------------------------------------------------------------------
+
+
+def _wrong(name: str, expected: str, value: Any) -> InputTypeError:
+    return InputTypeError(f"driver parameter {name!r} must be {expected}, not {value!r}")
+
+
+def _real(name: str, expected: str, value: Any) -> float:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise _wrong(name, expected, value)
+    number = float(value)
+    if math.isnan(number):
+        raise InputError(f"driver parameter {name!r} must be {expected}, not NaN")
+    return number
+
+
+def _whole(least: int, *, endless: bool = False) -> Callable[[str, Any], float]:
+    expected = f"a whole number, {least} or more" + (", or infinite" if endless else "")
+
+    def check(name: str, value: Any) -> float:
+        number = _real(name, expected, value)
+        if endless and number == math.inf:
+            return math.inf
+        if math.isinf(number) or not number.is_integer():
+            raise _wrong(name, expected, value)
+        if number < least:
+            raise InputError(f"driver parameter {name!r} must be {expected}, not {value!r}")
+        return int(value) if isinstance(value, Integral) else int(number)
+
+    return check
+
+
+def _number(
+    least: float, *, open_end: bool = False, endless: bool = False
+) -> Callable[[str, Any], float]:
+    expected = f"a number {'above' if open_end else 'of at least'} {least:g}"
+    if least == -math.inf:
+        expected = "a number"
+
+    def check(name: str, value: Any) -> float:
+        number = _real(name, expected, value)
+        low = number <= least if open_end else number < least
+        if low or (math.isinf(number) and not endless):
+            raise InputError(f"driver parameter {name!r} must be {expected}, not {value!r}")
+        return number
+
+    return check
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise _wrong(name, "True or False", value)
+    return bool(value)
+
+
+def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _choice(*known: str) -> Callable[[str, Any], str]:
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise _wrong(name, f"one of {', '.join(map(repr, known))}", value)
+        if value not in known:
+            raise unknown_option(f"value of {name!r}:", value, known)
+        return value
+
+    return check
+
+
+def _samples(name: str, value: Any) -> tuple[Any, ...]:
+    """Accept a list of points; they are checked against the space when the study begins."""
+    if isinstance(value, Mapping | str | bytes) or not hasattr(value, "__iter__"):
+        raise _wrong(name, "a list of points, as [[0.5, 0.5], [-0.5, -0.5]]", value)
+    rows = tuple(value)
+    for row in rows:
+        if isinstance(row, str | bytes) or not hasattr(row, "__iter__"):
+            raise _wrong(name, "a list of points, as [[0.5, 0.5], [-0.5, -0.5]]", value)
+    return tuple(dict(row) if isinstance(row, Mapping) else tuple(row) for row in rows)
+
+
+# -- the table ----------------------------------------------------------------------------
+
+_ROWS: Final = (
+    DriverParameter("max_iter", math.inf, _whole(1, endless=True), "study",
+                    "hard cap on evaluations of the objective, finite differences included"),
+    DriverParameter("max_time", math.inf, _number(0.0, open_end=True, endless=True), "study",
+                    "seconds of run time, kept across suspensions"),
+    DriverParameter("num_parallel", 1, _whole(1), "study",
+                    "open suggestions at a time"),
+    DriverParameter("eps", 0.0, _number(0.0), "study",
+                    "stop when the next suggestion would lie closer than this to the best point"),
+    DriverParameter("min_val", -math.inf, _number(-math.inf, endless=True), "study",
+                    "stop when the objective reaches this value or less"),
+    DriverParameter("num_initial", 1, _whole(1), "driver",
+                    "independent minimizers at the start"),
+    DriverParameter("max_num_minimizers", math.inf, _whole(1, endless=True), "driver",
+                    "stop when this many minimizers have converged"),
+    DriverParameter("sobol_sequence", True, _flag, "driver",
+                    "starts from a scrambled Sobol sequence, otherwise uniform random"),
+    DriverParameter("initial_samples", (), _samples, "driver",
+                    "starts given by the user, used first"),
+    DriverParameter("jac", False, _flag, "driver",
+                    "the objective supplies its gradient"),
+    DriverParameter("step_size", 1e-6, _number(0.0, open_end=True), "driver",
+                    "step of the finite differences, relative to the width of the box"),
+    DriverParameter("two_sided", False, _flag, "driver",
+                    "finite differences on both sides where the bounds leave room"),
+    DriverParameter("ftol", 2.220446049250313e-09, _number(0.0), "driver",
+                    "stop a minimizer when the relative decrease is this or less"),
+    DriverParameter("gtol", 1e-5, _number(0.0), "driver",
+                    "stop a minimizer when the projected gradient is this or less"),
+    DriverParameter("maxcor", 10, _whole(1), "driver",
+                    "correction pairs that a minimizer keeps"),
+    DriverParameter("maxls", 20, _whole(1), "driver",
+                    "steps of a line search"),
+    DriverParameter("seed", 0, _whole(0), "driver",
+                    "seed of the starts"),
+    DriverParameter("start_rule", "sobol", _choice("sobol", "mlsl"), "driver",
+                    "which start comes next: as they come, or multi-level single linkage"),
+    DriverParameter("max_failures", 5, _whole(1, endless=True), "driver",
+                    "failed evaluations in a row that retire a minimizer"),
+    DriverParameter("initial_step", None, _optional(_number(0.0, open_end=True)), "driver",
+                    "length of the first step of a minimizer, in widths of the box"),
+    DriverParameter("check_grad", False, _flag, "study",
+                    "compare the first supplied gradient with finite differences"),
+    DriverParameter("retries", 0, _whole(0), "study",
+                    "times that a failed evaluation is tried again at the same point"),
+    DriverParameter("worker_retries", 1, _whole(0), "study",
+                    "the same when the worker died"),
+    DriverParameter("stop_after_failures", 3, _whole(1, endless=True), "study",
+                    "failed evaluations in a row that stop the study"),
+)  # fmt: skip
+
+TABLE: Final[dict[str, DriverParameter]] = {row.name: row for row in _ROWS}
+
+ALIASES: Final = {"f_tol": "ftol"}
+"""Accepted names of driver parameters, and the real ones."""

@@ -1,0 +1,268 @@
+"""What a study tells about itself: records by name, and the table of all evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.space import Space
+from optdriver.study.fold import State
+from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Suggestion:
+    """A point to be evaluated.
+
+    Attributes
+    ----------
+    id : int
+        The name under which it is told.
+    params : dict
+        All parameters by name, fixed ones too; also there as `kwargs`.
+    x : ndarray, shape (n,)
+        The continuous parameters in the order of the domain; read-only.
+    kind : {'iterate', 'difference', 'check'}
+        A point of a minimizer, one of its finite-difference points, or one that checks the
+        supplied gradient.
+    run : int
+        The minimizer that wants it, -1 for none.
+    """
+
+    id: int
+    params: dict[str, float]
+    x: FloatArray
+    kind: str
+    run: int
+
+    @property
+    def kwargs(self) -> dict[str, float]:
+        """The same as `params`."""
+        return self.params
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Best:
+    """The best observed point.
+
+    Attributes
+    ----------
+    value : float
+        The value observed there.
+    params : dict
+        All parameters by name, fixed ones too: ``objective(**best.params)`` evaluates it again.
+    x, gradient : ndarray, ndarray or None
+        The continuous parameters, and the gradient if one was supplied there.
+    id, run : int
+        The suggestion and its minimizer, -1 for none.
+    """
+
+    value: float
+    params: dict[str, float]
+    x: FloatArray
+    gradient: FloatArray | None
+    id: int
+    run: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LocalMinimum:
+    """A distinct local minimum that minimizers converged to.
+
+    Attributes
+    ----------
+    value : float
+    params : dict
+        All parameters by name.
+    x : ndarray, shape (n,)
+    times_found : int
+    starts : tuple of dict
+        The starts that led there, by name.
+    runs : tuple of int
+    """
+
+    value: float
+    params: dict[str, float]
+    x: FloatArray
+    times_found: int
+    starts: tuple[dict[str, float], ...]
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RunRow:
+    """What became of one minimizer.
+
+    Attributes
+    ----------
+    index : int
+    start : dict
+        Where it started, by name.
+    state : {'running', 'waiting', 'converged', 'stopped', 'failed'}
+    reason : str
+        Why it ended.
+    evaluations, failures : int
+    value, params : float or None, dict or None
+        Its best value, and where.
+    """
+
+    index: int
+    start: dict[str, float]
+    state: str
+    reason: str
+    evaluations: int
+    failures: int
+    value: float | None
+    params: dict[str, float] | None
+
+
+class History(dict[str, NDArray[Any]]):
+    """Every evaluation that has ended, a row each, as a dictionary of columns.
+
+    ``pandas.DataFrame(study.history)`` and ``polars.DataFrame(study.history)`` read it.  Columns:
+    one a continuous parameter, then ``id, run, kind, state, value, attempts, asked, ended,
+    reason`` (with an underscore behind where a parameter has that name).  `value` is NaN where the
+    evaluation failed, `asked` and `ended` are run times in seconds.
+
+    Attributes
+    ----------
+    x : ndarray, shape (rows, n)
+    gradient : ndarray, shape (rows, n), or None
+        NaN where none was supplied.
+    """
+
+    x: FloatArray
+    gradient: FloatArray | None
+
+
+_TABLE: Final = ("id", "run", "kind", "state", "value", "attempts", "asked", "ended", "reason")
+
+
+def history(state: State) -> History:
+    """Return the table of evaluations."""
+    ledger, space = state.ledger, state.spec.space
+    present = ledger.state[: ledger.size]
+    rows = np.flatnonzero((present == TOLD) | (present == FAILED))
+    columns: dict[str, NDArray[Any]] = {
+        "id": rows,
+        "kind": np.array(KINDS)[ledger.kind[rows]],
+        "state": np.array(STATES)[present[rows]],
+        "reason": np.array([ledger.reasons.get(int(row), "") for row in rows], dtype=np.str_),
+    }
+    for name in ("run", "value", "attempts", "asked", "ended"):
+        columns[name] = getattr(ledger, name)[rows]
+    table = History()
+    table.x = ledger.x[rows]
+    table.gradient = None if ledger.gradient is None else ledger.gradient[rows]
+    for i, parameter in enumerate(space.free):
+        table[parameter] = table.x[:, i].copy()
+    for name in _TABLE:
+        table[_unused(name, space)] = columns[name]
+    return table
+
+
+def _unused(name: str, space: Space) -> str:
+    while name in space.free:
+        name += "_"
+    return name
+
+
+def best(state: State) -> Best | None:
+    """Return the best observed point, None before there is one."""
+    ledger, row = state.ledger, state.ledger.best
+    if row < 0:
+        return None
+    gradient = ledger.gradient_of(row)
+    return Best(
+        value=float(ledger.value[row]),
+        params=state.spec.space.params(ledger.x[row]),
+        x=ledger.x[row].copy(),
+        gradient=None if gradient is None else gradient.copy(),
+        id=row,
+        run=int(ledger.run[row]),
+    )
+
+
+def minima(state: State) -> tuple[LocalMinimum, ...]:
+    """Return the distinct local minima, as the driver lists them."""
+    space = state.spec.space
+    starts = {run.index: run.x0 for run in state.driver.runs}
+    return tuple(
+        LocalMinimum(
+            value=minimum.f,
+            params=space.params(space.to_user(minimum.x)),
+            x=space.to_user(minimum.x),
+            times_found=minimum.times_found,
+            starts=tuple(space.params(space.to_user(starts[run])) for run in minimum.runs),
+            runs=tuple(minimum.runs),
+        )
+        for minimum in state.driver.minima
+    )
+
+
+def runs(state: State) -> tuple[RunRow, ...]:
+    """Return a row for each minimizer."""
+    space = state.spec.space
+
+    def named(z: FloatArray) -> dict[str, float]:
+        return space.params(space.to_user(z))
+
+    return tuple(
+        RunRow(
+            index=run.index,
+            start=named(run.x0),
+            state=run.state,
+            reason=run.reason,
+            evaluations=run.nfev,
+            failures=run.nfail,
+            value=run.f,
+            params=None if run.x is None else named(run.x),
+        )
+        for run in state.driver.runs
+    )
+
+
+def info(state: State, elapsed: float) -> dict[str, Any]:
+    """Return the summary that `Study.info` documents."""
+    found = best(state)
+    return {
+        "name": state.spec.name,
+        "study_id": state.spec.study_id,
+        "driver": state.spec.driver,
+        "status": "stopped" if state.stop else "running" if state.ledger.size else "created",
+        "stop_kind": state.stop[0] if state.stop else None,
+        "stop_reason": state.stop[1] if state.stop else None,
+        "min_objective": found.value if found else None,
+        "min_params": found.params if found else None,
+        "num_evaluations": state.spent,
+        "num_failed": state.failures,
+        "num_open": len(state.open),
+        "num_minimizers": len(state.driver.runs),
+        "num_minima": len(state.driver.minima),
+        "elapsed": elapsed,
+    }
+
+
+def observation_data(state: State, id: int | None = None) -> dict[str, Any]:
+    """Return the observations, or one of them, as lists and numbers by name."""
+    space, ledger = state.spec.space, state.ledger
+    present = ledger.state[: ledger.size]
+    rows = np.flatnonzero(present == TOLD) if id is None else np.array([id])
+    data: dict[str, Any] = {"suggestion_id": rows.tolist()}
+    data["sample"] = [space.params(ledger.x[row]) for row in rows]
+    data["value"] = ledger.value[rows].tolist()
+    gradients = [ledger.gradient_of(int(row)) for row in rows]
+    data["derivatives"] = [_by_name(space.free, gradient) for gradient in gradients]
+    if id is None:
+        return data
+    return {name: column[0] for name, column in data.items()}
+
+
+def _by_name(names: tuple[str, ...], gradient: FloatArray | None) -> Mapping[str, float] | None:
+    return None if gradient is None else dict(zip(names, gradient.tolist(), strict=True))

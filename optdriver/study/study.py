@@ -1,0 +1,587 @@
+"""`Study`: ask and tell by name, from any thread."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import (
+    InputError,
+    InputTypeError,
+    ProtocolError,
+    StudyDoneError,
+)
+from optdriver.space import Space
+from optdriver.study import fold, observation, parameters, reports
+from optdriver.study.desk import Clock, Desk, describe_failure
+from optdriver.study.events import Event, Journal
+from optdriver.study.fold import Entry, State
+from optdriver.study.ledger import TOLD
+from optdriver.study.observation import Observation
+from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
+from optdriver.study.spec import Spec
+from optdriver.study.waiting import Threads
+
+FloatArray = NDArray[np.float64]
+
+
+class Study:
+    """An optimisation that is asked for points and told what was observed there.
+
+    Made by `create_study` or `client().create_study`.  All methods may be called from any thread.
+
+    >>> study = create_study({'x1': (-1.5, 1.5), 'x2': (-1.5, 1.5)}, jac=True, max_iter=25)
+    >>> while (suggestion := study.ask()) is not None:
+    ...     study.tell(suggestion.id, *f(**suggestion.params))
+    >>> study.best.value, study.best.params
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        journal: Journal | None = None,
+        clock: Clock = time.monotonic,
+        state: State | None = None,
+    ) -> None:
+        self._desk = Desk(spec, state, journal, clock)
+        self._threads = Threads()
+        self._changed = self._threads.changed
+        self._mine: set[int] = set()
+        self._objective: Callable[..., Any] | None = None
+
+    # -- configuration --------------------------------------------------------------------
+
+    @property
+    def spec(self) -> Spec:
+        """The specification: parameters, driver, driver parameters, name."""
+        return self._desk.spec
+
+    @property
+    def space(self) -> Space:
+        """The parameters."""
+        return self._desk.spec.space
+
+    @property
+    def name(self) -> str:
+        """The name that was given to the study."""
+        return self._desk.spec.name
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The present driver parameters by name."""
+        return dict(self._desk.parameters)
+
+    def set_parameters(self, **given: Any) -> None:
+        """Set driver parameters; also there as `configure`.
+
+        Before the first suggestion all of them may be set.  Later only the limits, which the study
+        itself keeps: `max_iter`, `max_time`, `num_parallel`, `eps`, `min_val`, `retries`,
+        `worker_retries`, `stop_after_failures`.
+
+        Raises
+        ------
+        UnknownOptionError
+            For an unknown parameter; the message names the nearest known one.
+        InputError
+            For a value of the wrong kind.
+        ProtocolError
+            For a parameter that cannot be changed any more.
+        """
+        with self._changed:
+            self._desk.configure(given)
+            self._changed.notify_all()
+
+    configure = set_parameters
+
+    def set_objective(self, objective: Callable[..., Any]) -> None:
+        """Set the objective that `run` evaluates; also there as `set_evaluator`.
+
+        It is called with all parameters by name, and with ``study=`` if it has an argument of that
+        name.  It returns a number, a pair ``(value, gradient)`` with the gradient as an array or
+        by name, or an `Observation`.
+        """
+        if not callable(objective):
+            raise InputTypeError(f"the objective must be callable, not {objective!r}")
+        self._objective = objective
+
+    set_evaluator = set_objective
+
+    @property
+    def objective(self) -> Callable[..., Any] | None:
+        """The objective that was set, None if there is none."""
+        return self._objective
+
+    def new_observation(self) -> Observation:
+        """Return an empty observation, to be filled by ``observation.add(...)``."""
+        return Observation()
+
+    # -- asking ---------------------------------------------------------------------------
+
+    @overload
+    def ask(self) -> Suggestion | None: ...
+    @overload
+    def ask(self, n: int) -> list[Suggestion]: ...
+    def ask(self, n: int | None = None) -> Suggestion | list[Suggestion] | None:
+        """Return the next suggestion, or a list of up to `n` of them.  Never waits.
+
+        None (or an empty list) means that there is nothing to evaluate now: `num_parallel`
+        suggestions are open, or their results are needed first, or the study is done.
+        """
+        if n is None:
+            with self._changed:
+                return self._ask()
+        _check_number_wanted(n)
+        found: list[Suggestion] = []
+        with self._changed:
+            while len(found) < n and (suggestion := self._ask()) is not None:
+                found.append(suggestion)
+        return found
+
+    def get_suggestion(self, block: bool = True, timeout: float | None = None) -> Suggestion | None:
+        """Return the next suggestion; wait for it if another thread can bring it about.
+
+        Parameters
+        ----------
+        block : bool
+            False returns None at once when there is nothing to evaluate now.
+        timeout : float, optional
+            Seconds after which None is returned.
+
+        Raises
+        ------
+        StudyDoneError
+            If the study is done (`is_done` tells so beforehand).
+        ProtocolError
+            If nothing can be suggested and no other thread could change that.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            while (suggestion := self._ask()) is None:
+                if self._desk.is_done():
+                    raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
+                if not block:
+                    return None
+                self._check_not_alone()
+                if not self._threads.wait(deadline - time.monotonic()):
+                    return None
+            return suggestion
+
+    def _check_not_alone(self) -> None:
+        """Raise unless some other live thread could report a result."""
+        state = self._desk.state
+        if state.open and self._threads.someone_else_could_report():
+            return
+        raise ProtocolError(
+            f"get_suggestion would wait for ever: {len(state.open)} suggestions are open "
+            f"(ids {list(state.open)[:8]}, num_parallel = {state.parameters['num_parallel']}), and "
+            "no other thread is there to report one; report or clear them first, or raise "
+            "num_parallel"
+        )
+
+    def _ask(self) -> Suggestion | None:
+        entry = self._desk.ask()
+        if entry is None:
+            return None
+        self._mine.add(entry.id)
+        return self._suggestion(entry)
+
+    def _suggestion(self, entry: Entry) -> Suggestion:
+        params = self._desk.spec.space.params(entry.x)
+        return Suggestion(id=entry.id, params=params, x=entry.x, kind=entry.kind, run=entry.run)
+
+    @property
+    def open_suggestions(self) -> tuple[Suggestion, ...]:
+        """The suggestions that were handed out and not told."""
+        with self._changed:
+            return tuple(self._suggestion(entry) for entry in self._desk.state.open.values())
+
+    # -- telling --------------------------------------------------------------------------
+
+    def tell(self, id: int, value: Any, gradient: Any = None) -> None:
+        """Report the result of a suggestion.
+
+        Tells come in any order, each id once; a second tell with the same result is ignored.
+
+        Parameters
+        ----------
+        id : int
+            ``suggestion.id``.
+        value : float or Observation
+            The value; NaN, infinite or None report a failed evaluation.
+        gradient : array or mapping, optional
+            Derivatives by the continuous parameters, in their order or by name.
+
+        Raises
+        ------
+        UnknownIdError
+            For an id that was never handed out.
+        ProtocolError
+            If a different result was reported before.
+        InputError
+            For a result of the wrong kind, or a derivative that ``jac=True`` promises and that is
+            missing.  The suggestion stays open.
+        """
+        if isinstance(value, Observation):
+            value, gradient = value.result()
+        number = None if value is None else observation.as_number(value, "the value")
+        with self._changed:
+            self._desk.check_id(id)
+            array = self._gradient(number, gradient)
+            reason = describe_failure(number, array, self.space.free)
+            if reason is None and number is not None:
+                self._desk.told(id, number, array)
+            else:
+                retries = self._desk.parameters["retries"]
+                self._desk.failed(id, str(reason), retries)
+            self._ended(id)
+
+    def _gradient(self, value: float | None, gradient: Any) -> FloatArray | None:
+        jac = self._desk.state.parameters["jac"]
+        if gradient is None:
+            if jac and value is not None and math.isfinite(value):
+                raise observation.missing_derivative(self.space.free[0])
+            return None
+        array = observation.as_gradient(gradient, self.space)
+        return array if jac else None
+
+    def tell_failure(self, id: int, reason: str = "", *, worker_died: bool = False) -> None:
+        """Report that the evaluation of a suggestion failed.
+
+        The point is tried again up to `retries` times (`worker_retries` if the worker died); after
+        that the minimizer steps back toward its last good point.
+        """
+        with self._changed:
+            self._desk.check_id(id)
+            retries = self._desk.parameters["worker_retries" if worker_died else "retries"]
+            self._desk.failed(id, str(reason) or "no reason given", retries)
+            self._ended(id)
+
+    def clear_suggestion(self, id: int, message: str = "") -> None:
+        """Give a suggestion up: its evaluation counts as failed, for the reason `message`."""
+        with self._changed:
+            self._desk.check_id(id)
+            self._desk.failed(id, str(message) or "cleared", 0)
+            self._ended(id)
+
+    def clear_all_suggestions(self, message: str = "") -> None:
+        """Give all open suggestions up; together they count as one failure in a row."""
+        with self._changed:
+            for number, id in enumerate(list(self._desk.state.open)):
+                self._desk.failed(id, str(message) or "cleared", 0, counted=number == 0)
+                self._ended(id)
+
+    def _ended(self, id: int) -> None:
+        """Forget who held the suggestion, and wake those who wait for a slot."""
+        self._mine.discard(id)
+        self._threads.note_result()
+
+    def wants(self, id: int) -> bool:
+        """Return whether suggestion `id` still wants a result."""
+        with self._changed:
+            self._desk.check_id(id)
+            return fold.find(self._desk.state, id) is not None
+
+    def release(self, id: int | None = None, *, spent: bool = False) -> None:
+        """Give an open suggestion back without a result: it is handed out again, under its id.
+
+        Parameters
+        ----------
+        id : int, optional
+            Without it, all open suggestions that this process did not hand out are given back
+            (those of a study that was restored).
+        spent : bool
+            True if the objective was called: that counts as an evaluation.
+        """
+        with self._changed:
+            state = self._desk.state
+            if id is not None:
+                self._desk.check_id(id)
+            ids = [key for key in state.open if key not in self._mine] if id is None else [id]
+            for key in ids:
+                self._desk.release(key, spent=spent)
+                self._ended(key)
+
+    def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
+        """Add an evaluation that the study did not ask for; return its id.
+
+        It counts for the best value, for the history and for start rules, not for `max_iter`.
+
+        Parameters
+        ----------
+        point : mapping or sequence
+            Parameters by name, or the continuous ones in order; inside the domain.
+        value, gradient
+            As for `tell`.
+        """
+        if isinstance(value, Observation):
+            value, gradient = value.result()
+        if value is None:
+            raise InputError("an added point needs a value; a failed evaluation adds nothing")
+        number = observation.as_number(value, "the value")
+        x = self.space.vector(point)
+        array = None if gradient is None else observation.as_gradient(gradient, self.space)
+        reason = describe_failure(number, array, self.space.free)
+        if reason is not None:
+            raise InputError(f"a point cannot be added: {reason}")
+        with self._changed:
+            id = self._desk.add(x, number, array)
+            self._ended(id)
+            return id
+
+    def add_observation(
+        self,
+        observation: Observation,
+        suggestion_id: int | None = None,
+        sample: Mapping[str, Any] | None = None,
+        design_value: Sequence[Any] | None = None,
+    ) -> None:
+        """Report an observation, for a suggestion or for a point of one's own.
+
+        Parameters
+        ----------
+        observation : Observation
+        suggestion_id : int, optional
+            ``suggestion.id``; without it the point is added, as by `add_point`.
+        sample : dict, optional
+            The point by name.
+        design_value : list, optional
+            The point as the continuous parameters in order.
+        """
+        if not isinstance(observation, Observation):
+            raise InputTypeError(
+                f"add_observation takes an Observation (study.new_observation()), "
+                f"not {observation!r}"
+            )
+        if sample and design_value is not None and len(design_value):
+            raise InputError("give sample= or design_value=, not both")
+        given = sample or (design_value if design_value is not None and len(design_value) else None)
+        if suggestion_id is None:
+            if given is None:
+                raise InputError("add_observation needs suggestion_id=, sample= or design_value=")
+            self.add_point(given, observation)
+            return
+        if given is not None:
+            self._check_point(suggestion_id, given)
+        self.tell(suggestion_id, observation)
+
+    def _check_point(self, id: int, given: Any) -> None:
+        with self._changed:
+            self._desk.check_id(id)
+            x = self._desk.state.ledger.x[id]
+            if not np.array_equal(self.space.vector(given), x):
+                raise InputError(
+                    f"suggestion {id} is at {x.tolist()}, but the point given is {given!r}"
+                )
+
+    def add_many(self, observations: Iterable[Observation], points: Iterable[Any]) -> list[int]:
+        """Add many evaluations that the study did not ask for; return their ids."""
+        observed, where = list(observations), list(points)
+        if len(observed) != len(where):
+            raise InputError(f"{len(observed)} observations for {len(where)} points")
+        return [self.add_point(p, o) for p, o in zip(where, observed, strict=True)]
+
+    # -- running --------------------------------------------------------------------------
+
+    def run(self, objective: Callable[..., Any] | None = None, **options: Any) -> None:
+        """Evaluate the objective until the study is done: see `optdriver.execution.run`.
+
+        Parameters
+        ----------
+        objective : callable, optional
+            Otherwise the one of `set_objective`.
+        executor : concurrent.futures.Executor, optional
+            Where to evaluate; threads by default.
+        max_evaluations : int, optional
+            Return after this many evaluations of this call.
+        progress : bool, optional
+            A progress bar; by default only in a terminal.
+        """
+        # The one call to an outer ring, by name: the loop is what users look for here.
+        importlib.import_module("optdriver.execution").run(self, objective, **options)
+
+    def start_clock(self) -> None:
+        """Start to count run time (for `max_time`); the first suggestion does it too."""
+        with self._changed:
+            self._desk.start_clock()
+
+    def suspend(self) -> None:
+        """Halt the clock until the next suggestion, `start_clock` or `run`."""
+        with self._changed:
+            self._desk.suspend()
+
+    def stop(self, reason: str = "stopped by the user", *, kind: str = "stop") -> None:
+        """Stop asking; open suggestions can still be told.  `run` or `resume` goes on later."""
+        with self._changed:
+            self._desk.stop(kind, reason)
+            self._changed.notify_all()
+
+    def resume(self) -> None:
+        """Go on after `stop`, after Ctrl-C, or after too many failures in a row."""
+        with self._changed:
+            self._desk.resume()
+            self._changed.notify_all()
+
+    def is_done(self) -> bool:
+        """Return whether no more suggestions will come."""
+        with self._changed:
+            return self._desk.is_done()
+
+    # -- reporting ------------------------------------------------------------------------
+
+    @property
+    def best(self) -> Best | None:
+        """The best observed point, None before there is one."""
+        with self._changed:
+            return reports.best(self._desk.state)
+
+    @property
+    def minima(self) -> tuple[LocalMinimum, ...]:
+        """The distinct local minima that minimizers converged to."""
+        with self._changed:
+            return reports.minima(self._desk.state)
+
+    @property
+    def runs(self) -> tuple[RunRow, ...]:
+        """A row for each minimizer."""
+        with self._changed:
+            return reports.runs(self._desk.state)
+
+    @property
+    def history(self) -> History:
+        """Every evaluation that has ended, as columns for pandas and polars."""
+        with self._changed:
+            return reports.history(self._desk.state)
+
+    @property
+    def num_evaluations(self) -> int:
+        """Evaluations of the objective that have ended, failed ones too."""
+        with self._changed:
+            return self._desk.state.spent
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the study stopped asking, None while it has not."""
+        with self._changed:
+            stop = self._desk.state.stop
+            return None if stop is None else stop[1]
+
+    @property
+    def stop_kind(self) -> str | None:
+        """The limit or cause that stopped the study, None while none has.
+
+        One of 'max_iter', 'max_time', 'eps', 'min_val', 'driver', 'failures', 'check_grad',
+        'stop', 'interrupt'.
+        """
+        with self._changed:
+            stop = self._desk.state.stop
+            return None if stop is None else stop[0]
+
+    def info(self) -> dict[str, Any]:
+        """Return a summary.
+
+        ``min_objective`` and ``min_params`` (by name, fixed parameters too, so that
+        ``objective(**min_params)`` evaluates it again) are the best observed point, None before
+        there is one.  Further: ``status`` ('created', 'running', 'stopped'), ``stop_kind``,
+        ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_open``, ``num_minimizers``,
+        ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``.
+        """
+        with self._changed:
+            return reports.info(self._desk.state, self._desk.now())
+
+    def get_state(self) -> dict[str, Any]:
+        """Return `info` with the open suggestions by id (``open``: parameters by name)."""
+        with self._changed:
+            opened = {s.id: s.params for s in self.open_suggestions}
+            return self.info() | {"is_done": self._desk.is_done(), "open": opened}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the domain, and every driver parameter with its meaning, default and value."""
+        present = self.parameters
+        return {
+            "name": self.name,
+            "study_id": self._desk.spec.study_id,
+            "driver": self._desk.spec.driver,
+            "domain": self.space.to_dict()["domain"],
+            "constraints": [],
+            "parameters": {
+                name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
+                for name, row in parameters.TABLE.items()
+            },
+        }
+
+    def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
+        """Return what was observed: for one suggestion, or lists over all.
+
+        Keys: ``suggestion_id``, ``sample`` (by name), ``value``, ``derivatives`` (by name, None
+        where there are none).
+        """
+        with self._changed:
+            state = self._desk.state
+            if suggestion_id is not None:
+                self._desk.check_id(suggestion_id)
+                if state.ledger.state[suggestion_id] != TOLD:
+                    raise ProtocolError(f"suggestion {suggestion_id} has no observation")
+            return reports.observation_data(state, suggestion_id)
+
+    def __repr__(self) -> str:
+        with self._changed:
+            state = self._desk.state
+            done = "" if state.stop is None else f", stopped: {state.stop[1]}"
+            value = state.ledger.best_value if state.ledger.best >= 0 else "none"
+            return (
+                f"<Study {self.name!r}: {self.space.size} parameters, {state.spent} evaluations, "
+                f"best value {value}{done}>"
+            )
+
+    # -- suspension -----------------------------------------------------------------------
+
+    @classmethod
+    def from_events(
+        cls,
+        spec: Spec,
+        events: Iterable[Event],
+        *,
+        journal: Journal | None = None,
+        clock: Clock = time.monotonic,
+    ) -> Study:
+        """Return the study to which `events` have happened; it goes on as if never interrupted.
+
+        Raises
+        ------
+        ProtocolError
+            If the events do not fit the specification (another point is met on replay).
+        """
+        return cls(spec, journal=journal, clock=clock, state=fold.fold(spec, events))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the study as strings, numbers and arrays (no objective, no clock, no journal)."""
+        with self._changed:
+            return self._desk.to_dict()
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        journal: Journal | None = None,
+        clock: Clock = time.monotonic,
+    ) -> Study:
+        """Return the study of which `to_dict` made `data`; arrays may have become lists."""
+        state = fold.from_dict(data)
+        return cls(state.spec, journal=journal, clock=clock, state=state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Study.from_dict, (self.to_dict(),)
+
+
+def _check_number_wanted(n: Any) -> None:
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
+        raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
