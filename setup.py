@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -58,27 +59,24 @@ class BuildAllOrNothing(build_ext):
     """Compile every kernel module, or leave none of them compiled and say why."""
 
     def run(self) -> None:
-        """Translate, compile and link; on any failure take everything back."""
+        """Translate, compile and link; where the machine cannot, take everything back."""
         self._remove_compiled()
         if unwanted():
-            self.extensions = []
-            self._say("the numerical kernel was not compiled, as OPTDRIVER_NO_EXTENSION asks")
+            self._go_without("OPTDRIVER_NO_EXTENSION asks for that")
             return
-        wanted = len(self.extensions)
-        self.parallel = self.parallel or min(wanted, os.cpu_count() or 1)
         try:
-            self._cythonize()
+            from Cython.Build import cythonize
+        except ImportError as error:
+            self._go_without(f"there is no Cython: {error}")
+            return
+        # An error of ours in a kernel file ends the build here; below, the machine is at fault.
+        self._translate(cythonize)
+        try:
             super().run()
         except (Exception, SystemExit) as error:  # compilers fail in their own ways
-            self._remove_compiled()
-            self.extensions = []
-            self._say(
-                f"the numerical kernel was NOT compiled: {type(error).__name__}: {error!s:.300}",
-                "optdriver is installed all the same; its kernel is interpreted, with the same",
-                "results and slower. With a C compiler in place, reinstall to compile it.",
-            )
+            self._go_without(f"{type(error).__name__}: {error!s:.300}")
         else:
-            self._say(f"the numerical kernel was compiled: {wanted} modules")
+            self._say(f"the numerical kernel was compiled: {len(self.extensions)} modules")
 
     def build_extensions(self) -> None:
         """Compile with the flags under which the bits are those of the interpreter."""
@@ -87,15 +85,23 @@ class BuildAllOrNothing(build_ext):
             extension.extra_compile_args = flags
         super().build_extensions()
 
-    def _cythonize(self) -> None:
+    def _translate(self, cythonize: Callable[..., list[Extension]]) -> None:
         """Translate to C below the build directory, never into the source tree."""
-        from Cython.Build import cythonize
-
         built = cythonize(
             self.extensions, compiler_directives=DIRECTIVES, build_dir=self.build_temp, quiet=True
         )
         for extension, translated in zip(self.extensions, built, strict=True):
             extension.sources = translated.sources
+        self.parallel = self.parallel or min(len(built), os.cpu_count() or 1)
+
+    def _go_without(self, reason: str) -> None:
+        self._remove_compiled()
+        self.extensions = []
+        self._say(
+            f"the numerical kernel was NOT compiled: {reason}",
+            "optdriver is installed all the same; its kernel is interpreted, with the same",
+            "results and slower. With a C compiler in place, reinstall to compile it.",
+        )
 
     def _remove_compiled(self) -> None:
         """Remove what this or an earlier build left, so that never half of a kernel stays."""
