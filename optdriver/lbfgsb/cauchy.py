@@ -89,7 +89,7 @@ def set_out(s: State, q: Scratch) -> cython.Py_ssize_t:
             q.order[count] = i
             count += 1
     zero(q.p, 2 * s.k)
-    gather(s.w, s.d, q.p, 2 * s.k, s.n)
+    gather(s.w, s.d, q.p, 2 * s.k, 2 * s.m, s.n)
     scale_by_theta(s, q.p)
     return count
 
@@ -150,16 +150,16 @@ def go(s: State, t: cython.double) -> cython.void:
             s.z[i] = clamp(s.x[i] + t * s.d[i], s.l[i], s.u[i])
 
 
-def load_row(s: State, i: cython.Py_ssize_t, row: cython.double[::1]) -> cython.void:
+def load_row(s: State, i: cython.Py_ssize_t, row: cython.p_double) -> cython.void:
     """row <- row i of W = [Y theta S]."""
     j: cython.Py_ssize_t
     for j in range(0, 2 * s.k, 2):
-        row[j] = s.w[i, j]
-        row[j + 1] = s.theta * s.w[i, j + 1]
+        row[j] = s.w[2 * s.m * i + j]
+        row[j + 1] = s.theta * s.w[2 * s.m * i + j + 1]
 
 
 def add(
-    x: cython.double[::1], a: cython.double, y: cython.double[::1], n: cython.Py_ssize_t
+    x: cython.p_double, a: cython.double, y: cython.p_double, n: cython.Py_ssize_t
 ) -> cython.void:
     """y <- y + a x."""
     i: cython.Py_ssize_t
@@ -168,7 +168,7 @@ def add(
 
 
 def heapify(
-    t: cython.double[::1], order: cython.Py_ssize_t[::1], n: cython.Py_ssize_t
+    t: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.void:
     """Arrange the first n breakpoints as a heap with the least time at its root."""
     i: cython.Py_ssize_t
@@ -176,7 +176,7 @@ def heapify(
         sift(t, order, i, n)
 
 
-def pop(t: cython.double[::1], order: cython.Py_ssize_t[::1], n: cython.Py_ssize_t) -> cython.void:
+def pop(t: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t) -> cython.void:
     """Remove the root of a heap of n + 1 breakpoints."""
     t[0] = t[n]
     order[0] = order[n]
@@ -184,8 +184,8 @@ def pop(t: cython.double[::1], order: cython.Py_ssize_t[::1], n: cython.Py_ssize
 
 
 def sift(
-    t: cython.double[::1],
-    order: cython.Py_ssize_t[::1],
+    t: cython.p_double,
+    order: cython.p_Py_ssize_t,
     i: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:

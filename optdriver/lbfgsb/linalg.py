@@ -39,7 +39,7 @@ def ratio(a: cython.double, b: cython.double) -> cython.double:
     return 1.7976931348623157e308 if a > 0.0 else -1.7976931348623157e308
 
 
-def dot(x: cython.double[::1], y: cython.double[::1], n: cython.Py_ssize_t) -> cython.double:
+def dot(x: cython.p_double, y: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
     """Return x'y, summed in four interleaved parts so that a compiler can pipeline them."""
     i: cython.Py_ssize_t
     n4: cython.Py_ssize_t = n - n % 4
@@ -57,14 +57,14 @@ def dot(x: cython.double[::1], y: cython.double[::1], n: cython.Py_ssize_t) -> c
     return (a + b) + (c + d)
 
 
-def copy(x: cython.double[::1], y: cython.double[::1], n: cython.Py_ssize_t) -> cython.void:
+def copy(x: cython.p_double, y: cython.p_double, n: cython.Py_ssize_t) -> cython.void:
     """y <- x."""
     i: cython.Py_ssize_t
     for i in range(n):
         y[i] = x[i]
 
 
-def zero(x: cython.double[::1], n: cython.Py_ssize_t) -> cython.void:
+def zero(x: cython.p_double, n: cython.Py_ssize_t) -> cython.void:
     """x <- 0."""
     i: cython.Py_ssize_t
     for i in range(n):
@@ -72,9 +72,9 @@ def zero(x: cython.double[::1], n: cython.Py_ssize_t) -> cython.void:
 
 
 def subtract(
-    x: cython.double[::1],
-    y: cython.double[::1],
-    z: cython.double[::1],
+    x: cython.p_double,
+    y: cython.p_double,
+    z: cython.p_double,
     n: cython.Py_ssize_t,
 ) -> cython.void:
     """z <- x - y."""
@@ -84,7 +84,7 @@ def subtract(
 
 
 def scale(
-    x: cython.double[::1], a: cython.double, y: cython.double[::1], n: cython.Py_ssize_t
+    x: cython.p_double, a: cython.double, y: cython.p_double, n: cython.Py_ssize_t
 ) -> cython.void:
     """y <- a x."""
     i: cython.Py_ssize_t
@@ -92,7 +92,7 @@ def scale(
         y[i] = a * x[i]
 
 
-def all_finite(x: cython.double[::1], n: cython.Py_ssize_t) -> cython.bint:
+def all_finite(x: cython.p_double, n: cython.Py_ssize_t) -> cython.bint:
     """Whether every number of `x` is finite."""
     i: cython.Py_ssize_t
     bad: cython.Py_ssize_t = 0
@@ -102,58 +102,54 @@ def all_finite(x: cython.double[::1], n: cython.Py_ssize_t) -> cython.bint:
     return bad == 0
 
 
-def cholesky(a: cython.double[:, ::1], n: cython.Py_ssize_t) -> cython.bint:
-    """Factorise the leading n x n block in place as L L' (lower triangle read and written).
+def cholesky(a: cython.p_double, n: cython.Py_ssize_t, m: cython.Py_ssize_t) -> cython.bint:
+    """Factorise the leading n x n block of a (rows of m) in place as R'R; upper triangle only.
 
-    Returns False, with the block half done, where it is not positive definite.
+    The diagonal of R is left as its reciprocals, for `solve` to multiply by.  Returns False, with
+    the block half done, where it is not positive definite.
     """
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     q: cython.Py_ssize_t
-    sum: cython.double
-    for j in range(n):
-        for i in range(j, n):
-            sum = a[i, j]
-            for q in range(j):
-                sum -= a[i, q] * a[j, q]
-            if i > j:
-                a[i, j] = sum / a[j, j]
-            elif sum > 0.0 and sum - sum == 0.0:
-                a[j, j] = sqrt(sum)
-            else:
-                return False
+    pivot: cython.double
+    for q in range(n):
+        pivot = a[q * m + q]
+        if not (pivot > 0.0 and pivot - pivot == 0.0):
+            return False
+        pivot = 1.0 / sqrt(pivot)
+        a[q * m + q] = pivot
+        for j in range(q + 1, n):
+            a[q * m + j] *= pivot
+        for i in range(q + 1, n):
+            pivot = a[q * m + i]
+            for j in range(i, n):
+                a[i * m + j] -= pivot * a[q * m + j]
     return True
 
 
-def solve_lower(
-    a: cython.double[:, ::1],
-    b: cython.double[::1],
-    n: cython.Py_ssize_t,
-    first: cython.Py_ssize_t,
+def solve_transposed(
+    a: cython.p_double, b: cython.p_double, n: cython.Py_ssize_t, m: cython.Py_ssize_t
 ) -> cython.void:
-    """Solve L x = b in place; b's numbers are every second one from `first`."""
+    """b <- R'^-1 b, with R as `cholesky` left it."""
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    sum: cython.double
+    x: cython.double
     for i in range(n):
-        sum = b[first + 2 * i]
-        for j in range(i):
-            sum -= a[i, j] * b[first + 2 * j]
-        b[first + 2 * i] = sum / a[i, i]
+        x = b[i] * a[i * m + i]
+        b[i] = x
+        for j in range(i + 1, n):
+            b[j] -= a[i * m + j] * x
 
 
-def solve_lower_transposed(
-    a: cython.double[:, ::1],
-    b: cython.double[::1],
-    n: cython.Py_ssize_t,
-    first: cython.Py_ssize_t,
+def solve(
+    a: cython.p_double, b: cython.p_double, n: cython.Py_ssize_t, m: cython.Py_ssize_t
 ) -> cython.void:
-    """Solve L' x = b in place; b's numbers are every second one from `first`."""
+    """b <- R^-1 b, with R as `cholesky` left it."""
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     sum: cython.double
     for i in range(n - 1, -1, -1):
-        sum = b[first + 2 * i]
+        sum = b[i]
         for j in range(i + 1, n):
-            sum -= a[j, i] * b[first + 2 * j]
-        b[first + 2 * i] = sum / a[i, i]
+            sum -= a[i * m + j] * b[j]
+        b[i] = sum * a[i * m + i]

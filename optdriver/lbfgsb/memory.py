@@ -19,13 +19,13 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.linalg import (
         cholesky,
-        solve_lower,
-        solve_lower_transposed,
+        solve,
+        solve_transposed,
         zero,
     )
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
 else:
-    from optdriver.lbfgsb.linalg import cholesky, solve_lower, solve_lower_transposed, zero
+    from optdriver.lbfgsb.linalg import cholesky, solve, solve_transposed, zero
     from optdriver.lbfgsb.state import Scratch, State
 
 
@@ -54,114 +54,115 @@ def remember(s: State, q: Scratch, sy: cython.double) -> cython.void:
     else:
         new = s.head
         s.head = new + 1 if new + 1 < s.m else 0
-    sweep(s.w, q.sums, s.free, q.s, q.y, new, s.k, s.n)
+    sweep(s.w, s.free, q.s, q.y, q.sums, new, s.k, s.m, s.n)
     fill(s, q, new)
-    s.sy[new, new] = sy
-    s.theta = (q.sums[0, 2 * new] + q.sums[2, 2 * new]) / sy
+    s.dd[new] = sy
+    s.theta = (q.sums[2 * new] + q.sums[4 * s.m + 2 * new]) / sy
 
 
 def sweep(
-    w: cython.double[:, ::1],
-    sums: cython.double[:, ::1],
-    free: cython.Py_ssize_t[::1],
-    s_new: cython.double[::1],
-    y_new: cython.double[::1],
+    w: cython.p_double,
+    free: cython.p_Py_ssize_t,
+    s_new: cython.p_double,
+    y_new: cython.p_double,
+    sums: cython.p_double,
     new: cython.Py_ssize_t,
     k: cython.Py_ssize_t,
+    m: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
     """Write the new pair into its columns and sum W'y, W's over the free rows and the others.
 
-    Rows 0 and 1 of `sums` are W'y and W's over the free variables, 2 and 3 over the active ones.
+    The four parts of `sums`, 2m numbers each, are W'y and W's over the free variables, then over
+    the active ones.
     """
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     a: cython.Py_ssize_t
+    r: cython.Py_ssize_t
     y: cython.double
     z: cython.double
-    for a in range(4):
-        for j in range(2 * k):
-            sums[a, j] = 0.0
+    zero(sums, 8 * m)
     for i in range(n):
+        r = 2 * m * i
         y = y_new[i]
         z = s_new[i]
-        w[i, 2 * new] = y
-        w[i, 2 * new + 1] = z
-        a = 0 if free[i] else 2
+        w[r + 2 * new] = y
+        w[r + 2 * new + 1] = z
+        a = 0 if free[i] else 4 * m
         for j in range(2 * k):
-            sums[a, j] += w[i, j] * y
-            sums[a + 1, j] += w[i, j] * z
+            sums[a + j] += w[r + j] * y
+            sums[a + 2 * m + j] += w[r + j] * z
 
 
 def fill(s: State, q: Scratch, new: cython.Py_ssize_t) -> cython.void:
     """Put the sums of the newest pair into the Gram blocks."""
     j: cython.Py_ssize_t
+    m: cython.Py_ssize_t = s.m
+    fy: cython.Py_ssize_t = 0  # where each part of the sums begins
+    fs: cython.Py_ssize_t = 2 * m
+    az: cython.Py_ssize_t = 6 * m
     for j in range(s.k):
-        s.sy[j, new] = q.sums[0, 2 * j + 1] + q.sums[2, 2 * j + 1]
-        s.sy[new, j] = q.sums[1, 2 * j] + q.sums[3, 2 * j]
-        s.ss[j, new] = s.ss[new, j] = q.sums[1, 2 * j + 1] + q.sums[3, 2 * j + 1]
-        s.zyy[j, new] = s.zyy[new, j] = q.sums[0, 2 * j]
-        s.ass[j, new] = s.ass[new, j] = q.sums[3, 2 * j + 1]
-        s.msy[new, j] = q.sums[3, 2 * j]
-        s.msy[j, new] = q.sums[0, 2 * j + 1]
+        s.lt[new * m + j] = 0.0
+        s.lt[j * m + new] = q.sums[fs + 2 * j] + q.sums[az + 2 * j]
+        s.ss[j * m + new] = q.sums[fs + 2 * j + 1] + q.sums[az + 2 * j + 1]
+        s.ss[new * m + j] = s.ss[j * m + new]
+        s.zyy[j * m + new] = q.sums[fy + 2 * j]
+        s.zyy[new * m + j] = q.sums[fy + 2 * j]
+        s.ass[j * m + new] = q.sums[az + 2 * j + 1]
+        s.ass[new * m + j] = q.sums[az + 2 * j + 1]
+        s.zc[j * m + new] = -q.sums[az + 2 * j]
+        s.zc[new * m + j] = q.sums[fy + 2 * j + 1]
+    s.lt[new * m + new] = 0.0
 
 
 def form_middle(s: State, q: Scratch) -> cython.bint:
     """Factorise T = theta S'S + L D^-1 L' = J J' (Byrd et al. 1995, eq. 3.4); False if singular.
 
-    Leaves J in q.jt and L D^-1 in q.ld.
+    Leaves J' in q.jt and 1 / D in q.di.
     """
     a: cython.Py_ssize_t
-    b: cython.Py_ssize_t
-    c: cython.Py_ssize_t
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    r: cython.Py_ssize_t
-    sum: cython.double
+    x: cython.double
+    for i in range(s.k):
+        q.di[i] = 1.0 / s.dd[i]
+        for j in range(i, s.k):
+            q.jt[i * s.m + j] = s.theta * s.ss[i * s.m + j]
     for a in range(s.k):
-        i = slot(s, a)
-        for b in range(a):
-            j = slot(s, b)
-            q.ld[i, j] = s.sy[i, j] / s.sy[j, j]
-        for b in range(a + 1):
-            j = slot(s, b)
-            sum = s.theta * s.ss[i, j]
-            for c in range(b):
-                r = slot(s, c)
-                sum += q.ld[i, r] * s.sy[j, r]
-            q.jt[max(i, j), min(i, j)] = sum
-    return cholesky(q.jt, s.k)
+        for i in range(s.k):
+            x = s.lt[a * s.m + i] * q.di[a]
+            if x != 0.0:
+                for j in range(i, s.k):
+                    q.jt[i * s.m + j] += x * s.lt[a * s.m + j]
+    return cholesky(q.jt, s.k, s.m)
 
 
-def middle(s: State, q: Scratch, v: cython.double[::1], out: cython.double[::1]) -> cython.void:
+def middle(s: State, q: Scratch, v: cython.p_double, out: cython.p_double) -> cython.void:
     """out <- M v, with the factors that `form_middle` left.
 
     From the rows of M^-1 [a; b] = v:  T b = v_S + L D^-1 v_Y,  a = D^-1 (L' b - v_Y).
     """
-    a: cython.Py_ssize_t
-    b: cython.Py_ssize_t
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    sum: cython.double
-    for a in range(s.k):
-        i = slot(s, a)
-        sum = v[2 * i + 1]
-        for b in range(a):
-            j = slot(s, b)
-            sum += q.ld[i, j] * v[2 * j]
-        out[2 * i + 1] = sum
-    solve_lower(q.jt, out, s.k, 1)
-    solve_lower_transposed(q.jt, out, s.k, 1)
-    for b in range(s.k):
-        j = slot(s, b)
-        sum = -v[2 * j] / s.sy[j, j]
-        for a in range(b + 1, s.k):
-            i = slot(s, a)
-            sum += q.ld[i, j] * out[2 * i + 1]
-        out[2 * j] = sum
+    x: cython.double
+    for i in range(s.k):
+        q.b[i] = v[2 * i + 1]
+    for j in range(s.k):
+        x = v[2 * j] * q.di[j]
+        for i in range(s.k):
+            q.b[i] += s.lt[j * s.m + i] * x
+    solve_transposed(q.jt, q.b, s.k, s.m)
+    solve(q.jt, q.b, s.k, s.m)
+    for j in range(s.k):
+        x = -v[2 * j]
+        for i in range(s.k):
+            x += s.lt[j * s.m + i] * q.b[i]
+        out[2 * j] = x * q.di[j]
+        out[2 * j + 1] = q.b[j]
 
 
-def scale_by_theta(s: State, p: cython.double[::1]) -> cython.void:
+def scale_by_theta(s: State, p: cython.p_double) -> cython.void:
     """Multiply the entries that belong to S by theta: W = [Y theta S]."""
     j: cython.Py_ssize_t
     for j in range(s.k):
@@ -175,17 +176,18 @@ def two_loop(s: State, q: Scratch) -> cython.void:
     the Gram blocks: two sweeps over the pairs instead of 4k passes over vectors.
     """
     zero(q.p, 2 * s.k)
-    gather(s.w, s.g, q.p, 2 * s.k, s.n)
+    gather(s.w, s.g, q.p, 2 * s.k, 2 * s.m, s.n)
     first_loop(s, q)
     second_loop(s, q)
-    spread(s.w, s.g, q.c, s.d, s.theta, 2 * s.k, s.n)
+    spread(s.w, s.g, q.c, s.d, s.theta, 2 * s.k, 2 * s.m, s.n)
 
 
 def gather(
-    w: cython.double[:, ::1],
-    g: cython.double[::1],
-    p: cython.double[::1],
+    w: cython.p_double,
+    g: cython.p_double,
+    p: cython.p_double,
     k2: cython.Py_ssize_t,
+    m2: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
     """p <- p + [Y S]'g, skipping the rows where g is zero."""
@@ -196,7 +198,7 @@ def gather(
         a = g[i]
         if a != 0.0:
             for j in range(k2):
-                p[j] += w[i, j] * a
+                p[j] += w[m2 * i + j] * a
 
 
 def first_loop(s: State, q: Scratch) -> cython.void:
@@ -214,8 +216,8 @@ def first_loop(s: State, q: Scratch) -> cython.void:
         sum = q.p[2 * i + 1]
         for b in range(a + 1, s.k):
             j = slot(s, b)
-            sum += q.c[2 * j] * s.sy[i, j]
-        q.c[2 * i] = -(sum / s.sy[i, i])
+            sum += q.c[2 * j] * s.zc[j * s.m + i]
+        q.c[2 * i] = -(sum / s.dd[i])
 
 
 def second_loop(s: State, q: Scratch) -> cython.void:
@@ -232,21 +234,22 @@ def second_loop(s: State, q: Scratch) -> cython.void:
         i = slot(s, a)
         sum = q.p[2 * i]
         for j in range(s.k):
-            sum += q.c[2 * j] * s.zyy[i, j]
+            sum += q.c[2 * j] * s.zyy[i * s.m + j]
         sum /= s.theta
         for b in range(a):
             j = slot(s, b)
-            sum += q.c[2 * j + 1] * s.sy[j, i]
-        q.c[2 * i + 1] = -q.c[2 * i] - sum / s.sy[i, i]
+            sum += q.c[2 * j + 1] * s.zc[i * s.m + j]
+        q.c[2 * i + 1] = -q.c[2 * i] - sum / s.dd[i]
 
 
 def spread(
-    w: cython.double[:, ::1],
-    g: cython.double[::1],
-    c: cython.double[::1],
-    d: cython.double[::1],
+    w: cython.p_double,
+    g: cython.p_double,
+    c: cython.p_double,
+    d: cython.p_double,
     theta: cython.double,
     k2: cython.Py_ssize_t,
+    m2: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
     """d <- -((g + Y c_Y) / theta + S c_S)."""
@@ -258,6 +261,6 @@ def spread(
         y = g[i]
         z = 0.0
         for j in range(0, k2, 2):
-            y += w[i, j] * c[j]
-            z += w[i, j + 1] * c[j + 1]
+            y += w[m2 * i + j] * c[j]
+            z += w[m2 * i + j + 1] * c[j + 1]
         d[i] = -(y / theta + z)

@@ -11,7 +11,7 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.lbfgsb import machine
-from optdriver.lbfgsb.codes import Phase, Stop
+from optdriver.lbfgsb.codes import DONE, START, Phase, Stop
 from optdriver.lbfgsb.hessian import InverseHessian
 from optdriver.lbfgsb.options import Options, Vector, limit, read_bounds, read_point, real_array
 from optdriver.lbfgsb.state import State, from_dict
@@ -43,10 +43,10 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     arrays = state.arrays
     arrays["l"][:] = lower
     arrays["u"][:] = upper
-    np.clip(x, lower, upper, out=arrays["xt"])
-    low, high = np.isfinite(lower), np.isfinite(upper)
-    state.constrained = int(low.any() or high.any())
-    state.boxed = int(low.all() and high.all())
+    np.minimum(np.maximum(x, lower), upper, out=arrays["xt"])
+    sides = np.count_nonzero(np.isfinite(lower)) + np.count_nonzero(np.isfinite(upper))
+    state.constrained = int(sides > 0)
+    state.boxed = int(sides == 2 * x.size)
     state.ftol = float(options.ftol)
     state.gtol = float(options.gtol)
     state.noise = float(options.noise)
@@ -59,7 +59,7 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
 
 def pending(state: State) -> Vector:
     """Return a copy of the point whose value and gradient the state waits for."""
-    if state.phase == Phase.DONE:
+    if state.phase == DONE:
         raise ProtocolError(f"ask: the run has ended ({Stop(state.stop).message})")
     point: Vector = state.arrays["xt"].copy()
     return point
@@ -84,7 +84,7 @@ def advance(state: State, f: Any, g: Any) -> None:
     InputError
         If `f` is not a number or `g` not a real vector of length n; the state is unchanged.
     """
-    if state.phase == Phase.DONE:
+    if state.phase == DONE:
         raise ProtocolError(f"tell: the run has ended ({Stop(state.stop).message})")
     value = f if type(f) is float else read_value(f)
     if type(g) is not np.ndarray or g.dtype != np.float64:
@@ -101,7 +101,7 @@ def advance_failure(state: State) -> None:
     A failed start is asked once more.  In a line search the step goes back toward the last good
     point; the memory is kept.
     """
-    if state.phase == Phase.DONE:
+    if state.phase == DONE:
         raise ProtocolError(f"tell_failure: the run has ended ({Stop(state.stop).message})")
     machine.advance_failure(state)
 
@@ -137,7 +137,7 @@ def iterate(state: State) -> Generator[Vector, tuple[Any, Any] | None, State]:
     State
         The same object, at the end of the run.
     """
-    while state.phase != Phase.DONE:
+    while state.phase != DONE:
         evaluation = yield pending(state)
         if evaluation is None:
             advance_failure(state)
@@ -251,7 +251,7 @@ class LBFGSB:
     @property
     def done(self) -> bool:
         """Whether the run has ended."""
-        return bool(self.state.phase == Phase.DONE)
+        return bool(self.state.phase == DONE)
 
     @property
     def stop(self) -> Stop:
@@ -266,7 +266,7 @@ class LBFGSB:
     @property
     def at_start(self) -> bool:
         """Whether no evaluation has succeeded yet."""
-        return bool(self.state.phase == Phase.START or math.isinf(self.state.best_f))
+        return bool(self.state.phase == START or math.isinf(self.state.best_f))
 
     @property
     def nfev(self) -> int:

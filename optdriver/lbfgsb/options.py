@@ -69,11 +69,13 @@ class Options:
     @classmethod
     def read(cls, options: dict[str, Any]) -> Options:
         """Make options from a dict; an unknown name is an error that names the nearest one."""
-        names = [field.name for field in dataclasses.fields(cls)]
         for name in options:
-            if name not in names:
-                raise unknown_option("option", name, names)
+            if name not in _NAMES:
+                raise unknown_option("option", name, _NAMES)
         return cls(**options)
+
+
+_NAMES = frozenset(field.name for field in dataclasses.fields(Options))
 
 
 def check_real(name: str, value: Any) -> None:
@@ -178,15 +180,14 @@ def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
         raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")
     absent = np.isnan(table)
     if absent.any():
-        entries = np.array(given, dtype=object)
-        absent &= np.equal(entries, None)
-    table[:, 0][absent[:, 0]] = -np.inf
-    table[:, 1][absent[:, 1]] = np.inf
-    return table[:, 0].copy(), table[:, 1].copy()
+        absent &= np.equal(np.array(given, dtype=object), None)
+        table[:, 0][absent[:, 0]] = -np.inf
+        table[:, 1][absent[:, 1]] = np.inf
+    return table[:, 0], table[:, 1]
 
 
 def _check_bounds(lower: Vector, upper: Vector) -> None:
-    wrong = ~(lower <= upper) | (lower == np.inf) | (upper == -np.inf)
+    wrong = ~((lower <= upper) & (lower < np.inf) & (upper > -np.inf))
     if wrong.any():
         i = int(np.flatnonzero(wrong)[0])
         raise InputError(

@@ -10,16 +10,56 @@ cdef class State:
     cdef public double pgnorm, f0, slope0, stp, stpmax, stx
     cdef public double fx, gx, sty, fy, gy, stmin
     cdef public double stmax, width, width1, best_f, best_stp
-    cdef public double[::1] l, u, x, g, d, z
-    cdef public double[::1] xt, gt, xb, gb
-    cdef public Py_ssize_t[::1] where, free
-    cdef public double[:, ::1] w, ss, sy, zyy, ass, msy
+    cdef public object reals, integers
     cdef public dict arrays
+    cdef double* l
+    cdef double* u
+    cdef double* x
+    cdef double* g
+    cdef double* d
+    cdef double* z
+    cdef double* xt
+    cdef double* gt
+    cdef double* xb
+    cdef double* gb
+    cdef double* w
+    cdef double* ss
+    cdef double* lt
+    cdef double* zyy
+    cdef double* zc
+    cdef double* ass
+    cdef double* dd
+    cdef Py_ssize_t* where
+    cdef Py_ssize_t* free
+    cpdef _bind(self)
 
 
 cdef class Scratch:
     cdef public Py_ssize_t n, m, moving, nfree
-    cdef public double[::1] t, r, s, y, p, c
-    cdef public double[::1] v, mv, row
-    cdef public Py_ssize_t[::1] order, index
-    cdef public double[:, ::1] sums, jt, ld, k11, k12, k22
+    cdef public object reals, integers
+    cdef double* t
+    cdef double* r
+    cdef double* s
+    cdef double* y
+    cdef double* p
+    cdef double* c
+    cdef double* v
+    cdef double* mv
+    cdef double* row
+    cdef double* a
+    cdef double* b
+    cdef double* di
+    cdef double* jt
+    cdef double* k11
+    cdef double* k12
+    cdef double* k22
+    cdef double* sums
+    cdef Py_ssize_t* order
+    cdef Py_ssize_t* index
+    cpdef _bind(self)
+
+
+cdef double* numbers(object block) except NULL
+cdef Py_ssize_t* integers(object block) except NULL
+cdef double* cut(double* block, Py_ssize_t first, Py_ssize_t size) noexcept
+cdef Py_ssize_t* cut_integers(Py_ssize_t* block, Py_ssize_t first, Py_ssize_t size) noexcept

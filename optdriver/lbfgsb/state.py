@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
 VERSION = 1
 
 INTEGERS = (
@@ -26,7 +31,41 @@ REALS = (
 
 VECTORS = ("l", "u", "x", "g", "d", "z", "xt", "gt", "xb", "gb")
 INDICES = ("where", "free")
-MATRICES = ("ss", "sy", "zyy", "ass", "msy")
+MATRICES = ("ss", "lt", "zyy", "zc", "ass")
+
+
+def numbers(block: Any) -> cython.p_double:
+    """Return what the kernel reads and writes a contiguous array of float64 by."""
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        view: cython.double[::1] = block
+        return cython.address(view[0])
+    return memoryview(block)
+
+
+def integers(block: Any) -> cython.p_Py_ssize_t:
+    """Return what the kernel reads and writes a contiguous array of intp by."""
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        view: cython.Py_ssize_t[::1] = block
+        return cython.address(view[0])
+    return memoryview(block)
+
+
+def cut(
+    block: cython.p_double, first: cython.Py_ssize_t, size: cython.Py_ssize_t
+) -> cython.p_double:
+    """Return the part of a block that begins at `first`."""
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        return block + first
+    return block[first : first + size]
+
+
+def cut_integers(
+    block: cython.p_Py_ssize_t, first: cython.Py_ssize_t, size: cython.Py_ssize_t
+) -> cython.p_Py_ssize_t:
+    """Return the part of a block of integers that begins at `first`."""
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        return block + first
+    return block[first : first + size]
 
 
 class State:
@@ -55,12 +94,12 @@ class State:
         stored begin at slot `head`, the oldest.
     theta
         B_0 = theta I.
-    ss, sy : (m, m)
-        S'S and S'Y, indexed by slot.  L is the part of S'Y with the row newer than the column,
-        D its diagonal.
-    zyy, ass, msy : (m, m)
-        Y'ZZ'Y over the free variables, S'AA'S over the active ones, and S'Y over the active ones
-        where the row is newer than the column (L_A of the paper), else over the free (R_Z).
+    ss, lt : (m, m), dd : (m,)
+        S'S, L' and the diagonal of D, indexed by slot: ``lt[j, i]`` is s_i'y_j where pair i is
+        newer than pair j, else 0.
+    zyy, zc, ass : (m, m)
+        The blocks of the paper's K: Y'ZZ'Y over the free variables, R_Z' - L_A', and S'AA'S over
+        the active variables.
     where, free : (n,)
         Where the Cauchy point left each variable (0 free, 1 at its lower bound, 2 at its upper,
         3 fixed); the free variables that the Gram blocks stand for.
@@ -91,29 +130,40 @@ class State:
         self.f0 = self.slope0 = self.stp = self.stpmax = 0.0
         self.stx = self.fx = self.gx = self.sty = self.fy = self.gy = 0.0
         self.stmin = self.stmax = self.width = self.width1 = 0.0
-        self._bind(_allocate(n, m))
+        self.reals = np.zeros(len(VECTORS) * n + len(MATRICES) * m * m + m + 2 * n * m)
+        self.integers = np.zeros(2 * n + 1, dtype=np.intp)
+        self.arrays = _names(self.reals, self.integers, n, m)
+        self.arrays["free"][:] = 1
+        self._bind()
 
-    def _bind(self, arrays: dict[str, Any]) -> None:
-        """Point the kernel's views at `arrays`."""
-        self.arrays = arrays
-        self.l = arrays["l"].data
-        self.u = arrays["u"].data
-        self.x = arrays["x"].data
-        self.g = arrays["g"].data
-        self.d = arrays["d"].data
-        self.z = arrays["z"].data
-        self.xt = arrays["xt"].data
-        self.gt = arrays["gt"].data
-        self.xb = arrays["xb"].data
-        self.gb = arrays["gb"].data
-        self.where = arrays["where"].data
-        self.free = arrays["free"].data
-        self.w = arrays["w"].data
-        self.ss = arrays["ss"].data
-        self.sy = arrays["sy"].data
-        self.zyy = arrays["zyy"].data
-        self.ass = arrays["ass"].data
-        self.msy = arrays["msy"].data
+    def _bind(self) -> None:
+        """Point the kernel's view of each array at its numbers."""
+        n: cython.Py_ssize_t = self.n
+        m: cython.Py_ssize_t = self.m
+        mm: cython.Py_ssize_t = m * m
+        e: cython.Py_ssize_t
+        p: cython.p_double = numbers(self.reals)
+        i: cython.p_Py_ssize_t = integers(self.integers)
+        self.l = cut(p, 0, n)
+        self.u = cut(p, n, n)
+        self.x = cut(p, 2 * n, n)
+        self.g = cut(p, 3 * n, n)
+        self.d = cut(p, 4 * n, n)
+        self.z = cut(p, 5 * n, n)
+        self.xt = cut(p, 6 * n, n)
+        self.gt = cut(p, 7 * n, n)
+        self.xb = cut(p, 8 * n, n)
+        self.gb = cut(p, 9 * n, n)
+        e = 10 * n
+        self.ss = cut(p, e, mm)
+        self.lt = cut(p, e + mm, mm)
+        self.zyy = cut(p, e + 2 * mm, mm)
+        self.zc = cut(p, e + 3 * mm, mm)
+        self.ass = cut(p, e + 4 * mm, mm)
+        self.dd = cut(p, e + 5 * mm, m)
+        self.w = cut(p, e + 5 * mm + m, 2 * n * m)
+        self.where = cut_integers(i, 0, n)
+        self.free = cut_integers(i, n, n)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as numbers and copies of arrays, ready to be stored."""
@@ -134,16 +184,20 @@ class State:
         return from_dict, (self.to_dict(),)
 
 
-def _allocate(n: int, m: int) -> dict[str, Any]:
-    """Make the arrays of a state, cut from one block of numbers and one of integers."""
-    sizes = [n] * len(VECTORS) + [m * m] * len(MATRICES) + [2 * n * m]
-    parts = np.split(np.zeros(sum(sizes)), np.cumsum(sizes[: len(sizes) - 1]))
-    arrays: dict[str, Any] = dict(zip(VECTORS, parts, strict=False))
-    for name, part in zip(MATRICES, parts[len(VECTORS) :], strict=False):
-        arrays[name] = part.reshape(m, m)
-    arrays["w"] = parts[len(sizes) - 1].reshape(n, 2 * m)
-    arrays["where"], arrays["free"] = np.zeros((2, n), dtype=np.intp)
-    arrays["free"][:] = 1
+def _names(reals: Any, integers: Any, n: int, m: int) -> dict[str, Any]:
+    """Name the arrays that lie one after the other in the two blocks."""
+    arrays: dict[str, Any] = {}
+    end = 0
+    for name in VECTORS:
+        arrays[name] = reals[end : end + n]
+        end += n
+    for name in MATRICES:
+        arrays[name] = reals[end : end + m * m].reshape(m, m)
+        end += m * m
+    arrays["dd"] = reals[end : end + m]
+    arrays["w"] = reals[end + m :].reshape(n, 2 * m)
+    arrays["where"] = integers[:n]
+    arrays["free"] = integers[n : 2 * n]
     return arrays
 
 
@@ -175,20 +229,36 @@ class Scratch:
         self.n = n
         self.m = m
         self.moving = self.nfree = 0
-        self.t = np.zeros(n).data
-        self.r = np.zeros(n).data
-        self.s = np.zeros(n).data
-        self.y = np.zeros(n).data
-        self.order = np.zeros(n, dtype=np.intp).data
-        self.index = np.zeros(n, dtype=np.intp).data
-        self.p = np.zeros(2 * m).data
-        self.c = np.zeros(2 * m).data
-        self.v = np.zeros(2 * m).data
-        self.mv = np.zeros(2 * m).data
-        self.row = np.zeros(2 * m).data
-        self.sums = np.zeros((4, 2 * m)).data
-        self.jt = np.zeros((m, m)).data
-        self.ld = np.zeros((m, m)).data
-        self.k11 = np.zeros((m, m)).data
-        self.k12 = np.zeros((m, m)).data
-        self.k22 = np.zeros((m, m)).data
+        self.reals = np.zeros(4 * n + 21 * m + 4 * m * m)
+        self.integers = np.zeros(2 * n + 1, dtype=np.intp)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Point the kernel's view of each array at its numbers."""
+        n: cython.Py_ssize_t = self.n
+        m: cython.Py_ssize_t = self.m
+        mm: cython.Py_ssize_t = m * m
+        e: cython.Py_ssize_t
+        p: cython.p_double = numbers(self.reals)
+        i: cython.p_Py_ssize_t = integers(self.integers)
+        self.t = cut(p, 0, n)
+        self.r = cut(p, n, n)
+        self.s = cut(p, 2 * n, n)
+        self.y = cut(p, 3 * n, n)
+        e = 4 * n
+        self.p = cut(p, e, 2 * m)
+        self.c = cut(p, e + 2 * m, 2 * m)
+        self.v = cut(p, e + 4 * m, 2 * m)
+        self.mv = cut(p, e + 6 * m, 2 * m)
+        self.row = cut(p, e + 8 * m, 2 * m)
+        self.sums = cut(p, e + 10 * m, 8 * m)
+        self.a = cut(p, e + 18 * m, m)
+        self.b = cut(p, e + 19 * m, m)
+        self.di = cut(p, e + 20 * m, m)
+        e += 21 * m
+        self.jt = cut(p, e, mm)
+        self.k11 = cut(p, e + mm, mm)
+        self.k12 = cut(p, e + 2 * mm, mm)
+        self.k22 = cut(p, e + 3 * mm, mm)
+        self.order = cut_integers(i, 0, n)
+        self.index = cut_integers(i, n, n)

@@ -17,7 +17,7 @@ else:
 
 
 def projected_gradient_norm(
-    s: State, x: cython.double[::1], g: cython.double[::1]
+    s: State, x: cython.p_double, g: cython.p_double
 ) -> cython.double:
     """Return |P(x - g) - x|_inf (Byrd et al. 1995, eq. 6.1)."""
     i: cython.Py_ssize_t

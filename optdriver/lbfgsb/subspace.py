@@ -20,21 +20,21 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.linalg import (
         cholesky,
         clamp,
-        solve_lower,
-        solve_lower_transposed,
+        solve,
+        solve_transposed,
         zero,
     )
-    from cython.cimports.optdriver.lbfgsb.memory import middle, scale_by_theta, slot
+    from cython.cimports.optdriver.lbfgsb.memory import middle, scale_by_theta
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
 else:
     from optdriver.lbfgsb.linalg import (
         cholesky,
         clamp,
-        solve_lower,
-        solve_lower_transposed,
+        solve,
+        solve_transposed,
         zero,
     )
-    from optdriver.lbfgsb.memory import middle, scale_by_theta, slot
+    from optdriver.lbfgsb.memory import middle, scale_by_theta
     from optdriver.lbfgsb.state import Scratch, State
 
 
@@ -60,88 +60,75 @@ def move_row(s: State, i: cython.Py_ssize_t, sign: cython.double) -> cython.void
     """Add variable i to the free blocks and take it from the active ones, or (-1) the reverse."""
     a: cython.Py_ssize_t
     b: cython.Py_ssize_t
-    j: cython.Py_ssize_t
-    r: cython.Py_ssize_t
+    m: cython.Py_ssize_t = s.m
+    r: cython.Py_ssize_t = 2 * m * i
     y: cython.double
     z: cython.double
     for a in range(s.k):
-        j = slot(s, a)
-        y = sign * s.w[i, 2 * j]
-        z = sign * s.w[i, 2 * j + 1]
+        y = sign * s.w[r + 2 * a]
+        z = sign * s.w[r + 2 * a + 1]
         for b in range(s.k):
-            r = slot(s, b)
-            s.zyy[j, r] += y * s.w[i, 2 * r]
-            s.ass[j, r] -= z * s.w[i, 2 * r + 1]
-            if b < a:  # L_A: the row is newer than the column
-                s.msy[j, r] -= z * s.w[i, 2 * r]
-            else:  # R_Z
-                s.msy[j, r] += z * s.w[i, 2 * r]
+            s.zyy[a * m + b] += y * s.w[r + 2 * b]
+            s.zc[a * m + b] += y * s.w[r + 2 * b + 1]
+            s.ass[a * m + b] -= z * s.w[r + 2 * b + 1]
 
 
 def form_k(s: State, q: Scratch) -> cython.bint:
     """Factorise K by blocks; False if a block is not positive definite.
 
     With A = D + Y'ZZ'Y / theta and C = R_Z' - L_A' (so that K = [-A -C; -C' theta S'AA'S]):
-    q.k11 = Cholesky factor of A, q.k12 = k11^-1 C, q.k22 = factor of theta S'AA'S + k12'k12.
+    q.k11 = R_1 of A = R_1'R_1, q.k12 = R_1'^-1 C, q.k22 = R_2 of theta S'AA'S + k12'k12.
     """
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     a: cython.Py_ssize_t
-    sum: cython.double
+    x: cython.double = 1.0 / s.theta
     for i in range(s.k):
-        for j in range(i + 1):
-            q.k11[i, j] = s.zyy[i, j] / s.theta
-        q.k11[i, i] += s.sy[i, i]
-    if not cholesky(q.k11, s.k):
+        for j in range(s.k):
+            q.k11[i * s.m + j] = s.zyy[i * s.m + j] * x
+            q.k12[i * s.m + j] = s.zc[i * s.m + j]
+            q.k22[i * s.m + j] = s.theta * s.ass[i * s.m + j]
+        q.k11[i * s.m + i] += s.dd[i]
+    if not cholesky(q.k11, s.k, s.m):
         return False
-    form_c(s, q)
-    for j in range(s.k):
-        for i in range(s.k):
-            sum = q.k12[i, j]
-            for a in range(i):
-                sum -= q.k11[i, a] * q.k12[a, j]
-            q.k12[i, j] = sum / q.k11[i, i]
-    for i in range(s.k):
-        for j in range(i + 1):
-            sum = s.theta * s.ass[i, j]
-            for a in range(s.k):
-                sum += q.k12[a, i] * q.k12[a, j]
-            q.k22[i, j] = sum
-    return cholesky(q.k22, s.k)
-
-
-def form_c(s: State, q: Scratch) -> cython.void:
-    """k12 <- R_Z' - L_A'."""
-    a: cython.Py_ssize_t
-    b: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    j: cython.Py_ssize_t
     for a in range(s.k):
-        i = slot(s, a)
-        for b in range(s.k):
-            j = slot(s, b)
-            q.k12[j, i] = -s.msy[i, j] if b < a else s.msy[i, j]
+        for j in range(s.k):
+            q.k12[a * s.m + j] *= q.k11[a * s.m + a]
+        for i in range(a + 1, s.k):
+            x = q.k11[a * s.m + i]
+            for j in range(s.k):
+                q.k12[i * s.m + j] -= x * q.k12[a * s.m + j]
+        for i in range(s.k):
+            x = q.k12[a * s.m + i]
+            for j in range(i, s.k):
+                q.k22[i * s.m + j] += x * q.k12[a * s.m + j]
+    return cholesky(q.k22, s.k, s.m)
 
 
-def solve_k(s: State, q: Scratch, v: cython.double[::1]) -> cython.void:
+def solve_k(s: State, q: Scratch, v: cython.p_double) -> cython.void:
     """v <- K^-1 v."""
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    sum: cython.double
-    solve_lower(q.k11, v, s.k, 0)
-    for j in range(s.k):
-        sum = v[2 * j + 1]
-        for i in range(s.k):
-            sum -= q.k12[i, j] * v[2 * i]
-        v[2 * j + 1] = sum
-    solve_lower(q.k22, v, s.k, 1)
-    solve_lower_transposed(q.k22, v, s.k, 1)
+    x: cython.double
     for i in range(s.k):
-        sum = v[2 * i]
+        q.a[i] = v[2 * i]
+        q.b[i] = v[2 * i + 1]
+    solve_transposed(q.k11, q.a, s.k, s.m)
+    for i in range(s.k):
+        x = q.a[i]
         for j in range(s.k):
-            sum += q.k12[i, j] * v[2 * j + 1]
-        v[2 * i] = -sum
-    solve_lower_transposed(q.k11, v, s.k, 0)
+            q.b[j] -= q.k12[i * s.m + j] * x
+    solve_transposed(q.k22, q.b, s.k, s.m)
+    solve(q.k22, q.b, s.k, s.m)
+    for i in range(s.k):
+        x = q.a[i]
+        for j in range(s.k):
+            x += q.k12[i * s.m + j] * q.b[j]
+        q.a[i] = -x
+    solve(q.k11, q.a, s.k, s.m)
+    for i in range(s.k):
+        v[2 * i] = q.a[i]
+        v[2 * i + 1] = q.b[i]
 
 
 def reduced_gradient(s: State, q: Scratch) -> cython.void:
@@ -149,21 +136,22 @@ def reduced_gradient(s: State, q: Scratch) -> cython.void:
     middle(s, q, q.c, q.mv)
     scale_by_theta(s, q.mv)
     zero(q.v, 2 * s.k)
-    residual(s.w, s.x, s.g, s.z, q.index, q.r, q.mv, q.v, s.theta, 2 * s.k, q.nfree)
+    residual(s.w, s.x, s.g, s.z, q.index, q.r, q.mv, q.v, s.theta, 2 * s.k, 2 * s.m, q.nfree)
     scale_by_theta(s, q.v)
 
 
 def residual(
-    w: cython.double[:, ::1],
-    x: cython.double[::1],
-    g: cython.double[::1],
-    z: cython.double[::1],
-    index: cython.Py_ssize_t[::1],
-    r: cython.double[::1],
-    mc: cython.double[::1],
-    v: cython.double[::1],
+    w: cython.p_double,
+    x: cython.p_double,
+    g: cython.p_double,
+    z: cython.p_double,
+    index: cython.p_Py_ssize_t,
+    r: cython.p_double,
+    mc: cython.p_double,
+    v: cython.p_double,
     theta: cython.double,
     k2: cython.Py_ssize_t,
+    m2: cython.Py_ssize_t,
     nfree: cython.Py_ssize_t,
 ) -> cython.void:
     """Sweep the free rows once: r by the dot product with each row, then v += row * r."""
@@ -177,21 +165,22 @@ def residual(
         y = 0.0
         b = 0.0
         for j in range(0, k2, 2):
-            y += w[i, j] * mc[j]
-            b += w[i, j + 1] * mc[j + 1]
+            y += w[m2 * i + j] * mc[j]
+            b += w[m2 * i + j + 1] * mc[j + 1]
         y = -theta * (z[i] - x[i]) - g[i] + (y + b)
         r[a] = y
         for j in range(k2):
-            v[j] += w[i, j] * y
+            v[j] += w[m2 * i + j] * y
 
 
 def newton_step(
-    w: cython.double[:, ::1],
-    index: cython.Py_ssize_t[::1],
-    r: cython.double[::1],
-    v: cython.double[::1],
+    w: cython.p_double,
+    index: cython.p_Py_ssize_t,
+    r: cython.p_double,
+    v: cython.p_double,
     theta: cython.double,
     k2: cython.Py_ssize_t,
+    m2: cython.Py_ssize_t,
     nfree: cython.Py_ssize_t,
 ) -> cython.void:
     """r <- r / theta + Z'W v / theta^2 (eq. 5.11); v is K^-1 W'Z r with its Y half over theta."""
@@ -205,8 +194,8 @@ def newton_step(
         y = 0.0
         b = 0.0
         for j in range(0, k2, 2):
-            y += w[i, j] * v[j]
-            b += w[i, j + 1] * v[j + 1]
+            y += w[m2 * i + j] * v[j]
+            b += w[m2 * i + j + 1] * v[j + 1]
         r[a] = (r[a] + (y + b)) / theta
 
 
@@ -222,7 +211,7 @@ def subspace_minimum(s: State, q: Scratch) -> cython.bint:
     solve_k(s, q, q.v)
     for j in range(s.k):
         q.v[2 * j] /= s.theta
-    newton_step(s.w, q.index, q.r, q.v, s.theta, 2 * s.k, q.nfree)
+    newton_step(s.w, q.index, q.r, q.v, s.theta, 2 * s.k, 2 * s.m, q.nfree)
     if project(s, q) and slope(s, q) > 0.0:
         truncate(s, q)
     else:
