@@ -15,10 +15,19 @@ class InverseHessian(LinearOperator):
 
     Parameters
     ----------
-    sk, yk : (k, n) arrays
+    s, y : (k, n) arrays
         Steps and gradient differences, oldest first.
     theta : float
         y'y / s'y of the newest pair; H_0 = I / theta.
+
+    Attributes
+    ----------
+    pairs : (S, Y)
+        The pairs given.
+    n_corrs, sk, yk, rho
+        The pairs from which `scipy.optimize.LbfgsInvHessProduct`, which begins with the identity,
+        makes the same operator: n pairs (e_i, theta e_i) that turn I into I / theta, then those
+        given.  Made when asked for; O(n^2) numbers.
 
     Notes
     -----
@@ -26,24 +35,39 @@ class InverseHessian(LinearOperator):
     holds at the newest pair.
     """
 
-    def __init__(self, sk: Vector, yk: Vector, theta: float) -> None:
-        n = sk.shape[1]
+    def __init__(self, s: Vector, y: Vector, theta: float) -> None:
+        n = s.shape[1]
         super().__init__(dtype=np.dtype(np.float64), shape=(n, n))
-        self.sk = sk
-        self.yk = yk
+        self.pairs = s, y
         self.theta = theta
-        self.n_corrs = sk.shape[0]
-        self.rho = 1.0 / np.einsum("ij,ij->i", sk, yk)
+
+    @property
+    def n_corrs(self) -> int:
+        return len(self.sk)
+
+    @property
+    def sk(self) -> Vector:
+        return np.vstack([np.eye(self.shape[0]), self.pairs[0]])
+
+    @property
+    def yk(self) -> Vector:
+        return np.vstack([self.theta * np.eye(self.shape[0]), self.pairs[1]])
+
+    @property
+    def rho(self) -> Vector:
+        return _reciprocal_curvature(self.sk, self.yk)
 
     def _matvec(self, x: Any) -> Vector:
+        s, y = self.pairs
+        rho = _reciprocal_curvature(s, y)
         r = np.array(x, dtype=np.float64).reshape(-1)
-        alpha = np.zeros(self.n_corrs)
-        for i in range(self.n_corrs - 1, -1, -1):
-            alpha[i] = self.rho[i] * (self.sk[i] @ r)
-            r -= alpha[i] * self.yk[i]
+        alpha = np.zeros(len(s))
+        for i in range(len(s) - 1, -1, -1):
+            alpha[i] = rho[i] * (s[i] @ r)
+            r -= alpha[i] * y[i]
         r /= self.theta
-        for i in range(self.n_corrs):
-            r += self.sk[i] * (alpha[i] - self.rho[i] * (self.yk[i] @ r))
+        for i in range(len(s)):
+            r += s[i] * (alpha[i] - rho[i] * (y[i] @ r))
         return r
 
     def _rmatvec(self, x: Any) -> Vector:
@@ -51,5 +75,10 @@ class InverseHessian(LinearOperator):
 
     def todense(self) -> Vector:
         """Return H as an (n, n) array."""
-        dense: Vector = self.matmat(np.eye(self.shape[0]))
-        return dense
+        return np.array([self._matvec(e) for e in np.eye(self.shape[0])])
+
+
+def _reciprocal_curvature(s: Vector, y: Vector) -> Vector:
+    """Return 1 / s_i'y_i."""
+    rho: Vector = 1.0 / np.einsum("ij,ij->i", s, y)
+    return rho

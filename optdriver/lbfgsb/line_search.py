@@ -124,7 +124,9 @@ def serves(
         return True  # strong Wolfe
     if s.stp == s.stpmax and f <= target and slope <= 1e-3 * s.slope0:
         return True  # the bound is in the way
-    return f <= s.f0 + noise_level(s, f) and 0.9 * s.slope0 <= slope <= -0.998 * s.slope0
+    return (
+        fabs(f - s.f0) <= noise_level(s, f) and 0.9 * s.slope0 <= slope <= -0.998 * s.slope0
+    )
 
 
 def noise_level(s: State, f: cython.double) -> cython.double:
