@@ -50,7 +50,7 @@ def bare_kernel(
 
     For measurements only: the signature changes between SciPy's versions.
     """
-    from scipy.optimize import _lbfgsb  # type: ignore[attr-defined]
+    from scipy.optimize import _lbfgsb
 
     arguments = setulb_arguments(x0, bounds, maxcor)
     x, task = arguments[0], arguments[10]
