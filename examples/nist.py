@@ -1,7 +1,5 @@
 """What the fits of NIST's reference data share: reading, fitting, comparing the digits."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +9,6 @@ from pathlib import Path
 import numpy as np
 
 import optdriver
-
-Box = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -27,13 +23,13 @@ class Data:
 
 def load(name: str) -> Data:
     """Read ``data/<name>.dat``: certified values in the comments, then two columns y, x."""
-    path = Path(__file__).parent / "data" / f"{name.lower()}.dat"
+    path = Path(__file__).with_name("data") / f"{name.lower()}.dat"
     found = re.findall(r"# certified (\w+) = (\S+)", path.read_text(encoding="utf-8"))
     y, x = np.loadtxt(path, unpack=True)
     return Data(name, x, y, {key: float(value) for key, value in found})
 
 
-def fit(data: Data, model: Callable, box: Box, minimizers: int = 16) -> optdriver.Study:
+def fit(data: Data, model: Callable, box: dict, minimizers: int = 16) -> optdriver.Study:
     """Fit by least squares from `minimizers` starts in the box, each to the last digits."""
     total = np.sum((data.y - data.y.mean()) ** 2)
 
@@ -54,9 +50,10 @@ def report(data: Data, model: Callable, study: optdriver.Study) -> float:
     fitted = study.best.params
     rss = float(np.sum((model(data.x, *fitted.values())[0] - data.y) ** 2))
     print(f"{data.name}: {len(data.y)} observations, {len(fitted)} parameters")
-    found = ", ".join(f"{m.value:.3g} ({m.times_found}x)" for m in study.minima)
-    print(f"unexplained variance at the minima found: {found}\n")
-    print(f"{'':4}{'fitted':>20}{'certified by NIST':>20}{'digits':>8}")
+    print(f"{len(study.runs)} minimizers, {study.num_evaluations} evaluations; minima found:")
+    for minimum in study.minima:
+        print(f"{minimum.value:14.6e} of the variance unexplained, {minimum.times_found} times")
+    print(f"\n{'':4}{'fitted':>20}{'certified by NIST':>20}{'digits':>8}")
     for name, value in {**fitted, "rss": rss}.items():
         error = max(abs(value / data.certified[name] - 1), 1e-11)
         print(f"{name:4}{value:20.10e}{data.certified[name]:20.10e}{-log10(error):8.1f}")
