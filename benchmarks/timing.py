@@ -15,15 +15,17 @@ from typing import Any
 SPIN = "while True: pass"
 
 
-def timed(work: Callable[[], Any], repeats: int = 1) -> float:
+def timed(work: Callable[[], Any], repeats: int = 1, *, warm: bool = True) -> float:
     """Return the seconds that `repeats` calls of `work` take, without garbage collections.
 
-    The call before them is not timed: collecting garbage has emptied the processor's caches.
+    A call before them is not timed (unless `warm` is False): collecting garbage has emptied the
+    processor's caches.
     """
     gc.collect()
     gc.disable()
     try:
-        work()
+        if warm:
+            work()
         before = perf_counter()
         for _ in range(repeats):
             work()
