@@ -1,0 +1,168 @@
+"""What a study drives, and the names by which drivers are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError, unknown_option
+from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, MultiStart, Point, Run
+
+Vector = NDArray[np.float64]
+
+
+class Driver(Protocol):
+    """An optimizer that is asked for points and told what was observed there.
+
+    Its state is data: `to_dict` gives numbers, strings, lists and arrays, and the factory's
+    ``from_dict`` makes of them a driver that goes on identically.
+    """
+
+    @property
+    def pending(self) -> Sequence[Point]:
+        """The points asked and not told."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to ask."""
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why there is nothing more to ask, or None."""
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The lowest value told, and where."""
+
+    @property
+    def minima(self) -> Sequence[Minimum]:
+        """The distinct local minima known, lowest first."""
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """A row for each local run."""
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, failures included."""
+
+    @property
+    def nfail(self) -> int:
+        """Failures told."""
+
+    def ask(self, n: int = 1) -> list[Point]:
+        """Return up to `n` new points; an empty list when none can be evaluated now."""
+
+    def tell(self, id: int, f: float, g: Any = None) -> None:
+        """Tell value and gradient at a point, in any order, each id once."""
+
+    def tell_failure(self, id: int, reason: str = "") -> None:
+        """Tell that the evaluation of a point failed."""
+
+    def add_point(self, x: Any, f: float, g: Any = None) -> None:
+        """Add an evaluation that was not asked for."""
+
+    def finish(self, reason: str) -> None:
+        """Stop from outside."""
+
+    def resume(self) -> None:
+        """Take back `finish`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as data."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriverFactory:
+    """How a driver is made.
+
+    Attributes
+    ----------
+    name : str
+        Its one real name.
+    create : callable
+        ``create(bounds, **options) -> Driver``.
+    restore : callable
+        ``restore(data) -> Driver``, with `data` from the driver's ``to_dict``.
+    options : tuple of str
+        The options that `create` knows.
+    aliases : tuple of str
+        Other names for it.
+    """
+
+    name: str
+    create: Callable[..., Driver]
+    restore: Callable[[Mapping[str, Any]], Driver]
+    options: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+
+
+DEFAULT_DRIVER = "L-BFGS-B"
+
+_FACTORIES = (
+    DriverFactory(
+        name=DEFAULT_DRIVER,
+        create=MultiStart,
+        restore=MultiStart.from_dict,
+        options=OPTION_NAMES,
+        aliases=("L_BFGS_B", "L_BFGS_B_Optimization"),
+    ),
+)
+
+
+def driver_names() -> tuple[str, ...]:
+    """Return the real names of all drivers."""
+    return tuple(factory.name for factory in _FACTORIES)
+
+
+def driver_factory(name: str) -> DriverFactory:
+    """Return the factory of the driver called `name`, in upper or lower case, or by an alias.
+
+    Raises
+    ------
+    InputError
+        There is no such driver; the message names the nearest one.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"a driver is chosen by its name, a string, not {name!r}")
+    for factory in _FACTORIES:
+        if _plain(name) in map(_plain, (factory.name, *factory.aliases)):
+            return factory
+    raise unknown_option("driver", name, driver_names())
+
+
+def create_driver(name: str, bounds: Any, **options: Any) -> Driver:
+    """Return a new driver.
+
+    Parameters
+    ----------
+    name : str
+        Its name, see `driver_names`.
+    bounds : sequence of (low, high), array of shape (n, 2), or scipy.optimize.Bounds
+        The box.
+    **options
+        Options of the driver.
+
+    Raises
+    ------
+    InputError
+        Unknown driver, unknown option, or a value that cannot be used.
+    """
+    factory = driver_factory(name)
+    for option in options:
+        if option not in factory.options:
+            raise unknown_option(f"option of driver {factory.name}", option, factory.options)
+    return factory.create(bounds, **options)
+
+
+def restore_driver(name: str, data: Mapping[str, Any]) -> Driver:
+    """Return the driver whose ``to_dict`` gave `data`."""
+    return driver_factory(name).restore(data)
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("_", "-")

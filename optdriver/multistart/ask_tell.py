@@ -1,0 +1,326 @@
+"""The public class: many minimizers, asked and told as if they were one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.multistart import run as searches
+from optdriver.multistart import scheduler, told
+from optdriver.multistart import state as states
+from optdriver.multistart.options import MultiStartOptions, check_bounds, check_samples
+from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+
+Vector = NDArray[np.float64]
+
+
+class MultiStart:
+    """Local minimizers from many starts, with one ask and one tell.
+
+    Parameters
+    ----------
+    bounds : sequence of (low, high), array of shape (n, 2), or scipy.optimize.Bounds
+        The box.  ``low == high`` fixes a variable.  Infinite sides are possible where the starts
+        are given as `initial_samples`; then there are no others.
+    num_initial : int
+        How many minimizers run at a time, from the beginning on: one that has converged, stopped
+        or failed is replaced by the next start.
+    max_num_minimizers : int or math.inf
+        Stop when so many minimizers have converged.  No more than so many run or have converged
+        (`num_initial` of them start in any case).  So that a problem on which no minimizer
+        converges comes to an end, it also stops when ten times as many have stopped otherwise
+        (failures not counted).
+    seed : int
+        Seed of the starts; the k-th start depends on the seed and on k only.
+    initial_samples : array_like of shape (k, n), optional
+        Starts that are used first.
+    sobol_sequence : bool
+        Take the other starts from a scrambled Sobol sequence, or else uniformly at random.
+    start_rule : {'sobol', 'mlsl'}
+        Take the starts as they come, or only those that multi-level single linkage lets through
+        (`optdriver.multistart.start_rules`).  Initial samples always start a minimizer.
+    jac : bool
+        Gradients are told.  Otherwise they are made of finite differences: every iterate is asked
+        together with its difference points, and a gradient that is told is not used.
+    step_size : float
+        Step of the finite differences.
+    two_sided : bool
+        Difference on both sides where the bounds leave room.
+    max_failures : int or math.inf
+        Give up a minimizer after so many failed evaluations in a row.
+    x_tolerance, f_tolerance : float
+        Converged points are the same minimum when they are as close as this: in every coordinate
+        as a part of the width of the box, and in value relative to ``max(1, |f|)``.
+    ftol, gtol, maxcor, maxls, maxiter, maxfun, initial_step, noise
+        Options of each minimizer, see `optdriver.LBFGSB`.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; the message says what and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ms = MultiStart([(-1, 3)], num_initial=2, max_num_minimizers=4)
+    >>> while not ms.done:
+    ...     for p in ms.ask(2):
+    ...         ms.tell(p.id, np.cos(3 * p.x[0]) + p.x[0], 1 - 3 * np.sin(3 * p.x))
+    >>> [(round(float(m.x[0]), 4), m.times_found) for m in ms.minima]
+    [(-1.0, 2), (0.9339, 2)]
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(
+        self,
+        bounds: Any,
+        *,
+        num_initial: int = 1,
+        max_num_minimizers: float = math.inf,
+        seed: int = 0,
+        initial_samples: Any = None,
+        sobol_sequence: bool = True,
+        start_rule: str = "sobol",
+        jac: bool = True,
+        step_size: float = 1e-6,
+        two_sided: bool = False,
+        max_failures: float = 5,
+        x_tolerance: float = 1e-3,
+        f_tolerance: float = 1e-4,
+        ftol: float = 2.220446049250313e-09,
+        gtol: float = 1e-5,
+        maxcor: int = 10,
+        maxls: int = 20,
+        maxiter: float = math.inf,
+        maxfun: float = math.inf,
+        initial_step: float | None = None,
+        noise: float = 0.0,
+        **unknown: Never,
+    ) -> None:
+        for name in unknown:
+            raise unknown_option("option of MultiStart", name, OPTION_NAMES)
+        lower, upper = check_bounds(bounds)
+        options = MultiStartOptions(
+            num_initial=num_initial,
+            max_num_minimizers=max_num_minimizers,
+            seed=seed,
+            sobol_sequence=sobol_sequence,
+            start_rule=start_rule,
+            jac=jac,
+            step_size=step_size,
+            two_sided=two_sided,
+            max_failures=max_failures,
+            x_tolerance=x_tolerance,
+            f_tolerance=f_tolerance,
+            minimizer={
+                "ftol": ftol,
+                "gtol": gtol,
+                "maxcor": maxcor,
+                "maxls": maxls,
+                "maxiter": maxiter,
+                "maxfun": maxfun,
+                "initial_step": initial_step,
+                "noise": noise,
+            },
+        )
+        samples = check_samples(initial_samples, lower, upper)
+        self._state = states.begin(options, lower, upper, samples)
+        scheduler.minimizer_at(self._state, np.clip(0.0, lower, upper))  # checks its options
+
+    # -- what is known ------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """The number of variables."""
+        return self._state.lower.size
+
+    @property
+    def pending(self) -> tuple[Point, ...]:
+        """The points that were asked and have not been told, in the order of their ids."""
+        return tuple(self._state.pending.values())
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to ask; see `stop_reason`."""
+        return self._state.ended is not None or self._state.halted is not None
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why there is nothing more to ask, or None."""
+        return self._state.ended if self._state.ended is not None else self._state.halted
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The lowest value told, where it was observed; difference and added points count."""
+        return self._state.best
+
+    @property
+    def minima(self) -> list[Minimum]:
+        """The distinct minima to which minimizers converged, lowest first."""
+        return self._state.catalogue.minima()
+
+    @property
+    def runs(self) -> list[Run]:
+        """A row for each minimizer, in the order of their starts."""
+        return [searches.row(search) for search in self._state.runs]
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, difference points and failures included."""
+        return self._state.nfev
+
+    @property
+    def nfail(self) -> int:
+        """Failed evaluations."""
+        return self._state.nfail
+
+    # -- ask and tell -------------------------------------------------------------------------
+
+    def ask(self, n: int = 1) -> list[Point]:
+        """Return up to `n` new points; fewer when no more can be evaluated now.
+
+        New minimizers are opened for the places that the running ones cannot use, as far as
+        `max_num_minimizers` allows.
+
+        Raises
+        ------
+        InputError
+            `n` is not a positive integer.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+            raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
+        if n < 1:
+            raise InputError(f"ask(n) takes a positive number of points, not {n}")
+        return scheduler.ask(self._state, int(n))
+
+    def tell(self, id: int, f: float, g: Any = None) -> None:
+        """Tell the value, and with ``jac=True`` the gradient, at the point called `id`.
+
+        A value or gradient that is not finite is a failed evaluation.  Telling the same again
+        changes nothing.
+
+        Parameters
+        ----------
+        id : int
+            The id of the point.
+        f : float
+            The value there.
+        g : array_like of shape (n,), optional
+            The gradient there; not used with ``jac=False``.
+
+        Raises
+        ------
+        InputError
+            `f` or `g` is not a number or has the wrong shape, or `g` is missing.  The point
+            stays pending.
+        UnknownIdError
+            No such point was handed out.
+        ProtocolError
+            Something else was told for this point before.
+        """
+        value = told.as_value(f)
+        scheduler.tell(self._state, id, value, self._checked_gradient(value, g))
+
+    def tell_failure(self, id: int, reason: str = "") -> None:
+        """Tell that the evaluation of the point called `id` failed.
+
+        The minimizer steps back toward its last good point; a start is given up and the next one
+        is taken; a difference point is replaced once.
+
+        Raises
+        ------
+        UnknownIdError
+            No such point was handed out.
+        ProtocolError
+            A value was told for this point before.
+        """
+        scheduler.tell_failure(self._state, id, str(reason))
+
+    def add_point(self, x: Any, f: float, g: Any = None) -> None:
+        """Add an evaluation that was not asked for: it counts for `best` and for start rules.
+
+        Raises
+        ------
+        InputError
+            `x` is out of bounds or has the wrong shape, or `f` or `g` is not a finite number.
+        """
+        state = self._state
+        point = told.as_point(x, state.lower, state.upper)
+        value = told.as_value(f)
+        gradient = None if g is None else told.as_gradient(g, self.n)
+        if not told.is_usable(value, gradient):
+            raise InputError(f"only finite values and gradients can be added, not f = {value}")
+        scheduler.add_point(state, states.read_only(point), value, gradient)
+
+    def finish(self, reason: str) -> None:
+        """Stop from outside: nothing more is asked; points that are out can still be told."""
+        self._state.halted = str(reason)
+
+    def resume(self) -> None:
+        """Take back `finish`: go on as if it had not been called."""
+        self._state.halted = None
+
+    def _checked_gradient(self, f: float, g: Any) -> Vector | None:
+        if not self._state.options.jac:
+            return None
+        if g is not None:
+            return told.as_gradient(g, self.n)
+        if math.isfinite(f):
+            raise InputError(
+                "the gradient is missing: tell(id, f, g), or use jac=False for finite differences"
+            )
+        return None
+
+    # -- state as data ------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as a dict of numbers, strings, lists and arrays."""
+        return states.to_dict(self._state)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MultiStart:
+        """Return a `MultiStart` that goes on where the one of `to_dict` was.
+
+        Parameters
+        ----------
+        data : dict
+            What `to_dict` gave; lists may stand for arrays.
+
+        Raises
+        ------
+        InputError
+            This is no such dict, or it is of another version.
+        """
+        new = cls.__new__(cls)
+        new.__setstate__(data)
+        return new
+
+    def copy(self) -> MultiStart:
+        """Return an independent copy."""
+        return type(self).from_dict(self.to_dict())
+
+    __copy__ = copy
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.to_dict()
+
+    def __setstate__(self, data: Mapping[str, Any]) -> None:
+        self._state = states.from_dict(data)
+
+    def __repr__(self) -> str:
+        state = self._state
+        return (
+            f"<MultiStart n={self.n} runs={len(state.runs)} live={state.live} "
+            f"converged={state.converged} nfev={state.nfev} pending={len(state.pending)}"
+            f"{'' if not self.done else f' done: {self.stop_reason}'}>"
+        )
+
+
+OPTION_NAMES: tuple[str, ...] = tuple(MultiStart.__init__.__kwdefaults__ or ())
+"""The options that `MultiStart` knows."""

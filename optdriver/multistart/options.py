@@ -1,0 +1,147 @@
+"""What a multi-start is told at its beginning, checked once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError, InputTypeError, nearest
+from optdriver.lbfgsb.options import read_bounds, real_array
+from optdriver.multistart.start_rules import START_RULES
+from optdriver.sampling import Kind, check_box
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MultiStartOptions:
+    """The options of `MultiStart`, where they are explained."""
+
+    num_initial: int
+    max_num_minimizers: float
+    seed: int
+    sobol_sequence: bool
+    start_rule: str
+    jac: bool
+    step_size: float
+    two_sided: bool
+    max_failures: float
+    x_tolerance: float
+    f_tolerance: float
+    minimizer: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("num_initial", "max_num_minimizers", "max_failures"):
+            _check_count(name, getattr(self, name), least=1, infinite=name != "num_initial")
+        _check_count("seed", self.seed, least=0, infinite=False)
+        for name in ("sobol_sequence", "jac", "two_sided"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise InputTypeError(f"{name} is True or False, not {getattr(self, name)!r}")
+        _check_number("step_size", self.step_size, above_zero=True)
+        for name in ("x_tolerance", "f_tolerance"):
+            _check_number(name, getattr(self, name), above_zero=False)
+        if self.start_rule not in START_RULES:
+            known = " or ".join(repr(rule) for rule in START_RULES)
+            hint = nearest(str(self.start_rule), START_RULES)
+            raise InputError(f"start_rule is {known}, not {self.start_rule!r}{hint}")
+
+        for name in ("num_initial", "max_num_minimizers", "max_failures", "seed"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, value if value == math.inf else int(value))
+
+    @property
+    def sequence(self) -> Kind:
+        """The kind of the starts that are not given."""
+        return "sobol" if self.sobol_sequence else "uniform"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain values; infinite counts become None."""
+        return {key: None if value == math.inf else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MultiStartOptions:
+        """Return the options of which `to_dict` made `data`."""
+        values: dict[str, Any] = {
+            key: math.inf if value is None else value for key, value in data.items()
+        }
+        return cls(**values)
+
+
+def check_bounds(bounds: Any) -> tuple[Vector, Vector]:
+    """Return lower and upper bounds of anything that SciPy accepts as bounds.
+
+    Parameters
+    ----------
+    bounds : sequence of (low, high), array of shape (n, 2), or scipy.optimize.Bounds
+        None stands for an infinite side.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        No variables, wrong shape, NaN, a lower bound above the upper one or at +inf.
+    """
+    if bounds is None:
+        raise InputError("bounds are missing: expected a pair (low, high) for every variable")
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        n = max(np.size(bounds.lb), np.size(bounds.ub))
+    elif hasattr(bounds, "__len__"):
+        n = len(bounds)
+    else:
+        raise InputTypeError(f"bounds must be a sequence of (low, high) pairs, not {bounds!r}")
+    if n == 0:
+        raise InputError("bounds are empty: at least one variable is needed")
+    return read_bounds(bounds, n)
+
+
+def check_samples(samples: Any, lower: Vector, upper: Vector) -> Vector:
+    """Return the starts given by the user as an array of shape (k, n)."""
+    if samples is None:
+        return np.empty((0, lower.size))
+    table = real_array("initial_samples", samples)
+    if table.size == 0:
+        return np.empty((0, lower.size))
+    if table.ndim != 2 or table.shape[1] != lower.size:
+        raise InputError(
+            f"initial_samples has shape {table.shape}, expected (number of samples, {lower.size}): "
+            "a list of points, each with a value for every variable"
+        )
+    for k, i in np.argwhere(~((table >= lower) & (table <= upper))):
+        raise InputError(
+            f"initial sample {k} has {table[k, i]} for variable {i}, whose bounds are "
+            f"({lower[i]}, {upper[i]}): give a start inside the bounds"
+        )
+    return table
+
+
+def start_limit(options: MultiStartOptions, samples: Vector, lower: Vector, upper: Vector) -> float:
+    """Return how many starts there are: all of a sequence, the user's, or one single point."""
+    if np.all(lower == upper):
+        return 1
+    bounded = bool(np.all(np.isfinite(lower) & np.isfinite(upper)))
+    wanted = min(options.num_initial, options.max_num_minimizers)
+    if bounded or len(samples) < wanted:
+        check_box(options.sequence, lower, upper)
+    return math.inf if bounded else len(samples)
+
+
+def _check_count(name: str, value: Any, *, least: int, infinite: bool) -> None:
+    if infinite and isinstance(value, float) and value == math.inf:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        kind = "an integer or math.inf" if infinite else "an integer"
+        raise InputTypeError(f"{name} must be {kind}, not {value!r}")
+    if value < least:
+        raise InputError(f"{name} must be at least {least}, but is {value}")
+
+
+def _check_number(name: str, value: Any, *, above_zero: bool) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise InputTypeError(f"{name} must be a number, not {value!r}")
+    if not (math.isfinite(value) and (value > 0 or (value == 0 and not above_zero))):
+        least = "above 0" if above_zero else "0 or more"
+        raise InputError(f"{name} must be finite and {least}, but is {value}")

@@ -1,0 +1,114 @@
+"""What the scheduler hands out: frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+PointKind = Literal["iterate", "difference"]
+RunState = Literal["running", "waiting", "converged", "stopped", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Point:
+    """A point to be evaluated.
+
+    Attributes
+    ----------
+    id : int
+        The name under which it is told; ids count up from 0.
+    run : int
+        The minimizer that wants it (index into ``MultiStart.runs``).
+    x : ndarray, shape (n,)
+        Where to evaluate; read-only.
+    kind : {'iterate', 'difference'}
+        A point of the minimizer itself, or one of its finite-difference points, of which only
+        the value is used.
+    """
+
+    id: int
+    run: int
+    x: Vector
+    kind: PointKind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Evaluation:
+    """A point with the value observed there.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The point.
+    f : float
+        The value observed at `x`.
+    g : ndarray, shape (n,), or None
+        The gradient observed there, if one was given.
+    id, run : int or None
+        The point's id and run; None for a point that was added, not asked for.
+    """
+
+    x: Vector
+    f: float
+    g: Vector | None
+    id: int | None
+    run: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Minimum:
+    """A local minimum: the best of the converged points that were recognised as the same.
+
+    Attributes
+    ----------
+    x, f : ndarray, float
+        An evaluated point and the value observed there.
+    times_found : int
+        How many minimizers converged to it.
+    starts, runs : tuple of int
+        The starts that led there, and their runs, in the order in which they arrived.
+    """
+
+    x: Vector
+    f: float
+    times_found: int
+    starts: tuple[int, ...]
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Run:
+    """What became of one minimizer.
+
+    Attributes
+    ----------
+    index : int
+        Number of the run, in the order of opening.
+    start : int
+        Number of its start: initial samples first, then the sequence.
+    x0 : ndarray, shape (n,)
+        The start.
+    state : {'running', 'waiting', 'converged', 'stopped', 'failed'}
+        ``waiting``: its start was evaluated and the start rule has put it aside.
+        ``stopped``: ended without converging.  ``failed``: given up because evaluations failed.
+    reason : str
+        Why it ended, or an empty string.
+    nfev, nfail : int
+        Evaluations told for this run, failures included, and the failures among them.
+    x, f : ndarray or None, float or None
+        The best iterate so far and its value.
+    """
+
+    index: int
+    start: int
+    x0: Vector
+    state: RunState
+    reason: str
+    nfev: int
+    nfail: int
+    x: Vector | None
+    f: float | None

@@ -1,0 +1,133 @@
+"""One run: a minimizer, and the points of its pending evaluation that are out.
+
+A run is *sampling* while its start is evaluated only to see whether the start rule lets it go on,
+and *waiting* when it does not.  It has a minimizer while it is *running*, and in the other states
+only what a row of the report needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.lbfgsb import LBFGSB
+from optdriver.multistart import stencil as stencils
+from optdriver.multistart.records import Run
+from optdriver.multistart.stencil import Stencil
+
+Vector = NDArray[np.float64]
+State = Literal["sampling", "waiting", "running", "converged", "stopped", "failed"]
+
+
+@dataclass(slots=True)
+class Search:
+    """The state of one run.
+
+    Attributes
+    ----------
+    index, start : int
+        Number of the run and of its start.
+    x0 : ndarray, shape (n,)
+        The start.
+    state : str
+        One of the states above, or how it ended: converged, stopped, failed.
+    reason : str
+        Why it ended.
+    nfev, nfail : int
+        Evaluations told, and the failures among them.
+    minimizer : LBFGSB or None
+        There while the run is running.
+    stencil : Stencil or None
+        The pending finite-difference gradient, where the objective supplies none.
+    slots : dict of int to int
+        For each id that is out and still wanted, its slot in the stencil.
+    x, f, g : ndarray, float, ndarray, or None
+        Of a waiting run, its start as evaluated; of one that ended, its best iterate.
+    """
+
+    index: int
+    start: int
+    x0: Vector
+    state: State
+    reason: str = ""
+    nfev: int = 0
+    nfail: int = 0
+    minimizer: LBFGSB | None = None
+    stencil: Stencil | None = None
+    slots: dict[int, int] = field(default_factory=dict)
+    x: Vector | None = None
+    f: float | None = None
+    g: Vector | None = None
+
+
+def end(search: Search, state: State, reason: str) -> None:
+    """Close a run; ids that are still out are no longer wanted."""
+    if search.minimizer is not None and search.minimizer.best is not None:
+        search.x, search.f, search.g = search.minimizer.best
+    search.state, search.reason = state, reason
+    search.minimizer, search.stencil = None, None
+    search.slots.clear()
+
+
+def row(search: Search) -> Run:
+    """Return the run as a row of the report."""
+    x, f = search.x, search.f
+    if search.minimizer is not None and search.minimizer.best is not None:
+        x, f, _ = search.minimizer.best
+    return Run(
+        index=search.index,
+        start=search.start,
+        x0=search.x0.copy(),
+        state="running" if search.state == "sampling" else search.state,
+        reason=search.reason,
+        nfev=search.nfev,
+        nfail=search.nfail,
+        x=None if x is None else x.copy(),
+        f=f,
+    )
+
+
+def to_dict(search: Search) -> dict[str, Any]:
+    """Return the run as plain values and arrays."""
+    minimizer, stencil = search.minimizer, search.stencil
+    return {
+        "start": search.start,
+        "x0": search.x0.copy(),
+        "state": search.state,
+        "reason": search.reason,
+        "nfev": search.nfev,
+        "nfail": search.nfail,
+        "minimizer": None if minimizer is None else minimizer.to_dict(),
+        "stencil": None if stencil is None else stencils.to_dict(stencil),
+        "slots": [[id, slot] for id, slot in search.slots.items()],
+        "x": None if search.x is None else search.x.copy(),
+        "f": search.f,
+        "g": None if search.g is None else search.g.copy(),
+    }
+
+
+def from_dict(index: int, data: dict[str, Any]) -> Search:
+    """Return the run of which `to_dict` made `data`."""
+
+    def floats(values: Any) -> Vector | None:
+        return None if values is None else np.array(values, dtype=np.float64)
+
+    minimizer, stencil = data["minimizer"], data["stencil"]
+    return Search(
+        index=index,
+        start=int(data["start"]),
+        x0=np.array(data["x0"], dtype=np.float64),
+        state=data["state"],
+        reason=str(data["reason"]),
+        nfev=int(data["nfev"]),
+        nfail=int(data["nfail"]),
+        minimizer=None if minimizer is None else LBFGSB.from_dict(minimizer),
+        stencil=None if stencil is None else stencils.from_dict(stencil),
+        slots={int(id): int(slot) for id, slot in data["slots"]},
+        x=floats(data["x"]),
+        f=None if data["f"] is None else float(data["f"]),
+        g=floats(data["g"]),
+    )

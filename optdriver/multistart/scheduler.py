@@ -1,0 +1,359 @@
+"""Which point is next, and what a told value sets off: the one writer of a multi-start's state.
+
+Points leave in the order in which they became known, whichever run they belong to; tells arrive
+in any order.  A run is fed by its own evaluations only, so the order of tells decides which starts
+are reached, and never where a start leads.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import ProtocolError, UnknownIdError
+from optdriver.lbfgsb import LBFGSB
+from optdriver.multistart import run as searches
+from optdriver.multistart import start_rules
+from optdriver.multistart import stencil as stencils
+from optdriver.multistart.ledger import FAILED, TOLD
+from optdriver.multistart.records import Evaluation, Point, PointKind
+from optdriver.multistart.run import Search
+from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
+from optdriver.multistart.stencil import BASE
+from optdriver.multistart.told import is_usable
+from optdriver.sampling import starts
+
+Vector = NDArray[np.float64]
+
+STOPPED_PER_MINIMIZER = 10
+"""Runs that may stop without converging, for each minimizer that is wanted to converge."""
+
+
+# -- asking -----------------------------------------------------------------------------------
+
+
+def ask(state: MultiStartState, number: int) -> list[Point]:
+    """Return up to `number` new points."""
+    if state.ended is not None or state.halted is not None:
+        return []
+    while state.live < state.options.num_initial and _open_run(state):
+        continue
+    points: list[Point] = []
+    while len(points) < number and state.ended is None:
+        if state.ready:
+            points.append(_issue(state, *state.ready.popleft()))
+        elif not _open_run(state):
+            break
+    return points
+
+
+def _issue(state: MultiStartState, run: int, slot: int) -> Point:
+    search = state.runs[run]
+    if search.stencil is not None:
+        x = stencils.point(search.stencil, slot)
+    elif search.minimizer is not None:
+        x = search.minimizer.ask()
+    else:
+        x = search.x0.copy()
+    id = state.ledger.new_id()
+    kind: PointKind = "iterate" if slot == BASE else "difference"
+    point = Point(id=id, run=run, x=read_only(x), kind=kind)
+    search.slots[id] = slot
+    state.pending[id] = point
+    return point
+
+
+# -- opening runs -----------------------------------------------------------------------------
+
+
+def _open_run(state: MultiStartState) -> bool:
+    """Let one more run begin, or return False if none may or can."""
+    options = state.options
+    crowded = state.live + state.converged >= options.max_num_minimizers
+    if state.ended is not None or (crowded and len(state.runs) >= options.num_initial):
+        return False
+    exhausted = state.next_start >= state.start_limit
+    waiting = start_rules.next_waiting(state.samples, last_resort=exhausted)
+    if waiting is None and exhausted:
+        return False
+    state.live += 1
+    if waiting is None:
+        _open_start(state, state.next_start)
+    else:
+        _go_on(state, state.runs[waiting])
+    return True
+
+
+def _open_start(state: MultiStartState, start: int) -> None:
+    given = len(state.initial_samples)
+    if start < given:
+        x0 = state.initial_samples[start].copy()
+    else:
+        kind = state.options.sequence
+        x0 = starts(kind, state.options.seed, start - given, 1, state.lower, state.upper)[0]
+    state.next_start += 1
+    search = Search(index=len(state.runs), start=start, x0=x0, state="running")
+    state.runs.append(search)
+    if start >= given and state.sampled:
+        search.state = "sampling"
+        state.ready.append((search.index, BASE))
+    else:
+        search.minimizer = minimizer_at(state, x0)
+        _want_evaluation(state, search, search.minimizer)
+
+
+def minimizer_at(state: MultiStartState, x0: Vector) -> LBFGSB:
+    """Return a new minimizer with the options of all."""
+    bounds = np.column_stack([state.lower, state.upper])
+    return LBFGSB(x0, bounds, **state.options.minimizer)
+
+
+def _want_evaluation(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
+    """Line up the points of the minimizer's pending evaluation."""
+    state.ready.append((search.index, BASE))
+    if not state.options.jac:
+        search.stencil = _plan(state, minimizer)
+        state.ready.extend((search.index, slot) for slot in range(len(search.stencil.values)))
+
+
+def _plan(state: MultiStartState, minimizer: LBFGSB) -> stencils.Stencil:
+    options = state.options
+    x = minimizer.ask()
+    return stencils.plan(x, state.lower, state.upper, options.step_size, options.two_sided)
+
+
+# -- telling ----------------------------------------------------------------------------------
+
+
+def tell(state: MultiStartState, id: Any, f: float, g: Vector | None) -> None:
+    """Take a value (and gradient), which may turn out to be a failure."""
+    usable = is_usable(f, g)
+    point = _pending(state, id)
+    if point is None:
+        _same_again(state, id, TOLD if usable else FAILED, f, g)
+    elif usable:
+        _observe(state, point, f, g)
+    else:
+        _observe_failure(state, point, f, g, "the value or the gradient is not finite")
+
+
+def tell_failure(state: MultiStartState, id: Any, reason: str) -> None:
+    """Take a failure."""
+    point = _pending(state, id)
+    if point is None:
+        _same_again(state, id, FAILED, math.nan, None)
+    else:
+        _observe_failure(state, point, math.nan, None, reason)
+
+
+def add_point(state: MultiStartState, x: Vector, f: float, g: Vector | None) -> None:
+    """Take an evaluation that was not asked for."""
+    _note_best(state, x, f, g, None, None)
+    if state.sampled:
+        _add_sample(state, x, f)
+
+
+def _pending(state: MultiStartState, id: Any) -> Point | None:
+    """Return the point that is pending under `id`, or None if it has been told."""
+    try:
+        point = state.pending.get(id)
+        known = point is not None or 0 <= operator.index(id) < len(state.ledger.status)
+    except TypeError:
+        known = False
+    if not known:
+        raise UnknownIdError(f"no point with id {id!r} was asked; ids are those of ask()")
+    return point
+
+
+def _same_again(state: MultiStartState, id: int, status: int, f: float, g: Vector | None) -> None:
+    if not state.ledger.same(id, status, f, g):
+        before = "a failure" if state.ledger.status[id] == FAILED else f"f = {state.ledger.f[id]}"
+        raise ProtocolError(
+            f"point {id} was told before, with {before}: each id is told once "
+            "(telling the same again does nothing)"
+        )
+
+
+def _observe(state: MultiStartState, point: Point, f: float, g: Vector | None) -> None:
+    id = point.id
+    search = _settle(state, point, TOLD, f, g)
+    best = state.best
+    if best is None or f < best.f:
+        _note_best(state, point.x, f, g, id, point.run)
+    slot = search.slots.pop(id, None)
+    if slot is None:
+        return  # no longer wanted
+    minimizer, stencil = search.minimizer, search.stencil
+    if minimizer is None:
+        _judge_sample(state, search, f, g)
+    elif stencil is None:
+        minimizer.tell(f, g)
+        _after_success(state, search, minimizer)
+    elif stencils.record(stencil, slot, f):
+        _assemble(state, search, minimizer, stencil)
+
+
+def _observe_failure(
+    state: MultiStartState, point: Point, f: float, g: Vector | None, reason: str
+) -> None:
+    search = _settle(state, point, FAILED, f, g)
+    state.nfail += 1
+    search.nfail += 1
+    slot = search.slots.pop(point.id, None)
+    if slot is None:
+        return  # no longer wanted
+    minimizer, stencil = search.minimizer, search.stencil
+    if minimizer is None:
+        _close(state, search, "failed", _start_failed(reason))
+    elif stencil is None or slot == BASE:
+        _iterate_failed(state, search, minimizer, reason)
+    else:
+        instead = stencils.replace_failed(stencil, slot, state.lower, state.upper)
+        if instead is None:
+            _iterate_failed(state, search, minimizer, reason)
+            return
+        state.ready.extendleft((search.index, new) for new in instead)
+        if not stencil.missing:
+            _assemble(state, search, minimizer, stencil)
+
+
+def _settle(
+    state: MultiStartState, point: Point, status: int, f: float, g: Vector | None
+) -> Search:
+    """Book what was told; from here on nothing may be refused."""
+    del state.pending[point.id]
+    state.ledger.close(point.id, status, f, g)
+    state.nfev += 1
+    search = state.runs[point.run]
+    search.nfev += 1
+    return search
+
+
+def _note_best(
+    state: MultiStartState,
+    x: Vector,
+    f: float,
+    g: Vector | None,
+    id: int | None,
+    run: int | None,
+) -> None:
+    if state.best is None or f < state.best.f:
+        kept = None if g is None else read_only(g.copy())
+        state.best = Evaluation(x=x, f=f, g=kept, id=id, run=run)
+
+
+# -- what an evaluation sets off in its run ------------------------------------------------------
+
+
+def _assemble(
+    state: MultiStartState, search: Search, minimizer: LBFGSB, stencil: stencils.Stencil
+) -> None:
+    g = stencils.gradient(stencil)
+    if is_usable(stencil.f, g):
+        search.stencil = None
+        minimizer.tell(stencil.f, g)
+        _after_success(state, search, minimizer)
+    else:
+        _iterate_failed(state, search, minimizer, "the finite differences are not finite")
+
+
+def _after_success(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
+    if not minimizer.done:
+        _want_evaluation(state, search, minimizer)
+    elif minimizer.converged:
+        _close(state, search, "converged", minimizer.result.message)
+    else:
+        _close(state, search, "stopped", minimizer.result.message)
+
+
+def _iterate_failed(state: MultiStartState, search: Search, minimizer: LBFGSB, reason: str) -> None:
+    """Step back; give up a start at once, and a run after too many failures."""
+    search.stencil = None
+    search.slots.clear()
+    drop_ready(state, search.index)
+    minimizer.tell_failure(reason)
+    if minimizer.at_start:
+        _close(state, search, "failed", _start_failed(reason))
+    elif minimizer.done or minimizer.failures >= state.options.max_failures:
+        said = f": {reason}" if reason else ""
+        count = minimizer.failures
+        _close(state, search, "failed", f"given up after {count} failures in a row{said}")
+    else:
+        _want_evaluation(state, search, minimizer)
+
+
+def _start_failed(reason: str) -> str:
+    return f"the start could not be evaluated{f': {reason}' if reason else ''}"
+
+
+def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
+    searches.end(search, outcome, reason)
+    state.live -= 1
+    if outcome == "converged" and search.x is not None and search.f is not None:
+        state.converged += 1
+        state.catalogue.add(search.x, search.f, search.start, search.index)
+        if state.sampled:
+            _add_sample(state, search.x, search.f)
+    elif outcome == "stopped":
+        state.stopped += 1
+    _end_if_over(state, reason)
+
+
+def _end_if_over(state: MultiStartState, reason: str) -> None:
+    wanted = state.options.max_num_minimizers
+    if state.converged >= wanted:
+        many = state.converged != 1
+        state.ended = f"{state.converged} minimizer{'s have' if many else ' has'} converged"
+    elif state.stopped >= STOPPED_PER_MINIMIZER * wanted:
+        state.ended = f"{state.stopped} minimizers stopped without converging, the last: {reason}"
+    elif not (state.live or state.samples.row_of) and state.next_start >= state.start_limit:
+        state.ended = "all starts are used"
+    if state.ended is not None:
+        for search in state.runs:
+            if search.state in ("running", "sampling", "waiting"):
+                searches.end(search, "stopped", state.ended)
+        state.ready.clear()
+        state.samples.row_of.clear()
+        state.live = 0
+
+
+# -- multi-level single linkage ---------------------------------------------------------------
+
+
+def _add_sample(state: MultiStartState, x: Vector, f: float) -> int:
+    return start_rules.add(state.samples, unit_coordinates(state, x), f)
+
+
+def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | None) -> None:
+    """Let the minimizer of an evaluated start go on, or put the start aside."""
+    row = _add_sample(state, search.x0, f)
+    search.x, search.f, search.g = search.x0, f, g
+    if start_rules.leads(state.samples, row):
+        state.samples.put_aside = 0
+        _go_on(state, search)
+    else:
+        search.state = "waiting"
+        state.live -= 1
+        start_rules.put_aside(state.samples, search.index, row)
+
+
+def _go_on(state: MultiStartState, search: Search) -> None:
+    """Give a sample its minimizer, which is told at once what is known."""
+    search.state = "running"
+    search.minimizer = minimizer = minimizer_at(state, search.x0)
+    f, g = search.f, search.g
+    if f is None:
+        raise ProtocolError(f"run {search.index} cannot go on before its start was told")
+    if g is not None:
+        search.g = None
+        minimizer.tell(f, g)
+        _after_success(state, search, minimizer)
+        return
+    search.stencil = stencil = _plan(state, minimizer)
+    state.ready.extend((search.index, slot) for slot in range(len(stencil.values)))
+    if stencils.record(stencil, BASE, f):
+        _assemble(state, search, minimizer, stencil)

@@ -1,0 +1,203 @@
+"""The whole state of a multi-start: records, arrays and numbers, and how they become a dict."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError, InputTypeError
+from optdriver.multistart import run as runs
+from optdriver.multistart import start_rules
+from optdriver.multistart.catalogue import Catalogue
+from optdriver.multistart.ledger import Ledger
+from optdriver.multistart.options import MultiStartOptions, start_limit
+from optdriver.multistart.records import Evaluation, Point
+from optdriver.multistart.run import Search
+from optdriver.multistart.start_rules import Samples
+
+Vector = NDArray[np.float64]
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class MultiStartState:
+    """What `MultiStart` knows.
+
+    Attributes
+    ----------
+    options, lower, upper, initial_samples
+        What it was given.
+    start_limit : float
+        How many starts there are.
+    next_start : int
+        Starts taken so far.
+    runs : list of Search
+        All runs in the order of opening.
+    live, converged, stopped : int
+        How many runs have a point out or to be asked, have converged, have stopped otherwise
+        (failed ones not counted).
+    ready : deque of (run, slot)
+        Points to be asked, first come, first served.
+    pending : dict of int to Point
+        Asked and not told, by id.
+    ledger, catalogue, samples, best
+        What was told.
+    nfev, nfail : int
+        Evaluations told, failures included, and the failures among them.
+    ended, halted : str or None
+        Why it has come to its end, and why it was stopped from outside.
+    """
+
+    options: MultiStartOptions
+    lower: Vector
+    upper: Vector
+    initial_samples: Vector
+    start_limit: float
+    next_start: int
+    runs: list[Search]
+    live: int
+    converged: int
+    stopped: int
+    ready: deque[tuple[int, int]]
+    pending: dict[int, Point]
+    ledger: Ledger
+    catalogue: Catalogue
+    samples: Samples
+    best: Evaluation | None
+    nfev: int
+    nfail: int
+    ended: str | None
+    halted: str | None
+
+    @property
+    def sampled(self) -> bool:
+        """Whether starts are evaluated before it is decided if a minimizer begins there."""
+        return self.options.start_rule == "mlsl" and self.start_limit == math.inf
+
+
+def begin(
+    options: MultiStartOptions, lower: Vector, upper: Vector, initial_samples: Vector
+) -> MultiStartState:
+    """Return the state before anything was asked."""
+    return MultiStartState(
+        options=options,
+        lower=lower,
+        upper=upper,
+        initial_samples=initial_samples,
+        start_limit=start_limit(options, initial_samples, lower, upper),
+        next_start=0,
+        runs=[],
+        live=0,
+        converged=0,
+        stopped=0,
+        ready=deque(),
+        pending={},
+        ledger=Ledger(),
+        catalogue=Catalogue(lower, upper, options.x_tolerance, options.f_tolerance),
+        samples=start_rules.empty(int(np.count_nonzero(lower < upper))),
+        best=None,
+        nfev=0,
+        nfail=0,
+        ended=None,
+        halted=None,
+    )
+
+
+_COUNTS = ("next_start", "live", "converged", "stopped", "nfev", "nfail")
+_REASONS = ("ended", "halted")
+
+
+def to_dict(state: MultiStartState) -> dict[str, Any]:
+    """Return the state as plain values and arrays; nothing is shared with it."""
+    return {
+        "version": VERSION,
+        "options": state.options.to_dict(),
+        "lower": state.lower.copy(),
+        "upper": state.upper.copy(),
+        "initial_samples": state.initial_samples.copy(),
+        "runs": [runs.to_dict(search) for search in state.runs],
+        "ready": [[run, slot] for run, slot in state.ready],
+        "pending": [_point_to_dict(point) for point in state.pending.values()],
+        "ledger": state.ledger.to_dict(),
+        "minima": state.catalogue.to_list(),
+        "samples": start_rules.to_dict(state.samples),
+        "best": None if state.best is None else _evaluation_to_dict(state.best),
+        **{name: getattr(state, name) for name in _COUNTS + _REASONS},
+    }
+
+
+def from_dict(data: Mapping[str, Any]) -> MultiStartState:
+    """Return the state of which `to_dict` made `data`; arrays may have become lists."""
+    if not isinstance(data, Mapping) or "version" not in data:
+        raise InputTypeError(f"expected the dict that to_dict() gives, not {type(data).__name__}")
+    if data["version"] != VERSION:
+        raise InputError(
+            f"this state has version {data['version']!r}, and version {VERSION} is expected: "
+            "it was written by another release of optdriver"
+        )
+    lower, upper = _floats(data["lower"]), _floats(data["upper"])
+    samples = _floats(data["initial_samples"]).reshape(-1, lower.size)
+    state = begin(MultiStartOptions.from_dict(data["options"]), lower, upper, samples)
+    state.runs = [runs.from_dict(index, row) for index, row in enumerate(data["runs"])]
+    state.ready = deque((int(run), int(slot)) for run, slot in data["ready"])
+    state.pending = {point.id: point for point in map(_point_from_dict, data["pending"])}
+    state.ledger = Ledger.from_dict(data["ledger"])
+    state.catalogue.load(data["minima"])
+    state.samples = start_rules.from_dict(data["samples"], state.samples.unit.shape[1])
+    state.best = None if data["best"] is None else _evaluation_from_dict(data["best"])
+    for name in _COUNTS:
+        setattr(state, name, int(data[name]))
+    for name in _REASONS:
+        setattr(state, name, data[name])
+    return state
+
+
+def read_only(x: Vector) -> Vector:
+    """Return `x`, from now on protected."""
+    x.setflags(write=False)
+    return x
+
+
+def _floats(values: Any) -> Vector:
+    return np.array(values, dtype=np.float64)
+
+
+def _point_to_dict(point: Point) -> dict[str, Any]:
+    return {"id": point.id, "run": point.run, "x": point.x.copy(), "kind": point.kind}
+
+
+def _point_from_dict(data: Mapping[str, Any]) -> Point:
+    x = read_only(_floats(data["x"]))
+    return Point(id=int(data["id"]), run=int(data["run"]), x=x, kind=data["kind"])
+
+
+def _evaluation_to_dict(best: Evaluation) -> dict[str, Any]:
+    g = None if best.g is None else best.g.copy()
+    return {"x": best.x.copy(), "f": best.f, "g": g, "id": best.id, "run": best.run}
+
+
+def _evaluation_from_dict(data: Mapping[str, Any]) -> Evaluation:
+    g = None if data["g"] is None else read_only(_floats(data["g"]))
+    return Evaluation(
+        x=read_only(_floats(data["x"])), f=float(data["f"]), g=g, id=data["id"], run=data["run"]
+    )
+
+
+def drop_ready(state: MultiStartState, run: int) -> None:
+    """Forget the points of a run that have not been asked."""
+    if any(entry[0] == run for entry in state.ready):
+        state.ready = deque(entry for entry in state.ready if entry[0] != run)
+
+
+def unit_coordinates(state: MultiStartState, x: Vector) -> Vector:
+    """Return the free coordinates of `x`, the box taken as the unit box."""
+    free = state.lower < state.upper
+    low, high = state.lower[free] / 2, state.upper[free] / 2  # halves: a width can overflow
+    return (x[free] / 2 - low) / (high - low)

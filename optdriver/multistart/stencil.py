@@ -1,0 +1,157 @@
+"""Finite differences as data: which points give the gradient at x, and what they gave.
+
+Forward differences unless a bound is nearer than the step; then backward ones; between two bounds
+that are both nearer, the step to the farther bound.  Every point is inside the bounds.  The step
+that divides is the difference of the two floating-point numbers, not the step that was wished for.
+Two-sided differences, where asked for and where both sides fit, cost 2 n points instead of n.
+
+A point that fails is replaced once, on the other side or else at half the step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Vector = NDArray[np.float64]
+
+BASE = -1
+"""The slot of x itself; the other slots count from 0."""
+
+_LEAST_STEP = 2.0**-49  # relative to x: at least eight units in its last place
+
+
+@dataclass(slots=True)
+class Stencil:
+    """The pending finite-difference gradient of one iterate.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The iterate.
+    f : float
+        Its value; NaN until told.
+    coordinate : list of int
+        For each slot, the coordinate that is moved.
+    moved : list of float
+        For each slot, the value that this coordinate takes.
+    values : list of float
+        For each slot, the value told; NaN until told, infinite when it failed.
+    missing : int
+        How many of x and the slots have yet to be told.
+    """
+
+    x: Vector
+    f: float
+    coordinate: list[int]
+    moved: list[float]
+    values: list[float]
+    missing: int
+
+
+def plan(x: Vector, lower: Vector, upper: Vector, step: float, two_sided: bool) -> Stencil:
+    """Return the stencil at `x` for all coordinates that are not fixed."""
+    step_here = np.maximum(step, _LEAST_STEP * np.abs(x))
+    with np.errstate(over="ignore"):
+        up, down = x + step_here, x - step_here
+        farther = np.where(upper - x >= x - lower, upper, lower)
+    up_fits, down_fits = (up <= upper) & np.isfinite(up), (down >= lower) & np.isfinite(down)
+    first = np.where(up_fits, up, np.where(down_fits, down, farther))
+    coordinate = np.flatnonzero(lower < upper)
+    moved = first[coordinate]
+    if two_sided:
+        both = np.flatnonzero((lower < upper) & up_fits & down_fits)
+        coordinate = np.concatenate([coordinate, both])
+        moved = np.concatenate([moved, down[both]])
+    slots = len(coordinate)
+    return Stencil(x, math.nan, coordinate.tolist(), moved.tolist(), [math.nan] * slots, slots + 1)
+
+
+def point(stencil: Stencil, slot: int) -> Vector:
+    """Return the point of a slot."""
+    x = stencil.x.copy()
+    if slot != BASE:
+        x[stencil.coordinate[slot]] = stencil.moved[slot]
+    return x
+
+
+def record(stencil: Stencil, slot: int, f: float) -> bool:
+    """Note the value of a slot; return whether all are known now."""
+    if slot == BASE:
+        stencil.f = f
+    else:
+        stencil.values[slot] = f
+    stencil.missing -= 1
+    return stencil.missing == 0
+
+
+def replace_failed(
+    stencil: Stencil, slot: int, lower: Vector, upper: Vector
+) -> tuple[int, ...] | None:
+    """Make up for a slot that failed: return the slots to ask instead, or None if there is no way.
+
+    The new point is on the other side of x, or at half the step where that is out of bounds.  A
+    coordinate that is differenced on both sides goes on with the side that is left.
+    """
+    i = stencil.coordinate[slot]
+    others = [k for k, c in enumerate(stencil.coordinate) if c == i and k != slot]
+    if any(math.isinf(stencil.values[k]) for k in others):
+        return None
+    stencil.values[slot] = math.inf
+    if others:
+        stencil.missing -= 1
+        return ()
+    x = float(stencil.x[i])
+    h = stencil.moved[slot] - x
+    other = x - h if lower[i] <= x - h <= upper[i] else x + h / 2
+    if other in (x, stencil.moved[slot]):
+        return None
+    stencil.coordinate.append(i)
+    stencil.moved.append(other)
+    stencil.values.append(math.nan)
+    return (len(stencil.values) - 1,)
+
+
+def gradient(stencil: Stencil) -> Vector:
+    """Return the gradient of a complete stencil; fixed coordinates have zero."""
+    g = np.zeros(stencil.x.size)
+    ends: dict[int, list[tuple[float, float]]] = {}
+    for i, moved, f in zip(stencil.coordinate, stencil.moved, stencil.values, strict=True):
+        if math.isfinite(f):
+            ends.setdefault(i, []).append((moved, f))
+    for i, known in ends.items():
+        (there, f_there), (here, f_here) = (*known, (float(stencil.x[i]), stencil.f))[:2]
+        g[i] = (f_there - f_here) / (there - here)
+    return g
+
+
+def to_dict(stencil: Stencil) -> dict[str, Any]:
+    """Return the stencil as numbers and arrays."""
+    return {
+        "x": stencil.x.copy(),
+        "f": stencil.f,
+        "coordinate": np.array(stencil.coordinate, dtype=np.int64),
+        "moved": np.array(stencil.moved),
+        "values": np.array(stencil.values),
+        "missing": stencil.missing,
+    }
+
+
+def from_dict(data: dict[str, Any]) -> Stencil:
+    """Return the stencil of which `to_dict` made `data`."""
+
+    def floats(values: ArrayLike) -> Vector:
+        return np.array(values, dtype=np.float64)
+
+    return Stencil(
+        floats(data["x"]),
+        float(data["f"]),
+        [int(i) for i in data["coordinate"]],
+        floats(data["moved"]).tolist(),
+        floats(data["values"]).tolist(),
+        int(data["missing"]),
+    )

@@ -1,0 +1,92 @@
+"""The registry of drivers, and the contract of each."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from optdriver.drivers import (
+    DEFAULT_DRIVER,
+    create_driver,
+    driver_factory,
+    driver_names,
+    restore_driver,
+)
+from optdriver.errors import InputError, UnknownOptionError
+from optdriver.multistart import MultiStart
+from tests.contracts.driver import DriverContract
+
+
+class MultiStartContract(DriverContract):
+    options = {}
+
+    def make(self):
+        return create_driver(
+            "L-BFGS-B", self.bounds, **{"num_initial": 2, "max_num_minimizers": 6, **self.options}
+        )
+
+    def restore(self, data):
+        return restore_driver("L-BFGS-B", data)
+
+
+class TestWithGradients(MultiStartContract):
+    pass
+
+
+class TestDifferences(MultiStartContract):
+    options = {"jac": False, "max_num_minimizers": 4}
+
+
+class TestTwoSidedDifferences(MultiStartContract):
+    options = {"jac": False, "two_sided": True, "max_num_minimizers": 4, "max_failures": 2}
+
+
+class TestSingleLinkage(MultiStartContract):
+    options = {"start_rule": "mlsl"}
+
+
+class TestSingleLinkageWithDifferences(MultiStartContract):
+    options = {"start_rule": "mlsl", "jac": False, "max_num_minimizers": 4}
+
+
+class TestGivenStarts(MultiStartContract):
+    options = {
+        "initial_samples": [[1.0, 1.0, 0.5], [-2.0, 3.0, 0.5], [0.0, 0.0, 0.5]],
+        "sobol_sequence": False,
+        "maxfun": 12,
+        "num_initial": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["L-BFGS-B", "l-bfgs-b", "L_BFGS_B", "L_BFGS_B_Optimization", "l_bfgs_b_optimization"],
+)
+def test_a_driver_has_several_names(name):
+    assert driver_factory(name).name == DEFAULT_DRIVER
+    assert isinstance(create_driver(name, [(0, 1)]), MultiStart)
+
+
+def test_the_names_are_listed():
+    assert DEFAULT_DRIVER in driver_names()
+
+
+def test_an_unknown_driver_is_an_error_that_names_the_nearest():
+    with pytest.raises(UnknownOptionError, match="did you mean 'L-BFGS-B'"):
+        create_driver("L-BFGS", [(0, 1)])
+    with pytest.raises(InputError, match="a string"):
+        driver_factory(3)
+
+
+def test_an_unknown_option_is_an_error_that_names_the_nearest():
+    with pytest.raises(UnknownOptionError, match="did you mean 'num_initial'"):
+        create_driver("L-BFGS-B", [(0, 1)], num_inital=3)
+    assert "max_num_minimizers" in driver_factory("L-BFGS-B").options
+
+
+def test_a_driver_is_restored_by_its_name():
+    driver = create_driver("L-BFGS-B", [(0, 1)] * 2, max_num_minimizers=math.inf, seed=3)
+    (point,) = driver.ask()
+    twin = restore_driver("l_bfgs_b", driver.to_dict())
+    assert twin.pending[0].x.tobytes() == point.x.tobytes()
