@@ -26,7 +26,7 @@ class Objective:
 
     def __call__(self, x: NDArray[Any]) -> Any:
         """Return the value at `x`."""
-        return scalar(self.fun(np.copy(x), *self.args))
+        return scalar(self.fun(x.copy(), *self.args))
 
 
 @dataclass(kw_only=True)
@@ -65,7 +65,7 @@ class Evaluator:
     def __call__(self, x: Floats) -> tuple[float, Any]:
         """Return the value and the gradient at `x`; no gradient where the value is not finite."""
         self.nfev += 1
-        told = self.fun(np.copy(x), *self.args)
+        told = self.fun(x.copy(), *self.args)
         value, gradient = _pair(told) if self.jac is True else (told, None)
         f = _real(scalar(value))
         if not math.isfinite(f):
@@ -81,7 +81,7 @@ class Evaluator:
             return self.jac.gradient(x, f, values)
         if not callable(self.jac):
             raise InputError(f"jac must be callable, True or differences, got {self.jac!r}")
-        return self.jac(np.copy(x), *self.args)
+        return self.jac(x.copy(), *self.args)
 
 
 def scalar(value: Any) -> Any:

@@ -288,10 +288,9 @@ def _run(
 
 def _goes_on(told: Callable[[Floats, float], Any], opt: LBFGSB) -> bool:
     """Tell the callback of the iterate; False if it wants no more."""
-    at = opt.iterate
+    at: Any = opt.iterate  # there is one: an iteration has just ended
     try:
-        if at is not None:
-            told(at[0], at[1])
+        told(at[0], at[1])
     except StopIteration:
         return False
     return True

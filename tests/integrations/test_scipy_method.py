@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning, minimize, rosen, rosen_der
+from scipy.optimize import (
+    Bounds,
+    OptimizeResult,
+    OptimizeWarning,
+    basinhopping,
+    dual_annealing,
+    minimize,
+    rosen,
+    rosen_der,
+)
 
 from optdriver.errors import InputError
 from optdriver.integrations.scipy_method import scipy_method
@@ -150,6 +159,48 @@ def test_one_bad_value_does_not_keep_a_run_from_the_minimum(
     assert result.message in (PG, REDUCTION)
     assert result.fun < 1e-8
     assert np.isfinite(result.x).all()
+
+
+def test_a_run_that_fails_too_often_says_why() -> None:
+    result = ours(fun=lambda x: math.nan)
+    assert result.message == f"{Stop.FAILED.message}: the objective is nan"
+
+
+@given(
+    x0=st.lists(st.floats(-2.0, 2.0), min_size=4, max_size=4),
+    sides=st.lists(st.tuples(st.floats(-2.0, 1.0), st.floats(0.0, 2.0)), min_size=4, max_size=4),
+    bad=st.sets(st.integers(2, 80)),
+    jac=st.sampled_from([rosen_der, None]),
+)
+def test_no_point_outside_and_the_best_is_returned(
+    x0: list[float], sides: list[tuple[float, float]], bad: set[int], jac: Any
+) -> None:
+    lower = np.array([low for low, _ in sides])
+    upper = np.array([low + width for low, width in sides])
+    fun = Counted()
+    fun.fun = lambda x: math.nan if len(fun.points) in bad else rosen(x)
+    result = ours(fun=fun, x0=x0, jac=jac, bounds=Bounds(lower, upper), options={"maxfun": 120})
+    assert all(np.all(lower <= point) and np.all(point <= upper) for point in fun.points)
+    assert len(fun.points) == result.nfev <= 120
+    assert result.fun == rosen(result.x)
+    assert result.fun <= rosen(np.clip(x0, lower, upper))
+
+
+# --- SciPy's global methods as clients ----------------------------------------------------------
+
+
+def test_basinhopping_runs_on_our_method() -> None:
+    kwargs = {"method": scipy_method, "jac": rosen_der}
+    result = basinhopping(rosen, X0, niter=3, minimizer_kwargs=kwargs, rng=1)
+    assert result.lowest_optimization_result.stop.success
+    assert result.success
+
+
+def test_dual_annealing_runs_on_our_method() -> None:
+    kwargs = {"method": scipy_method, "bounds": [(-2.0, 2.0)] * 2}
+    result = dual_annealing(rosen, [(-2.0, 2.0)] * 2, maxiter=10, minimizer_kwargs=kwargs, rng=1)
+    assert result.success
+    assert result.fun < 1e-6
 
 
 # --- the limit of calls -------------------------------------------------------------------------
