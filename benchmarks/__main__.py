@@ -12,12 +12,13 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]
 
 NAME: {", ".join(SCRIPTS)}; all of them if none is given.
-OPTIONS go to the scripts; ``python -m benchmarks NAME -- --help`` lists a script's own."""
+OPTIONS go to the scripts; ``python -m benchmarks NAME -- --help`` lists a script's own. BLAS is
+held to one thread, unless ``--threads`` is among them (overhead takes it)."""
 
 
 def single_threaded() -> None:
     """Start again with one BLAS thread: it is read once, when NumPy is loaded."""
-    if any(os.environ.get(name) != "1" for name in THREADS):
+    if "--threads" not in sys.argv and any(os.environ.get(name) != "1" for name in THREADS):
         os.environ.update(dict.fromkeys(THREADS, "1"))
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
 

@@ -3,7 +3,8 @@
 ``python -m benchmarks overhead`` times whole runs of bounded extended Rosenbrock problems, ours,
 ``scipy.optimize.minimize`` and a bare loop over SciPy's private kernel interleaved in one process.
 The objective times itself inside the run, and its time is subtracted. Runs that end at their first
-evaluation give the set-up. ``--busy`` does so while other processes keep every processor busy.
+evaluation give the set-up. ``--busy`` does so while other processes keep every processor busy,
+``--threads`` without holding BLAS to one thread.
 """
 
 from __future__ import annotations
@@ -220,6 +221,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
     """Measure and return the section of the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks overhead", description=__doc__)
     parser.add_argument("--busy", action="store_true", help="keep every processor busy meanwhile")
+    parser.add_argument("--threads", action="store_true", help="leave BLAS its threads")
     parser.add_argument("--quick", type=int, default=1, help="divide the rounds by this")
     parser.add_argument("--sizes", type=int, nargs="*", default=list(ROUNDS), choices=list(ROUNDS))
     chosen = parser.parse_args(arguments)
@@ -227,10 +229,12 @@ def run(arguments: Sequence[str] = ()) -> Section:
         costs = {n: measure(n, max(ROUNDS[n] // chosen.quick, 5)) for n in chosen.sizes}
         imports, import_target = import_results(max(20 // chosen.quick, 3))
     counts = [f"{'/'.join(map(str, costs[n].calls.values()))} at n = {n}" for n in costs]
+    busyness = ", busy machine" * chosen.busy + ", BLAS with its threads" * chosen.threads
     state = "Every processor kept busy by another process." if chosen.busy else "Machine left idle."
+    state += " BLAS with as many threads as it likes." if chosen.threads else " One BLAS thread."
     return Section(
-        name="overhead-busy" if chosen.busy else "overhead",
-        title="Cost of an evaluation" + (", busy machine" if chosen.busy else ""),
+        name="overhead" + "-busy" * chosen.busy + "-threads" * chosen.threads,
+        title=f"Cost of an evaluation{busyness}",
         text=f"{TEXT}\n\nKernel: {kernel()}. {state} Evaluations: {', '.join(counts)}.",
         targets=[*targets(costs), import_target],
         tables=[
