@@ -26,11 +26,13 @@ _MISSING: Final = _Missing()
 class Observation:
     """Container for the result of one evaluation.
 
+    ``add(None)`` says that the evaluation failed.
+
     >>> observation = Observation()
     >>> observation.add(2.5)
     >>> observation.add(derivative='x1', value=1.0)
-
-    ``add(None)`` says that the evaluation failed.
+    >>> observation
+    Observation(value=2.5, derivatives={'x1': 1.0})
     """
 
     __slots__ = ("derivatives", "value")

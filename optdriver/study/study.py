@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,10 +36,13 @@ class Study:
 
     Made by `create_study` or `client().create_study`.  All methods may be called from any thread.
 
-    >>> study = create_study({'x1': (-1.5, 1.5), 'x2': (-1.5, 1.5)}, jac=True, max_iter=25)
+    >>> from optdriver.study import create_study
+    >>> study = create_study({'x': (-2, 2), 'y': (-2, 2)}, jac=True, max_num_minimizers=1)
     >>> while (suggestion := study.ask()) is not None:
-    ...     study.tell(suggestion.id, *f(**suggestion.params))
-    >>> study.best.value, study.best.params
+    ...     x, y = suggestion.params['x'], suggestion.params['y']
+    ...     study.tell(suggestion.id, (x - 1) ** 2 + y**2, [2 * (x - 1), 2 * y])
+    >>> round(study.best.value, 9), study.stop_reason
+    (0.0, '1 minimizers have converged')
     """
 
     def __init__(
@@ -404,8 +406,9 @@ class Study:
         progress : bool, optional
             A progress bar; by default only in a terminal.
         """
-        # The one call to an outer ring, by name: the loop is what users look for here.
-        importlib.import_module("optdriver.execution").run(self, objective, **options)
+        from optdriver.execution import run  # an outer ring: this is where users look for it
+
+        run(self, objective, **options)
 
     def start_clock(self) -> None:
         """Start to count run time (for `max_time`); the first suggestion does it too."""

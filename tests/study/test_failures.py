@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from optdriver.study import Observation, create_study
+from tests.study.tools import BOX, answer
+
+
+def bowl(x, y, z):
+    point = np.array([x - 0.3, y + 0.2, z])
+    curvature = np.array([1.0, 10.0, 100.0])
+    return float(np.sum(curvature * point**2)) + 1.0, 2 * curvature * point
+
+
+def rosenbrock(x, y, z):
+    value = 100 * (y - x**2) ** 2 + (1 - x) ** 2 + 100 * (z - y**2) ** 2 + (1 - y) ** 2
+    return value, np.array(
+        [
+            -400 * x * (y - x**2) - 2 * (1 - x),
+            200 * (y - x**2) - 400 * y * (z - y**2) - 2 * (1 - y),
+            200 * (z - y**2),
+        ]
+    )
+
+
+CUBE = {"x": (-2, 2), "y": (-2, 2), "z": (-2, 2)}
+
+
+def by_nan(study, id, value, gradient):
+    study.tell(id, math.nan, None)
+
+
+def by_infinity(study, id, value, gradient):
+    study.tell(id, math.inf, gradient if study.parameters["jac"] else None)
+
+
+def by_gradient(study, id, value, gradient):
+    if study.parameters["jac"]:
+        study.tell(id, value, gradient * np.array([1, math.inf, 1]))
+    else:
+        study.tell(id, None)
+
+
+def by_clearing(study, id, value, gradient):
+    study.clear_suggestion(id, "cleared")
+
+
+def by_observation(study, id, value, gradient):
+    observation = Observation()
+    observation.add(None)
+    study.add_observation(observation, id)
+
+
+def by_failure(study, id, value, gradient):
+    study.tell_failure(id, "crashed")
+
+
+WAYS = [by_nan, by_infinity, by_gradient, by_clearing, by_observation, by_failure]
+
+
+def play(way, position, jac, function=bowl, **parameters):
+    """Run to the end with one bad evaluation at `position`."""
+    study = create_study(CUBE, jac=jac, num_parallel=2, max_num_minimizers=1, **parameters)
+    while not study.is_done():
+        for suggestion in study.ask(2):
+            value, gradient = function(**suggestion.params)
+            if suggestion.id == position:
+                way(study, suggestion.id, value, gradient)
+            else:
+                study.tell(suggestion.id, value, gradient if jac else None)
+    return study
+
+
+@pytest.mark.parametrize("jac", [True, False])
+@pytest.mark.parametrize("way", WAYS)
+def test_one_failure_at_any_position_does_no_harm(way, jac):
+    length = play(way, -1, jac).num_evaluations
+    for position in range(length):
+        study = play(way, position, jac)
+        assert study.stop_kind == "driver", position
+        assert study.best.value == pytest.approx(1.0, abs=1e-7), position
+        for minimum in study.minima:
+            assert minimum.value == pytest.approx(1.0, abs=1e-7), position
+        failed = study.history["state"] == "failed"
+        assert np.flatnonzero(failed).tolist() == [position]
+        assert np.isnan(study.history["value"][failed]).all()
+        assert study.history["reason"][position]
+
+
+def test_a_harder_function_with_a_failure_at_every_position():
+    length = play(by_nan, -1, True, rosenbrock, initial_samples=[[-1, 1, -1]]).num_evaluations
+    for position in range(length):
+        study = play(by_nan, position, True, rosenbrock, initial_samples=[[-1, 1, -1]])
+        assert study.best.value < 1e-8, position
+        assert all(minimum.value < 1e-6 for minimum in study.minima)
+
+
+def test_a_step_back_keeps_the_minimizer():
+    study = create_study(CUBE, jac=True, initial_samples=[[1, 1, 1]], max_num_minimizers=1)
+    study.tell((start := study.ask()).id, *bowl(**start.params))
+    trial = study.ask()
+    study.tell_failure(trial.id, "crashed")
+    nearer = study.ask()
+    assert nearer.run == trial.run == start.run
+    assert np.linalg.norm(nearer.x - start.x) < np.linalg.norm(trial.x - start.x)
+
+
+def test_at_a_start_the_next_start_is_taken():
+    study = create_study(CUBE, jac=True, initial_samples=[[1, 1, 1], [0, 0, 0]])
+    study.tell_failure(study.ask().id, "crashed")
+    assert study.ask().x.tolist() == [0, 0, 0]
+    assert study.runs[0].state == "failed"
+
+
+def test_retries_hand_the_same_point_out_again():
+    study = create_study(BOX, jac=True, retries=2)
+    seen = []
+    for _ in range(3):
+        suggestion = study.ask()
+        seen.append((suggestion.id, suggestion.params["x1"]))
+        study.tell_failure(suggestion.id, "crashed")
+    assert len(set(seen)) == 1
+    assert study.ask().id == 1
+    assert study.num_evaluations == 3
+    assert study.info()["num_failed"] == 3
+    assert study.history["attempts"].tolist() == [3]
+
+
+def test_a_dead_worker_gets_another_try():
+    study = create_study(BOX, jac=True)
+    first = study.ask()
+    study.tell_failure(first.id, "killed", worker_died=True)
+    assert study.ask().id == first.id
+    study.tell_failure(first.id, "killed", worker_died=True)
+    assert study.ask().id == 1
+
+
+def test_nan_is_tried_again_too_and_a_success_then_counts():
+    study = create_study(BOX, jac=True, retries=1)
+    first = study.ask()
+    study.tell(first.id, math.nan)
+    answer(study, study.ask())
+    assert study.history["state"].tolist() == ["told"]
+    assert study.best.id == first.id
+
+
+def test_a_late_result_of_the_first_try_is_taken():
+    study = create_study(BOX, jac=True, retries=1)
+    first = study.ask()
+    study.tell_failure(first.id, "timed out")
+    study.tell_failure(first.id, "timed out")  # known already
+    answer(study, first)
+    assert study.num_evaluations == 1
+    assert study.best.id == first.id
+
+
+def test_clearing_does_not_retry():
+    study = create_study(BOX, jac=True, retries=5)
+    first = study.ask()
+    study.clear_suggestion(first.id)
+    assert not study.wants(first.id)
+    assert study.history["reason"].tolist() == ["cleared"]
+
+
+def test_three_failures_in_a_row_stop_the_study():
+    study = create_study(BOX, jac=True)
+    answer(study, study.ask())
+    for number in range(3):
+        assert not study.is_done()
+        study.tell_failure(study.ask().id, f"crash {number}")
+    assert study.is_done()
+    assert study.stop_kind == "failures"
+    assert study.stop_reason == "3 evaluations in a row failed; the last: crash 2"
+    study.resume()
+    assert not study.is_done()
+    study.tell_failure(study.ask().id, "crash 4")
+    assert not study.is_done()
+
+
+def test_a_success_between_starts_the_count_again():
+    study = create_study(BOX, jac=True)
+    for _ in range(4):
+        for _ in range(2):
+            study.tell_failure(study.ask().id, "crash")
+        answer(study, study.ask())
+    assert not study.is_done()
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_how_many_failures_stop_is_settable(number):
+    study = create_study(BOX, jac=True, stop_after_failures=number)
+    for _ in range(number):
+        assert not study.is_done()
+        study.tell_failure(study.ask().id, "crash")
+    assert study.is_done()
+
+
+def test_clearing_all_is_one_failure_in_a_row():
+    study = create_study(BOX, jac=True, num_parallel=5)
+    study.ask(5)
+    study.clear_all_suggestions("restarted the cluster")
+    assert study.open_suggestions == ()
+    assert not study.is_done()
+    assert study.info()["num_failed"] == 5
+    assert set(study.history["reason"]) == {"restarted the cluster"}
+
+
+def test_a_minimizer_is_retired_after_max_failures():
+    study = create_study(
+        CUBE, jac=True, max_failures=4, stop_after_failures=math.inf, initial_samples=[[1, 1, 1]]
+    )
+    study.tell((start := study.ask()).id, *bowl(**start.params))
+    for _ in range(4):
+        suggestion = study.ask()
+        assert suggestion.run == 0
+        study.tell_failure(suggestion.id, "crash")
+    assert study.runs[0].state == "failed"
+    assert study.ask().run == 1
+
+
+def test_only_failures_leave_no_best_and_no_success():
+    study = create_study(CUBE, jac=True, max_iter=50, stop_after_failures=math.inf)
+    while (suggestion := study.ask()) is not None:
+        study.tell(suggestion.id, math.nan)
+    assert study.best is None
+    assert study.minima == ()
+    assert study.info()["min_objective"] is None
+    assert not any(run.state == "converged" for run in study.runs)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from optdriver.errors import InputError, InputTypeError
+from optdriver.space import Space
+from optdriver.study import Observation
+from optdriver.study.observation import as_gradient, as_number, split
+
+SPACE = Space({"x1": (0, 1), "radius": 2, "x2": (0, 1)})
+
+
+def test_value_and_derivatives():
+    observation = Observation()
+    observation.add(3)
+    observation.add(derivative="x1", value=1.0)
+    observation.add(2.0, derivative="x2")
+    assert observation.result() == (3.0, {"x1": 1.0, "x2": 2.0})
+    assert repr(observation) == "Observation(value=3.0, derivatives={'x1': 1.0, 'x2': 2.0})"
+
+
+def test_none_is_a_failed_evaluation():
+    observation = Observation()
+    observation.add(None)
+    assert observation.result() == (None, None)
+    observation.add(derivative="x1", value=None)
+    assert math.isnan(observation.derivatives["x1"])
+
+
+def test_one_value_and_one_derivative_a_parameter():
+    observation = Observation()
+    observation.add(1.0)
+    with pytest.raises(InputError, match="has the value 1.0 already"):
+        observation.add(2.0)
+    observation.add(derivative="x1", value=1.0)
+    with pytest.raises(InputError, match="has a derivative by 'x1' already"):
+        observation.add(derivative="x1", value=1.0)
+    assert observation.result() == (1.0, {"x1": 1.0})
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0], "1", 1j, True, np.ones(2), {}])
+def test_a_value_is_one_real_number(value):
+    with pytest.raises(InputTypeError, match="one real number"):
+        Observation().add(value)
+    with pytest.raises(InputTypeError, match="one real number"):
+        Observation().add(derivative="x1", value=value)
+
+
+def test_incomplete_observations():
+    with pytest.raises(InputError, match="needs a value"):
+        Observation().add(derivative="x1")
+    with pytest.raises(InputError, match="has no value"):
+        Observation().result()
+    with pytest.raises(InputTypeError, match="name of a parameter"):
+        Observation().add(1.0, derivative=1)
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int8(2), np.array(2.0), np.array([2])])
+def test_numbers_of_any_kind(value):
+    number = as_number(value, "it")
+    assert number == 2.0
+    assert type(number) is float
+
+
+@pytest.mark.parametrize("gradient", [[1, 2], (1.0, 2), np.array([1.0, 2.0]), {"x2": 2, "x1": 1}])
+def test_gradients_in_order_and_by_name(gradient):
+    array = as_gradient(gradient, SPACE)
+    assert array.tolist() == [1.0, 2.0]
+    assert array.dtype == np.float64
+    assert array is not gradient
+
+
+def test_gradients_by_name_may_tell_fixed_parameters():
+    assert as_gradient({"x2": 2, "radius": 9, "x1": 1}, SPACE).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [
+        ({"x1": 1}, "derivative by 'x2' is missing"),
+        ({"x1": 1, "x2": 2, "x3": 3}, "derivative by 'x3' was given, but"),
+        ({"x1": 1, "x2": "a"}, "derivative by 'x2' must be one real number"),
+        ([1, 2, 3], r"shape \(3,\), expected \(2,\).*in the order x1, x2"),
+        ([[1, 2]], r"shape \(1, 2\)"),
+        (1.0, r"shape \(\)"),
+        ([1, 1j], "must hold real numbers"),
+        (["a", "b"], "must hold real numbers"),
+        ([True, False], "must hold real numbers"),
+    ],
+)
+def test_gradients_that_are_none(gradient, message):
+    with pytest.raises(InputError, match=message):
+        as_gradient(gradient, SPACE)
+
+
+def test_what_an_objective_may_return():
+    observation = Observation()
+    observation.add(1.0)
+    assert split(1.0) == split(np.float64(1)) == split(observation) == (1.0, None)
+    assert split((1, [2, 3])) == split([1, [2, 3]]) == (1.0, [2, 3])
+    with pytest.raises(InputTypeError, match="is a 'return' missing"):
+        split(None)
+    with pytest.raises(InputTypeError, match="tuple of length 3"):
+        split((1, 2, 3))
+    with pytest.raises(InputTypeError, match="value of the objective must be one real number"):
+        split("1")
