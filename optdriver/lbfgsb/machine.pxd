@@ -13,7 +13,7 @@ cdef void move(State s, double f) noexcept nogil
 cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogil
 cdef void back_to_best(State s) noexcept nogil
 cdef void start_over(State s, Scratch q) noexcept nogil
-cdef void accept(State s, Scratch q, double f) noexcept nogil
+cdef void accept(State s, Scratch q, double f, double least) noexcept nogil
 cdef bint best_passes(State s, Py_ssize_t stop, double before) noexcept nogil
 cdef void set_out(State s, Scratch q) noexcept nogil
 cdef bint find_direction(State s, Scratch q) noexcept nogil

@@ -200,9 +200,9 @@ def follow(
     if verdict == ACCEPT_BEST:
         s.stp = s.best_stp
         back_to_best(s)
-        accept(s, q, s.best_f)
+        accept(s, q, s.best_f, 0.1)
     elif verdict == ACCEPT:
-        accept(s, q, f)
+        accept(s, q, f, 2.220446049250313e-16)
     elif verdict != GO_ON:
         start_over(s, q)
 
@@ -225,8 +225,12 @@ def start_over(s: State, q: Scratch) -> cython.void:
         set_out(s, q)
 
 
-def accept(s: State, q: Scratch, f: cython.double) -> cython.void:
-    """Make the trial the next iterate, test it, learn from the step, and set out again."""
+def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cython.void:
+    """Make the trial the next iterate, test it, learn from the step, and set out again.
+
+    The pair is stored where s'y is more than `least` times -slope0 stp.  After a search that was
+    cut short this asks for the curvature condition of Wolfe, which the search did not reach.
+    """
     before: cython.double = s.f
     sy: cython.double = (dot(s.gt, s.d, s.n) - s.slope0) * s.stp
     stop: cython.Py_ssize_t = 0
@@ -243,7 +247,7 @@ def accept(s: State, q: Scratch, f: cython.double) -> cython.void:
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)
     else:
-        if sy <= 2.220446049250313e-16 * (-s.slope0 * s.stp):
+        if sy <= least * (-s.slope0 * s.stp):
             s.nskip += 1
         else:
             remember(s, q, sy)

@@ -40,10 +40,9 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     x = read_point(x0)
     lower, upper = read_bounds(bounds, x.size)
     state = State(x.size, int(options.maxcor))
-    arrays = state.arrays
-    arrays["l"][:] = lower
-    arrays["u"][:] = upper
-    np.minimum(np.maximum(x, lower), upper, out=arrays["xt"])
+    state.vector("l")[:] = lower
+    state.vector("u")[:] = upper
+    np.minimum(np.maximum(x, lower), upper, out=state.vector("xt"))
     sides = np.count_nonzero(np.isfinite(lower)) + np.count_nonzero(np.isfinite(upper))
     state.constrained = int(sides > 0)
     state.boxed = int(sides == 2 * x.size)
@@ -61,7 +60,7 @@ def pending(state: State) -> Vector:
     """Return a copy of the point whose value and gradient the state waits for."""
     if state.phase == DONE:
         raise ProtocolError(f"ask: the run has ended ({Stop(state.stop).message})")
-    point: Vector = state.arrays["xt"].copy()
+    point: Vector = state.vector("xt").copy()
     return point
 
 
@@ -86,12 +85,12 @@ def advance(state: State, f: Any, g: Any) -> None:
     """
     if state.phase == DONE:
         raise ProtocolError(f"tell: the run has ended ({Stop(state.stop).message})")
-    value = f if type(f) is float else read_value(f)
+    value = float(f) if isinstance(f, float) else read_value(f)
     if type(g) is not np.ndarray or g.dtype != np.float64:
         g = real_array("the gradient", g)
     if g.shape != (state.n,):
         raise InputError(f"the gradient has shape {g.shape}; expected ({state.n},)")
-    state.arrays["gt"][...] = g
+    state.vector("gt")[...] = g
     machine.advance(state, value)
 
 
@@ -113,7 +112,7 @@ def read_value(f: Any) -> float:
     array = real_array("the value", f)
     if array.size != 1:
         raise InputError(f"the value has shape {array.shape}; expected a single number")
-    return float(array.reshape(())[()]) if array.ndim == 0 else float(array.reshape(-1)[0])
+    return float(array.reshape(-1)[0])
 
 
 def iterate(state: State) -> Generator[Vector, tuple[Any, Any] | None, State]:
@@ -187,15 +186,22 @@ class LBFGSB:
     array([1., 0.])
     """
 
-    __slots__ = ("_reasons", "state")
+    __slots__ = ("_gt", "_reasons", "_shape", "_xt", "state")
 
     def __init__(
         self, x0: Any, bounds: Any = None, *, pairs: tuple[Any, Any] | None = None, **options: Any
     ) -> None:
-        self.state = start(x0, bounds, Options.read(options))
-        self._reasons: list[str] = []
+        self._take(start(x0, bounds, Options.read(options)))
         if pairs is not None:
             _seed(self.state, pairs)
+
+    def _take(self, state: State) -> None:
+        """Make `state` this minimizer's, with the two arrays at hand that every call needs."""
+        self.state = state
+        self._xt: Vector = state.vector("xt")
+        self._gt: Vector = state.vector("gt")
+        self._shape = (state.n,)
+        self._reasons: list[str] = []
 
     def ask(self) -> Vector:
         """Return the point to evaluate next, the same until it is told.
@@ -210,7 +216,9 @@ class LBFGSB:
         ProtocolError
             If the run has ended.
         """
-        return pending(self.state)
+        if self.state.phase == DONE:
+            return pending(self.state)  # the error
+        return self._xt.copy()
 
     def tell(self, f: Any, g: Any) -> None:
         """Tell the value and the gradient at the point that `ask` gives; see `advance`.
@@ -222,8 +230,19 @@ class LBFGSB:
         InputError
             If `f` is not a number or `g` not a vector of length n; nothing is changed.
         """
-        advance(self.state, f, g)
-        self._reasons.clear()
+        if (
+            type(f) is float
+            and type(g) is np.ndarray
+            and g.dtype == np.float64
+            and g.shape == self._shape
+            and self.state.phase != DONE
+        ):
+            self._gt[...] = g
+            machine.advance(self.state, f)
+        else:
+            advance(self.state, f, g)
+        if self._reasons:
+            self._reasons.clear()
 
     def tell_failure(self, reason: str = "") -> None:
         """Tell that the evaluation at the pending point failed; see `advance_failure`.
@@ -294,7 +313,7 @@ class LBFGSB:
         if self.at_start:
             return None
         s = self.state
-        return s.arrays["xb"].copy(), float(s.best_f), s.arrays["gb"].copy()
+        return s.vector("xb").copy(), float(s.best_f), s.vector("gb").copy()
 
     @property
     def iterate(self) -> tuple[Vector, float, Vector] | None:
@@ -302,7 +321,7 @@ class LBFGSB:
         if self.at_start:
             return None
         s = self.state
-        return s.arrays["x"].copy(), float(s.f), s.arrays["g"].copy()
+        return s.vector("x").copy(), float(s.f), s.vector("g").copy()
 
     @property
     def pairs(self) -> tuple[Vector, Vector]:
@@ -323,7 +342,7 @@ class LBFGSB:
             message, hess_inv; and stop (`Stop`), nfail.
         """
         s, stop = self.state, self.stop
-        x, fun, jac = self.best or (s.arrays["xt"].copy(), math.nan, np.full(s.n, math.nan))
+        x, fun, jac = self.best or (s.vector("xt").copy(), math.nan, np.full(s.n, math.nan))
         message = ": ".join([stop.message, *self._reasons])
         return OptimizeResult(
             x=x,
@@ -369,7 +388,7 @@ class LBFGSB:
                     f"this run was stored with version {fields['version']!r} of the format; "
                     f"this optdriver reads version {VERSION}"
                 )
-            self.state = from_dict(fields["state"])
+            self._take(from_dict(fields["state"]))
             self._reasons = [str(reason) for reason in fields["reasons"]]
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):

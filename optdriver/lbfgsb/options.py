@@ -14,6 +14,25 @@ from optdriver.errors import InputError, InputTypeError, unknown_option
 
 Vector = NDArray[np.float64]
 
+
+def check_real(name: str, value: Any) -> None:
+    """Raise unless `value` is a real number, not NaN and not negative."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise InputTypeError(f"{name} is {value!r}; expected a number")
+    if isinstance(value, (complex, np.complexfloating)) or not value >= 0:
+        raise InputError(f"{name} is {value!r}; expected a number that is 0 or more")
+
+
+def check_integer(name: str, value: Any, least: int, *, infinite: bool = False) -> None:
+    """Raise unless `value` is a whole number of at least `least` (or infinity, if it may be)."""
+    check_real(name, value)
+    if infinite and value == math.inf:
+        return
+    if value != value // 1 or value < least or value == math.inf:
+        also = " or infinity" if infinite else ""
+        raise InputError(f"{name} is {value!r}; expected a whole number >= {least}{also}")
+
+
 NO_LIMIT = 2**62
 """The integer that stands for an infinite number of evaluations or iterations."""
 
@@ -72,28 +91,11 @@ class Options:
         for name in options:
             if name not in _NAMES:
                 raise unknown_option("option", name, _NAMES)
-        return cls(**options)
+        return cls(**options) if options else DEFAULTS
 
 
+DEFAULTS = Options()
 _NAMES = frozenset(field.name for field in dataclasses.fields(Options))
-
-
-def check_real(name: str, value: Any) -> None:
-    """Raise unless `value` is a real number, not NaN and not negative."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise InputTypeError(f"{name} is {value!r}; expected a number")
-    if isinstance(value, (complex, np.complexfloating)) or not value >= 0:
-        raise InputError(f"{name} is {value!r}; expected a number that is 0 or more")
-
-
-def check_integer(name: str, value: Any, least: int, *, infinite: bool = False) -> None:
-    """Raise unless `value` is a whole number of at least `least` (or infinity, if it may be)."""
-    check_real(name, value)
-    if infinite and value == math.inf:
-        return
-    if value != value // 1 or value < least or value == math.inf:
-        also = " or infinity" if infinite else ""
-        raise InputError(f"{name} is {value!r}; expected a whole number >= {least}{also}")
 
 
 def limit(value: float) -> int:
@@ -169,13 +171,17 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
     given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
     if len(given) != n:
-        raise InputError(f"bounds has {len(given)} entries; expected one pair for each of the {n} variables")
+        raise InputError(
+            f"bounds has {len(given)} entries; expected one pair for each of the {n} variables"
+        )
     if n == 0:
         return np.zeros(0), np.zeros(0)
     try:
         table = np.array(given, dtype=np.float64)  # None becomes NaN
     except (TypeError, ValueError) as error:
-        raise InputTypeError("bounds cannot be read; expected pairs (lower, upper) of numbers or None") from error
+        raise InputTypeError(
+            "bounds cannot be read; expected pairs (lower, upper) of numbers or None"
+        ) from error
     if table.shape != (n, 2):
         raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")
     absent = np.isnan(table)

@@ -11,7 +11,7 @@ cdef class State:
     cdef public double fx, gx, sty, fy, gy, stmin
     cdef public double stmax, width, width1, best_f, best_stp
     cdef public object reals, integers
-    cdef public dict arrays
+    cdef object _arrays
     cdef double* l
     cdef double* u
     cdef double* x

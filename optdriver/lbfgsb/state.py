@@ -132,8 +132,8 @@ class State:
         self.stmin = self.stmax = self.width = self.width1 = 0.0
         self.reals = np.zeros(len(VECTORS) * n + len(MATRICES) * m * m + m + 2 * n * m)
         self.integers = np.zeros(2 * n + 1, dtype=np.intp)
-        self.arrays = _names(self.reals, self.integers, n, m)
-        self.arrays["free"][:] = 1
+        self.integers[n:] = 1
+        self._arrays = None
         self._bind()
 
     def _bind(self) -> None:
@@ -164,6 +164,18 @@ class State:
         self.w = cut(p, e + 5 * mm + m, 2 * n * m)
         self.where = cut_integers(i, 0, n)
         self.free = cut_integers(i, n, n)
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The arrays by name, as views."""
+        if self._arrays is None:
+            self._arrays = _names(self.reals, self.integers, self.n, self.m)
+        return self._arrays
+
+    def vector(self, name: str) -> Any:
+        """Return the view of one of `VECTORS`, without making all the others."""
+        first: cython.Py_ssize_t = self.n * VECTORS.index(name)
+        return self.reals[first : first + self.n]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as numbers and copies of arrays, ready to be stored."""

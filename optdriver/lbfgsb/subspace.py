@@ -154,23 +154,54 @@ def residual(
     m2: cython.Py_ssize_t,
     nfree: cython.Py_ssize_t,
 ) -> cython.void:
-    """Sweep the free rows once: r by the dot product with each row, then v += row * r."""
+    """Sweep the free rows once, two at a time: r by their dot products, then v += rows' r."""
     a: cython.Py_ssize_t
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     y: cython.double
     b: cython.double
-    for a in range(nfree):
+    for a in range(0, nfree - 1, 2):
         i = index[a]
-        y = 0.0
-        b = 0.0
-        for j in range(0, k2, 2):
-            y += w[m2 * i + j] * mc[j]
-            b += w[m2 * i + j + 1] * mc[j + 1]
-        y = -theta * (z[i] - x[i]) - g[i] + (y + b)
+        j = index[a + 1]
+        y = -theta * (z[i] - x[i]) - g[i] + row_dot(w, m2 * i, mc, k2)
+        b = -theta * (z[j] - x[j]) - g[j] + row_dot(w, m2 * j, mc, k2)
         r[a] = y
-        for j in range(k2):
-            v[j] += w[m2 * i + j] * y
+        r[a + 1] = b
+        add_rows(w, m2 * i, y, m2 * j, b, v, k2)
+    if nfree % 2:
+        a = nfree - 1
+        i = index[a]
+        y = -theta * (z[i] - x[i]) - g[i] + row_dot(w, m2 * i, mc, k2)
+        r[a] = y
+        add_rows(w, m2 * i, y, m2 * i, 0.0, v, k2)
+
+
+def row_dot(
+    w: cython.p_double, first: cython.Py_ssize_t, c: cython.p_double, k2: cython.Py_ssize_t
+) -> cython.double:
+    """Return the product of c and the row of w that begins at `first`."""
+    j: cython.Py_ssize_t
+    y: cython.double = 0.0
+    b: cython.double = 0.0
+    for j in range(0, k2, 2):
+        y += w[first + j] * c[j]
+        b += w[first + j + 1] * c[j + 1]
+    return y + b
+
+
+def add_rows(
+    w: cython.p_double,
+    first: cython.Py_ssize_t,
+    a: cython.double,
+    second: cython.Py_ssize_t,
+    b: cython.double,
+    v: cython.p_double,
+    k2: cython.Py_ssize_t,
+) -> cython.void:
+    """v <- v + a (one row of w) + b (another)."""
+    j: cython.Py_ssize_t
+    for j in range(k2):
+        v[j] += w[first + j] * a + w[second + j] * b
 
 
 def newton_step(
@@ -185,18 +216,8 @@ def newton_step(
 ) -> cython.void:
     """r <- r / theta + Z'W v / theta^2 (eq. 5.11); v is K^-1 W'Z r with its Y half over theta."""
     a: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    j: cython.Py_ssize_t
-    y: cython.double
-    b: cython.double
     for a in range(nfree):
-        i = index[a]
-        y = 0.0
-        b = 0.0
-        for j in range(0, k2, 2):
-            y += w[m2 * i + j] * v[j]
-            b += w[m2 * i + j + 1] * v[j + 1]
-        r[a] = (r[a] + (y + b)) / theta
+        r[a] = (r[a] + row_dot(w, m2 * index[a], v, k2)) / theta
 
 
 def subspace_minimum(s: State, q: Scratch) -> cython.bint:
