@@ -25,7 +25,7 @@ from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
 from optdriver.multistart.told import is_usable
-from optdriver.sampling import starts
+from optdriver.sampling import take
 
 Vector = NDArray[np.float64]
 
@@ -93,8 +93,8 @@ def _open_start(state: MultiStartState, start: int) -> None:
     if start < given:
         x0 = state.initial_samples[start].copy()
     else:
-        kind = state.options.sequence
-        x0 = starts(kind, state.options.seed, start - given, 1, state.lower, state.upper)[0]
+        points, state.sequence = take(state.sequence, 1, state.lower, state.upper)
+        x0 = points[0]
     state.next_start += 1
     search = Search(index=len(state.runs), start=start, x0=x0, state="running")
     state.runs.append(search)
@@ -108,8 +108,7 @@ def _open_start(state: MultiStartState, start: int) -> None:
 
 def minimizer_at(state: MultiStartState, x0: Vector) -> LBFGSB:
     """Return a new minimizer with the options of all."""
-    bounds = np.column_stack([state.lower, state.upper])
-    return LBFGSB(x0, bounds, **state.options.minimizer)
+    return LBFGSB(x0, state.bounds, **state.options.minimizer)
 
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
@@ -265,9 +264,9 @@ def _after_success(state: MultiStartState, search: Search, minimizer: LBFGSB) ->
     if not minimizer.done:
         _want_evaluation(state, search, minimizer)
     elif minimizer.converged:
-        _close(state, search, "converged", minimizer.result.message)
+        _close(state, search, "converged", minimizer.stop.message)
     else:
-        _close(state, search, "stopped", minimizer.result.message)
+        _close(state, search, "stopped", minimizer.stop.message)
 
 
 def _iterate_failed(state: MultiStartState, search: Search, minimizer: LBFGSB, reason: str) -> None:

@@ -15,8 +15,8 @@ Vector = NDArray[np.float64]
 
 def as_value(f: Any) -> float:
     """Return `f` as a float; it may be infinite or NaN."""
-    if type(f) is float:
-        return f
+    if isinstance(f, float):
+        return float(f)
     array = np.asarray(f)
     if array.dtype.kind not in "iufb" or array.size != 1:
         raise InputTypeError(f"a value must be one real number, not {f!r}")
