@@ -31,7 +31,6 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         SEARCH,
         START,
     )
-    from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge
     from cython.cimports.optdriver.lbfgsb.linalg import (
         all_finite,
         copy,
@@ -40,6 +39,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         scale,
         subtract,
     )
+    from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
@@ -64,8 +64,8 @@ else:
         SEARCH,
         START,
     )
-    from optdriver.lbfgsb.line_search import back_off, begin, judge
     from optdriver.lbfgsb.linalg import all_finite, copy, dot, finite, scale, subtract
+    from optdriver.lbfgsb.line_search import back_off, begin, judge
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.state import Scratch, State
     from optdriver.lbfgsb.stopping import projected_gradient_norm, reduction_is_small
@@ -193,9 +193,7 @@ def move(s: State, f: cython.double) -> cython.void:
     s.pgnorm = projected_gradient_norm(s, s.x, s.g)
 
 
-def follow(
-    s: State, q: Scratch, verdict: cython.Py_ssize_t, f: cython.double
-) -> cython.void:
+def follow(s: State, q: Scratch, verdict: cython.Py_ssize_t, f: cython.double) -> cython.void:
     """Do what the line search says."""
     if verdict == ACCEPT_BEST:
         s.stp = s.best_stp

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,8 +140,14 @@ def iterate(state: State) -> Generator[Vector, tuple[Any, Any] | None, State]:
         evaluation = yield pending(state)
         if evaluation is None:
             advance_failure(state)
-        else:
-            advance(state, *evaluation)
+            continue
+        try:
+            f, g = evaluation
+        except (TypeError, ValueError) as error:
+            raise InputTypeError(
+                f"iterate was sent {evaluation!r}; expected (f, g), or None for a failure"
+            ) from error
+        advance(state, f, g)
     return state
 
 
@@ -344,7 +350,8 @@ class LBFGSB:
         s, stop = self.state, self.stop
         x, fun, jac = self.best or (s.vector("xt").copy(), math.nan, np.full(s.n, math.nan))
         message = ": ".join([stop.message, *self._reasons])
-        return OptimizeResult(
+        result = OptimizeResult()
+        result.update(
             x=x,
             fun=fun,
             jac=jac,
@@ -358,6 +365,7 @@ class LBFGSB:
             stop=stop,
             nfail=self.nfail,
         )
+        return result
 
     def copy(self) -> LBFGSB:
         """Return an independent copy that goes on in the same way."""
@@ -390,9 +398,9 @@ class LBFGSB:
                 )
             self._take(from_dict(fields["state"]))
             self._reasons = [str(reason) for reason in fields["reasons"]]
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"this is no stored LBFGSB: {error!r}") from error
         return self
 
@@ -409,8 +417,10 @@ class LBFGSB:
 
 def _seed(state: State, pairs: tuple[Any, Any]) -> None:
     """Store the pairs of another run in a new state."""
+    if not isinstance(pairs, Sequence) or len(pairs) != 2:
+        raise InputTypeError(f"pairs is {pairs!r}; expected two arrays (S, Y)")
     steps, changes = (np.atleast_2d(real_array("pairs", side)) for side in pairs)
-    if steps.shape != changes.shape or steps.shape[1] != state.n:
+    if steps.shape != changes.shape or steps.shape[1:] != (state.n,):
         raise InputError(
             f"pairs have shapes {steps.shape} and {changes.shape}; expected two of (k, {state.n})"
         )

@@ -108,14 +108,17 @@ def real_array(name: str, value: Any) -> Vector:
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
-            if array.dtype.kind == "c":
-                raise InputTypeError(f"{name} is complex; expected real numbers")
-            array = np.array(value, dtype=np.float64)
+            array = _numbers(array)
         return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputTypeError(f"{name} is {value!r}; expected numbers") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputTypeError(f"{name} is {value!r}; expected real numbers") from error
+
+
+def _numbers(array: Any) -> Vector:
+    """Read Python objects as numbers; NumPy would take strings for numbers and None for NaN."""
+    if array.dtype.kind != "O" or any(x is None or isinstance(x, (str, bytes)) for x in array.flat):
+        raise TypeError(f"{array.dtype} is no kind of real number")
+    return np.array(array, dtype=np.float64)
 
 
 def read_point(x0: Any) -> Vector:
@@ -169,24 +172,26 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 
 
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
-    given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
-    if len(given) != n:
-        raise InputError(
-            f"bounds has {len(given)} entries; expected one pair for each of the {n} variables"
-        )
-    if n == 0:
-        return np.zeros(0), np.zeros(0)
     try:
-        table = np.array(given, dtype=np.float64)  # None becomes NaN
+        given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
+        array = np.asarray(given)
+        absent = np.equal(array, None) if array.dtype.kind == "O" else None
+        if absent is not None and absent.any():
+            array = np.where(absent, math.nan, array)
+        table = np.array(real_array("bounds", array))
     except (TypeError, ValueError) as error:
         raise InputTypeError(
             "bounds cannot be read; expected pairs (lower, upper) of numbers or None"
         ) from error
+    if len(table) != n:
+        raise InputError(
+            f"bounds has {len(table)} entries; expected one pair for each of the {n} variables"
+        )
+    if n == 0:
+        return np.zeros(0), np.zeros(0)
     if table.shape != (n, 2):
         raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")
-    absent = np.isnan(table)
-    if absent.any():
-        absent &= np.equal(np.array(given, dtype=object), None)
+    if absent is not None:
         table[:, 0][absent[:, 0]] = -np.inf
         table[:, 1][absent[:, 1]] = np.inf
     return table[:, 0], table[:, 1]
