@@ -240,7 +240,9 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
         stop = PROJECTED_GRADIENT
     elif not s.hampered and reduction_is_small(s, before, f):
         stop = REDUCTION
-    if stop and best_passes(s, stop, before):
+    if stop == REDUCTION and s.stp < 0.01 and s.k > 0:
+        start_over(s, q)  # a tiny part of the model's step says more of the model than of f
+    elif stop and best_passes(s, stop, before):
         finish(s, stop)
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)

@@ -172,29 +172,30 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 
 
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
+    given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
+    if len(given) != n:
+        raise InputError(
+            f"bounds has {len(given)} entries; expected one pair for each of the {n} variables"
+        )
+    if n == 0:
+        return np.zeros(0), np.zeros(0)
     try:
-        given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
-        array = np.asarray(given)
-        absent = np.equal(array, None) if array.dtype.kind == "O" else None
-        if absent is not None and absent.any():
-            array = np.where(absent, math.nan, array)
-        table = np.array(real_array("bounds", array))
+        table = np.asarray(given)
+        if table.dtype.kind == "O":  # None stands for a missing bound
+            table = np.array([_without_none(pair) for pair in given])
+        table = np.array(real_array("bounds", table))
     except (TypeError, ValueError) as error:
         raise InputTypeError(
             "bounds cannot be read; expected pairs (lower, upper) of numbers or None"
         ) from error
-    if len(table) != n:
-        raise InputError(
-            f"bounds has {len(table)} entries; expected one pair for each of the {n} variables"
-        )
-    if n == 0:
-        return np.zeros(0), np.zeros(0)
     if table.shape != (n, 2):
         raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")
-    if absent is not None:
-        table[:, 0][absent[:, 0]] = -np.inf
-        table[:, 1][absent[:, 1]] = np.inf
     return table[:, 0], table[:, 1]
+
+
+def _without_none(pair: Any) -> tuple[Any, Any]:
+    low, high = pair
+    return -np.inf if low is None else low, np.inf if high is None else high
 
 
 def _check_bounds(lower: Vector, upper: Vector) -> None:
