@@ -84,6 +84,7 @@ def test_a_fixed_coordinate_is_exact(kind):
 
 def test_no_starts_are_no_points():
     assert starts("sobol", 0, 8, 0, *UNIT).shape == (0, 3)
+    assert starts("sobol", 0, 0, 0, *UNIT).shape == (0, 3)
     assert starts("uniform", 0, 8, 0, *UNIT).shape == (0, 3)
 
 

@@ -292,7 +292,7 @@ def _start_failed(reason: str) -> str:
 def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
     searches.end(search, outcome, reason)
     state.live -= 1
-    if outcome == "converged" and search.x is not None and search.f is not None:
+    if outcome == "converged" and search.x is not None:
         state.converged += 1
         state.catalogue.add(search.x, search.f, search.start, search.index)
         if state.sampled:
@@ -344,15 +344,11 @@ def _go_on(state: MultiStartState, search: Search) -> None:
     """Give a sample its minimizer, which is told at once what is known."""
     search.state = "running"
     search.minimizer = minimizer = minimizer_at(state, search.x0)
-    f, g = search.f, search.g
-    if f is None:
-        raise ProtocolError(f"run {search.index} cannot go on before its start was told")
-    if g is not None:
+    if search.g is not None:
+        minimizer.tell(search.f, search.g)
         search.g = None
-        minimizer.tell(f, g)
         _after_success(state, search, minimizer)
-        return
-    search.stencil = stencil = _plan(state, minimizer)
-    state.ready.extend((search.index, slot) for slot in range(len(stencil.values)))
-    if stencils.record(stencil, BASE, f):
-        _assemble(state, search, minimizer, stencil)
+    else:
+        search.stencil = stencil = _plan(state, minimizer)
+        stencils.record(stencil, BASE, search.f)
+        state.ready.extend((search.index, slot) for slot in range(len(stencil.values)))

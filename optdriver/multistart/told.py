@@ -51,7 +51,7 @@ def as_point(x: Any, lower: Vector, upper: Vector) -> Vector:
         raise InputTypeError(f"a point must be {lower.size} real numbers, not {x!r}")
     if array.shape != lower.shape:
         raise InputError(f"the point has shape {array.shape}, expected {lower.shape}")
-    for i in np.flatnonzero(~((array >= lower) & (array <= upper))):
+    for i in np.flatnonzero(~((array >= lower) & (array <= upper) & np.isfinite(array))):
         raise InputError(
             f"the point has {array[i]} for variable {i}, whose bounds are ({lower[i]}, {upper[i]})"
         )

@@ -313,7 +313,9 @@ class DriverContract:
         assert np.all(driver.best.x <= self.upper)
         assert driver.nfev == 0
 
-    @pytest.mark.parametrize("x", [[0.0], [9.0, 0, 0.5], ["a", 0, 0.5], [math.nan, 0, 0.5], None])
+    @pytest.mark.parametrize(
+        "x", [[0.0], [9.0, 0, 0.5], ["a", 0, 0.5], [math.nan, 0, 0.5], None, [[1, 2], [3]]]
+    )
     def test_a_point_that_cannot_be_added_is_refused(self, x):
         with pytest.raises(InputError, match="point"):
             self.make().add_point(x, 1.0)
