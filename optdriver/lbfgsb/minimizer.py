@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -13,10 +15,21 @@ from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.lbfgsb import machine
 from optdriver.lbfgsb.codes import DONE, START, Phase, Stop
 from optdriver.lbfgsb.hessian import InverseHessian
-from optdriver.lbfgsb.options import Options, Vector, limit, read_bounds, read_point, real_array
+from optdriver.lbfgsb.options import (
+    OptionArguments,
+    Options,
+    Vector,
+    limit,
+    read_bounds,
+    read_point,
+    real_array,
+)
 from optdriver.lbfgsb.state import State, from_dict
 
 VERSION = 1
+
+LARGE = 1000
+"""Variables from which on the interpreted kernel is slow enough to say so."""
 
 
 def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
@@ -39,6 +52,8 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     options = options or Options()
     x = read_point(x0)
     lower, upper = read_bounds(bounds, x.size)
+    if x.size >= LARGE and not machine.compiled():
+        _say_interpreted()
     state = State(x.size, int(options.maxcor))
     state.vector("l")[:] = lower
     state.vector("u")[:] = upper
@@ -54,6 +69,18 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     state.maxiter = limit(options.maxiter)
     state.maxls = limit(options.maxls)
     return state
+
+
+@functools.cache
+def _say_interpreted() -> None:
+    """Say, the first time only, that the kernel is not compiled."""
+    warnings.warn(
+        f"{LARGE} variables or more on the interpreted kernel: every evaluation will cost "
+        "milliseconds; install optdriver where there is a C compiler (optdriver.show_config() "
+        "tells which kernel runs)",
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 def pending(state: State) -> Vector:
@@ -195,7 +222,12 @@ class LBFGSB:
     __slots__ = ("_gt", "_reasons", "_shape", "_xt", "state")
 
     def __init__(
-        self, x0: Any, bounds: Any = None, *, pairs: tuple[Any, Any] | None = None, **options: Any
+        self,
+        x0: Any,
+        bounds: Any = None,
+        *,
+        pairs: tuple[Any, Any] | None = None,
+        **options: Unpack[OptionArguments],
     ) -> None:
         self._take(start(x0, bounds, Options.read(options)))
         if pairs is not None:

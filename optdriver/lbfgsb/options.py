@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,19 @@ def check_integer(name: str, value: Any, least: int, *, infinite: bool = False) 
 
 NO_LIMIT = 2**62
 """The integer that stands for an infinite number of evaluations or iterations."""
+
+
+class OptionArguments(TypedDict, total=False):
+    """The fields of `Options` as keyword arguments."""
+
+    maxcor: int
+    ftol: float
+    gtol: float
+    maxfun: float
+    maxiter: float
+    maxls: int
+    initial_step: float | None
+    noise: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +99,7 @@ class Options:
                 )
 
     @classmethod
-    def read(cls, options: dict[str, Any]) -> Options:
+    def read(cls, options: OptionArguments) -> Options:
         """Make options from a dict; an unknown name is an error that names the nearest one."""
         for name in options:
             if name not in _NAMES:
