@@ -1,14 +1,18 @@
 """Which point is next, and what a told value sets off: the one writer of a multi-start's state.
 
-Points leave in the order in which they became known, whichever run they belong to; tells arrive
-in any order.  A run is fed by its own evaluations only, so the order of tells decides which starts
-are reached, and never where a start leads.
+`num_initial` runs share the places fairly: their points leave in the order in which they became
+known.  Runs beyond these were opened for places that would have stayed free; they are served after
+the others, and move up when one of those ends.  Tells arrive in any order.  A run is fed by its
+own evaluations only, so the order of tells decides which starts are reached, and never where a
+start leads.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -40,15 +44,25 @@ def ask(state: MultiStartState, number: int) -> list[Point]:
     """Return up to `number` new points."""
     if state.ended is not None or state.halted is not None:
         return []
-    while state.live < state.options.num_initial and _open_run(state):
+    while state.live - len(state.extra) < state.options.num_initial and _fill_place(state):
         continue
     points: list[Point] = []
     while len(points) < number and state.ended is None:
-        if state.ready:
-            points.append(_issue(state, *state.ready.popleft()))
-        elif not _open_run(state):
+        if queue := state.ready or state.spare:
+            points.append(_issue(state, *queue.popleft()))
+        elif not _open_run(state, extra=True):
             break
     return points
+
+
+def _fill_place(state: MultiStartState) -> bool:
+    """Let an extra run move up, or else another begin; return False if there is none."""
+    if not state.extra:
+        return _open_run(state, extra=False)
+    run = state.extra.pop(0)
+    state.ready.extend(entry for entry in state.spare if entry[0] == run)
+    state.spare = deque(entry for entry in state.spare if entry[0] != run)
+    return True
 
 
 def _issue(state: MultiStartState, run: int, slot: int) -> Point:
@@ -70,7 +84,7 @@ def _issue(state: MultiStartState, run: int, slot: int) -> Point:
 # -- opening runs -----------------------------------------------------------------------------
 
 
-def _open_run(state: MultiStartState) -> bool:
+def _open_run(state: MultiStartState, *, extra: bool) -> bool:
     """Let one more run begin, or return False if none may or can."""
     options = state.options
     crowded = state.live + state.converged >= options.max_num_minimizers
@@ -81,6 +95,8 @@ def _open_run(state: MultiStartState) -> bool:
     if waiting is None and exhausted:
         return False
     state.live += 1
+    if extra:
+        state.extra.append(len(state.runs) if waiting is None else waiting)
     if waiting is None:
         _open_start(state, state.next_start)
     else:
@@ -100,7 +116,7 @@ def _open_start(state: MultiStartState, start: int) -> None:
     state.runs.append(search)
     if start >= given and state.sampled:
         search.state = "sampling"
-        state.ready.append((search.index, BASE))
+        _line_up(state, search, (BASE,))
     else:
         search.minimizer = minimizer_at(state, x0)
         _want_evaluation(state, search, search.minimizer)
@@ -113,10 +129,16 @@ def minimizer_at(state: MultiStartState, x0: Vector) -> LBFGSB:
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
     """Line up the points of the minimizer's pending evaluation."""
-    state.ready.append((search.index, BASE))
-    if not state.options.jac:
+    if state.options.jac:
+        _line_up(state, search, (BASE,))
+    else:
         search.stencil = _plan(state, minimizer)
-        state.ready.extend((search.index, slot) for slot in range(len(search.stencil.values)))
+        _line_up(state, search, range(BASE, len(search.stencil.values)))
+
+
+def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> None:
+    queue = state.spare if search.index in state.extra else state.ready
+    queue.extend([(search.index, slot) for slot in slots])
 
 
 def _plan(state: MultiStartState, minimizer: LBFGSB) -> stencils.Stencil:
@@ -215,7 +237,7 @@ def _observe_failure(
         if instead is None:
             _iterate_failed(state, search, minimizer, reason)
             return
-        state.ready.extendleft((search.index, new) for new in instead)
+        _line_up(state, search, instead)
         if not stencil.missing:
             _assemble(state, search, minimizer, stencil)
 
@@ -291,7 +313,7 @@ def _start_failed(reason: str) -> str:
 
 def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
     searches.end(search, outcome, reason)
-    state.live -= 1
+    _leave_place(state, search)
     if outcome == "converged" and search.x is not None:
         state.converged += 1
         state.catalogue.add(search.x, search.f, search.start, search.index)
@@ -300,6 +322,12 @@ def _close(state: MultiStartState, search: Search, outcome: searches.State, reas
     elif outcome == "stopped":
         state.stopped += 1
     _end_if_over(state, reason)
+
+
+def _leave_place(state: MultiStartState, search: Search) -> None:
+    state.live -= 1
+    if search.index in state.extra:
+        state.extra.remove(search.index)
 
 
 def _end_if_over(state: MultiStartState, reason: str) -> None:
@@ -315,8 +343,8 @@ def _end_if_over(state: MultiStartState, reason: str) -> None:
         for search in state.runs:
             if search.state in ("running", "sampling", "waiting"):
                 searches.end(search, "stopped", state.ended)
-        state.ready.clear()
-        state.samples.row_of.clear()
+        for queue in (state.ready, state.spare, state.extra, state.samples.row_of):
+            queue.clear()
         state.live = 0
 
 
@@ -336,7 +364,7 @@ def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | 
         _go_on(state, search)
     else:
         search.state = "waiting"
-        state.live -= 1
+        _leave_place(state, search)
         start_rules.put_aside(state.samples, search.index, row)
 
 
@@ -351,4 +379,4 @@ def _go_on(state: MultiStartState, search: Search) -> None:
     else:
         search.stencil = stencil = _plan(state, minimizer)
         stencils.record(stencil, BASE, search.f)
-        state.ready.extend((search.index, slot) for slot in range(len(stencil.values)))
+        _line_up(state, search, range(len(stencil.values)))

@@ -46,8 +46,11 @@ class MultiStartState:
     live, converged, stopped : int
         How many runs have a point out or to be asked, have converged, have stopped otherwise
         (failed ones not counted).
-    ready : deque of (run, slot)
-        Points to be asked, first come, first served.
+    extra : list of int
+        The live runs beyond `num_initial`, oldest first.
+    ready, spare : deque of (run, slot)
+        Points to be asked, first come, first served: those of the first `num_initial` live runs,
+        and those of the extra ones.
     pending : dict of int to Point
         Asked and not told, by id.
     ledger, catalogue, samples, best
@@ -70,7 +73,9 @@ class MultiStartState:
     live: int
     converged: int
     stopped: int
+    extra: list[int]
     ready: deque[tuple[int, int]]
+    spare: deque[tuple[int, int]]
     pending: dict[int, Point]
     ledger: Ledger
     catalogue: Catalogue
@@ -104,7 +109,9 @@ def begin(
         live=0,
         converged=0,
         stopped=0,
+        extra=[],
         ready=deque(),
+        spare=deque(),
         pending={},
         ledger=Ledger(),
         catalogue=Catalogue(lower, upper, options.x_tolerance, options.f_tolerance),
@@ -131,7 +138,9 @@ def to_dict(state: MultiStartState) -> dict[str, Any]:
         "initial_samples": state.initial_samples.copy(),
         "sequence": asdict(state.sequence),
         "runs": [runs.to_dict(search) for search in state.runs],
+        "extra": list(state.extra),
         "ready": [[run, slot] for run, slot in state.ready],
+        "spare": [[run, slot] for run, slot in state.spare],
         "pending": [_point_to_dict(point) for point in state.pending.values()],
         "ledger": state.ledger.to_dict(),
         "minima": state.catalogue.to_dict(),
@@ -164,7 +173,9 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
     state = begin(MultiStartOptions.from_dict(data["options"]), lower, upper, samples)
     state.sequence = Starts(**data["sequence"])
     state.runs = [runs.from_dict(index, row) for index, row in enumerate(data["runs"])]
+    state.extra = [int(run) for run in data["extra"]]
     state.ready = deque((int(run), int(slot)) for run, slot in data["ready"])
+    state.spare = deque((int(run), int(slot)) for run, slot in data["spare"])
     state.pending = {point.id: point for point in map(_point_from_dict, data["pending"])}
     state.ledger = Ledger.from_dict(data["ledger"])
     state.catalogue.load(data["minima"])
@@ -210,8 +221,8 @@ def _evaluation_from_dict(data: Mapping[str, Any]) -> Evaluation:
 
 def drop_ready(state: MultiStartState, run: int) -> None:
     """Forget the points of a run that have not been asked."""
-    if any(entry[0] == run for entry in state.ready):
-        state.ready = deque(entry for entry in state.ready if entry[0] != run)
+    state.ready = deque(entry for entry in state.ready if entry[0] != run)
+    state.spare = deque(entry for entry in state.spare if entry[0] != run)
 
 
 def unit_coordinates(state: MultiStartState, x: Vector) -> Vector:

@@ -151,6 +151,26 @@ def test_a_slow_evaluation_holds_nobody_back():
     assert ms.done
 
 
+def test_the_first_minimizer_comes_before_those_opened_for_free_places():
+    ms = MultiStart([(-1, 1)] * 4, jac=False)
+    asked = ms.ask(6)
+    assert [p.run for p in asked] == [0] * 5 + [1]
+    for p in asked[:5]:
+        ms.tell(p.id, quadratic(p.x)[0])
+    assert [p.run for p in ms.ask(6)] == [0] * 5 + [1]
+
+
+def test_an_extra_minimizer_moves_up_when_one_of_the_first_ends():
+    ms = MultiStart(BOX, num_initial=1)
+    first, second = ms.ask(2)
+    ms.tell_failure(first.id)
+    ms.tell(second.id, *rosenbrock(second.x))
+    (point,) = ms.ask()
+    assert point.run == 1
+    assert len(ms.runs) == 2
+    assert [p.run for p in ms.ask(2)] == [2, 3]
+
+
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 6))
 def test_no_more_run_or_have_converged_than_wanted(num_initial, most, slots):
     ms = MultiStart(BOX, num_initial=num_initial, max_num_minimizers=most)
