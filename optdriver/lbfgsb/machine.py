@@ -232,6 +232,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     before: cython.double = s.f
     sy: cython.double = (dot(s.gt, s.d, s.n) - s.slope0) * s.stp
     stop: cython.Py_ssize_t = 0
+    doubtful: cython.bint
     scale(s.d, s.stp, q.s, s.n)
     subtract(s.gt, s.g, q.y, s.n)
     move(s, f)
@@ -240,12 +241,13 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
         stop = PROJECTED_GRADIENT
     elif not s.hampered and reduction_is_small(s, before, f):
         stop = REDUCTION
-    if stop == REDUCTION and s.stp < 0.01 and s.k > 0:
-        start_over(s, q)  # a tiny part of the model's step says more of the model than of f
-    elif stop and best_passes(s, stop, before):
+    doubtful = stop == REDUCTION and s.stp < 1e-4 and s.k > 0
+    if stop and not doubtful and best_passes(s, stop, before):
         finish(s, stop)
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)
+    elif doubtful:
+        start_over(s, q)  # a tiny part of the model's step says more of the model than of f
     else:
         if sy <= least * (-s.slope0 * s.stp):
             s.nskip += 1
