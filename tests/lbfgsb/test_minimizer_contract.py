@@ -1,27 +1,14 @@
-"""LBFGSB keeps the contract of minimizers, on either kernel."""
+"""LBFGSB keeps the contract of minimizers (with the kernel that is imported)."""
 
 from __future__ import annotations
 
-import pytest
-
+from optdriver.lbfgsb import LBFGSB
 from tests.contracts.minimizer import MinimizerContract
-from tests.lbfgsb.kernels import imported, interpreted
 
 
-class TestImported(MinimizerContract):
-    kernel = imported
-
-    @pytest.fixture(autouse=True)
-    def installed(self):
-        with self.kernel.installed():
-            yield
-
+class TestLBFGSB(MinimizerContract):
     def make(self, x0, bounds, **options):
-        return self.kernel.LBFGSB(x0, bounds, **options)
+        return LBFGSB(x0, bounds, **options)
 
     def restore(self, data):
-        return self.kernel.LBFGSB.from_dict(data)
-
-
-class TestInterpreted(TestImported):
-    kernel = interpreted
+        return LBFGSB.from_dict(data)
