@@ -38,6 +38,15 @@ def begin(s: State) -> cython.bint:
         s.stp = min(s.initial_step / norm, s.stpmax)
     elif s.k == 0 and not s.boxed:
         s.stp = min(1.0 / norm, s.stpmax)
+    s.trials = 0
+    s.hampered = 0
+    s.best_stp = -1.0
+    open_interval(s)
+    return place_trial(s)
+
+
+def open_interval(s: State) -> cython.void:
+    """Forget the steps tried: the interval begins at 0 and is open."""
     s.stx = s.sty = 0.0
     s.fx = s.fy = s.f0
     s.gx = s.gy = s.slope0
@@ -47,10 +56,6 @@ def begin(s: State) -> cython.bint:
     s.width1 = 2.0 * s.stpmax
     s.bracketed = 0
     s.stage = 1
-    s.trials = 0
-    s.hampered = 0
-    s.best_stp = -1.0
-    return place_trial(s)
 
 
 def longest_step(s: State) -> cython.double:
@@ -159,15 +164,7 @@ def back_off(s: State) -> cython.Py_ssize_t:
         return settle(s)
     s.stp *= 0.5 if s.failures == 1 else (0.25 if s.failures == 2 else 0.1)
     s.stpmax = s.stp
-    s.stx = s.sty = 0.0
-    s.fx = s.fy = s.f0
-    s.gx = s.gy = s.slope0
-    s.stmin = 0.0
-    s.stmax = s.stp
-    s.width = s.stpmax
-    s.width1 = 2.0 * s.stpmax
-    s.bracketed = 0
-    s.stage = 1
+    open_interval(s)
     return GO_ON if place_trial(s) else settle(s)
 
 
