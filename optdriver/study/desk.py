@@ -247,15 +247,16 @@ class Desk:
     def failed(self, id: int, reason: str, retries: int, *, counted: bool = True) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
 
-        What a suggestion that waits for its next try reports late is known already.
+        A suggestion that waits for its next try is known to have failed.
         """
         state = self.state
         entry = fold.find(state, id)
         if entry is None:
             self._check_failed(id, reason)
             return
-        retry = entry.failures < retries
-        if id in state.open or not retry:
+        waits_for_next_try = id not in state.open and entry.failures > 0
+        if retries == 0 or not waits_for_next_try:
+            retry = entry.failures < retries
             self.record(Failed(id=id, reason=reason, retry=retry, counted=counted, time=self.now()))
             self._decide()
 

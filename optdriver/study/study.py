@@ -42,7 +42,7 @@ class Study:
     ...     x, y = suggestion.params['x'], suggestion.params['y']
     ...     study.tell(suggestion.id, (x - 1) ** 2 + y**2, [2 * (x - 1), 2 * y])
     >>> round(study.best.value, 9), study.stop_reason
-    (0.0, '1 minimizers have converged')
+    (0.0, '1 minimizer has converged')
     """
 
     def __init__(
@@ -155,14 +155,14 @@ class Study:
         block : bool
             False returns None at once when there is nothing to evaluate now.
         timeout : float, optional
-            Seconds after which None is returned.
+            Seconds after which None is returned, whether or not anything could come.
 
         Raises
         ------
         StudyDoneError
             If the study is done (`is_done` tells so beforehand).
         ProtocolError
-            If nothing can be suggested and no other thread could change that.
+            If, without a timeout, nothing can be suggested and no other thread could change that.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         with self._changed:
@@ -171,7 +171,8 @@ class Study:
                     raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
                 if not block:
                     return None
-                self._check_not_alone()
+                if timeout is None:
+                    self._check_not_alone()
                 if not self._threads.wait(deadline - time.monotonic()):
                     return None
             return suggestion
