@@ -51,8 +51,8 @@ class MultiStart:
     step_size : float
         Step of the finite differences.
     two_sided : bool
-        Difference on both sides where the bounds leave room: twice the points, and accurate
-        enough where forward differences let minimizers stop as abnormal.
+        Difference on both sides where the bounds leave room, for twice the points.  Otherwise
+        only a run whose line search fails goes on with such differences, from its best point.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float

@@ -43,6 +43,8 @@ class Search:
         There while the run is running.
     stencil : Stencil or None
         The pending finite-difference gradient, where the objective supplies none.
+    two_sided : bool
+        Whether its gradients are differenced on both sides.
     slots : dict of int to int
         For each id that is out and still wanted, its slot in the stencil.
     x, f, g : ndarray or None, float, ndarray or None
@@ -59,6 +61,7 @@ class Search:
     nfail: int = 0
     minimizer: LBFGSB | None = None
     stencil: Stencil | None = None
+    two_sided: bool = False
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
     f: float = math.nan
@@ -104,6 +107,7 @@ def to_dict(search: Search) -> dict[str, Any]:
         "nfail": search.nfail,
         "minimizer": None if minimizer is None else minimizer.to_dict(),
         "stencil": None if stencil is None else stencils.to_dict(stencil),
+        "two_sided": search.two_sided,
         "slots": [[id, slot] for id, slot in search.slots.items()],
         "x": None if search.x is None else search.x.copy(),
         "f": search.f,
@@ -128,6 +132,7 @@ def from_dict(index: int, data: dict[str, Any]) -> Search:
         nfail=int(data["nfail"]),
         minimizer=None if minimizer is None else LBFGSB.from_dict(minimizer),
         stencil=None if stencil is None else stencils.from_dict(stencil),
+        two_sided=bool(data["two_sided"]),
         slots={int(id): int(slot) for id, slot in data["slots"]},
         x=floats(data["x"]),
         f=float(data["f"]),

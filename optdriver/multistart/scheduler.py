@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import ProtocolError, UnknownIdError
-from optdriver.lbfgsb import LBFGSB
+from optdriver.lbfgsb import LBFGSB, Stop
 from optdriver.multistart import run as searches
 from optdriver.multistart import start_rules
 from optdriver.multistart import stencil as stencils
@@ -112,7 +112,13 @@ def _open_start(state: MultiStartState, start: int) -> None:
         points, state.sequence = take(state.sequence, 1, state.lower, state.upper)
         x0 = points[0]
     state.next_start += 1
-    search = Search(index=len(state.runs), start=start, x0=x0, state="running")
+    search = Search(
+        index=len(state.runs),
+        start=start,
+        x0=x0,
+        state="running",
+        two_sided=state.options.two_sided,
+    )
     state.runs.append(search)
     if start >= given and state.sampled:
         search.state = "sampling"
@@ -122,9 +128,13 @@ def _open_start(state: MultiStartState, start: int) -> None:
         _want_evaluation(state, search, search.minimizer)
 
 
-def minimizer_at(state: MultiStartState, x0: Vector) -> LBFGSB:
-    """Return a new minimizer with the options of all."""
-    return LBFGSB(x0, state.bounds, **state.options.minimizer)
+def minimizer_at(state: MultiStartState, x0: Vector, after: LBFGSB | None = None) -> LBFGSB:
+    """Return a new minimizer with the options of all, or what is left of them `after` another."""
+    options = dict(state.options.minimizer)
+    if after is not None:
+        options["maxfun"] -= after.nfev
+        options["maxiter"] -= after.nit
+    return LBFGSB(x0, state.bounds, **options)
 
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
@@ -132,7 +142,7 @@ def _want_evaluation(state: MultiStartState, search: Search, minimizer: LBFGSB) 
     if state.options.jac:
         _line_up(state, search, (BASE,))
     else:
-        search.stencil = _plan(state, minimizer)
+        search.stencil = _plan(state, search, minimizer)
         _line_up(state, search, range(BASE, len(search.stencil.values)))
 
 
@@ -141,10 +151,16 @@ def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> No
     queue.extend([(search.index, slot) for slot in slots])
 
 
-def _plan(state: MultiStartState, minimizer: LBFGSB) -> stencils.Stencil:
-    options = state.options
-    x = minimizer.ask()
-    return stencils.plan(x, state.lower, state.upper, options.step_size, options.two_sided)
+def _plan(state: MultiStartState, search: Search, minimizer: LBFGSB) -> stencils.Stencil:
+    step = state.options.step_size
+    return stencils.plan(minimizer.ask(), state.lower, state.upper, step, search.two_sided)
+
+
+def _want_differences(state: MultiStartState, search: Search, minimizer: LBFGSB, f: float) -> None:
+    """Line up the points of a gradient where the value is known."""
+    search.stencil = stencil = _plan(state, search, minimizer)
+    stencils.record(stencil, BASE, f)
+    _line_up(state, search, range(len(stencil.values)))
 
 
 # -- telling ----------------------------------------------------------------------------------
@@ -287,8 +303,26 @@ def _after_success(state: MultiStartState, search: Search, minimizer: LBFGSB) ->
         _want_evaluation(state, search, minimizer)
     elif minimizer.converged:
         _close(state, search, "converged", minimizer.stop.message)
-    else:
+    elif not _sharpen(state, search, minimizer):
         _close(state, search, "stopped", minimizer.stop.message)
+
+
+def _sharpen(state: MultiStartState, search: Search, minimizer: LBFGSB) -> bool:
+    """Let a run that forward differences led astray go on from its best point, once.
+
+    A line search fails where the error of the gradient is larger than what is left of it.  A new
+    minimizer with two-sided differences takes over, with what is left of the limits.
+    """
+    limits, best = state.options.minimizer, minimizer.best
+    coarse = not (state.options.jac or search.two_sided) and minimizer.stop == Stop.ABNORMAL
+    spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
+    if best is None or not coarse or spent:
+        return False
+    x, f, _ = best
+    search.two_sided = True
+    search.minimizer = minimizer_at(state, x, after=minimizer)
+    _want_differences(state, search, search.minimizer, f)
+    return True
 
 
 def _iterate_failed(state: MultiStartState, search: Search, minimizer: LBFGSB, reason: str) -> None:
@@ -377,6 +411,4 @@ def _go_on(state: MultiStartState, search: Search) -> None:
         search.g = None
         _after_success(state, search, minimizer)
     else:
-        search.stencil = stencil = _plan(state, minimizer)
-        stencils.record(stencil, BASE, search.f)
-        _line_up(state, search, range(len(stencil.values)))
+        _want_differences(state, search, minimizer, search.f)

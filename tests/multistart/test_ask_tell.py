@@ -337,6 +337,37 @@ def test_at_a_bound_differences_stay_inside_and_the_run_converges(two_sided):
     np.testing.assert_allclose(ms.best.x[:2], [0.4, 0.5], atol=1e-6)
 
 
+def steep(x):
+    f, g = rosenbrock(x)
+    return 1e6 * f, 1e6 * g
+
+
+def test_where_forward_differences_are_too_coarse_two_sided_ones_take_over():
+    ms = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=3)
+    log = drive(ms, steep)
+    assert [run.state for run in ms.runs] == ["converged"] * 3
+    for minimum in ms.minima:
+        np.testing.assert_allclose(minimum.x, 1.0, atol=1e-4)
+    # The value at the point where the second minimizer begins is not asked again.
+    asked = [x.tobytes() for x in iterates(log, 0)]
+    assert len(set(asked)) == len(asked)
+
+
+@pytest.mark.parametrize("limit", ["maxfun", "maxiter"])
+def test_the_second_minimizer_has_what_is_left_of_the_limits(limit):
+    free = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=1)
+    log = drive(free, steep)
+    points = [
+        sum(p.run == 0 and p.kind == kind for p, _ in log) for kind in ("iterate", "difference")
+    ]
+    assert points[1] > 3 * points[0]
+    for most in range(1, points[0] + 3):
+        ms = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=1, **{limit: most})
+        told = [p for p, _ in drive(ms, steep, most=500) if p.run == 0 and p.kind == "iterate"]
+        assert len(told) <= most or limit == "maxiter"
+        assert ms.runs[0].state in ("stopped", "converged")
+
+
 def test_a_failed_difference_point_is_replaced_on_the_other_side():
     ms = MultiStart([(-1, 1)] * 2, jac=False, max_num_minimizers=1)
     base, first, second = ms.ask(3)
