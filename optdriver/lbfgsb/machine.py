@@ -200,7 +200,7 @@ def follow(s: State, q: Scratch, verdict: cython.Py_ssize_t, f: cython.double) -
         back_to_best(s)
         accept(s, q, s.best_f, 0.1)
     elif verdict == ACCEPT:
-        accept(s, q, f, 2.220446049250313e-16)
+        accept(s, q, f, 0.1 if s.hampered else 2.220446049250313e-16)
     elif verdict != GO_ON:
         start_over(s, q)
 
@@ -227,7 +227,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     """Make the trial the next iterate, test it, learn from the step, and set out again.
 
     The pair is stored where s'y is more than `least` times -slope0 stp.  After a search that was
-    cut short this asks for the curvature condition of Wolfe, which the search did not reach.
+    cut short this asks for the curvature condition of Wolfe, which it may not have reached.
     """
     before: cython.double = s.f
     sy: cython.double = (dot(s.gt, s.d, s.n) - s.slope0) * s.stp
