@@ -106,7 +106,7 @@ class RunRow:
         Where it started, by name.
     state : {'running', 'waiting', 'converged', 'stopped', 'failed'}
     reason : str
-        Why it ended.
+        Why it ended; if the study ended before it, why that did.
     evaluations, failures : int
     value, params : float or None, dict or None
         Its best value, and where.
@@ -168,7 +168,7 @@ def history(state: State) -> History:
 
 
 def _unused(name: str, space: Space) -> str:
-    while name in space.free:
+    while name in space:
         name += "_"
     return name
 
@@ -209,6 +209,7 @@ def minima(state: State) -> tuple[LocalMinimum, ...]:
 def runs(state: State) -> tuple[RunRow, ...]:
     """Return a row for each minimizer."""
     space = state.spec.space
+    cut_short = "" if state.stop is None else f"the study stopped: {state.stop[1]}"
 
     def named(z: FloatArray) -> dict[str, float]:
         return space.params(space.to_user(z))
@@ -218,7 +219,7 @@ def runs(state: State) -> tuple[RunRow, ...]:
             index=run.index,
             start=named(run.x0),
             state=run.state,
-            reason=run.reason,
+            reason=run.reason or cut_short,
             evaluations=run.nfev,
             failures=run.nfail,
             value=run.f,

@@ -111,7 +111,8 @@ def test_a_study_stops_and_names_the_parameter():
         g[1] = -g[1]
         return f, g
 
-    study = create_study(dict.fromkeys("abc", (0, 1000)), jac=True, check_grad=True, seed=4)
+    box = dict.fromkeys("abc", (0, 1000))
+    study = create_study(box, jac=True, check_grad=True, seed=4, max_iter=99)
     with pytest.raises(GradientError, match="derivative by 'b' looks wrong: the objective suppl"):
         study.run(wrong)
     assert study.stop_kind == "check_grad"
