@@ -33,7 +33,7 @@ def test_it_is_the_dense_inverse(seed, n, count):
 
 @pytest.mark.parametrize("bounds", [None, [(-5, 5)] * 3])
 def test_the_secant_equation_holds_at_the_newest_pair(bounds):
-    opt, seen = run(rosenbrock, ROSENBROCK_START, bounds, maxcor=4, gtol=0.0, maxiter=13)
+    opt, _ = run(rosenbrock, ROSENBROCK_START, bounds, maxcor=4, gtol=0.0, maxiter=13)
     h = opt.result.hess_inv
     steps, changes = opt.pairs
     assert steps.shape == (4, 3)
