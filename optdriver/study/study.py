@@ -229,7 +229,7 @@ class Study:
             missing.  The suggestion stays open.
         """
         if isinstance(value, Observation):
-            value, gradient = value.result()
+            value, gradient = _result(value, gradient)
         number = None if value is None else observation.as_number(value, "the value")
         with self._lock:
             desk = self._desk
@@ -317,7 +317,7 @@ class Study:
             As for `tell`.
         """
         if isinstance(value, Observation):
-            value, gradient = value.result()
+            value, gradient = _result(value, gradient)
         if value is None:
             raise InputError("an added point needs a value; a failed evaluation adds nothing")
         number = observation.as_number(value, "the value")
@@ -581,3 +581,9 @@ class Study:
 def _check_number_wanted(n: Any) -> None:
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
         raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
+
+
+def _result(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
+    if gradient is not None:
+        raise InputError("an Observation has derivatives of its own: give no gradient beside it")
+    return observed.result()

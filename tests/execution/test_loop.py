@@ -388,6 +388,27 @@ def test_evaluations_that_were_cancelled_are_given_back():
     assert study.open_suggestions == ()
 
 
+def test_ctrl_c_that_reached_the_workers_only():
+    class Interrupted:
+        def submit(self, fn, *args):
+            future = Future()
+            future.set_exception(KeyboardInterrupt())
+            return future
+
+    study = study_of(num_parallel=2)
+    study.run(in_process, executor=Interrupted())
+    assert study.stop_kind == "interrupt"
+    assert study.num_evaluations == 0
+    assert study.open_suggestions == ()
+    study.run(in_process)
+    assert study.num_evaluations == 40
+
+
+def test_objectives_that_do_not_tell_their_arguments():
+    with pytest.raises(InputTypeError, match="one real number, not {'x1'"):
+        study_of().run(dict)
+
+
 def test_trouble_of_the_executor_is_a_failure_of_the_evaluation():
     class Troubled:
         def __init__(self, error):
