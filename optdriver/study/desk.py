@@ -310,10 +310,10 @@ def describe_failure(
         return "the evaluation reported no value"
     if not math.isfinite(value):
         return f"the value is {value}"
-    if gradient is None or math.isfinite(gradient.dot(gradient)):  # the usual case, the fast way
+    if gradient is None:
         return None
     finite = np.isfinite(gradient)
-    if finite.all():
+    if np.logical_and.reduce(finite):  # what finite.all() does by a detour
         return None
     bad = int(np.argmin(finite))
     return f"the derivative by {names[bad]!r} is {gradient[bad]}"

@@ -140,6 +140,8 @@ def test_gradients_whose_square_overflows_are_finite():
     suggestion = study.ask()
     study.tell(suggestion.id, 1.0, [1e200, -1e200])
     assert study.best.gradient.tolist() == [1e200, -1e200]
+    study.tell(study.ask().id, 1.0, [math.inf, -math.inf])
+    assert study.info()["num_failed"] == 1
 
 
 def test_a_gradient_that_is_not_asked_for_is_not_used():
