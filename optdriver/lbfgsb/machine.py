@@ -263,7 +263,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
 
 
 def passed_by_best(s: State, stop: cython.Py_ssize_t, before: cython.double) -> cython.Py_ssize_t:
-    """Return the test that the point to be reported passes where the iterate passes `stop`, or 0."""
+    """Return the test that the reported point passes where the iterate passes `stop`, or 0."""
     if s.best_f >= s.f:
         return stop
     if projected_gradient_norm(s, s.xb, s.gb) <= s.gtol:
