@@ -381,4 +381,4 @@ def test_a_large_problem_on_the_interpreted_kernel_is_mentioned_once():
         warnings.simplefilter("error")
         interpreted.LBFGSB(large)
         interpreted.LBFGSB(large[1:])
-    assert minimizer.LARGE == large.size
+    assert large.size == minimizer.LARGE

@@ -147,8 +147,21 @@ def test_bad_starts(x0, message):
 
 @pytest.mark.parametrize(
     "x0",
-    ["ab", ["1", "2"], [b"1"], [1j], np.array([1j]), None, [None], [[1.0], [1.0, 2.0]], object()]
-    + [[object()], {"a": 1}, np.array(["2020-01-01"], dtype="datetime64[D]"), [10**400]],
+    [
+        "ab",
+        ["1", "2"],
+        [b"1"],
+        [1j],
+        np.array([1j]),
+        None,
+        [None],
+        [[1.0], [1.0, 2.0]],
+        object(),
+        [object()],
+        {"a": 1},
+        np.array(["2020-01-01"], dtype="datetime64[D]"),
+        [10**400],
+    ],
 )
 def test_what_is_no_vector_of_numbers_is_a_type_error(x0):
     with pytest.raises(InputTypeError, match="x0 is .*expected real numbers"):
