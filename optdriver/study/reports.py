@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from optdriver.space import Space
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
+from optdriver.study.parameters import TABLE
+from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
 
@@ -267,3 +269,18 @@ def observation_data(state: State, id: int | None = None) -> dict[str, Any]:
 
 def _by_name(names: tuple[str, ...], gradient: FloatArray | None) -> Mapping[str, float] | None:
     return None if gradient is None else dict(zip(names, gradient.tolist(), strict=True))
+
+
+def describe(spec: Spec, present: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the domain, and every driver parameter with its meaning, default and value."""
+    return {
+        "name": spec.name,
+        "study_id": spec.study_id,
+        "driver": spec.driver,
+        "domain": spec.space.to_dict()["domain"],
+        "constraints": [],
+        "parameters": {
+            name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
+            for name, row in TABLE.items()
+        },
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from numbers import Integral
 from typing import Any, overload
 
@@ -18,7 +19,7 @@ from optdriver.errors import (
     StudyDoneError,
 )
 from optdriver.space import Space
-from optdriver.study import fold, observation, parameters, reports
+from optdriver.study import fold, observation, reports
 from optdriver.study.desk import Clock, Desk, describe_failure
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
@@ -385,7 +386,14 @@ class Study:
 
     # -- running --------------------------------------------------------------------------
 
-    def run(self, objective: Callable[..., Any] | None = None, **options: Any) -> None:
+    def run(
+        self,
+        objective: Callable[..., Any] | None = None,
+        *,
+        executor: Executor | None = None,
+        max_evaluations: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
         """Evaluate the objective until the study is done: see `optdriver.execution.run`.
 
         Parameters
@@ -401,7 +409,13 @@ class Study:
         """
         from optdriver.execution import run  # an outer ring: this is where users look for it
 
-        run(self, objective, **options)
+        run(
+            self,
+            objective,
+            executor=executor,
+            max_evaluations=max_evaluations,
+            progress=progress,
+        )
 
     def start_clock(self) -> None:
         """Start to count run time (for `max_time`); the first suggestion does it too."""
@@ -500,18 +514,7 @@ class Study:
 
     def describe(self) -> dict[str, Any]:
         """Return the domain, and every driver parameter with its meaning, default and value."""
-        present = self.parameters
-        return {
-            "name": self.name,
-            "study_id": self._desk.spec.study_id,
-            "driver": self._desk.spec.driver,
-            "domain": self.space.to_dict()["domain"],
-            "constraints": [],
-            "parameters": {
-                name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
-                for name, row in parameters.TABLE.items()
-            },
-        }
+        return reports.describe(self._desk.spec, self.parameters)
 
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
         """Return what was observed: for one suggestion, or lists over all.
