@@ -51,7 +51,7 @@ def test_some_fixed():
     opt, seen = run(rosenbrock, ROSENBROCK_START, [(None, None), (0.25, 0.25), (None, 5)])
     assert opt.converged
     assert np.all(points(seen)[:, 1] == 0.25)
-    fun, gradient = rosenbrock(opt.result.x)
+    _fun, gradient = rosenbrock(opt.result.x)
     assert np.abs(gradient[[0, 2]]).max() < 1e-3
 
 
@@ -77,9 +77,9 @@ def test_a_start_on_a_bound_leaves_it():
 
 def test_negative_zero():
     opt, seen = run(quartic, [-0.0, -0.0], [(-0.0, 3), (0.0, 3)])
-    twin, again = run(quartic, [0.0, 0.0], [(0.0, 3), (0.0, 3)])
+    _twin, again = run(quartic, [0.0, 0.0], [(0.0, 3), (0.0, 3)])
     np.testing.assert_array_equal(points(seen), points(again))
-    opt.tell if opt.done else pytest.fail()
+    assert opt.done
     opt = LBFGSB([1.0])
     opt.tell(-0.0, [-0.0])
     assert opt.converged
@@ -309,7 +309,7 @@ def test_told_noise_ends_a_noisy_run_well():
 def test_a_run_begins_with_the_curvature_of_another():
     hessian = np.diag([1.0, 30.0, 900.0])
     fun, centre = quadratic(hessian, np.array([1.0, 2.0, 3.0])), np.array([1.1, 2.5, 3.2])
-    first, cold = run(fun, np.zeros(3), gtol=1e-8)
+    first, _cold = run(fun, np.zeros(3), gtol=1e-8)
     _, warm = run(fun, centre, pairs=first.pairs, gtol=1e-8)
     _, fresh = run(fun, centre, gtol=1e-8)
     assert len(warm) < len(fresh)
