@@ -332,7 +332,7 @@ def test_slots_taken_by_hand_are_named():
     study = study_of(num_parallel=1)
     study.ask()
     with pytest.raises(
-        ProtocolError, match=r"taken by suggestions that were asked by hand \(ids \[0\]"
+        ProtocolError, match=r"taken by suggestions that this run did not hand out \(ids \[0\]"
     ):
         study.run(in_process)
 
