@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {
     "LBFGSB": "optdriver.lbfgsb",
+    "OptDriverError": "optdriver.errors",
     "MultiStart": "optdriver.multistart",
     "Observation": "optdriver.study",
     "Study": "optdriver.study",
