@@ -20,6 +20,8 @@ _WHERE = {
     "Space": "optdriver.space",
     "client": "optdriver.study",
     "create_study": "optdriver.study",
+    "import_study": "optdriver.storage",
+    "load_study": "optdriver.storage",
     "scipy_method": "optdriver.integrations.scipy_method",
     "show_config": "optdriver.config",
 }

@@ -25,6 +25,7 @@ from optdriver.study.events import (
     Failed,
     Held,
     Journal,
+    Keeper,
     Released,
     Resumed,
     Stopped,
@@ -87,7 +88,11 @@ class Desk:
     def configure(self, given: Mapping[str, Any]) -> None:
         """Change driver parameters: all of them before anything happened, later the limits."""
         if not self.has_begun:
-            self.spec, self._state = self.spec.with_parameters(given), None
+            spec = self.spec.with_parameters(given)
+            if isinstance(self._journal, Keeper) and spec.parameters != self.spec.parameters:
+                fold.begin(spec)  # what the driver refuses is not kept
+                self._journal.respecify(spec.to_dict())
+            self.spec, self._state = spec, None
             return
         checked = self.spec.with_parameters(given).parameters
         present = self.state.parameters
@@ -289,6 +294,20 @@ class Desk:
                 self.stop(*reason)
 
     # -- suspension -----------------------------------------------------------------------
+
+    @property
+    def journal(self) -> Journal | None:
+        """Where events go."""
+        return self._journal
+
+    def close(self) -> None:
+        """Halt the clock, and end the journal."""
+        if isinstance(self._journal, Keeper) and not self._journal.closed:
+            try:
+                if not self._journal.read_only:
+                    self.suspend()
+            finally:
+                self._journal.close()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state, with the run time of this moment."""

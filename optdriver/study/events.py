@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +139,25 @@ class Journal(Protocol):
 
     def append(self, event: Event, /) -> None:
         """Keep `event`; when this returns, the event will be there after a crash as well."""
+
+
+@runtime_checkable
+class Keeper(Journal, Protocol):
+    """A journal that keeps the specification too, and gives the events back."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be appended."""
+
+    def respecify(self, spec: Mapping[str, Any]) -> None:
+        """Begin anew, with another specification and without events."""
+
+    def close(self) -> None:
+        """End; what was appended stays."""
 
 
 def pack(event: Event) -> dict[str, Any]:

@@ -130,7 +130,11 @@ def apply(state: State, event: Event) -> None:
 
 def fold(spec: Spec, events: Any) -> State:
     """Return the state that `events` lead to."""
-    state = begin(spec)
+    return replay(begin(spec), events)
+
+
+def replay(state: State, events: Any) -> State:
+    """Take recorded events into `state`, and return it."""
     for event in events:
         if type(event) is Held:
             _same(draw(state), event)

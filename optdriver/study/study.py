@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
 from optdriver.study.waiting import Threads
+
+if TYPE_CHECKING:
+    from optdriver.storage import Verified
 
 FloatArray = NDArray[np.float64]
 
@@ -580,6 +584,39 @@ class Study:
         """Return the study of which `to_dict` made `data`; arrays may have become lists."""
         state = fold.from_dict(data)
         return cls(state.spec, journal=journal, clock=clock, state=state)
+
+    # -- keeping --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Halt the clock, and close the file of a study that is kept (``with study:`` does)."""
+        with self._changed:
+            self._desk.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def verify(self) -> Verified:
+        """Replay what is in the file, and compare every point and the outcome to the bit.
+
+        Raises
+        ------
+        StorageError
+            At the first difference or damage.
+        """
+        from optdriver.storage import verify
+
+        with self._changed:
+            return verify(self._desk.journal, self._desk.state)
+
+    def export(self, path: Any) -> Path:
+        """Write a kept study as JSON Lines to a new file; `optdriver.import_study` reads them."""
+        from optdriver.storage import export_study
+
+        with self._changed:
+            return export_study(self._desk.journal, path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Study.from_dict, (self.to_dict(),)
