@@ -230,7 +230,8 @@ def run(arguments: Sequence[str] = ()) -> Section:
             hunt = Hunt(Path(directory) / f"{seed}.db", setting, seed)
             hunt.run()
             found = hunt.differences()
-            rows.append((setting, str(hunt.kills), str(len(hunt.asked)), ", ".join(found) or "none"))
+            points = str(len(hunt.asked))
+            rows.append((setting, str(hunt.kills), points, ", ".join(found) or "none"))
             kills, wrong, seed = kills + hunt.kills, wrong + bool(found), seed + 1
     return Section(
         name="chaos",

@@ -2,7 +2,7 @@
 
 The bytes are a strict JSON text, in which an array is the place where its bytes stand behind the
 text.  Numbers are written so that they come back unchanged; infinite ones, which JSON does not
-have, as ``{"float": "inf"}``.
+have, as ``{"float": "inf"}``; a dictionary that looks like one of these as ``{"dict": [...]}``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError
 
 _LENGTH: Final = 8
+_TAGS: Final = frozenset(("float", "array", "dict"))
 _DTYPES: Final = ("<f8", "<f4", "<i8", "<i4", "<u8", "<u4", "|i1", "|u1", "|b1")
 
 Seen = Callable[[NDArray[Any]], Any]
@@ -25,10 +26,7 @@ Seen = Callable[[NDArray[Any]], Any]
 
 def to_json(data: Any) -> str:
     """Return a record as JSON; arrays become lists."""
-    try:
-        return json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    except (TypeError, ValueError):  # infinite numbers or arrays are in it
-        return json.dumps(_plain(data, np.ndarray.tolist), separators=(",", ":"))
+    return json.dumps(_plain(data, _listed), separators=(",", ":"), ensure_ascii=False)
 
 
 def from_json(text: str | bytes) -> Any:
@@ -36,8 +34,17 @@ def from_json(text: str | bytes) -> Any:
     return json.loads(text, object_hook=_special)
 
 
+def _listed(array: NDArray[Any]) -> Any:
+    return array.tolist()
+
+
 def _special(found: dict[str, Any]) -> Any:
-    return float(found["float"]) if found.keys() == {"float"} else found
+    if len(found) == 1:
+        if "float" in found:
+            return float(found["float"])
+        if "dict" in found:
+            return dict(found["dict"])
+    return found
 
 
 def _plain(data: Any, seen: Seen) -> Any:
@@ -45,10 +52,13 @@ def _plain(data: Any, seen: Seen) -> Any:
     if isinstance(data, float) and not math.isfinite(data):
         return {"float": repr(float(data))}
     if isinstance(data, np.ndarray):
-        return _plain(seen(data), seen)
+        found = seen(data)
+        return found if isinstance(found, dict) else _plain(found, seen)
     if isinstance(data, np.generic):
         return _plain(data.item(), seen)
     if isinstance(data, Mapping):
+        if len(data) == 1 and not _TAGS.isdisjoint(data):
+            return {"dict": [[key, _plain(value, seen)] for key, value in data.items()]}
         return {key: _plain(value, seen) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_plain(value, seen) for value in data]
@@ -88,7 +98,7 @@ def from_bytes(blob: bytes) -> Any:
 
 
 def _value(found: dict[str, Any], blob: bytes, start: int) -> Any:
-    if found.keys() != {"array"}:
+    if len(found) != 1 or "array" not in found:
         return _special(found)
     place = found["array"]
     if place["dtype"] not in _DTYPES:

@@ -193,7 +193,7 @@ def _changes(there: Spec, wanted: Spec) -> Iterator[str]:
         elif old[name] != new[name]:
             yield f"{name} is {old[name]} there, {new[name]} here"
     if list(old) != list(new) and old.keys() == new.keys():
-        yield f"the parameters are in the order {', '.join(list(old))} there"
+        yield f"the parameters are in the order {', '.join(there.space.names)} there"
 
 
 def _described(spec: Spec) -> dict[str, str]:

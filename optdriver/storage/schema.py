@@ -17,6 +17,7 @@ _TABLES: Final = """
 CREATE TABLE study (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     spec TEXT NOT NULL,      -- the specification, as JSON
+    crc INTEGER NOT NULL,    -- CRC-32 of it
     written_by TEXT NOT NULL -- versions, as JSON, for messages only
 );
 CREATE TABLE event (
@@ -30,7 +31,7 @@ CREATE TABLE event (
     value REAL,              -- for people: the payload counts
     payload BLOB,            -- numbers, 8 little-endian bytes each
     note TEXT,               -- what else there is, as JSON
-    crc INTEGER NOT NULL     -- CRC-32 of this row and all rows before it
+    crc INTEGER NOT NULL     -- CRC-32 of the specification and all rows up to this one
 );
 CREATE TABLE snapshot (
     seq INTEGER PRIMARY KEY, -- the events up to this one are in it

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import sqlite3
 import weakref
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
+from optdriver.config import show_config
 from optdriver.errors import StorageError, unknown_option
 from optdriver.storage import codec, lock, place, rows, schema
 from optdriver.storage.journal import Record
@@ -62,8 +61,9 @@ class SQLiteJournal:
         self._last, self._crc, self._base, self._base_bytes, self._tail_bytes = 0, 0, 0, 0, 0
         with self._speaking():
             self._last, self._crc = connection.execute(
-                "SELECT seq, crc FROM event ORDER BY seq DESC LIMIT 1"
-            ).fetchone() or (0, 0)
+                "SELECT seq, crc FROM event UNION ALL SELECT 0, crc FROM study "
+                "ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
             self._base, self._base_bytes = connection.execute(
                 "SELECT seq, length(data) FROM snapshot ORDER BY seq DESC LIMIT 1"
             ).fetchone() or (0, 0)
@@ -96,7 +96,10 @@ class SQLiteJournal:
         _check_durability(durability)
         place.check_study(path, writing=not read_only)
         if read_only:
-            return cls(path, _look(path), read_only=True)
+            try:
+                return cls(path, _look(path), read_only=True)
+            except sqlite3.Error as error:
+                raise _explained(path, error) from error
         with _writing(path):
             looking = _look(path)
             looking.close()
@@ -108,7 +111,9 @@ class SQLiteJournal:
     def spec(self) -> Record:
         """The specification."""
         with self._speaking() as connection:
-            (text,) = connection.execute("SELECT spec FROM study").fetchone()
+            text, crc = connection.execute("SELECT spec, crc FROM study").fetchone()
+        if not isinstance(text, str) or zlib.crc32(text.encode()) != crc:
+            raise StorageError(f"{self.path} is damaged: the specification has been changed")
         found: Record = codec.from_json(text)
         return found
 
@@ -157,8 +162,10 @@ class SQLiteJournal:
         """
         n = len([e for e in self.spec["space"]["domain"] if e["type"] == "continuous"])
         with self._speaking() as connection:
-            before = connection.execute("SELECT crc FROM event WHERE seq = ?", (after,)).fetchone()
-            crc = before[0] if before else 0
+            (crc,) = connection.execute(
+                "SELECT crc FROM study WHERE ?1 = 0 UNION ALL SELECT crc FROM event WHERE seq = ?1",
+                (after,),
+            ).fetchone()
             for number, (seq, *row, kept) in enumerate(
                 connection.execute(_SELECT, (after,)), start=after + 1
             ):
@@ -173,7 +180,7 @@ class SQLiteJournal:
         """Return the newest snapshot that is whole, and the number of its last event."""
         with self._speaking() as connection:
             found = connection.execute(
-                "SELECT s.seq, s.data, s.sha256 FROM snapshot AS s JOIN event AS e "
+                "SELECT s.seq, CAST(s.data AS BLOB), s.sha256 FROM snapshot AS s JOIN event AS e "
                 "ON e.seq = s.seq AND e.crc = s.crc ORDER BY s.seq DESC"
             ).fetchall()
         for seq, data, digest in found:
@@ -197,8 +204,10 @@ class SQLiteJournal:
         with self._speaking() as connection, _transaction(connection):
             connection.execute("DELETE FROM event")
             connection.execute("DELETE FROM snapshot")
-            connection.execute("UPDATE study SET spec = ?", (codec.to_json(spec),))
-        self._last = self._crc = self._base = self._base_bytes = self._tail_bytes = 0
+            text = codec.to_json(spec)
+            crc = zlib.crc32(text.encode())
+            connection.execute("UPDATE study SET spec = ?, crc = ?", (text, crc))
+        self._last, self._crc, self._base, self._base_bytes, self._tail_bytes = 0, crc, 0, 0, 0
 
     def attach(self, state: Callable[[], Record]) -> None:
         """Take snapshots of what ``state()`` gives; a bound method, whose object is not held."""
@@ -264,7 +273,7 @@ class SQLiteJournal:
             )
         try:
             yield self._connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _explained(self.path, error) from error
 
 
@@ -307,10 +316,16 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
-    )
+    connection = _opened(path, "mode=rw")
     connection.execute(f"PRAGMA synchronous = {DURABILITY[durability]}")
+    return connection
+
+
+def _opened(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.text_factory = lambda text: text.decode(errors="replace")  # the checksums judge
     return connection
 
 
@@ -325,9 +340,7 @@ def _look(path: Path) -> sqlite3.Connection:
 
 
 def _checked(path: Path, how: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
-    )
+    connection = _opened(path, how)
     try:
         if connection.execute("SELECT 1 FROM study").fetchone() is None:
             raise StorageError(_damaged(path, "the specification is missing"))
@@ -336,7 +349,7 @@ def _checked(path: Path, how: str) -> sqlite3.Connection:
             if found != "ok":
                 raise StorageError(_damaged(path, found))
         return connection
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
             raise
@@ -353,7 +366,7 @@ def _damaged(path: Path, found: str) -> str:
     )
 
 
-def _explained(path: Path, error: sqlite3.Error) -> StorageError:
+def _explained(path: Path, error: Exception) -> StorageError:
     """Return our error for one of SQLite's."""
     text = str(error)
     if "full" in text or "disk I/O" in text:
@@ -370,7 +383,9 @@ def _explained(path: Path, error: sqlite3.Error) -> StorageError:
         return StorageError(
             f"{path} has been changed by another program ({text}): open the study again"
         )
-    return StorageError(f"{path}: {text}")
+    if "no such" in text:
+        return StorageError(_damaged(path, text))
+    return StorageError(f"{path} cannot be used: {text}")
 
 
 def _make(path: Path, spec: Record) -> None:
@@ -386,9 +401,9 @@ def _make(path: Path, spec: Record) -> None:
         connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN IMMEDIATE; {schema.script(names)} COMMIT;")
-        connection.execute(
-            "INSERT INTO study VALUES (1, ?, ?)", (codec.to_json(spec), codec.to_json(_versions()))
-        )
+        text = codec.to_json(spec)
+        row = (text, zlib.crc32(text.encode()), codec.to_json(_versions()))
+        connection.execute("INSERT INTO study VALUES (1, ?, ?, ?)", row)
     finally:
         connection.close()
     new.rename(path)
@@ -406,14 +421,7 @@ def _keep_name(directory: Path) -> None:
 
 
 def _versions() -> dict[str, str]:
-    from optdriver import __version__
-
-    return {
-        "optdriver": __version__,
-        "Python": platform.python_version(),
-        "NumPy": np.__version__,
-        "SQLite": sqlite3.sqlite_version,
-    }
+    return {**(show_config("dict") or {}), "sqlite": sqlite3.sqlite_version}
 
 
 def _close(connection: sqlite3.Connection, path: Path, process: int, read_only: bool) -> None:
