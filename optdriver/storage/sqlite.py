@@ -42,10 +42,11 @@ _open: Final[weakref.WeakSet[SQLiteJournal]] = weakref.WeakSet()
 class SQLiteJournal:
     """The journal in a file; made by `create` and `open`.
 
-    A snapshot is taken when the events since the last one take up as many bytes as that one, and
-    are `PAYS` or more (or `PAYS_BYTES`, if they are large): so all snapshots together cost no more
-    writing than the events, and a study is reopened without replaying more than half of it.  When
-    the study is closed, an eighth of all that is enough.
+    A snapshot is taken when the events since the last one take up half as many bytes as that one,
+    and are `PAYS` or more (or `PAYS_BYTES`, if they are large).  A snapshot holds the history, so it
+    is about as large as all events: together they cost three times the writing of the events, and
+    a study is reopened without replaying more than a third of it.  When the study is closed, an
+    eighth of all that is enough.
 
     Attributes
     ----------
@@ -216,7 +217,7 @@ class SQLiteJournal:
     def _snapshot_if_it_pays(self, part: int) -> None:
         """Take one if the events since the last are worth `part` of a snapshot or more."""
         events, size = part * (self._last - self._base), part * self._tail_bytes
-        if size < self._base_bytes or (events < PAYS and size < PAYS_BYTES):
+        if 2 * size < self._base_bytes or (events < PAYS and size < PAYS_BYTES):
             return
         state = self._state() if self._state is not None else None
         if state is None:
