@@ -4,44 +4,63 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 
-SCRIPTS = ("standard", "overhead", "wasted", "failures", "study")
+JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
+    "standard": ("standard",),
+    "standard-tight": ("standard", "--tight"),
+    "overhead": ("overhead",),
+    "overhead-busy": ("overhead", "--busy", "--quick", "6"),
+    "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12"),
+    "wasted": ("wasted",),
+    "failures": ("failures",),
+    "study": ("study",),
+}
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]
 
-NAME: {", ".join(SCRIPTS)}; all of them if none is given.
-OPTIONS go to the scripts; ``python -m benchmarks NAME -- --help`` lists a script's own. BLAS is
-held to one thread, unless ``--threads`` is among them (overhead takes it)."""
+NAME: {", ".join(JOBS)}; all of them if none is given.
+OPTIONS go to the script; ``python -m benchmarks NAME -- --help`` lists a script's own. BLAS is
+held to one thread, unless ``--threads`` is among the options."""
 
 
-def single_threaded() -> None:
-    """Start again with one BLAS thread: it is read once, when NumPy is loaded."""
-    if "--threads" not in sys.argv and any(os.environ.get(name) != "1" for name in THREADS):
-        os.environ.update(dict.fromkeys(THREADS, "1"))
-        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
+def environment(options: Sequence[str]) -> dict[str, str]:
+    """Return the environment of a job: BLAS reads its threads once, when NumPy is loaded."""
+    kept = {name: value for name, value in os.environ.items() if name not in THREADS}
+    return kept if "--threads" in options else kept | dict.fromkeys(THREADS, "1")
+
+
+def start(name: str, options: Sequence[str]) -> int:
+    """Run one job in a process of its own; return its exit status."""
+    module, *own = JOBS[name]
+    command = [sys.executable, "-m", "benchmarks", "--job", module, *own, *options]
+    return subprocess.run(command, env=environment([*own, *options]), check=False).returncode
+
+
+def job(module: str, options: Sequence[str]) -> int:
+    """Do one job here, print its results and write them; return 1 if a target is missed."""
+    from benchmarks.report import write
+
+    section = importlib.import_module(f"benchmarks.{module}").run(options)
+    print(section.markdown(), flush=True)
+    write(section)
+    return int(not all(target.met for target in section.targets))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what is named in `arguments`; return 1 if a target is missed, 2 for a wrong name."""
+    if arguments[:1] == ["--job"]:
+        return job(arguments[1], arguments[2:])
     split = arguments.index("--") if "--" in arguments else len(arguments)
-    names, options = list(arguments[:split]) or list(SCRIPTS), list(arguments[split + 1 :])
-    unknown = [name for name in names if name not in SCRIPTS]
+    names, options = list(arguments[:split]) or list(JOBS), list(arguments[split + 1 :])
+    unknown = [name for name in names if name not in JOBS]
     if unknown:
         print(f"no benchmark is called {', '.join(unknown)}\n\n{USAGE}", file=sys.stderr)
         return 2
-    from benchmarks.report import write
-
-    missed = 0
-    for name in names:
-        section = importlib.import_module(f"benchmarks.{name}").run(options)
-        print(section.markdown())
-        write(section)
-        missed += sum(not target.met for target in section.targets)
-    return 1 if missed else 0
+    return max(start(name, options) for name in names)
 
 
 if __name__ == "__main__":
-    single_threaded()
     sys.exit(main(sys.argv[1:]))

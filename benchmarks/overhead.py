@@ -230,7 +230,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
         imports, import_target = import_results(max(20 // chosen.quick, 3))
     counts = [f"{'/'.join(map(str, costs[n].calls.values()))} at n = {n}" for n in costs]
     busyness = ", busy machine" * chosen.busy + ", BLAS with its threads" * chosen.threads
-    state = "Every processor kept busy by another process." if chosen.busy else "Machine left idle."
+    state = "Every processor kept busy by another process." if chosen.busy else "No load added."
     state += " BLAS with as many threads as it likes." if chosen.threads else " One BLAS thread."
     return Section(
         name="overhead" + "-busy" * chosen.busy + "-threads" * chosen.threads,

@@ -100,7 +100,8 @@ def versions() -> str:
 def environment() -> str:
     """Return the line that says when and on what a section was measured."""
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return f"*{day}; {versions()}; {processor()}, {os.cpu_count()} processors.*"
+    load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"*{day}; {versions()}; {processor()}, {os.cpu_count()} processors{load}.*"
 
 
 def write(section: Section, path: Path = RESULTS) -> None:

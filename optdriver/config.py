@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from typing import Any
 
 import numpy as np
@@ -30,5 +31,5 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     }
     if mode == "dict":
         return found
-    print("\n".join(f"{name}: {value}" for name, value in found.items()))
+    sys.stdout.write("".join(f"{name}: {value}\n" for name, value in found.items()))
     return None

@@ -12,14 +12,13 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from optdriver.errors import InputError, InputTypeError
 
 Vector = NDArray[np.float64]
 Kind = Literal["sobol", "uniform"]
 
-MAX_SOBOL_DIMENSION = int(qmc.Sobol.MAXDIM)
+MAX_SOBOL_DIMENSION = 21201
 """Sobol direction numbers (Joe and Kuo, 2008) are known for so many dimensions."""
 
 MAX_SOBOL_COUNT = 2**30
@@ -135,6 +134,8 @@ def _sobol_block(seed: int, n: int, size: int, index: int) -> Vector:
             f"a Sobol sequence has {MAX_SOBOL_COUNT} points, and all of them are used: "
             "use another seed"
         )
+    from scipy.stats import qmc  # here, since it takes as long to import as all the rest
+
     engine = qmc.Sobol(n, scramble=True, rng=seed)
     if index:
         engine.fast_forward(index * size)

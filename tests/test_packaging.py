@@ -177,6 +177,24 @@ def test_half_a_kernel_never_stays(tree: Path, tmp_path: Path) -> None:
     assert compiled(tree.rglob("*")) == []
 
 
+def test_a_build_without_cython_goes_without_the_extension(tree: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden" / "Cython"
+    hidden.mkdir(parents=True)
+    hidden.joinpath("__init__.py").write_text("raise ImportError('no Cython here')")
+    done = run(*(sys.executable, "setup.py", "build"), cwd=tree, PYTHONPATH=str(hidden.parent))
+    assert "kernel was NOT compiled: there is no Cython" in done.stderr
+    built = list(tree.glob("build/lib*/optdriver/lbfgsb/*"))
+    assert {f"{name}.py" for name in KERNEL} <= {path.name for path in built}
+    assert compiled(built) == []
+
+
+def test_an_error_in_a_kernel_file_ends_the_build(tree: Path) -> None:
+    source = tree / f"optdriver/lbfgsb/{KERNEL[0]}.py"
+    source.write_text(source.read_text(encoding="utf-8") + "\ndef (:\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="CompileError"):
+        run(sys.executable, "setup.py", "build_ext", cwd=tree)
+
+
 def test_an_editable_installation_can_do_without_a_compiler(tree: Path, tmp_path: Path) -> None:
     leftover = tree / f"optdriver/lbfgsb/{KERNEL[0]}{SUFFIX}"
     leftover.touch()

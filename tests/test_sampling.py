@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -84,6 +87,7 @@ def test_a_fixed_coordinate_is_exact(kind):
 
 def test_no_starts_are_no_points():
     assert starts("sobol", 0, 8, 0, *UNIT).shape == (0, 3)
+    assert starts("sobol", 0, 0, 0, *UNIT).shape == (0, 3)
     assert starts("uniform", 0, 8, 0, *UNIT).shape == (0, 3)
 
 
@@ -95,12 +99,18 @@ def test_an_infinite_box_has_no_starts(kind, upper):
 
 
 def test_sobol_sequences_have_limits_that_the_errors_name():
+    assert qmc.Sobol.MAXDIM == MAX_SOBOL_DIMENSION
     wide = np.zeros(MAX_SOBOL_DIMENSION + 1)
     with pytest.raises(InputError, match="sobol_sequence=False"):
         starts("sobol", 0, 0, 1, wide, wide + 1)
     assert starts("uniform", 0, 0, 1, wide, wide + 1).shape == (1, wide.size)
     with pytest.raises(InputError, match="another seed"):
         starts("sobol", 0, MAX_SOBOL_COUNT, 1, *UNIT)
+
+
+def test_scipy_stats_is_not_imported_before_it_is_needed():
+    code = "import sys, optdriver.multistart; sys.exit('scipy.stats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_bad_records_are_refused():

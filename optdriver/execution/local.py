@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 Job = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
@@ -45,15 +45,21 @@ class LocalExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads; with `wait` not before all calls are done."""
         if cancel_futures:
-            while not self._jobs.empty():
-                job = self._jobs.get()
-                if job is not None:
-                    job[0].cancel()
+            self._cancel_waiting()
         for _ in self._threads:
             self._jobs.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
+
+    def _cancel_waiting(self) -> None:
+        try:
+            while True:
+                job = self._jobs.get(block=False)
+                if job is not None:
+                    job[0].cancel()
+        except Empty:
+            return
 
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from numbers import Integral
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
 
 from optdriver.errors import (
     GradientError,
     InputError,
     InputTypeError,
     ProtocolError,
-    StudyDoneError,
 )
 from optdriver.execution.calling import Objective, Outcome, evaluate, prepare
 from optdriver.execution.interrupt import Interrupts
@@ -25,6 +24,8 @@ from optdriver.study.observation import split
 
 if TYPE_CHECKING:
     from optdriver.study import Study, Suggestion
+
+_LOOK_UP: Final = 0.2  # seconds
 
 
 def run(
@@ -150,7 +151,7 @@ class _Loop:
             try:
                 self._fill()
                 while self.out:
-                    self._take(self.results.get())
+                    self._take(self._wait())
                     self._fill()
             finally:
                 for id in filter(self.study.wants, self.out.values()):  # left by an exception
@@ -180,12 +181,14 @@ class _Loop:
         if self.error is not None or self.remaining < 1:
             return None
         suggestion = self.study.ask()
-        if suggestion is not None or self.out or self.study.is_done():
-            return suggestion
-        try:
-            return self.study.get_suggestion()  # others hold all the slots: wait, or say so
-        except StudyDoneError:
-            return None
+        if suggestion is None and not self.out and not self.study.is_done():
+            ids = [opened.id for opened in self.study.open_suggestions]
+            self.error = ProtocolError(
+                f"all slots are taken by suggestions that were asked by hand (ids {ids[:8]}, "
+                f"num_parallel = {self.study.parameters['num_parallel']}); report, clear or "
+                "release them first, or raise num_parallel"
+            )
+        return suggestion
 
     def _give_up(self, error: BaseException) -> None:
         self.error = ProtocolError(
@@ -194,6 +197,17 @@ class _Loop:
         )
 
     # -- in -------------------------------------------------------------------------------
+
+    def _wait(self) -> Future[Any] | None:
+        """Return the next future that is done, or None after a Ctrl-C.
+
+        Python looks at a signal that came just before the waiting began only when it ends.
+        """
+        while True:
+            try:
+                return self.results.get(timeout=_LOOK_UP)
+            except Empty:
+                continue
 
     def _take(self, future: Future[Any] | None) -> None:
         """Tell what became of an evaluation."""

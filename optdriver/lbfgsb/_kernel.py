@@ -25,7 +25,7 @@ class SourceFinder:
     """Finds the modules of the kernel as source, whatever stands compiled beside it."""
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a kernel module's source; None for every other module."""
         package, _, module = name.rpartition(".")

@@ -167,9 +167,7 @@ def add(
         y[i] += a * x[i]
 
 
-def heapify(
-    t: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t
-) -> cython.void:
+def heapify(t: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t) -> cython.void:
     """Arrange the first n breakpoints as a heap with the least time at its root."""
     i: cython.Py_ssize_t
     for i in range(n // 2 - 1, -1, -1):

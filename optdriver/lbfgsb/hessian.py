@@ -37,24 +37,28 @@ class InverseHessian(LinearOperator):
 
     def __init__(self, s: Vector, y: Vector, theta: float) -> None:
         n = s.shape[1]
-        super().__init__(dtype=np.dtype(np.float64), shape=(n, n))
+        super().__init__(np.dtype(np.float64), (n, n))  # type: ignore[call-arg]  # stubs lack it
         self.pairs = s, y
         self.theta = theta
 
     @property
     def n_corrs(self) -> int:
+        """Number of those pairs."""
         return len(self.sk)
 
     @property
     def sk(self) -> Vector:
+        """Their steps, one a row."""
         return np.vstack([np.eye(self.shape[0]), self.pairs[0]])
 
     @property
     def yk(self) -> Vector:
+        """Their gradient differences, one a row."""
         return np.vstack([self.theta * np.eye(self.shape[0]), self.pairs[1]])
 
     @property
     def rho(self) -> Vector:
+        """Their 1 / s'y."""
         return _reciprocal_curvature(self.sk, self.yk)
 
     def _matvec(self, x: Any) -> Vector:

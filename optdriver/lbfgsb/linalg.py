@@ -97,7 +97,7 @@ def all_finite(x: cython.p_double, n: cython.Py_ssize_t) -> cython.bint:
     i: cython.Py_ssize_t
     bad: cython.Py_ssize_t = 0
     for i in range(n):
-        if not (x[i] - x[i] == 0.0):
+        if x[i] - x[i] != 0.0:  # NaN too
             bad += 1
     return bad == 0
 

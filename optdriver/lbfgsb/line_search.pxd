@@ -1,6 +1,7 @@
 from optdriver.lbfgsb.state cimport State
 
 cdef bint begin(State s) noexcept nogil
+cdef void open_interval(State s) noexcept nogil
 cdef double longest_step(State s) noexcept nogil
 cdef bint place_trial(State s) noexcept nogil
 cdef Py_ssize_t judge(State s, double f) noexcept nogil

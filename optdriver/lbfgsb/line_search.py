@@ -38,6 +38,15 @@ def begin(s: State) -> cython.bint:
         s.stp = min(s.initial_step / norm, s.stpmax)
     elif s.k == 0 and not s.boxed:
         s.stp = min(1.0 / norm, s.stpmax)
+    s.trials = 0
+    s.hampered = 0
+    s.best_stp = -1.0
+    open_interval(s)
+    return place_trial(s)
+
+
+def open_interval(s: State) -> cython.void:
+    """Forget the steps tried: the interval begins at 0 and is open."""
     s.stx = s.sty = 0.0
     s.fx = s.fy = s.f0
     s.gx = s.gy = s.slope0
@@ -47,10 +56,6 @@ def begin(s: State) -> cython.bint:
     s.width1 = 2.0 * s.stpmax
     s.bracketed = 0
     s.stage = 1
-    s.trials = 0
-    s.hampered = 0
-    s.best_stp = -1.0
-    return place_trial(s)
 
 
 def longest_step(s: State) -> cython.double:
@@ -96,8 +101,10 @@ def place_trial(s: State) -> cython.bint:
 
 
 def judge(s: State, f: cython.double) -> cython.Py_ssize_t:
-    """Judge the trial with value f and gradient s.gt: ACCEPT, GO_ON (s.xt is the next trial),
-    ACCEPT_BEST (the best point of this search serves) or GIVE_UP.
+    """Judge the trial with value f and gradient s.gt.
+
+    ACCEPT it, GO_ON to the next one (in s.xt), ACCEPT_BEST (the best point of this search
+    serves), or GIVE_UP.
     """
     slope: cython.double = dot(s.gt, s.d, s.n)
     target: cython.double = s.f0 + s.stp * 1e-3 * s.slope0
@@ -109,24 +116,18 @@ def judge(s: State, f: cython.double) -> cython.Py_ssize_t:
     if s.trials >= s.maxls:
         return settle(s)
     refine(s, f, slope, target)
-    if s.bracketed and (
-        s.stp <= s.stmin or s.stp >= s.stmax or s.stmax - s.stmin <= 0.1 * s.stmax
-    ):
+    if s.bracketed and (s.stp <= s.stmin or s.stp >= s.stmax or s.stmax - s.stmin <= 0.1 * s.stmax):
         return settle(s)  # no room is left between the steps tried
     return GO_ON if place_trial(s) else settle(s)
 
 
-def serves(
-    s: State, f: cython.double, slope: cython.double, target: cython.double
-) -> cython.bint:
+def serves(s: State, f: cython.double, slope: cython.double, target: cython.double) -> cython.bint:
     """Whether the trial ends the search; the last line is the approximate Wolfe condition."""
     if f <= target and fabs(slope) <= 0.9 * -s.slope0:
         return True  # strong Wolfe
     if s.stp == s.stpmax and f <= target and slope <= 1e-3 * s.slope0:
         return True  # the bound is in the way
-    return (
-        fabs(f - s.f0) <= noise_level(s, f) and 0.9 * s.slope0 <= slope <= -0.998 * s.slope0
-    )
+    return fabs(f - s.f0) <= noise_level(s, f) and 0.9 * s.slope0 <= slope <= -0.998 * s.slope0
 
 
 def noise_level(s: State, f: cython.double) -> cython.double:
@@ -163,21 +164,11 @@ def back_off(s: State) -> cython.Py_ssize_t:
         return settle(s)
     s.stp *= 0.5 if s.failures == 1 else (0.25 if s.failures == 2 else 0.1)
     s.stpmax = s.stp
-    s.stx = s.sty = 0.0
-    s.fx = s.fy = s.f0
-    s.gx = s.gy = s.slope0
-    s.stmin = 0.0
-    s.stmax = s.stp
-    s.width = s.stpmax
-    s.width1 = 2.0 * s.stpmax
-    s.bracketed = 0
-    s.stage = 1
+    open_interval(s)
     return GO_ON if place_trial(s) else settle(s)
 
 
-def refine(
-    s: State, f: cython.double, slope: cython.double, target: cython.double
-) -> cython.void:
+def refine(s: State, f: cython.double, slope: cython.double, target: cython.double) -> cython.void:
     """Update the interval with the trial and compute the next step (1994, section 4)."""
     tilt: cython.double = 1e-3 * s.slope0
     if s.stage == 1 and f <= s.fx and f > target:  # psi instead of phi (eq. 2.1)
@@ -263,8 +254,9 @@ def cubic(
 
 
 def case_higher(s: State, fp: cython.double, gp: cython.double) -> cython.double:
-    """Case 1, a higher value: the cubic step if it is closer to stx, else the mean with the
-    quadratic one.
+    """Case 1, a higher value.
+
+    The cubic step if it is closer to stx, else its mean with the quadratic one.
     """
     dx: cython.double = s.stp - s.stx
     c: cython.double = s.stx + cubic(s.stx, s.fx, s.gx, s.stp, fp, gp, True) * dx
@@ -276,8 +268,9 @@ def case_higher(s: State, fp: cython.double, gp: cython.double) -> cython.double
 
 
 def case_opposite(s: State, fp: cython.double, gp: cython.double) -> cython.double:
-    """Case 2, a lower value and a slope of the other sign: the cubic or the secant step,
-    whichever is farther from stp.
+    """Case 2, a lower value and a slope of the other sign.
+
+    The cubic or the secant step, whichever is farther from stp.
     """
     dx: cython.double = s.stx - s.stp
     c: cython.double = s.stp + cubic(s.stx, s.fx, s.gx, s.stp, fp, gp, False) * dx
@@ -286,8 +279,10 @@ def case_opposite(s: State, fp: cython.double, gp: cython.double) -> cython.doub
 
 
 def case_flatter(s: State, fp: cython.double, gp: cython.double) -> cython.double:
-    """Case 3, a lower value and a smaller slope of the same sign: the cubic step only where the
-    cubic tends to infinity in the direction of the step or its minimum is beyond stp.
+    """Case 3, a lower value and a smaller slope of the same sign.
+
+    The cubic step only where the cubic tends to infinity in the direction of the step, or its
+    minimum is beyond stp.
     """
     dx: cython.double = s.stx - s.stp
     theta: cython.double = ratio(3.0 * (s.fx - fp), s.stp - s.stx) + s.gx + gp
@@ -300,10 +295,9 @@ def case_flatter(s: State, fp: cython.double, gp: cython.double) -> cython.doubl
     if s.stp > s.stx:
         gamma = -gamma
     r = ratio((gamma - gp) + theta, (gamma + (s.gx - gp)) + gamma)
+    c = s.stmax if s.stp > s.stx else s.stmin
     if r < 0.0 and gamma != 0.0:
         c = s.stp + r * dx
-    else:
-        c = s.stmax if s.stp > s.stx else s.stmin
     if not s.bracketed:
         return clamp(c if fabs(c - s.stp) > fabs(q - s.stp) else q, s.stmin, s.stmax)
     c = c if fabs(c - s.stp) < fabs(q - s.stp) else q
@@ -312,8 +306,9 @@ def case_flatter(s: State, fp: cython.double, gp: cython.double) -> cython.doubl
 
 
 def case_steeper(s: State, fp: cython.double, gp: cython.double) -> cython.double:
-    """Case 4, a lower value and a slope not smaller: the cubic step between stp and sty, or the
-    end of the interval.
+    """Case 4, a lower value and a slope that is not smaller.
+
+    The cubic step between stp and sty, or the end of the interval.
     """
     if s.bracketed:
         return s.stp + cubic(s.sty, s.fy, s.gy, s.stp, fp, gp, False) * (s.sty - s.stp)

@@ -31,7 +31,6 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         SEARCH,
         START,
     )
-    from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge
     from cython.cimports.optdriver.lbfgsb.linalg import (
         all_finite,
         copy,
@@ -40,6 +39,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         scale,
         subtract,
     )
+    from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
@@ -64,8 +64,8 @@ else:
         SEARCH,
         START,
     )
-    from optdriver.lbfgsb.line_search import back_off, begin, judge
     from optdriver.lbfgsb.linalg import all_finite, copy, dot, finite, scale, subtract
+    from optdriver.lbfgsb.line_search import back_off, begin, judge
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.state import Scratch, State
     from optdriver.lbfgsb.stopping import projected_gradient_norm, reduction_is_small
@@ -193,16 +193,14 @@ def move(s: State, f: cython.double) -> cython.void:
     s.pgnorm = projected_gradient_norm(s, s.x, s.g)
 
 
-def follow(
-    s: State, q: Scratch, verdict: cython.Py_ssize_t, f: cython.double
-) -> cython.void:
+def follow(s: State, q: Scratch, verdict: cython.Py_ssize_t, f: cython.double) -> cython.void:
     """Do what the line search says."""
     if verdict == ACCEPT_BEST:
         s.stp = s.best_stp
         back_to_best(s)
         accept(s, q, s.best_f, 0.1)
     elif verdict == ACCEPT:
-        accept(s, q, f, 2.220446049250313e-16)
+        accept(s, q, f, 0.1 if s.hampered else 2.220446049250313e-16)
     elif verdict != GO_ON:
         start_over(s, q)
 
@@ -229,11 +227,12 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     """Make the trial the next iterate, test it, learn from the step, and set out again.
 
     The pair is stored where s'y is more than `least` times -slope0 stp.  After a search that was
-    cut short this asks for the curvature condition of Wolfe, which the search did not reach.
+    cut short this asks for the curvature condition of Wolfe, which it may not have reached.
     """
     before: cython.double = s.f
     sy: cython.double = (dot(s.gt, s.d, s.n) - s.slope0) * s.stp
     stop: cython.Py_ssize_t = 0
+    doubtful: cython.bint
     scale(s.d, s.stp, q.s, s.n)
     subtract(s.gt, s.g, q.y, s.n)
     move(s, f)
@@ -242,10 +241,13 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
         stop = PROJECTED_GRADIENT
     elif not s.hampered and reduction_is_small(s, before, f):
         stop = REDUCTION
-    if stop and best_passes(s, stop, before):
+    doubtful = stop == REDUCTION and s.stp < 1e-4 and s.k > 0
+    if stop and not doubtful and best_passes(s, stop, before):
         finish(s, stop)
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)
+    elif doubtful:
+        start_over(s, q)  # a tiny part of the model's step says more of the model than of f
     else:
         if sy <= least * (-s.slope0 * s.stp):
             s.nskip += 1

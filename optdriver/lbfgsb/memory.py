@@ -43,9 +43,10 @@ def slot(s: State, age: cython.Py_ssize_t) -> cython.Py_ssize_t:
 
 
 def remember(s: State, q: Scratch, sy: cython.double) -> cython.void:
-    """Store the pair (q.s, q.y) with s'y = `sy` > 0, over the oldest if there is no room; theta = y'y / s'y.
+    """Store the pair (q.s, q.y) with s'y = `sy` > 0, over the oldest if there is no room.
 
-    One sweep over the rows writes the pair and makes its rows of the Gram blocks.
+    theta = y'y / s'y.  One sweep over the rows writes the pair and makes its part of the Gram
+    blocks.
     """
     new: cython.Py_ssize_t
     if s.k < s.m:

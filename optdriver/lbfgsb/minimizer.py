@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Generator, Mapping
-from typing import Any
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -13,10 +15,21 @@ from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.lbfgsb import machine
 from optdriver.lbfgsb.codes import DONE, START, Phase, Stop
 from optdriver.lbfgsb.hessian import InverseHessian
-from optdriver.lbfgsb.options import Options, Vector, limit, read_bounds, read_point, real_array
+from optdriver.lbfgsb.options import (
+    OptionArguments,
+    Options,
+    Vector,
+    limit,
+    read_bounds,
+    read_point,
+    real_array,
+)
 from optdriver.lbfgsb.state import State, from_dict
 
 VERSION = 1
+
+LARGE = 1000
+"""Variables from which on the interpreted kernel is slow enough to say so."""
 
 
 def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
@@ -39,6 +52,8 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     options = options or Options()
     x = read_point(x0)
     lower, upper = read_bounds(bounds, x.size)
+    if x.size >= LARGE and not machine.compiled():
+        _say_interpreted()
     state = State(x.size, int(options.maxcor))
     state.vector("l")[:] = lower
     state.vector("u")[:] = upper
@@ -54,6 +69,18 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     state.maxiter = limit(options.maxiter)
     state.maxls = limit(options.maxls)
     return state
+
+
+@functools.cache
+def _say_interpreted() -> None:
+    """Say, the first time only, that the kernel is not compiled."""
+    warnings.warn(
+        f"{LARGE} variables or more on the interpreted kernel: every evaluation will cost "
+        "milliseconds; install optdriver where there is a C compiler (optdriver.show_config() "
+        "tells which kernel runs)",
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 def pending(state: State) -> Vector:
@@ -140,8 +167,14 @@ def iterate(state: State) -> Generator[Vector, tuple[Any, Any] | None, State]:
         evaluation = yield pending(state)
         if evaluation is None:
             advance_failure(state)
-        else:
-            advance(state, *evaluation)
+            continue
+        try:
+            f, g = evaluation
+        except (TypeError, ValueError) as error:
+            raise InputTypeError(
+                f"iterate was sent {evaluation!r}; expected (f, g), or None for a failure"
+            ) from error
+        advance(state, f, g)
     return state
 
 
@@ -189,7 +222,12 @@ class LBFGSB:
     __slots__ = ("_gt", "_reasons", "_shape", "_xt", "state")
 
     def __init__(
-        self, x0: Any, bounds: Any = None, *, pairs: tuple[Any, Any] | None = None, **options: Any
+        self,
+        x0: Any,
+        bounds: Any = None,
+        *,
+        pairs: tuple[Any, Any] | None = None,
+        **options: Unpack[OptionArguments],
     ) -> None:
         self._take(start(x0, bounds, Options.read(options)))
         if pairs is not None:
@@ -344,7 +382,8 @@ class LBFGSB:
         s, stop = self.state, self.stop
         x, fun, jac = self.best or (s.vector("xt").copy(), math.nan, np.full(s.n, math.nan))
         message = ": ".join([stop.message, *self._reasons])
-        return OptimizeResult(
+        result = OptimizeResult()
+        result.update(
             x=x,
             fun=fun,
             jac=jac,
@@ -358,6 +397,7 @@ class LBFGSB:
             stop=stop,
             nfail=self.nfail,
         )
+        return result
 
     def copy(self) -> LBFGSB:
         """Return an independent copy that goes on in the same way."""
@@ -390,9 +430,9 @@ class LBFGSB:
                 )
             self._take(from_dict(fields["state"]))
             self._reasons = [str(reason) for reason in fields["reasons"]]
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"this is no stored LBFGSB: {error!r}") from error
         return self
 
@@ -409,8 +449,10 @@ class LBFGSB:
 
 def _seed(state: State, pairs: tuple[Any, Any]) -> None:
     """Store the pairs of another run in a new state."""
+    if not isinstance(pairs, Sequence) or len(pairs) != 2:
+        raise InputTypeError(f"pairs is {pairs!r}; expected two arrays (S, Y)")
     steps, changes = (np.atleast_2d(real_array("pairs", side)) for side in pairs)
-    if steps.shape != changes.shape or steps.shape[1] != state.n:
+    if steps.shape != changes.shape or steps.shape[1:] != (state.n,):
         raise InputError(
             f"pairs have shapes {steps.shape} and {changes.shape}; expected two of (k, {state.n})"
         )

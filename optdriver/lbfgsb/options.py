@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,19 @@ def check_integer(name: str, value: Any, least: int, *, infinite: bool = False) 
 
 NO_LIMIT = 2**62
 """The integer that stands for an infinite number of evaluations or iterations."""
+
+
+class OptionArguments(TypedDict, total=False):
+    """The fields of `Options` as keyword arguments."""
+
+    maxcor: int
+    ftol: float
+    gtol: float
+    maxfun: float
+    maxiter: float
+    maxls: int
+    initial_step: float | None
+    noise: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +99,7 @@ class Options:
                 )
 
     @classmethod
-    def read(cls, options: dict[str, Any]) -> Options:
+    def read(cls, options: OptionArguments) -> Options:
         """Make options from a dict; an unknown name is an error that names the nearest one."""
         for name in options:
             if name not in _NAMES:
@@ -108,14 +121,17 @@ def real_array(name: str, value: Any) -> Vector:
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
-            if array.dtype.kind == "c":
-                raise InputTypeError(f"{name} is complex; expected real numbers")
-            array = np.array(value, dtype=np.float64)
+            array = _numbers(array)
         return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputTypeError(f"{name} is {value!r}; expected numbers") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputTypeError(f"{name} is {value!r}; expected real numbers") from error
+
+
+def _numbers(array: Any) -> Vector:
+    """Read Python objects as numbers; NumPy would take strings for numbers and None for NaN."""
+    if array.dtype.kind != "O" or any(x is None or isinstance(x, (str, bytes)) for x in array.flat):
+        raise TypeError(f"{array.dtype} is no kind of real number")
+    return np.array(array, dtype=np.float64)
 
 
 def read_point(x0: Any) -> Vector:
@@ -177,19 +193,22 @@ def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
     if n == 0:
         return np.zeros(0), np.zeros(0)
     try:
-        table = np.array(given, dtype=np.float64)  # None becomes NaN
+        table = np.asarray(given)
+        if table.dtype.kind == "O":  # None stands for a missing bound
+            table = np.array([_without_none(pair) for pair in given])
+        table = np.array(real_array("bounds", table))
     except (TypeError, ValueError) as error:
         raise InputTypeError(
             "bounds cannot be read; expected pairs (lower, upper) of numbers or None"
         ) from error
     if table.shape != (n, 2):
         raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")
-    absent = np.isnan(table)
-    if absent.any():
-        absent &= np.equal(np.array(given, dtype=object), None)
-        table[:, 0][absent[:, 0]] = -np.inf
-        table[:, 1][absent[:, 1]] = np.inf
     return table[:, 0], table[:, 1]
+
+
+def _without_none(pair: Any) -> tuple[Any, Any]:
+    low, high = pair
+    return -np.inf if low is None else low, np.inf if high is None else high
 
 
 def _check_bounds(lower: Vector, upper: Vector) -> None:

@@ -39,7 +39,8 @@ def numbers(block: Any) -> cython.p_double:
     if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         view: cython.double[::1] = block
         return cython.address(view[0])
-    return memoryview(block)
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return memoryview(block)
 
 
 def integers(block: Any) -> cython.p_Py_ssize_t:
@@ -47,7 +48,8 @@ def integers(block: Any) -> cython.p_Py_ssize_t:
     if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         view: cython.Py_ssize_t[::1] = block
         return cython.address(view[0])
-    return memoryview(block)
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return memoryview(block)
 
 
 def cut(
@@ -56,7 +58,8 @@ def cut(
     """Return the part of a block that begins at `first`."""
     if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         return block + first
-    return block[first : first + size]
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return block[first : first + size]
 
 
 def cut_integers(
@@ -65,7 +68,8 @@ def cut_integers(
     """Return the part of a block of integers that begins at `first`."""
     if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         return block + first
-    return block[first : first + size]
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return block[first : first + size]
 
 
 class State:
@@ -133,7 +137,7 @@ class State:
         self.reals = np.zeros(len(VECTORS) * n + len(MATRICES) * m * m + m + 2 * n * m)
         self.integers = np.zeros(2 * n + 1, dtype=np.intp)
         self.integers[n:] = 1
-        self._arrays = None
+        self._arrays: dict[str, Any] = {}
         self._bind()
 
     def _bind(self) -> None:
@@ -168,7 +172,7 @@ class State:
     @property
     def arrays(self) -> dict[str, Any]:
         """The arrays by name, as views."""
-        if self._arrays is None:
+        if not self._arrays:
             self._arrays = _names(self.reals, self.integers, self.n, self.m)
         return self._arrays
 
@@ -221,6 +225,8 @@ def from_dict(fields: Mapping[str, Any]) -> State:
     state = State(int(fields["n"]), int(fields["m"]))
     for name in INTEGERS:
         setattr(state, name, int(fields[name]))
+    if not (0 <= state.k <= state.m and 0 <= state.head < state.m and 0 <= state.phase <= 2):
+        raise ValueError("its counters contradict each other")  # the kernel trusts them
     for name in REALS:
         setattr(state, name, float(fields[name]))
     for name, array in state.arrays.items():

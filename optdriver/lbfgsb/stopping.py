@@ -16,19 +16,14 @@ else:
     from optdriver.lbfgsb.state import State
 
 
-def projected_gradient_norm(
-    s: State, x: cython.p_double, g: cython.p_double
-) -> cython.double:
+def projected_gradient_norm(s: State, x: cython.p_double, g: cython.p_double) -> cython.double:
     """Return |P(x - g) - x|_inf (Byrd et al. 1995, eq. 6.1)."""
     i: cython.Py_ssize_t
     a: cython.double
     norm: cython.double = 0.0
     for i in range(s.n):
         a = g[i]
-        if a < 0.0:
-            a = max(x[i] - s.u[i], a)
-        else:
-            a = min(x[i] - s.l[i], a)
+        a = max(x[i] - s.u[i], a) if a < 0.0 else min(x[i] - s.l[i], a)
         norm = max(norm, fabs(a))
     return norm
 

@@ -1,5 +1,6 @@
-"""Subspace minimisation (Byrd, Lu, Nocedal and Zhu 1995, section 5.1, direct primal method), with
-the projection of Morales and Nocedal (2011).
+"""Subspace minimisation (Byrd, Lu, Nocedal and Zhu 1995, section 5.1, direct primal method).
+
+With the projection of Morales and Nocedal (2011).
 
 Over the variables that the Cauchy point left free, the model is minimised by
 

@@ -29,7 +29,8 @@ class MultiStart:
         are given as `initial_samples`; then there are no others.
     num_initial : int
         How many minimizers run at a time, from the beginning on: one that has converged, stopped
-        or failed is replaced by the next start.
+        or failed is replaced by the next start.  More are opened, and served after these, where
+        more points are asked for than these can use.
     max_num_minimizers : int or math.inf
         Stop when so many minimizers have converged.  No more than so many run or have converged
         (`num_initial` of them start in any case).  So that a problem on which no minimizer
@@ -50,7 +51,8 @@ class MultiStart:
     step_size : float
         Step of the finite differences.
     two_sided : bool
-        Difference on both sides where the bounds leave room.
+        Difference on both sides where the bounds leave room, for twice the points.  Otherwise
+        only a run whose line search fails goes on with such differences, from its best point.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float
@@ -186,7 +188,7 @@ class MultiStart:
         """Return up to `n` new points; fewer when no more can be evaluated now.
 
         New minimizers are opened for the places that the running ones cannot use, as far as
-        `max_num_minimizers` allows.
+        `max_num_minimizers` allows; the first `num_initial` of those that run come first.
 
         Raises
         ------

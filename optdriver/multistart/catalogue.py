@@ -21,95 +21,89 @@ Vector = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Entry:
-    """One minimum while the catalogue grows."""
+    """Which starts and runs led to a minimum."""
 
-    x: Vector
-    f: float
     starts: list[int] = field(default_factory=list)
     runs: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class Catalogue:
     """The minima, in the order of their discovery.
 
-    Attributes
+    Parameters
     ----------
     lower, upper : ndarray, shape (n,)
         The box.
     x_tolerance, f_tolerance : float
         How close is the same.
-    entries : list of Entry
-        The minima.
     """
 
-    lower: Vector
-    upper: Vector
-    x_tolerance: float
-    f_tolerance: float
-    entries: list[Entry] = field(default_factory=list)
+    __slots__ = ("_entries", "_f", "_f_tolerance", "_width", "_x", "_x_tolerance")
+
+    def __init__(self, lower: Vector, upper: Vector, x_tolerance: float, f_tolerance: float):
+        with np.errstate(over="ignore"):
+            width = upper - lower
+        self._width = np.where(width > 0.0, width, 1.0)
+        self._x_tolerance, self._f_tolerance = x_tolerance, f_tolerance
+        self._entries: list[Entry] = []
+        self._x, self._f = np.empty((8, lower.size)), np.empty(8)  # with room to grow
 
     def add(self, x: Vector, f: float, start: int, run: int) -> None:
         """Enter the point to which `run`, begun at `start`, converged."""
-        entry = self._same(x, f)
-        if entry is None:
-            entry = Entry(x, f)
-            self.entries.append(entry)
-        elif f < entry.f:
-            entry.x, entry.f = x, f
-        entry.starts.append(start)
-        entry.runs.append(run)
+        index = self._same(x, f)
+        if index is None:
+            index = len(self._entries)
+            self._entries.append(Entry())
+            if index == len(self._f):
+                self._x = np.concatenate([self._x, np.empty_like(self._x)])
+                self._f = np.concatenate([self._f, np.empty_like(self._f)])
+            self._x[index], self._f[index] = x, f
+        elif f < self._f[index]:
+            self._x[index], self._f[index] = x, f
+        self._entries[index].starts.append(start)
+        self._entries[index].runs.append(run)
 
     def minima(self) -> list[Minimum]:
         """Return the minima, lowest first; equal ones in the order of their discovery."""
+        order = np.argsort(self._f[: len(self._entries)], kind="stable")
         return [
             Minimum(
-                x=entry.x.copy(),
-                f=entry.f,
-                times_found=len(entry.runs),
-                starts=tuple(entry.starts),
-                runs=tuple(entry.runs),
+                x=self._x[index].copy(),
+                f=float(self._f[index]),
+                times_found=len(self._entries[index].runs),
+                starts=tuple(self._entries[index].starts),
+                runs=tuple(self._entries[index].runs),
             )
-            for entry in sorted(self.entries, key=lambda entry: entry.f)
+            for index in order
         ]
 
-    def _same(self, x: Vector, f: float) -> Entry | None:
-        if not self.entries:
+    def _same(self, x: Vector, f: float) -> int | None:
+        known = self._f[: len(self._entries)]
+        rise = np.abs(known - f) / np.maximum(1.0, np.maximum(np.abs(known), abs(f)))
+        level = np.flatnonzero(rise <= self._f_tolerance)
+        if not level.size:
             return None
-        known_x = np.array([entry.x for entry in self.entries])
-        known_f = np.array([entry.f for entry in self.entries])
-        distance = np.max(np.abs(known_x - x) / self._scale(x), axis=1)
-        rise = np.abs(known_f - f) / np.maximum(1.0, np.maximum(np.abs(known_f), abs(f)))
-        distance[rise > self.f_tolerance] = np.inf
+        scale = np.where(np.isfinite(self._width), self._width, np.maximum(1.0, np.abs(x)))
+        distance = np.max(np.abs(self._x[level] - x) / scale, axis=1)
         nearest = int(np.argmin(distance))
-        return self.entries[nearest] if distance[nearest] <= self.x_tolerance else None
+        return int(level[nearest]) if distance[nearest] <= self._x_tolerance else None
 
-    def _scale(self, x: Vector) -> Vector:
-        with np.errstate(over="ignore"):
-            width = self.upper - self.lower
-        width = np.where(np.isfinite(width), width, np.maximum(1.0, np.abs(x)))
-        return np.where(width > 0.0, width, 1.0)
+    def to_dict(self) -> dict[str, Any]:
+        """Return the minima as numbers and arrays."""
+        count = len(self._entries)
+        return {
+            "x": self._x[:count].copy(),
+            "f": self._f[:count].copy(),
+            "starts": [list(entry.starts) for entry in self._entries],
+            "runs": [list(entry.runs) for entry in self._entries],
+        }
 
-    def to_list(self) -> list[dict[str, Any]]:
-        """Return the entries as numbers and arrays."""
-        return [
-            {
-                "x": entry.x.copy(),
-                "f": entry.f,
-                "starts": list(entry.starts),
-                "runs": list(entry.runs),
-            }
-            for entry in self.entries
+    def load(self, data: dict[str, Any]) -> None:
+        """Take over the minima of which `to_dict` made `data`."""
+        self._entries = [
+            Entry([int(start) for start in starts], [int(run) for run in runs])
+            for starts, runs in zip(data["starts"], data["runs"], strict=True)
         ]
-
-    def load(self, data: list[dict[str, Any]]) -> None:
-        """Take over the entries of which `to_list` made `data`."""
-        self.entries = [
-            Entry(
-                np.array(row["x"], dtype=np.float64),
-                float(row["f"]),
-                [int(start) for start in row["starts"]],
-                [int(run) for run in row["runs"]],
-            )
-            for row in data
-        ]
+        if self._entries:
+            self._f = np.array(data["f"], dtype=np.float64)
+            self._x = np.array(data["x"], dtype=np.float64).reshape(self._f.size, -1)

@@ -5,6 +5,7 @@ It is what makes a second, identical tell harmless and a different one an error.
 
 from __future__ import annotations
 
+import math
 import zlib
 from array import array
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Ledger:
     def new_id(self) -> int:
         """Hand out the next id."""
         self.status.append(OPEN)
-        self.f.append(float("nan"))
+        self.f.append(math.nan)
         self.mark.append(0)
         return len(self.status) - 1
 

@@ -100,9 +100,7 @@ def check_bounds(bounds: Any) -> tuple[Vector, Vector]:
 
 def check_samples(samples: Any, lower: Vector, upper: Vector) -> Vector:
     """Return the starts given by the user as an array of shape (k, n)."""
-    if samples is None:
-        return np.empty((0, lower.size))
-    table = real_array("initial_samples", samples)
+    table = real_array("initial_samples", [] if samples is None else samples)
     if table.size == 0:
         return np.empty((0, lower.size))
     if table.ndim != 2 or table.shape[1] != lower.size:
@@ -110,7 +108,8 @@ def check_samples(samples: Any, lower: Vector, upper: Vector) -> Vector:
             f"initial_samples has shape {table.shape}, expected (number of samples, {lower.size}): "
             "a list of points, each with a value for every variable"
         )
-    for k, i in np.argwhere(~((table >= lower) & (table <= upper))):
+    inside = (table >= lower) & (table <= upper) & np.isfinite(table)
+    for k, i in np.argwhere(~inside):
         raise InputError(
             f"initial sample {k} has {table[k, i]} for variable {i}, whose bounds are "
             f"({lower[i]}, {upper[i]}): give a start inside the bounds"

@@ -7,6 +7,7 @@ only what a row of the report needs.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -42,10 +43,13 @@ class Search:
         There while the run is running.
     stencil : Stencil or None
         The pending finite-difference gradient, where the objective supplies none.
+    two_sided : bool
+        Whether its gradients are differenced on both sides.
     slots : dict of int to int
         For each id that is out and still wanted, its slot in the stencil.
-    x, f, g : ndarray, float, ndarray, or None
-        Of a waiting run, its start as evaluated; of one that ended, its best iterate.
+    x, f, g : ndarray or None, float, ndarray or None
+        Of a waiting run, its start as evaluated; of one that ended, its best iterate (without
+        gradient).  None and NaN where there is nothing.
     """
 
     index: int
@@ -57,18 +61,19 @@ class Search:
     nfail: int = 0
     minimizer: LBFGSB | None = None
     stencil: Stencil | None = None
+    two_sided: bool = False
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
-    f: float | None = None
+    f: float = math.nan
     g: Vector | None = None
 
 
 def end(search: Search, state: State, reason: str) -> None:
     """Close a run; ids that are still out are no longer wanted."""
     if search.minimizer is not None and search.minimizer.best is not None:
-        search.x, search.f, search.g = search.minimizer.best
+        search.x, search.f, _ = search.minimizer.best
     search.state, search.reason = state, reason
-    search.minimizer, search.stencil = None, None
+    search.minimizer, search.stencil, search.g = None, None, None
     search.slots.clear()
 
 
@@ -86,7 +91,7 @@ def row(search: Search) -> Run:
         nfev=search.nfev,
         nfail=search.nfail,
         x=None if x is None else x.copy(),
-        f=f,
+        f=None if math.isnan(f) else f,
     )
 
 
@@ -102,6 +107,7 @@ def to_dict(search: Search) -> dict[str, Any]:
         "nfail": search.nfail,
         "minimizer": None if minimizer is None else minimizer.to_dict(),
         "stencil": None if stencil is None else stencils.to_dict(stencil),
+        "two_sided": search.two_sided,
         "slots": [[id, slot] for id, slot in search.slots.items()],
         "x": None if search.x is None else search.x.copy(),
         "f": search.f,
@@ -126,8 +132,9 @@ def from_dict(index: int, data: dict[str, Any]) -> Search:
         nfail=int(data["nfail"]),
         minimizer=None if minimizer is None else LBFGSB.from_dict(minimizer),
         stencil=None if stencil is None else stencils.from_dict(stencil),
+        two_sided=bool(data["two_sided"]),
         slots={int(id): int(slot) for id, slot in data["slots"]},
         x=floats(data["x"]),
-        f=None if data["f"] is None else float(data["f"]),
+        f=float(data["f"]),
         g=floats(data["g"]),
     )

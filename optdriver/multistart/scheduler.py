@@ -1,21 +1,25 @@
 """Which point is next, and what a told value sets off: the one writer of a multi-start's state.
 
-Points leave in the order in which they became known, whichever run they belong to; tells arrive
-in any order.  A run is fed by its own evaluations only, so the order of tells decides which starts
-are reached, and never where a start leads.
+`num_initial` runs share the places fairly: their points leave in the order in which they became
+known.  Runs beyond these were opened for places that would have stayed free; they are served after
+the others, and move up when one of those ends.  Tells arrive in any order.  A run is fed by its
+own evaluations only, so the order of tells decides which starts are reached, and never where a
+start leads.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import ProtocolError, UnknownIdError
-from optdriver.lbfgsb import LBFGSB
+from optdriver.lbfgsb import LBFGSB, Stop
 from optdriver.multistart import run as searches
 from optdriver.multistart import start_rules
 from optdriver.multistart import stencil as stencils
@@ -25,7 +29,7 @@ from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
 from optdriver.multistart.told import is_usable
-from optdriver.sampling import starts
+from optdriver.sampling import take
 
 Vector = NDArray[np.float64]
 
@@ -40,15 +44,25 @@ def ask(state: MultiStartState, number: int) -> list[Point]:
     """Return up to `number` new points."""
     if state.ended is not None or state.halted is not None:
         return []
-    while state.live < state.options.num_initial and _open_run(state):
+    while state.live - len(state.extra) < state.options.num_initial and _fill_place(state):
         continue
     points: list[Point] = []
     while len(points) < number and state.ended is None:
-        if state.ready:
-            points.append(_issue(state, *state.ready.popleft()))
-        elif not _open_run(state):
+        if queue := state.ready or state.spare:
+            points.append(_issue(state, *queue.popleft()))
+        elif not _open_run(state, extra=True):
             break
     return points
+
+
+def _fill_place(state: MultiStartState) -> bool:
+    """Let an extra run move up, or else another begin; return False if there is none."""
+    if not state.extra:
+        return _open_run(state, extra=False)
+    run = state.extra.pop(0)
+    state.ready.extend(entry for entry in state.spare if entry[0] == run)
+    state.spare = deque(entry for entry in state.spare if entry[0] != run)
+    return True
 
 
 def _issue(state: MultiStartState, run: int, slot: int) -> Point:
@@ -70,7 +84,7 @@ def _issue(state: MultiStartState, run: int, slot: int) -> Point:
 # -- opening runs -----------------------------------------------------------------------------
 
 
-def _open_run(state: MultiStartState) -> bool:
+def _open_run(state: MultiStartState, *, extra: bool) -> bool:
     """Let one more run begin, or return False if none may or can."""
     options = state.options
     crowded = state.live + state.converged >= options.max_num_minimizers
@@ -81,6 +95,8 @@ def _open_run(state: MultiStartState) -> bool:
     if waiting is None and exhausted:
         return False
     state.live += 1
+    if extra:
+        state.extra.append(len(state.runs) if waiting is None else waiting)
     if waiting is None:
         _open_start(state, state.next_start)
     else:
@@ -93,37 +109,58 @@ def _open_start(state: MultiStartState, start: int) -> None:
     if start < given:
         x0 = state.initial_samples[start].copy()
     else:
-        kind = state.options.sequence
-        x0 = starts(kind, state.options.seed, start - given, 1, state.lower, state.upper)[0]
+        points, state.sequence = take(state.sequence, 1, state.lower, state.upper)
+        x0 = points[0]
     state.next_start += 1
-    search = Search(index=len(state.runs), start=start, x0=x0, state="running")
+    search = Search(
+        index=len(state.runs),
+        start=start,
+        x0=x0,
+        state="running",
+        two_sided=state.options.two_sided,
+    )
     state.runs.append(search)
     if start >= given and state.sampled:
         search.state = "sampling"
-        state.ready.append((search.index, BASE))
+        _line_up(state, search, (BASE,))
     else:
         search.minimizer = minimizer_at(state, x0)
         _want_evaluation(state, search, search.minimizer)
 
 
-def minimizer_at(state: MultiStartState, x0: Vector) -> LBFGSB:
-    """Return a new minimizer with the options of all."""
-    bounds = np.column_stack([state.lower, state.upper])
-    return LBFGSB(x0, bounds, **state.options.minimizer)
+def minimizer_at(state: MultiStartState, x0: Vector, after: LBFGSB | None = None) -> LBFGSB:
+    """Return a new minimizer with the options of all, or what is left of them `after` another."""
+    options = dict(state.options.minimizer)
+    if after is not None:
+        options["maxfun"] -= after.nfev
+        options["maxiter"] -= after.nit
+    return LBFGSB(x0, state.bounds, **options)
 
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
     """Line up the points of the minimizer's pending evaluation."""
-    state.ready.append((search.index, BASE))
-    if not state.options.jac:
-        search.stencil = _plan(state, minimizer)
-        state.ready.extend((search.index, slot) for slot in range(len(search.stencil.values)))
+    if state.options.jac:
+        _line_up(state, search, (BASE,))
+    else:
+        search.stencil = _plan(state, search, minimizer)
+        _line_up(state, search, range(BASE, len(search.stencil.values)))
 
 
-def _plan(state: MultiStartState, minimizer: LBFGSB) -> stencils.Stencil:
-    options = state.options
-    x = minimizer.ask()
-    return stencils.plan(x, state.lower, state.upper, options.step_size, options.two_sided)
+def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> None:
+    queue = state.spare if search.index in state.extra else state.ready
+    queue.extend([(search.index, slot) for slot in slots])
+
+
+def _plan(state: MultiStartState, search: Search, minimizer: LBFGSB) -> stencils.Stencil:
+    step = state.options.step_size
+    return stencils.plan(minimizer.ask(), state.lower, state.upper, step, search.two_sided)
+
+
+def _want_differences(state: MultiStartState, search: Search, minimizer: LBFGSB, f: float) -> None:
+    """Line up the points of a gradient where the value is known."""
+    search.stencil = stencil = _plan(state, search, minimizer)
+    stencils.record(stencil, BASE, f)
+    _line_up(state, search, range(len(stencil.values)))
 
 
 # -- telling ----------------------------------------------------------------------------------
@@ -216,7 +253,7 @@ def _observe_failure(
         if instead is None:
             _iterate_failed(state, search, minimizer, reason)
             return
-        state.ready.extendleft((search.index, new) for new in instead)
+        _line_up(state, search, instead)
         if not stencil.missing:
             _assemble(state, search, minimizer, stencil)
 
@@ -265,9 +302,27 @@ def _after_success(state: MultiStartState, search: Search, minimizer: LBFGSB) ->
     if not minimizer.done:
         _want_evaluation(state, search, minimizer)
     elif minimizer.converged:
-        _close(state, search, "converged", minimizer.result.message)
-    else:
-        _close(state, search, "stopped", minimizer.result.message)
+        _close(state, search, "converged", minimizer.stop.message)
+    elif not _sharpen(state, search, minimizer):
+        _close(state, search, "stopped", minimizer.stop.message)
+
+
+def _sharpen(state: MultiStartState, search: Search, minimizer: LBFGSB) -> bool:
+    """Let a run that forward differences led astray go on from its best point, once.
+
+    A line search fails where the error of the gradient is larger than what is left of it.  A new
+    minimizer with two-sided differences takes over, with what is left of the limits.
+    """
+    limits, best = state.options.minimizer, minimizer.best
+    coarse = not (state.options.jac or search.two_sided) and minimizer.stop == Stop.ABNORMAL
+    spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
+    if best is None or not coarse or spent:
+        return False
+    x, f, _ = best
+    search.two_sided = True
+    search.minimizer = minimizer_at(state, x, after=minimizer)
+    _want_differences(state, search, search.minimizer, f)
+    return True
 
 
 def _iterate_failed(state: MultiStartState, search: Search, minimizer: LBFGSB, reason: str) -> None:
@@ -292,8 +347,8 @@ def _start_failed(reason: str) -> str:
 
 def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
     searches.end(search, outcome, reason)
-    state.live -= 1
-    if outcome == "converged" and search.x is not None and search.f is not None:
+    _leave_place(state, search)
+    if outcome == "converged" and search.x is not None:
         state.converged += 1
         state.catalogue.add(search.x, search.f, search.start, search.index)
         if state.sampled:
@@ -301,6 +356,12 @@ def _close(state: MultiStartState, search: Search, outcome: searches.State, reas
     elif outcome == "stopped":
         state.stopped += 1
     _end_if_over(state, reason)
+
+
+def _leave_place(state: MultiStartState, search: Search) -> None:
+    state.live -= 1
+    if search.index in state.extra:
+        state.extra.remove(search.index)
 
 
 def _end_if_over(state: MultiStartState, reason: str) -> None:
@@ -316,8 +377,8 @@ def _end_if_over(state: MultiStartState, reason: str) -> None:
         for search in state.runs:
             if search.state in ("running", "sampling", "waiting"):
                 searches.end(search, "stopped", state.ended)
-        state.ready.clear()
-        state.samples.row_of.clear()
+        for queue in (state.ready, state.spare, state.extra, state.samples.row_of):
+            queue.clear()
         state.live = 0
 
 
@@ -337,7 +398,7 @@ def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | 
         _go_on(state, search)
     else:
         search.state = "waiting"
-        state.live -= 1
+        _leave_place(state, search)
         start_rules.put_aside(state.samples, search.index, row)
 
 
@@ -345,15 +406,9 @@ def _go_on(state: MultiStartState, search: Search) -> None:
     """Give a sample its minimizer, which is told at once what is known."""
     search.state = "running"
     search.minimizer = minimizer = minimizer_at(state, search.x0)
-    f, g = search.f, search.g
-    if f is None:
-        raise ProtocolError(f"run {search.index} cannot go on before its start was told")
-    if g is not None:
+    if search.g is not None:
+        minimizer.tell(search.f, search.g)
         search.g = None
-        minimizer.tell(f, g)
         _after_success(state, search, minimizer)
-        return
-    search.stencil = stencil = _plan(state, minimizer)
-    state.ready.extend((search.index, slot) for slot in range(len(stencil.values)))
-    if stencils.record(stencil, BASE, f):
-        _assemble(state, search, minimizer, stencil)
+    else:
+        _want_differences(state, search, minimizer, search.f)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from optdriver.multistart.options import MultiStartOptions, start_limit
 from optdriver.multistart.records import Evaluation, Point
 from optdriver.multistart.run import Search
 from optdriver.multistart.start_rules import Samples
+from optdriver.sampling import Starts
 
 Vector = NDArray[np.float64]
 
@@ -32,19 +33,24 @@ class MultiStartState:
 
     Attributes
     ----------
-    options, lower, upper, initial_samples
-        What it was given.
+    options, lower, upper, bounds, initial_samples
+        What it was given; the bounds also as pairs.
     start_limit : float
         How many starts there are.
     next_start : int
-        Starts taken so far.
+        Starts taken so far, the user's and those of the sequence.
+    sequence : Starts
+        The starts that come after the user's.
     runs : list of Search
         All runs in the order of opening.
     live, converged, stopped : int
         How many runs have a point out or to be asked, have converged, have stopped otherwise
         (failed ones not counted).
-    ready : deque of (run, slot)
-        Points to be asked, first come, first served.
+    extra : list of int
+        The live runs beyond `num_initial`, oldest first.
+    ready, spare : deque of (run, slot)
+        Points to be asked, first come, first served: those of the first `num_initial` live runs,
+        and those of the extra ones.
     pending : dict of int to Point
         Asked and not told, by id.
     ledger, catalogue, samples, best
@@ -58,14 +64,18 @@ class MultiStartState:
     options: MultiStartOptions
     lower: Vector
     upper: Vector
+    bounds: Vector
     initial_samples: Vector
     start_limit: float
     next_start: int
+    sequence: Starts
     runs: list[Search]
     live: int
     converged: int
     stopped: int
+    extra: list[int]
     ready: deque[tuple[int, int]]
+    spare: deque[tuple[int, int]]
     pending: dict[int, Point]
     ledger: Ledger
     catalogue: Catalogue
@@ -90,14 +100,18 @@ def begin(
         options=options,
         lower=lower,
         upper=upper,
+        bounds=np.column_stack([lower, upper]),
         initial_samples=initial_samples,
         start_limit=start_limit(options, initial_samples, lower, upper),
         next_start=0,
+        sequence=Starts(kind=options.sequence, seed=options.seed),
         runs=[],
         live=0,
         converged=0,
         stopped=0,
+        extra=[],
         ready=deque(),
+        spare=deque(),
         pending={},
         ledger=Ledger(),
         catalogue=Catalogue(lower, upper, options.x_tolerance, options.f_tolerance),
@@ -122,11 +136,14 @@ def to_dict(state: MultiStartState) -> dict[str, Any]:
         "lower": state.lower.copy(),
         "upper": state.upper.copy(),
         "initial_samples": state.initial_samples.copy(),
+        "sequence": asdict(state.sequence),
         "runs": [runs.to_dict(search) for search in state.runs],
+        "extra": list(state.extra),
         "ready": [[run, slot] for run, slot in state.ready],
+        "spare": [[run, slot] for run, slot in state.spare],
         "pending": [_point_to_dict(point) for point in state.pending.values()],
         "ledger": state.ledger.to_dict(),
-        "minima": state.catalogue.to_list(),
+        "minima": state.catalogue.to_dict(),
         "samples": start_rules.to_dict(state.samples),
         "best": None if state.best is None else _evaluation_to_dict(state.best),
         **{name: getattr(state, name) for name in _COUNTS + _REASONS},
@@ -142,11 +159,23 @@ def from_dict(data: Mapping[str, Any]) -> MultiStartState:
             f"this state has version {data['version']!r}, and version {VERSION} is expected: "
             "it was written by another release of optdriver"
         )
+    try:
+        return _read(data)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"this is no stored multi-start: {error!r}") from error
+
+
+def _read(data: Mapping[str, Any]) -> MultiStartState:
     lower, upper = _floats(data["lower"]), _floats(data["upper"])
     samples = _floats(data["initial_samples"]).reshape(-1, lower.size)
     state = begin(MultiStartOptions.from_dict(data["options"]), lower, upper, samples)
+    state.sequence = Starts(**data["sequence"])
     state.runs = [runs.from_dict(index, row) for index, row in enumerate(data["runs"])]
+    state.extra = [int(run) for run in data["extra"]]
     state.ready = deque((int(run), int(slot)) for run, slot in data["ready"])
+    state.spare = deque((int(run), int(slot)) for run, slot in data["spare"])
     state.pending = {point.id: point for point in map(_point_from_dict, data["pending"])}
     state.ledger = Ledger.from_dict(data["ledger"])
     state.catalogue.load(data["minima"])
@@ -192,8 +221,8 @@ def _evaluation_from_dict(data: Mapping[str, Any]) -> Evaluation:
 
 def drop_ready(state: MultiStartState, run: int) -> None:
     """Forget the points of a run that have not been asked."""
-    if any(entry[0] == run for entry in state.ready):
-        state.ready = deque(entry for entry in state.ready if entry[0] != run)
+    state.ready = deque(entry for entry in state.ready if entry[0] != run)
+    state.spare = deque(entry for entry in state.spare if entry[0] != run)
 
 
 def unit_coordinates(state: MultiStartState, x: Vector) -> Vector:

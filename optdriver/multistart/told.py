@@ -15,8 +15,8 @@ Vector = NDArray[np.float64]
 
 def as_value(f: Any) -> float:
     """Return `f` as a float; it may be infinite or NaN."""
-    if type(f) is float:
-        return f
+    if isinstance(f, float):
+        return float(f)
     array = np.asarray(f)
     if array.dtype.kind not in "iufb" or array.size != 1:
         raise InputTypeError(f"a value must be one real number, not {f!r}")
@@ -51,7 +51,7 @@ def as_point(x: Any, lower: Vector, upper: Vector) -> Vector:
         raise InputTypeError(f"a point must be {lower.size} real numbers, not {x!r}")
     if array.shape != lower.shape:
         raise InputError(f"the point has shape {array.shape}, expected {lower.shape}")
-    for i in np.flatnonzero(~((array >= lower) & (array <= upper))):
+    for i in np.flatnonzero(~((array >= lower) & (array <= upper) & np.isfinite(array))):
         raise InputError(
             f"the point has {array[i]} for variable {i}, whose bounds are ({lower[i]}, {upper[i]})"
         )

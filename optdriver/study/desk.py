@@ -105,6 +105,7 @@ class Desk:
                 )
         if changed:
             self.record(Configured(parameters=changed, time=self.now()))
+            self._decide()
 
     def start_clock(self) -> None:
         """Count run time from now on."""
@@ -121,7 +122,8 @@ class Desk:
         """Return the run time in seconds."""
         if self._since is None:
             return self.state.elapsed
-        return max(self._clock() - self._since, self.state.elapsed)
+        now, last = self._clock() - self._since, self.state.elapsed
+        return now if now > last else last
 
     # -- asking ---------------------------------------------------------------------------
 
@@ -132,20 +134,24 @@ class Desk:
             return None
         if len(state.open) >= state.parameters["num_parallel"]:
             return None
-        self.start_clock()
+        if self._since is None:
+            self.start_clock()
         now = self.now()
         reason = limits.before_asking(state, now)
         if reason is not None:
             self.stop(*reason)
             return None
-        entry = self._next(now)
+        entry = self._next(state, now)
         if entry is not None:
-            self._hand_out(entry, now)
+            id = state.ledger.size if entry.id < 0 else entry.id
+            self.record(
+                Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
+            )
+            entry.here = True
         return entry
 
-    def _next(self, now: float) -> Entry | None:
+    def _next(self, state: State, now: float) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
-        state = self.state
         drawn = not state.queue
         if drawn and fold.draw(state) is None:
             reason = limits.driver_ended(state)
@@ -161,12 +167,6 @@ class Desk:
                 self.stop(*reason)
                 return None
         return entry
-
-    def _hand_out(self, entry: Entry, now: float) -> None:
-        id = self.state.ledger.size if entry.id < 0 else entry.id
-        self.record(
-            Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
-        )
 
     def _record_held(self, entry: Entry, now: float) -> None:
         """Record a point that was drawn, which is the whole effect of the event."""
@@ -234,7 +234,8 @@ class Desk:
             self._check_same(id, value, gradient)
             return
         self.record(Told(id=id, value=value, gradient=gradient, time=self.now()))
-        self._decide()
+        if state.stop is None:
+            self._decide()
 
     def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
         ledger = self.state.ledger
@@ -252,15 +253,16 @@ class Desk:
     def failed(self, id: int, reason: str, retries: int, *, counted: bool = True) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
 
-        What a suggestion that waits for its next try reports late is known already.
+        A suggestion that waits for its next try is known to have failed.
         """
         state = self.state
         entry = fold.find(state, id)
         if entry is None:
             self._check_failed(id, reason)
             return
-        retry = entry.failures < retries
-        if id in state.open or not retry:
+        waits_for_next_try = id not in state.open and entry.failures > 0
+        if retries == 0 or not waits_for_next_try:
+            retry = entry.failures < retries
             self.record(Failed(id=id, reason=reason, retry=retry, counted=counted, time=self.now()))
             self._decide()
 
@@ -288,10 +290,9 @@ class Desk:
 
     def _decide(self) -> None:
         """Stop if the result just booked gives a reason."""
-        if self.state.stop is None:
-            reason = limits.after_result(self.state)
-            if reason is not None:
-                self.stop(*reason)
+        reason = limits.after_result(self.state)
+        if reason is not None:
+            self.stop(*reason)
 
     # -- suspension -----------------------------------------------------------------------
 
@@ -328,7 +329,7 @@ def describe_failure(
         return "the evaluation reported no value"
     if not math.isfinite(value):
         return f"the value is {value}"
-    if gradient is None or math.isfinite(np.add.reduce(gradient)):
+    if gradient is None or math.isfinite(gradient.dot(gradient)):  # the usual case, the fast way
         return None
     finite = np.isfinite(gradient)
     if finite.all():

@@ -37,9 +37,6 @@ from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
 
-LIMITS: Final = ("max_iter", "max_time", "eps", "min_val")
-"""Kinds of stopping that end when the limits are changed."""
-
 
 @dataclass(slots=True)
 class Entry:
@@ -47,7 +44,8 @@ class Entry:
 
     `id` is -1 until it is handed out; `point` is the driver's id (None for the gradient check,
     whose number of the parameter is `index`); `failures` counts its failed evaluations; `spent`
-    says that its last evaluation has been counted.
+    says that its last evaluation has been counted.  `here` (no part of the state) says that this
+    very object handed it out, and not the one from which the study was restored.
     """
 
     id: int
@@ -58,6 +56,7 @@ class Entry:
     index: int = 0
     failures: int = 0
     spent: bool = False
+    here: bool = False
 
 
 @dataclass(slots=True)
@@ -263,7 +262,7 @@ def _added(state: State, event: Added) -> None:
 
 def _configured(state: State, event: Configured) -> None:
     state.parameters.update(event.parameters)
-    if state.stop is not None and state.stop[0] in LIMITS:
+    if state.stop is not None and state.stop[0] in event.parameters:  # the limit that stopped it
         state.stop = None
 
 

@@ -131,9 +131,12 @@ def as_gradient(gradient: Any, space: Space) -> FloatArray:
     InputError
         If one is missing or unknown (it is named), or if the shape or the type is wrong.
     """
-    if isinstance(gradient, Mapping):
+    if type(gradient) is np.ndarray:
+        array = gradient
+    elif isinstance(gradient, Mapping):
         return _by_name(gradient, space)
-    array = np.asarray(gradient)
+    else:
+        array = np.asarray(gradient)
     if array.dtype.kind not in "fiu":
         raise InputTypeError(
             f"the gradient must hold real numbers, not {_short(gradient)} ({array.dtype})"

@@ -14,7 +14,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optdriver.errors import InputError, ProtocolError, UnknownIdError
@@ -145,6 +145,7 @@ class DriverContract:
             self.make().ask(n)
 
     def test_bounds_hold_and_the_best_is_what_was_observed(self):
+        @settings(max_examples=25)
         @given(st.integers(0, 10**6), st.sets(st.integers(0, 80), max_size=6), st.integers(1, 6))
         def holds(seed, failing, slots):
             session = self.session(seed, failing=failing, slots=slots)
@@ -185,6 +186,7 @@ class DriverContract:
         assert plain(broken.driver.to_dict()) == plain(straight.driver.to_dict())
 
     def test_restored_once_it_goes_on_identically(self):
+        @settings(max_examples=25)
         @given(st.integers(0, 120), st.integers(0, 10**6), st.sets(st.integers(0, 60), max_size=5))
         def holds(when, seed, failing):
             straight = self.session(seed, failing=failing).run(when)
@@ -204,9 +206,9 @@ class DriverContract:
         session.run(30)
         assert plain(data) == before
 
-    @pytest.mark.parametrize("data", [{}, {"version": 99}, None, 3, []])
+    @pytest.mark.parametrize("data", [{}, {"version": 99}, {"version": 1}, None, 3, []])
     def test_what_is_no_state_is_refused(self, data):
-        with pytest.raises(InputError, match="version|to_dict"):
+        with pytest.raises(InputError, match="version|to_dict|stored"):
             self.restore(data)
 
     # -- tells
@@ -279,6 +281,7 @@ class DriverContract:
     def test_the_order_of_tells_never_changes_where_a_start_leads(self):
         one = self.paths(self.session(0, slots=1).run(self.steps))
 
+        @settings(max_examples=25)
         @given(st.integers(0, 10**6), st.integers(2, 5))
         def holds(seed, slots):
             other = self.paths(self.session(seed, slots=slots).run(self.steps))
@@ -310,7 +313,9 @@ class DriverContract:
         assert np.all(driver.best.x <= self.upper)
         assert driver.nfev == 0
 
-    @pytest.mark.parametrize("x", [[0.0], [9.0, 0, 0.5], ["a", 0, 0.5], [math.nan, 0, 0.5], None])
+    @pytest.mark.parametrize(
+        "x", [[0.0], [9.0, 0, 0.5], ["a", 0, 0.5], [math.nan, 0, 0.5], None, [[1, 2], [3]]]
+    )
     def test_a_point_that_cannot_be_added_is_refused(self, x):
         with pytest.raises(InputError, match="point"):
             self.make().add_point(x, 1.0)

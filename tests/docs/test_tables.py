@@ -9,7 +9,8 @@ import pytest
 
 from optdriver.study import dialect, parameters
 
-PAGE = Path(__file__).resolve().parents[2].joinpath("docs/reference/parameters.md")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT.joinpath("docs/reference/parameters.md")
 TABLES = PAGE.read_text(encoding="utf-8").split("## Two dialects")
 
 
@@ -22,3 +23,20 @@ def test_every_driver_parameter_is_listed_with_its_default() -> None:
 def test_every_alias_is_listed(table: dict[str, str]) -> None:
     listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", TABLES[1], re.M)
     assert set(listed) >= {(real, alias) for alias, real in table.items()}
+
+
+def test_the_readme_repeats_what_was_measured() -> None:
+    measured = ROOT.joinpath("benchmarks/results.md").read_text(encoding="utf-8")
+    readme = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+    kinds = {
+        "value and gradient NaN": "f and g NaN",
+        "value infinite": r"f = \+inf, true g",
+        "one component of the gradient infinite": "one component of g infinite",
+        "an exception, told as a failure": "told as a failure",
+    }
+    for ours, theirs in kinds.items():
+        row = re.search(rf"^\| {theirs} +\|(.*)\|$", measured, re.M)
+        assert row, f"no row {theirs} in the results"
+        cells = [cell.strip() for cell in row[1].split("|")]
+        scipy, optdriver = cells[0].split()[0], cells[4].split()[0]
+        assert f"| {ours} | {scipy} | {optdriver} |" in readme

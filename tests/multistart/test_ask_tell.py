@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optdriver.errors import InputError
@@ -149,6 +149,26 @@ def test_a_slow_evaluation_holds_nobody_back():
     ms.tell(slow.id, *quadratic(slow.x))
     drive(ms, quadratic)
     assert ms.done
+
+
+def test_the_first_minimizer_comes_before_those_opened_for_free_places():
+    ms = MultiStart([(-1, 1)] * 4, jac=False)
+    asked = ms.ask(6)
+    assert [p.run for p in asked] == [0] * 5 + [1]
+    for p in asked[:5]:
+        ms.tell(p.id, quadratic(p.x)[0])
+    assert [p.run for p in ms.ask(6)] == [0] * 5 + [1]
+
+
+def test_an_extra_minimizer_moves_up_when_one_of_the_first_ends():
+    ms = MultiStart(BOX, num_initial=1)
+    first, second = ms.ask(2)
+    ms.tell_failure(first.id)
+    ms.tell(second.id, *rosenbrock(second.x))
+    (point,) = ms.ask()
+    assert point.run == 1
+    assert len(ms.runs) == 2
+    assert [p.run for p in ms.ask(2)] == [2, 3]
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 6))
@@ -317,6 +337,37 @@ def test_at_a_bound_differences_stay_inside_and_the_run_converges(two_sided):
     np.testing.assert_allclose(ms.best.x[:2], [0.4, 0.5], atol=1e-6)
 
 
+def steep(x):
+    f, g = rosenbrock(x)
+    return 1e6 * f, 1e6 * g
+
+
+def test_where_forward_differences_are_too_coarse_two_sided_ones_take_over():
+    ms = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=3)
+    log = drive(ms, steep)
+    assert [run.state for run in ms.runs] == ["converged"] * 3
+    for minimum in ms.minima:
+        np.testing.assert_allclose(minimum.x, 1.0, atol=1e-4)
+    # The value at the point where the second minimizer begins is not asked again.
+    asked = [x.tobytes() for x in iterates(log, 0)]
+    assert len(set(asked)) == len(asked)
+
+
+@pytest.mark.parametrize("limit", ["maxfun", "maxiter"])
+def test_the_second_minimizer_has_what_is_left_of_the_limits(limit):
+    free = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=1)
+    log = drive(free, steep)
+    points = [
+        sum(p.run == 0 and p.kind == kind for p, _ in log) for kind in ("iterate", "difference")
+    ]
+    assert points[1] > 3 * points[0]
+    for most in range(1, points[0] + 3):
+        ms = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=1, **{limit: most})
+        told = [p for p, _ in drive(ms, steep, most=500) if p.run == 0 and p.kind == "iterate"]
+        assert len(told) <= most or limit == "maxiter"
+        assert ms.runs[0].state in ("stopped", "converged")
+
+
 def test_a_failed_difference_point_is_replaced_on_the_other_side():
     ms = MultiStart([(-1, 1)] * 2, jac=False, max_num_minimizers=1)
     base, first, second = ms.ask(3)
@@ -431,26 +482,34 @@ def hole(x):
     return (math.nan, g) if math.sin(40 * x[0]) > 0.6 else (f, g)
 
 
-@pytest.mark.parametrize("jac", [True, False])
-@given(seed=st.randoms(use_true_random=False), slots=st.integers(1, 7))
-def test_where_evaluations_fail_the_order_of_tells_does_not_matter_either(jac, seed, slots):
-    def paths(choose, slots):
-        ms = MultiStart([(-1, 1)] * 2, jac=jac, max_num_minimizers=3, step_size=1e-2)
-        points = []
-        while not ms.done and len(points) < 400:
-            points += ms.ask(slots)
-            point = choose(ms.pending)
-            ms.tell(point.id, *hole(point.x))
-        found = {}
-        for p in points:
-            if p.kind == "iterate":
-                found.setdefault(ms.runs[p.run].start, []).append(p.x.tobytes())
-        return found
+def paths_with_holes(jac, choose, slots):
+    """For each start, the iterates that came of it."""
+    ms = MultiStart([(-1, 1)] * 2, jac=jac, max_num_minimizers=3, step_size=1e-2)
+    points = []
+    while not ms.done and len(points) < 250:
+        points += ms.ask(slots)
+        point = choose(ms.pending)
+        ms.tell(point.id, *hole(point.x))
+    found = {}
+    for p in points:
+        if p.kind == "iterate":
+            found.setdefault(ms.runs[p.run].start, []).append(p.x.tobytes())
+    return found
 
-    one, other = paths(lambda pending: pending[0], 1), paths(seed.choice, slots)
-    assert one.keys() & other.keys()
-    for start in one.keys() & other.keys():
-        assert all(x == y for x, y in zip(one[start], other[start], strict=False))
+
+@pytest.mark.parametrize("jac", [True, False])
+def test_where_evaluations_fail_the_order_of_tells_does_not_matter_either(jac):
+    one = paths_with_holes(jac, lambda pending: pending[0], 1)
+
+    @settings(max_examples=40)
+    @given(st.randoms(use_true_random=False), st.integers(2, 7))
+    def holds(chance, slots):
+        other = paths_with_holes(jac, chance.choice, slots)
+        assert one.keys() & other.keys()
+        for start in one.keys() & other.keys():
+            assert all(x == y for x, y in zip(one[start], other[start], strict=False))
+
+    holds()
 
 
 # -- what is told

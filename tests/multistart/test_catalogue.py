@@ -76,7 +76,7 @@ def test_it_is_data():
     book.add(np.array([5.0, 0.5]), 1.0, 3, 0)
     book.add(np.array([1.0, 0.5]), 2.0, 5, 1)
     again = catalogue()
-    again.load(json.loads(json.dumps(book.to_list(), default=lambda a: a.tolist())))
+    again.load(json.loads(json.dumps(book.to_dict(), default=lambda a: a.tolist())))
     assert rows(again) == rows(book)
     again.add(np.array([1.0, 0.5]), 1.5, 6, 2)
     assert len(rows(book)) == 2
@@ -87,3 +87,14 @@ def test_what_is_handed_out_is_a_copy():
     book.add(np.array([5.0, 0.5]), 1.0, 3, 0)
     book.minima()[0].x[0] = 99.0
     assert book.minima()[0].x[0] == 5.0
+
+
+def test_it_has_room_for_many():
+    book = catalogue()
+    for k in range(30):
+        book.add(np.array([k / 3, 0.5]), float(-k), k, k)
+    assert [m.x[0] for m in book.minima()] == [k / 3 for k in reversed(range(30))]
+    again = catalogue()
+    again.load(book.to_dict())
+    again.add(np.array([5.0, 0.1]), 7.0, 30, 30)
+    assert [m.f for m in again.minima()] == [*range(-29, 1), 7.0]

@@ -128,6 +128,13 @@ def test_open_bounds_need_starts():
     assert MultiStart([(0, None)], num_initial=2, initial_samples=[[1.0], [2.0]]).ask(2)
 
 
+def test_points_at_infinity_are_none():
+    with pytest.raises(InputError, match="sample 0 has inf"):
+        MultiStart([(0, None)], initial_samples=[[math.inf]])
+    with pytest.raises(InputError, match="the point has inf"):
+        MultiStart([(0, None)], initial_samples=[[1.0]]).add_point([math.inf], 1.0)
+
+
 def test_numpy_integers_are_integers():
     ms = MultiStart(BOX, seed=np.int64(3), num_initial=np.int32(2))
     options = ms.to_dict()["options"]

@@ -151,10 +151,10 @@ def test_eps_is_measured_in_the_users_parameters():
     def far(x):
         return (x - 1) ** 2, [2 * (x - 1)]
 
-    study = create_study({"x": (0, 1e6)}, jac=True, eps=10.0, initial_samples=[[5]])
+    study = create_study({"x": (0, 1e6)}, jac=True, eps=10.0, initial_samples=[[9]])
     study.run(far)
     assert study.stop_kind == "eps"
-    assert study.num_evaluations == 1
+    assert "lie 9 from the best point known, closer than eps = 10" in study.stop_reason
 
 
 def test_is_done_looks_ahead_for_eps():

@@ -1,0 +1,325 @@
+"""What every minimizer must do: a suite to inherit from, with a way to make the minimizer.
+
+A minimizer's own test module defines a class with `make` and `restore`, and pytest runs all tests
+of `MinimizerContract` on it::
+
+    class TestLBFGSB(MinimizerContract):
+        def make(self, x0, bounds, **options):
+            return LBFGSB(x0, bounds, **options)
+
+        def restore(self, data):
+            return LBFGSB.from_dict(data)
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from optdriver.errors import InputError, ProtocolError
+
+
+def objective(x):
+    """Rosenbrock's valley; with the box below, one variable ends at a bound."""
+    t, u = x[1:] - x[:-1] ** 2, 1.0 - x[:-1]
+    g = np.zeros(x.size)
+    g[:-1] = -400.0 * x[:-1] * t - 2.0 * u
+    g[1:] += 200.0 * t
+    return float(100.0 * t @ t + u @ u), g
+
+
+def plain(data):
+    """What JSON makes of a state: lists for arrays."""
+    return json.loads(json.dumps(data, default=lambda array: array.tolist()))
+
+
+def equal(a, b):
+    """Whether two states are equal to the bit."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[name], b[name]) for name in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, (float, np.ndarray)):
+        return np.asarray(a).tobytes() == np.asarray(b).tobytes()
+    return a == b
+
+
+def is_data(value):
+    """Whether a state is made of nothing but numbers, strings, arrays and containers of them."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and is_data(value[name]) for name in value)
+    if isinstance(value, (list, tuple)):
+        return all(map(is_data, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fiub"
+    return value is None or type(value) in (bool, int, float, str)
+
+
+class MinimizerContract:
+    """Inherit, and define `make` and `restore`."""
+
+    x0 = np.array([-1.2, 1.0, 1.0])
+    lower = np.array([-1.5, -np.inf, -2.0])
+    upper = np.array([0.8, np.inf, 2.0])
+    most_failures = 3  # failures in a row, away from the start, that a run survives
+
+    def make(self, x0, bounds, **options):
+        """Return a new minimizer."""
+        raise AssertionError("a contract needs a minimizer")
+
+    def restore(self, data):
+        """Return the minimizer whose `to_dict` gave `data`."""
+        raise AssertionError("a contract needs a minimizer")
+
+    def fresh(self, **options):
+        return self.make(self.x0, np.column_stack([self.lower, self.upper]), **options)
+
+    def twins(self, opt):
+        """The same minimizer again, in every way there is."""
+        return {
+            "dict": self.restore(opt.to_dict()),
+            "json": self.restore(plain(opt.to_dict())),
+            "pickle": pickle.loads(pickle.dumps(opt)),
+            "copy": copy.copy(opt),
+            "deepcopy": copy.deepcopy(opt),
+        }
+
+    def go(self, opt, failing=(), *, points=None):
+        """Run to the end; fail the evaluations at the positions in `failing`."""
+        points = [] if points is None else points
+        while not opt.done:
+            points.append(opt.ask())
+            self.evaluate(opt, opt.nfev in failing)
+            assert len(points) < 10_000
+        return points
+
+    def evaluate(self, opt, fails=False):
+        if fails:
+            opt.tell_failure("injected")
+        else:
+            opt.tell(*objective(opt.ask()))
+
+    @pytest.fixture
+    def reference(self):
+        """A whole run without failures, and its points."""
+        opt = self.fresh()
+        points = self.go(opt)
+        assert opt.result.success
+        return opt, points
+
+    def check_minimum(self, opt, reference):
+        assert opt.result.success
+        assert opt.result.fun <= reference[0].result.fun + 1e-6
+        assert opt.result.fun == objective(opt.result.x)[0]
+
+    # -- ask and tell
+
+    def test_the_first_point_is_the_start(self):
+        opt = self.fresh()
+        np.testing.assert_array_equal(opt.ask(), self.x0)
+        assert not opt.done
+        assert opt.nfev == opt.nit == 0
+
+    def test_asking_twice_gives_equal_points_and_changes_nothing(self):
+        opt = self.fresh()
+        while not opt.done:
+            before = opt.to_dict()
+            first, second = opt.ask(), opt.ask()
+            assert first.tobytes() == second.tobytes()
+            first[:] = math.nan  # a copy: ours to spoil
+            assert opt.ask().tobytes() == second.tobytes()
+            assert equal(opt.to_dict(), before)
+            self.evaluate(opt)
+
+    def test_every_point_is_in_the_bounds(self):
+        for failing in ((), (1,), (4, 5), range(3, 100, 3)):
+            for x in self.go(self.fresh(), failing):
+                assert x.dtype == np.float64
+                assert x.shape == self.x0.shape
+                assert np.all((self.lower <= x) & (x <= self.upper))
+
+    def test_a_run_ends_at_the_minimum(self, reference):
+        opt, points = reference
+        assert opt.nfev == len(points)
+        assert opt.result.nfev == opt.nfev
+        assert opt.result.nit == opt.nit
+        self.check_minimum(opt, reference)
+
+    def test_the_result_is_the_best_evaluation_at_all_times(self):
+        opt, best = self.fresh(), math.inf
+        while not opt.done:
+            f, g = objective(opt.ask())
+            opt.tell(f, g)
+            best = min(best, f)
+            result = opt.result
+            assert result.fun == best
+            value, gradient = objective(result.x)
+            assert (value, gradient.tolist()) == (result.fun, result.jac.tolist())
+            assert opt.done or not result.success
+
+    def test_the_limit_of_evaluations_is_hard(self, reference):
+        _, points = reference
+        for most in range(1, len(points) + 2):
+            opt = self.fresh(maxfun=most)
+            assert len(self.go(opt)) == min(most, len(points))
+            assert opt.result.success == (most >= len(points))
+
+    # -- state
+
+    def test_the_state_is_data(self):
+        opt = self.fresh()
+        while not opt.done:
+            assert is_data(opt.to_dict())
+            self.evaluate(opt, opt.nfev == 3)
+        assert is_data(opt.to_dict())
+
+    @pytest.mark.parametrize("failing", [(), (6, 7)])
+    def test_restored_at_every_point_a_run_goes_on_to_the_bit(self, failing):
+        opt = self.fresh()
+        twins = self.twins(opt)
+        while not opt.done:
+            for way in twins:
+                twins[way] = twin = self.twins(twins[way])[way]  # again at every point
+                assert twin.ask().tobytes() == opt.ask().tobytes(), way
+            for each in (opt, *twins.values()):
+                self.evaluate(each, each.nfev in failing)
+            for way, twin in twins.items():
+                assert equal(twin.to_dict(), opt.to_dict()), way
+
+    def test_restored_once_a_run_ends_in_the_same_way(self):
+        reference = self.fresh()
+        self.go(reference)
+        opt = self.fresh()
+        while not opt.done:
+            twin = self.restore(plain(opt.to_dict()))
+            self.go(twin)
+            assert equal(twin.to_dict(), reference.to_dict())
+            self.evaluate(opt)
+
+    def test_a_copy_shares_nothing(self):
+        opt = self.fresh()
+        self.evaluate(opt)
+        before = opt.to_dict()
+        for twin in self.twins(opt).values():
+            self.go(twin)
+        assert equal(opt.to_dict(), before)
+
+    def test_a_dict_shares_nothing(self):
+        opt = self.fresh()
+        self.evaluate(opt)
+        before = pickle.dumps(opt.to_dict())
+        kept = opt.to_dict()
+        self.go(opt)
+        assert pickle.dumps(kept) == before
+
+    def test_a_dict_of_something_else_is_refused(self):
+        data = self.fresh().to_dict()
+        for wrong in ({}, {**data, "version": 10**6}, None, [], {"version": data["version"]}):
+            with pytest.raises(InputError):
+                self.restore(wrong)
+
+    # -- failures
+
+    @pytest.mark.parametrize("kind", ["told", "nan", "inf", "-inf", "gradient"])
+    def test_one_failure_at_any_position_is_overcome(self, reference, kind):
+        _, points = reference
+        for position in range(len(points)):
+            opt = self.fresh()
+            while not opt.done:
+                x = opt.ask()
+                f, g = objective(x)
+                if opt.nfev != position:
+                    opt.tell(f, g)
+                elif kind == "told":
+                    opt.tell_failure("crashed")
+                elif kind == "gradient":
+                    opt.tell(f, np.where(np.arange(x.size) == 1, np.inf, g))
+                else:
+                    opt.tell(float(kind), g)
+            assert opt.nfail == 1
+            self.check_minimum(opt, reference)
+
+    def test_failures_in_a_row_are_overcome(self, reference):
+        _, points = reference
+        for position in range(1, len(points)):
+            for row in range(2, self.most_failures + 1):
+                opt = self.fresh()
+                self.go(opt, range(position, position + row))
+                self.check_minimum(opt, reference)
+
+    def test_failures_in_a_row_are_counted(self):
+        opt = self.fresh()
+        self.evaluate(opt)
+        assert (opt.nfail, opt.failures) == (0, 0)
+        self.evaluate(opt, fails=True)
+        self.evaluate(opt, fails=True)
+        assert (opt.nfail, opt.failures) == (2, 2)
+        self.evaluate(opt)
+        assert (opt.nfail, opt.failures) == (2, 0)
+
+    def test_where_everything_fails_the_run_ends_without_success(self):
+        for good in range(4):
+            opt = self.fresh()
+            points = self.go(opt, range(good, 10_000))
+            assert not opt.result.success
+            assert len(points) < 100
+            assert opt.at_start == (good == 0)
+            assert math.isnan(opt.result.fun) == (good == 0)
+            assert "injected" in opt.result.message
+
+    # -- errors
+
+    @pytest.mark.parametrize(
+        ("f", "g"),
+        [
+            (1.0, [1.0]),
+            (1.0, 1.0),
+            (1.0, np.ones((3, 1))),
+            (1.0, np.ones(4)),
+            (1.0, ["a", "b", "c"]),
+            (1.0, [1j, 0, 0]),
+            (1.0, None),
+            ("1", np.ones(3)),
+            (None, np.ones(3)),
+            (1j, np.ones(3)),
+            ([1.0, 2.0], np.ones(3)),
+            (object(), np.ones(3)),
+        ],
+    )
+    def test_what_cannot_be_used_is_refused_and_changes_nothing(self, f, g):
+        opt = self.fresh()
+        for _ in range(4):
+            before = opt.to_dict()
+            with pytest.raises(InputError):
+                opt.tell(f, g)
+            assert equal(opt.to_dict(), before)
+            self.evaluate(opt)
+
+    def test_after_the_end_nothing_can_be_asked_or_told(self, reference):
+        opt, _ = reference
+        before = opt.to_dict()
+        for call in (
+            opt.ask,
+            lambda: opt.tell(*objective(self.x0)),
+            lambda: opt.tell_failure("late"),
+            lambda: opt.halt("late"),
+        ):
+            with pytest.raises(ProtocolError, match="ended"):
+                call()
+        assert equal(opt.to_dict(), before)
+
+    def test_a_halted_run_keeps_its_best(self):
+        opt = self.fresh()
+        for _ in range(5):
+            self.evaluate(opt)
+        fun = opt.result.fun
+        opt.halt("enough of it")
+        assert opt.done
+        assert not opt.result.success
+        assert opt.result.fun == fun
+        assert "enough of it" in opt.result.message

@@ -1,0 +1,216 @@
+"""The words of simulation drivers, and the aliases."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import pytest
+
+from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownOptionError
+from optdriver.study import Client, Study, client, create_study
+from optdriver.study.dialect import ARGUMENTS, METHODS
+from tests.study.tools import BOX, rastrigin
+
+DOMAIN = [
+    {"name": "x1", "type": "continuous", "domain": (-1.5, 1.5)},
+    {"name": "x2", "type": "continuous", "domain": (-1.5, 1.5)},
+    {"name": "radius", "type": "fixed", "domain": 2},
+]
+
+
+def first_example():
+    study = client().create_study(
+        domain=DOMAIN,
+        constraints=[],
+        driver="L_BFGS_B_Optimization",
+        name="Rastrigin on a disc",
+        study_id="rastrigin",
+    )
+    study.set_parameters(
+        max_iter=25,
+        num_parallel=3,
+        num_initial=3,
+        jac=True,
+        initial_samples=[[0.5, 0.5], [-0.5, -0.5]],
+    )
+    return study
+
+
+def observe(study, x1, x2, radius):
+    observation = study.new_observation()
+    observation.add(
+        10 * 2
+        + x1**2 - 10 * math.cos(2 * math.pi * x1)
+        + x2**2 - 10 * math.cos(2 * math.pi * x2)
+    )  # fmt: skip
+    observation.add(derivative="x1", value=2 * x1 + 20 * math.pi * math.sin(2 * math.pi * x1))
+    observation.add(derivative="x2", value=2 * x2 + 20 * math.pi * math.sin(2 * math.pi * x2))
+    return observation
+
+
+def test_the_first_example():
+    study = first_example()
+    study.set_objective(observe)
+    study.run()
+    info = study.info()
+    assert info["min_objective"] == pytest.approx(0.0, abs=1e-9)
+    assert info["min_params"] == {
+        "x1": pytest.approx(0, abs=1e-6), "x2": pytest.approx(0, abs=1e-6), "radius": 2,
+    }  # fmt: skip
+    assert info["num_evaluations"] == 25
+    assert (info["name"], info["study_id"]) == ("Rastrigin on a disc", "rastrigin")
+    assert info["driver"] == "L-BFGS-B"
+    assert study.history.x[:2].tolist() == [[0.5, 0.5], [-0.5, -0.5]]
+
+
+def test_the_loop_of_that_dialect():
+    study = first_example()
+    study.start_clock()
+    while not study.is_done():
+        suggestion = study.get_suggestion()
+        observation = observe(study, **suggestion.kwargs)
+        study.add_observation(observation, suggestion.id)
+    assert study.info()["num_evaluations"] == 25
+    state = study.get_state()
+    assert state["is_done"]
+    assert state["open"] == {}
+    assert state["min_objective"] == study.best.value
+
+
+def test_both_dialects_ask_the_same_points():
+    study = first_example()
+    study.configure(num_parallel=1)
+    study.set_evaluator(observe)
+    study.run()
+    native = create_study(
+        BOX, jac=True, max_iter=25, num_initial=3, initial_samples=[[0.5, 0.5], [-0.5, -0.5]]
+    )
+    native.run(lambda x1, x2, radius: observe(native, x1, x2, radius))
+    assert study.history.x.tobytes() == native.history.x.tobytes()
+
+
+def test_the_table_of_aliases():
+    for alias, name in METHODS.items():
+        assert getattr(Study, alias) is getattr(Study, name)
+    arguments = inspect.signature(create_study).parameters
+    for alias, name in ARGUMENTS.items():
+        assert {alias, name} <= arguments.keys()
+    one = create_study(domain=DOMAIN, name="r")
+    other = create_study(design_space=DOMAIN, study_name="r")
+    assert (
+        one.spec.to_dict()
+        == other.spec.to_dict()
+        == create_study(DOMAIN[:2], environment={"radius": 2}, name="r").spec.to_dict()
+    )
+    with pytest.raises(InputError, match="'domain' or 'design_space', not both"):
+        create_study(domain=DOMAIN, design_space=DOMAIN)
+    with pytest.raises(InputError, match="'name' or 'study_name', not both"):
+        create_study(DOMAIN, name="a", study_name="b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "needs the parameters once"),
+        ({"space": DOMAIN, "domain": DOMAIN}, "needs the parameters once"),
+        ({"space": DOMAIN, "driver": "L-BFGS"}, "unknown driver 'L-BFGS'.*mean 'L-BFGS-B'"),
+        ({"space": DOMAIN, "driver": 3}, "a string, not 3"),
+        ({"space": DOMAIN, "name": 3}, "name is a string, not 3"),
+        ({"space": DOMAIN, "study_id": 3}, "study_id is a string, not 3"),
+        ({"space": DOMAIN, "constraint": []}, "'constraint'.*did you mean 'constraints'"),
+        ({"space": DOMAIN, "max_itre": 3}, "'max_itre'.*did you mean 'max_iter'"),
+        ({"space": DOMAIN, "constraints": "x1 <= 1"}, "constraints are a list"),
+        ({"space": DOMAIN, "constraints": 5}, "constraints are a list"),
+        (
+            {"space": DOMAIN, "constraints": [{"name": "c", "constraint": "x1 <= 1"}]},
+            "constraints are not supported by this version.*leave the list empty",
+        ),
+    ],
+)
+def test_arguments_that_cannot_be_used(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Client().create_study(**arguments)
+
+
+def test_misspelled_arguments_are_unknown_options():
+    with pytest.raises(UnknownOptionError):
+        create_study(BOX, enviroment={})
+    assert repr(client()) == "Client()"
+
+
+@pytest.mark.parametrize("driver", ["L-BFGS-B", "l_bfgs_b", "L_BFGS_B_Optimization", "l-bfgs-b"])
+def test_names_of_the_driver(driver):
+    assert create_study(BOX, driver=driver).spec.driver == "L-BFGS-B"
+
+
+def observation_of(study, x1, x2):
+    return observe(study, x1, x2, 2)
+
+
+def test_observations_of_points_of_ones_own():
+    study = first_example()
+    study.add_observation(observation_of(study, 0.1, 0.2), sample={"x1": 0.1, "x2": 0.2})
+    study.add_observation(observation_of(study, 0.3, 0.2), design_value=[0.3, 0.2])
+    assert study.history.x.tolist() == [[0.1, 0.2], [0.3, 0.2]]
+    ids = study.add_many(
+        [observation_of(study, 0, 0), observation_of(study, 1, 1)], [[0, 0], {"x1": 1, "x2": 1}]
+    )
+    assert ids == [2, 3]
+    assert study.best.params == {"x1": 0.0, "x2": 0.0, "radius": 2}
+    with pytest.raises(InputError, match="1 observations for 2 points"):
+        study.add_many([observation_of(study, 0, 0)], [[0, 0], [1, 1]])
+
+
+def test_the_point_may_be_said_again():
+    study = first_example()
+    suggestion = study.get_suggestion()
+    observation = observe(study, **suggestion.kwargs)
+    with pytest.raises(InputError, match=r"suggestion 0 is at \[0.5, 0.5\], but the point"):
+        study.add_observation(observation, suggestion.id, sample={"x1": 0, "x2": 0})
+    with pytest.raises(InputError, match="not both"):
+        study.add_observation(observation, 0, sample={"x1": 0}, design_value=[0, 0])
+    study.add_observation(observation, suggestion.id, sample={}, design_value=[])
+    study.add_observation(observation, suggestion.id, design_value=[0.5, 0.5])
+    assert study.num_evaluations == 1
+
+
+def test_observations_need_a_place():
+    study = first_example()
+    with pytest.raises(InputError, match="needs suggestion_id="):
+        study.add_observation(observation_of(study, 0, 0))
+    with pytest.raises(InputTypeError, match="takes an Observation"):
+        study.add_observation(3.0, 0)
+
+
+def test_observation_data():
+    study = first_example()
+    first, second = study.ask(2)
+    for suggestion in (second, first):
+        study.add_observation(observe(study, **suggestion.kwargs), suggestion.id)
+    study.add_point([0, 0], 3.0)
+    data = study.get_observation_data()
+    assert data["suggestion_id"] == [0, 1, 2]
+    assert data["sample"][0] == {"x1": 0.5, "x2": 0.5, "radius": 2}
+    value, gradient = rastrigin(0.5, 0.5)
+    assert data["value"][0] == pytest.approx(value)
+    assert data["derivatives"][0] == pytest.approx({"x1": gradient[0], "x2": gradient[1]})
+    assert data["derivatives"][2] is None
+    assert study.get_observation_data(2) == {
+        "suggestion_id": 2,
+        "sample": {"x1": 0.0, "x2": 0.0, "radius": 2},
+        "value": 3.0,
+        "derivatives": None,
+    }
+    third = study.ask()
+    with pytest.raises(ProtocolError, match="suggestion 3 has no observation"):
+        study.get_observation_data(third.id)
+
+
+def test_get_state_tells_what_is_open():
+    study = first_example()
+    suggestion = study.get_suggestion()
+    state = study.get_state()
+    assert not state["is_done"]
+    assert state["status"] == "running"
+    assert state["open"] == {suggestion.id: suggestion.kwargs}
