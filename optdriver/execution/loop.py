@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from numbers import Integral
@@ -18,7 +18,7 @@ from optdriver.errors import (
 )
 from optdriver.execution.calling import Objective, Outcome, evaluate, prepare
 from optdriver.execution.interrupt import Interrupts
-from optdriver.execution.local import LocalExecutor
+from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
 from optdriver.study.observation import split
 
@@ -32,7 +32,7 @@ def run(
     study: Study,
     objective: Objective | None = None,
     *,
-    executor: Executor | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
     max_evaluations: int | None = None,
     progress: bool | None = None,
 ) -> None:
@@ -52,8 +52,12 @@ def run(
         Called with all parameters by name, and with ``study=`` if it has such an argument; returns
         a number, ``(value, gradient)`` or an `Observation`.  An exception is a failed evaluation.
         Without it, the one of ``study.set_objective``.
-    executor : concurrent.futures.Executor, optional
-        Where to evaluate.  Without it: `num_parallel` threads, or this thread if that is 1.
+    executor : concurrent.futures.Executor or callable, optional
+        Where to evaluate, or a function that makes such a place.  Without it: `num_parallel`
+        threads, or this thread if that is 1.  A pool of processes that has lost a worker is made
+        anew: the standard one, loky's, and whatever a function makes.  The evaluations that were
+        lost together are then repeated one at a time, so that only the one whose worker dies again
+        counts as failed.
     max_evaluations : int, optional
         Return after so many evaluations of this call.
     progress : bool, optional
@@ -77,13 +81,11 @@ def run(
     RuntimeWarning
         If the study stopped because too many evaluations in a row failed.
     """
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise InputTypeError(f"executor is a concurrent.futures.Executor, not {executor!r}")
-    call = prepare(study, objective, executor)
     limit = _check_limit(max_evaluations)
-    study.resume()
-    study.release()
-    with _executor(study, executor) as pool, progress_bar(study, progress) as show:
+    with _pool(study, executor) as pool, progress_bar(study, progress) as show:
+        call = prepare(study, objective, None if executor is None else pool.executor)
+        study.resume()
+        study.release()
         loop = _Loop(study, call, pool, limit, show)
         study.start_clock()
         try:
@@ -104,18 +106,15 @@ def _check_limit(max_evaluations: Any) -> float:
 
 
 @contextmanager
-def _executor(study: Study, executor: Executor | None) -> Iterator[Executor]:
-    """Yield the executor; one of our own is shut down, without waiting if an error came through."""
-    if executor is not None:
-        yield executor
-        return
-    own = LocalExecutor(study.parameters["num_parallel"])
+def _pool(study: Study, executor: Any) -> Iterator[Pool]:
+    """Yield the pool; it does not wait for its calls if an error came through."""
+    pool = Pool(executor, study.parameters["num_parallel"])
     try:
-        yield own
+        yield pool
     except BaseException:
-        own.shutdown(wait=False, cancel_futures=True)
+        pool.close(wait=False)
         raise
-    own.shutdown()
+    pool.close(wait=True)
 
 
 def _report(study: Study, error: Exception | None) -> None:
@@ -131,7 +130,7 @@ class _Loop:
     """One call of `run`: which evaluations are out, and what has to be said at the end."""
 
     def __init__(
-        self, study: Study, call: Objective, pool: Executor, limit: float, show: Show
+        self, study: Study, call: Objective, pool: Pool, limit: float, show: Show
     ) -> None:
         self.study = study
         self.call = call
@@ -143,8 +142,9 @@ class _Loop:
         self.results: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self.interrupts = Interrupts(
             wake=lambda: self.results.put(None),
-            may_raise=lambda: isinstance(pool, LocalExecutor) and pool.calling,
+            may_raise=lambda: pool.is_calling,
         )
+        self.suspects: set[int] = set()
 
     def run(self) -> None:
         with self.interrupts.caught():
@@ -180,6 +180,8 @@ class _Loop:
             self.study.stop("interrupted by Ctrl-C; run() goes on", kind="interrupt")
         if self.error is not None or self.remaining < 1:
             return None
+        if self.out and any(map(self.study.wants, self.suspects)):
+            return None  # they are evaluated alone, to see which one kills its worker
         suggestion = self.study.ask()
         if suggestion is None and not self.out and not self.study.is_done():
             ids = [opened.id for opened in self.study.open_suggestions]
@@ -215,7 +217,9 @@ class _Loop:
             if self.interrupts.count > 1:
                 raise KeyboardInterrupt
             return
-        id = self.out.pop(future)
+        id = self.out.pop(future, None)
+        if id is None:
+            return  # lost together with another one
         try:
             self._settle(id, future)
         except ProtocolError:
@@ -226,7 +230,10 @@ class _Loop:
 
     def _settle(self, id: int, future: Future[Any]) -> None:
         error = CancelledError() if future.cancelled() else future.exception()
-        if error is None:
+        if is_broken(error):
+            self._lose(id, future)
+        elif error is None:
+            self.suspects.discard(id)
             self._tell(id, future.result())
         elif isinstance(error, CancelledError):
             self.study.release(id)
@@ -236,8 +243,24 @@ class _Loop:
             self.interrupts.count += 1
         else:
             reason = f"{type(error).__name__}: {error}"
-            worker_died = isinstance(error, BrokenExecutor)
-            self.study.tell_failure(id, reason, worker_died=worker_died)
+            self.study.tell_failure(id, reason, worker_died=has_lost_worker(error))
+
+    def _lose(self, id: int, future: Future[Any]) -> None:
+        """Take note that a worker died.  If several calls were out, any of them may have done it.
+
+        They are all suspects then, to be evaluated alone, and none has failed yet.
+        """
+        lost = {future: id} | self.out
+        lost = {each: lost[each] for each in lost_together(future, list(self.out))}
+        self.out = {each: other for each, other in self.out.items() if each not in lost}
+        self.suspects.update(lost.values())
+        if len(lost) == 1:
+            error = future.exception()
+            reason = f"{type(error).__name__}: {error}"
+            self.study.tell_failure(id, reason, worker_died=True)
+            return
+        for suspect in filter(self.study.wants, lost.values()):
+            self.study.release(suspect, spent=True)
 
     def _tell(self, id: int, outcome: Outcome) -> None:
         if outcome.failure is not None:

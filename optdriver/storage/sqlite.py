@@ -43,10 +43,10 @@ class SQLiteJournal:
     """The journal in a file; made by `create` and `open`.
 
     A snapshot is taken when the events since the last one take up half as many bytes as that one,
-    and are `PAYS` or more (or `PAYS_BYTES`, if they are large).  A snapshot holds the history, so it
-    is about as large as all events: together they cost three times the writing of the events, and
-    a study is reopened without replaying more than a third of it.  When the study is closed, an
-    eighth of all that is enough.
+    and are `PAYS` or more (or `PAYS_BYTES`, if they are large).  A snapshot holds the history, so
+    it is about as large as all events: together they cost three times the writing of the events,
+    and a study is reopened without replaying more than a third of it.  When the study is closed,
+    an eighth of all that is enough.
 
     Attributes
     ----------

@@ -582,7 +582,7 @@ class Study:
 
     def close(self) -> None:
         """Halt the clock, and close the file of a study that is kept (``with study:`` does)."""
-        with self._changed:
+        with self._lock:
             self._desk.close()
 
     def __enter__(self) -> Study:
@@ -601,14 +601,14 @@ class Study:
         """
         from optdriver.storage import verify
 
-        with self._changed:
+        with self._lock:
             return verify(self._desk.journal, self._desk.state)
 
     def export(self, path: Any) -> Path:
         """Write a kept study as JSON Lines to a new file; `optdriver.import_study` reads them."""
         from optdriver.storage import export_study
 
-        with self._changed:
+        with self._lock:
             return export_study(self._desk.journal, path)
 
     def __reduce__(self) -> tuple[Any, ...]:
