@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
@@ -129,9 +130,7 @@ def _report(study: Study, error: Exception | None) -> None:
 class _Loop:
     """One call of `run`: which evaluations are out, and what has to be said at the end."""
 
-    def __init__(
-        self, study: Study, call: Objective, pool: Pool, limit: float, show: Show
-    ) -> None:
+    def __init__(self, study: Study, call: Objective, pool: Pool, limit: float, show: Show) -> None:
         self.study = study
         self.call = call
         self.pool = pool
@@ -154,8 +153,7 @@ class _Loop:
                     self._take(self._wait())
                     self._fill()
             finally:
-                for id in filter(self.study.wants, self.out.values()):  # left by an exception
-                    self.study.release(id)
+                self._release(list(self.out.values()))  # left by an exception
 
     # -- out ------------------------------------------------------------------------------
 
@@ -201,7 +199,7 @@ class _Loop:
     # -- in -------------------------------------------------------------------------------
 
     def _wait(self) -> Future[Any] | None:
-        """Return the next future that is done, or None after a Ctrl-C.
+        """Return the next future that is done, or None after a Ctrl-C or where leases may end.
 
         Python looks at a signal that came just before the waiting began only when it ends.
         """
@@ -209,7 +207,8 @@ class _Loop:
             try:
                 return self.results.get(timeout=_LOOK_UP)
             except Empty:
-                continue
+                if self.study.parameters["lease_seconds"] < math.inf:
+                    return None  # one may have ended meanwhile
 
     def _take(self, future: Future[Any] | None) -> None:
         """Tell what became of an evaluation."""
@@ -259,8 +258,14 @@ class _Loop:
             reason = f"{type(error).__name__}: {error}"
             self.study.tell_failure(id, reason, worker_died=True)
             return
-        for suspect in filter(self.study.wants, lost.values()):
-            self.study.release(suspect, spent=True)
+        self._release(list(lost.values()), spent=True)
+
+    def _release(self, ids: list[int], *, spent: bool = False) -> None:
+        """Give back those that are open."""
+        opened = {suggestion.id for suggestion in self.study.open_suggestions}
+        for id in ids:
+            if id in opened:
+                self.study.release(id, spent=spent)
 
     def _tell(self, id: int, outcome: Outcome) -> None:
         if outcome.failure is not None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError
 from optdriver.storage.codec import from_json, to_json
-from optdriver.study.events import Added, Asked, Event, Held, Told, pack, unpack
+from optdriver.study.events import Added, Asked, Event, Held, Late, Told, pack, unpack
 
 FloatArray = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def to_row(event: Event) -> Row:
         x = event.x
         note = _shown(x)
         return event.time, kind, id, event.point, event.run, event.kind, None, _bytes(x), note
-    if isinstance(event, Told):
+    if isinstance(event, Told | Late):
         data = _bytes(event.value) + _bytes(event.gradient)
         return event.time, kind, event.id, None, None, None, event.value, data, None
     if isinstance(event, Added):
@@ -81,7 +81,7 @@ def from_row(row: Row, n: int) -> Event:
         fields |= {"point": point, "run": run, "kind": role, "x": numbers}
         if kind == "Asked":
             fields["id"] = id
-    elif kind in ("Told", "Added"):
+    elif kind in ("Told", "Late", "Added"):
         values = [float(numbers[0]), *_parts(numbers[1:], n if kind == "Added" else 0)]
         fields |= {"id": id, "value": values[0], "gradient": values[-1]}
         if kind == "Added":

@@ -26,6 +26,7 @@ from optdriver.study.events import (
     Held,
     Journal,
     Keeper,
+    Late,
     Released,
     Resumed,
     Stopped,
@@ -130,6 +131,8 @@ class Desk:
     def ask(self) -> Entry | None:
         """Hand out the next point; None if there is none now."""
         state = self.state
+        if state.open and state.stop is None:
+            self._expire(state)
         if state.stop is not None or limits.capped(state):
             return None
         if len(state.open) >= state.parameters["num_parallel"]:
@@ -149,6 +152,23 @@ class Desk:
             )
             entry.here = True
         return entry
+
+    def _expire(self, state: State) -> None:
+        """Take note of leases that have run out."""
+        if all(entry.due == math.inf for entry in state.open.values()):
+            return
+        if self._since is None:
+            self.start_clock()
+        now = self.now()
+        for entry in [entry for entry in state.open.values() if entry.due <= now]:
+            retry = entry.failures < state.parameters["worker_retries"]
+            reason = f"its lease ended after {entry.due:g} s of run time without a report"
+            self.record(
+                Failed(
+                    id=entry.id, reason=reason, retry=retry, counted=True, time=now, expired=True
+                )
+            )
+            self._decide()
 
     def _next(self, state: State, now: float) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
@@ -239,6 +259,9 @@ class Desk:
 
     def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
         ledger = self.state.ledger
+        if id in self.state.expired:
+            self.record(Late(id=id, value=value, gradient=gradient, time=self.now()))
+            return
         if ledger.state[id] == FAILED:
             raise ProtocolError(
                 f"suggestion {id} was reported as failed ({ledger.reasons[id]}); "

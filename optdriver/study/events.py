@@ -60,13 +60,27 @@ class Failed:
     """The evaluation of suggestion `id` failed.
 
     `retry`: the same point will be handed out again.  `counted`: it counts among the failures in
-    a row that stop a study.
+    a row that stop a study.  `expired`: nobody reported it, its lease ran out.
     """
 
     id: int
     reason: str
     retry: bool
     counted: bool
+    time: float
+    expired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Late:
+    """A result of suggestion `id` came when its lease had run out and it was settled without it.
+
+    It has no effect.
+    """
+
+    id: int
+    value: float
+    gradient: FloatArray | None
     time: float
 
 
@@ -124,12 +138,24 @@ class Suspended:
     time: float
 
 
-Event = Asked | Held | Told | Failed | Released | Added | Configured | Stopped | Resumed | Suspended
+Event = (
+    Asked
+    | Held
+    | Told
+    | Failed
+    | Late
+    | Released
+    | Added
+    | Configured
+    | Stopped
+    | Resumed
+    | Suspended
+)
 
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        Asked, Held, Told, Failed, Released, Added, Configured, Stopped, Resumed, Suspended,
+        Asked, Held, Told, Failed, Late, Released, Added, Configured, Stopped, Resumed, Suspended,
     )
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ replay).  The state is data and a driver whose state is data.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from optdriver.study.events import (
     Event,
     Failed,
     Held,
+    Late,
     Released,
     Resumed,
     Stopped,
@@ -44,8 +46,9 @@ class Entry:
 
     `id` is -1 until it is handed out; `point` is the driver's id (None for the gradient check,
     whose number of the parameter is `index`); `failures` counts its failed evaluations; `spent`
-    says that its last evaluation has been counted.  `here` (no part of the state) says that this
-    very object handed it out, and not the one from which the study was restored.
+    says that its last evaluation has been counted; `due` is the run time at which its lease ends.
+    `here` (no part of the state) says that this very object handed it out, and not the one from
+    which the study was restored.
     """
 
     id: int
@@ -56,6 +59,7 @@ class Entry:
     index: int = 0
     failures: int = 0
     spent: bool = False
+    due: float = math.inf
     here: bool = False
 
 
@@ -65,7 +69,8 @@ class State:
 
     `parameters` are the present ones; `open` what is handed out, by id; `queue` what is handed out
     before the driver is asked again; `spent` the evaluations of the objective that have ended;
-    `failed_in_row` the last failures without a success between; `stop` kind and reason.
+    `failed_in_row` the last failures without a success between; `stop` kind and reason; `expired`
+    the ids whose lease has ever run out.
     """
 
     spec: Spec
@@ -80,6 +85,7 @@ class State:
     failed_in_row: int = 0
     stop: tuple[str, str] | None = None
     elapsed: float = 0.0
+    expired: set[int] = field(default_factory=set)
 
 
 def begin(spec: Spec) -> State:
@@ -157,6 +163,7 @@ def _asked(state: State, event: Asked) -> None:
         state.ledger.reopen(entry.id)
     if entry.id != event.id:
         raise ProtocolError(f"the events hand out suggestion {event.id}, expected {entry.id}")
+    entry.due = event.time + float(state.parameters["lease_seconds"])
     state.open[entry.id] = entry
 
 
@@ -222,6 +229,8 @@ def _failed(state: State, event: Failed) -> None:
     state.spent += not entry.spent
     state.failures += 1
     entry.failures += 1
+    if event.expired:
+        state.expired.add(event.id)
     if event.retry:
         entry.spent = True
         state.queue.append(entry)
@@ -279,6 +288,10 @@ def _suspended(_state: State, _event: Suspended) -> None:
     """Only the time is taken, by `apply`."""
 
 
+def _late(_state: State, _event: Late) -> None:
+    """Nothing: the suggestion was settled without it."""
+
+
 _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Asked: _asked,
     Told: _told,
@@ -289,12 +302,13 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Stopped: _stopped,
     Resumed: _resumed,
     Suspended: _suspended,
+    Late: _late,
 }
 
 
 # -- snapshots: a cache of the fold -------------------------------------------------------
 
-_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "index", "failures", "spent")
+_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "index", "failures", "spent", "due")
 _COUNTERS: Final = ("spent", "failures", "failed_in_row", "elapsed")
 
 
@@ -310,6 +324,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "open": [_entry_to_dict(entry) for entry in state.open.values()],
         "queue": [_entry_to_dict(entry) for entry in state.queue],
         "stop": None if state.stop is None else list(state.stop),
+        "expired": sorted(state.expired),
         **{name: getattr(state, name) for name in _COUNTERS},
     }
 
@@ -328,6 +343,7 @@ def from_dict(data: Mapping[str, Any]) -> State:
         open={entry.id: entry for entry in entries},
         queue=deque(_entry_from_dict(entry) for entry in data["queue"]),
         stop=None if data["stop"] is None else (data["stop"][0], data["stop"][1]),
+        expired=set(data["expired"]),
         **{name: data[name] for name in _COUNTERS},
     )
 

@@ -174,7 +174,7 @@ class Study:
                     raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
                 if not block:
                     return None
-                if timeout is None:
+                if timeout is None and self._desk.parameters["lease_seconds"] == math.inf:
                     self._check_not_alone()
                 if not self._threads.wait(deadline - time.monotonic()):
                     return None

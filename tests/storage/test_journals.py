@@ -122,8 +122,8 @@ def change(path, sql, *values):
     ("sql", "number"),
     [
         ("UPDATE event SET payload = zeroblob(24) WHERE seq = 7", 7),
-        ("UPDATE event SET time = time + 1 WHERE seq = 12", 12),
-        ("UPDATE event SET note = NULL WHERE seq = 11", 11),
+        ("UPDATE event SET time = time + 1 WHERE seq = 15", 15),
+        ("UPDATE event SET note = NULL WHERE seq = 14", 14),
         ("UPDATE event SET id = 2 WHERE seq = 2", 2),
         ("DELETE FROM event WHERE seq = 5", 5),
         ("DELETE FROM event WHERE seq = 1", 1),
@@ -233,7 +233,9 @@ def test_another_program_may_read_and_is_waited_for(tmp_path):
     with pytest.raises(StorageError, match="locked by another program"):
         journal.append(EVENTS[0])
     other.execute("DELETE FROM event WHERE seq = ?", (journal.last,))
-    other.execute("INSERT INTO event (seq, time, kind, crc) VALUES (?, 0, '', 0)", (16,))
+    other.execute(
+        "INSERT INTO event (seq, time, kind, crc) VALUES (?, 0, '', 0)", (len(EVENTS) + 2,)
+    )
     other.execute("COMMIT")
     other.close()
     with pytest.raises(StorageError, match="changed by another program"):
