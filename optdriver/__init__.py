@@ -16,6 +16,7 @@ _WHERE = {
     "MultiStart": "optdriver.multistart",
     "Observation": "optdriver.study",
     "Study": "optdriver.study",
+    "SubprocessObjective": "optdriver.objectives",
     "Suggestion": "optdriver.study",
     "Space": "optdriver.space",
     "client": "optdriver.study",

@@ -46,6 +46,10 @@ class UnknownIdError(OptDriverError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class EvaluationError(OptDriverError, RuntimeError):
+    """An evaluation gave no value; in a study it counts as a failed one."""
+
+
 class StorageError(OptDriverError, OSError):
     """A file of a study cannot be used, or cannot be written any more; the message says why."""
 
