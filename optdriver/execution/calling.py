@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from optdriver.errors import InputError, InputTypeError
+from optdriver.errors import EvaluationError, InputError, InputTypeError
 from optdriver.execution.local import LocalExecutor
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def evaluate(objective: Objective, params: Mapping[str, Any]) -> Outcome:
         return Outcome(result=objective(**params))
     except InputError as mistake:
         return Outcome(mistake=mistake)
+    except EvaluationError as error:
+        return Outcome(failure=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
         return Outcome(failure=_describe(error))
 

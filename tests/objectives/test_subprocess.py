@@ -155,7 +155,7 @@ def test_a_study_of_a_program():
     )
     study.run(program(code, timeout=60))
     assert study.best.value == pytest.approx(0.0, abs=1e-12)
-    assert "mesh too fine" in study.history["reason"][0]
+    assert study.history["reason"][0].endswith("ended with status 1: mesh too fine")
 
 
 def test_ctrl_c_ends_the_program(monkeypatch):
