@@ -8,15 +8,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+SMALL = ("--sizes", "2", "10", "100", "1000")
 JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "standard": ("standard",),
     "standard-tight": ("standard", "--tight"),
     "overhead": ("overhead",),
     "overhead-busy": ("overhead", "--busy", "--quick", "6"),
-    "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12"),
+    "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12", *SMALL),
     "wasted": ("wasted",),
     "failures": ("failures",),
     "study": ("study",),
+    "storage": ("storage",),
+    "chaos": ("chaos",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]

@@ -77,7 +77,8 @@ class Space:
     """
 
     __slots__ = (
-        "_base", "entries", "fixed", "free", "lower", "names", "scale", "scaled", "size", "upper",
+        "_base", "_known", "entries", "fixed", "free", "lower", "names", "scale", "scaled", "size",
+        "upper",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +100,7 @@ class Space:
             )
         self.entries: tuple[Parameter, ...] = tuple(entries)
         self.names: tuple[str, ...] = tuple(entry.name for entry in entries)
+        self._known = frozenset(self.names)
         self.free: tuple[str, ...] = tuple(entry.name for entry in free)
         self.fixed: dict[str, float] = {e.name: e.value for e in entries if e.value is not None}
         self.lower = np.array([entry.lower for entry in free])
@@ -164,7 +166,7 @@ class Space:
 
     def _by_name(self, values: Mapping[str, Any]) -> list[Any]:
         for name in values:
-            if name not in self.names:
+            if name not in self:
                 raise unknown_option("parameter", name, self.names)
         for name, value in self.fixed.items():
             if name in values and _number(values[name], f"parameter {name!r}") != value:
@@ -218,6 +220,9 @@ class Space:
 
     __hash__ = None  # type: ignore[assignment]  # it holds arrays
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -267,6 +272,10 @@ def _from_value(name: Any, value: Any) -> Parameter:
         return _from_entry({"name": name, **value})
     if _is_pair(value):
         return _continuous(_name(name), value)
+    if isinstance(value, list | tuple):
+        raise InputTypeError(
+            f"parameter {name!r} must be a pair (lower, upper) or one fixed number, not {value!r}"
+        )
     return _fixed(_name(name), value)
 
 

@@ -81,10 +81,13 @@ def run(
     -----
     RuntimeWarning
         If the study stopped because too many evaluations in a row failed.
+    UserWarning
+        If nothing limits the study.
     """
     limit = _check_limit(max_evaluations)
     with _pool(study, executor) as pool, progress_bar(study, progress) as show:
         call = prepare(study, objective, None if executor is None else pool.executor)
+        _check_end(study, limit)
         study.resume()
         study.release()
         loop = _Loop(study, call, pool, limit, show)
@@ -98,12 +101,23 @@ def run(
 
 def _check_limit(max_evaluations: Any) -> float:
     if max_evaluations is None:
-        return float("inf")
+        return math.inf
     if isinstance(max_evaluations, bool) or not isinstance(max_evaluations, Integral):
         raise InputTypeError(f"max_evaluations is a whole number, not {max_evaluations!r}")
     if max_evaluations < 0:
         raise InputError(f"max_evaluations must be 0 or more, not {max_evaluations}")
     return int(max_evaluations)
+
+
+def _check_end(study: Study, limit: float) -> None:
+    given = study.parameters
+    caps = (limit, given["max_iter"], given["max_time"], given["max_num_minimizers"])
+    if min(caps) == math.inf and given["eps"] == 0.0 and given["min_val"] == -math.inf:
+        warnings.warn(
+            "nothing limits this study (max_iter, max_time, max_num_minimizers, min_val, eps): "
+            "run() goes on until Ctrl-C or stop()",
+            stacklevel=4,
+        )
 
 
 @contextmanager
@@ -184,8 +198,8 @@ class _Loop:
         if suggestion is None and not self.out and not self.study.is_done():
             ids = [opened.id for opened in self.study.open_suggestions]
             self.error = ProtocolError(
-                f"all slots are taken by suggestions that were asked by hand (ids {ids[:8]}, "
-                f"num_parallel = {self.study.parameters['num_parallel']}); report, clear or "
+                f"all slots are taken by suggestions that this run did not hand out (ids {ids[:9]},"
+                f" num_parallel = {self.study.parameters['num_parallel']}); report, clear or "
                 "release them first, or raise num_parallel"
             )
         return suggestion

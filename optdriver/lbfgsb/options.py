@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -67,9 +67,10 @@ class Options:
     maxiter : float
         Most iterations.
     maxls : int
-        Most evaluations in one line search.
+        Most evaluations in one line search; failed ones are counted apart, so many in a row.
     initial_step : float or None
-        Length of the first step, ``|x_1 - x_0|``.  Without it, 1 at most, or the minimiser of
+        Length of the first step, ``|x_1 - x_0|``, and of the first after the memory was dropped,
+        as far as the bounds allow.  Without it, 1 at most, or the minimiser of
         the first model where every variable has two bounds.
     noise : float
         Error to be expected in a value of f, beside rounding.
@@ -185,7 +186,9 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 
 
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
-    given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
+    given: Sequence[Any] = list(bounds) if isinstance(bounds, Iterator) else bounds
+    if not hasattr(given, "__len__"):
+        raise InputTypeError(f"bounds is {bounds!r}; expected pairs (lower, upper), or None")
     if len(given) != n:
         raise InputError(
             f"bounds has {len(given)} entries; expected one pair for each of the {n} variables"

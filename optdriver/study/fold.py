@@ -45,10 +45,10 @@ class Entry:
     """A point that is wanted: waiting to be handed out, or handed out and not told.
 
     `id` is -1 until it is handed out; `point` is the driver's id (None for the gradient check,
-    whose number of the parameter is `index`); `failures` counts its failed evaluations; `spent`
-    says that its last evaluation has been counted; `due` is the run time at which its lease ends.
-    `here` (no part of the state) says that this very object handed it out, and not the one from
-    which the study was restored.
+    whose base and number of the parameter are `base` and `index`); `failures` counts its failed
+    evaluations; `spent` says that its last evaluation has been counted; `due` is the run time at
+    which its lease ends.  `here` (no part of the state) says that this very object handed it out,
+    and not the one it was restored from.
     """
 
     id: int
@@ -56,6 +56,7 @@ class Entry:
     run: int
     kind: str
     x: FloatArray
+    base: int = 0
     index: int = 0
     failures: int = 0
     spent: bool = False
@@ -214,14 +215,15 @@ def _told(state: State, event: Told) -> None:
 def _told_check(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
     if gradient is None:
         raise ProtocolError(f"the events give suggestion {entry.id} no gradient to check")
-    _enqueue_check(state, gradient_check.told(state.check, entry.index, value, gradient))
+    if entry.base == state.check.bases:  # not one of a base that was given up
+        _enqueue_check(state, gradient_check.told(state.check, entry.index, value, gradient))
 
 
 def _enqueue_check(state: State, points: list[tuple[int, FloatArray]]) -> None:
     for index, z in points:
         x = state.spec.space.to_user(z)
         x.setflags(write=False)
-        state.queue.append(Entry(-1, None, -1, "check", x, index))
+        state.queue.append(Entry(-1, None, -1, "check", x, state.check.bases, index))
 
 
 def _failed(state: State, event: Failed) -> None:
@@ -241,12 +243,14 @@ def _failed(state: State, event: Failed) -> None:
     if entry.point is not None:
         state.driver.tell_failure(entry.point, event.reason)
     else:
-        _failed_check(state)
+        _failed_check(state, entry)
 
 
-def _failed_check(state: State) -> None:
+def _failed_check(state: State, failed: Entry) -> None:
+    if failed.base != state.check.bases:
+        return
     gradient_check.failed(state.check)
-    for entry in [waiting for waiting in state.queue if waiting.point is None]:
+    for entry in [waiting for waiting in state.queue if waiting.point is None and waiting.id < 0]:
         state.queue.remove(entry)
 
 
@@ -308,7 +312,7 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
 
 # -- snapshots: a cache of the fold -------------------------------------------------------
 
-_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "index", "failures", "spent", "due")
+_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "base", "index", "failures", "spent", "due")
 _COUNTERS: Final = ("spent", "failures", "failed_in_row", "elapsed")
 
 

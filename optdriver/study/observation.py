@@ -152,13 +152,19 @@ def as_gradient(gradient: Any, space: Space) -> FloatArray:
 
 def _by_name(gradient: Mapping[str, Any], space: Space) -> FloatArray:
     for name in gradient:
-        if name not in space.names:
+        if name not in space:
             raise _unknown(name, space)
     for name in space.free:
         if name not in gradient:
             raise missing_derivative(name)
+    values = [gradient[name] for name in space.free]
+    if all(type(value) is float for value in values):
+        return np.array(values)
     return np.array(
-        [as_number(gradient[name], f"the derivative by {name!r}") for name in space.free]
+        [
+            as_number(value, f"the derivative by {name!r}")
+            for name, value in zip(space.free, values, strict=True)
+        ]
     )
 
 

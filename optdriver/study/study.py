@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -19,7 +20,7 @@ from optdriver.errors import (
     StudyDoneError,
 )
 from optdriver.space import Space
-from optdriver.study import fold, observation, parameters, reports
+from optdriver.study import fold, observation, reports
 from optdriver.study.desk import Clock, Desk, describe_failure
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
@@ -220,7 +221,8 @@ class Study:
         value : float or Observation
             The value; NaN, infinite or None report a failed evaluation.
         gradient : array or mapping, optional
-            Derivatives by the continuous parameters, in their order or by name.
+            Derivatives by the continuous parameters, in their order or by name.  Not used with
+            ``jac=False``.
 
         Raises
         ------
@@ -233,7 +235,7 @@ class Study:
             missing.  The suggestion stays open.
         """
         if isinstance(value, Observation):
-            value, gradient = value.result()
+            value, gradient = _result(value, gradient)
         number = None if value is None else observation.as_number(value, "the value")
         with self._lock:
             desk = self._desk
@@ -321,7 +323,7 @@ class Study:
             As for `tell`.
         """
         if isinstance(value, Observation):
-            value, gradient = value.result()
+            value, gradient = _result(value, gradient)
         if value is None:
             raise InputError("an added point needs a value; a failed evaluation adds nothing")
         number = observation.as_number(value, "the value")
@@ -389,7 +391,14 @@ class Study:
 
     # -- running --------------------------------------------------------------------------
 
-    def run(self, objective: Callable[..., Any] | None = None, **options: Any) -> None:
+    def run(
+        self,
+        objective: Callable[..., Any] | None = None,
+        *,
+        executor: Executor | None = None,
+        max_evaluations: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
         """Evaluate the objective until the study is done: see `optdriver.execution.run`.
 
         Parameters
@@ -405,7 +414,13 @@ class Study:
         """
         from optdriver.execution import run  # an outer ring: this is where users look for it
 
-        run(self, objective, **options)
+        run(
+            self,
+            objective,
+            executor=executor,
+            max_evaluations=max_evaluations,
+            progress=progress,
+        )
 
     def start_clock(self) -> None:
         """Start to count run time (for `max_time`); the first suggestion does it too."""
@@ -504,18 +519,7 @@ class Study:
 
     def describe(self) -> dict[str, Any]:
         """Return the domain, and every driver parameter with its meaning, default and value."""
-        present = self.parameters
-        return {
-            "name": self.name,
-            "study_id": self._desk.spec.study_id,
-            "driver": self._desk.spec.driver,
-            "domain": self.space.to_dict()["domain"],
-            "constraints": [],
-            "parameters": {
-                name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
-                for name, row in parameters.TABLE.items()
-            },
-        }
+        return reports.describe(self._desk.spec, self.parameters)
 
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
         """Return what was observed: for one suggestion, or lists over all.
@@ -618,3 +622,9 @@ class Study:
 def _check_number_wanted(n: Any) -> None:
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
         raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
+
+
+def _result(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
+    if gradient is not None:
+        raise InputError("an Observation has derivatives of its own: give no gradient beside it")
+    return observed.result()

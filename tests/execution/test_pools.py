@@ -152,7 +152,7 @@ def test_a_pool_that_cannot_be_made_anew_ends_the_run():
         def submit(self, fn, *args):
             raise BrokenExecutor("gone")
 
-    study = create_study(BOX, jac=True)
+    study = create_study(BOX, jac=True, max_iter=9)
     with pytest.raises(ProtocolError, match="takes no more work .*gone"):
         study.run(lambda x1, x2, radius: rastrigin(x1, x2), executor=Gone())
     assert study.num_evaluations == 0
@@ -175,7 +175,7 @@ def test_closures_travel_with_loky():
 
 def test_what_does_not_travel_is_said_before_anything_is_run():
     lock = threading.Lock()
-    study = create_study(BOX, jac=True)
+    study = create_study(BOX, jac=True, max_iter=9)
     with (
         loky.ProcessPoolExecutor(1) as executor,
         pytest.raises(InputError, match=r"cannot be sent .*leave out what it refers to"),
