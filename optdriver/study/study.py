@@ -582,10 +582,8 @@ class Study:
         state = fold.from_dict(data)
         return cls(state.spec, journal=journal, clock=clock, state=state)
 
-    # -- keeping --------------------------------------------------------------------------
-
     def close(self) -> None:
-        """Halt the clock, and close the file of a study that is kept (``with study:`` does)."""
+        """Halt the clock and close the study's file, as ``with study:`` does."""
         with self._lock:
             self._desk.close()
 
@@ -596,20 +594,14 @@ class Study:
         self.close()
 
     def verify(self) -> Verified:
-        """Replay what is in the file, and compare every point and the outcome to the bit.
-
-        Raises
-        ------
-        StorageError
-            At the first difference or damage.
-        """
+        """Replay the file and compare to the bit; raise `StorageError` at a difference."""
         from optdriver.storage import verify
 
         with self._lock:
             return verify(self._desk.journal, self._desk.state)
 
     def export(self, path: Any) -> Path:
-        """Write a kept study as JSON Lines to a new file; `optdriver.import_study` reads them."""
+        """Write a kept study as JSON Lines for `optdriver.import_study`."""
         from optdriver.storage import export_study
 
         with self._lock:
