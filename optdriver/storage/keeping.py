@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,6 +130,14 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
         spec = Spec.from_dict(journal.spec)
         seq, state = _newest(journal, spec)
         state = fold.replay(state, journal.read(seq))
+    if state.adopted:
+        warnings.warn(
+            f"{state.adopted} points of {journal.path} were asked with slightly other numbers than "
+            "a replay gives here, so a library is of another version (the file was made with "
+            f"{journal.written_by}); the study goes on from what is recorded",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     study = Study(spec, journal=journal, clock=clock, state=state)
     if not journal.read_only:
         journal.attach(study.to_dict)

@@ -54,6 +54,10 @@ def verify(journal: object, state: fold.State) -> Verified:
         replayed = fold.fold(Spec.from_dict(journal.spec), counted())
     except ProtocolError as error:
         raise StorageError(f"{journal.path} does not lead to its own points: {error}") from error
+    if replayed.adopted:
+        raise StorageError(
+            f"{journal.path}: {replayed.adopted} points are not, to the bit, those of a replay"
+        )
     while len(replayed.queue) < len(state.queue) and fold.draw(replayed) is not None:
         continue  # a point was drawn, and its being asked could not be written
     wrong = differing(fold.to_dict(replayed), fold.to_dict(state))

@@ -40,6 +40,10 @@ from optdriver.study.spec import VERSION, Spec, check_version
 FloatArray = NDArray[np.float64]
 
 
+CLOSE: Final = 1e-6
+"""How far a replayed point may be from the recorded one, in the driver's coordinates."""
+
+
 @dataclass(slots=True)
 class Entry:
     """A point that is wanted: waiting to be handed out, or handed out and not told.
@@ -71,7 +75,8 @@ class State:
     `parameters` are the present ones; `open` what is handed out, by id; `queue` what is handed out
     before the driver is asked again; `spent` the evaluations of the objective that have ended;
     `failed_in_row` the last failures without a success between; `stop` kind and reason; `expired`
-    the ids whose lease has ever run out.
+    the ids whose lease has ever run out; `adopted` (no part of the state) the recorded points that
+    replaced those of a replay.
     """
 
     spec: Spec
@@ -87,6 +92,7 @@ class State:
     stop: tuple[str, str] | None = None
     elapsed: float = 0.0
     expired: set[int] = field(default_factory=set)
+    adopted: int = 0
 
 
 def begin(spec: Spec) -> State:
@@ -143,7 +149,7 @@ def replay(state: State, events: Any) -> State:
     """Take recorded events into `state`, and return it."""
     for event in events:
         if type(event) is Held:
-            _same(draw(state), event)
+            _same(state, draw(state), event)
             state.elapsed = event.time
         else:
             apply(state, event)
@@ -155,7 +161,7 @@ def replay(state: State, events: Any) -> State:
 
 def _asked(state: State, event: Asked) -> None:
     entry = state.queue[0] if state.queue else draw(state)
-    _same(entry, event)
+    _same(state, entry, event)
     entry = state.queue.popleft()
     entry.spent = False
     if entry.id < 0:
@@ -168,19 +174,31 @@ def _asked(state: State, event: Asked) -> None:
     state.open[entry.id] = entry
 
 
-def _same(entry: Entry | None, event: Asked | Held) -> None:
-    """Compare a point with the recorded one, bit for bit."""
-    if entry is not None and (
-        entry.x is event.x
-        or (entry.point == event.point and entry.x.tobytes() == event.x.tobytes())
-    ):
-        return
+def _same(state: State, entry: Entry | None, event: Asked | Held) -> None:
+    """Compare a point with the recorded one, bit for bit; the recorded one counts.
+
+    Another version of a library may have rounded otherwise: then the point that was evaluated
+    takes the place of the one found now, and this is noted.
+    """
+    if entry is not None and entry.point == event.point:
+        if entry.x is event.x or entry.x.tobytes() == event.x.tobytes():
+            return
+        if _is_close(state, entry.x, event.x):
+            entry.x = event.x
+            state.adopted += 1
+            return
     found = "no point" if entry is None else f"{entry.x.tolist()} (point {entry.point})"
     raise ProtocolError(
         f"the events do not fit this study: they hand out {event.x.tolist()} (point "
         f"{event.point}), but replaying them leads to {found}; they belong to another "
         "specification, or were recorded with another version of a library"
     )
+
+
+def _is_close(state: State, x: FloatArray, recorded: FloatArray) -> bool:
+    space = state.spec.space
+    z, other = space.to_driver(x), space.to_driver(recorded)
+    return z.shape == other.shape and bool(np.allclose(z, other, rtol=CLOSE, atol=CLOSE))
 
 
 def _take(state: State, id: int) -> Entry:

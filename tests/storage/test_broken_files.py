@@ -9,15 +9,17 @@ import os
 import random
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import optdriver
 from optdriver.errors import InputError, StorageError
 from optdriver.storage import SQLiteJournal, place
 from optdriver.study import Spec, Study
-from optdriver.study.events import pack
+from optdriver.study.events import Asked, pack
 from tests.contracts.journal import SPEC
 from tests.storage.test_kept_studies import go_on, in_another_process
 from tests.study.tools import BOX, same
@@ -242,6 +244,31 @@ def test_events_of_another_study_are_refused(tmp_path):
     other.close()
     with pytest.raises(StorageError, match="cannot be replayed: the events do not fit"):
         optdriver.load_study(tmp_path / "other.db")
+
+
+def test_points_of_another_library_count_as_recorded(tmp_path):
+    path, points = tmp_path / "other.db", {}
+    closed(tmp_path / "study.db", steps=12)
+    journal = SQLiteJournal.open(tmp_path / "study.db", read_only=True)
+    other = SQLiteJournal.create(path, journal.spec)
+    for event in journal.read():
+        if isinstance(event, Asked) and event.id in (4, 9):
+            event = replace(event, x=np.nextafter(event.x, 2.0))
+        if isinstance(event, Asked):
+            points[event.id] = event.x.tolist()
+        other.append(event)
+    journal.close()
+    other.close()
+    with (
+        pytest.warns(RuntimeWarning, match="2 points of .* made with optdriver .* goes on"),
+        optdriver.load_study(path) as study,
+    ):
+        assert {s.id: s.x.tolist() for s in study.open_suggestions}.items() <= points.items()
+        history = study.history
+        assert dict(zip(history["id"], history.x.tolist(), strict=True)).items() <= points.items()
+        go_on(study, 5)
+        with pytest.raises(StorageError, match="2 points are not, to the bit"):
+            study.verify()
 
 
 def test_there_is_no_study(tmp_path):
