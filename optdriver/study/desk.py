@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import ProtocolError, UnknownIdError
+from optdriver.errors import InputError, ProtocolError, UnknownIdError
 from optdriver.study import fold, limits, parameters
 from optdriver.study.events import (
     Added,
@@ -245,6 +245,15 @@ class Desk:
         if not known or not 0 <= id < size:
             raise UnknownIdError(
                 f"unknown suggestion id {id!r}: {size} have been handed out, counted from 0"
+            )
+
+    def check_point(self, id: int, given: Any) -> None:
+        """Refuse a point that is not the one of suggestion `id`."""
+        self.check_id(id)
+        x = self.state.ledger.x[id]
+        if not np.array_equal(self.spec.space.vector(given), x):
+            raise InputError(
+                f"suggestion {id} is at {x.tolist()}, but the point given is {given!r}"
             )
 
     def told(self, id: int, value: float, gradient: FloatArray | None) -> None:

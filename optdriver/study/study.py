@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -28,7 +27,7 @@ from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
-from optdriver.study.waiting import Threads
+from optdriver.study.waiting import Threads, check_number_wanted, check_timeout
 
 if TYPE_CHECKING:
     from optdriver.storage import Verified
@@ -144,7 +143,7 @@ class Study:
         if n is None:
             with self._lock:
                 return self._ask()
-        _check_number_wanted(n)
+        check_number_wanted(n)
         found: list[Suggestion] = []
         with self._lock:
             while len(found) < n and (suggestion := self._ask()) is not None:
@@ -168,7 +167,7 @@ class Study:
         ProtocolError
             If, without a timeout, nothing can be suggested and no other thread could change that.
         """
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + check_timeout(timeout)
         with self._lock:
             while (suggestion := self._ask()) is None:
                 if self._desk.is_done():
@@ -235,7 +234,7 @@ class Study:
             missing.  The suggestion stays open.
         """
         if isinstance(value, Observation):
-            value, gradient = _result(value, gradient)
+            value, gradient = observation.result_of(value, gradient)
         number = None if value is None else observation.as_number(value, "the value")
         with self._lock:
             desk = self._desk
@@ -322,8 +321,14 @@ class Study:
         value, gradient
             As for `tell`.
         """
+        return self._add([self._added(point, value, gradient)])[0]
+
+    def _added(
+        self, point: Any, value: Any, gradient: Any = None
+    ) -> tuple[FloatArray, float, FloatArray | None]:
+        """Return the place, value and gradient of a point to be added, checked."""
         if isinstance(value, Observation):
-            value, gradient = _result(value, gradient)
+            value, gradient = observation.result_of(value, gradient)
         if value is None:
             raise InputError("an added point needs a value; a failed evaluation adds nothing")
         number = observation.as_number(value, "the value")
@@ -332,10 +337,13 @@ class Study:
         reason = describe_failure(number, array, self.space.free)
         if reason is not None:
             raise InputError(f"a point cannot be added: {reason}")
+        return x, number, array
+
+    def _add(self, points: list[tuple[FloatArray, float, FloatArray | None]]) -> list[int]:
         with self._lock:
-            id = self._desk.add(x, number, array)
+            ids = [self._desk.add(*point) for point in points]
             self._threads.note_result()
-            return id
+            return ids
 
     def add_observation(
         self,
@@ -370,24 +378,19 @@ class Study:
             self.add_point(given, observation)
             return
         if given is not None:
-            self._check_point(suggestion_id, given)
+            with self._lock:
+                self._desk.check_point(suggestion_id, given)
         self.tell(suggestion_id, observation)
 
-    def _check_point(self, id: int, given: Any) -> None:
-        with self._lock:
-            self._desk.check_id(id)
-            x = self._desk.state.ledger.x[id]
-            if not np.array_equal(self.space.vector(given), x):
-                raise InputError(
-                    f"suggestion {id} is at {x.tolist()}, but the point given is {given!r}"
-                )
-
     def add_many(self, observations: Iterable[Observation], points: Iterable[Any]) -> list[int]:
-        """Add many evaluations that the study did not ask for; return their ids."""
+        """Add many evaluations that the study did not ask for; return their ids.
+
+        All are checked first: where one cannot be used, none is added.
+        """
         observed, where = list(observations), list(points)
         if len(observed) != len(where):
             raise InputError(f"{len(observed)} observations for {len(where)} points")
-        return [self.add_point(p, o) for p, o in zip(where, observed, strict=True)]
+        return self._add([self._added(p, o) for p, o in zip(where, observed, strict=True)])
 
     # -- running --------------------------------------------------------------------------
 
@@ -609,14 +612,3 @@ class Study:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Study.from_dict, (self.to_dict(),)
-
-
-def _check_number_wanted(n: Any) -> None:
-    if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
-        raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
-
-
-def _result(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
-    if gradient is not None:
-        raise InputError("an Observation has derivatives of its own: give no gradient beside it")
-    return observed.result()
