@@ -145,7 +145,7 @@ class SQLiteJournal:
         """
         self._check_writable()
         row = rows.to_row(event)
-        if row[1] not in ("Asked", "Held"):  # before these, a point may be drawn already
+        if row[1] not in ("Asked", "Held", "Drained"):  # before these, a point may be drawn already
             self._snapshot_if_it_pays(1)
         crc = rows.checksum(row, self._crc)
         with self._speaking() as connection:

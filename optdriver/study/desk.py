@@ -21,6 +21,7 @@ from optdriver.study.events import (
     Added,
     Asked,
     Configured,
+    Drained,
     Event,
     Failed,
     Held,
@@ -47,7 +48,7 @@ RESUMABLE = ("stop", "interrupt", "failures")
 class Desk:
     """Asks the driver, checks the limits, books the results of one study."""
 
-    __slots__ = ("_clock", "_journal", "_since", "_state", "spec")
+    __slots__ = ("_clock", "_drained", "_journal", "_since", "_state", "spec")
 
     def __init__(
         self, spec: Spec, state: State | None, journal: Journal | None, clock: Clock
@@ -57,6 +58,7 @@ class Desk:
         self._journal = journal
         self._clock = clock
         self._since: float | None = None
+        self._drained = False
 
     @property
     def state(self) -> State:
@@ -80,6 +82,8 @@ class Desk:
 
     def record(self, event: Event) -> None:
         """Journal an event, then let it take effect."""
+        if self._drained:
+            self._record_drained(event.time)
         if self._journal is not None:
             self._journal.append(event)
         fold.apply(self.state, event)
@@ -173,7 +177,7 @@ class Desk:
     def _next(self, state: State, now: float) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
         drawn = not state.queue
-        if drawn and fold.draw(state) is None:
+        if drawn and self._draw(state, now) is None:
             reason = limits.driver_ended(state)
             if reason is not None:
                 self.stop(*reason)
@@ -187,6 +191,21 @@ class Desk:
                 self.stop(*reason)
                 return None
         return entry
+
+    def _draw(self, state: State, now: float) -> Entry | None:
+        """Draw the next point; that there is none is a fact if finding out changed the driver."""
+        before = state.driver.turns
+        entry = fold.draw(state)
+        if entry is None and state.driver.turns != before:
+            self._drained = True
+            self._record_drained(now)
+        return entry
+
+    def _record_drained(self, now: float) -> None:
+        if self._journal is not None:
+            self._journal.append(Drained(time=now))
+        self._drained = False
+        self.state.elapsed = now
 
     def _record_held(self, entry: Entry, now: float) -> None:
         """Record a point that was drawn, which is the whole effect of the event."""
@@ -212,7 +231,7 @@ class Desk:
         """Draw the next point to see whether it lies too close to the best one."""
         state, now = self.state, self.now()
         if not state.queue:
-            if fold.draw(state) is None:
+            if self._draw(state, now) is None:
                 return
             self._record_held(state.queue[0], now)
         reason = limits.too_close(state, state.queue[0].x, state.queue[0].kind)

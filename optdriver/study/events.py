@@ -46,6 +46,13 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Drained:
+    """The driver had no point to give, and was changed by being asked (it ended a run, say)."""
+
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """Suggestion `id` has this value, and this gradient if one was supplied."""
 
@@ -141,6 +148,7 @@ class Suspended:
 Event = (
     Asked
     | Held
+    | Drained
     | Told
     | Failed
     | Late
@@ -155,7 +163,8 @@ Event = (
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        Asked, Held, Told, Failed, Late, Released, Added, Configured, Stopped, Resumed, Suspended,
+        Asked, Held, Drained, Told, Failed, Late, Released, Added, Configured, Stopped, Resumed,
+        Suspended,
     )
 }  # fmt: skip
 

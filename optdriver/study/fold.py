@@ -1,8 +1,8 @@
 """The fold: what a study becomes by each of its events.
 
 `begin` gives the state before the first event, `apply` takes one event into it, and nothing else
-changes a state (except `draw`, the first half of a handing out, which `Asked` and `Held` repeat on
-replay).  The state is data and a driver whose state is data.
+changes a state (except `draw`, the first half of a handing out, which `Asked`, `Held` and `Drained`
+repeat on replay).  The state is data and a driver whose state is data.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from optdriver.study.events import (
     Added,
     Asked,
     Configured,
+    Drained,
     Event,
     Failed,
     Held,
@@ -150,6 +151,12 @@ def replay(state: State, events: Any) -> State:
     for event in events:
         if type(event) is Held:
             _same(state, draw(state), event)
+            state.elapsed = event.time
+        elif type(event) is Drained:
+            if draw(state) is not None:
+                raise ProtocolError(
+                    "the events do not fit this study: the driver has a point where it had none"
+                )
             state.elapsed = event.time
         else:
             apply(state, event)

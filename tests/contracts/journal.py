@@ -17,6 +17,7 @@ from optdriver.study.events import (
     Added,
     Asked,
     Configured,
+    Drained,
     Failed,
     Held,
     Late,
@@ -67,6 +68,7 @@ EVENTS = [
     Configured(parameters={"max_iter": math.inf, "eps": 0.1}, time=0.9),
     Stopped(kind="stop", reason="", time=1.0),
     Resumed(time=1.0),
+    Drained(time=1.5),
     Suspended(time=1e9),
 ]
 

@@ -382,6 +382,29 @@ def test_many_parameters_are_kept_compactly(path):
     assert path.stat().st_size < 2 * evaluations * 8 * n * 1.1 + 2 * spec
 
 
+@pytest.mark.parametrize("parallel", [1, 3])
+@pytest.mark.parametrize("most", [2, 5])
+def test_runs_that_end_by_being_asked_for_are_facts(tmp_path, parallel, most):
+    """On a plain, a run may begin and converge without any point of its own."""
+    for seed in range(4):
+        with optdriver.create_study(
+            BOX,
+            storage=tmp_path / f"{seed}.db",
+            jac=True,
+            start_rule="mlsl",
+            num_initial=2,
+            num_parallel=parallel,
+            max_num_minimizers=most,
+            max_iter=60,
+            seed=seed,
+        ) as study:
+            while study.ask(parallel) or study.open_suggestions:
+                suggestion = study.open_suggestions[-1]
+                x = min(suggestion.x[0], 0.0)
+                study.tell(suggestion.id, 1.0 + x * x, [2 * x, 0.0])
+            study.verify()
+
+
 def test_run_goes_on_in_the_file(path):
     def objective(x1, x2, radius):
         return rastrigin(x1, x2)
