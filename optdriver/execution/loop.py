@@ -167,7 +167,12 @@ class _Loop:
                     self._take(self._wait())
                     self._fill()
             finally:
-                self._release(list(self.out.values()))  # left by an exception
+                self._leave()
+
+    def _leave(self) -> None:
+        """Give back what an exception left behind; a call that was begun counts for `max_iter`."""
+        for future, id in self.out.items():
+            self._release([id], spent=future.running() or future.done())
 
     # -- out ------------------------------------------------------------------------------
 
@@ -181,8 +186,8 @@ class _Loop:
                 self.study.release(suggestion.id)
                 self._give_up(error)
                 return
-            except BaseException:
-                self.study.release(suggestion.id)
+            except BaseException:  # out of the objective, if it is called in this thread
+                self.study.release(suggestion.id, spent=self.pool.is_local)
                 raise
             self.out[future] = suggestion.id
             future.add_done_callback(self.results.put)
@@ -252,7 +257,7 @@ class _Loop:
             self.study.release(id)
             self._give_up(error)
         elif isinstance(error, KeyboardInterrupt):  # in another process
-            self.study.release(id)
+            self.study.release(id, spent=True)
             self.interrupts.count += 1
         else:
             reason = f"{type(error).__name__}: {error}"

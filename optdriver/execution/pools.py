@@ -47,6 +47,11 @@ class Pool:
             )
 
     @property
+    def is_local(self) -> bool:
+        """Whether the calls run in threads of ours, or in this one."""
+        return isinstance(self.executor, LocalExecutor)
+
+    @property
     def is_calling(self) -> bool:
         """Whether the objective runs in this thread at this moment."""
         return isinstance(self.executor, LocalExecutor) and self.executor.calling

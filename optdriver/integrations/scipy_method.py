@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from multiprocessing import Pool
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,9 @@ from optdriver.errors import InputError, InputTypeError, nearest
 from optdriver.integrations.differences import SCHEMES, Differences, Floats
 from optdriver.integrations.evaluations import Evaluator, Mapping
 from optdriver.lbfgsb import LBFGSB, Stop
+
+if TYPE_CHECKING:  # the stubs of SciPy accept no wider types of `x0` and the result of a method
+    from scipy.optimize._minimize import OptimizeResult as MinimizeResult
 
 DEPRECATED = ("disp", "iprint")
 """Options that SciPy 1.17 still takes and that do nothing."""
@@ -43,7 +46,7 @@ class Ending(Enum):
 
 def scipy_method(
     fun: Callable[..., Any],
-    x0: ArrayLike,
+    x0: Any,
     args: Any = (),
     jac: Callable[..., Any] | bool | str | None = None,
     hess: Any = None,
@@ -67,7 +70,7 @@ def scipy_method(
     noise: float = 0.0,
     pairs: tuple[ArrayLike, ArrayLike] | None = None,
     **unknown: Any,
-) -> OptimizeResult:
+) -> MinimizeResult:
     """Minimize with optdriver's L-BFGS-B, through `scipy.optimize.minimize`.
 
     Use it as ``minimize(fun, x0, jac=True, bounds=bounds, method=optdriver.scipy_method)``; the
@@ -151,7 +154,7 @@ def scipy_method(
         evaluate = Evaluator(fun=fun, args=args, jac=source, mapping=mapping)
         cap = _calls("maxfun", maxfun, evaluate.cost)
         ending = _run(opt, evaluate, cap, _told(callback))
-    return _report(opt, evaluate, ending)
+    return cast("MinimizeResult", _report(opt, evaluate, ending))
 
 
 def _warn(unknown: dict[str, Any], hessian: bool, constraints: Any) -> None:

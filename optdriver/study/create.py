@@ -90,6 +90,7 @@ def create_study(
             "create_study(domain=[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}])"
         )
     check_constraints(constraints)
+    _check_parts(scale, journal, clock)
     spec = Spec(
         space=Space(parts[0], environment, scale=scale),
         driver=driver_factory(driver).name,
@@ -111,6 +112,15 @@ def _path(storage: Any, save_dir: Any, study_id: Any, journal: Journal | None) -
     if len(names) > 1:
         raise InputError(f"give {names[0]}= or {names[1]}=, not both: a study is kept once")
     return storage if save_dir is None else named_path(save_dir, study_id)
+
+
+def _check_parts(scale: Any, journal: Any, clock: Any) -> None:
+    if not isinstance(scale, bool):
+        raise InputTypeError(f"scale is True or False, not {scale!r}")
+    if journal is not None and not callable(getattr(journal, "append", None)):
+        raise InputTypeError(f"journal is an object with a method append, not {journal!r}")
+    if not callable(clock):
+        raise InputTypeError(f"clock is a function that returns seconds, not {clock!r}")
 
 
 def _label(what: str, value: Any) -> str:
