@@ -18,6 +18,8 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "wasted": ("wasted",),
     "failures": ("failures",),
     "study": ("study",),
+    "storage": ("storage",),
+    "chaos": ("chaos",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]

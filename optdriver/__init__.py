@@ -14,7 +14,10 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.integrations.scipy_method import scipy_method as scipy_method
     from optdriver.lbfgsb import LBFGSB as LBFGSB
     from optdriver.multistart import MultiStart as MultiStart
+    from optdriver.objectives import SubprocessObjective as SubprocessObjective
     from optdriver.space import Space as Space
+    from optdriver.storage import import_study as import_study
+    from optdriver.storage import load_study as load_study
     from optdriver.study import Observation as Observation
     from optdriver.study import Study as Study
     from optdriver.study import Suggestion as Suggestion
@@ -30,10 +33,13 @@ _WHERE = {
     "MultiStart": "optdriver.multistart",
     "Observation": "optdriver.study",
     "Study": "optdriver.study",
+    "SubprocessObjective": "optdriver.objectives",
     "Suggestion": "optdriver.study",
     "Space": "optdriver.space",
     "client": "optdriver.study",
     "create_study": "optdriver.study",
+    "import_study": "optdriver.storage",
+    "load_study": "optdriver.storage",
     "scipy_method": "optdriver.integrations.scipy_method",
     "show_config": "optdriver.config",
 }

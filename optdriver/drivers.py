@@ -54,6 +54,10 @@ class Driver(Protocol):
     def nfail(self) -> int:
         """Failures told."""
 
+    @property
+    def turns(self) -> int:
+        """A number that changes whenever asking has begun or ended a run."""
+
     def ask(self, n: int = 1) -> list[Point]:
         """Return up to `n` new points; an empty list when none can be evaluated now."""
 

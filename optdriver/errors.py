@@ -46,6 +46,18 @@ class UnknownIdError(OptDriverError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class EvaluationError(OptDriverError, RuntimeError):
+    """An evaluation gave no value; in a study it counts as a failed one."""
+
+
+class StorageError(OptDriverError, OSError):
+    """A file of a study cannot be used, or cannot be written any more; the message says why."""
+
+
+class StudyInUseError(StorageError):
+    """Another process (or another object of this one) writes to the study; the message says who."""
+
+
 class MissingExtraError(OptDriverError, ImportError):
     """A feature needs an optional dependency; the message names the extra that brings it."""
 

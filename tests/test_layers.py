@@ -37,6 +37,7 @@ PAGES += ["line_search", "stopping", "machine", "minimizer"]
 # Arrows that point outwards on purpose: (from room, to room) and the reason.
 INVERSIONS = {
     ("config", ""): "the version stands once, in optdriver/__init__.py",
+    ("study", "storage"): "users ask for a file where they create a study",
     ("study", "execution"): "users look for the loop at the study: study.run, when it is called",
 }
 

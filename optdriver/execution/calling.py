@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import pickle
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from optdriver.errors import InputError, InputTypeError
+from optdriver.errors import EvaluationError, InputError, InputTypeError
 from optdriver.execution.local import LocalExecutor
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def evaluate(objective: Objective, params: Mapping[str, Any]) -> Outcome:
         return Outcome(result=objective(**params))
     except InputError as mistake:
         return Outcome(mistake=mistake)
+    except EvaluationError as error:
+        return Outcome(failure=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
         return Outcome(failure=_describe(error))
 
@@ -74,8 +77,8 @@ def prepare(study: Study, objective: Objective | None, executor: Executor | None
             f"executor {type(executor).__name__} runs it elsewhere; leave that argument out, and "
             "return the value, (value, gradient) or optdriver.Observation()"
         )
-    if isinstance(executor, ProcessPoolExecutor):
-        _check_picklable(objective)
+    if executor is not None:
+        _check_picklable(objective, executor)
     return partial(objective, study=study) if wants_study else objective
 
 
@@ -98,11 +101,22 @@ def _check_signature(objective: Objective, names: tuple[str, ...]) -> bool:
     return wanted
 
 
-def _check_picklable(objective: Objective) -> None:
+_PICKLERS: Final = {"mpi4py": "pickle", "loky": "cloudpickle", "distributed": "cloudpickle"}
+"""How executors send a call to their workers, by the package that they are from."""
+
+
+def _check_picklable(objective: Objective, executor: Executor) -> None:
+    package = type(executor).__module__.partition(".")[0]
+    standard = "pickle" if isinstance(executor, ProcessPoolExecutor) else None
+    pickler = _PICKLERS.get(package, standard)
+    if pickler is None:
+        return
     try:
-        pickle.dumps(objective)
+        importlib.import_module(pickler).dumps(objective)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
+        advice = "leave out what it refers to (locks, open files, studies)"
+        if pickler == "pickle":
+            advice = "define it with 'def' at the top level of a module, or use threads"
         raise InputError(
-            f"the objective cannot be sent to other processes: {error}; define it with 'def' at "
-            "the top level of a module, or use threads"
+            f"the objective cannot be sent to other processes: {error}; {advice}"
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from numbers import Integral
@@ -19,7 +19,7 @@ from optdriver.errors import (
 )
 from optdriver.execution.calling import Objective, Outcome, evaluate, prepare
 from optdriver.execution.interrupt import Interrupts
-from optdriver.execution.local import LocalExecutor
+from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
 from optdriver.study.observation import split
 
@@ -33,7 +33,7 @@ def run(
     study: Study,
     objective: Objective | None = None,
     *,
-    executor: Executor | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
     max_evaluations: int | None = None,
     progress: bool | None = None,
 ) -> None:
@@ -53,8 +53,12 @@ def run(
         Called with all parameters by name, and with ``study=`` if it has such an argument; returns
         a number, ``(value, gradient)`` or an `Observation`.  An exception is a failed evaluation.
         Without it, the one of ``study.set_objective``.
-    executor : concurrent.futures.Executor, optional
-        Where to evaluate.  Without it: `num_parallel` threads, or this thread if that is 1.
+    executor : concurrent.futures.Executor or callable, optional
+        Where to evaluate, or a function that makes such a place.  Without it: `num_parallel`
+        threads, or this thread if that is 1.  A pool of processes that has lost a worker is made
+        anew: the standard one, loky's, and whatever a function makes.  The evaluations that were
+        lost together are then repeated one at a time, so that only the one whose worker dies again
+        counts as failed.
     max_evaluations : int, optional
         Return after so many evaluations of this call.
     progress : bool, optional
@@ -80,14 +84,12 @@ def run(
     UserWarning
         If nothing limits the study.
     """
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise InputTypeError(f"executor is a concurrent.futures.Executor, not {executor!r}")
-    call = prepare(study, objective, executor)
     limit = _check_limit(max_evaluations)
-    _check_end(study, limit)
-    study.resume()
-    study.release()
-    with _executor(study, executor) as pool, progress_bar(study, progress) as show:
+    with _pool(study, executor) as pool, progress_bar(study, progress) as show:
+        call = prepare(study, objective, None if executor is None else pool.executor)
+        _check_end(study, limit)
+        study.resume()
+        study.release()
         loop = _Loop(study, call, pool, limit, show)
         study.start_clock()
         try:
@@ -119,18 +121,15 @@ def _check_end(study: Study, limit: float) -> None:
 
 
 @contextmanager
-def _executor(study: Study, executor: Executor | None) -> Iterator[Executor]:
-    """Yield the executor; one of our own is shut down, without waiting if an error came through."""
-    if executor is not None:
-        yield executor
-        return
-    own = LocalExecutor(study.parameters["num_parallel"])
+def _pool(study: Study, executor: Any) -> Iterator[Pool]:
+    """Yield the pool; it does not wait for its calls if an error came through."""
+    pool = Pool(executor, study.parameters["num_parallel"])
     try:
-        yield own
+        yield pool
     except BaseException:
-        own.shutdown(wait=False, cancel_futures=True)
+        pool.close(wait=False)
         raise
-    own.shutdown()
+    pool.close(wait=True)
 
 
 def _report(study: Study, error: Exception | None) -> None:
@@ -145,9 +144,7 @@ def _report(study: Study, error: Exception | None) -> None:
 class _Loop:
     """One call of `run`: which evaluations are out, and what has to be said at the end."""
 
-    def __init__(
-        self, study: Study, call: Objective, pool: Executor, limit: float, show: Show
-    ) -> None:
+    def __init__(self, study: Study, call: Objective, pool: Pool, limit: float, show: Show) -> None:
         self.study = study
         self.call = call
         self.pool = pool
@@ -158,8 +155,9 @@ class _Loop:
         self.results: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self.interrupts = Interrupts(
             wake=lambda: self.results.put(None),
-            may_raise=lambda: isinstance(pool, LocalExecutor) and pool.calling,
+            may_raise=lambda: pool.is_calling,
         )
+        self.suspects: set[int] = set()
 
     def run(self) -> None:
         with self.interrupts.caught():
@@ -174,8 +172,7 @@ class _Loop:
     def _leave(self) -> None:
         """Give back what an exception left behind; a call that was begun counts for `max_iter`."""
         for future, id in self.out.items():
-            if self.study.wants(id):
-                self.study.release(id, spent=future.running() or future.done())
+            self._release([id], spent=future.running() or future.done())
 
     # -- out ------------------------------------------------------------------------------
 
@@ -190,7 +187,7 @@ class _Loop:
                 self._give_up(error)
                 return
             except BaseException:  # out of the objective, if it is called in this thread
-                self.study.release(suggestion.id, spent=isinstance(self.pool, LocalExecutor))
+                self.study.release(suggestion.id, spent=self.pool.is_local)
                 raise
             self.out[future] = suggestion.id
             future.add_done_callback(self.results.put)
@@ -200,6 +197,8 @@ class _Loop:
             self.study.stop("interrupted by Ctrl-C; run() goes on", kind="interrupt")
         if self.error is not None or self.remaining < 1:
             return None
+        if self.out and any(map(self.study.wants, self.suspects)):
+            return None  # they are evaluated alone, to see which one kills its worker
         suggestion = self.study.ask()
         if suggestion is None and not self.out and not self.study.is_done():
             ids = [opened.id for opened in self.study.open_suggestions]
@@ -219,7 +218,7 @@ class _Loop:
     # -- in -------------------------------------------------------------------------------
 
     def _wait(self) -> Future[Any] | None:
-        """Return the next future that is done, or None after a Ctrl-C.
+        """Return the next future that is done, or None after a Ctrl-C or where leases may end.
 
         Python looks at a signal that came just before the waiting began only when it ends.
         """
@@ -227,7 +226,8 @@ class _Loop:
             try:
                 return self.results.get(timeout=_LOOK_UP)
             except Empty:
-                continue
+                if self.study.parameters["lease_seconds"] < math.inf:
+                    return None  # one may have ended meanwhile
 
     def _take(self, future: Future[Any] | None) -> None:
         """Tell what became of an evaluation."""
@@ -235,7 +235,9 @@ class _Loop:
             if self.interrupts.count > 1:
                 raise KeyboardInterrupt
             return
-        id = self.out.pop(future)
+        id = self.out.pop(future, None)
+        if id is None:
+            return  # lost together with another one
         try:
             self._settle(id, future)
         except ProtocolError:
@@ -246,7 +248,10 @@ class _Loop:
 
     def _settle(self, id: int, future: Future[Any]) -> None:
         error = CancelledError() if future.cancelled() else future.exception()
-        if error is None:
+        if is_broken(error):
+            self._lose(id, future)
+        elif error is None:
+            self.suspects.discard(id)
             self._tell(id, future.result())
         elif isinstance(error, CancelledError):
             self.study.release(id)
@@ -256,8 +261,30 @@ class _Loop:
             self.interrupts.count += 1
         else:
             reason = f"{type(error).__name__}: {error}"
-            worker_died = isinstance(error, BrokenExecutor)
-            self.study.tell_failure(id, reason, worker_died=worker_died)
+            self.study.tell_failure(id, reason, worker_died=has_lost_worker(error))
+
+    def _lose(self, id: int, future: Future[Any]) -> None:
+        """Take note that a worker died.  If several calls were out, any of them may have done it.
+
+        They are all suspects then, to be evaluated alone, and none has failed yet.
+        """
+        lost = {future: id} | self.out
+        lost = {each: lost[each] for each in lost_together(future, list(self.out))}
+        self.out = {each: other for each, other in self.out.items() if each not in lost}
+        self.suspects.update(lost.values())
+        if len(lost) == 1:
+            error = future.exception()
+            reason = f"{type(error).__name__}: {error}"
+            self.study.tell_failure(id, reason, worker_died=True)
+            return
+        self._release(list(lost.values()), spent=True)
+
+    def _release(self, ids: list[int], *, spent: bool = False) -> None:
+        """Give back those that are open."""
+        opened = {suggestion.id for suggestion in self.study.open_suggestions}
+        for id in ids:
+            if id in opened:
+                self.study.release(id, spent=spent)
 
     def _tell(self, id: int, outcome: Outcome) -> None:
         if outcome.failure is not None:

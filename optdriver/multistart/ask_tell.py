@@ -182,6 +182,12 @@ class MultiStart:
         """Failed evaluations."""
         return self._state.nfail
 
+    @property
+    def turns(self) -> int:
+        """Runs begun and ended, starts taken: it changes when `ask` alone has changed something."""
+        state = self._state
+        return state.next_start + state.live + 2 * (state.converged + state.stopped)
+
     # -- ask and tell -------------------------------------------------------------------------
 
     def ask(self, n: int = 1) -> list[Point]:

@@ -27,11 +27,14 @@ def create_study(
     study_name: str | None = None,
     study_id: str | None = None,
     scale: bool = True,
+    storage: Any = None,
+    save_dir: Any = None,
+    durability: str = "process",
     journal: Journal | None = None,
     clock: Clock = time.monotonic,
     **parameters: Any,
 ) -> Study:
-    """Create a study in memory.
+    """Create a study, in memory or kept in a file.
 
     Parameters
     ----------
@@ -49,6 +52,14 @@ def create_study(
         Labels; `name` also there as `study_name`.
     scale : bool
         Whether the driver sees every finite range as about one unit wide.
+    storage : str or path-like, optional
+        The file that keeps the study: everything that was told survives the end of the process.
+        If the study is there already, it is opened, as by `optdriver.load_study`; another domain
+        is refused.
+    save_dir : str or path-like, optional
+        The same in the other dialect: the file is ``<study_id>.db`` in this directory.
+    durability : {'process', 'power'}
+        Whether what was told also survives the loss of power; every call then waits for the disk.
     journal : object with ``append``, optional
         Receives every event before it takes effect; a list will do.
     clock : callable
@@ -68,6 +79,8 @@ def create_study(
     >>> round(study.best.params['x'], 4)
     0.63
     """
+    from optdriver.storage import create_kept  # this is where users ask for it
+
     check_keywords(parameters)
     given = {"domain": domain, "design_space": design_space, "name": name, "study_name": study_name}
     parts = [part for part in (space, one_of("domain", given)) if part is not None]
@@ -84,7 +97,21 @@ def create_study(
         name=_label("name", one_of("name", given)),
         study_id=_label("study_id", study_id),
     )
-    return Study(spec.with_parameters(parameters), journal=journal, clock=clock)
+    path = _path(storage, save_dir, study_id, journal)
+    if path is None:
+        return Study(spec.with_parameters(parameters), journal=journal, clock=clock)
+    return create_kept(spec, parameters, path, durability=durability, clock=clock)
+
+
+def _path(storage: Any, save_dir: Any, study_id: Any, journal: Journal | None) -> Any:
+    """Return where the study is kept, None for a study in memory."""
+    from optdriver.storage import named_path
+
+    given = {"storage": storage, "save_dir": save_dir, "journal": journal}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise InputError(f"give {names[0]}= or {names[1]}=, not both: a study is kept once")
+    return storage if save_dir is None else named_path(save_dir, study_id)
 
 
 def _check_parts(scale: Any, journal: Any, clock: Any) -> None:

@@ -15,16 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import ProtocolError, UnknownIdError
+from optdriver.errors import InputError, ProtocolError, UnknownIdError
 from optdriver.study import fold, limits, parameters
 from optdriver.study.events import (
     Added,
     Asked,
     Configured,
+    Drained,
     Event,
     Failed,
     Held,
     Journal,
+    Keeper,
+    Late,
     Released,
     Resumed,
     Stopped,
@@ -45,7 +48,7 @@ RESUMABLE = ("stop", "interrupt", "failures")
 class Desk:
     """Asks the driver, checks the limits, books the results of one study."""
 
-    __slots__ = ("_clock", "_journal", "_since", "_state", "spec")
+    __slots__ = ("_clock", "_drained", "_journal", "_since", "_state", "spec")
 
     def __init__(
         self, spec: Spec, state: State | None, journal: Journal | None, clock: Clock
@@ -55,6 +58,7 @@ class Desk:
         self._journal = journal
         self._clock = clock
         self._since: float | None = None
+        self._drained = False
 
     @property
     def state(self) -> State:
@@ -78,6 +82,8 @@ class Desk:
 
     def record(self, event: Event) -> None:
         """Journal an event, then let it take effect."""
+        if self._drained:
+            self._record_drained(event.time)
         if self._journal is not None:
             self._journal.append(event)
         fold.apply(self.state, event)
@@ -87,7 +93,11 @@ class Desk:
     def configure(self, given: Mapping[str, Any]) -> None:
         """Change driver parameters: all of them before anything happened, later the limits."""
         if not self.has_begun:
-            self.spec, self._state = self.spec.with_parameters(given), None
+            spec = self.spec.with_parameters(given)
+            if isinstance(self._journal, Keeper) and spec.parameters != self.spec.parameters:
+                fold.begin(spec)  # what the driver refuses is not kept
+                self._journal.respecify(spec.to_dict())
+            self.spec, self._state = spec, None
             return
         checked = self.spec.with_parameters(given).parameters
         present = self.state.parameters
@@ -125,6 +135,8 @@ class Desk:
     def ask(self) -> Entry | None:
         """Hand out the next point; None if there is none now."""
         state = self.state
+        if state.open and state.stop is None:
+            self._expire(state)
         if state.stop is not None or limits.capped(state):
             return None
         if len(state.open) >= state.parameters["num_parallel"]:
@@ -145,10 +157,27 @@ class Desk:
             entry.here = True
         return entry
 
+    def _expire(self, state: State) -> None:
+        """Take note of leases that have run out."""
+        if all(entry.due == math.inf for entry in state.open.values()):
+            return
+        if self._since is None:
+            self.start_clock()
+        now = self.now()
+        for entry in [entry for entry in state.open.values() if entry.due <= now]:
+            retry = entry.failures < state.parameters["worker_retries"]
+            reason = f"its lease ended after {entry.due:g} s of run time without a report"
+            self.record(
+                Failed(
+                    id=entry.id, reason=reason, retry=retry, counted=True, time=now, expired=True
+                )
+            )
+            self._decide()
+
     def _next(self, state: State, now: float) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
         drawn = not state.queue
-        if drawn and fold.draw(state) is None:
+        if drawn and self._draw(state, now) is None:
             reason = limits.driver_ended(state)
             if reason is not None:
                 self.stop(*reason)
@@ -162,6 +191,21 @@ class Desk:
                 self.stop(*reason)
                 return None
         return entry
+
+    def _draw(self, state: State, now: float) -> Entry | None:
+        """Draw the next point; that there is none is a fact if finding out changed the driver."""
+        before = state.driver.turns
+        entry = fold.draw(state)
+        if entry is None and state.driver.turns != before:
+            self._drained = True
+            self._record_drained(now)
+        return entry
+
+    def _record_drained(self, now: float) -> None:
+        if self._journal is not None:
+            self._journal.append(Drained(time=now))
+        self._drained = False
+        self.state.elapsed = now
 
     def _record_held(self, entry: Entry, now: float) -> None:
         """Record a point that was drawn, which is the whole effect of the event."""
@@ -187,7 +231,7 @@ class Desk:
         """Draw the next point to see whether it lies too close to the best one."""
         state, now = self.state, self.now()
         if not state.queue:
-            if fold.draw(state) is None:
+            if self._draw(state, now) is None:
                 return
             self._record_held(state.queue[0], now)
         reason = limits.too_close(state, state.queue[0].x, state.queue[0].kind)
@@ -222,6 +266,15 @@ class Desk:
                 f"unknown suggestion id {id!r}: {size} have been handed out, counted from 0"
             )
 
+    def check_point(self, id: int, given: Any) -> None:
+        """Refuse a point that is not the one of suggestion `id`."""
+        self.check_id(id)
+        x = self.state.ledger.x[id]
+        if not np.array_equal(self.spec.space.vector(given), x):
+            raise InputError(
+                f"suggestion {id} is at {x.tolist()}, but the point given is {given!r}"
+            )
+
     def told(self, id: int, value: float, gradient: FloatArray | None) -> None:
         """Book a result; accept a repeated one, refuse a different one."""
         state = self.state
@@ -234,6 +287,9 @@ class Desk:
 
     def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
         ledger = self.state.ledger
+        if id in self.state.expired:
+            self.record(Late(id=id, value=value, gradient=gradient, time=self.now()))
+            return
         if ledger.state[id] == FAILED:
             raise ProtocolError(
                 f"suggestion {id} was reported as failed ({ledger.reasons[id]}); "
@@ -290,6 +346,20 @@ class Desk:
             self.stop(*reason)
 
     # -- suspension -----------------------------------------------------------------------
+
+    @property
+    def journal(self) -> Journal | None:
+        """Where events go."""
+        return self._journal
+
+    def close(self) -> None:
+        """Halt the clock, and end the journal."""
+        if isinstance(self._journal, Keeper) and not self._journal.closed:
+            try:
+                if not self._journal.read_only:
+                    self.suspend()
+            finally:
+                self._journal.close()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state, with the run time of this moment."""

@@ -15,8 +15,8 @@ METHODS: Final = {"configure": "set_parameters", "set_evaluator": "set_objective
 """Aliases of the methods of `Study`, and the real ones."""
 
 KEYWORDS: Final = (
-    "domain", "constraints", "environment", "driver", "name", "study_id", "scale", "journal",
-    "clock",
+    "domain", "constraints", "environment", "driver", "name", "study_id", "scale", "storage",
+    "save_dir", "durability", "journal", "clock",
 )  # fmt: skip
 """Arguments of `create_study` that are no driver parameters."""
 

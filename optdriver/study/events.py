@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,13 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Drained:
+    """The driver had no point to give, and was changed by being asked (it ended a run, say)."""
+
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """Suggestion `id` has this value, and this gradient if one was supplied."""
 
@@ -60,13 +67,27 @@ class Failed:
     """The evaluation of suggestion `id` failed.
 
     `retry`: the same point will be handed out again.  `counted`: it counts among the failures in
-    a row that stop a study.
+    a row that stop a study.  `expired`: nobody reported it, its lease ran out.
     """
 
     id: int
     reason: str
     retry: bool
     counted: bool
+    time: float
+    expired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Late:
+    """A result of suggestion `id` came when its lease had run out and it was settled without it.
+
+    It has no effect.
+    """
+
+    id: int
+    value: float
+    gradient: FloatArray | None
     time: float
 
 
@@ -124,12 +145,26 @@ class Suspended:
     time: float
 
 
-Event = Asked | Held | Told | Failed | Released | Added | Configured | Stopped | Resumed | Suspended
+Event = (
+    Asked
+    | Held
+    | Drained
+    | Told
+    | Failed
+    | Late
+    | Released
+    | Added
+    | Configured
+    | Stopped
+    | Resumed
+    | Suspended
+)
 
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        Asked, Held, Told, Failed, Released, Added, Configured, Stopped, Resumed, Suspended,
+        Asked, Held, Drained, Told, Failed, Late, Released, Added, Configured, Stopped, Resumed,
+        Suspended,
     )
 }  # fmt: skip
 
@@ -139,6 +174,25 @@ class Journal(Protocol):
 
     def append(self, event: Event, /) -> None:
         """Keep `event`; when this returns, the event will be there after a crash as well."""
+
+
+@runtime_checkable
+class Keeper(Journal, Protocol):
+    """A journal that keeps the specification too, and gives the events back."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be appended."""
+
+    def respecify(self, spec: Mapping[str, Any]) -> None:
+        """Begin anew, with another specification and without events."""
+
+    def close(self) -> None:
+        """End; what was appended stays."""
 
 
 def pack(event: Event) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The fold: what a study becomes by each of its events.
 
 `begin` gives the state before the first event, `apply` takes one event into it, and nothing else
-changes a state (except `draw`, the first half of a handing out, which `Asked` and `Held` repeat on
-replay).  The state is data and a driver whose state is data.
+changes a state (except `draw`, the first half of a handing out, which `Asked`, `Held` and `Drained`
+repeat on replay).  The state is data and a driver whose state is data.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,11 @@ from optdriver.study.events import (
     Added,
     Asked,
     Configured,
+    Drained,
     Event,
     Failed,
     Held,
+    Late,
     Released,
     Resumed,
     Stopped,
@@ -38,14 +41,19 @@ from optdriver.study.spec import VERSION, Spec, check_version
 FloatArray = NDArray[np.float64]
 
 
+CLOSE: Final = 1e-6
+"""How far a replayed point may be from the recorded one, in the driver's coordinates."""
+
+
 @dataclass(slots=True)
 class Entry:
     """A point that is wanted: waiting to be handed out, or handed out and not told.
 
     `id` is -1 until it is handed out; `point` is the driver's id (None for the gradient check,
     whose base and number of the parameter are `base` and `index`); `failures` counts its failed
-    evaluations; `spent` says that its last evaluation has been counted.  `here` (no part of the
-    state) says that this very object handed it out, and not the one it was restored from.
+    evaluations; `spent` says that its last evaluation has been counted; `due` is the run time at
+    which its lease ends.  `here` (no part of the state) says that this very object handed it out,
+    and not the one it was restored from.
     """
 
     id: int
@@ -57,6 +65,7 @@ class Entry:
     index: int = 0
     failures: int = 0
     spent: bool = False
+    due: float = math.inf
     here: bool = False
 
 
@@ -66,7 +75,9 @@ class State:
 
     `parameters` are the present ones; `open` what is handed out, by id; `queue` what is handed out
     before the driver is asked again; `spent` the evaluations of the objective that have ended;
-    `failed_in_row` the last failures without a success between; `stop` kind and reason.
+    `failed_in_row` the last failures without a success between; `stop` kind and reason; `expired`
+    the ids whose lease has ever run out; `adopted` (no part of the state) the recorded points that
+    replaced those of a replay.
     """
 
     spec: Spec
@@ -81,6 +92,8 @@ class State:
     failed_in_row: int = 0
     stop: tuple[str, str] | None = None
     elapsed: float = 0.0
+    expired: set[int] = field(default_factory=set)
+    adopted: int = 0
 
 
 def begin(spec: Spec) -> State:
@@ -130,10 +143,20 @@ def apply(state: State, event: Event) -> None:
 
 def fold(spec: Spec, events: Any) -> State:
     """Return the state that `events` lead to."""
-    state = begin(spec)
+    return replay(begin(spec), events)
+
+
+def replay(state: State, events: Any) -> State:
+    """Take recorded events into `state`, and return it."""
     for event in events:
         if type(event) is Held:
-            _same(draw(state), event)
+            _same(state, draw(state), event)
+            state.elapsed = event.time
+        elif type(event) is Drained:
+            if draw(state) is not None:
+                raise ProtocolError(
+                    "the events do not fit this study: the driver has a point where it had none"
+                )
             state.elapsed = event.time
         else:
             apply(state, event)
@@ -145,7 +168,7 @@ def fold(spec: Spec, events: Any) -> State:
 
 def _asked(state: State, event: Asked) -> None:
     entry = state.queue[0] if state.queue else draw(state)
-    _same(entry, event)
+    _same(state, entry, event)
     entry = state.queue.popleft()
     entry.spent = False
     if entry.id < 0:
@@ -154,22 +177,35 @@ def _asked(state: State, event: Asked) -> None:
         state.ledger.reopen(entry.id)
     if entry.id != event.id:
         raise ProtocolError(f"the events hand out suggestion {event.id}, expected {entry.id}")
+    entry.due = event.time + float(state.parameters["lease_seconds"])
     state.open[entry.id] = entry
 
 
-def _same(entry: Entry | None, event: Asked | Held) -> None:
-    """Compare a point with the recorded one, bit for bit."""
-    if entry is not None and (
-        entry.x is event.x
-        or (entry.point == event.point and entry.x.tobytes() == event.x.tobytes())
-    ):
-        return
+def _same(state: State, entry: Entry | None, event: Asked | Held) -> None:
+    """Compare a point with the recorded one, bit for bit; the recorded one counts.
+
+    Another version of a library may have rounded otherwise: then the point that was evaluated
+    takes the place of the one found now, and this is noted.
+    """
+    if entry is not None and entry.point == event.point:
+        if entry.x is event.x or entry.x.tobytes() == event.x.tobytes():
+            return
+        if _is_close(state, entry.x, event.x):
+            entry.x = event.x
+            state.adopted += 1
+            return
     found = "no point" if entry is None else f"{entry.x.tolist()} (point {entry.point})"
     raise ProtocolError(
         f"the events do not fit this study: they hand out {event.x.tolist()} (point "
         f"{event.point}), but replaying them leads to {found}; they belong to another "
         "specification, or were recorded with another version of a library"
     )
+
+
+def _is_close(state: State, x: FloatArray, recorded: FloatArray) -> bool:
+    space = state.spec.space
+    z, other = space.to_driver(x), space.to_driver(recorded)
+    return z.shape == other.shape and bool(np.allclose(z, other, rtol=CLOSE, atol=CLOSE))
 
 
 def _take(state: State, id: int) -> Entry:
@@ -220,6 +256,8 @@ def _failed(state: State, event: Failed) -> None:
     state.spent += not entry.spent
     state.failures += 1
     entry.failures += 1
+    if event.expired:
+        state.expired.add(event.id)
     if event.retry:
         entry.spent = True
         state.queue.append(entry)
@@ -279,6 +317,10 @@ def _suspended(_state: State, _event: Suspended) -> None:
     """Only the time is taken, by `apply`."""
 
 
+def _late(_state: State, _event: Late) -> None:
+    """Nothing: the suggestion was settled without it."""
+
+
 _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Asked: _asked,
     Told: _told,
@@ -289,12 +331,13 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Stopped: _stopped,
     Resumed: _resumed,
     Suspended: _suspended,
+    Late: _late,
 }
 
 
 # -- snapshots: a cache of the fold -------------------------------------------------------
 
-_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "base", "index", "failures", "spent")
+_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "base", "index", "failures", "spent", "due")
 _COUNTERS: Final = ("spent", "failures", "failed_in_row", "elapsed")
 
 
@@ -310,6 +353,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "open": [_entry_to_dict(entry) for entry in state.open.values()],
         "queue": [_entry_to_dict(entry) for entry in state.queue],
         "stop": None if state.stop is None else list(state.stop),
+        "expired": sorted(state.expired),
         **{name: getattr(state, name) for name in _COUNTERS},
     }
 
@@ -337,6 +381,7 @@ def _restored(data: Mapping[str, Any]) -> State:
         open={entry.id: entry for entry in entries},
         queue=deque(_entry_from_dict(entry) for entry in data["queue"]),
         stop=None if data["stop"] is None else (data["stop"][0], data["stop"][1]),
+        expired=set(data["expired"]),
         **{name: data[name] for name in _COUNTERS},
     )
 

@@ -87,6 +87,13 @@ class Observation:
         return f"Observation(value={self.value!r}, derivatives={self.derivatives!r})"
 
 
+def result_of(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
+    """Return what an observation says; a gradient given beside it is refused."""
+    if gradient is not None:
+        raise InputError("an Observation has derivatives of its own: give no gradient beside it")
+    return observed.result()
+
+
 def as_number(value: Any, what: str) -> float:
     """Return a real number as a float; NaN and infinite ones too."""
     if type(value) is float:

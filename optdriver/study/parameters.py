@@ -196,6 +196,8 @@ _ROWS: Final = (
                     "times that a failed evaluation is tried again at the same point"),
     DriverParameter("worker_retries", 1, _whole(0), "study",
                     "the same when the worker died"),
+    DriverParameter("lease_seconds", math.inf, _number(0.0, open_end=True, endless=True), "study",
+                    "run time after which an open suggestion counts as lost"),
     DriverParameter("stop_after_failures", 3, _whole(1, endless=True), "study",
                     "failed evaluations in a row that stop the study"),
 )  # fmt: skip

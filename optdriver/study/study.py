@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from numbers import Integral, Real
-from typing import Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
-from optdriver.study.waiting import Threads
+from optdriver.study.waiting import Threads, check_number_wanted, check_timeout
+
+if TYPE_CHECKING:
+    from optdriver.storage import Verified
 
 FloatArray = NDArray[np.float64]
 
@@ -140,7 +143,7 @@ class Study:
         if n is None:
             with self._lock:
                 return self._ask()
-        _check_number_wanted(n)
+        check_number_wanted(n)
         found: list[Suggestion] = []
         with self._lock:
             while len(found) < n and (suggestion := self._ask()) is not None:
@@ -164,14 +167,14 @@ class Study:
         ProtocolError
             If, without a timeout, nothing can be suggested and no other thread could change that.
         """
-        deadline = math.inf if timeout is None else time.monotonic() + _check_timeout(timeout)
+        deadline = math.inf if timeout is None else time.monotonic() + check_timeout(timeout)
         with self._lock:
             while (suggestion := self._ask()) is None:
                 if self._desk.is_done():
                     raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
                 if not block:
                     return None
-                if timeout is None:
+                if timeout is None and self._desk.parameters["lease_seconds"] == math.inf:
                     self._check_not_alone()
                 if not self._threads.wait(deadline - time.monotonic()):
                     return None
@@ -231,7 +234,7 @@ class Study:
             missing.  The suggestion stays open.
         """
         if isinstance(value, Observation):
-            value, gradient = _result(value, gradient)
+            value, gradient = observation.result_of(value, gradient)
         number = None if value is None else observation.as_number(value, "the value")
         with self._lock:
             desk = self._desk
@@ -325,7 +328,7 @@ class Study:
     ) -> tuple[FloatArray, float, FloatArray | None]:
         """Return the place, value and gradient of a point to be added, checked."""
         if isinstance(value, Observation):
-            value, gradient = _result(value, gradient)
+            value, gradient = observation.result_of(value, gradient)
         if value is None:
             raise InputError("an added point needs a value; a failed evaluation adds nothing")
         number = observation.as_number(value, "the value")
@@ -375,17 +378,9 @@ class Study:
             self.add_point(given, observation)
             return
         if given is not None:
-            self._check_point(suggestion_id, given)
+            with self._lock:
+                self._desk.check_point(suggestion_id, given)
         self.tell(suggestion_id, observation)
-
-    def _check_point(self, id: int, given: Any) -> None:
-        with self._lock:
-            self._desk.check_id(id)
-            x = self._desk.state.ledger.x[id]
-            if not np.array_equal(self.space.vector(given), x):
-                raise InputError(
-                    f"suggestion {id} is at {x.tolist()}, but the point given is {given!r}"
-                )
 
     def add_many(self, observations: Iterable[Observation], points: Iterable[Any]) -> list[int]:
         """Add many evaluations that the study did not ask for; return their ids.
@@ -590,22 +585,30 @@ class Study:
         state = fold.from_dict(data)
         return cls(state.spec, journal=journal, clock=clock, state=state)
 
+    def close(self) -> None:
+        """Halt the clock and close the study's file, as ``with study:`` does."""
+        with self._lock:
+            self._desk.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def verify(self) -> Verified:
+        """Replay the file and compare to the bit; raise `StorageError` at a difference."""
+        from optdriver.storage import verify
+
+        with self._lock:
+            return verify(self._desk.journal, self._desk.state)
+
+    def export(self, path: Any) -> Path:
+        """Write a kept study as JSON Lines for `optdriver.import_study`."""
+        from optdriver.storage import export_study
+
+        with self._lock:
+            return export_study(self._desk.journal, path)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Study.from_dict, (self.to_dict(),)
-
-
-def _check_number_wanted(n: Any) -> None:
-    if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
-        raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
-
-
-def _check_timeout(timeout: Any) -> float:
-    if isinstance(timeout, bool) or not isinstance(timeout, Real) or math.isnan(timeout):
-        raise InputTypeError(f"timeout is a number of seconds, or None, not {timeout!r}")
-    return float(timeout)
-
-
-def _result(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
-    if gradient is not None:
-        raise InputError("an Observation has derivatives of its own: give no gradient beside it")
-    return observed.result()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from typing import Final
+from numbers import Integral, Real
+from typing import Any, Final
+
+from optdriver.errors import InputTypeError
 
 POLL: Final = 0.5
 """Seconds after which a waiting thread looks whether the others are still alive."""
@@ -60,3 +64,16 @@ class Threads:
         finally:
             self._waiting.discard(me)
         return True
+
+
+def check_number_wanted(n: Any) -> None:
+    """Refuse what is no number of suggestions."""
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
+        raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
+
+
+def check_timeout(timeout: Any) -> float:
+    """Return a time limit in seconds."""
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or math.isnan(timeout):
+        raise InputTypeError(f"timeout is a number of seconds, or None, not {timeout!r}")
+    return float(timeout)

@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,14 @@ from examples import embedded_resume, nist, rastrigin_native, scipy_drop_in
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(p.stem for p in ROOT.joinpath("examples").glob("*.py"))
+ELSEWHERE = {"on_dask": "distributed", "on_loky": "loky", "on_mpi": "mpi4py", "on_parsl": "parsl"}
+RUN = [
+    name
+    for name in EXAMPLES
+    if name != "nist" and (name not in ELSEWHERE or find_spec(ELSEWHERE[name]))
+]
+MPI = ["mpiexec", "--oversubscribe", "-n", "2"]
+ROOT_MAY = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 FITS = {"Thurber": 7, "MGH09": 4, "Rat43": 4}
 
 
@@ -24,12 +33,15 @@ def test_an_example_is_one_idea(name: str) -> None:
     assert len(lines) <= 60
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "nist"])
+@pytest.mark.parametrize("name", RUN)
 def test_an_example_runs(name: str) -> None:
+    command = [sys.executable, "-W", "error", "-m", f"examples.{name}"]
+    if name == "on_mpi":
+        command = [*MPI, *command[:3], "-m", "mpi4py.futures", *command[3:]]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", f"examples.{name}"],
+        command,
         cwd=ROOT,
-        env=os.environ | {"PYTHONHASHSEED": "0"},
+        env=os.environ | {"PYTHONHASHSEED": "0"} | ROOT_MAY,
         capture_output=True,
         text=True,
         check=False,

@@ -351,19 +351,19 @@ def test_results_that_nobody_wants_any_more_have_no_effect():
     assert study.history["reason"].tolist()[2] == "too slow"
 
 
-def test_a_dead_worker_leaves_the_study_intact():
+def test_workers_that_always_die_stop_the_study():
     study = study_of(max_iter=20, num_parallel=2)
-    pool = ProcessPoolExecutor(1)
-    with pool, pytest.raises(ProtocolError, match="takes no more work.*call run again"):
+    with (
+        ProcessPoolExecutor(1) as pool,
+        pytest.warns(RuntimeWarning, match="3 evaluations in a row failed; the last: BrokenProc"),
+    ):
         study.run(dies, executor=pool)
     assert study.open_suggestions == ()
-    assert not study.is_done()
     failed = study.info()["num_failed"]
-    assert failed >= 1
+    assert failed >= 3
     study.run(in_process)
     assert study.num_evaluations == 20
     assert study.info()["num_failed"] == failed
-    assert study.history["state"][0] == "told"
 
 
 def test_an_executor_that_was_shut_down():

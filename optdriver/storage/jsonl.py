@@ -1,0 +1,111 @@
+"""A study as lines of JSON: for exchange, for other programs, for keeping without a database.
+
+The first line is the specification, every further one an event, numbers written so that they come
+back unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from optdriver.errors import InputError, StorageError
+from optdriver.storage import place
+from optdriver.storage.codec import from_json, to_json
+from optdriver.storage.journal import MemoryJournal, not_kept
+from optdriver.storage.keeping import create_from_events
+from optdriver.storage.sqlite import SQLiteJournal
+from optdriver.study import Spec, Study
+from optdriver.study.events import Event, pack, unpack
+
+FORMAT: Final = "optdriver study"
+VERSION: Final = 1
+
+
+def export_study(journal: object, path: Any) -> Path:
+    """Write the study of a journal as JSON Lines; return where.
+
+    Raises
+    ------
+    StorageError
+        If there is a file already, or it cannot be written.
+    """
+    if not isinstance(journal, SQLiteJournal | MemoryJournal):
+        raise not_kept()
+    target = Path(path)
+    try:
+        with target.open("x", encoding="utf-8", newline="\n") as file:
+            head = {"format": FORMAT, "version": VERSION, "spec": journal.spec}
+            file.write(to_json(head) + "\n")
+            for event in journal.read():
+                file.write(to_json(pack(event)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise StorageError(f"there is a file at {target} already; export to another name") from None
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(f"{target} cannot be written: {error}") from error
+    return target
+
+
+def import_study(source: Any, storage: Any) -> Study:
+    """Make a study of what `Study.export` wrote, and keep it at `storage`.
+
+    Parameters
+    ----------
+    source : str or path-like
+        The lines.  A last one that is torn is dropped, with a warning.
+    storage : str or path-like
+        A file that is not there yet.
+
+    Raises
+    ------
+    StorageError
+        If the lines cannot be read or do not lead to the points in them; nothing is written then.
+    """
+    target = place.check_path(storage)
+    try:
+        text = Path(source).read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise StorageError(f"{source} cannot be read: {error}") from error
+    lines = text.split("\n")
+    try:
+        spec = Spec.from_dict(_head(lines[0]))
+        return create_from_events(target, spec, _events(lines, Path(source)))
+    except StorageError:
+        raise
+    except (InputError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{source} is no exported study: {error}") from error
+
+
+def _head(line: str) -> Any:
+    head = from_json(line)
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise InputError(f'its first line does not say {{"format": "{FORMAT}"}}')
+    if head["version"] != VERSION:
+        raise InputError(f"it has version {head['version']!r}; this library reads {VERSION}")
+    return head["spec"]
+
+
+def _events(lines: list[str], source: Path) -> Iterator[Event]:
+    """Yield the events; what stands behind the last line end is torn."""
+    for number, line in enumerate(lines[1:-1], start=2):
+        try:
+            yield unpack(from_json(line))
+        except (InputError, TypeError, ValueError) as error:
+            raise StorageError(f"{source}, line {number}, is no event: {error}") from error
+    if len(lines) > 1 and lines[-1]:
+        try:
+            torn = unpack(json.loads(lines[-1]))
+        except (InputError, TypeError, ValueError):
+            warnings.warn(
+                f"the last line of {source} is torn, and was dropped", RuntimeWarning, stacklevel=2
+            )
+        else:
+            yield torn  # only its line end is missing

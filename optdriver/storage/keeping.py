@@ -1,0 +1,216 @@
+"""Studies that are kept: making them, opening them, verifying them."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from optdriver.errors import InputError, OptDriverError, StorageError
+from optdriver.storage import place
+from optdriver.storage.sqlite import SQLiteJournal
+from optdriver.study import Spec, Study, fold, limits
+from optdriver.study.events import Added, Event, Failed, Released, Told
+
+Clock = Callable[[], float]
+
+
+def load_study(
+    path: Any,
+    *,
+    read_only: bool = False,
+    durability: str = "process",
+    clock: Clock = time.monotonic,
+) -> Study:
+    """Open the study that is kept in a file, and go on as if it had never been interrupted.
+
+    Suggestions that were open still are: tell them under their ids (``study.open_suggestions``),
+    or let ``study.run(objective)`` hand them out again.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file that ``create_study(storage=...)`` made.
+    read_only : bool
+        Only look; another process may go on writing meanwhile.
+    durability : {'process', 'power'}
+        What everything that was told survives: the end of the process at any instruction, or the
+        loss of power too (every call then waits for the disk).
+    clock : callable
+        Seconds of a clock that never goes back.
+
+    Raises
+    ------
+    StorageError
+        If there is no study, or it is damaged, of a later version, or not writable.
+    StudyInUseError
+        If another process writes to it.
+
+    Examples
+    --------
+    >>> import optdriver, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "parabola.db")
+    >>> with optdriver.create_study({'x': (-2, 3)}, jac=True, storage=path) as study:
+    ...     study.tell(study.ask().id, 4.0, [4.0])
+    >>> with optdriver.load_study(path) as study:
+    ...     study.num_evaluations, study.best.value
+    (1, 4.0)
+    """
+    place_ = place.check_path(path)
+    journal = SQLiteJournal.open(place_, durability=durability, read_only=read_only)
+    try:
+        return _restore(journal, clock)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def create_kept(
+    spec: Spec,
+    given: Mapping[str, Any],
+    path: Any,
+    *,
+    durability: str = "process",
+    clock: Clock = time.monotonic,
+) -> Study:
+    """Create a study that is kept at `path`; open it if it is there already.
+
+    Parameters
+    ----------
+    spec : Spec
+        The specification, but for the driver parameters.
+    given : dict
+        Driver parameters.
+    path, durability, clock
+        As for `load_study`.
+
+    Raises
+    ------
+    InputError
+        If the study that is there has another specification; the message shows the difference.
+    """
+    place_ = place.check_path(path)
+    if place_.exists():
+        study = load_study(place_, durability=durability, clock=clock)
+        try:
+            _check_same(study.spec, spec, place_)
+            study.set_parameters(**given)
+        except BaseException:
+            study.close()
+            raise
+        return study
+    spec = spec.with_parameters(given)
+    fold.begin(spec)  # what the driver refuses is refused before there is a file
+    journal = SQLiteJournal.create(place_, spec.to_dict(), durability=durability)
+    study = Study(spec, journal=journal, clock=clock)
+    journal.attach(study.to_dict)
+    return study
+
+
+def create_from_events(path: Path, spec: Spec, events: Iterable[Event]) -> Study:
+    """Create a study at `path` to which `events` have happened."""
+    events = list(events)
+    fold.fold(spec, events)  # before anything is written
+    journal = SQLiteJournal.create(path, spec.to_dict())
+    try:
+        for event in events:
+            journal.append(event)
+        return _restore(journal, time.monotonic)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
+    """Return the study of a journal."""
+    with _explaining(journal):
+        spec = Spec.from_dict(journal.spec)
+        seq, state = _newest(journal, spec)
+        state = fold.replay(state, journal.read(seq))
+    if state.adopted:
+        warnings.warn(
+            f"{state.adopted} points of {journal.path} were asked with slightly other numbers than "
+            "a replay gives here, so a library is of another version (the file was made with "
+            f"{journal.written_by}); the study goes on from what is recorded",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    study = Study(spec, journal=journal, clock=clock, state=state)
+    if not journal.read_only:
+        journal.attach(study.to_dict)
+        _finish_decision(study, state, journal)
+    return study
+
+
+@contextmanager
+def _explaining(journal: SQLiteJournal) -> Iterator[None]:
+    """Say which file is meant when what is in it cannot be understood."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OptDriverError as error:
+        raise StorageError(
+            f"{journal.path} cannot be replayed: {error} (it was made with {journal.written_by})"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{journal.path} is damaged: {error!r}") from error
+
+
+def _newest(journal: SQLiteJournal, spec: Spec) -> tuple[int, fold.State]:
+    """Return the state of the newest snapshot that can be used, or the first state."""
+    try:
+        found = journal.snapshot()
+        if found is not None:
+            state = fold.from_dict(found[1])
+            if state.spec.to_dict() == spec.to_dict():
+                return found[0], state
+    except (InputError, KeyError, TypeError, ValueError, IndexError):
+        return 0, fold.begin(spec)  # of another version: the log tells everything
+    return 0, fold.begin(spec)
+
+
+def _finish_decision(study: Study, state: fold.State, journal: SQLiteJournal) -> None:
+    """Stop if the last result is a reason to, and the process ended before that was recorded."""
+    last = next(journal.read(max(journal.last - 1, 0)), None)
+    if isinstance(last, Told | Failed | Released | Added) and state.stop is None:
+        reason = limits.after_result(state)
+        if reason is not None:
+            study.stop(reason[1], kind=reason[0])
+
+
+def _check_same(there: Spec, wanted: Spec, path: Path) -> None:
+    """Refuse another specification, and show the difference."""
+    changes = list(_changes(there, wanted))
+    if changes:
+        raise InputError(
+            f"the study at {path} is another one, and a study cannot be changed: "
+            f"{'; '.join(changes)} (open it with optdriver.load_study, or take another file)"
+        )
+
+
+def _changes(there: Spec, wanted: Spec) -> Iterator[str]:
+    old, new = _described(there), _described(wanted)
+    for name in old.keys() | new.keys():
+        if name not in new:
+            yield f"{name} is {old[name]} there, and missing here"
+        elif name not in old:
+            yield f"{name} is {new[name]} here, and missing there"
+        elif old[name] != new[name]:
+            yield f"{name} is {old[name]} there, {new[name]} here"
+    if list(old) != list(new) and old.keys() == new.keys():
+        yield f"the parameters are in the order {', '.join(there.space.names)} there"
+
+
+def _described(spec: Spec) -> dict[str, str]:
+    data = spec.to_dict()
+    found = {
+        f"parameter {entry['name']!r}": f"{entry['type']} {entry['domain']}"
+        for entry in data["space"]["domain"]
+    }
+    found |= {f"constraint {k + 1}": repr(text) for k, text in enumerate(data["constraints"])}
+    found["scale"], found["the driver"] = str(data["space"]["scale"]), data["driver"]
+    return found

@@ -1,0 +1,104 @@
+"""An event as a row of the table `event`, and back, to the bit.
+
+The numbers that count are in `payload`, eight little-endian bytes each: ``x`` of a point asked or
+held; value and gradient of a told one; value, ``x`` and gradient of an added one.  `value` and the
+point in `note` are there for people who look into the file; they are never read back.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError
+from optdriver.storage.codec import from_json, to_json
+from optdriver.study.events import Added, Asked, Event, Held, Late, Told, pack, unpack
+
+FloatArray = NDArray[np.float64]
+
+COLUMNS: Final = (
+    "seq", "time", "kind", "id", "point", "run", "role", "value", "payload", "note", "crc",
+)  # fmt: skip
+
+SHOWN: Final = 16
+"""Points of up to so many parameters are also written out for people to read."""
+
+Row = tuple[
+    float, str, int | None, int | None, int | None, str | None, float | None, bytes | None,
+    str | None,
+]  # fmt: skip
+"""``time`` to ``note`` of the columns."""
+
+
+def to_row(event: Event) -> Row:
+    """Return an event as a row."""
+    kind = type(event).__name__
+    if isinstance(event, Asked | Held):
+        id = event.id if isinstance(event, Asked) else None
+        x = event.x
+        note = _shown(x)
+        return event.time, kind, id, event.point, event.run, event.kind, None, _bytes(x), note
+    if isinstance(event, Told | Late):
+        data = _bytes(event.value) + _bytes(event.gradient)
+        return event.time, kind, event.id, None, None, None, event.value, data, None
+    if isinstance(event, Added):
+        data = _bytes(event.value) + _bytes(event.x) + _bytes(event.gradient)
+        return event.time, kind, event.id, None, -1, "added", event.value, data, _shown(event.x)
+    rest = pack(event)
+    del rest["event"]
+    time, id = rest.pop("time"), rest.pop("id", None)
+    return time, kind, id, None, None, None, None, None, to_json(rest)
+
+
+def _bytes(numbers: FloatArray | float | None) -> bytes:
+    return b"" if numbers is None else np.asarray(numbers, dtype="<f8").tobytes()
+
+
+def _shown(x: FloatArray) -> str | None:
+    return json.dumps(x.tolist()) if x.size <= SHOWN else None
+
+
+def from_row(row: Row, n: int) -> Event:
+    """Return the event that a row keeps, of a study with `n` continuous parameters.
+
+    Raises
+    ------
+    InputError
+        If it is no such row.
+    """
+    time, kind, id, point, run, role, _, payload, note = row
+    fields: dict[str, Any] = {"event": kind, "time": time}
+    if payload is None:
+        fields |= from_json(note or "{}") | ({} if id is None else {"id": id})
+        return unpack(fields)
+    numbers = np.frombuffer(payload, "<f8")
+    if kind in ("Asked", "Held"):
+        fields |= {"point": point, "run": run, "kind": role, "x": numbers}
+        if kind == "Asked":
+            fields["id"] = id
+    elif kind in ("Told", "Late", "Added"):
+        values = [float(numbers[0]), *_parts(numbers[1:], n if kind == "Added" else 0)]
+        fields |= {"id": id, "value": values[0], "gradient": values[-1]}
+        if kind == "Added":
+            fields["x"] = values[1]
+    else:
+        raise InputError(f"not an event: {kind!r}")
+    return unpack(fields)
+
+
+def _parts(numbers: FloatArray, n: int) -> list[FloatArray | None]:
+    """Return the point of `n` numbers if there is one, and the gradient or None."""
+    x, gradient = numbers[:n], numbers[n:]
+    return [*([x] if n else []), gradient if gradient.size else None]
+
+
+def checksum(row: Row, before: int) -> int:
+    """Return the CRC-32 of a row and of all rows before it, whose checksum is `before`."""
+    time, kind, id, point, run, role, _, payload, note = row
+    text = f"{kind}|{id}|{point}|{run}|{role}|{note}|".encode()
+    return zlib.crc32(payload or b"", zlib.crc32(text + struct.pack("<d", time), before))

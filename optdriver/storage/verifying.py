@@ -1,0 +1,81 @@
+"""Whether a kept study is what its events make of it, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optdriver.errors import ProtocolError, StorageError
+from optdriver.storage.journal import not_kept
+from optdriver.storage.sqlite import SQLiteJournal
+from optdriver.study import Spec, fold
+from optdriver.study.events import Asked, Event
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """What was found to be right.
+
+    Attributes
+    ----------
+    events : int
+        Events that were replayed.
+    points : int
+        Points among them that were asked, compared bit for bit.
+    """
+
+    events: int
+    points: int
+
+
+def verify(journal: object, state: fold.State) -> Verified:
+    """Check the file, replay all events from the first one on, and compare with `state`.
+
+    Raises
+    ------
+    StorageError
+        At the first thing that is wrong.
+    """
+    if not isinstance(journal, SQLiteJournal):
+        raise not_kept()
+    journal.check()
+    points = 0
+
+    def counted() -> Iterator[Event]:
+        nonlocal points
+        for event in journal.read():
+            points += isinstance(event, Asked)
+            yield event
+
+    try:
+        replayed = fold.fold(Spec.from_dict(journal.spec), counted())
+    except ProtocolError as error:
+        raise StorageError(f"{journal.path} does not lead to its own points: {error}") from error
+    if replayed.adopted:
+        raise StorageError(
+            f"{journal.path}: {replayed.adopted} points are not, to the bit, those of a replay"
+        )
+    while len(replayed.queue) < len(state.queue) and fold.draw(replayed) is not None:
+        continue  # a point was drawn, and its being asked could not be written
+    wrong = differing(fold.to_dict(replayed), fold.to_dict(state))
+    if wrong is not None:
+        raise StorageError(f"{journal.path} does not lead to the study as it is: {wrong} differs")
+    return Verified(events=journal.last, points=points)
+
+
+def differing(a: Any, b: Any, where: str = "study") -> str | None:
+    """Return where two nested records differ in a bit, None if they do not."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        pairs = ((f"{where}.{key}", a[key], b[key]) for key in a)
+        return next(filter(None, (differing(x, y, name) for name, x, y in pairs)), None)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
+        items = enumerate(zip(a, b, strict=True))
+        return next(filter(None, (differing(x, y, f"{where}[{k}]") for k, (x, y) in items)), None)
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return None if a.shape == b.shape and a.tobytes() == b.tobytes() else where
+    if isinstance(a, float) and isinstance(b, float) and np.isnan(a) and np.isnan(b):
+        return None
+    return None if a == b else where

@@ -1,0 +1,180 @@
+"""Programs as objectives: what they are given, what they answer, how they end."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+
+import optdriver
+from optdriver import SubprocessObjective
+from optdriver.errors import EvaluationError, InputError, InputTypeError
+from tests.study.tools import BOX
+
+READ = "import json, os, sys; p = json.load(sys.stdin); "
+
+
+def program(code, *arguments, **options):
+    return SubprocessObjective([sys.executable, "-c", code, *arguments], **options)
+
+
+def test_json_on_the_standard_input():
+    objective = program(READ + "print('talk'); print(); print(p['x'] * p['y']); print(' ')")
+    assert objective(x=0.1, y=3) == 0.1 * 3
+
+
+def test_every_bit_of_a_number_arrives():
+    objective = program(READ + "print(json.dumps(p['x']))")
+    for x in (0.1 + 0.2, 5e-324, -0.0, 1.7976931348623157e308):
+        assert objective(x=x).hex() == x.hex()
+
+
+def test_arguments_and_files():
+    code = (
+        "import json, sys\n"
+        "p = json.load(open(sys.argv[2]))\n"
+        "assert float(sys.argv[1]) == p['x'] and sys.argv[4] == chr(123) + 'x}'\n"
+        "json.dump({'value': p['x'], 'gradient': {'x': 1.0}}, open(sys.argv[3], 'w'))\n"
+        "print('something else')\n"
+    )
+    objective = program(code, "{x}", "{input}", "{output}", "{{x}}")
+    assert objective(x=0.3) == (0.3, {"x": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        ("3", 3.0),
+        ('{"value": 2.5}', 2.5),
+        ('{"value": 2.5, "gradient": null}', 2.5),
+        ('{"value": 1, "gradient": [1, 2]}', (1.0, [1, 2])),
+    ],
+)
+def test_answers(answer, result):
+    assert program(f"print({answer!r})")(x=1.0) == result
+
+
+@pytest.mark.parametrize("answer", ["", "nothing", "[1, 2]", '{"f": 1}', '{"value": "1"}', "true"])
+def test_what_is_no_answer(answer):
+    with pytest.raises(EvaluationError, match="should answer with a number or"):
+        program(f"print({answer!r})")(x=1.0)
+
+
+def test_a_program_that_fails_says_why():
+    with pytest.raises(EvaluationError, match=r"(?s)ended with status 3: .*no convergence"):
+        program("import sys; print('no convergence', file=sys.stderr); sys.exit(3)")(x=1.0)
+    with pytest.raises(EvaluationError, match=r"ended by SIGKILL and wrote nothing"):
+        program("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")(x=1.0)
+    with pytest.raises(EvaluationError) as caught:
+        program("import sys; sys.stderr.write('a' * 10**6 + 'the end'); sys.exit(1)")(x=1.0)
+    assert str(caught.value).endswith("the end")
+    assert len(str(caught.value)) < 2200
+
+
+def test_the_time_limit_ends_the_whole_group(tmp_path):
+    code = (
+        "import subprocess, sys, pathlib, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
+        f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
+        "print('working', file=sys.stderr, flush=True)\n"
+        "child.wait()\n"
+    )
+    with pytest.raises(EvaluationError, match="was killed after 2 s: working"):
+        program(code, timeout=2)(x=1.0)
+    child = int(tmp_path.joinpath("child").read_text())
+    while alive(child):  # the kernel is about to take it away
+        continue
+
+
+def alive(pid):
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        return status.rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_program_is_in_a_group_of_its_own():
+    assert program("import os; print(os.getpgrp())")(x=1.0) != os.getpgrp()
+
+
+def test_directory_and_environment(tmp_path):
+    code = "import os, json; print(json.dumps({'value': 1, 'gradient': [os.getcwd(), "
+    objective = program(code + "os.environ['KEY']]}))", cwd=tmp_path, env={"KEY": "word"})
+    assert objective(x=1.0) == (1.0, [os.path.realpath(tmp_path), "word"])
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("./simulate {x}", "command is a list"),
+        ([], "command is empty"),
+        (["run", 3], "a list of strings, but 3 is none"),
+    ],
+)
+def test_no_command(command, said):
+    with pytest.raises(InputError, match=said):
+        SubprocessObjective(command)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "1", True])
+def test_no_time_limit(timeout):
+    with pytest.raises(InputError, match="timeout is a"):
+        SubprocessObjective(["run"], timeout=timeout)
+
+
+def test_mistakes_that_every_evaluation_would_make_end_the_run():
+    study = optdriver.create_study(BOX, max_iter=5)
+    with pytest.raises(InputError, match=r"names \{x3\}, which is none of x1, x2, radius, input"):
+        study.run(program("print(1)", "--x={x3}"))
+    with pytest.raises(InputError, match="'no-such-program' cannot be started"):
+        study.run(SubprocessObjective(["no-such-program"]))
+    with pytest.raises(InputTypeError, match="timeout"):
+        SubprocessObjective(["run"], timeout=[])
+    assert study.info()["num_failed"] == 0
+
+
+def test_it_travels_to_other_processes():
+    objective = pickle.loads(pickle.dumps(program(READ + "print(p['x'])", timeout=60)))
+    assert objective(x=2.0) == 2.0
+    assert "timeout=60" in repr(objective)
+
+
+def test_a_study_of_a_program():
+    code = READ + (
+        "x, y = p['x1'], p['x2']\n"
+        "if x > 1.4: sys.exit('mesh too fine')\n"
+        "g = {'x1': 2 * (x - 0.3), 'x2': 2 * y}\n"
+        "print(json.dumps({'value': (x - 0.3)**2 + y**2, 'gradient': g}))"
+    )
+    study = optdriver.create_study(
+        BOX, jac=True, num_parallel=2, max_num_minimizers=1, initial_samples=[[1.45, 1], [1, 1]]
+    )
+    study.run(program(code, timeout=60))
+    assert study.best.value == pytest.approx(0.0, abs=1e-12)
+    assert study.history["reason"][0].endswith("ended with status 1: mesh too fine")
+
+
+def test_ctrl_c_ends_the_program(monkeypatch):
+    killed = []
+    monkeypatch.setattr(optdriver.objectives.subprocess, "kill_group", killed.append)
+
+    class Interrupted:
+        pid, returncode = 1, None
+
+        def __init__(self, *_, **__):
+            self.calls = 0
+
+        def communicate(self, *_, **__):
+            self.calls += 1
+            if self.calls == 1:
+                raise KeyboardInterrupt
+            return b"", b""
+
+    monkeypatch.setattr(optdriver.objectives.subprocess.subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        SubprocessObjective(["run"])(x=1.0)
+    assert len(killed) == 1
