@@ -167,11 +167,12 @@ class _Cutter:
         return Product(tuple(made), node.start)
 
     def built_in(self, node: Call) -> Node:
-        leaves = [self.leaf(self.reduced(a)) for a in node.arguments]
-        value = leaves[0]
-        if len(leaves) == 1:
+        """Return a function with kinks or steps as an intermediate, two slots at a time."""
+        slots = [self.intermediate(self.reduced(a)) for a in node.arguments]
+        value, *others = dict.fromkeys(slots)
+        if len(node.arguments) == 1:
             return self.defined(Call(node.function, (value,)))
-        for other in leaves[1:]:
+        for other in others:
             value = self.defined(Call(node.function, (value, other)))
         return value
 
@@ -179,6 +180,8 @@ class _Cutter:
         return node if isinstance(node, Slot | Number) else self.intermediate(node)
 
     def intermediate(self, node: Node) -> Slot:
+        if isinstance(node, Slot):
+            return node
         if node not in self.known:
             self.number(node, self.equation(node))
         return Slot(self.known[node])

@@ -12,10 +12,11 @@ from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
 from optdriver.constraints.restoration import Projection, nearest, restore
-from optdriver.constraints.rows import EQUALITY, Note, announce, read
+from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
 from optdriver.constraints.specification import Specification, middle, specified
 from optdriver.constraints.tape import Tape
-from optdriver.errors import InputError, InputTypeError
+from optdriver.constraints.tokens import pointed
+from optdriver.errors import ConstraintError, InputError, InputTypeError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -99,7 +100,7 @@ class ConstraintSet:
         self.bound_names = dict(made.bound_names)
         nodes = [row.node for row in made.rows]
         self._tape = Tape(nodes, self.parameters)
-        self._assembly = Assembly(nodes, self.parameters)
+        self._assembly = _assembled(made.rows, self.parameters)
         self._functions = specification.functions
         self._arrange(made.rows)
         self._set_box(made.lower, made.upper)
@@ -368,6 +369,20 @@ class ConstraintSet:
 
 
 _EIGENVALUES = 200
+
+
+def _assembled(rows: Sequence[Row], names: Sequence[str]) -> Assembly:
+    """Differentiate the rows; if one has no derivative, say which."""
+    try:
+        return Assembly([row.node for row in rows], names)
+    except ConstraintError:
+        for row in rows:
+            try:
+                Assembly([row.node], names)
+            except ConstraintError as error:
+                message = f"constraint {row.name!r} {error}"
+                raise pointed(row.text, row.node.start, message) from None
+        raise
 
 
 def _numbered(functions: Functions) -> list[str]:

@@ -87,6 +87,8 @@ def _product(factors: tuple[tuple[str, Node], ...], box: Box) -> Curvature:
     if len(inner) > 1:
         return Curvature.UNKNOWN
     operator, factor = inner[0]
+    if operator == "/" and isinstance(factor, Power) and isinstance(factor.exponent, Number):
+        operator, factor = "*", Power(factor.base, Number(-factor.exponent.value))
     known = curvature(factor, box)
     if operator == "/":
         known = _power(known, interval(factor, box), -1.0)

@@ -2,8 +2,9 @@
 
 First a primal-dual active set (Hintermüller, Ito and Kunisch 2002): guess the active rows,
 solve, correct the whole guess at once; a few linear systems, sparse ones where the rows are.
-Where that cycles, the dual method of Goldfarb and Idnani (1983), which changes one row at a
-time, ends after finitely many steps and proves it when there is no such point.
+Where that cycles, small problems go to the dual method of Goldfarb and Idnani (1983), which
+changes one row at a time, ends after finitely many steps and proves it when there is no such
+point; large ones to an interior-point method, whose active set is then sharpened.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
+from optdriver.constraints.interior_point import interior_point
 from optdriver.constraints.matrices import csr, dense, is_sparse, row_norms, scaled, stacked
 
 Array = NDArray[np.float64]
@@ -23,6 +25,7 @@ Mask = NDArray[np.bool_]
 
 _DENSE = 400_000
 _ROUNDS = 40
+_SMALL = 60
 _TINY = 1e-13
 
 
@@ -79,7 +82,10 @@ def least_distance(
     problem = _Problem(A, b, E, f, lower, upper)
     if (lower > upper).any():
         return problem.failed()
-    return problem.guess_all() or problem.one_by_one()
+    guessed = problem.guess_all(problem.b < -problem.tolerance, problem.sides())
+    if guessed is not None:
+        return guessed
+    return problem.one_by_one() if problem.is_small() else problem.through_the_middle()
 
 
 class _Problem:
@@ -128,10 +134,16 @@ class _Problem:
             feasible=True,
         )
 
-    def guess_all(self) -> LeastDistance | None:
+    def sides(self) -> NDArray[Any]:
+        """Return the sides of the box that 0 violates: -1 lower, 1 upper, 0 none."""
+        return np.where(self.lower > 0.0, -1, np.where(self.upper < 0.0, 1, 0))
+
+    def is_small(self) -> bool:
+        """Tell whether changing one row at a time is the fastest."""
+        return self.n <= _SMALL and self.b.size + self.f.size <= 4 * _SMALL
+
+    def guess_all(self, active: Mask, sides: NDArray[Any]) -> LeastDistance | None:
         """Correct the active set at once until it stays; None if it does not settle."""
-        active = self.b < -self.tolerance
-        sides = np.where(self.lower > 0.0, -1, np.where(self.upper < 0.0, 1, 0))
         seen: set[bytes] = set()
         for _ in range(_ROUNDS):
             state = active.tobytes() + sides.tobytes()
@@ -170,6 +182,23 @@ class _Problem:
         ineq = np.zeros(self.b.size)
         ineq[active] = multipliers[self.f.size :]
         return d, ineq, multipliers[: self.f.size]
+
+    def through_the_middle(self) -> LeastDistance:
+        """Take the active set from an interior-point solution, or that solution itself."""
+        up, down = np.flatnonzero(self.upper < np.inf), np.flatnonzero(self.lower > -np.inf)
+        eye = np.eye(self.n) if self.dense else csr(sparse.eye_array(self.n))
+        rows = stacked([self.A, eye[up], -eye[down]])
+        centre = interior_point(
+            rows, np.concatenate([self.b, self.upper[up], -self.lower[down]]), self.E, self.f
+        )
+        if centre is None:
+            return self.failed()
+        p, active = self.b.size, centre.z > centre.s
+        sides = np.zeros(self.n, dtype=np.int64)
+        sides[up[active[p : p + up.size]]] = 1
+        sides[down[active[p + up.size :]]] = -1
+        sharpened = self.guess_all(active[:p], sides)
+        return sharpened or self.solution(centre.d, centre.z[:p], centre.y)
 
     def one_by_one(self) -> LeastDistance:
         """Goldfarb and Idnani: add the row that is violated most, drop what hinders it."""

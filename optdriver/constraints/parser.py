@@ -159,9 +159,11 @@ def _proposal(name: str, known: list[str]) -> str:
     """Propose a parameter; among equally near ones the one of the same length, x2 for x3."""
     found = difflib.get_close_matches(name, known[:2000], n=5, cutoff=0.5)
 
-    def distance(other: str) -> tuple[int, int]:
-        pairs = zip(name, other, strict=False)
-        return abs(len(other) - len(name)), sum(abs(ord(a) - ord(b)) for a, b in pairs)
+    def distance(other: str) -> tuple[int, int, int]:
+        pairs = list(zip(name, other, strict=False))
+        different = sum(a.lower() != b.lower() for a, b in pairs)
+        apart = sum(abs(ord(a) - ord(b)) for a, b in pairs)
+        return abs(len(other) - len(name)), different, apart
 
     return f" (did you mean {min(found, key=distance)!r}?)" if found else ""
 

@@ -47,14 +47,26 @@ def bound(node: Node, fixed: Mapping[str, float], text: str) -> Node:
         if isinstance(here, Name) and here.name in fixed:
             return Number(fixed[here.name], start=here.start)
         below = children(here)
+        _check_division(here, text)
         if not below or not all(isinstance(b, Number) for b in below):
             return _checked_power(here, text)
         value = constant_value(here)
         if not math.isfinite(value):
-            raise pointed(text, here.start, f"this has no finite real value: it is {value}")
+            raise pointed(text, here.start, f"this has no finite real value{_why(value)}")
         return Number(value, start=here.start)
 
     return transformed(node, put_in)
+
+
+def _why(value: float) -> str:
+    return "" if math.isnan(value) else ": it overflows"
+
+
+def _check_division(node: Node, text: str) -> None:
+    if isinstance(node, Product):
+        for operator, factor in node.factors:
+            if operator == "/" and isinstance(factor, Number) and factor.value == 0.0:
+                raise pointed(text, factor.start, "this divides by zero")
 
 
 def _checked_power(node: Node, text: str) -> Node:

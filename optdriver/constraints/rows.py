@@ -7,6 +7,7 @@ equalities, and whatever a user should know is noted: constants, steps, copies, 
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -214,24 +215,41 @@ def _is_bound(reading: Reading, row: Row) -> bool:
         _tighten(reading, row, place, "upper", value)
     if row.kind == "==" or sign < 0.0:
         _tighten(reading, row, place, "lower", value)
+    if row.name in reading.bound_names.values():
+        reading.note(row.name, f"is a bound on {name} and used as such")
     return True
 
 
 def _last_holding(tape: Tape, guess: float, sign: float) -> float | None:
-    """Return the last float, in the direction of `sign`, at which the row is <= 0."""
-    onward, back = sign * math.inf, -sign * math.inf
-    for _ in range(100):
-        if tape([guess])[0] <= 0.0:
-            break
-        guess = math.nextafter(guess, back)
-    else:
+    """Return `guess` if the row is <= 0 there, else the last float before it where it is.
+
+    The row is monotone after rounding too, so that bisection over the floats finds it.
+    """
+    if tape([guess])[0] <= 0.0:
+        return guess
+    margins = (1e-15 * max(abs(guess), 1.0) * 8.0**i for i in range(40))
+    inside = next((z for m in margins if tape([z := guess - sign * m])[0] <= 0.0), None)
+    if inside is None:
         return None
-    for _ in range(100):
-        following = math.nextafter(guess, onward)
-        if not tape([following])[0] <= 0.0:
-            return guess
-        guess = following
-    return None
+    first, last = _rank(inside), _rank(guess)
+    while abs(last - first) > 1:
+        middle = (first + last) // 2
+        if tape([_ranked(middle)])[0] <= 0.0:
+            first = middle
+        else:
+            last = middle
+    return _ranked(first)
+
+
+def _rank(value: float) -> int:
+    """Return the place of a float among all floats."""
+    (bits,) = struct.unpack("<q", struct.pack("<d", value))
+    return int(bits) if bits >= 0 else -(int(bits) & (2**63 - 1))
+
+
+def _ranked(place: int) -> float:
+    size: float = struct.unpack("<d", struct.pack("<q", abs(place)))[0]
+    return math.copysign(size, place)
 
 
 def _tighten(reading: Reading, row: Row, place: int, side: str, value: float) -> None:
@@ -240,7 +258,8 @@ def _tighten(reading: Reading, row: Row, place: int, side: str, value: float) ->
     if (side == "upper" and value < low) or (side == "lower" and value > high):
         raise ConstraintError(
             f"constraint {row.name!r} cannot hold in the box: it needs {reading.names[place]}"
-            f" {'<=' if side == 'upper' else '>='} {value:g}, which is between {low:g} and {high:g}"
+            f" {'<=' if side == 'upper' else '>='} {value:g}, which its bounds {low:g} and"
+            f" {high:g} leave no room for"
         )
     if side == "upper" and value < high:
         reading.upper[place] = value
@@ -251,7 +270,6 @@ def _tighten(reading: Reading, row: Row, place: int, side: str, value: float) ->
             reading.warn(row, "always holds inside the bounds; dropped")
         return
     reading.bound_names[place, side] = row.name
-    reading.note(row.name, f"is a bound on {reading.names[place]} and used as such")
 
 
 def _classified(reading: Reading, row: Row) -> Row | None:

@@ -204,7 +204,7 @@ def _checked(sp: Any, expression: sympy.Expr, symbols: set[sympy.Symbol]) -> Non
         known = node in symbols if isinstance(node, sp.Symbol) else type(node) in functions
         if not known and not isinstance(node, kinds) and node not in (sp.pi, sp.E):
             raise ConstraintError(
-                f"a constraint has a term without a derivative ({type(node).__name__}):"
+                f"has a term without a derivative ({type(node).__name__}):"
                 " does it divide by zero everywhere?"
             )
 
