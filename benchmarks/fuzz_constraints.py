@@ -34,7 +34,17 @@ ATTACKS += [":=", "for x in", "if", "else", "eval(", "exec(", "open(", "\0", "\\
 ATTACKS += ["9**9**9", "^99999", "(" * 60, ")" * 60, "1e999", "\u200b", "х1", "ｘ1", "x²", "−"]
 ATTACKS += ["'", '"', "`", "@", "=", "!", "~", "&", "|", "%", "$", "?", "_", "1j", "0x1F", "1_0"]
 
-WATCHED = ("exec", "compile", "import", "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.")
+WATCHED = (
+    "exec",
+    "compile",
+    "import",
+    "open",
+    "os.",
+    "subprocess.",
+    "socket.",
+    "ctypes.",
+    "shutil.",
+)
 SLOWEST = 1.0
 """Seconds that one text may take."""
 

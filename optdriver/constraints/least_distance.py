@@ -27,6 +27,8 @@ _DENSE = 400_000
 _ROUNDS = 40
 _SMALL = 60
 _TINY = 1e-13
+_NOTHING = 1e-100
+_DROWNED = 1e-15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +107,20 @@ class _Problem:
         self.dense = size <= _DENSE or not (is_sparse(A) or is_sparse(E))
         self.norms_a, self.norms_e = _norms(A), _norms(E)
         self.A, self.E = self.unit_rows(A, self.norms_a), self.unit_rows(E, self.norms_e)
-        self.b, self.f = b / self.norms_a, f / self.norms_e
+        self.b = b / np.where(np.isinf(self.norms_a), 1.0, self.norms_a)
+        self.f = f / np.where(np.isinf(self.norms_e), 1.0, self.norms_e)
         self.lower, self.upper = lower, upper
         self.lengths = (self.f.size, self.b.size)
         rhs = [np.maximum(lower, 0.0), np.minimum(upper, 0.0), self.f, np.minimum(self.b, 0.0)]
         self.tolerance = _TINY * max((float(np.abs(r).max()) for r in rhs if r.size), default=0.0)
 
     def unit_rows(self, rows: Any, norms: Array) -> Any:
+        """Scale the rows; entries that rounding would drown anyway are taken to be zero."""
         plain = dense(rows).reshape(-1, self.n) if self.dense else csr(rows)
-        return scaled(plain, rows=1.0 / norms)
+        made = scaled(plain, rows=1.0 / norms)
+        entries = made if self.dense else made.data
+        entries[np.abs(entries) < _DROWNED] = 0.0
+        return made
 
     def failed(self) -> LeastDistance:
         d = np.minimum(np.maximum(0.0, self.lower), self.upper)
@@ -122,12 +129,11 @@ class _Problem:
             d=d, inequalities=zeros[0], equalities=zeros[1], box=np.zeros(self.n), feasible=False
         )
 
-    def solution(self, d: Array, ineq: Array, eq: Array) -> LeastDistance:
+    def solution(self, d: Array, ineq: Array, eq: Array, box: Array) -> LeastDistance:
+        """Return the solution, exactly at the sides that have a multiplier."""
         d = np.minimum(np.maximum(d, self.lower), self.upper)
-        box = -(d + self.A.T @ ineq + self.E.T @ eq)
-        box[(d > self.lower) & (d < self.upper)] = 0.0
         return LeastDistance(
-            d=d,
+            d=np.select([box > 0.0, box < 0.0], [self.upper, self.lower], d),
             inequalities=ineq / self.norms_a,
             equalities=eq / self.norms_e,
             box=box,
@@ -159,13 +165,15 @@ class _Problem:
                 0,
             )
             if (next_active == active).all() and (next_sides == sides).all():
-                return self.solution(d, ineq, eq) if self.meets(d, active) else None
+                if not self.meets(d, active):
+                    return None
+                return self.solution(d, ineq, eq, np.where(sides != 0, box, 0.0))
             active, sides = next_active, next_sides
         return None
 
     def meets(self, d: Array, active: Mask) -> bool:
         """Tell whether the equations were solvable: a dependent set may have no solution."""
-        allowed = 1e-9 * max(1.0, self.tolerance / _TINY)
+        allowed = 1e-9 / _TINY * self.tolerance
         residual = np.concatenate([self.E @ d - self.f, (self.A @ d - self.b)[active]])
         return bool((np.abs(residual) <= allowed).all() if residual.size else True)
 
@@ -194,11 +202,17 @@ class _Problem:
         if centre is None:
             return self.failed()
         p, active = self.b.size, centre.z > centre.s
-        sides = np.zeros(self.n, dtype=np.int64)
-        sides[up[active[p : p + up.size]]] = 1
-        sides[down[active[p + up.size :]]] = -1
-        sharpened = self.guess_all(active[:p], sides)
-        return sharpened or self.solution(centre.d, centre.z[:p], centre.y)
+        box = self.on_sides(np.where(active, centre.z, 0.0)[p:])
+        sharpened = self.guess_all(active[:p], np.sign(box).astype(np.int64))
+        return sharpened or self.solution(centre.d, centre.z[:p], centre.y, box)
+
+    def on_sides(self, multipliers: Array) -> Array:
+        """Return multipliers of upper, then lower finite sides as one signed array."""
+        up, down = np.flatnonzero(self.upper < np.inf), np.flatnonzero(self.lower > -np.inf)
+        box = np.zeros(self.n)
+        box[up] += multipliers[: up.size]
+        box[down] -= multipliers[up.size :]
+        return box
 
     def one_by_one(self) -> LeastDistance:
         """Goldfarb and Idnani: add the row that is violated most, drop what hinders it."""
@@ -234,7 +248,7 @@ class _Problem:
 
     def from_rows(self, d: Array, dual: Array) -> LeastDistance:
         q, p = self.lengths
-        return self.solution(d, dual[q : q + p], dual[:q])
+        return self.solution(d, dual[q : q + p], dual[:q], self.on_sides(dual[q + p :]))
 
     def add(
         self,
@@ -274,8 +288,9 @@ class _Problem:
 
 
 def _norms(rows: Any) -> Array:
+    """Return the lengths of the rows; infinite where a row is as good as zero."""
     norms = row_norms(rows)
-    norms[norms == 0.0] = 1.0
+    norms[norms < _NOTHING] = np.inf
     return norms
 
 

@@ -26,6 +26,8 @@ INTERIOR_FREE = 1e-9
 """What is accepted of an inequality, scaled, where the set has no interior."""
 _HALVINGS = 25
 _PATIENCE = 5
+_NUDGE = 1e-2
+_NUDGES = 3
 _ELASTIC = 1e-3
 _NEAREST_ROUNDS = 30
 _SETTLED = 1e-10
@@ -95,13 +97,16 @@ class Projection:
 def restore(rows: Rows, start: Array, weights: Array, max_steps: int) -> Projection:
     """Move `start` onto the constraints by damped Newton steps of least weighted norm."""
     x = np.minimum(np.maximum(start, rows.lower), rows.upper)
-    best, margin, steps = x, MARGIN, 0
+    best, margin, steps, nudges = x, MARGIN, 0, 0
     merit = best_merit = _merit(rows, x)
     while steps < max_steps and not rows.is_feasible(x) and np.isfinite(merit):
         steps += 1
         moved = _step(rows, x, weights, margin, merit, slow=steps > _PATIENCE)
         if moved is None:
-            break
+            nudges += 1
+            if nudges > _NUDGES:
+                break
+            moved = _nudged(rows, x, weights, nudges)
         x, merit = moved
         if merit < best_merit:
             best, best_merit = x, merit
@@ -151,15 +156,27 @@ def _step(
                 return trial, reached
             if reached < (1.0 - 0.1 * 0.5**halving) * merit:
                 late = slow and not halving and reached > 0.2 * merit
-                return _doubled(rows, x, d, trial, reached) if late else (trial, reached)
+                return _stretched(rows, x, d, trial, reached) if late else (trial, reached)
     return None
 
 
-def _doubled(rows: Rows, x: Array, d: Array, trial: Array, reached: float) -> tuple[Array, float]:
-    """Try the double step: onto a double root, such as a single point, Newton only halves."""
-    further = np.minimum(np.maximum(x + 2.0 * d, rows.lower), rows.upper)
-    there = _merit(rows, further)
-    return (further, there) if there < 0.1 * reached else (trial, reached)
+def _stretched(rows: Rows, x: Array, d: Array, trial: Array, reached: float) -> tuple[Array, float]:
+    """Try multiples of the step: onto a root of order k, Newton goes 1/k of the way only."""
+    best = trial, reached
+    for factor in (2.0, 3.0, 4.0):
+        further = np.minimum(np.maximum(x + factor * d, rows.lower), rows.upper)
+        there = _merit(rows, further)
+        if there < best[1]:
+            best = further, there
+    return best
+
+
+def _nudged(rows: Rows, x: Array, weights: Array, attempt: int) -> tuple[Array, float]:
+    """Leave a point where the violation is stationary, such as the middle of a hole."""
+    direction = np.cos(1.0 + (attempt + 1) * np.arange(x.size))
+    moved = x + _NUDGE * attempt * weights * direction
+    moved = np.minimum(np.maximum(moved, rows.lower), rows.upper)
+    return moved, _merit(rows, moved)
 
 
 def _system(rows: Rows, x: Array, weights: Array) -> tuple[Any, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import mpmath
@@ -177,7 +178,7 @@ def test_large_sets_are_sparse_and_agree_with_the_dense_ones() -> None:
 
 
 def _neighbours(names: tuple[str, ...]) -> list[tuple[str, str]]:
-    return list(zip(names, names[1:], strict=False))
+    return list(itertools.pairwise(names))
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import time
 import tracemalloc
 
 import pytest
-from benchmarks.fuzz_constraints import fuzz
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.fuzz_constraints import fuzz
 from optdriver.constraints import ConstraintError, parse
 from optdriver.constraints.tape import Tape
 from optdriver.constraints.tokens import MAX_LENGTH
