@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
+from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
 from optdriver.constraints.restoration import Projection, nearest, restore
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
 from optdriver.constraints.specification import Specification, middle, specified
-from optdriver.constraints.tape import Tape
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
 
@@ -99,7 +99,7 @@ class ConstraintSet:
         self.notes: tuple[Note, ...] = tuple(made.notes)
         self.bound_names = dict(made.bound_names)
         nodes = [row.node for row in made.rows]
-        self._tape = Tape(nodes, self.parameters)
+        self._evaluation = Evaluation(nodes, self.parameters)
         self._assembly = _assembled(made.rows, self.parameters)
         self._functions = specification.functions
         self._arrange(made.rows)
@@ -191,7 +191,7 @@ class ConstraintSet:
     def values(self, x: ArrayLike) -> Array:
         """Return the rows' values, (m,), as written; NaN where there is no real value."""
         point = self._point(x)
-        parts = [np.array(self._tape(point.tolist()))]
+        parts = [self._evaluation(point)]
         parts += [f.values(point) for f in self._functions]
         return np.concatenate(parts)[self._order]
 
@@ -201,7 +201,7 @@ class ConstraintSet:
         The last bits can differ from those of `values`, by which feasibility is decided.
         """
         many = np.atleast_2d(np.asarray(points, dtype=np.float64)) * self._unit
-        parts = [self._tape.many(many)]
+        parts = [self._evaluation.many(many)]
         for f in self._functions:
             parts.append(np.array([f.values(x) for x in many]).reshape(len(many), len(f.kinds)))
         return np.hstack(parts)[:, self._order]

@@ -109,13 +109,15 @@ def read(
     """
     reading = Reading(tuple(names), fixed, lower.copy(), upper.copy())
     labels: set[str] = set()
+    known = frozenset([*names, *fixed])
     for place, (name, text) in enumerate(texts):
-        parsed = _parsed(name, text, [*names, *fixed])
+        parsed = _parsed(name, text, known)
         label = _label(name, parsed, place, labels)
         _check_names(reading, label, parsed)
         _add_rows(reading, label, parsed, place)
     _pair(reading)
-    reading.rows = [kept for row in reading.rows if (kept := _classified(reading, row))]
+    box = reading.box
+    reading.rows = [kept for row in reading.rows if (kept := _classified(reading, row, box))]
     _look_for_nan(reading)
     return reading
 
@@ -127,7 +129,7 @@ def announce(notes: Sequence[Note]) -> None:
             warnings.warn(f"constraint {name!r}: {message}", ConstraintWarning, stacklevel=3)
 
 
-def _parsed(name: str, text: str, names: Sequence[str]) -> ParsedConstraint:
+def _parsed(name: str, text: str, names: frozenset[str]) -> ParsedConstraint:
     try:
         return parse(text, names)
     except ConstraintError as error:
@@ -272,9 +274,8 @@ def _tighten(reading: Reading, row: Row, place: int, side: str, value: float) ->
     reading.bound_names[place, side] = row.name
 
 
-def _classified(reading: Reading, row: Row) -> Row | None:
+def _classified(reading: Reading, row: Row, box: dict[str, tuple[float, float]]) -> Row | None:
     """Return the row with what is known of it; None if it always holds."""
-    box = reading.box
     values = interval(row.node, box)
     if values.low > 0.0 or (row.kind == "==" and values.high < 0.0):
         raise pointed(
