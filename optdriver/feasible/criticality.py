@@ -1,0 +1,81 @@
+"""How far a feasible point is from optimal, and the multipliers there.
+
+residual = |argmin 1/2 |d + g|^2 over c + J d <= 0, E d = 0, l <= x + d <= u|_inf
+
+This is the approximate gradient projection of Martinez and Svaiter, J. Optim. Theory Appl. 118
+(2003) 117: it vanishes along some feasible sequence at every local minimiser, with no constraint
+qualification.  The duals of the small problem are the multipliers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optdriver.feasible.leastdistance import nearest
+from optdriver.feasible.region import Region
+from optdriver.feasible.restoration import with_box
+from optdriver.feasible.types import Vector
+
+ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criticality:
+    """Residual and multipliers of the unscaled rows, in the order of the constraints.
+
+    Attributes
+    ----------
+    residual : float
+    floor : float
+        What rounding alone can leave of the residual.
+    multipliers : ndarray, shape (rows,)
+        grad f + J' multipliers + bound_multipliers = -d.
+    bound_multipliers : ndarray, shape (n,)
+        Positive at an upper side, negative at a lower one.
+    """
+
+    residual: float
+    floor: float
+    multipliers: Vector
+    bound_multipliers: Vector
+
+
+def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
+    """Measure the optimality of the feasible point `x` with gradient `g`."""
+    free = np.flatnonzero(region.free)
+    c, _ = region.values(x)
+    jac, eq = region.jacobians(x)
+    if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
+        return _unknown(region)
+    lower, upper = (region.lower - x)[free], (region.upper - x)[free]
+    rows, levels = with_box(jac[:, free], np.maximum(-c, 0.0), lower, upper)
+    keep = np.isfinite(levels)
+    answer = nearest(-g[free], rows[keep], levels[keep], eq[:, free], np.zeros(len(eq)))
+    if not answer.solved:
+        return _unknown(region)
+    duals = np.zeros(len(rows))
+    duals[keep] = answer.inequality
+    multipliers = np.zeros(len(region.row_scale))
+    multipliers[region.inequalities] = duals[: len(c)]
+    multipliers[region.equalities] = answer.equality
+    bounds = np.zeros(region.n)
+    high, low = np.isfinite(upper), np.isfinite(lower)
+    bounds[free[high]] += duals[len(c) : len(c) + int(high.sum())]
+    bounds[free[low]] -= duals[len(c) + int(high.sum()) :]
+    return Criticality(
+        residual=float(np.max(np.abs(answer.point), initial=0.0)),
+        floor=ROUNDING * float(np.max(np.abs(g), initial=0.0)),
+        multipliers=multipliers * region.row_scale,
+        bound_multipliers=bounds,
+    )
+
+
+def _unknown(region: Region) -> Criticality:
+    return Criticality(
+        residual=np.inf,
+        floor=0.0,
+        multipliers=np.full(len(region.row_scale), np.nan),
+        bound_multipliers=np.full(region.n, np.nan),
+    )
