@@ -78,16 +78,15 @@ class Catalogue:
         ]
 
     def _same(self, x: Vector, f: float) -> int | None:
-        count = len(self._entries)
-        if not count:
-            return None
-        known = self._f[:count]
-        scale = np.where(np.isfinite(self._width), self._width, np.maximum(1.0, np.abs(x)))
-        distance = np.max(np.abs(self._x[:count] - x) / scale, axis=1)
+        known = self._f[: len(self._entries)]
         rise = np.abs(known - f) / np.maximum(1.0, np.maximum(np.abs(known), abs(f)))
-        distance[rise > self._f_tolerance] = np.inf
+        level = np.flatnonzero(rise <= self._f_tolerance)
+        if not level.size:
+            return None
+        scale = np.where(np.isfinite(self._width), self._width, np.maximum(1.0, np.abs(x)))
+        distance = np.max(np.abs(self._x[level] - x) / scale, axis=1)
         nearest = int(np.argmin(distance))
-        return nearest if distance[nearest] <= self._x_tolerance else None
+        return int(level[nearest]) if distance[nearest] <= self._x_tolerance else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the minima as numbers and arrays."""
