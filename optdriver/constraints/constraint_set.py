@@ -292,7 +292,7 @@ class ConstraintSet:
         weights : array_like, shape (n,), optional
             Sizes D of the parameters: the norm is ``|d / D|``; default ``max(1, |x|)``.
         max_steps : int
-            At most so many steps.
+            At most so many steps, from the start and from each of up to three points beside it.
 
         Returns
         -------

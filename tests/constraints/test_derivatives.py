@@ -77,6 +77,7 @@ FORMULAS = [
     "sin(x1)*cos(x2)*tan(x3/4)",
     "asin(x1/5) + acos(x2/5) + atan(x3)",
     "sinh(x1) + cosh(x2) + tanh(x3)",
+    "erf(x1*x2 - 1)/x3 + erf(x3)^2",
     "atan2(x1, x2) + hypot(x2, x3)",
     "3*(x1 + 2*(x2 - x3/4)) - x1*(2 - 5)",
     "exp(sin(exp(sin(exp(sin(x1*x2))))))",
