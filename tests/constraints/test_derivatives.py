@@ -223,9 +223,9 @@ def signature_of(text: str) -> tuple[object, ...]:
     made = Assembly([formula(text)], NAMES)
     (group,) = made._groups
     assert group.slots.shape[0] <= MAX_SLOTS
-    from optdriver.constraints.assembly import _Cutter
+    from optdriver.constraints.assembly import Cutter
 
-    return signature(_Cutter(NAMES).equation(formula(text)).terms[0][1])[0]
+    return signature(Cutter(NAMES).equation(formula(text)).terms[0][1])[0]
 
 
 def test_only_generated_names_reach_the_code_that_is_compiled() -> None:
