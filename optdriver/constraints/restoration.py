@@ -29,8 +29,8 @@ _BESIDE = (0.01, 0.05, 0.25)
 _RESTARTS = len(_BESIDE)
 _ELASTIC = 1e-3
 _ROUND_BELOW = 1e-6
-_NEAREST_ROUNDS = 30
-_SETTLED = 1e-10
+_NEAREST_ROUNDS = 15
+_SETTLED = 1e-9
 
 
 class Rows(Protocol):
