@@ -196,15 +196,18 @@ def fuzz(count: int, seed: int = 0) -> Report:
 
 
 def one_input(data: bytes) -> None:
-    """Check one input of a coverage-guided fuzzer."""
-    check(data.decode("utf-8", errors="replace"))
+    """Check one input of a coverage-guided fuzzer: UTF-8, or a word for each byte."""
+    words = GRAMMAR + ATTACKS
+    if data[:1] == b"w":
+        check("".join(words[byte % len(words)] for byte in data[1:]))
+    else:
+        check(data.decode("utf-8", errors="replace"))
 
 
 def _with_atheris(arguments: list[str]) -> None:
-    import atheris  # it wraps the interpreter's tracing, so only on demand
+    import atheris  # it needs a libFuzzer of its own, so only on demand
 
-    with atheris.instrument_imports():
-        import optdriver.constraints.parser  # noqa: F401
+    atheris.instrument_all()
     atheris.Setup([sys.argv[0], *arguments], one_input)
     atheris.Fuzz()
 

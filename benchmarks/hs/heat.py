@@ -37,7 +37,7 @@ class Heat:
     """
 
     names = ("heat",)
-    equality = np.array([False])
+    n_inequalities = 1
 
     def __init__(self, n: int) -> None:
         self.n = n

@@ -164,7 +164,7 @@ class Formulas:
         self._chain = _Chain(problem, rows)
         self.m = len(rows)
         self.names = tuple(f"row{i + 1}" for i in range(self.m))
-        self.equality = np.arange(self.m) >= len(problem.inequalities)
+        self.n_inequalities = len(problem.inequalities)
         self.lower, self.upper = problem.box
 
     def values(self, x: Vector) -> Vector:

@@ -26,6 +26,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from optdriver.constraints.printing import formula
 from optdriver.constraints.symbolic import Key, Template, signature, template
 from optdriver.constraints.syntax import (
     KINKS,
@@ -58,7 +59,7 @@ _LOGARITHMS = {"log10": 1.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
 @dataclass(slots=True)
-class _Equation:
+class Equation:
     """One equation while it is collected."""
 
     constant: float = 0.0
@@ -66,20 +67,21 @@ class _Equation:
     terms: list[tuple[float, Node]] = field(default_factory=list)
 
 
-class _Cutter:
+class Cutter:
     """Cuts formulas into equations; `intermediates` are numbered after the parameters."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.places = {name: i for i, name in enumerate(names)}
-        self.intermediates: list[_Equation] = []
+        self.intermediates: list[Equation] = []
         self.known: dict[Node, int] = {}
 
-    def equation(self, node: Node) -> _Equation:
-        made = _Equation()
+    def equation(self, node: Node) -> Equation:
+        """Return the equation of a formula."""
+        made = Equation()
         self.split(node, 1.0, made)
         return made
 
-    def split(self, node: Node, factor: float, into: _Equation) -> None:
+    def split(self, node: Node, factor: float, into: Equation) -> None:
         """Add ``factor * node`` to the equation, as affine parts and terms."""
         match node:
             case Number(value):
@@ -105,8 +107,9 @@ class _Cutter:
                 self.term(node, factor, into)
 
     def split_product(
-        self, factors: tuple[tuple[str, Node], ...], factor: float, into: _Equation
+        self, factors: tuple[tuple[str, Node], ...], factor: float, into: Equation
     ) -> None:
+        """Take the numbers out of a product and add what is left."""
         above: list[Node] = []
         below: list[Node] = []
         for operator, part in factors:
@@ -116,6 +119,8 @@ class _Cutter:
                 factor *= part.value
             else:
                 factor = factor / part.value if part.value else np.nan
+        above.sort(key=formula)  # x*y and y*x are one term
+        below.sort(key=formula)
         if not above and not below:
             into.constant += factor
         elif len(above) == 1 and not below:
@@ -125,7 +130,8 @@ class _Cutter:
         else:
             self.term(_product(above, below), factor, into)
 
-    def term(self, node: Node, factor: float, into: _Equation) -> None:
+    def term(self, node: Node, factor: float, into: Equation) -> None:
+        """Add a nonlinear formula, cut to size."""
         reduced = self.reduced(node)
         if isinstance(reduced, Slot):
             _add(into, reduced.index, factor)
@@ -177,9 +183,11 @@ class _Cutter:
         return value
 
     def leaf(self, node: Node) -> Node:
+        """Return a slot or number for the formula."""
         return node if isinstance(node, Slot | Number) else self.intermediate(node)
 
     def intermediate(self, node: Node) -> Slot:
+        """Return the intermediate that has the value of the formula."""
         if isinstance(node, Slot):
             return node
         if node not in self.known:
@@ -189,15 +197,16 @@ class _Cutter:
     def defined(self, node: Node) -> Slot:
         """Return the intermediate that is this one term, which is not cut any more."""
         if node not in self.known:
-            self.number(node, _Equation(terms=[(1.0, node)]))
+            self.number(node, Equation(terms=[(1.0, node)]))
         return Slot(self.known[node])
 
-    def number(self, node: Node, equation: _Equation) -> None:
+    def number(self, node: Node, equation: Equation) -> None:
+        """Give the equation of a formula the next number."""
         self.known[node] = len(self.places) + len(self.intermediates)
         self.intermediates.append(equation)
 
 
-def _add(into: _Equation, index: int, factor: float) -> None:
+def _add(into: Equation, index: int, factor: float) -> None:
     into.affine[index] = into.affine.get(index, 0.0) + factor
 
 
@@ -231,7 +240,7 @@ class _Group:
         return made
 
 
-def _groups(equations: Sequence[tuple[int, _Equation]]) -> list[_Group]:
+def _groups(equations: Sequence[tuple[int, Equation]]) -> list[_Group]:
     found: dict[Key, list[tuple[int, float, list[int], list[float]]]] = {}
     for place, equation in equations:
         for coefficient, node in equation.terms:
@@ -287,7 +296,7 @@ class Assembly:
     """
 
     def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
-        cutter = _Cutter(names)
+        cutter = Cutter(names)
         rows = [cutter.equation(node) for node in formulas]
         self.n, self.m, self.k = len(names), len(rows), len(cutter.intermediates)
         equations = list(enumerate([*cutter.intermediates, *rows]))
@@ -296,7 +305,7 @@ class Assembly:
         self._levels = _levels(equations[: self.k], self.n)
         self._first_pattern()
 
-    def _affine_entries(self, equations: list[tuple[int, _Equation]]) -> None:
+    def _affine_entries(self, equations: list[tuple[int, Equation]]) -> None:
         entries = [(e, i, a) for e, made in equations for i, a in made.affine.items()]
         rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
         self._rows = np.array(rows, dtype=np.intp)
@@ -440,7 +449,7 @@ class _Level:
         y[first + self.members] = total
 
 
-def _levels(intermediates: list[tuple[int, _Equation]], first: int) -> list[_Level]:
+def _levels(intermediates: list[tuple[int, Equation]], first: int) -> list[_Level]:
     level_of: list[int] = []
     for _, equation in intermediates:
         needed = [i - first for i in equation.affine if i >= first]
@@ -453,7 +462,7 @@ def _levels(intermediates: list[tuple[int, _Equation]], first: int) -> list[_Lev
     ]
 
 
-def _level(members: list[tuple[int, _Equation]]) -> _Level:
+def _level(members: list[tuple[int, Equation]]) -> _Level:
     local = [(i, equation) for i, (_, equation) in enumerate(members)]
     entries = [(e, i, a) for e, made in local for i, a in made.affine.items()]
     rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())

@@ -70,6 +70,28 @@ class ConstraintSet:
     evaluated. Derivatives are exact and never NaN: one that does not exist is 0, an infinite
     one is 1e12. No method changes the set; it can be shared between threads. Texts are
     pickled, compiled functions are made again.
+
+    Examples
+    --------
+    >>> constraints = ConstraintSet(
+    ...     [{"name": "disc", "constraint": "x1^2 + x2^2 <= radius^2"}, "x1 <= 1"],
+    ...     names=["x1", "x2"],
+    ...     bounds=[(-1.5, 1.5), (-1.5, 1.5)],
+    ...     fixed={"radius": 1.25},
+    ... )
+    >>> constraints.names
+    ('disc',)
+    >>> constraints.upper.tolist()
+    [1.0, 1.5]
+    >>> constraints.values([1.0, 0.75]).tolist()
+    [0.0]
+    >>> constraints.jacobian([1.0, 0.75]).tolist()
+    [[2.0, 1.5]]
+    >>> constraints.is_feasible([1.0, 0.75])
+    True
+    >>> nearest = constraints.nearest([1.0, 1.5], weights=1.0)
+    >>> nearest.feasible, nearest.x.round(3).tolist()
+    (True, [0.693, 1.04])
     """
 
     def __init__(
@@ -292,7 +314,7 @@ class ConstraintSet:
         weights : array_like, shape (n,), optional
             Sizes D of the parameters: the norm is ``|d / D|``; default ``max(1, |x|)``.
         max_steps : int
-            At most so many steps.
+            At most so many steps, from the start and from each of up to three points beside it.
 
         Returns
         -------
@@ -345,13 +367,17 @@ class ConstraintSet:
             If a constraint is a function, which is no data.
         """
         units = None if self._units is None else self._units.tolist()
-        return {**self._specification.to_dict(), "units": units}
+        return {"version": _VERSION, **self._specification.to_dict(), "units": units}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ConstraintSet:
         """Make the set again that `to_dict` described, without repeating its warnings."""
         if not isinstance(data, Mapping) or "texts" not in data:
             raise InputTypeError("from_dict takes what ConstraintSet.to_dict returned")
+        if data.get("version") != _VERSION:
+            raise InputError(
+                f"this set has version {data.get('version')!r}; version {_VERSION} is read here"
+            )
         other = object.__new__(cls)
         units = data.get("units")
         other._build(
@@ -369,6 +395,7 @@ class ConstraintSet:
 
 
 _EIGENVALUES = 200
+_VERSION = 1
 
 
 def _assembled(rows: Sequence[Row], names: Sequence[str]) -> Assembly:

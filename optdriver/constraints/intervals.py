@@ -166,6 +166,7 @@ _INCREASING: dict[str, tuple[Callable[[float], float], float, float]] = {
     "atan": (math.atan, -INF, INF),
     "sinh": (math.sinh, -INF, INF),
     "tanh": (math.tanh, -INF, INF),
+    "erf": (math.erf, -INF, INF),
 }
 
 

@@ -139,6 +139,20 @@ def parse(text: str, names: Iterable[str] | None = None) -> ParsedConstraint:
         With a caret under the place, for anything that is not in the grammar, an unknown name
         (the nearest known one is proposed), and a text that is too long, too deep, or holds a
         power that is too large.
+
+    Examples
+    --------
+    >>> constraint = parse("0 <= a-b < 3", ["a", "b"])
+    >>> print(constraint)
+    0 <= a - b <= 3
+    >>> constraint.names
+    ('a', 'b')
+    >>> parse("a + bb <= 1", ["a", "b"])
+    Traceback (most recent call last):
+    ...
+    optdriver.errors.ConstraintError: unknown name 'bb' (did you mean 'b'?); parameters: a, b
+        a + bb <= 1
+            ^^
     """
     known = None if names is None else _checked_names(names)
     try:

@@ -7,7 +7,6 @@ margin that grows where rounding eats it, so that c <= 0 holds exactly at the en
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,11 +25,12 @@ INTERIOR_FREE = 1e-9
 """What is accepted of an inequality, scaled, where the set has no interior."""
 _HALVINGS = 25
 _PATIENCE = 5
-_NUDGE = 1e-2
-_NUDGES = 3
+_BESIDE = (0.01, 0.05, 0.25)
+_RESTARTS = len(_BESIDE)
 _ELASTIC = 1e-3
-_NEAREST_ROUNDS = 30
-_SETTLED = 1e-10
+_ROUND_BELOW = 1e-6
+_NEAREST_ROUNDS = 15
+_SETTLED = 1e-9
 
 
 class Rows(Protocol):
@@ -95,24 +95,52 @@ class Projection:
 
 
 def restore(rows: Rows, start: Array, weights: Array, max_steps: int) -> Projection:
-    """Move `start` onto the constraints by damped Newton steps of least weighted norm."""
-    x = np.minimum(np.maximum(start, rows.lower), rows.upper)
-    best, margin, steps, nudges = x, MARGIN, 0, 0
+    """Move `start` onto the constraints by damped Newton steps of least weighted norm.
+
+    Where that ends in a corner without interior, or where the violation is stationary, such as
+    the middle of a hole, it begins again a little beside the start, up to three times.
+    """
+    best = _descended(rows, start, start, weights, max_steps)
+    for attempt in range(_RESTARTS):
+        if best.strict:
+            break
+        direction = np.cos(1.0 + (attempt + 2) * np.arange(start.size))
+        beside = start + _BESIDE[attempt] * weights * direction
+        made = _descended(rows, start, beside, weights, max_steps)
+        if made.strict or (not best.feasible and made.violation < best.violation):
+            best = made
+    return best
+
+
+def _descended(
+    rows: Rows, start: Array, first: Array, weights: Array, max_steps: int
+) -> Projection:
+    """Take Newton steps from `first` until feasible; distances are counted from `start`."""
+    x = best = np.minimum(np.maximum(first, rows.lower), rows.upper)
+    margin, steps = MARGIN, 0
     merit = best_merit = _merit(rows, x)
     while steps < max_steps and not rows.is_feasible(x) and np.isfinite(merit):
-        steps += 1
-        moved = _step(rows, x, weights, margin, merit, slow=steps > _PATIENCE)
+        moved = _step(rows, x, weights, margin, merit, slow=steps >= _PATIENCE)
         if moved is None:
-            nudges += 1
-            if nudges > _NUDGES:
-                break
-            moved = _nudged(rows, x, weights, nudges)
+            break
+        steps += 1
         x, merit = moved
         if merit < best_merit:
             best, best_merit = x, merit
         if merit < 1e3 * margin * max(1, rows.scales.size):
             margin = min(10.0 * margin, INTERIOR_FREE / 10.0)
-    return _ended(rows, start, x if rows.is_feasible(x) else best, weights, steps)
+    if not rows.is_feasible(x):
+        x = _rounded(rows, best) if best_merit <= _ROUND_BELOW else best
+    return _ended(rows, start, x, weights, steps)
+
+
+def _rounded(rows: Rows, x: Array) -> Array:
+    """Try round numbers nearby: a set without interior often lies on them, such as x = 0."""
+    for digits in (10, 8, 6):
+        trial = np.minimum(np.maximum(np.round(x, digits) + 0.0, rows.lower), rows.upper)
+        if rows.is_feasible(trial):
+            return trial
+    return x
 
 
 def _ended(rows: Rows, start: Array, x: Array, weights: Array, steps: int) -> Projection:
@@ -171,14 +199,6 @@ def _stretched(rows: Rows, x: Array, d: Array, trial: Array, reached: float) -> 
     return best
 
 
-def _nudged(rows: Rows, x: Array, weights: Array, attempt: int) -> tuple[Array, float]:
-    """Leave a point where the violation is stationary, such as the middle of a hole."""
-    direction = np.cos(1.0 + (attempt + 1) * np.arange(x.size))
-    moved = x + _NUDGE * attempt * weights * direction
-    moved = np.minimum(np.maximum(moved, rows.lower), rows.upper)
-    return moved, _merit(rows, moved)
-
-
 def _system(rows: Rows, x: Array, weights: Array) -> tuple[Any, Array]:
     """Return the Jacobian in the weighted variables and the values, both scaled by row."""
     matrix = scaled(rows.linearised(x), rows=1.0 / rows.scales, columns=weights)
@@ -217,7 +237,7 @@ def nearest(rows: Rows, start: Array, weights: Array, max_steps: int) -> Project
         if found is None:
             break
         d, multipliers = found
-        moved = _damped(lambda z: restore(rows, z, weights, max_steps), rows, start, x, d, weights)
+        moved = _damped(rows, start, x, d, weights, max_steps)
         if moved is None:
             break
         gained = distance - moved.distance
@@ -228,20 +248,15 @@ def nearest(rows: Rows, start: Array, weights: Array, max_steps: int) -> Project
 
 
 def _damped(
-    polish: Callable[[Array], Projection],
-    rows: Rows,
-    start: Array,
-    x: Array,
-    d: Array,
-    weights: Array,
+    rows: Rows, start: Array, x: Array, d: Array, weights: Array, max_steps: int
 ) -> Projection | None:
+    """Return the restored end of the step, halved until it is nearer to the start than x."""
     here = float(np.linalg.norm((x - start) / weights))
     for halving in range(8):
         trial = np.minimum(np.maximum(x + 0.5**halving * d, rows.lower), rows.upper)
-        made = polish(trial)
-        distance = float(np.linalg.norm((made.x - start) / weights))
-        if made.strict and distance < here:
-            return _ended(rows, start, made.x, weights, made.steps)
+        made = _descended(rows, start, trial, weights, max_steps)
+        if made.strict and made.distance < here:
+            return made
     return None
 
 

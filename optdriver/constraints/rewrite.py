@@ -24,7 +24,6 @@ from optdriver.constraints.syntax import (
     functions_in,
     is_constant,
     rebuilt,
-    sum_of,
     transformed,
 )
 from optdriver.constraints.tape import constant_value
@@ -262,8 +261,3 @@ def _only(parts: list[tuple[Node, float]]) -> tuple[str, float] | None:
 
 def _turned(found: tuple[str, float] | None, sign: float) -> tuple[str, float] | None:
     return None if found is None else (found[0], found[1] * sign)
-
-
-def negated(node: Node) -> Node:
-    """Return the row whose value is minus the value of `node`, exactly."""
-    return node.operand if isinstance(node, Negative) else sum_of([("-", node)], node.start)

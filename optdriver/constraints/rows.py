@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints.convexity import Curvature, curvature
+from optdriver.constraints.identity import candidates, canonical, factor
 from optdriver.constraints.intervals import interval
 from optdriver.constraints.parser import ParsedConstraint, parse
 from optdriver.constraints.printing import formula
-from optdriver.constraints.rewrite import affine, bound, is_union, negated, pieces, single
+from optdriver.constraints.rewrite import affine, bound, is_union, pieces, single
 from optdriver.constraints.syntax import (
     CONSTANTS,
     KINKS,
@@ -315,44 +316,34 @@ def _note_kinks(reading: Reading, row: Row, used: set[str], union: bool) -> None
 
 
 def _pair(reading: Reading) -> None:
-    """Turn pairs c <= 0, -c <= 0 into equalities and drop exact copies."""
+    """Turn pairs c <= 0, -c <= 0 into equalities and drop copies."""
     rows = reading.rows
-    if len(rows) < 2:
-        return
-    values = Tape([row.node for row in rows], reading.names).many(samples(reading))
-    sizes = np.abs(values).max(axis=0)
-    groups: dict[bytes, list[int]] = {}
-    for j in np.flatnonzero(np.isfinite(sizes) & (sizes > 0.0)):
-        shape = values[:, j] / sizes[j]
-        shape = shape * np.sign(shape[np.argmax(np.abs(shape) > 1e-6)])
-        groups.setdefault((np.rint(shape[:8] * 1e8) + 0.0).tobytes(), []).append(int(j))
+    forms = canonical([row.node for row in rows], reading.names)
     gone: set[int] = set()
-    for members in groups.values():
-        for first, second in _pairs(members):
-            if first not in gone and second not in gone:
-                gone |= _joined(reading, values, first, second)
+    for first, second in candidates(forms):
+        if first in gone or second in gone:
+            continue
+        ratio = factor(forms[first], forms[second])
+        if ratio is not None:
+            gone |= _joined(reading, ratio, first, second)
     reading.rows = [row for j, row in enumerate(rows) if j not in gone]
 
 
-def _pairs(members: list[int]) -> list[tuple[int, int]]:
-    return [(a, b) for i, a in enumerate(members) for b in members[i + 1 : i + 50]]
+def _joined(reading: Reading, ratio: float, first: int, second: int) -> set[int]:
+    """Return which of two rows is dropped, where the first is `ratio` times the second.
 
-
-def _joined(reading: Reading, values: Array, first: int, second: int) -> set[int]:
-    """Compare two rows; return those that are dropped. An equality takes the first's place."""
+    An inequality is dropped only if the other one has the same value in floating point.
+    """
     a, b = reading.rows[first], reading.rows[second]
-    u, v = values[:, first], values[:, second]
-    ratio = float(u @ v) / float(v @ v)
-    if np.abs(u - ratio * v).max() > 1e-12 * np.abs(u).max():
-        return set()
     if a.kind == b.kind == "<=" and ratio < 0.0:
         name = a.name if a.source != b.source else a.name.rsplit("[", 1)[0]
         reading.note(name, f"{a.name} and {b.name} together are an equality and used as such")
         reading.rows[first] = replace(a, kind="==", name=name)
         return {second}
     if a.kind != b.kind:
-        reading.note(b.name, f"follows from {a.name}" if a.kind == "==" else f"implies {a.name}")
-        return {second} if a.kind == "==" and a.node in (b.node, negated(b.node)) else set()
+        place, kept, other = (second, a, b) if a.kind == "==" else (first, b, a)
+        reading.note(other.name, f"follows from {kept.name}; dropped")
+        return {place}
     same = a.kind == "==" or a.node == b.node
     reading.note(b.name, f"means the same as {a.name}" + ("; dropped" if same else ""))
     return {second} if same else set()

@@ -185,6 +185,7 @@ def _functions(sp: Any) -> dict[str, Any]:
         "sinh",
         "cosh",
         "tanh",
+        "erf",
     ]
     return {name: getattr(sp, name) for name in names}
 
@@ -192,7 +193,7 @@ def _functions(sp: Any) -> dict[str, Any]:
 def _function(sp: Any, symbols: list[sympy.Symbol], expressions: list[sympy.Expr]) -> Evaluate:
     for expression in expressions:
         _checked(sp, expression, set(symbols))
-    made: Evaluate = sp.lambdify(symbols, expressions, modules="numpy", cse=True)
+    made: Evaluate = sp.lambdify(symbols, expressions, modules=["scipy", "numpy"], cse=True)
     return made
 
 

@@ -98,6 +98,7 @@ FUNCTIONS: dict[str, int | None] = {
             "sinh",
             "cosh",
             "tanh",
+            "erf",
             "abs",
             "sign",
             "round",

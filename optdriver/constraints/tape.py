@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erf
 
 from optdriver.constraints.syntax import (
     Call,
@@ -70,6 +71,7 @@ _OPERATIONS: dict[str, _Operation] = {
     "sinh": _Operation(math.sinh, np.sinh),
     "cosh": _Operation(math.cosh, np.cosh),
     "tanh": _Operation(math.tanh, np.tanh),
+    "erf": _Operation(math.erf, erf),
     "abs": _Operation(abs, np.abs),
     "sign": _Operation(_sign, np.sign),
     "round": _Operation(lambda a: float(round(a)), np.rint),

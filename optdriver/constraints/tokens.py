@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from optdriver.errors import ConstraintError, InputTypeError
 
-MAX_LENGTH = 20_000
+MAX_LENGTH = 40_000
 """Longest text of one constraint, in characters."""
 
 _TOKEN = re.compile(

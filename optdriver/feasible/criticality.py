@@ -48,13 +48,13 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     c, _ = region.values(x)
     jac, eq = region.jacobians(x)
     if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
-        return _unknown(region)
+        return unknown(region)
     lower, upper = (region.lower - x)[free], (region.upper - x)[free]
     rows, levels = with_box(jac[:, free], np.maximum(-c, 0.0), lower, upper)
     keep = np.isfinite(levels)
     answer = nearest(-g[free], rows[keep], levels[keep], eq[:, free], np.zeros(len(eq)))
     if not answer.solved:
-        return _unknown(region)
+        return unknown(region)
     duals = np.zeros(len(rows))
     duals[keep] = answer.inequality
     multipliers = np.zeros(len(region.row_scale))
@@ -72,7 +72,8 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     )
 
 
-def _unknown(region: Region) -> Criticality:
+def unknown(region: Region) -> Criticality:
+    """Return what is said where there is no gradient."""
     return Criticality(
         residual=np.inf,
         floor=0.0,

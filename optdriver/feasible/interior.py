@@ -21,10 +21,10 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangula
 from optdriver.feasible.types import Vector
 
 TOLERANCE = 1e-9
-ITERATIONS = 80
+ITERATIONS = 60
 TO_BOUNDARY = 0.99
-FIRST_SLACK = 1e-2
-INSET = 1e-2  # first point: at least this part of its interval away from a side
+FIRST_SLACK = 1e-3
+INSET = 1e-3  # first point: at least this part of its interval away from a side
 ARMIJO = 1e-4
 SHORTEST = 1e-9
 
@@ -99,8 +99,13 @@ class _Step:
     curvature: float
 
 
-def solve(problem: Subproblem, barrier: float = 0.1, tolerance: float = TOLERANCE) -> Solution:
-    """Solve the subproblem from t = 0.
+def solve(
+    problem: Subproblem,
+    barrier: float = 1e-4,
+    tolerance: float = TOLERANCE,
+    start: Vector | None = None,
+) -> Solution:
+    """Solve the subproblem.
 
     Parameters
     ----------
@@ -109,13 +114,16 @@ def solve(problem: Subproblem, barrier: float = 0.1, tolerance: float = TOLERANC
         First barrier parameter.
     tolerance : float
         Wanted size of the scaled optimality conditions.
+    start : ndarray, shape (n,), optional
+        Where to begin, t = 0 by default; it need not be feasible.
 
     Returns
     -------
     Solution
         Whatever was reached; `error` says how good it is.
     """
-    point = _first_point(problem, barrier)
+    begin = np.zeros_like(problem.lower) if start is None else start
+    point = _first_point(problem, barrier, begin)
     mu, penalty, raised = barrier, 1.0, 0.0
     error, count = np.inf, 0
     for count in range(ITERATIONS):
@@ -145,14 +153,14 @@ def solve(problem: Subproblem, barrier: float = 0.1, tolerance: float = TOLERANC
     )
 
 
-def _first_point(problem: Subproblem, mu: float) -> _Point:
+def _first_point(problem: Subproblem, mu: float, start: Vector) -> _Point:
     width = problem.upper - problem.lower
     inset = np.minimum(INSET, INSET * width)
-    t = np.clip(np.zeros_like(width), problem.lower + inset, problem.upper - inset)
+    t = np.clip(start, problem.lower + inset, problem.upper - inset)
     c, e = problem.values(t)
     jac, eq = problem.jacobians(t)
     if not _finite(c, e, jac, eq):
-        t = np.clip(np.zeros_like(width), problem.lower + 1e-9 * width, problem.upper - 1e-9 * width)
+        t = np.clip(start, problem.lower + 1e-9 * width, problem.upper - 1e-9 * width)
         c, e = problem.values(t)
         jac, eq = problem.jacobians(t)
     s = np.maximum(-c, FIRST_SLACK)

@@ -19,6 +19,8 @@ from optdriver.feasible.types import Vector
 
 AFTER_FAILURE = 0.25  # of the step that failed
 AFTER_TROUBLE = 0.1
+MOST_FAILURES = 12  # in a row
+TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
 
 def start(x0: Vector, region: Region, options: Options) -> State:
@@ -63,8 +65,10 @@ def advance_failure(state: State, region: Region, reason: str) -> None:
         elif state.nfev >= state.options.maxfun:
             finish(state, Stop.MAX_EVALUATIONS)
         return
-    sigma = _step_size(state, region)
-    state.delta = AFTER_FAILURE * min(state.delta, sigma)
+    if state.failures > MOST_FAILURES:
+        finish(state, Stop.FAILED)
+        return
+    state.delta = AFTER_FAILURE * min(state.delta, _step_size(state, region))
     _next(state, region)
 
 
@@ -145,7 +149,8 @@ def _next(state: State, region: Region) -> None:
         return
     state.used = models.choose(state.scores)
     model = _models(state)[state.used]
-    while state.delta >= state.options.smallest_radius:
+    smallest = state.options.smallest_radius * (TINY if state.failures else 1.0)
+    while state.delta >= smallest:
         trial = propose(region, state.x, state.g, model, state.delta, state.tolerance)
         if trial is not None:
             state.pending, state.predicted = trial.point, trial.predicted

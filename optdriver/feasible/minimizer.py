@@ -15,7 +15,7 @@ from scipy.optimize import OptimizeResult
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import machine
-from optdriver.feasible.criticality import Criticality, criticality
+from optdriver.feasible.criticality import criticality, unknown
 from optdriver.feasible.nearest import nearest_feasible
 from optdriver.feasible.options import Options, checked
 from optdriver.feasible.region import TOLERANCE, Region, region
@@ -146,7 +146,7 @@ class FeasibleMinimizer:
 
     def _running(self, call: str) -> None:
         if self.done:
-            raise ProtocolError(f"{call}() after the end: the run stopped ({self.stop})")
+            raise ProtocolError(f"{call}() after the run has ended ({self.stop}: {self._message()})")
 
     # -- what is known --------------------------------------------------------------------------
 
@@ -159,6 +159,16 @@ class FeasibleMinimizer:
     def x0(self) -> Vector:
         """The feasible start."""
         return self._state.x0.copy()
+
+    @property
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Both sides of the box, with the bounds that were written as constraints."""
+        return self._region.lower.copy(), self._region.upper.copy()
+
+    @property
+    def constraints(self) -> Constraints:
+        """The compiled constraints."""
+        return self._constraints
 
     @property
     def done(self) -> bool:
@@ -215,23 +225,23 @@ class FeasibleMinimizer:
 
     @property
     def result(self) -> OptimizeResult:
-        """The best point with its active constraints, multipliers and optimality residual."""
-        if self.at_start:
-            raise ProtocolError("result before any evaluation succeeded")
-        x, f, g, measured = self._reported()
-        message = MESSAGES[self.stop] if self.stop else "running"
-        reason = self._state.reason
+        """The best point with its active constraints, multipliers and optimality residual.
+
+        Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
+        """
+        x, f, g = self.best or (self.x0, math.nan, np.full(self.n, math.nan))
+        measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
         return OptimizeResult(
-            x=x.copy(),
+            x=x,
             fun=f,
-            jac=g.copy(),
+            jac=g,
             nfev=self.nfev,
             njev=self.nfev,
             nit=self.nit,
             nfail=self.nfail,
             status=_STATUS[self.stop] if self.stop else -1,
             success=self.converged,
-            message=f"{message}: {reason}" if reason and not self.converged else message,
+            message=self._message(),
             stop=self.stop,
             kkt=measured.residual,
             active=self._active(x),
@@ -243,15 +253,10 @@ class FeasibleMinimizer:
             notes=self.notes,
         )
 
-    def _reported(self) -> tuple[Vector, float, Vector, Criticality]:
-        """Return the best point; the iterate where only that one passes the test."""
-        state = self._state
-        best = (state.best_x, state.best_f, state.best_g)
-        measured = criticality(self._region, state.best_x, state.best_g)
-        if self.converged and measured.residual > max(state.options.gtol, measured.floor):
-            measured = criticality(self._region, state.x, state.g)
-            best = (state.x, state.f, state.g)
-        return *best, measured
+    def _message(self) -> str:
+        message = MESSAGES[self.stop] if self.stop else "running"
+        reason = self._state.reason
+        return f"{message}: {reason}" if reason and not self.converged else message
 
     def _active(self, x: Vector) -> tuple[str, ...]:
         c, _ = self._region.values(x)
@@ -271,7 +276,7 @@ class FeasibleMinimizer:
         constraints = getattr(self._constraints, "to_dict", None)
         if constraints is None:
             raise InputError("constraints given as functions cannot be stored; give strings")
-        data = asdict(self._state)
+        data = asdict(self._state)  # copies the arrays
         data["phase"] = int(self._state.phase)
         data["stop"] = None if self._state.stop is None else str(self._state.stop)
         return {
@@ -284,12 +289,20 @@ class FeasibleMinimizer:
 
     @classmethod
     def from_dict(cls, data: Data) -> FeasibleMinimizer:
-        """Make the minimizer of `to_dict` again; arrays may come as lists."""
-        if data.get("version") != VERSION:
-            raise InputError(
-                f"a state of version {VERSION} is expected, got {data.get('version')!r}"
-            )
-        return cls._restored(ConstraintSet.from_dict(data["constraints"]), data)
+        """Make the minimizer of `to_dict` again; arrays may come as lists.
+
+        Raises
+        ------
+        InputError
+            When `data` is not a state of this version.
+        """
+        version = data.get("version") if isinstance(data, dict) else None
+        if version != VERSION:
+            raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
+        try:
+            return cls._restored(ConstraintSet.from_dict(data["constraints"]), data)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"the state is not complete: {error!r}") from error
 
     @classmethod
     def _restored(cls, constraints: Constraints, data: Data) -> FeasibleMinimizer:
@@ -386,6 +399,8 @@ def _box(constraints: Constraints, bounds: Any, n: int) -> tuple[Vector, Vector]
 
 def _evaluation(f: float, g: ArrayLike, n: int) -> tuple[float, Vector]:
     try:
+        if isinstance(f, str):
+            raise TypeError("a text")
         value, gradient = float(f), np.array(g, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputTypeError(f"f must be a number and g {n} numbers, got {f!r}, {g!r}") from error

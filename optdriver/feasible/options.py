@@ -33,7 +33,7 @@ class Options:
     gtol: float = 1e-6
     maxfun: float = 15000
     maxiter: float = 15000
-    maxcor: int = 10
+    maxcor: int = 20
     initial_radius: float = 1.0
     smallest_radius: float = 1e-7
 

@@ -100,8 +100,8 @@ def _largest(values: Vector) -> float:
 def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Vector) -> Region:
     """Scale `constraints` at the `reference` point and find the equalities among them."""
     scale = np.maximum(1.0, np.abs(reference))
-    equality = np.array(constraints.equality, dtype=bool)
     row_scale = _row_scales(constraints, reference, scale)
+    equality = np.arange(len(row_scale)) >= constraints.n_inequalities
     kept, equality = _pairs(constraints, reference, lower, upper, equality)
     return Region(
         constraints=constraints,
@@ -120,7 +120,8 @@ def _row_scales(constraints: Constraints, reference: Vector, scale: Vector) -> V
     usable = np.isfinite(lengths) & (lengths > 0.0)
     floor = SMALLEST_SCALE * float(np.max(lengths[usable], initial=0.0))
     sizes = np.where(usable, np.maximum(lengths, floor), 1.0)
-    return np.asarray(1.0 / sizes)
+    own = getattr(constraints, "scales", None)  # what the constraints call a unit: the finer one
+    return np.asarray(1.0 / (sizes if own is None else np.minimum(sizes, own)))
 
 
 def _pairs(

@@ -2,7 +2,7 @@
 
 The interior-point solution is polished onto feasibility by `restore`.  A trial must be feasible,
 decrease the model and lie in the region; when the solver is in trouble simpler problems are tried
-in turn: a smaller first barrier, a multiple of D^-2 for B, a linearised step.
+in turn: another first barrier, a multiple of D^-2 for B, a linearised step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GOOD = 1e-6  # error of the subproblem below which its solution is taken without
 SLACK_OF_REGION = 1e-3  # how far, relatively, the polish may leave the trust region
 SMALLEST_ROW = 1e-3
 FLAT = 1e-8  # a gradient below this part of the curvature does not set the scale of the model
-BARRIERS = (0.1, 1e-3)
+BARRIERS = (1e-4, 0.1)  # a small one keeps the solver on the iterate's side of obstacles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,13 @@ Data: TypeAlias = dict[str, Any]
 
 
 class Constraints(Protocol):
-    """Smooth constraints c_i(x) <= 0 or c_i(x) = 0 with exact derivatives."""
+    """Smooth rows with exact derivatives: inequalities c(x) <= 0 first, then equalities."""
 
     @property
     def names(self) -> tuple[str, ...]: ...
 
     @property
-    def equality(self) -> Mask: ...
+    def n_inequalities(self) -> int: ...
 
     def values(self, x: Vector) -> Vector: ...
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 NAMES = ("x1", "x2", "x3")
 SMOOTH = ("sqrt", "exp", "log", "log10", "log2", "sin", "cos", "tan", "asin", "acos", "atan")
-SMOOTH += ("sinh", "cosh", "tanh")
+SMOOTH += ("sinh", "cosh", "tanh", "erf")
 ROUGH = ("abs", "sign", "round", "trunc", "floor", "ceil")
 
 numbers = st.one_of(

@@ -179,6 +179,8 @@ def test_what_is_read_back_does_not_warn_again() -> None:
 def test_from_dict_refuses_other_things() -> None:
     with pytest.raises(InputTypeError, match="from_dict takes"):
         ConstraintSet.from_dict({"a": 1})
+    with pytest.raises(InputError, match="version 2"):
+        ConstraintSet.from_dict({**mixed().to_dict(), "version": 2})
 
 
 def test_rescaled_is_the_same_set_in_other_units() -> None:

