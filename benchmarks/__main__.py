@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+SMALL = ("--sizes", "2", "10", "100", "1000")
 JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "standard": ("standard",),
     "standard-tight": ("standard", "--tight"),
     "overhead": ("overhead",),
     "overhead-busy": ("overhead", "--busy", "--quick", "6"),
-    "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12"),
+    "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12", *SMALL),
     "wasted": ("wasted",),
     "failures": ("failures",),
     "study": ("study",),

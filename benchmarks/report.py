@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ALIGNED = 30
 RESULTS = Path(__file__).with_name("results.md")
 PACKAGES = ("optdriver", "numpy", "scipy", "optuna")
 TITLE = """# Benchmark results
@@ -50,10 +51,12 @@ class Table:
     caption: str = ""
 
     def markdown(self) -> str:
-        """Return the table in markdown, columns aligned for the reader of the source."""
-        cells = [self.header, *self.rows]
+        """Return the table in markdown, columns of a short one aligned for the source's reader."""
+        cells = (
+            [self.header, *self.rows] if len(self.rows) <= ALIGNED else [("",) * len(self.header)]
+        )
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
-        rule = tuple("-" * width for width in widths)
+        rule = tuple("-" * max(width, 3) for width in widths)
         lines = [
             "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             for row in (self.header, rule, *self.rows)
@@ -72,6 +75,12 @@ class Section:
     text: str
     targets: Sequence[Target] = field(default=())
     tables: Sequence[Table] = field(default=())
+    details: Sequence[Table] = field(default=())
+
+    def long(self) -> str:
+        """Return the tables that have a file of their own."""
+        tables = [table.markdown() for table in self.details]
+        return "\n\n".join([f"# {self.title}", environment(), *tables]) + "\n"
 
     def markdown(self) -> str:
         """Return the section in markdown, between the marks that `write` looks for."""
@@ -80,6 +89,7 @@ class Section:
             header = ("claim", "measured", "target", "met")
             parts.append(Table(header=header, rows=[t.row() for t in self.targets]).markdown())
         parts += [table.markdown() for table in self.tables]
+        parts += [f"Problem by problem: `benchmarks/results-{self.name}.md`."] * bool(self.details)
         return "\n\n".join([*parts, f"<!-- end: {self.name} -->"]) + "\n"
 
 
@@ -105,10 +115,15 @@ def environment() -> str:
 
 
 def write(section: Section, path: Path = RESULTS) -> None:
-    """Put `section` into the file of results, in place of an older one of the same name."""
+    """Put `section` into the file of results, in place of an older one of the same name.
+
+    Its details go into a file beside it.
+    """
     text = path.read_text() if path.exists() else TITLE
     mark = re.escape(section.name)
     old = re.compile(f"<!-- section: {mark} -->.*?<!-- end: {mark} -->\n", re.DOTALL)
     new = section.markdown()
     text = old.sub(lambda _: new, text) if old.search(text) else f"{text.rstrip()}\n\n{new}"
     path.write_text(text)
+    if section.details:
+        path.with_name(f"{path.stem}-{section.name}.md").write_text(section.long())

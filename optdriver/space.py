@@ -77,7 +77,8 @@ class Space:
     """
 
     __slots__ = (
-        "_base", "entries", "fixed", "free", "lower", "names", "scale", "scaled", "size", "upper",
+        "_base", "_known", "entries", "fixed", "free", "lower", "names", "scale", "scaled", "size",
+        "upper",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +100,7 @@ class Space:
             )
         self.entries: tuple[Parameter, ...] = tuple(entries)
         self.names: tuple[str, ...] = tuple(entry.name for entry in entries)
+        self._known = frozenset(self.names)
         self.free: tuple[str, ...] = tuple(entry.name for entry in free)
         self.fixed: dict[str, float] = {e.name: e.value for e in entries if e.value is not None}
         self.lower = np.array([entry.lower for entry in free])
@@ -164,7 +166,7 @@ class Space:
 
     def _by_name(self, values: Mapping[str, Any]) -> list[Any]:
         for name in values:
-            if name not in self.names:
+            if name not in self:
                 raise unknown_option("parameter", name, self.names)
         for name, value in self.fixed.items():
             if name in values and _number(values[name], f"parameter {name!r}") != value:
@@ -217,6 +219,9 @@ class Space:
         return self.entries == other.entries and self.scaled == other.scaled
 
     __hash__ = None  # type: ignore[assignment]  # it holds arrays
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Final
+
+NOTE: Final = b"\nstopping: open evaluations are finished first; Ctrl-C again leaves at once\n"
 
 
 class Interrupts:
@@ -26,6 +30,9 @@ class Interrupts:
         """Take note of a Ctrl-C."""
         self.count += 1
         self._wake()
+        if self.count == 1:
+            with suppress(OSError):  # without a terminal there is nobody to tell
+                os.write(2, NOTE)  # unlike print, it may be called in the middle of a print
         if self.count > 1 and self._may_raise():
             raise KeyboardInterrupt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
@@ -76,11 +77,14 @@ def run(
     -----
     RuntimeWarning
         If the study stopped because too many evaluations in a row failed.
+    UserWarning
+        If nothing limits the study.
     """
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise InputTypeError(f"executor is a concurrent.futures.Executor, not {executor!r}")
     call = prepare(study, objective, executor)
     limit = _check_limit(max_evaluations)
+    _check_end(study, limit)
     study.resume()
     study.release()
     with _executor(study, executor) as pool, progress_bar(study, progress) as show:
@@ -95,12 +99,23 @@ def run(
 
 def _check_limit(max_evaluations: Any) -> float:
     if max_evaluations is None:
-        return float("inf")
+        return math.inf
     if isinstance(max_evaluations, bool) or not isinstance(max_evaluations, Integral):
         raise InputTypeError(f"max_evaluations is a whole number, not {max_evaluations!r}")
     if max_evaluations < 0:
         raise InputError(f"max_evaluations must be 0 or more, not {max_evaluations}")
     return int(max_evaluations)
+
+
+def _check_end(study: Study, limit: float) -> None:
+    given = study.parameters
+    caps = (limit, given["max_iter"], given["max_time"], given["max_num_minimizers"])
+    if min(caps) == math.inf and given["eps"] == 0.0 and given["min_val"] == -math.inf:
+        warnings.warn(
+            "nothing limits this study (max_iter, max_time, max_num_minimizers, min_val, eps): "
+            "run() goes on until Ctrl-C or stop()",
+            stacklevel=4,
+        )
 
 
 @contextmanager

@@ -11,3 +11,5 @@ cdef void add(double* x, double a, double* y, Py_ssize_t n) noexcept nogil
 cdef void heapify(double* t, Py_ssize_t* order, Py_ssize_t n) noexcept nogil
 cdef void pop(double* t, Py_ssize_t* order, Py_ssize_t n) noexcept nogil
 cdef void sift(double* t, Py_ssize_t* order, Py_ssize_t i, Py_ssize_t n) noexcept nogil
+cdef Py_ssize_t split(double* t, Py_ssize_t* order, Py_ssize_t n, double far) noexcept nogil
+cdef void move_up(double* t, Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n) noexcept nogil

@@ -12,11 +12,11 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.optdriver.lbfgsb.linalg import clamp, dot, finite, zero
+    from cython.cimports.optdriver.lbfgsb.linalg import dot, finite, zero
     from cython.cimports.optdriver.lbfgsb.memory import gather, middle, scale_by_theta
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
 else:
-    from optdriver.lbfgsb.linalg import clamp, dot, finite, zero
+    from optdriver.lbfgsb.linalg import dot, finite, zero
     from optdriver.lbfgsb.memory import gather, middle, scale_by_theta
     from optdriver.lbfgsb.state import Scratch, State
 
@@ -72,6 +72,7 @@ def set_out(s: State, q: Scratch) -> cython.Py_ssize_t:
     i: cython.Py_ssize_t
     count: cython.Py_ssize_t = 0
     d: cython.double
+    bound: cython.double
     q.moving = 0
     for i in range(s.n):
         s.where[i] = start_of(s, i)
@@ -80,14 +81,12 @@ def set_out(s: State, q: Scratch) -> cython.Py_ssize_t:
         s.d[i] = d
         if d != 0.0:
             q.moving += 1
-        if d < 0.0 and finite(s.l[i]):  # eq. (4.1)
-            q.t[count] = (s.l[i] - s.x[i]) / d
+        if d != 0.0:
+            bound = s.l[i] if d < 0.0 else s.u[i]
+            q.t[count] = (bound - s.x[i]) / d  # eq. (4.1)
             q.order[count] = i
-            count += 1
-        elif d > 0.0 and finite(s.u[i]):
-            q.t[count] = (s.u[i] - s.x[i]) / d
-            q.order[count] = i
-            count += 1
+            if bound - bound == 0.0:
+                count += 1
     zero(q.p, 2 * s.k)
     gather(s.w, s.d, q.p, 2 * s.k, 2 * s.m, s.n)
     scale_by_theta(s, q.p)
@@ -103,6 +102,9 @@ def search_path(s: State, q: Scratch) -> cython.bint:
     f1: cython.double = -dot(s.d, s.d, s.n)
     f2: cython.double
     floor: cython.double
+    far: cython.double
+    near: cython.Py_ssize_t
+    first_far: cython.Py_ssize_t
     step: cython.double
     dt: cython.double
     d: cython.double
@@ -114,13 +116,23 @@ def search_path(s: State, q: Scratch) -> cython.bint:
         return False
     floor = 2.220446049250313e-16 * f2
     step = -f1 / f2
-    heapify(q.t, q.order, left)
-    while left > 0 and q.t[0] - t <= step:
+    far = 2.0 * step  # most paths pass few breakpoints: only the near ones go into the heap
+    near = split(q.t, q.order, left, far)
+    first_far = near
+    heapify(q.t, q.order, near)
+    while True:
+        if near == 0 and left > 0 and t + step >= far:  # the path goes on among the far ones
+            move_up(q.t, q.order, first_far, left)
+            near = left
+            heapify(q.t, q.order, near)
+        if near == 0 or q.t[0] - t > step:
+            break
         dt = q.t[0] - t
         t = q.t[0]
         i = q.order[0]
         left -= 1
-        pop(q.t, q.order, left)
+        near -= 1
+        pop(q.t, q.order, near)
         d = s.d[i]
         s.d[i] = 0.0
         s.where[i] = 2 if d > 0.0 else 1
@@ -147,7 +159,7 @@ def go(s: State, t: cython.double) -> cython.void:
     i: cython.Py_ssize_t
     for i in range(s.n):
         if s.d[i] != 0.0:
-            s.z[i] = clamp(s.x[i] + t * s.d[i], s.l[i], s.u[i])
+            s.z[i] = min(max(s.x[i] + t * s.d[i], s.l[i]), s.u[i])
 
 
 def load_row(s: State, i: cython.Py_ssize_t, row: cython.p_double) -> cython.void:
@@ -165,6 +177,36 @@ def add(
     i: cython.Py_ssize_t
     for i in range(n):
         y[i] += a * x[i]
+
+
+def split(
+    t: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t, far: cython.double
+) -> cython.Py_ssize_t:
+    """Bring the breakpoints up to the time `far` before the others; return how many they are."""
+    i: cython.Py_ssize_t
+    near: cython.Py_ssize_t = 0
+    time: cython.double
+    which: cython.Py_ssize_t
+    for i in range(n):
+        time = t[i]
+        if time <= far:
+            which = order[i]
+            t[i] = t[near]
+            order[i] = order[near]
+            t[near] = time
+            order[near] = which
+            near += 1
+    return near
+
+
+def move_up(
+    t: cython.p_double, order: cython.p_Py_ssize_t, first: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.void:
+    """Move the n breakpoints that begin at place `first` to the front."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        t[i] = t[first + i]
+        order[i] = order[first + i]
 
 
 def heapify(t: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t) -> cython.void:

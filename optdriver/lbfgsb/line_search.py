@@ -62,15 +62,15 @@ def longest_step(s: State) -> cython.double:
     """Return the largest step allowed: to the nearest bound, 1 at the first iteration, or 1e10."""
     i: cython.Py_ssize_t
     longest: cython.double = 1e10
+    room: cython.double
     if not s.constrained:
         return longest
     if s.nit == 0:
         return 1.0
     for i in range(s.n):
-        if s.d[i] < 0.0 and s.d[i] * longest < s.l[i] - s.x[i]:
-            longest = (s.l[i] - s.x[i]) / s.d[i]
-        elif s.d[i] > 0.0 and s.d[i] * longest > s.u[i] - s.x[i]:
-            longest = (s.u[i] - s.x[i]) / s.d[i]
+        room = (s.l[i] if s.d[i] < 0.0 else s.u[i]) - s.x[i]
+        if fabs(s.d[i]) * longest > fabs(room):
+            longest = room / s.d[i]
     return max(longest, 1.0)  # z = x + d lies in the box
 
 
@@ -86,10 +86,10 @@ def place_trial(s: State) -> cython.bint:
             if s.stp == 1.0:
                 s.xt[i] = s.z[i]
             else:
-                s.xt[i] = clamp(s.x[i] + s.stp * s.d[i], s.l[i], s.u[i])
+                s.xt[i] = min(max(s.x[i] + s.stp * s.d[i], s.l[i]), s.u[i])
             if s.xt[i] != s.x[i]:
                 moved = True
-            if not finite(s.xt[i]):
+            if s.xt[i] - s.xt[i] != 0.0:
                 sound = False
         if not moved:
             return False

@@ -14,6 +14,6 @@ cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogi
 cdef void back_to_best(State s) noexcept nogil
 cdef void start_over(State s, Scratch q) noexcept nogil
 cdef void accept(State s, Scratch q, double f, double least) noexcept nogil
-cdef bint best_passes(State s, Py_ssize_t stop, double before) noexcept nogil
+cdef Py_ssize_t passed_by_best(State s, Py_ssize_t stop, double before) noexcept nogil
 cdef void set_out(State s, Scratch q) noexcept nogil
 cdef bint find_direction(State s, Scratch q) noexcept nogil

@@ -200,7 +200,7 @@ def follow(s: State, q: Scratch, verdict: cython.Py_ssize_t, f: cython.double) -
         back_to_best(s)
         accept(s, q, s.best_f, 0.1)
     elif verdict == ACCEPT:
-        accept(s, q, f, 2.220446049250313e-16)
+        accept(s, q, f, 0.1 if s.hampered else 2.220446049250313e-16)
     elif verdict != GO_ON:
         start_over(s, q)
 
@@ -227,11 +227,12 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     """Make the trial the next iterate, test it, learn from the step, and set out again.
 
     The pair is stored where s'y is more than `least` times -slope0 stp.  After a search that was
-    cut short this asks for the curvature condition of Wolfe, which the search did not reach.
+    cut short this asks for the curvature condition of Wolfe, which it may not have reached.
     """
     before: cython.double = s.f
     sy: cython.double = (dot(s.gt, s.d, s.n) - s.slope0) * s.stp
     stop: cython.Py_ssize_t = 0
+    passed: cython.Py_ssize_t = 0
     doubtful: cython.bint
     scale(s.d, s.stp, q.s, s.n)
     subtract(s.gt, s.g, q.y, s.n)
@@ -242,8 +243,10 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     elif not s.hampered and reduction_is_small(s, before, f):
         stop = REDUCTION
     doubtful = stop == REDUCTION and s.stp < 1e-4 and s.k > 0
-    if stop and not doubtful and best_passes(s, stop, before):
-        finish(s, stop)
+    if stop and not doubtful:
+        passed = passed_by_best(s, stop, before)
+    if passed:
+        finish(s, passed)
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)
     elif doubtful:
@@ -259,13 +262,15 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
         set_out(s, q)
 
 
-def best_passes(s: State, stop: cython.Py_ssize_t, before: cython.double) -> cython.bint:
-    """Whether the point that will be reported passes the test that the iterate passed."""
+def passed_by_best(s: State, stop: cython.Py_ssize_t, before: cython.double) -> cython.Py_ssize_t:
+    """Return the test that the reported point passes where the iterate passes `stop`, or 0."""
     if s.best_f >= s.f:
-        return True
-    if stop == REDUCTION and reduction_is_small(s, before, s.best_f):
-        return True
-    return projected_gradient_norm(s, s.xb, s.gb) <= s.gtol
+        return stop
+    if projected_gradient_norm(s, s.xb, s.gb) <= s.gtol:
+        return PROJECTED_GRADIENT
+    if not s.hampered and reduction_is_small(s, before, s.best_f):
+        return REDUCTION
+    return 0
 
 
 def set_out(s: State, q: Scratch) -> cython.void:

@@ -269,7 +269,7 @@ class LBFGSB:
             If `f` is not a number or `g` not a vector of length n; nothing is changed.
         """
         if (
-            type(f) is float
+            isinstance(f, float)  # NumPy's float64 is one
             and type(g) is np.ndarray
             and g.dtype == np.float64
             and g.shape == self._shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -185,7 +185,9 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 
 
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
-    given: Sequence[Any] = bounds if hasattr(bounds, "__len__") else list(bounds)
+    given: Sequence[Any] = list(bounds) if isinstance(bounds, Iterator) else bounds
+    if not hasattr(given, "__len__"):
+        raise InputTypeError(f"bounds is {bounds!r}; expected pairs (lower, upper), or None")
     if len(given) != n:
         raise InputError(
             f"bounds has {len(given)} entries; expected one pair for each of the {n} variables"

@@ -248,7 +248,7 @@ def project(s: State, q: Scratch) -> cython.bint:
     met: cython.bint = False
     for a in range(q.nfree):
         i = q.index[a]
-        q.t[a] = clamp(s.z[i] + q.r[a], s.l[i], s.u[i])
+        q.t[a] = min(max(s.z[i] + q.r[a], s.l[i]), s.u[i])
         if q.t[a] == s.l[i] or q.t[a] == s.u[i]:
             met = True
     return met

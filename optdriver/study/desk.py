@@ -100,6 +100,7 @@ class Desk:
                 )
         if changed:
             self.record(Configured(parameters=changed, time=self.now()))
+            self._decide()
 
     def start_clock(self) -> None:
         """Count run time from now on."""
@@ -116,7 +117,8 @@ class Desk:
         """Return the run time in seconds."""
         if self._since is None:
             return self.state.elapsed
-        return max(self._clock() - self._since, self.state.elapsed)
+        now, last = self._clock() - self._since, self.state.elapsed
+        return now if now > last else last
 
     # -- asking ---------------------------------------------------------------------------
 
@@ -127,20 +129,24 @@ class Desk:
             return None
         if len(state.open) >= state.parameters["num_parallel"]:
             return None
-        self.start_clock()
+        if self._since is None:
+            self.start_clock()
         now = self.now()
         reason = limits.before_asking(state, now)
         if reason is not None:
             self.stop(*reason)
             return None
-        entry = self._next(now)
+        entry = self._next(state, now)
         if entry is not None:
-            self._hand_out(entry, now)
+            id = state.ledger.size if entry.id < 0 else entry.id
+            self.record(
+                Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
+            )
+            entry.here = True
         return entry
 
-    def _next(self, now: float) -> Entry | None:
+    def _next(self, state: State, now: float) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
-        state = self.state
         drawn = not state.queue
         if drawn and fold.draw(state) is None:
             reason = limits.driver_ended(state)
@@ -156,12 +162,6 @@ class Desk:
                 self.stop(*reason)
                 return None
         return entry
-
-    def _hand_out(self, entry: Entry, now: float) -> None:
-        id = self.state.ledger.size if entry.id < 0 else entry.id
-        self.record(
-            Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
-        )
 
     def _record_held(self, entry: Entry, now: float) -> None:
         """Record a point that was drawn, which is the whole effect of the event."""
@@ -229,7 +229,8 @@ class Desk:
             self._check_same(id, value, gradient)
             return
         self.record(Told(id=id, value=value, gradient=gradient, time=self.now()))
-        self._decide()
+        if state.stop is None:
+            self._decide()
 
     def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
         ledger = self.state.ledger
@@ -284,10 +285,9 @@ class Desk:
 
     def _decide(self) -> None:
         """Stop if the result just booked gives a reason."""
-        if self.state.stop is None:
-            reason = limits.after_result(self.state)
-            if reason is not None:
-                self.stop(*reason)
+        reason = limits.after_result(self.state)
+        if reason is not None:
+            self.stop(*reason)
 
     # -- suspension -----------------------------------------------------------------------
 
@@ -310,10 +310,10 @@ def describe_failure(
         return "the evaluation reported no value"
     if not math.isfinite(value):
         return f"the value is {value}"
-    if gradient is None or math.isfinite(np.add.reduce(gradient)):
+    if gradient is None:
         return None
     finite = np.isfinite(gradient)
-    if finite.all():
+    if np.logical_and.reduce(finite):  # what finite.all() does by a detour
         return None
     bad = int(np.argmin(finite))
     return f"the derivative by {names[bad]!r} is {gradient[bad]}"

@@ -37,17 +37,15 @@ from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
 
-LIMITS: Final = ("max_iter", "max_time", "eps", "min_val")
-"""Kinds of stopping that end when the limits are changed."""
-
 
 @dataclass(slots=True)
 class Entry:
     """A point that is wanted: waiting to be handed out, or handed out and not told.
 
     `id` is -1 until it is handed out; `point` is the driver's id (None for the gradient check,
-    whose number of the parameter is `index`); `failures` counts its failed evaluations; `spent`
-    says that its last evaluation has been counted.
+    whose base and number of the parameter are `base` and `index`); `failures` counts its failed
+    evaluations; `spent` says that its last evaluation has been counted.  `here` (no part of the
+    state) says that this very object handed it out, and not the one it was restored from.
     """
 
     id: int
@@ -55,9 +53,11 @@ class Entry:
     run: int
     kind: str
     x: FloatArray
+    base: int = 0
     index: int = 0
     failures: int = 0
     spent: bool = False
+    here: bool = False
 
 
 @dataclass(slots=True)
@@ -204,14 +204,15 @@ def _told(state: State, event: Told) -> None:
 def _told_check(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
     if gradient is None:
         raise ProtocolError(f"the events give suggestion {entry.id} no gradient to check")
-    _enqueue_check(state, gradient_check.told(state.check, entry.index, value, gradient))
+    if entry.base == state.check.bases:  # not one of a base that was given up
+        _enqueue_check(state, gradient_check.told(state.check, entry.index, value, gradient))
 
 
 def _enqueue_check(state: State, points: list[tuple[int, FloatArray]]) -> None:
     for index, z in points:
         x = state.spec.space.to_user(z)
         x.setflags(write=False)
-        state.queue.append(Entry(-1, None, -1, "check", x, index))
+        state.queue.append(Entry(-1, None, -1, "check", x, state.check.bases, index))
 
 
 def _failed(state: State, event: Failed) -> None:
@@ -229,12 +230,14 @@ def _failed(state: State, event: Failed) -> None:
     if entry.point is not None:
         state.driver.tell_failure(entry.point, event.reason)
     else:
-        _failed_check(state)
+        _failed_check(state, entry)
 
 
-def _failed_check(state: State) -> None:
+def _failed_check(state: State, failed: Entry) -> None:
+    if failed.base != state.check.bases:
+        return
     gradient_check.failed(state.check)
-    for entry in [waiting for waiting in state.queue if waiting.point is None]:
+    for entry in [waiting for waiting in state.queue if waiting.point is None and waiting.id < 0]:
         state.queue.remove(entry)
 
 
@@ -259,7 +262,7 @@ def _added(state: State, event: Added) -> None:
 
 def _configured(state: State, event: Configured) -> None:
     state.parameters.update(event.parameters)
-    if state.stop is not None and state.stop[0] in LIMITS:
+    if state.stop is not None and state.stop[0] in event.parameters:  # the limit that stopped it
         state.stop = None
 
 
@@ -291,7 +294,7 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
 
 # -- snapshots: a cache of the fold -------------------------------------------------------
 
-_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "index", "failures", "spent")
+_ENTRY_FIELDS: Final = ("id", "point", "run", "kind", "base", "index", "failures", "spent")
 _COUNTERS: Final = ("spent", "failures", "failed_in_row", "elapsed")
 
 

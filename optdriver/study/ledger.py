@@ -17,14 +17,15 @@ KINDS: Final = ("iterate", "difference", "check", "added")
 KIND_CODE: Final = {kind: code for code, kind in enumerate(KINDS)}
 
 _COLUMNS: Final = {
-    "value": np.float64,
-    "state": np.int8,
-    "kind": np.int8,
-    "run": np.int64,
-    "attempts": np.int64,
-    "asked": np.float64,
-    "ended": np.float64,
+    "value": math.nan,
+    "state": np.int8(OPEN),
+    "kind": np.int8(0),
+    "run": np.int64(-1),
+    "attempts": np.int64(1),
+    "asked": math.nan,
+    "ended": math.nan,
 }
+"""What a row holds from the beginning, and so the type of its column."""
 
 
 class Ledger:
@@ -54,15 +55,17 @@ class Ledger:
 
     def __init__(self, n: int, room: int = 16) -> None:
         self.size = 0
-        self.x = np.empty((room, n))
+        self.x = np.full((room, n), math.nan)
         self.gradient: FloatArray | None = None
-        self.value = np.empty(room)
-        self.state = np.empty(room, dtype=np.int8)
-        self.kind = np.empty(room, dtype=np.int8)
-        self.run = np.empty(room, dtype=np.int64)
-        self.attempts = np.empty(room, dtype=np.int64)
-        self.asked = np.empty(room)
-        self.ended = np.empty(room)
+        self.value: FloatArray
+        self.state: NDArray[np.int8]
+        self.kind: NDArray[np.int8]
+        self.run: NDArray[np.int64]
+        self.attempts: NDArray[np.int64]
+        self.asked: FloatArray
+        self.ended: FloatArray
+        for name, fill in _COLUMNS.items():
+            setattr(self, name, np.full(room, fill))
         self.reasons: dict[int, str] = {}
         self.best = -1
         self.best_value = math.inf
@@ -73,15 +76,9 @@ class Ledger:
         if row == len(self.value):
             self._grow()
         self.x[row] = x
-        self.value[row] = math.nan
-        self.state[row] = OPEN
         self.kind[row] = KIND_CODE[kind]
         self.run[row] = run
-        self.attempts[row] = 1
         self.asked[row] = time
-        self.ended[row] = math.nan
-        if self.gradient is not None:
-            self.gradient[row] = math.nan
         self.size = row + 1
         return row
 
@@ -122,13 +119,11 @@ class Ledger:
         return gradient
 
     def _grow(self) -> None:
-        room = 2 * len(self.value)
         for name in (*_COLUMNS, "x", "gradient"):
             column = getattr(self, name)
             if column is not None:
-                larger = np.empty((room, *column.shape[1:]), dtype=column.dtype)
-                larger[: self.size] = column[: self.size]
-                setattr(self, name, larger)
+                fresh = np.full(column.shape, _COLUMNS.get(name, math.nan), dtype=column.dtype)
+                setattr(self, name, np.concatenate([column, fresh]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rows as arrays."""
@@ -145,8 +140,8 @@ class Ledger:
         size = len(data["value"])
         ledger = cls(n, max(16, size))
         ledger.size = size
-        for name, dtype in _COLUMNS.items():
-            getattr(ledger, name)[:size] = np.asarray(data[name], dtype=dtype)
+        for name in _COLUMNS:
+            getattr(ledger, name)[:size] = np.asarray(data[name])
         ledger.x[:size] = np.asarray(data["x"], dtype=np.float64).reshape(size, n)
         if data["gradient"] is not None:
             ledger.gradient = np.full(ledger.x.shape, math.nan)

@@ -16,7 +16,8 @@ Reason = tuple[str, str]
 
 def capped(state: State) -> bool:
     """Return whether the ended and the open evaluations make up the cap."""
-    return state.spent + len(state.open) >= float(state.parameters["max_iter"])
+    cap: float = state.parameters["max_iter"]
+    return state.spent + len(state.open) >= cap
 
 
 def after_result(state: State) -> Reason | None:

@@ -131,9 +131,12 @@ def as_gradient(gradient: Any, space: Space) -> FloatArray:
     InputError
         If one is missing or unknown (it is named), or if the shape or the type is wrong.
     """
-    if isinstance(gradient, Mapping):
+    if type(gradient) is np.ndarray:
+        array = gradient
+    elif isinstance(gradient, Mapping):
         return _by_name(gradient, space)
-    array = np.asarray(gradient)
+    else:
+        array = np.asarray(gradient)
     if array.dtype.kind not in "fiu":
         raise InputTypeError(
             f"the gradient must hold real numbers, not {_short(gradient)} ({array.dtype})"
@@ -149,13 +152,19 @@ def as_gradient(gradient: Any, space: Space) -> FloatArray:
 
 def _by_name(gradient: Mapping[str, Any], space: Space) -> FloatArray:
     for name in gradient:
-        if name not in space.names:
+        if name not in space:
             raise _unknown(name, space)
     for name in space.free:
         if name not in gradient:
             raise missing_derivative(name)
+    values = [gradient[name] for name in space.free]
+    if all(type(value) is float for value in values):
+        return np.array(values)
     return np.array(
-        [as_number(gradient[name], f"the derivative by {name!r}") for name in space.free]
+        [
+            as_number(value, f"the derivative by {name!r}")
+            for name, value in zip(space.free, values, strict=True)
+        ]
     )
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from optdriver.space import Space
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
+from optdriver.study.parameters import TABLE
+from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
 
@@ -106,7 +108,7 @@ class RunRow:
         Where it started, by name.
     state : {'running', 'waiting', 'converged', 'stopped', 'failed'}
     reason : str
-        Why it ended.
+        Why it ended; if the study ended before it, why that did.
     evaluations, failures : int
     value, params : float or None, dict or None
         Its best value, and where.
@@ -168,7 +170,7 @@ def history(state: State) -> History:
 
 
 def _unused(name: str, space: Space) -> str:
-    while name in space.free:
+    while name in space:
         name += "_"
     return name
 
@@ -209,6 +211,7 @@ def minima(state: State) -> tuple[LocalMinimum, ...]:
 def runs(state: State) -> tuple[RunRow, ...]:
     """Return a row for each minimizer."""
     space = state.spec.space
+    cut_short = "" if state.stop is None else f"the study stopped: {state.stop[1]}"
 
     def named(z: FloatArray) -> dict[str, float]:
         return space.params(space.to_user(z))
@@ -218,7 +221,7 @@ def runs(state: State) -> tuple[RunRow, ...]:
             index=run.index,
             start=named(run.x0),
             state=run.state,
-            reason=run.reason,
+            reason=run.reason or cut_short,
             evaluations=run.nfev,
             failures=run.nfail,
             value=run.f,
@@ -266,3 +269,18 @@ def observation_data(state: State, id: int | None = None) -> dict[str, Any]:
 
 def _by_name(names: tuple[str, ...], gradient: FloatArray | None) -> Mapping[str, float] | None:
     return None if gradient is None else dict(zip(names, gradient.tolist(), strict=True))
+
+
+def describe(spec: Spec, present: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the domain, and every driver parameter with its meaning, default and value."""
+    return {
+        "name": spec.name,
+        "study_id": spec.study_id,
+        "driver": spec.driver,
+        "domain": spec.space.to_dict()["domain"],
+        "constraints": [],
+        "parameters": {
+            name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
+            for name, row in TABLE.items()
+        },
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from numbers import Integral
 from typing import Any, overload
 
@@ -18,7 +19,7 @@ from optdriver.errors import (
     StudyDoneError,
 )
 from optdriver.space import Space
-from optdriver.study import fold, observation, parameters, reports
+from optdriver.study import fold, observation, reports
 from optdriver.study.desk import Clock, Desk, describe_failure
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
@@ -55,8 +56,7 @@ class Study:
     ) -> None:
         self._desk = Desk(spec, state, journal, clock)
         self._threads = Threads()
-        self._changed = self._threads.changed
-        self._mine: set[int] = set()
+        self._lock = self._threads.lock
         self._objective: Callable[..., Any] | None = None
 
     # -- configuration --------------------------------------------------------------------
@@ -97,9 +97,9 @@ class Study:
         ProtocolError
             For a parameter that cannot be changed any more.
         """
-        with self._changed:
+        with self._lock:
             self._desk.configure(given)
-            self._changed.notify_all()
+            self._threads.changed.notify_all()
 
     configure = set_parameters
 
@@ -138,11 +138,11 @@ class Study:
         suggestions are open, or their results are needed first, or the study is done.
         """
         if n is None:
-            with self._changed:
+            with self._lock:
                 return self._ask()
         _check_number_wanted(n)
         found: list[Suggestion] = []
-        with self._changed:
+        with self._lock:
             while len(found) < n and (suggestion := self._ask()) is not None:
                 found.append(suggestion)
         return found
@@ -165,7 +165,7 @@ class Study:
             If, without a timeout, nothing can be suggested and no other thread could change that.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        with self._changed:
+        with self._lock:
             while (suggestion := self._ask()) is None:
                 if self._desk.is_done():
                     raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
@@ -191,10 +191,7 @@ class Study:
 
     def _ask(self) -> Suggestion | None:
         entry = self._desk.ask()
-        if entry is None:
-            return None
-        self._mine.add(entry.id)
-        return self._suggestion(entry)
+        return None if entry is None else self._suggestion(entry)
 
     def _suggestion(self, entry: Entry) -> Suggestion:
         params = self._desk.spec.space.params(entry.x)
@@ -203,7 +200,7 @@ class Study:
     @property
     def open_suggestions(self) -> tuple[Suggestion, ...]:
         """The suggestions that were handed out and not told."""
-        with self._changed:
+        with self._lock:
             return tuple(self._suggestion(entry) for entry in self._desk.state.open.values())
 
     # -- telling --------------------------------------------------------------------------
@@ -233,18 +230,18 @@ class Study:
             missing.  The suggestion stays open.
         """
         if isinstance(value, Observation):
-            value, gradient = value.result()
+            value, gradient = _result(value, gradient)
         number = None if value is None else observation.as_number(value, "the value")
-        with self._changed:
-            self._desk.check_id(id)
+        with self._lock:
+            desk = self._desk
+            desk.check_id(id)
             array = self._gradient(number, gradient)
-            reason = describe_failure(number, array, self.space.free)
+            reason = describe_failure(number, array, desk.spec.space.free)
             if reason is None and number is not None:
-                self._desk.told(id, number, array)
+                desk.told(id, number, array)
             else:
-                retries = self._desk.parameters["retries"]
-                self._desk.failed(id, str(reason), retries)
-            self._ended(id)
+                desk.failed(id, str(reason), desk.parameters["retries"])
+            self._threads.note_result()
 
     def _gradient(self, value: float | None, gradient: Any) -> FloatArray | None:
         jac = self._desk.state.parameters["jac"]
@@ -261,34 +258,29 @@ class Study:
         The point is tried again up to `retries` times (`worker_retries` if the worker died); after
         that the minimizer steps back toward its last good point.
         """
-        with self._changed:
+        with self._lock:
             self._desk.check_id(id)
             retries = self._desk.parameters["worker_retries" if worker_died else "retries"]
             self._desk.failed(id, str(reason) or "no reason given", retries)
-            self._ended(id)
+            self._threads.note_result()
 
     def clear_suggestion(self, id: int, message: str = "") -> None:
         """Give a suggestion up: its evaluation counts as failed, for the reason `message`."""
-        with self._changed:
+        with self._lock:
             self._desk.check_id(id)
             self._desk.failed(id, str(message) or "cleared", 0)
-            self._ended(id)
+            self._threads.note_result()
 
     def clear_all_suggestions(self, message: str = "") -> None:
         """Give all open suggestions up; together they count as one failure in a row."""
-        with self._changed:
+        with self._lock:
             for number, id in enumerate(list(self._desk.state.open)):
                 self._desk.failed(id, str(message) or "cleared", 0, counted=number == 0)
-                self._ended(id)
-
-    def _ended(self, id: int) -> None:
-        """Forget who held the suggestion, and wake those who wait for a slot."""
-        self._mine.discard(id)
-        self._threads.note_result()
+                self._threads.note_result()
 
     def wants(self, id: int) -> bool:
         """Return whether suggestion `id` still wants a result."""
-        with self._changed:
+        with self._lock:
             self._desk.check_id(id)
             return fold.find(self._desk.state, id) is not None
 
@@ -303,14 +295,15 @@ class Study:
         spent : bool
             True if the objective was called: that counts as an evaluation.
         """
-        with self._changed:
+        with self._lock:
             state = self._desk.state
             if id is not None:
                 self._desk.check_id(id)
-            ids = [key for key in state.open if key not in self._mine] if id is None else [id]
+            orphans = [key for key, entry in state.open.items() if not entry.here]
+            ids = orphans if id is None else [id]
             for key in ids:
                 self._desk.release(key, spent=spent)
-                self._ended(key)
+                self._threads.note_result()
 
     def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
         """Add an evaluation that the study did not ask for; return its id.
@@ -325,7 +318,7 @@ class Study:
             As for `tell`.
         """
         if isinstance(value, Observation):
-            value, gradient = value.result()
+            value, gradient = _result(value, gradient)
         if value is None:
             raise InputError("an added point needs a value; a failed evaluation adds nothing")
         number = observation.as_number(value, "the value")
@@ -334,9 +327,9 @@ class Study:
         reason = describe_failure(number, array, self.space.free)
         if reason is not None:
             raise InputError(f"a point cannot be added: {reason}")
-        with self._changed:
+        with self._lock:
             id = self._desk.add(x, number, array)
-            self._ended(id)
+            self._threads.note_result()
             return id
 
     def add_observation(
@@ -376,7 +369,7 @@ class Study:
         self.tell(suggestion_id, observation)
 
     def _check_point(self, id: int, given: Any) -> None:
-        with self._changed:
+        with self._lock:
             self._desk.check_id(id)
             x = self._desk.state.ledger.x[id]
             if not np.array_equal(self.space.vector(given), x):
@@ -393,7 +386,14 @@ class Study:
 
     # -- running --------------------------------------------------------------------------
 
-    def run(self, objective: Callable[..., Any] | None = None, **options: Any) -> None:
+    def run(
+        self,
+        objective: Callable[..., Any] | None = None,
+        *,
+        executor: Executor | None = None,
+        max_evaluations: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
         """Evaluate the objective until the study is done: see `optdriver.execution.run`.
 
         Parameters
@@ -409,33 +409,39 @@ class Study:
         """
         from optdriver.execution import run  # an outer ring: this is where users look for it
 
-        run(self, objective, **options)
+        run(
+            self,
+            objective,
+            executor=executor,
+            max_evaluations=max_evaluations,
+            progress=progress,
+        )
 
     def start_clock(self) -> None:
         """Start to count run time (for `max_time`); the first suggestion does it too."""
-        with self._changed:
+        with self._lock:
             self._desk.start_clock()
 
     def suspend(self) -> None:
         """Halt the clock until the next suggestion, `start_clock` or `run`."""
-        with self._changed:
+        with self._lock:
             self._desk.suspend()
 
     def stop(self, reason: str = "stopped by the user", *, kind: str = "stop") -> None:
         """Stop asking; open suggestions can still be told.  `run` or `resume` goes on later."""
-        with self._changed:
+        with self._lock:
             self._desk.stop(kind, reason)
-            self._changed.notify_all()
+            self._threads.changed.notify_all()
 
     def resume(self) -> None:
         """Go on after `stop`, after Ctrl-C, or after too many failures in a row."""
-        with self._changed:
+        with self._lock:
             self._desk.resume()
-            self._changed.notify_all()
+            self._threads.changed.notify_all()
 
     def is_done(self) -> bool:
         """Return whether no more suggestions will come."""
-        with self._changed:
+        with self._lock:
             return self._desk.is_done()
 
     # -- reporting ------------------------------------------------------------------------
@@ -443,37 +449,37 @@ class Study:
     @property
     def best(self) -> Best | None:
         """The best observed point, None before there is one."""
-        with self._changed:
+        with self._lock:
             return reports.best(self._desk.state)
 
     @property
     def minima(self) -> tuple[LocalMinimum, ...]:
         """The distinct local minima that minimizers converged to."""
-        with self._changed:
+        with self._lock:
             return reports.minima(self._desk.state)
 
     @property
     def runs(self) -> tuple[RunRow, ...]:
         """A row for each minimizer."""
-        with self._changed:
+        with self._lock:
             return reports.runs(self._desk.state)
 
     @property
     def history(self) -> History:
         """Every evaluation that has ended, as columns for pandas and polars."""
-        with self._changed:
+        with self._lock:
             return reports.history(self._desk.state)
 
     @property
     def num_evaluations(self) -> int:
         """Evaluations of the objective that have ended, failed ones too."""
-        with self._changed:
+        with self._lock:
             return self._desk.state.spent
 
     @property
     def stop_reason(self) -> str | None:
         """Why the study stopped asking, None while it has not."""
-        with self._changed:
+        with self._lock:
             stop = self._desk.state.stop
             return None if stop is None else stop[1]
 
@@ -484,7 +490,7 @@ class Study:
         One of 'max_iter', 'max_time', 'eps', 'min_val', 'driver', 'failures', 'check_grad',
         'stop', 'interrupt'.
         """
-        with self._changed:
+        with self._lock:
             stop = self._desk.state.stop
             return None if stop is None else stop[0]
 
@@ -497,29 +503,18 @@ class Study:
         ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_open``, ``num_minimizers``,
         ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``.
         """
-        with self._changed:
+        with self._lock:
             return reports.info(self._desk.state, self._desk.now())
 
     def get_state(self) -> dict[str, Any]:
         """Return `info` with the open suggestions by id (``open``: parameters by name)."""
-        with self._changed:
+        with self._lock:
             opened = {s.id: s.params for s in self.open_suggestions}
             return self.info() | {"is_done": self._desk.is_done(), "open": opened}
 
     def describe(self) -> dict[str, Any]:
         """Return the domain, and every driver parameter with its meaning, default and value."""
-        present = self.parameters
-        return {
-            "name": self.name,
-            "study_id": self._desk.spec.study_id,
-            "driver": self._desk.spec.driver,
-            "domain": self.space.to_dict()["domain"],
-            "constraints": [],
-            "parameters": {
-                name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
-                for name, row in parameters.TABLE.items()
-            },
-        }
+        return reports.describe(self._desk.spec, self.parameters)
 
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
         """Return what was observed: for one suggestion, or lists over all.
@@ -527,7 +522,7 @@ class Study:
         Keys: ``suggestion_id``, ``sample`` (by name), ``value``, ``derivatives`` (by name, None
         where there are none).
         """
-        with self._changed:
+        with self._lock:
             state = self._desk.state
             if suggestion_id is not None:
                 self._desk.check_id(suggestion_id)
@@ -536,7 +531,7 @@ class Study:
             return reports.observation_data(state, suggestion_id)
 
     def __repr__(self) -> str:
-        with self._changed:
+        with self._lock:
             state = self._desk.state
             done = "" if state.stop is None else f", stopped: {state.stop[1]}"
             value = state.ledger.best_value if state.ledger.best >= 0 else "none"
@@ -567,7 +562,7 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the study as strings, numbers and arrays (no objective, no clock, no journal)."""
-        with self._changed:
+        with self._lock:
             return self._desk.to_dict()
 
     @classmethod
@@ -589,3 +584,9 @@ class Study:
 def _check_number_wanted(n: Any) -> None:
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
         raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
+
+
+def _result(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
+    if gradient is not None:
+        raise InputError("an Observation has derivatives of its own: give no gradient beside it")
+    return observed.result()

@@ -14,14 +14,17 @@ class Threads:
 
     Attributes
     ----------
+    lock : threading.RLock
+        Guards the study.
     changed : threading.Condition
-        Its (reentrant) lock guards the study.
+        Notified, with that lock held, when somebody may go on.
     """
 
-    __slots__ = ("_bystanders", "_partners", "_waiting", "changed")
+    __slots__ = ("_bystanders", "_partners", "_waiting", "changed", "lock")
 
     def __init__(self) -> None:
-        self.changed = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self._waiting: set[int] = set()
         self._partners: set[int] = set()
         self._bystanders = {thread.ident for thread in threading.enumerate() if thread.daemon}

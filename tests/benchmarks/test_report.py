@@ -45,6 +45,15 @@ def test_a_section_replaces_its_older_self(tmp_path: Path) -> None:
     assert text.count("<!-- section:") == text.count("<!-- end:") == 2
 
 
+def test_details_go_into_a_file_beside_the_results(tmp_path: Path) -> None:
+    path = tmp_path / "results.md"
+    long = Table(header=("n", "cost"), rows=[(str(n), "1") for n in range(40)])
+    write(Section(name="one", title="One", text="text", details=[long]), path)
+    assert "results-one.md" in path.read_text()
+    assert "| 39 | 1 |" not in path.read_text()
+    assert "| 39 | 1 |" in tmp_path.joinpath("results-one.md").read_text()
+
+
 def test_a_section_names_versions_and_processor() -> None:
     text = section("one", "text").markdown()
     assert "numpy" in text

@@ -13,7 +13,7 @@ def study_of(**parameters):
     return create_study(BOX, **({"jac": True, "max_iter": 40} | parameters))
 
 
-def test_the_first_ctrl_c_finishes_what_is_open():
+def test_the_first_ctrl_c_finishes_what_is_open(capfd):
     def objective(study, x1, x2, radius):
         if study.num_evaluations == 5:
             signal.raise_signal(signal.SIGINT)
@@ -26,6 +26,7 @@ def test_the_first_ctrl_c_finishes_what_is_open():
     assert "Ctrl-C" in study.stop_reason
     assert study.open_suggestions == ()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert "Ctrl-C again leaves at once" in capfd.readouterr().err
     study.run(lambda x1, x2, radius: rastrigin(x1, x2))
     assert study.num_evaluations == 40
 

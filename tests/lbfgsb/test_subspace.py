@@ -94,6 +94,11 @@ def test_a_projection_that_ascends_is_truncated_at_the_blocking_bound(sign):
     np.testing.assert_array_equal(descent, sign * np.array([1.0, 1.0]))
 
 
+def test_a_variable_that_stays_does_not_block():
+    z = bent(np.zeros(2), np.array([4.0, 0.0]), [-9.0, -9.0], [1.0, 9.0], np.array([1.0, 0.0]))
+    np.testing.assert_array_equal(z, [1.0, 0.0])
+
+
 def test_the_slope_counts_the_variables_at_their_bounds():
     s, q = random_case(1, 3, 2, "boxed")
     a = s.arrays

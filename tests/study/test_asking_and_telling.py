@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -134,6 +135,15 @@ def test_missing_derivatives_are_named_and_the_suggestion_stays_open():
     assert not study.wants(suggestion.id)
 
 
+def test_gradients_whose_square_overflows_are_finite():
+    study = study_of()
+    suggestion = study.ask()
+    study.tell(suggestion.id, 1.0, [1e200, -1e200])
+    assert study.best.gradient.tolist() == [1e200, -1e200]
+    study.tell(study.ask().id, 1.0, [math.inf, -math.inf])
+    assert study.info()["num_failed"] == 1
+
+
 def test_a_gradient_that_is_not_asked_for_is_not_used():
     study = study_of(jac=False, max_iter=30, num_parallel=3)
     plain = study_of(jac=False, max_iter=30, num_parallel=3)
@@ -150,7 +160,13 @@ def test_finite_differences_are_asked_together():
     assert kinds == ["iterate", *["difference"] * 4]
 
 
-def test_get_suggestion_raises_where_nothing_could_come():
+@pytest.fixture
+def alone(monkeypatch):
+    """No thread but this one, whatever other tests have left behind."""
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread()])
+
+
+def test_get_suggestion_raises_where_nothing_could_come(alone):
     study = study_of(num_parallel=2, max_iter=3)
     first, second = study.get_suggestion(), study.get_suggestion()
     with pytest.raises(ProtocolError, match=r"would wait for ever: 2 suggestions.*\[0, 1\]"):
@@ -248,5 +264,8 @@ def test_observations_are_told_too():
     observation.add(2.0)
     observation.add(derivative="x1", value=1.0)
     observation.add(derivative="x2", value=1.0)
-    study.tell(study.ask().id, observation)
+    suggestion = study.ask()
+    with pytest.raises(InputError, match="no gradient beside it"):
+        study.tell(suggestion.id, observation, [1, 1])
+    study.tell(suggestion.id, observation)
     assert study.best.value == 2.0

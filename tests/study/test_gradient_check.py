@@ -111,7 +111,8 @@ def test_a_study_stops_and_names_the_parameter():
         g[1] = -g[1]
         return f, g
 
-    study = create_study(dict.fromkeys("abc", (0, 1000)), jac=True, check_grad=True, seed=4)
+    box = dict.fromkeys("abc", (0, 1000))
+    study = create_study(box, jac=True, check_grad=True, seed=4, max_iter=99)
     with pytest.raises(GradientError, match="derivative by 'b' looks wrong: the objective suppl"):
         study.run(wrong)
     assert study.stop_kind == "check_grad"
@@ -141,3 +142,31 @@ def test_the_cap_holds_during_a_check():
     study.run(lambda a, b, c: (a + b + c, [1, 1, -1]))
     assert study.num_evaluations == 3
     assert study.stop_kind == "max_iter"
+
+
+def test_points_of_a_base_that_was_given_up_are_not_mixed_with_the_next():
+    def wrong(a, b, c):
+        f, g = objective(a, b, c)
+        g[1] = -g[1]
+        return f, g
+
+    study = create_study(
+        dict.fromkeys("abc", (0, 1)), jac=True, check_grad=True, num_parallel=6, num_initial=1,
+        max_num_minimizers=1, max_iter=60,
+    )  # fmt: skip
+    for _ in range(2):  # the base, and the point along the direction
+        for suggestion in study.ask(6):
+            study.tell(suggestion.id, *wrong(**suggestion.params))
+    opened = study.ask(6)
+    first, second, third = [s for s in opened if s.kind == "check"]
+    study.tell_failure(first.id, "crash")
+    for suggestion in opened:
+        if suggestion.kind == "iterate":
+            study.tell(suggestion.id, *wrong(**suggestion.params))  # the next base
+    study.tell(second.id, *wrong(**second.params))
+    study.tell_failure(third.id, "crash")
+    while not study.is_done():
+        for suggestion in study.ask(6):
+            study.tell(suggestion.id, *wrong(**suggestion.params))
+    assert study.stop_kind == "check_grad"
+    assert "derivative by 'b'" in study.stop_reason

@@ -195,7 +195,7 @@ def test_a_limit_is_not_resumed():
 
 
 def test_all_bounds_equal_is_one_evaluation():
-    study = create_study({"x": (1, 1), "y": (2, 2)}, jac=True)
+    study = create_study({"x": (1, 1), "y": (2, 2)}, jac=True, max_iter=9)
     study.run(lambda x, y: (x + y, [1, 1]))
     assert study.best.params == {"x": 1.0, "y": 2.0}
     assert study.num_evaluations == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from optdriver.errors import InputError, ProtocolError
 from optdriver.study import Spec, Study, create_study
-from optdriver.study.events import Asked, Held, Stopped, Told, pack, unpack
+from optdriver.study.events import Added, Asked, Held, Stopped, Told, pack, unpack
 from tests.study.tools import BOX, Clock, answer, rastrigin, same
 
 
@@ -227,6 +227,9 @@ def test_events_that_belong_elsewhere_are_refused():
     changed = [Asked(id=3, point=0, run=0, kind="iterate", x=journal[0].x, time=0.0)]
     with pytest.raises(ProtocolError, match="hand out suggestion 3, expected 0"):
         Study.from_events(study.spec, changed)
+    added = [Added(id=4, x=journal[0].x, value=1.0, gradient=None, time=0.0)]
+    with pytest.raises(ProtocolError, match="add a point as 4, expected 0"):
+        Study.from_events(study.spec, added)
     with pytest.raises(ProtocolError, match="leads to no point"):
         limited = create_study(BOX, jac=True, max_num_minimizers=1)
         Study.from_events(limited.spec, [journal[0], journal[2]])
