@@ -271,25 +271,30 @@ class FeasibleMinimizer:
         twin._state = copy.deepcopy(self._state)
         return twin
 
-    def to_dict(self) -> Data:
-        """Return the state as numbers, strings and arrays; the constraints as they were written."""
-        constraints = getattr(self._constraints, "to_dict", None)
-        if constraints is None:
+    def to_dict(self, *, constraints: bool = True) -> Data:
+        """Return the state as numbers, strings and arrays; the constraints as they were written.
+
+        With ``constraints=False`` they are left out, for whoever keeps them for many minimizers.
+        """
+        written = getattr(self._constraints, "to_dict", None)
+        if constraints and written is None:
             raise InputError("constraints given as functions cannot be stored; give strings")
         data = asdict(self._state)  # copies the arrays
         data["phase"] = int(self._state.phase)
         data["stop"] = None if self._state.stop is None else str(self._state.stop)
         return {
             "version": VERSION,
-            "constraints": constraints(),
+            "constraints": written() if constraints and written is not None else None,
             "reference": self._reference.copy(),
             "notes": list(self.notes),
             "state": data,
         }
 
     @classmethod
-    def from_dict(cls, data: Data) -> FeasibleMinimizer:
+    def from_dict(cls, data: Data, constraints: Constraints | None = None) -> FeasibleMinimizer:
         """Make the minimizer of `to_dict` again; arrays may come as lists.
+
+        `constraints` are those that ``to_dict(constraints=False)`` left out.
 
         Raises
         ------
@@ -300,7 +305,9 @@ class FeasibleMinimizer:
         if version != VERSION:
             raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
         try:
-            return cls._restored(ConstraintSet.from_dict(data["constraints"]), data)
+            if constraints is None:
+                constraints = ConstraintSet.from_dict(data["constraints"])
+            return cls._restored(constraints, data)
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error
 
