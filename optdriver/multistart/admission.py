@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError
-from optdriver.multistart.feasible_starts import FeasibleStarts, nothing_feasible, widths
+from optdriver.multistart.feasible_starts import (
+    FeasibleStarts,
+    check_not_empty,
+    nothing_feasible,
+    widths,
+)
 from optdriver.multistart.local import has_rows
 from optdriver.multistart.options import MultiStartOptions
 
@@ -136,7 +141,7 @@ def admit(
         moved.append(Moved(sample=k, given=given.copy(), x=x, constraint=name, violation=violation))
         samples[k] = x
     if starts is not None and not len(samples):
-        starts.check()
+        check_not_empty(constraints)
     return samples, moved
 
 

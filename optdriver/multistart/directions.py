@@ -31,7 +31,7 @@ NO_DIRECTION = "no feasible finite-difference step was found there, in any direc
 
 _LEAST_STEP = 2.0**-49  # relative to x
 _SHORTENED = (1.0, 0.25, 0.0625, 0.015625)
-_NEW = 0.03  # part of a direction that must be new
+_NEW = 0.01  # part of a direction that must be new
 _SHORT, _LONG = 0.01, 8.0  # directions between these lengths, in steps
 _NEAR = 8.0  # rows within so many steps of their boundary are pushed away from
 

@@ -176,6 +176,27 @@ def nothing_feasible(tries: Sequence[Projection]) -> ConstraintError:
     )
 
 
+def check_not_empty(constraints: ConstraintSet) -> None:
+    """Look for one feasible point, as far as the box is finite.
+
+    Raises
+    ------
+    ConstraintError
+        None was found; the message names the constraint that resists.
+    """
+    if not np.all(np.isfinite(constraints.lower) & np.isfinite(constraints.upper)):
+        return
+    points = starts("sobol", 0, 0, 256, constraints.lower, constraints.upper)
+    if any(constraints.is_feasible(x) for x in points[screen(constraints, points)]):
+        return
+    tries: list[Projection] = []
+    for x in points[:_GROUP]:
+        tries.append(_moved(constraints, x))
+        if tries[-1].feasible:
+            return
+    raise nothing_feasible(tries)
+
+
 def spread(points: Vector, number: int) -> list[int]:
     """Return the indices of points far from each other, greedily the farthest next."""
     chosen = [0]

@@ -7,6 +7,7 @@ from typing import Any
 
 from optdriver.drivers import DEFAULT_DRIVER, driver_factory
 from optdriver.errors import InputError, InputTypeError
+from optdriver.multistart.feasible_starts import check_not_empty
 from optdriver.space import Space
 from optdriver.study.desk import Clock
 from optdriver.study.dialect import check_keywords, one_of
@@ -86,6 +87,8 @@ def create_study(
         study_id=_label("study_id", study_id),
     )
     spec = spec.with_constraints(constraints).with_parameters(parameters)
+    if spec.compiled is not None:
+        check_not_empty(spec.compiled)
     return Study(spec, journal=journal, clock=clock)
 
 

@@ -178,6 +178,10 @@ def _along(
                 step[index] *= part
                 points.append((int(index), point))
                 break
+        else:  # no admitted step along it alone: suspected if all others fit
+            check.misfit[index] = 1.5 * TOLERANCE
+            check.predicted[index] = terms[index]
+            check.observed[index] = observed - np.sum(terms) + terms[index]
     check.missing = len(points)
     check.done = not points
     return points
