@@ -18,7 +18,7 @@ from optdriver.feasible import machine
 from optdriver.feasible.criticality import criticality, unknown
 from optdriver.feasible.nearest import nearest_feasible
 from optdriver.feasible.options import Options, checked
-from optdriver.feasible.region import TOLERANCE, Region, region
+from optdriver.feasible.region import TOLERANCE, region
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 
@@ -146,7 +146,9 @@ class FeasibleMinimizer:
 
     def _running(self, call: str) -> None:
         if self.done:
-            raise ProtocolError(f"{call}() after the run has ended ({self.stop}: {self._message()})")
+            raise ProtocolError(
+                f"{call}() after the run has ended ({self.stop}: {self._message()})"
+            )
 
     # -- what is known --------------------------------------------------------------------------
 
@@ -231,7 +233,8 @@ class FeasibleMinimizer:
         """
         x, f, g = self.best or (self.x0, math.nan, np.full(self.n, math.nan))
         measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
-        return OptimizeResult(
+        result: OptimizeResult = OptimizeResult()
+        result.update(
             x=x,
             fun=f,
             jac=g,
@@ -252,6 +255,7 @@ class FeasibleMinimizer:
             maxcv=max(self._region.violation(x)),
             notes=self.notes,
         )
+        return result
 
     def _message(self) -> str:
         message = MESSAGES[self.stop] if self.stop else "running"
@@ -267,9 +271,7 @@ class FeasibleMinimizer:
 
     def copy(self) -> FeasibleMinimizer:
         """Return an independent minimizer in the same state."""
-        twin = copy.copy(self)
-        twin._state = copy.deepcopy(self._state)
-        return twin
+        return copy.copy(self)  # pickles and restores: nothing that changes is shared
 
     def to_dict(self) -> Data:
         """Return the state as numbers, strings and arrays; the constraints as they were written."""
@@ -310,9 +312,7 @@ class FeasibleMinimizer:
         self._constraints = constraints
         self._state = _state(data["state"])
         self._reference = np.array(data["reference"], dtype=float)
-        self._region = region(
-            constraints, self._state.lower, self._state.upper, self._reference
-        )
+        self._region = region(constraints, self._state.lower, self._state.upper, self._reference)
         self.notes = tuple(data["notes"])
         return self
 
@@ -397,7 +397,7 @@ def _box(constraints: Constraints, bounds: Any, n: int) -> tuple[Vector, Vector]
     return lower, upper
 
 
-def _evaluation(f: float, g: ArrayLike, n: int) -> tuple[float, Vector]:
+def _evaluation(f: Any, g: ArrayLike, n: int) -> tuple[float, Vector]:
     try:
         if isinstance(f, str):
             raise TypeError("a text")
