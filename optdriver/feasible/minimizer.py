@@ -229,6 +229,9 @@ class FeasibleMinimizer:
     def result(self) -> OptimizeResult:
         """The best point with its active constraints, multipliers and optimality residual.
 
+        ``certified`` is False where an active constraint has a kink or is a union (``min(a, b) <=
+        0``): the conditions hold for the branch that is active.
+
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
         """
         x, f, g = self.best or (self.x0, math.nan, np.full(self.n, math.nan))
@@ -248,6 +251,7 @@ class FeasibleMinimizer:
             stop=self.stop,
             kkt=measured.residual,
             active=self._active(x),
+            certified=self._certified(x),
             multipliers=dict(
                 zip(self._constraints.names, measured.multipliers.tolist(), strict=True)
             ),
@@ -263,9 +267,24 @@ class FeasibleMinimizer:
         return f"{message}: {reason}" if reason and not self.converged else message
 
     def _active(self, x: Vector) -> tuple[str, ...]:
+        names = [self._constraints.names[row] for row in self._active_rows(x)]
+        sides = {"lower": x <= self._region.lower, "upper": x >= self._region.upper}
+        bounds = getattr(self._constraints, "bound_names", {})
+        return (*names, *(name for (i, side), name in bounds.items() if sides[side][i]))
+
+    def _active_rows(self, x: Vector) -> list[int]:
         c, _ = self._region.values(x)
         rows = [*self._region.inequalities[c >= -ACTIVE], *self._region.equalities]
-        return tuple(self._constraints.names[int(row)] for row in sorted(rows))
+        return sorted(int(row) for row in rows)
+
+    def _certified(self, x: Vector) -> bool:
+        """Say whether all active rows are smooth: then the residual means what it says."""
+        smooth = getattr(self._constraints, "smooth", None)
+        unions = getattr(self._constraints, "unions", None)
+        rows = self._active_rows(x)
+        kinked = smooth is not None and not all(bool(smooth[row]) for row in rows)
+        joined = unions is not None and any(bool(unions[row]) for row in rows)
+        return not (kinked or joined)
 
     # -- state as data --------------------------------------------------------------------------
 
