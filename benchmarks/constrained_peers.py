@@ -248,9 +248,7 @@ def _add_rows(opt: Any, case: Case) -> None:
     if rows:
         opt.add_inequality_mconstraint(part(slice(0, rows)), np.full(rows, 1e-8))
     if len(made.names) > rows:
-        opt.add_equality_mconstraint(
-            part(slice(rows, None)), np.full(len(made.names) - rows, 1e-8)
-        )
+        opt.add_equality_mconstraint(part(slice(rows, None)), np.full(len(made.names) - rows, 1e-8))
 
 
 def _ipopt(case: Case) -> Trace:

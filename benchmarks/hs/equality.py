@@ -24,9 +24,7 @@ def _inspection(name: str, a: float, b: float, n: int, best: float) -> Problem:
     shift = sqrt(n)
     return Problem(
         name=name,
-        objective=(
-            f"({a}*{n} - ({b}*(exp(x1) - 1) - x3)/(exp(x1) - 1 + x4)*x4)/x1"
-        ),
+        objective=(f"({a}*{n} - ({b}*(exp(x1) - 1) - x3)/(exp(x1) - 1 + x4)*x4)/x1"),
         definitions={
             "below": "(1 + erf(-x2/sqrt(2)))/2",
             "up": f"(1 + erf((-x2 + {shift})/sqrt(2)))/2",

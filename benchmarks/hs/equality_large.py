@@ -37,7 +37,11 @@ _A109, _B109, _C109 = 50.176, sin(0.25), cos(0.25)
 # Problems 111 and 112: chemical equilibrium of ten compounds.
 _ENERGY = [-6.089, -17.164, -34.054, -5.914, -24.721, -14.986, -24.100, -10.708, -26.662, -22.179]
 _TEN = range(1, 11)
-_ATOMS = ({1: 1, 2: 2, 3: 2, 6: 1, 10: 1}, {4: 1, 5: 2, 6: 1, 7: 1}, {3: 1, 7: 1, 8: 1, 9: 2, 10: 1})
+_ATOMS = (
+    {1: 1, 2: 2, 3: 2, 6: 1, 10: 1},
+    {4: 1, 5: 2, 6: 1, 7: 1},
+    {3: 1, 7: 1, 8: 1, 9: 2, 10: 1},
+)
 _AMOUNTS = (2, 1, 1)
 
 
@@ -148,7 +152,8 @@ PROBLEMS = [
         equalities=tuple(
             row.format(a=_A109, b=_B109, c=_C109)
             for row in (
-                "x5*x6*sin(-x3 - 0.25) + x5*x7*sin(-x4 - 0.25) + 2*{b}*x5^2 - {a}*x1 + 400*{a} == 0",
+                "x5*x6*sin(-x3 - 0.25) + x5*x7*sin(-x4 - 0.25) + 2*{b}*x5^2 - {a}*x1"
+                " + 400*{a} == 0",
                 "x5*x6*sin(x3 - 0.25) + x6*x7*sin(x3 - x4 - 0.25) + 2*{b}*x6^2 - {a}*x2"
                 " + 400*{a} == 0",
                 "x5*x7*sin(x4 - 0.25) + x6*x7*sin(x4 - x3 - 0.25) + 2*{b}*x7^2 + 881.779*{a} == 0",
@@ -168,9 +173,7 @@ PROBLEMS = [
     ),
     Problem(
         name="HS111",
-        objective=total(
-            [f"exp(x{j})*({_ENERGY[j - 1]} + x{j} - log({_SUM111}))" for j in _TEN]
-        ),
+        objective=total([f"exp(x{j})*({_ENERGY[j - 1]} + x{j} - log({_SUM111}))" for j in _TEN]),
         equalities=_atoms("exp(x{})"),
         lower=(-100,) * 10,
         upper=(100,) * 10,

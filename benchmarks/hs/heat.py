@@ -31,7 +31,7 @@ def _roots() -> Vector:
 
 
 class Heat:
-    """f(x) - 1e-4 <= 0 with f = rho'Q rho - q'rho + 2/15, rho_j = -sum_k s_k exp(-mu_j^2 T_k)/mu_j^2.
+    """f(x) - 1e-4 <= 0, f = rho'Q rho - q'rho + 2/15, rho_j = -sum_k s_k exp(-mu_j^2 T_k)/mu_j^2.
 
     T_k is the sum of x_i^2 from i = k on (T_n = 0 beyond the last), s = (1, -2, 2, ..., (-1)^n).
     """

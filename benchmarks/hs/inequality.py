@@ -179,9 +179,7 @@ SMALL = [
     ),
     Problem(
         name="HS35",
-        objective=(
-            "9 - 8*x1 - 6*x2 - 4*x3 + 2*x1^2 + 2*x2^2 + x3^2 + 2*x1*x2 + 2*x1*x3"
-        ),
+        objective=("9 - 8*x1 - 6*x2 - 4*x3 + 2*x1^2 + 2*x2^2 + x3^2 + 2*x1*x2 + 2*x1*x3"),
         inequalities=("3 - x1 - x2 - 2*x3 >= 0",),
         lower=(0, 0, 0),
         start=(0.5, 0.5, 0.5),
@@ -342,10 +340,7 @@ FITS = [
     Problem(
         name="HS70",
         objective=total(
-            [
-                f"({_gamma_mixture(c)} - {seen})^2"
-                for c, seen in zip(_AT, _SEEN, strict=True)
-            ]
+            [f"({_gamma_mixture(c)} - {seen})^2" for c, seen in zip(_AT, _SEEN, strict=True)]
         ),
         inequalities=("x3 + (1 - x3)*x4 >= 0",),
         lower=(1e-5,) * 4,

@@ -47,9 +47,7 @@ FIVE = range(5)
 
 
 def _quadratic(first: int) -> str:
-    return total(
-        [f"{COLVILLE_C[i][j]}*x{first + i}*x{first + j}" for i in FIVE for j in FIVE]
-    )
+    return total([f"{COLVILLE_C[i][j]}*x{first + i}*x{first + j}" for i in FIVE for j in FIVE])
 
 
 def _dual_row(j: int) -> str:

@@ -175,12 +175,14 @@ class Cutter:
     def built_in(self, node: Call) -> Node:
         """Return a function with kinks or steps as an intermediate, two slots at a time."""
         slots = [self.intermediate(self.reduced(a)) for a in node.arguments]
-        value, *others = dict.fromkeys(slots)
-        if len(node.arguments) == 1:
-            return self.defined(Call(node.function, (value,)))
-        for other in others:
-            value = self.defined(Call(node.function, (value, other)))
-        return value
+        if len(slots) == 1:
+            return self.defined(Call(node.function, (slots[0],)))
+        slots = list(dict.fromkeys(slots))
+        while len(slots) > 1:
+            pairs = zip(slots[::2], slots[1::2], strict=False)
+            left = slots[len(slots) // 2 * 2 :]
+            slots = [self.defined(Call(node.function, pair)) for pair in pairs] + left
+        return slots[0]
 
     def leaf(self, node: Node) -> Node:
         """Return a slot or number for the formula."""

@@ -69,7 +69,7 @@ def _equations(problem: Subproblem, t: Vector, active: Mask) -> tuple[Vector, Ve
 def _better(
     problem: Subproblem, t: Vector, duals: Vector, active: Mask, solution: Solution
 ) -> bool:
-    """Say whether t is feasible, its multipliers have the right signs, and the model is no worse."""
+    """Say whether t is feasible, the multipliers have the right signs, the model is no worse."""
     if np.any(t < problem.lower) or np.any(t > problem.upper):
         return False
     c, e = problem.values(t)

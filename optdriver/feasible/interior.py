@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
 
-from optdriver.feasible.types import Vector
+from optdriver.feasible.types import Indices, Vector
 
 TOLERANCE = 1e-9
 ITERATIONS = 60
@@ -27,6 +27,7 @@ FIRST_SLACK = 1e-3
 INSET = 1e-3  # first point: at least this part of its interval away from a side
 ARMIJO = 1e-4
 SHORTEST = 1e-9
+LARGEST_GUESS = 1e3  # multipliers beyond this are no guess worth starting from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ def solve(
     point = _first_point(problem, barrier, begin)
     mu, penalty, raised = barrier, 1.0, 0.0
     error, count = np.inf, 0
-    for count in range(ITERATIONS):
+    while count < ITERATIONS:
         error = _error(problem, point, 0.0)
         if error <= tolerance:
             break
@@ -140,7 +141,7 @@ def solve(
         moved, penalty = _search(problem, point, step, factor, mu, penalty)
         if moved is None:
             break
-        point = moved
+        point, count = moved, count + 1
     return Solution(
         t=point.t,
         slack=point.s,
@@ -179,8 +180,8 @@ def _first_point(problem: Subproblem, mu: float, start: Vector) -> _Point:
     if not len(e):
         return point
     residual = _dual_residual(problem, point)
-    nu = np.linalg.lstsq(eq.T, -residual, rcond=1e-10)[0]
-    return replace(point, nu=nu if np.max(np.abs(nu), initial=0.0) <= 1e3 else np.zeros(len(e)))
+    nu = np.asarray(np.linalg.lstsq(eq.T, -residual, rcond=1e-10)[0], dtype=np.float64)
+    return replace(point, nu=nu) if _size(nu) <= LARGEST_GUESS else point
 
 
 def _finite(*arrays: Vector) -> bool:
@@ -222,7 +223,7 @@ class _Factor:
     matrix: Vector
     basis: Vector  # of the equalities' row space
     triangle: Vector
-    order: Vector  # which equality each column of the triangle stands for
+    order: Indices  # which equality each column of the triangle stands for
     null: Vector
     reduced: tuple[Vector, bool]
     raised: float
@@ -282,12 +283,14 @@ class _Factor:
         )
 
 
-def _split(eq: Vector) -> tuple[Vector, Vector, Vector, Vector]:
+def _split(eq: Vector) -> tuple[Vector, Vector, Indices, Vector]:
     """Return range basis, triangle, order and null space of the equalities' gradients."""
     q, n = eq.shape
     if q == 0:
-        return np.zeros((n, 0)), np.zeros((0, 0)), np.zeros(0, dtype=int), np.eye(n)
-    full, triangle, order = qr(eq.T, pivoting=True)
+        return np.zeros((n, 0)), np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.eye(n)
+    factors = qr(eq.T, pivoting=True)
+    full, triangle = (np.asarray(each, dtype=np.float64) for each in factors[:2])
+    order = np.asarray(factors[2], dtype=np.int64)
     diagonal = np.abs(np.diag(triangle))
     rank = int(np.sum(diagonal > 1e-10 * max(1.0, float(diagonal[0]))))
     return full[:, :rank], triangle[:rank, :rank], order, full[:, rank:]
@@ -361,9 +364,7 @@ def _ratio(values: Vector, change: Vector, keep: float) -> float:
     return min(1.0, keep * float(np.min(values[falling] / -change[falling])))
 
 
-def _moved(
-    problem: Subproblem, p: _Point, step: _Step, length: float, mu: float
-) -> _Point | None:
+def _moved(problem: Subproblem, p: _Point, step: _Step, length: float, mu: float) -> _Point | None:
     """Return the point after `length` of the primal step and the longest dual step."""
     t = p.t + length * step.t
     if np.any(t <= problem.lower) or np.any(t >= problem.upper):
@@ -379,7 +380,7 @@ def _moved(
     dual = min(
         _ratio(p.lam, step.lam, keep), _ratio(p.zl, step.zl, keep), _ratio(p.zu, step.zu, keep)
     )
-    moved = _Point(
+    return _Point(
         t=t,
         s=s,
         lam=_near(p.lam + dual * step.lam, s, mu),
@@ -391,7 +392,6 @@ def _moved(
         jac=jac,
         eq=eq,
     )
-    return moved
 
 
 def _near(dual: Vector, gap: Vector, mu: float) -> Vector:

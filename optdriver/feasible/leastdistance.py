@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from optdriver.feasible.types import Vector
+from optdriver.feasible.types import Mask, Vector
 
 DEPENDENT = 1e-13  # a row counts as dependent on the active ones below this part of its length
 
@@ -65,7 +65,7 @@ def nearest(
     return _answer(point, duals, safe, len(e), solved=solved)
 
 
-def _impossible(levels: Vector, equal: Vector) -> bool:
+def _impossible(levels: Vector, equal: Mask) -> bool:
     """Say whether a row without coefficients contradicts its level."""
     return bool(np.any(levels < 0.0) or np.any(levels[equal] != 0.0))
 
@@ -76,13 +76,15 @@ def _answer(point: Vector, duals: Vector, lengths: Vector, q: int, *, solved: bo
 
 
 def _dual_active_set(
-    p: Vector, unit: Vector, levels: Vector, usable: Vector, q: int, tolerance: float
+    p: Vector, unit: Vector, levels: Vector, usable: Mask, q: int, tolerance: float
 ) -> tuple[Vector, Vector, bool]:
     active = _Active(rows=[], orientation=[], duals=np.zeros(0))
     point, solved = p.copy(), True
     dropped: set[int] = set()
     for _ in range(20 + 10 * len(unit)):
-        row, orientation = _most_violated(point, unit, levels, usable, active, q, tolerance, dropped)
+        row, orientation = _most_violated(
+            point, unit, levels, usable, active, q, tolerance, dropped
+        )
         if row < 0:
             break
         moved = _enter(point, unit, levels, active, row, orientation, q)
@@ -127,7 +129,7 @@ def _most_violated(
     point: Vector,
     unit: Vector,
     levels: Vector,
-    usable: Vector,
+    usable: Mask,
     active: _Active,
     q: int,
     tolerance: float,

@@ -112,13 +112,11 @@ def _step_size(state: State, region: Region) -> float:
     return float(np.max(np.abs(state.pending - state.x) / region.scale, initial=0.0))
 
 
-def _learn(
-    state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool
-) -> None:
+def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool) -> None:
     scaled_s, scaled_y = s / region.scale, y * region.scale
     misfits = np.array([models.misfit(m, scaled_s, scaled_y) for m in _models(state)])
     state.scores = models.rescore(state.scores, misfits, state.used, not accepted)
-    if trust.usable(scaled_s, scaled_y, state.g, rho, y):
+    if trust.usable(s, y, state.g, rho):
         keep = int(state.options.maxcor)
         state.steps = np.vstack([state.steps, scaled_s])[-keep:]
         state.changes = np.vstack([state.changes, scaled_y])[-keep:]

@@ -18,7 +18,7 @@ from optdriver.feasible import machine
 from optdriver.feasible.criticality import criticality, unknown
 from optdriver.feasible.nearest import nearest_feasible
 from optdriver.feasible.options import Options, checked
-from optdriver.feasible.region import TOLERANCE, Region, region
+from optdriver.feasible.region import TOLERANCE, region
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 
@@ -146,7 +146,9 @@ class FeasibleMinimizer:
 
     def _running(self, call: str) -> None:
         if self.done:
-            raise ProtocolError(f"{call}() after the run has ended ({self.stop}: {self._message()})")
+            raise ProtocolError(
+                f"{call}() after the run has ended ({self.stop}: {self._message()})"
+            )
 
     # -- what is known --------------------------------------------------------------------------
 
@@ -227,11 +229,15 @@ class FeasibleMinimizer:
     def result(self) -> OptimizeResult:
         """The best point with its active constraints, multipliers and optimality residual.
 
+        ``certified`` is False where an active constraint has a kink or is a union (``min(a, b) <=
+        0``): the conditions hold for the branch that is active.
+
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
         """
         x, f, g = self.best or (self.x0, math.nan, np.full(self.n, math.nan))
         measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
-        return OptimizeResult(
+        result: OptimizeResult = OptimizeResult()
+        result.update(
             x=x,
             fun=f,
             jac=g,
@@ -245,6 +251,7 @@ class FeasibleMinimizer:
             stop=self.stop,
             kkt=measured.residual,
             active=self._active(x),
+            certified=self._certified(x),
             multipliers=dict(
                 zip(self._constraints.names, measured.multipliers.tolist(), strict=True)
             ),
@@ -252,6 +259,7 @@ class FeasibleMinimizer:
             maxcv=max(self._region.violation(x)),
             notes=self.notes,
         )
+        return result
 
     def _message(self) -> str:
         message = MESSAGES[self.stop] if self.stop else "running"
@@ -259,17 +267,30 @@ class FeasibleMinimizer:
         return f"{message}: {reason}" if reason and not self.converged else message
 
     def _active(self, x: Vector) -> tuple[str, ...]:
+        names = [self._constraints.names[row] for row in self._active_rows(x)]
+        sides = {"lower": x <= self._region.lower, "upper": x >= self._region.upper}
+        bounds = getattr(self._constraints, "bound_names", {})
+        return (*names, *(name for (i, side), name in bounds.items() if sides[side][i]))
+
+    def _active_rows(self, x: Vector) -> list[int]:
         c, _ = self._region.values(x)
         rows = [*self._region.inequalities[c >= -ACTIVE], *self._region.equalities]
-        return tuple(self._constraints.names[int(row)] for row in sorted(rows))
+        return sorted(int(row) for row in rows)
+
+    def _certified(self, x: Vector) -> bool:
+        """Say whether all active rows are smooth: then the residual means what it says."""
+        smooth = getattr(self._constraints, "smooth", None)
+        unions = getattr(self._constraints, "unions", None)
+        rows = self._active_rows(x)
+        kinked = smooth is not None and not all(bool(smooth[row]) for row in rows)
+        joined = unions is not None and any(bool(unions[row]) for row in rows)
+        return not (kinked or joined)
 
     # -- state as data --------------------------------------------------------------------------
 
     def copy(self) -> FeasibleMinimizer:
         """Return an independent minimizer in the same state."""
-        twin = copy.copy(self)
-        twin._state = copy.deepcopy(self._state)
-        return twin
+        return copy.copy(self)  # pickles and restores: nothing that changes is shared
 
     def to_dict(self, *, constraints: bool = True) -> Data:
         """Return the state as numbers, strings and arrays; the constraints as they were written.
@@ -317,9 +338,7 @@ class FeasibleMinimizer:
         self._constraints = constraints
         self._state = _state(data["state"])
         self._reference = np.array(data["reference"], dtype=float)
-        self._region = region(
-            constraints, self._state.lower, self._state.upper, self._reference
-        )
+        self._region = region(constraints, self._state.lower, self._state.upper, self._reference)
         self.notes = tuple(data["notes"])
         return self
 
@@ -404,7 +423,7 @@ def _box(constraints: Constraints, bounds: Any, n: int) -> tuple[Vector, Vector]
     return lower, upper
 
 
-def _evaluation(f: float, g: ArrayLike, n: int) -> tuple[float, Vector]:
+def _evaluation(f: Any, g: ArrayLike, n: int) -> tuple[float, Vector]:
     try:
         if isinstance(f, str):
             raise TypeError("a text")

@@ -131,9 +131,7 @@ def _apply(theta: float, columns: list[Vector], signs: list[float], s: Vector) -
     return result
 
 
-def _assemble(
-    theta: float, columns: list[Vector], signs: list[float], n: int
-) -> QuadraticModel:
+def _assemble(theta: float, columns: list[Vector], signs: list[float], n: int) -> QuadraticModel:
     vectors = np.array(columns).T if columns else np.zeros((n, 0))
     return QuadraticModel(theta=theta, vectors=vectors, signs=np.array(signs, dtype=float))
 

@@ -16,7 +16,7 @@ from optdriver.feasible.crossover import cross_over
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
 from optdriver.feasible.restoration import restore
-from optdriver.feasible.trial import Local, subproblem
+from optdriver.feasible.trial import BARRIERS, Local, subproblem
 from optdriver.feasible.types import Vector
 
 LONG = 60  # Newton steps for a point that may be far away
@@ -49,7 +49,13 @@ def nearest_feasible(region: Region, wanted: Vector, tolerance: float = 0.0) -> 
     if found is None:
         found = _from_elsewhere(region, clipped, tolerance)
     reach = 4.0 if found is None else _size(region, found - clipped)
-    candidates = [found, _least_distance(region, clipped, wanted, 1.01 * reach, tolerance)]
+    candidates = [
+        found,
+        *(
+            _least_distance(region, clipped, wanted, 1.01 * reach, tolerance, barrier)
+            for barrier in BARRIERS
+        ),
+    ]
     moved = [_moved(region, point, wanted) for point in candidates if point is not None]
     return min(moved, key=lambda each: each.distance) if moved else None
 
@@ -64,7 +70,12 @@ def _size(region: Region, d: Vector) -> float:
 
 
 def _least_distance(
-    region: Region, x: Vector, wanted: Vector, reach: float, tolerance: float
+    region: Region,
+    x: Vector,
+    wanted: Vector,
+    reach: float,
+    tolerance: float,
+    barrier: float,
 ) -> Vector | None:
     """Solve for the nearest point within `reach` of `x`."""
     gradient = (x - wanted) / region.scale
@@ -73,7 +84,7 @@ def _least_distance(
     problem = subproblem(local, model)
     if problem is None:
         return None
-    solution = interior.solve(problem)
+    solution = interior.solve(problem, barrier)
     return restore(region, local.point(cross_over(problem, solution)), tolerance=tolerance)
 
 

@@ -35,7 +35,7 @@ class Options:
     maxiter: float = 15000
     maxcor: int = 20
     initial_radius: float = 1.0
-    smallest_radius: float = 1e-7
+    smallest_radius: float = 1e-9
 
 
 def checked(given: dict[str, Any]) -> Options:

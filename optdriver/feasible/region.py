@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optdriver.feasible.types import Constraints, Mask, Vector
+from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 
 TOLERANCE = 1e-9  # scaled violation of an inequality that has no interior, by contract
 EQUALITY_TOLERANCE = 1e-10
@@ -40,8 +40,8 @@ class Region:
     lower: Vector
     upper: Vector
     scale: Vector
-    inequalities: Vector
-    equalities: Vector
+    inequalities: Indices
+    equalities: Indices
     row_scale: Vector
 
     @property
@@ -108,8 +108,8 @@ def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Ve
         lower=lower,
         upper=upper,
         scale=scale,
-        inequalities=np.flatnonzero(kept & ~equality),
-        equalities=np.flatnonzero(kept & equality),
+        inequalities=np.flatnonzero(kept & ~equality).astype(np.int64),
+        equalities=np.flatnonzero(kept & equality).astype(np.int64),
         row_scale=row_scale,
     )
 

@@ -117,9 +117,7 @@ def _least_norm(region: Region, x: Vector, margin: float) -> Vector | None:
     return full
 
 
-def with_box(
-    rows: Vector, levels: Vector, lower: Vector, upper: Vector
-) -> tuple[Vector, Vector]:
+def with_box(rows: Vector, levels: Vector, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
     """Append the rows of a box, finite sides only, to ``rows d <= levels``."""
     eye = np.eye(len(lower))
     high, low = np.isfinite(upper), np.isfinite(lower)

@@ -107,9 +107,7 @@ def _feasible(region: Region, points: Vector) -> Mask:
     return np.asarray(inside)
 
 
-def _screened(
-    region: Region, sobol: qmc.Sobol, lower: Vector, upper: Vector
-) -> tuple[Vector, int]:
+def _screened(region: Region, sobol: qmc.Sobol, lower: Vector, upper: Vector) -> tuple[Vector, int]:
     """Test points of the box; stop early where hardly any can be feasible."""
     found = [np.zeros((0, region.n))]
     tested = 0
@@ -137,9 +135,7 @@ def _more(
     return accepted
 
 
-def _seeds(
-    region: Region, seed: int, lower: Vector, upper: Vector, accepted: Vector
-) -> Vector:
+def _seeds(region: Region, seed: int, lower: Vector, upper: Vector, accepted: Vector) -> Vector:
     """Return accepted and projected points; where there is no interior, nearly feasible ones."""
     sobol = qmc.Sobol(region.n, scramble=True, rng=np.random.default_rng([seed, 2]))
     wanted = lower + sobol.random(SEEDS) * (upper - lower)

@@ -17,7 +17,7 @@ from optdriver.feasible.leastdistance import nearest
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
 from optdriver.feasible.restoration import restore, with_box
-from optdriver.feasible.types import Vector
+from optdriver.feasible.types import Indices, Vector
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
 SLACK_OF_REGION = 1e-3  # how far, relatively, the polish may leave the trust region
@@ -45,9 +45,9 @@ class Local:
     tolerance: float
 
     @property
-    def free(self) -> Vector:
+    def free(self) -> Indices:
         """Indices of the variables that can move."""
-        return np.flatnonzero(self.region.free)
+        return np.flatnonzero(self.region.free).astype(np.int64)
 
     def point(self, t: Vector) -> Vector:
         """Return x + Delta D t."""
@@ -92,9 +92,7 @@ def propose(
     tolerance : float
         Scaled violation that is accepted: 0 unless the set has no interior.
     """
-    local = Local(
-        region=region, x=x, gradient=region.scale * g, delta=delta, tolerance=tolerance
-    )
+    local = Local(region=region, x=x, gradient=region.scale * g, delta=delta, tolerance=tolerance)
     best: Trial | None = None
     for candidate, quadratic, barrier in _tries(model, local):
         t, error = _solve(local, quadratic, barrier) if candidate else (_linear(local), np.inf)
@@ -162,7 +160,7 @@ def subproblem(local: Local, model: QuadraticModel) -> interior.Subproblem | Non
 
     def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector:
         full = region.hessian(local.point(t), lam * w, nu * v)
-        return full[np.ix_(free, free)] * np.outer(step, step)
+        return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
 
     return interior.Subproblem(
         gradient=phi * gradient,

@@ -13,9 +13,7 @@ ACCEPT = 1e-4
 ROUNDING = 1e-10
 
 
-def ratio(
-    f: float, f_trial: float, predicted: float, mean_slope: float
-) -> float:
+def ratio(f: float, f_trial: float, predicted: float, mean_slope: float) -> float:
     """Return rho, the actual over the predicted change.
 
     Parameters
@@ -62,7 +60,7 @@ def _shrunk(rho: float, slope: float, change: float) -> float:
     return float(np.clip(wanted, 0.03 if rho < -100.0 else 0.1, 0.5))
 
 
-def usable(s: Vector, y: Vector, g: Vector, rho: float, unscaled_y: Vector) -> bool:
+def usable(s: Vector, y: Vector, g: Vector, rho: float) -> bool:
     """Say whether the pair of this evaluation may enter the memory."""
-    size, limit = float(np.linalg.norm(unscaled_y)), 1e8 * float(np.linalg.norm(g))
+    size, limit = float(np.linalg.norm(y)), 1e8 * float(np.linalg.norm(g))
     return bool(rho > -10.0 and size <= limit and np.any(s != 0.0))

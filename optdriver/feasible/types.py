@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Vector: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
+Indices: TypeAlias = NDArray[np.int64]
 Data: TypeAlias = dict[str, Any]
 
 
@@ -16,13 +17,18 @@ class Constraints(Protocol):
     """Smooth rows with exact derivatives: inequalities c(x) <= 0 first, then equalities."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Names of the rows."""
 
     @property
-    def n_inequalities(self) -> int: ...
+    def n_inequalities(self) -> int:
+        """How many rows are inequalities; they come first."""
 
-    def values(self, x: Vector) -> Vector: ...
+    def values(self, x: Vector) -> Vector:
+        """Return the rows at x, shape (m,); not finite where a formula has no value."""
 
-    def jacobian(self, x: Vector) -> Vector: ...
+    def jacobian(self, x: Vector) -> Vector:
+        """Return the gradients of the rows, shape (m, n)."""
 
-    def hessian(self, x: Vector, multipliers: Vector) -> Vector: ...
+    def hessian(self, x: Vector, multipliers: Vector) -> Vector:
+        """Return the Hessian of multipliers times rows, shape (n, n)."""

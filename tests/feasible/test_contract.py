@@ -9,7 +9,8 @@ from tests.contracts.minimizer import MinimizerContract
 class TestInsideABall(MinimizerContract):
     """One smooth inequality, active at the minimum."""
 
-    constraints = ("x1^2 + x2^2 + x3^2 <= 3.5",)
+    x0 = np.array([0.5, 0.4, 0.2])
+    constraints = ("x1^2 + x2^2 + x3^2 <= 1",)
 
     def make(self, x0, bounds, **options):
         return FeasibleMinimizer(x0, self.constraints, bounds, **options)
@@ -21,7 +22,7 @@ class TestInsideABall(MinimizerContract):
 class TestOnASurface(TestInsideABall):
     """An equality: all points are on it."""
 
-    x0 = np.array([0.0, 1.0, 1.0])
+    x0 = np.array([0.5, 0.5, 1.0])
     constraints = ("x1 + x2*x3 == 1",)
 
 
