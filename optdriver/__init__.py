@@ -6,13 +6,27 @@ Ask for the next point, tell the result, stop, store, and go on later as if noth
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers see of the names that are imported when they are first used
+    from optdriver.config import show_config as show_config
+    from optdriver.errors import OptDriverError as OptDriverError
+    from optdriver.integrations.scipy_method import scipy_method as scipy_method
+    from optdriver.lbfgsb import LBFGSB as LBFGSB
+    from optdriver.multistart import MultiStart as MultiStart
+    from optdriver.space import Space as Space
+    from optdriver.study import Observation as Observation
+    from optdriver.study import Study as Study
+    from optdriver.study import Suggestion as Suggestion
+    from optdriver.study import client as client
+    from optdriver.study import create_study as create_study
 
 __version__ = "0.1.0"
 
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {
     "LBFGSB": "optdriver.lbfgsb",
+    "OptDriverError": "optdriver.errors",
     "MultiStart": "optdriver.multistart",
     "Observation": "optdriver.study",
     "Study": "optdriver.study",

@@ -272,6 +272,10 @@ def _from_value(name: Any, value: Any) -> Parameter:
         return _from_entry({"name": name, **value})
     if _is_pair(value):
         return _continuous(_name(name), value)
+    if isinstance(value, list | tuple):
+        raise InputTypeError(
+            f"parameter {name!r} must be a pair (lower, upper) or one fixed number, not {value!r}"
+        )
     return _fixed(_name(name), value)
 
 

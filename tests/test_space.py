@@ -62,7 +62,7 @@ def test_other_kinds_are_refused_with_the_reason(kind):
         ({"x": (math.nan, 0)}, "lower bound of 'x' must not be NaN"),
         ({"x": ("a", 0)}, "lower bound of 'x' must be a number, not 'a'"),
         ({"x": (math.inf, None)}, "no finite value"),
-        ({"x": (1, 2, 3)}, "must be a number"),
+        ({"x": (1, 2, 3)}, r"pair \(lower, upper\) or one fixed number, not \(1, 2, 3\)"),
         ({"x": "a"}, "must be a number, not 'a'"),
         ({"x": (0, 1), "r": math.inf}, "'r' must be finite"),
         ({"x": (0, 1), "r": True}, "'r' must be a number, not True"),

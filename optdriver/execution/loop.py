@@ -199,8 +199,8 @@ class _Loop:
         if suggestion is None and not self.out and not self.study.is_done():
             ids = [opened.id for opened in self.study.open_suggestions]
             self.error = ProtocolError(
-                f"all slots are taken by suggestions that were asked by hand (ids {ids[:8]}, "
-                f"num_parallel = {self.study.parameters['num_parallel']}); report, clear or "
+                f"all slots are taken by suggestions that this run did not hand out (ids {ids[:9]},"
+                f" num_parallel = {self.study.parameters['num_parallel']}); report, clear or "
                 "release them first, or raise num_parallel"
             )
         return suggestion

@@ -34,7 +34,7 @@ def begin(s: State) -> cython.bint:
     s.f0 = s.f
     s.stpmax = longest_step(s)
     s.stp = 1.0
-    if s.k == 0 and s.initial_step > 0.0:
+    if (s.k == 0 or s.nit == 0) and s.initial_step > 0.0:
         s.stp = min(s.initial_step / norm, s.stpmax)
     elif s.k == 0 and not s.boxed:
         s.stp = min(1.0 / norm, s.stpmax)

@@ -59,6 +59,8 @@ def remember(s: State, q: Scratch, sy: cython.double) -> cython.void:
     fill(s, q, new)
     s.dd[new] = sy
     s.theta = (q.sums[2 * new] + q.sums[4 * s.m + 2 * new]) / sy
+    if not s.theta > 0.0:  # y'y below the smallest number
+        forget(s)
 
 
 def sweep(

@@ -67,9 +67,10 @@ class Options:
     maxiter : float
         Most iterations.
     maxls : int
-        Most evaluations in one line search.
+        Most evaluations in one line search; failed ones are counted apart, so many in a row.
     initial_step : float or None
-        Length of the first step, ``|x_1 - x_0|``.  Without it, 1 at most, or the minimiser of
+        Length of the first step, ``|x_1 - x_0|``, and of the first after the memory was dropped,
+        as far as the bounds allow.  Without it, 1 at most, or the minimiser of
         the first model where every variable has two bounds.
     noise : float
         Error to be expected in a value of f, beside rounding.

@@ -217,7 +217,8 @@ class Study:
         value : float or Observation
             The value; NaN, infinite or None report a failed evaluation.
         gradient : array or mapping, optional
-            Derivatives by the continuous parameters, in their order or by name.
+            Derivatives by the continuous parameters, in their order or by name.  Not used with
+            ``jac=False``.
 
         Raises
         ------

@@ -200,6 +200,19 @@ def test_an_iterate_that_is_not_the_best_does_not_end_the_run(kernel):
 
 
 @kernels
+def test_a_better_point_that_is_stationary_too_is_reported(kernel):
+    """The first trial does not fall enough for its length; the second does, and is higher."""
+    opt = kernel.LBFGSB([0.0], gtol=0.1, ftol=0.0)
+    opt.tell(10.0, [-1.0])
+    opt.tell(9.9995, [0.05])
+    step = opt.ask()[0]
+    assert step < 0.499
+    opt.tell(10.0 - 1.001e-3 * step, [0.05])
+    assert opt.stop == Stop.PROJECTED_GRADIENT
+    assert opt.result.fun == 9.9995
+
+
+@kernels
 def test_a_quadratic_in_the_memory_is_solved_by_its_model(kernel):
     hessian = np.diag([1.0, 10.0, 100.0])
     opt, seen = run(

@@ -50,6 +50,14 @@ def test_theta_is_that_of_the_newest_pair(seed, n, m, count):
     assert s.theta == pytest.approx(y @ y / (y @ steps[-1]), rel=1e-12)
 
 
+def test_a_pair_without_a_theta_empties_the_memory():
+    """y'y can fall below the smallest number where s'y does not: then B = theta I says nothing."""
+    tiny = np.array([[1e160, 0.0]]), np.array([[1e-170, 0.0]])
+    s, _ = make_state(np.zeros(2), np.zeros(2), None, None, m=3, pairs=tiny)
+    assert s.k == 0
+    assert s.theta == 1.0
+
+
 def check_blocks(s):
     """Compare every stored block with its definition."""
     arrays, k = s.arrays, s.k

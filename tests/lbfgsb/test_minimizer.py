@@ -285,6 +285,12 @@ def test_the_first_step_has_the_length_wanted(length, bounds):
     assert np.linalg.norm(seen[1][0] - seen[0][0]) == pytest.approx(length)
 
 
+def test_the_first_step_has_the_length_wanted_with_pairs_too():
+    first, _ = run(rosenbrock, ROSENBROCK_START)
+    _, seen = run(rosenbrock, [-1.0, 1.2, 0.8], pairs=first.pairs, initial_step=0.01)
+    assert np.linalg.norm(seen[1][0] - seen[0][0]) == pytest.approx(0.01)
+
+
 def test_fewer_pairs_are_kept_where_fewer_are_wanted():
     for m in (1, 2, 5):
         opt, _ = run(rosenbrock, ROSENBROCK_START, maxcor=m)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import random
 import threading
 
@@ -31,6 +32,12 @@ def test_suggestions_have_an_id_and_all_parameters_by_name():
     assert suggestion.x.tolist() == [0.5, -0.5]
     assert suggestion.kind == "iterate"
     assert suggestion.run == 0
+
+
+def test_suggestions_can_be_sent_elsewhere():
+    suggestion = study_of().ask()
+    again = pickle.loads(pickle.dumps(suggestion))
+    assert (again.id, again.params, again.kind) == (0, suggestion.params, "iterate")
 
 
 def test_ask_never_waits():

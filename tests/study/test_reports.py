@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,12 @@ def test_history_has_every_evaluation(study):
         value, gradient = rastrigin(*history.x[row])
         assert history["value"][row] == value
         assert history.gradient[row].tobytes() == gradient.tobytes()
+
+
+def test_history_can_be_pickled(study):
+    again = pickle.loads(pickle.dumps(study.history))
+    assert list(again) == COLUMNS
+    assert again.x.tobytes() == study.history.x.tobytes()
 
 
 def test_history_is_a_snapshot(study):
