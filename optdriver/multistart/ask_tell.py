@@ -204,7 +204,7 @@ class MultiStart:
     @property
     def runs(self) -> list[Run]:
         """A row for each minimizer, in the order of their starts."""
-        return [searches.row(search) for search in self._state.runs]
+        return [searches.row(search, self._state.constraints) for search in self._state.runs]
 
     @property
     def nfev(self) -> int:

@@ -45,7 +45,10 @@ def create(
 
 def reason(minimizer: Minimizer) -> str:
     """Return why a minimizer ended, in words."""
-    return str(minimizer.result.message)
+    result = minimizer.result
+    if minimizer.converged and not result.get("certified", True):
+        return f"{result.message}; not certified, since an active constraint has a kink there"
+    return str(result.message)
 
 
 def lost(minimizer: Minimizer) -> bool:
@@ -55,19 +58,22 @@ def lost(minimizer: Minimizer) -> bool:
     return str(minimizer.stop) == "stalled"
 
 
-def conditions(minimizer: Minimizer) -> dict[str, Any] | None:
+def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str, Any] | None:
     """Return what is known of the constraints at the best point; None without constraints.
 
     ``active``: their names.  ``multipliers``: by name, of the active ones.  ``residual``: of the
     first-order conditions, which `gtol` is compared with.
     """
-    if isinstance(minimizer, LBFGSB) or minimizer.best is None:
+    if isinstance(minimizer, LBFGSB) or minimizer.best is None or constraints is None:
         return None
     result = minimizer.result
+    known = dict(result.multipliers)
+    for (i, _), name in constraints.bound_names.items():
+        known.setdefault(name, abs(result.bound_multipliers[i]))
     active = list(result.active)
     return {
         "active": active,
-        "multipliers": {name: float(result.multipliers[name]) for name in active},
+        "multipliers": {name: float(known[name]) for name in active},
         "residual": float(result.kkt),
     }
 

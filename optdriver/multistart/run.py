@@ -75,22 +75,24 @@ class Search:
     conditions: dict[str, Any] | None = None
 
 
-def end(search: Search, state: State, reason: str) -> None:
+def end(
+    search: Search, state: State, reason: str, constraints: ConstraintSet | None = None
+) -> None:
     """Close a run; ids that are still out are no longer wanted."""
     if search.minimizer is not None and search.minimizer.best is not None:
         search.x, search.f, _ = search.minimizer.best
-        search.conditions = local.conditions(search.minimizer)
+        search.conditions = local.conditions(search.minimizer, constraints)
     search.state, search.reason = state, reason
     search.minimizer, search.stencil, search.g = None, None, None
     search.slots.clear()
 
 
-def row(search: Search) -> Run:
+def row(search: Search, constraints: ConstraintSet | None = None) -> Run:
     """Return the run as a row of the report."""
     x, f, known = search.x, search.f, search.conditions
     if search.minimizer is not None and search.minimizer.best is not None:
         x, f, _ = search.minimizer.best
-        known = local.conditions(search.minimizer)
+        known = local.conditions(search.minimizer, constraints)
     known = known or {"active": (), "multipliers": {}, "residual": None}
     return Run(
         index=search.index,

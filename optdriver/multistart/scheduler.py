@@ -372,7 +372,7 @@ def _start_failed(reason: str) -> str:
 
 
 def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
-    searches.end(search, outcome, reason)
+    searches.end(search, outcome, reason, state.constraints)
     _leave_place(state, search)
     if outcome == "converged" and search.x is not None:
         state.converged += 1
@@ -405,7 +405,7 @@ def _end_if_over(state: MultiStartState, reason: str) -> None:
     if state.ended is not None:
         for search in state.runs:
             if search.state in ("running", "sampling", "waiting"):
-                searches.end(search, "stopped", state.ended)
+                searches.end(search, "stopped", state.ended, state.constraints)
         for queue in (state.ready, state.spare, state.extra, state.samples.row_of):
             queue.clear()
         state.live = 0

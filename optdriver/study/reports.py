@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.multistart import Run
 from optdriver.space import Space
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
@@ -238,7 +239,7 @@ def runs(state: State) -> tuple[RunRow, ...]:
             value=run.f,
             params=None if run.x is None else named(run.x),
             active_constraints=run.active,
-            multipliers=dict(run.multipliers),
+            multipliers=_multipliers(state, run),
             kkt_residual=run.residual,
         )
         for run in state.driver.runs
@@ -275,10 +276,21 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
     data: dict[str, Any] = {"success": end is not None and end.state == "converged"}
     if state.spec.compiled is not None:
         data["active_constraints"] = end.active if end else ()
-        data["multipliers"] = dict(end.multipliers) if end else {}
+        data["multipliers"] = _multipliers(state, end) if end else {}
         data["kkt_residual"] = end.residual if end else None
         data["notes"] = notes(state)
     return data
+
+
+def _multipliers(state: State, run: Run) -> dict[str, float]:
+    """Return the multipliers of a run; those of bounds are by the driver's coordinates."""
+    known, compiled = dict(run.multipliers), state.spec.compiled
+    if compiled is None:
+        return known
+    for (i, _), name in compiled.bound_names.items():
+        if name in known and name not in compiled.names:
+            known[name] /= float(state.spec.space.scale[i])
+    return known
 
 
 def notes(state: State) -> list[str]:

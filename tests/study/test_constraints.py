@@ -104,6 +104,18 @@ def test_what_is_active_is_reported_by_name():
     assert row.multipliers == info["multipliers"]
 
 
+def test_a_bound_in_disguise_is_active_by_its_name():
+    study = create_study(
+        {"x": (-100, 100), "y": (-1, 1)},
+        constraints=["x^2 + y^2 <= 30", {"name": "wall", "constraint": "x <= 2"}],
+        jac=True,
+        max_num_minimizers=1,
+    )
+    study.run(lambda x, y: ((x - 3) ** 2 + y**2, [2 * (x - 3), 2 * y]))
+    assert study.info()["active_constraints"] == ("wall",)
+    assert study.info()["multipliers"] == pytest.approx({"wall": 2.0})
+
+
 @settings(max_examples=15)
 @given(
     jac=st.booleans(),
