@@ -169,8 +169,13 @@ class _Loop:
                     self._take(self._wait())
                     self._fill()
             finally:
-                for id in filter(self.study.wants, self.out.values()):  # left by an exception
-                    self.study.release(id)
+                self._leave()
+
+    def _leave(self) -> None:
+        """Give back what an exception left behind; a call that was begun counts for `max_iter`."""
+        for future, id in self.out.items():
+            if self.study.wants(id):
+                self.study.release(id, spent=future.running() or future.done())
 
     # -- out ------------------------------------------------------------------------------
 
@@ -184,8 +189,8 @@ class _Loop:
                 self.study.release(suggestion.id)
                 self._give_up(error)
                 return
-            except BaseException:
-                self.study.release(suggestion.id)
+            except BaseException:  # out of the objective, if it is called in this thread
+                self.study.release(suggestion.id, spent=isinstance(self.pool, LocalExecutor))
                 raise
             self.out[future] = suggestion.id
             future.add_done_callback(self.results.put)
@@ -247,7 +252,7 @@ class _Loop:
             self.study.release(id)
             self._give_up(error)
         elif isinstance(error, KeyboardInterrupt):  # in another process
-            self.study.release(id)
+            self.study.release(id, spent=True)
             self.interrupts.count += 1
         else:
             reason = f"{type(error).__name__}: {error}"

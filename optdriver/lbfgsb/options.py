@@ -119,13 +119,22 @@ def limit(value: float) -> int:
 
 def real_array(name: str, value: Any) -> Vector:
     """Return `value` as an array of float64, or raise an error that names it."""
+    if np.ma.is_masked(value):
+        raise InputTypeError(f"{name} has masked entries; expected a number in every place")
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
             array = _numbers(array)
-        return array.astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite
+            return array.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputTypeError(f"{name} is {value!r}; expected real numbers") from error
+        raise InputTypeError(f"{name} is {short(value)}; expected real numbers") from error
+
+
+def short(value: Any) -> str:
+    """Return a value as text that fits into a message."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:120]}...{text[-40:]}"
 
 
 def _numbers(array: Any) -> Vector:
@@ -187,6 +196,8 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
     given: Sequence[Any] = list(bounds) if isinstance(bounds, Iterator) else bounds
+    if np.ma.is_masked(given):
+        raise InputTypeError("bounds has masked entries; expected None or infinity for no bound")
     if not hasattr(given, "__len__"):
         raise InputTypeError(f"bounds is {bounds!r}; expected pairs (lower, upper), or None")
     if len(given) != n:
@@ -202,7 +213,7 @@ def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
         table = np.array(real_array("bounds", table))
     except (TypeError, ValueError) as error:
         raise InputTypeError(
-            "bounds cannot be read; expected pairs (lower, upper) of numbers or None"
+            f"bounds is {short(given)}; expected pairs (lower, upper) of numbers or None"
         ) from error
     if table.shape != (n, 2):
         raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")

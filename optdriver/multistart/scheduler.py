@@ -421,7 +421,7 @@ def _add_sample(state: MultiStartState, x: Vector, f: float) -> int:
 def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | None) -> None:
     """Let the minimizer of an evaluated start go on, or put the start aside."""
     row = _add_sample(state, search.x0, f)
-    search.x, search.f, search.g = search.x0, f, g
+    search.x, search.f, search.g = search.x0, f, None if g is None else g.copy()
     if start_rules.leads(state.samples, row):
         state.samples.put_aside = 0
         _go_on(state, search)

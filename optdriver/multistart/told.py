@@ -18,7 +18,7 @@ def as_value(f: Any) -> float:
     if isinstance(f, float):
         return float(f)
     array = np.asarray(f)
-    if array.dtype.kind not in "iufb" or array.size != 1:
+    if array.dtype.kind not in "iufb" or array.size != 1 or np.ma.is_masked(f):
         raise InputTypeError(f"a value must be one real number, not {f!r}")
     return float(array.item())
 
@@ -26,6 +26,8 @@ def as_value(f: Any) -> float:
 def as_gradient(g: Any, n: int) -> Vector:
     """Return `g` as an array of n floats; they may be infinite or NaN."""
     if type(g) is not np.ndarray or g.dtype != np.float64:
+        if np.ma.is_masked(g):
+            raise InputTypeError(f"a gradient must be {n} real numbers, not masked ones: {g!r}")
         try:
             g = np.asarray(g)
         except ValueError:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.drivers import Driver, create_driver, restore_driver
-from optdriver.errors import ProtocolError
+from optdriver.errors import InputError, ProtocolError
 from optdriver.study import gradient_check, parameters
 from optdriver.study.events import (
     Added,
@@ -330,6 +330,13 @@ def to_dict(state: State) -> dict[str, Any]:
 def from_dict(data: Mapping[str, Any]) -> State:
     """Return the state of which `to_dict` made `data`."""
     check_version(data, "snapshot of a study")
+    try:
+        return _restored(data)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InputError(f"this is no stored study: {error!r}") from error
+
+
+def _restored(data: Mapping[str, Any]) -> State:
     spec = Spec.from_dict(data["spec"])
     entries = [_entry_from_dict(entry) for entry in data["open"]]
     return State(

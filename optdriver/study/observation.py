@@ -96,7 +96,10 @@ def as_number(value: Any, what: str) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         kind = type(value).__name__
         raise InputTypeError(f"{what} must be one real number, not {_short(value)} ({kind})")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{what} is too large for a float: {_short(value)}") from None
 
 
 def split(result: Any) -> tuple[float | None, Any]:
@@ -133,6 +136,11 @@ def as_gradient(gradient: Any, space: Space) -> FloatArray:
     """
     if type(gradient) is np.ndarray:
         array = gradient
+    elif np.ma.is_masked(gradient):
+        raise InputError(
+            "the gradient has masked entries: give every derivative, NaN where one could not be "
+            "computed (which reports a failed evaluation)"
+        )
     elif isinstance(gradient, Mapping):
         return _by_name(gradient, space)
     else:

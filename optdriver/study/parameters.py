@@ -71,7 +71,10 @@ def _wrong(name: str, expected: str, value: Any) -> InputTypeError:
 def _real(name: str, expected: str, value: Any) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise _wrong(name, expected, value)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InputError(f"driver parameter {name!r} is too large for a float") from None
     if math.isnan(number):
         raise InputError(f"driver parameter {name!r} must be {expected}, not NaN")
     return number
@@ -133,6 +136,8 @@ def _choice(*known: str) -> Callable[[str, Any], str]:
 
 def _samples(name: str, value: Any) -> tuple[Any, ...]:
     """Accept a list of points; they are checked against the space when the study begins."""
+    if value is None:
+        return ()
     if isinstance(value, Mapping | str | bytes) or not hasattr(value, "__iter__"):
         raise _wrong(name, "a list of points, as [[0.5, 0.5], [-0.5, -0.5]]", value)
     rows = tuple(value)

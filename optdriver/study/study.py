@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, overload
 
 import numpy as np
@@ -164,7 +164,7 @@ class Study:
         ProtocolError
             If, without a timeout, nothing can be suggested and no other thread could change that.
         """
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + _check_timeout(timeout)
         with self._lock:
             while (suggestion := self._ask()) is None:
                 if self._desk.is_done():
@@ -318,6 +318,12 @@ class Study:
         value, gradient
             As for `tell`.
         """
+        return self._add([self._added(point, value, gradient)])[0]
+
+    def _added(
+        self, point: Any, value: Any, gradient: Any = None
+    ) -> tuple[FloatArray, float, FloatArray | None]:
+        """Return the place, value and gradient of a point to be added, checked."""
         if isinstance(value, Observation):
             value, gradient = _result(value, gradient)
         if value is None:
@@ -328,10 +334,13 @@ class Study:
         reason = describe_failure(number, array, self.space.free)
         if reason is not None:
             raise InputError(f"a point cannot be added: {reason}")
+        return x, number, array
+
+    def _add(self, points: list[tuple[FloatArray, float, FloatArray | None]]) -> list[int]:
         with self._lock:
-            id = self._desk.add(x, number, array)
+            ids = [self._desk.add(*point) for point in points]
             self._threads.note_result()
-            return id
+            return ids
 
     def add_observation(
         self,
@@ -379,11 +388,14 @@ class Study:
                 )
 
     def add_many(self, observations: Iterable[Observation], points: Iterable[Any]) -> list[int]:
-        """Add many evaluations that the study did not ask for; return their ids."""
+        """Add many evaluations that the study did not ask for; return their ids.
+
+        All are checked first: where one cannot be used, none is added.
+        """
         observed, where = list(observations), list(points)
         if len(observed) != len(where):
             raise InputError(f"{len(observed)} observations for {len(where)} points")
-        return [self.add_point(p, o) for p, o in zip(where, observed, strict=True)]
+        return self._add([self._added(p, o) for p, o in zip(where, observed, strict=True)])
 
     # -- running --------------------------------------------------------------------------
 
@@ -587,6 +599,12 @@ class Study:
 def _check_number_wanted(n: Any) -> None:
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
         raise InputTypeError(f"ask(n) takes a number of suggestions, not {n!r}")
+
+
+def _check_timeout(timeout: Any) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or math.isnan(timeout):
+        raise InputTypeError(f"timeout is a number of seconds, or None, not {timeout!r}")
+    return float(timeout)
 
 
 def _result(observed: Observation, gradient: Any) -> tuple[float | None, Any]:

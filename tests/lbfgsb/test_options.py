@@ -258,3 +258,31 @@ def test_bad_bounds(bounds, message):
 def test_what_is_no_bounds_is_a_type_error(bounds):
     with pytest.raises(InputTypeError, match="expected pairs"):
         LBFGSB([0.5, 0.5], bounds)
+
+
+def test_masked_entries_are_not_read_as_numbers():
+    masked = np.ma.array([0.5, 7.0], mask=[False, True])
+    with pytest.raises(InputTypeError, match="x0 has masked entries"):
+        LBFGSB(masked)
+    with pytest.raises(InputTypeError, match="bounds has masked entries"):
+        LBFGSB([0.5, 0.5], np.ma.array([[0, 1], [0, 1]], mask=[[0, 0], [0, 1]]))
+    opt = LBFGSB(np.ma.array([0.5, 0.5]))
+    with pytest.raises(InputTypeError, match="the gradient has masked entries"):
+        opt.tell(1.0, masked)
+    with pytest.raises(InputTypeError, match="the value has masked entries"):
+        opt.tell(np.ma.masked, [1.0, 1.0])
+    assert opt.nfev == 0
+
+
+def test_values_beyond_float64_are_failures_without_a_warning():
+    opt = LBFGSB([0.5, 0.5])
+    opt.tell(np.longdouble("1e4000"), [1.0, 1.0])
+    assert opt.nfail == 1
+
+
+def test_long_values_are_shortened_in_messages():
+    with pytest.raises(InputTypeError) as error:
+        LBFGSB([10**400])
+    assert len(str(error.value)) < 300
+    with pytest.raises(InputTypeError, match=r"bounds is \[\('0', '1'\)\]; expected pairs"):
+        LBFGSB([0.5], [("0", "1")])

@@ -576,3 +576,22 @@ def test_it_tells_what_it_is():
     assert "n=2" in repr(ms)
     ms.finish("enough")
     assert "enough" in repr(ms)
+
+
+@pytest.mark.parametrize("start_rule", ["sobol", "mlsl"])
+def test_the_array_of_a_gradient_may_be_used_again(start_rule):
+    def points(buffer):
+        ms = MultiStart(BOX, num_initial=3, max_num_minimizers=6, start_rule=start_rule)
+        asked = []
+        while not ms.done:
+            for point in ms.ask(3):
+                value, gradient = rastrigin(point.x)
+                told = gradient.copy() if buffer is None else buffer
+                told[:] = gradient
+                ms.tell(point.id, value, told)
+                asked.append(point.x)
+                if buffer is not None:
+                    buffer[:] = 1e3
+        return np.array(asked)
+
+    assert np.array_equal(points(np.zeros(2)), points(None))

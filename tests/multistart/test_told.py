@@ -55,3 +55,10 @@ def test_points_are_copies():
 )
 def test_usable_is_finite(f, g, usable):
     assert is_usable(f, g) is usable
+
+
+def test_masked_values_and_gradients():
+    with pytest.raises(InputTypeError, match="not masked ones"):
+        as_gradient(np.ma.array([1.0, 2.0], mask=[False, True]), 2)
+    with pytest.raises(InputTypeError, match="one real number"):
+        as_value(np.ma.masked)

@@ -276,3 +276,21 @@ def test_observations_are_told_too():
         study.tell(suggestion.id, observation, [1, 1])
     study.tell(suggestion.id, observation)
     assert study.best.value == 2.0
+
+
+@pytest.mark.parametrize("timeout", ["1", math.nan, True, [1]])
+def test_a_timeout_is_a_number_of_seconds(timeout):
+    study = study_of()
+    with pytest.raises(InputTypeError, match="timeout is a number of seconds"):
+        study.get_suggestion(timeout=timeout)
+    assert study.open_suggestions == ()
+
+
+def test_add_many_adds_all_or_none():
+    study, good, bad = study_of(), Observation(), Observation()
+    good.add(1.0)
+    with pytest.raises(InputError, match="has no value"):
+        study.add_many([good, bad], [[0.5, 0.5], [0.0, 0.0]])
+    assert study.best is None
+    bad.add(2.0)
+    assert study.add_many([good, bad], [[0.5, 0.5], [0.0, 0.0]]) == [0, 1]

@@ -107,3 +107,17 @@ def test_what_an_objective_may_return():
         split((1, 2, 3))
     with pytest.raises(InputTypeError, match="value of the objective must be one real number"):
         split("1")
+
+
+def test_numbers_beyond_floats():
+    with pytest.raises(InputError, match="the value is too large for a float: 1000"):
+        as_number(10**400, "the value")
+    with pytest.raises(InputError, match="value of the objective is too large"):
+        split(-(10**400))
+
+
+def test_masked_gradients():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(InputError, match="masked entries"):
+        as_gradient(masked, SPACE)
+    assert as_gradient(np.ma.array([1.0, 2.0]), SPACE).tolist() == [1.0, 2.0]

@@ -130,3 +130,13 @@ def test_describe_tells_every_parameter():
     assert described["parameters"]["max_iter"]["default"] == math.inf
     assert "hard cap" in described["parameters"]["max_iter"]["meaning"]
     assert described["domain"][2] == {"name": "radius", "type": "fixed", "domain": 2}
+
+
+def test_no_initial_samples_may_be_said_in_words():
+    assert create_study(BOX, initial_samples=None).parameters["initial_samples"] == ()
+
+
+@pytest.mark.parametrize("name", ["max_iter", "max_time", "ftol", "seed"])
+def test_numbers_beyond_floats(name):
+    with pytest.raises(InputError, match=f"'{name}' is too large for a float"):
+        create_study(BOX, **{name: 10**400})

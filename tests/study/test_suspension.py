@@ -301,3 +301,11 @@ def test_arrays_that_were_handed_out_cannot_be_changed():
     assert study.best.gradient.tolist() == [1.0, 2.0]
     study.best.x[:] = 7.0
     assert study.best.x.tolist() == suggestion.x.tolist()
+
+
+@pytest.mark.parametrize("change", [{"spec": None}, {"open": [{}]}, {"stop": []}, {"queue": 3}])
+def test_what_is_no_stored_study(change):
+    with pytest.raises(InputError, match="no stored study"):
+        Study.from_dict({"version": 1})
+    with pytest.raises(InputError):
+        Study.from_dict(create_study(BOX).to_dict() | change)
