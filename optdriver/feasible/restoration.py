@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optdriver.feasible.leastdistance import nearest
+from optdriver.feasible.leastdistance import nearest, nearest_in_box
 from optdriver.feasible.region import EQUALITY_TOLERANCE, TOLERANCE, Region
 from optdriver.feasible.types import Vector
 
@@ -108,9 +108,9 @@ def _least_norm(region: Region, x: Vector, margin: float) -> Vector | None:
         return None
     lower = ((region.lower - x) / scale)[free]
     upper = ((region.upper - x) / scale)[free]
-    rows, boxed = with_box(jacobian, levels, lower, upper)
-    keep = np.isfinite(boxed)
-    answer = nearest(np.zeros(int(free.sum())), rows[keep], boxed[keep], equality, -e)
+    keep = np.isfinite(levels)
+    none = np.zeros(int(free.sum()))
+    answer = nearest_in_box(none, jacobian[keep], levels[keep], equality, -e, lower, upper)
     d = answer.point if answer.solved else _soft(jacobian, levels, equality, -e, lower, upper)
     full = np.zeros(region.n)
     full[free] = d * scale[free]
