@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optdriver.feasible.leastdistance import nearest
+from optdriver.feasible.leastdistance import nearest_in_box
 from optdriver.feasible.region import Region
-from optdriver.feasible.restoration import with_box
 from optdriver.feasible.types import Vector
 
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
@@ -50,20 +49,19 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
         return unknown(region)
     lower, upper = (region.lower - x)[free], (region.upper - x)[free]
-    rows, levels = with_box(jac[:, free], np.maximum(-c, 0.0), lower, upper)
+    levels = np.maximum(-c, 0.0)
     keep = np.isfinite(levels)
-    answer = nearest(-g[free], rows[keep], levels[keep], eq[:, free], np.zeros(len(eq)))
+    none = np.zeros(len(eq))
+    answer = nearest_in_box(
+        -g[free], jac[np.ix_(keep, free)], levels[keep], eq[:, free], none, lower, upper
+    )
     if not answer.solved:
         return unknown(region)
-    duals = np.zeros(len(rows))
-    duals[keep] = answer.inequality
     multipliers = np.zeros(len(region.row_scale))
-    multipliers[region.inequalities] = duals[: len(c)]
+    multipliers[region.inequalities[keep]] = answer.inequality
     multipliers[region.equalities] = answer.equality
     bounds = np.zeros(region.n)
-    high, low = np.isfinite(upper), np.isfinite(lower)
-    bounds[free[high]] += duals[len(c) : len(c) + int(high.sum())]
-    bounds[free[low]] -= duals[len(c) + int(high.sum()) :]
+    bounds[free] = answer.box
     return Criticality(
         residual=float(np.max(np.abs(answer.point), initial=0.0)),
         floor=ROUNDING * float(np.max(np.abs(g), initial=0.0)),

@@ -15,10 +15,13 @@ from optdriver.feasible.types import Mask, Vector
 STEPS = 3
 LARGEST_MOVE = 1e-4
 SLIGHT = 1e-9
+LARGEST = 300  # variables: beyond, the dense system costs more than it gives
 
 
 def cross_over(problem: Subproblem, solution: Solution) -> Vector:
     """Return the sharpened t, or the interior-point's own where sharpening does not help."""
+    if len(solution.t) > LARGEST:
+        return solution.t
     on_lower = solution.below > solution.t - problem.lower
     on_upper = solution.above > problem.upper - solution.t
     t = np.where(on_lower, problem.lower, solution.t)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
+from scipy.sparse import csr_array
 
 from optdriver.feasible.types import Indices, Vector
 
@@ -27,6 +28,8 @@ FIRST_SLACK = 1e-3
 INSET = 1e-3  # first point: at least this part of its interval away from a side
 ARMIJO = 1e-4
 SHORTEST = 1e-9
+DENSE = 10_000  # entries of a Jacobian up to which nobody looks for zeros
+SPARSE_PART = 0.1
 LARGEST_GUESS = 1e3  # multipliers beyond this are no guess worth starting from
 
 
@@ -233,12 +236,12 @@ class _Factor:
         """Factorise at `p`, raising the matrix until it is positive definite where it matters."""
         below, above = p.t - problem.lower, problem.upper - p.t
         matrix = problem.curvature + problem.hessian(p.t, p.lam, p.nu)
-        matrix = matrix + (p.jac.T * (p.lam / p.s)) @ p.jac
+        matrix = matrix + _weighted_square(p.jac, p.lam / p.s)
         matrix = matrix + np.diag(p.zl / below + p.zu / above)
         if not _finite(matrix):
             return None
         basis, triangle, order, null = _split(p.eq)
-        reduced = null.T @ matrix @ null
+        reduced = null.T @ matrix @ null if len(p.e) else matrix
         for raised in _raises(last):
             try:
                 factor = cho_factor(reduced + raised * np.eye(len(reduced)))
@@ -255,6 +258,12 @@ class _Factor:
             )
         return None
 
+    def _tangent(self, right: Vector, equalities: int) -> Vector:
+        """Return the step along the equalities; without any, the null space is everything."""
+        if not equalities:
+            return np.asarray(cho_solve(self.reduced, right))
+        return np.asarray(self.null @ cho_solve(self.reduced, self.null.T @ right))
+
     def step(
         self, p: _Point, problem: Subproblem, mu: float, infeasible: Vector, off: Vector
     ) -> _Step:
@@ -266,7 +275,7 @@ class _Factor:
         rank = self.triangle.shape[0]
         normal = solve_triangular(self.triangle, -off[self.order[:rank]], trans="T")
         dt = self.basis @ normal
-        dt = dt + self.null @ cho_solve(self.reduced, self.null.T @ (right - self.matrix @ dt))
+        dt = dt + self._tangent(right - self.matrix @ dt, len(p.e))
         dnu = np.zeros(len(p.nu))
         dnu[self.order[:rank]] = solve_triangular(
             self.triangle, self.basis.T @ (right - self.matrix @ dt)
@@ -281,6 +290,15 @@ class _Factor:
             zu=mu / above - p.zu + p.zu / above * dt,
             curvature=float(dt @ self.matrix @ dt),
         )
+
+
+def _weighted_square(rows: Vector, weights: Vector) -> Vector:
+    """Return rows' diag(weights) rows, by sparse products where few entries are not zero."""
+    if rows.size > DENSE and np.count_nonzero(rows) < SPARSE_PART * rows.size:
+        sparse = csr_array(rows)
+        scaled = csr_array(sparse.multiply(weights[:, None]))
+        return np.asarray((sparse.T @ scaled).toarray())
+    return np.asarray((rows.T * weights) @ rows)
 
 
 def _split(eq: Vector) -> tuple[Vector, Vector, Indices, Vector]:

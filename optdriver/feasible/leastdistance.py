@@ -9,15 +9,17 @@ small, and the accuracy of a fresh one is worth more than the time of an update.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from optdriver.constraints import least_distance
 from optdriver.feasible.types import Mask, Vector
 
 DEPENDENT = 1e-13  # a row counts as dependent on the active ones below this part of its length
 
+SMALL = 150  # variables and rows: beyond, many rows change at once
 REPEATED = 1e-10  # violation that a dependent row may keep
 
 
@@ -28,7 +30,49 @@ class Nearest:
     point: Vector
     inequality: Vector
     equality: Vector
+    box: Vector
     solved: bool
+
+
+def nearest_in_box(
+    p: Vector,
+    a: Vector,
+    b: Vector,
+    e_rows: Vector,
+    e: Vector,
+    lower: Vector,
+    upper: Vector,
+) -> Nearest:
+    """Project `p` onto {d : a d <= b, e_rows d = e, lower <= d <= upper}.
+
+    Parameters
+    ----------
+    p : ndarray, shape (n,)
+    a, b : ndarrays, shapes (m, n), (m,)
+    e_rows, e : ndarrays, shapes (q, n), (q,)
+    lower, upper : ndarrays, shape (n,)
+        Sides, infinite where there is none.
+    """
+    if len(p) + len(b) + len(e) > SMALL:
+        found = least_distance(a, b - a @ p, e_rows, e - e_rows @ p, lower - p, upper - p)
+        return Nearest(
+            point=p + found.d,
+            inequality=found.inequalities,
+            equality=found.equalities,
+            box=found.box,
+            solved=found.feasible,
+        )
+    high, low = np.flatnonzero(np.isfinite(upper)), np.flatnonzero(np.isfinite(lower))
+    eye = np.eye(len(p))
+    rows, levels = (
+        np.vstack([a, eye[high], -eye[low]]),
+        np.concatenate([b, upper[high], -lower[low]]),
+    )
+    answer = nearest(p, rows, levels, e_rows, e)
+    box, sides = np.zeros(len(p)), answer.inequality[len(b) :]
+    box[high] += sides[: len(high)]
+    box[low] -= sides[len(high) :]
+    return replace(answer, inequality=answer.inequality[: len(b)], box=box)
 
 
 @dataclass
@@ -72,7 +116,13 @@ def _impossible(levels: Vector, equal: Mask) -> bool:
 
 def _answer(point: Vector, duals: Vector, lengths: Vector, q: int, *, solved: bool) -> Nearest:
     original = duals / lengths
-    return Nearest(point=point, equality=original[:q], inequality=original[q:], solved=solved)
+    return Nearest(
+        point=point,
+        equality=original[:q],
+        inequality=original[q:],
+        box=np.zeros_like(point),
+        solved=solved,
+    )
 
 
 def _dual_active_set(

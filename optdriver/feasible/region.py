@@ -16,6 +16,7 @@ from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 
 TOLERANCE = 1e-9  # scaled violation of an inequality that has no interior, by contract
 EQUALITY_TOLERANCE = 1e-10
+NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
 
 
@@ -133,14 +134,14 @@ def _pairs(
     probes = _probes(reference, lower, upper)
     with np.errstate(all="ignore"):
         seen = np.array([constraints.values(probe) for probe in probes]).reshape(len(probes), -1)
-    for i in range(len(equality)):
-        for j in range(i + 1, len(equality)):
-            if equality[i] or equality[j] or not kept[i] or not kept[j]:
-                continue
-            both = np.isfinite(seen[:, i]) & np.isfinite(seen[:, j])
-            size = np.abs(seen[both, i])
-            if both.any() and np.all(np.abs(seen[both, i] + seen[both, j]) <= 1e-14 * size):
-                equality[i], kept[j] = True, False
+    usable = np.flatnonzero(~equality & np.all(np.isfinite(seen), axis=0))
+    order = usable[np.argsort(np.abs(seen[0, usable]), kind="stable")]  # partners are neighbours
+    for place, i in enumerate(order):
+        for j in order[place + 1 : place + 1 + NEIGHBOURS]:
+            size = np.abs(seen[:, i])
+            if kept[i] and kept[j] and np.all(np.abs(seen[:, i] + seen[:, j]) <= 1e-14 * size):
+                equality[min(i, j)], kept[max(i, j)] = True, False
+                break
     return kept, equality
 
 

@@ -2,7 +2,7 @@
 
 minimise 1/2 |D^-1 d|^2  subject to  c + J d <= -margin,  e + E d = 0,  l <= x + d <= u,
 
-repeated from x + d.  Only rows that are violated get a margin: rows that hold may hold with
+repeated from x + d.  Only rows that were violated get a margin: rows that hold may hold with
 equality, as they must where the set has no interior.  No evaluation of the objective is spent
 here.  The result satisfies c(x) <= 0 in floating point, without tolerance, wherever rounding can
 see such a point; the margin grows when rounding keeps a row above zero.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optdriver.feasible.leastdistance import nearest
+from optdriver.feasible.leastdistance import nearest, nearest_in_box
 from optdriver.feasible.region import EQUALITY_TOLERANCE, TOLERANCE, Region
 from optdriver.feasible.types import Vector
 
@@ -40,6 +40,7 @@ def restore(
     """
     point = region.clip(x)
     margin, fallback = MARGIN, None
+    marked = np.zeros(len(region.inequalities), dtype=bool)  # violated on the way
     for step in range(steps + 1):
         above, off = region.violation(point)
         if above <= 0.0 and off <= EQUALITY_TOLERANCE:
@@ -48,7 +49,8 @@ def restore(
             fallback = point
         if step == steps or not np.isfinite(above + off):
             break
-        following = _newton_step(region, point, margin)
+        marked |= region.values(point)[0] > 0.0
+        following = _newton_step(region, point, margin * marked)
         if following is None:
             break
         point = following
@@ -62,24 +64,25 @@ def _tighten(region: Region, point: Vector) -> Vector:
     _, off = region.violation(point)
     if off <= 1e-14:
         return point
-    following = _newton_step(region, point, MARGIN)
+    following = _newton_step(region, point, np.zeros(len(region.inequalities)))
     if following is None:
         return point
     above, after = region.violation(following)
     return following if above <= 0.0 and after < off else point
 
 
-def _newton_step(region: Region, x: Vector, margin: float) -> Vector | None:
+def _newton_step(region: Region, x: Vector, margins: Vector) -> Vector | None:
     """Return the next point: the least-norm step, shortened until the violation falls."""
-    d = _least_norm(region, x, margin)
+    d = _least_norm(region, x, margins)
     if d is None:
         return None
     weights = _weights(region, x)
     before, length = _weighted(region, x, weights), 1.0
+    small = 10.0 * float(np.max(margins, initial=MARGIN))
     for _ in range(SHORTENINGS):
         trial = region.clip(x + length * d)
         after = _weighted(region, trial, weights)
-        if after <= (1.0 - SUFFICIENT * length) * before or after <= 10.0 * margin:
+        if after <= (1.0 - SUFFICIENT * length) * before or after <= small:
             return trial
         length *= 0.5
     return None
@@ -99,18 +102,18 @@ def _weighted(region: Region, x: Vector, weights: tuple[Vector, Vector]) -> floa
     return float(np.sqrt(total)) if np.isfinite(total) else np.inf
 
 
-def _least_norm(region: Region, x: Vector, margin: float) -> Vector | None:
+def _least_norm(region: Region, x: Vector, margins: Vector) -> Vector | None:
     scale, free = region.scale, region.free
     c, e = region.values(x)
-    levels = -c - np.where(c > 0.0, margin, 0.0)
+    levels = -c - margins
     jacobian, equality = (rows[:, free] * scale[free] for rows in region.jacobians(x))
     if not (np.all(np.isfinite(jacobian)) and np.all(np.isfinite(equality))):
         return None
     lower = ((region.lower - x) / scale)[free]
     upper = ((region.upper - x) / scale)[free]
-    rows, boxed = with_box(jacobian, levels, lower, upper)
-    keep = np.isfinite(boxed)
-    answer = nearest(np.zeros(int(free.sum())), rows[keep], boxed[keep], equality, -e)
+    keep = np.isfinite(levels)
+    none = np.zeros(int(free.sum()))
+    answer = nearest_in_box(none, jacobian[keep], levels[keep], equality, -e, lower, upper)
     d = answer.point if answer.solved else _soft(jacobian, levels, equality, -e, lower, upper)
     full = np.zeros(region.n)
     full[free] = d * scale[free]

@@ -13,10 +13,10 @@ import numpy as np
 
 from optdriver.feasible import interior
 from optdriver.feasible.crossover import cross_over
-from optdriver.feasible.leastdistance import nearest
+from optdriver.feasible.leastdistance import nearest_in_box
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
-from optdriver.feasible.restoration import restore, with_box
+from optdriver.feasible.restoration import restore
 from optdriver.feasible.types import Indices, Vector
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
@@ -191,8 +191,9 @@ def _linear(local: Local) -> Vector | None:
     if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
         return None
     lower, upper = local.box()
-    rows, levels = with_box(jac[:, free] * step, -c, 0.5 * lower, 0.5 * upper)
     gradient = local.gradient[free]
     wish = -gradient / max(float(np.max(np.abs(gradient), initial=0.0)), 1e-300)
-    answer = nearest(wish, rows, levels, eq[:, free] * step, -e)
+    answer = nearest_in_box(
+        wish, jac[:, free] * step, -c, eq[:, free] * step, -e, 0.5 * lower, 0.5 * upper
+    )
     return answer.point if answer.solved else None
