@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import ProtocolError, UnknownIdError
+from optdriver.errors import InputError, ProtocolError, UnknownIdError
 from optdriver.multistart import differences, directions, local, start_rules
 from optdriver.multistart import run as searches
 from optdriver.multistart import stencil as stencils
@@ -124,8 +124,18 @@ def _open_start(state: MultiStartState, start: int) -> None:
         search.state = "sampling"
         _line_up(state, search, (BASE,))
     else:
-        search.minimizer = minimizer_at(state, x0)
-        _want_evaluation(state, search, search.minimizer)
+        _begin(state, search)
+
+
+def _begin(state: MultiStartState, search: Search) -> None:
+    """Give a start its minimizer, which may move it by a few last digits onto an equality."""
+    try:
+        search.minimizer = minimizer_at(state, search.x0)
+    except InputError as error:  # no feasible point was found at the start
+        _close(state, search, "failed", _start_failed(str(error)))
+        return
+    search.x0 = search.minimizer.ask()
+    _want_evaluation(state, search, search.minimizer)
 
 
 def _next_start(state: MultiStartState) -> Vector:

@@ -53,7 +53,7 @@ def holds(name, x):
 
 @pytest.mark.parametrize("name", SETS)
 def test_every_point_asked_is_feasible(name):
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(
         jac=st.booleans(),
         two_sided=st.booleans(),
@@ -74,7 +74,7 @@ def test_every_point_asked_is_feasible(name):
             step_size=step,
         )
         lower, upper = np.array(SETS[name][0]).T
-        session = Session(ms, seed, failing=failing).run(150)
+        session = Session(ms, seed, failing=failing).run(100)
         assert session.asked
         for point in session.asked:
             assert ms.constraints.is_feasible(point.x)
@@ -264,3 +264,15 @@ def test_a_single_point_cannot_be_differenced_and_says_so():
     assert ms.done
     assert "no feasible finite-difference step" in ms.stop_reason
     assert ms.nfev == 0
+
+
+def test_a_start_that_its_minimizer_refuses_is_a_failed_run(monkeypatch):
+    ms = make("disc", max_num_minimizers=math.inf)
+
+    def refuse(*_):
+        raise InputError("nothing feasible here")
+
+    monkeypatch.setattr("optdriver.multistart.local.create", refuse)
+    assert ms.ask(2) == []
+    assert "nothing feasible here" in ms.stop_reason
+    assert {run.state for run in ms.runs} == {"failed"}
