@@ -216,7 +216,7 @@ def _nlopt(name: str) -> Callable[[Case], Trace]:
         try:
             opt.optimize(case.start)
             recorder.trace.success = opt.last_optimize_result() > 0
-        except (RuntimeError, ValueError, _EnoughError):
+        except (nlopt.RoundoffLimited, nlopt.ForcedStop, RuntimeError, ValueError, _EnoughError):
             recorder.trace.success = False
         return recorder.trace
 
