@@ -65,7 +65,9 @@ class Case:
         lower, upper = opt.bounds
         reference = np.clip(np.array(problem.start, dtype=float), lower, upper)
         made = region(opt.constraints, lower, upper, reference)
-        return Case(problem=problem, constraints=opt.constraints, region=made, start=opt.x0)
+        return Case(
+            problem=problem, constraints=opt.constraints, region=made, start=opt.x0
+        )
 
 
 def compiled(problem: Problem) -> Any:
@@ -78,7 +80,10 @@ def compiled(problem: Problem) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notes on rows that always hold
         return ConstraintSet(
-            rows, problem.names, bounds(problem), reference=np.array(problem.start, dtype=float)
+            rows,
+            problem.names,
+            bounds(problem),
+            reference=np.array(problem.start, dtype=float),
         )
 
 
@@ -131,7 +136,10 @@ def ours(case: Case) -> Trace:
 
 
 def _scipy(
-    method: str, options: dict[str, Any], form: Callable[[Case], Any], gradient: bool = True
+    method: str,
+    options: dict[str, Any],
+    form: Callable[[Case], Any],
+    gradient: bool = True,
 ) -> Callable[[Case], Trace]:
     def run(case: Case) -> Trace:
         recorder = Recorder(case, method)
@@ -152,7 +160,9 @@ def _scipy(
                 recorder.trace.success = bool(answer.success)
             except _EnoughError:
                 recorder.trace.success = False
-            except ValueError as error:  # a peer that cannot take a problem has not solved it
+            except (
+                ValueError
+            ) as error:  # a peer that cannot take a problem has not solved it
                 recorder.trace.method = f"{method} ({error})"
         return recorder.trace
 
@@ -188,7 +198,11 @@ def _objects(case: Case) -> list[NonlinearConstraint | LinearConstraint]:
         return []
     return [
         NonlinearConstraint(
-            made.values, lower, 0.0, jac=made.jacobian, hess=lambda x, v: made.hessian(x, v)
+            made.values,
+            lower,
+            0.0,
+            jac=made.jacobian,
+            hess=lambda x, v: made.hessian(x, v),
         )
     ]
 
@@ -206,6 +220,11 @@ def _nlopt(name: str) -> Callable[[Case], Trace]:
         import nlopt
 
         recorder = Recorder(case, f"NLopt {name}")
+        if (
+            name != "SLSQP"
+            and len(case.constraints.names) > case.constraints.n_inequalities
+        ):
+            return recorder.trace  # the method takes no equalities
         opt = nlopt.opt(getattr(nlopt, f"LD_{name}"), case.problem.n)
         opt.set_lower_bounds(case.region.lower)
         opt.set_upper_bounds(case.region.upper)
@@ -216,7 +235,13 @@ def _nlopt(name: str) -> Callable[[Case], Trace]:
         try:
             opt.optimize(case.start)
             recorder.trace.success = opt.last_optimize_result() > 0
-        except (RuntimeError, ValueError, _EnoughError):
+        except (
+            nlopt.RoundoffLimited,
+            nlopt.ForcedStop,
+            RuntimeError,
+            ValueError,
+            _EnoughError,
+        ):
             recorder.trace.success = False
         return recorder.trace
 
@@ -248,7 +273,9 @@ def _add_rows(opt: Any, case: Case) -> None:
     if rows:
         opt.add_inequality_mconstraint(part(slice(0, rows)), np.full(rows, 1e-8))
     if len(made.names) > rows:
-        opt.add_equality_mconstraint(part(slice(rows, None)), np.full(len(made.names) - rows, 1e-8))
+        opt.add_equality_mconstraint(
+            part(slice(rows, None)), np.full(len(made.names) - rows, 1e-8)
+        )
 
 
 def _ipopt(case: Case) -> Trace:

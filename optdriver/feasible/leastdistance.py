@@ -10,15 +10,19 @@ small, and the accuracy of a fresh one is worth more than the time of an update.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.sparse import csr_array
 
 from optdriver.constraints import least_distance
 from optdriver.feasible.types import Mask, Vector
 
 DEPENDENT = 1e-13  # a row counts as dependent on the active ones below this part of its length
 
+DENSE = 10_000  # entries up to which nobody looks for zeros
+SPARSE_PART = 0.1
 SMALL = 150  # variables and rows: beyond, many rows change at once
 REPEATED = 1e-10  # violation that a dependent row may keep
 
@@ -54,7 +58,8 @@ def nearest_in_box(
         Sides, infinite where there is none.
     """
     if len(p) + len(b) + len(e) > SMALL:
-        found = least_distance(a, b - a @ p, e_rows, e - e_rows @ p, lower - p, upper - p)
+        rows, equal = _thinned(a), _thinned(e_rows)
+        found = least_distance(rows, b - a @ p, equal, e - e_rows @ p, lower - p, upper - p)
         return Nearest(
             point=p + found.d,
             inequality=found.inequalities,
@@ -73,6 +78,12 @@ def nearest_in_box(
     box[high] += sides[: len(high)]
     box[low] -= sides[len(high) :]
     return replace(answer, inequality=answer.inequality[: len(b)], box=box)
+
+
+def _thinned(rows: Vector) -> Any:
+    """Return large rows with few entries as a sparse array."""
+    few = rows.size > DENSE and np.count_nonzero(rows) < SPARSE_PART * rows.size
+    return csr_array(rows) if few else rows
 
 
 @dataclass
