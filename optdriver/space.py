@@ -129,8 +129,12 @@ class Space:
         return np.divide(x, self.scale)
 
     def gradient_to_driver(self, gradient: FloatArray) -> FloatArray:
-        """Return the derivatives by the driver's coordinates (chain rule: times the factor)."""
-        return np.multiply(gradient, self.scale)
+        """Return the derivatives by the driver's coordinates (chain rule: times the factor).
+
+        What is too large there becomes infinite, which the driver takes for a failure.
+        """
+        with np.errstate(over="ignore"):
+            return np.multiply(gradient, self.scale)
 
     # -- names and vectors ----------------------------------------------------------------
 

@@ -175,3 +175,8 @@ def test_round_trips():
     assert copy.driver_bounds.tolist() == space.driver_bounds.tolist()
     assert repr(space) == "Space({'x': (-inf, 1.0), 'y': (0.0, 3.0), 'n': 3})"
     assert space != "another thing"
+
+
+def test_derivatives_too_large_for_the_driver_become_infinite_without_a_warning():
+    space = Space({"x": (0, 1024.0)})
+    assert space.gradient_to_driver(np.array([-1e308])).tolist() == [-np.inf]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,6 +35,9 @@ from optdriver.integrations.differences import SCHEMES, Differences, Floats
 from optdriver.integrations.evaluations import Evaluator, Mapping
 from optdriver.lbfgsb import LBFGSB, Stop
 
+if TYPE_CHECKING:  # the stubs of SciPy accept no wider types of `x0` and the result of a method
+    from scipy.optimize._minimize import OptimizeResult as MinimizeResult
+
 DEPRECATED = ("disp", "iprint")
 """Options that SciPy 1.17 still takes and that do nothing."""
 
@@ -46,7 +49,7 @@ OPTIONS = (
 
 def scipy_method(
     fun: Callable[..., Any],
-    x0: ArrayLike,
+    x0: Any,
     args: Any = (),
     jac: Callable[..., Any] | bool | str | None = None,
     hess: Any = None,
@@ -70,7 +73,7 @@ def scipy_method(
     noise: float = 0.0,
     pairs: tuple[ArrayLike, ArrayLike] | None = None,
     **unknown: Any,
-) -> OptimizeResult:
+) -> MinimizeResult:
     """Minimize with optdriver's L-BFGS-B, through `scipy.optimize.minimize`.
 
     Use it as ``minimize(fun, x0, jac=True, bounds=bounds, method=optdriver.scipy_method)``; the
@@ -156,7 +159,7 @@ def scipy_method(
         evaluate = Evaluator(fun=fun, args=args, jac=source, mapping=mapping)
         cap = calls("maxfun", maxfun, evaluate.cost)
         ending = _run(opt, evaluate, cap, as_told(callback))
-    return _report(opt, evaluate, ending)
+    return cast("MinimizeResult", _report(opt, evaluate, ending))
 
 
 def _warn_unused(unknown: dict[str, Any], constraints: Any) -> None:

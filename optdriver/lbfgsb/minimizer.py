@@ -49,7 +49,9 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     State
         Its pending point is the start.
     """
-    options = options or Options()
+    options = Options() if options is None else options
+    if not isinstance(options, Options):
+        raise InputTypeError(f"options is {options!r}; expected Options(maxcor=10, ...) or None")
     x = read_point(x0)
     lower, upper = read_bounds(bounds, x.size)
     if x.size >= LARGE and not machine.compiled():

@@ -188,7 +188,7 @@ def from_dict(data: Mapping[str, Any]) -> MultiStartState:
         )
     try:
         return _read(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"this is no stored multi-start: {error!r}") from error

@@ -80,6 +80,7 @@ def create_study(
             "create_study needs the parameters once, as in create_study({'x1': (-1.5, 1.5)}) or "
             "create_study(domain=[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}])"
         )
+    _check_parts(scale, journal, clock)
     spec = Spec(
         space=Space(parts[0], environment, scale=scale),
         driver=driver_factory(driver).name,
@@ -90,6 +91,15 @@ def create_study(
     if spec.compiled is not None:
         check_not_empty(spec.compiled)
     return Study(spec, journal=journal, clock=clock)
+
+
+def _check_parts(scale: Any, journal: Any, clock: Any) -> None:
+    if not isinstance(scale, bool):
+        raise InputTypeError(f"scale is True or False, not {scale!r}")
+    if journal is not None and not callable(getattr(journal, "append", None)):
+        raise InputTypeError(f"journal is an object with a method append, not {journal!r}")
+    if not callable(clock):
+        raise InputTypeError(f"clock is a function that returns seconds, not {clock!r}")
 
 
 def _label(what: str, value: Any) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.drivers import Driver, create_driver, restore_driver
-from optdriver.errors import InputError, ProtocolError
+from optdriver.errors import InputError, OptDriverError, ProtocolError
 from optdriver.study import gradient_check, parameters
 from optdriver.study.events import (
     Added,
@@ -332,7 +332,9 @@ def from_dict(data: Mapping[str, Any]) -> State:
     check_version(data, "snapshot of a study")
     try:
         return _restored(data)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except OptDriverError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"this is no stored study: {error!r}") from error
 
 

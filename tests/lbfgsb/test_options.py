@@ -12,7 +12,7 @@ import pytest
 from scipy.optimize import Bounds
 
 from optdriver.errors import InputError, InputTypeError, UnknownOptionError
-from optdriver.lbfgsb import LBFGSB, Options
+from optdriver.lbfgsb import LBFGSB, Options, start
 from optdriver.lbfgsb.options import NO_LIMIT, limit, read_bounds, read_point, real_array
 
 INF = math.inf
@@ -286,3 +286,8 @@ def test_long_values_are_shortened_in_messages():
     assert len(str(error.value)) < 300
     with pytest.raises(InputTypeError, match=r"bounds is \[\('0', '1'\)\]; expected pairs"):
         LBFGSB([0.5], [("0", "1")])
+
+
+def test_options_are_no_dictionary():
+    with pytest.raises(InputTypeError, match=r"expected Options\(maxcor"):
+        start([1.0], None, {"maxcor": 3})

@@ -95,3 +95,9 @@ def test_what_a_run_reports_survives():
         assert (one.state, one.reason, one.f) == (other.state, other.reason, other.f)
         assert one.x.tobytes() == other.x.tobytes()
         assert math.isfinite(one.f)
+
+
+@pytest.mark.parametrize("change", [{"options": None}, {"lower": None}])
+def test_what_is_no_stored_multi_start(change):
+    with pytest.raises(InputError, match="no stored multi-start"):
+        MultiStart.from_dict(MultiStart([(0, 1)]).to_dict() | change)

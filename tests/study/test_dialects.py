@@ -211,3 +211,9 @@ def test_get_state_tells_what_is_open():
     assert not state["is_done"]
     assert state["status"] == "running"
     assert state["open"] == {suggestion.id: suggestion.kwargs}
+
+
+@pytest.mark.parametrize("given", [{"scale": "no"}, {"journal": 3}, {"clock": 3.0}])
+def test_parts_of_the_wrong_kind_are_refused_at_once(given):
+    with pytest.raises(InputTypeError, match=f"{next(iter(given))} is"):
+        create_study(BOX, **given)

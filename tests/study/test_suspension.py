@@ -303,7 +303,9 @@ def test_arrays_that_were_handed_out_cannot_be_changed():
     assert study.best.x.tolist() == suggestion.x.tolist()
 
 
-@pytest.mark.parametrize("change", [{"spec": None}, {"open": [{}]}, {"stop": []}, {"queue": 3}])
+@pytest.mark.parametrize(
+    "change", [{"spec": None}, {"open": [{}]}, {"stop": []}, {"queue": 3}, {"check": "x"}]
+)
 def test_what_is_no_stored_study(change):
     with pytest.raises(InputError, match="no stored study"):
         Study.from_dict({"version": 1})
