@@ -268,7 +268,8 @@ class FeasibleMinimizer:
 
     def _active(self, x: Vector) -> tuple[str, ...]:
         names = [self._constraints.names[row] for row in self._active_rows(x)]
-        sides = {"lower": x <= self._region.lower, "upper": x >= self._region.upper}
+        near = ACTIVE * self._region.scale
+        sides = {"lower": x <= self._region.lower + near, "upper": x >= self._region.upper - near}
         bounds = getattr(self._constraints, "bound_names", {})
         return (*names, *(name for (i, side), name in bounds.items() if sides[side][i]))
 

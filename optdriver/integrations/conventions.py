@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from optdriver.errors import InputError, InputTypeError, nearest
-from optdriver.integrations.differences import Floats
+from optdriver.integrations.differences import SCHEMES, Floats
 from optdriver.integrations.evaluations import Mapping
 
 HALTED = "`callback` raised `StopIteration`."
@@ -81,6 +81,17 @@ def calls(name: str, value: float, least: int) -> float:
             f"with its gradient takes here, got {value!r}"
         )
     return value
+
+
+def wanted_scheme(jac: Any, scheme: str | None) -> str | None:
+    """Return the difference scheme that is named as `jac` or in an option, if one is."""
+    if isinstance(jac, str):
+        return jac
+    if jac:
+        raise InputTypeError(
+            f"jac must be callable, True, False, None or one of {SCHEMES}, got {jac!r}"
+        )
+    return scheme
 
 
 @contextmanager

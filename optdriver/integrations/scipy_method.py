@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
-from optdriver.errors import InputTypeError
 from optdriver.integrations.conventions import (
     CALLER,
     HALTED,
@@ -27,11 +26,12 @@ from optdriver.integrations.conventions import (
     goes_on,
     parallel_map,
     start,
+    wanted_scheme,
     warn_hessian,
     warn_unknown,
     whole,
 )
-from optdriver.integrations.differences import SCHEMES, Differences, Floats
+from optdriver.integrations.differences import Differences, Floats
 from optdriver.integrations.evaluations import Evaluator, Mapping
 from optdriver.lbfgsb import LBFGSB, Stop
 
@@ -182,12 +182,7 @@ def _gradient_source(
     """Where gradients come from: the user's function, or differences between values."""
     if callable(jac) or jac is True:
         return jac
-    if isinstance(jac, str):
-        scheme = jac
-    elif jac:
-        raise InputTypeError(
-            f"jac must be callable, True, False, None or one of {SCHEMES}, got {jac!r}"
-        )
+    scheme = wanted_scheme(jac, scheme)
     absolute = scheme is None and rel_step is None
     box = opt.state.arrays
     return Differences(
