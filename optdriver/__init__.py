@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers see of the names that are imported when they are first used
     from optdriver.config import show_config as show_config
     from optdriver.errors import OptDriverError as OptDriverError
+    from optdriver.integrations.scipy_feasible_method import (
+        scipy_feasible_method as scipy_feasible_method,
+    )
     from optdriver.integrations.scipy_method import scipy_method as scipy_method
     from optdriver.lbfgsb import LBFGSB as LBFGSB
     from optdriver.multistart import MultiStart as MultiStart
@@ -40,6 +43,7 @@ _WHERE = {
     "create_study": "optdriver.study",
     "import_study": "optdriver.storage",
     "load_study": "optdriver.storage",
+    "scipy_feasible_method": "optdriver.integrations.scipy_feasible_method",
     "scipy_method": "optdriver.integrations.scipy_method",
     "show_config": "optdriver.config",
 }
