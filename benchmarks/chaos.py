@@ -37,7 +37,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "gradients": {"jac": True, "num_initial": 3, "max_iter": 250, "durability": "process"},
     "differences": {"jac": False, "num_initial": 2, "max_iter": 250, "eps": 1e-12},
     "linkage": {"jac": True, "num_initial": 2, "start_rule": "mlsl", "retries": 1, "max_iter": 250},
-}
+    "constraints": {
+        "jac": False, "num_initial": 2, "max_iter": 150,
+        "constraints": ["x1^2 + x2^2 <= radius", "x1 + x3 <= 2.5"],
+    },
+}  # fmt: skip
 
 
 def objective(x1: float, x2: float, x3: float, radius: float) -> tuple[float, list[float]]:

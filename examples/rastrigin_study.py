@@ -13,6 +13,7 @@ study = client.create_study(
         {"name": "x2", "type": "continuous", "domain": (-1.5, 1.5)},
         {"name": "radius", "type": "fixed", "domain": 2},
     ],
+    constraints=[{"name": "circle", "constraint": "sqrt(x1^2 + x2^2) - radius"}],
     driver="L_BFGS_B_Optimization",
     name="Rastrigin",
     study_id="rastrigin",

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see of the names that are imported when they are first used
     from optdriver.config import show_config as show_config
+    from optdriver.constraints import ConstraintSet as ConstraintSet
     from optdriver.errors import OptDriverError as OptDriverError
+    from optdriver.feasible import FeasibleMinimizer as FeasibleMinimizer
+    from optdriver.integrations.scipy_feasible_method import (
+        scipy_feasible_method as scipy_feasible_method,
+    )
     from optdriver.integrations.scipy_method import scipy_method as scipy_method
     from optdriver.lbfgsb import LBFGSB as LBFGSB
     from optdriver.multistart import MultiStart as MultiStart
@@ -28,6 +33,8 @@ __version__ = "0.1.0"
 
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {
+    "ConstraintSet": "optdriver.constraints",
+    "FeasibleMinimizer": "optdriver.feasible",
     "LBFGSB": "optdriver.lbfgsb",
     "OptDriverError": "optdriver.errors",
     "MultiStart": "optdriver.multistart",
@@ -40,6 +47,7 @@ _WHERE = {
     "create_study": "optdriver.study",
     "import_study": "optdriver.storage",
     "load_study": "optdriver.storage",
+    "scipy_feasible_method": "optdriver.integrations.scipy_feasible_method",
     "scipy_method": "optdriver.integrations.scipy_method",
     "show_config": "optdriver.config",
 }

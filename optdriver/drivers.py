@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, unknown_option
-from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, MultiStart, Point, Run
+from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
 
 Vector = NDArray[np.float64]
 
@@ -45,6 +45,10 @@ class Driver(Protocol):
     @property
     def runs(self) -> Sequence[Run]:
         """A row for each local run."""
+
+    @property
+    def moved(self) -> Sequence[Moved]:
+        """The initial samples that violated a constraint and were moved."""
 
     @property
     def nfev(self) -> int:

@@ -31,6 +31,22 @@ class GradientError(InputError):
     """A supplied gradient disagrees with finite differences; the message names the parameter."""
 
 
+class ConstraintError(InputError):
+    """A constraint that cannot be used; where a text is at fault a caret points at the place.
+
+    Attributes
+    ----------
+    position : int or None
+        Where in the text the fault lies, counted in characters from 0.
+    """
+
+    position: int | None = None
+
+
+class ConstraintWarning(UserWarning):
+    """A constraint that works, but perhaps not as its author thinks."""
+
+
 class ProtocolError(OptDriverError, RuntimeError):
     """A call that the present state does not allow; the message names the call and the state."""
 

@@ -90,3 +90,29 @@ def test_a_driver_is_restored_by_its_name():
     (point,) = driver.ask()
     twin = restore_driver("l_bfgs_b", driver.to_dict())
     assert twin.pending[0].x.tobytes() == point.x.tobytes()
+
+
+class ConstrainedContract(MultiStartContract):
+    """The minima lie on the boundary or inside, so the projected gradient says nothing."""
+
+    steps = 60
+    options = {"constraints": "x1^2 + (x2 - 1)^2 <= 1.5", "max_num_minimizers": 3}
+
+    def check_points(self, points):
+        super().check_points(points)
+        for point in points:
+            assert point.x[0] ** 2 + (point.x[1] - 1) ** 2 <= 1.5 + 1e-15
+
+    def check_minima(self, driver):
+        assert driver.minima
+        for run in driver.runs:
+            if run.state == "converged":
+                assert run.residual <= 1e-5
+
+
+class TestConstrained(ConstrainedContract):
+    pass
+
+
+class TestConstrainedDifferences(ConstrainedContract):
+    options = {**ConstrainedContract.options, "jac": False, "max_num_minimizers": 2}

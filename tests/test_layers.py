@@ -21,7 +21,7 @@ PACKAGE = ROOT / "optdriver"
 RINGS: list[list[str]] = [
     ["errors"],
     ["lbfgsb", "config"],
-    ["feasible", "constraints", "space", "sampling"],
+    ["constraints", "feasible", "space", "sampling"],
     ["multistart", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],

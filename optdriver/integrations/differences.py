@@ -12,6 +12,7 @@ of Computation 51 (1988) 699, for the one-sided formula of the second order.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,8 +28,25 @@ Floats = NDArray[np.float64]
 SCHEMES = ("2-point", "3-point", "cs")
 
 
+class Scheme(ABC):
+    """Says where the objective is wanted for a gradient, and makes it of the values."""
+
+    @property
+    @abstractmethod
+    def cost(self) -> int:
+        """Values that one gradient takes at most, beside the one at the point itself."""
+
+    @abstractmethod
+    def points(self, x: Floats, f: float | np.floating[Any]) -> Iterator[NDArray[Any]]:
+        """Where values are wanted for the gradient at `x`, where the value is `f`."""
+
+    @abstractmethod
+    def gradient(self, x: Floats, f: float | np.floating[Any], values: ArrayLike) -> Floats:
+        """Return the gradient at `x` from the values at `points`."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Differences:
+class Differences(Scheme):
     """A difference scheme in a box.
 
     Parameters
@@ -92,7 +110,7 @@ class Differences:
         self, x: Floats, f: float | np.floating[Any]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """For each variable that can move, the one or two places to which it goes."""
-        at, h = x[self.free], self._steps(x, f)[self.free]
+        at, h = x[self.free], self.steps(x, f)[self.free]
         lower, upper = self.lower[self.free], self.upper[self.free]
         if self.scheme == "cs":
             return at + 1j * h, at
@@ -101,7 +119,7 @@ class Differences:
         first, second = _two_places(np.abs(h), at - lower, upper - at)
         return np.clip(at + first, lower, upper), np.clip(at + second, lower, upper)
 
-    def _steps(self, x: Floats, f: float | np.floating[Any]) -> Floats:
+    def steps(self, x: Floats, f: float | np.floating[Any]) -> Floats:
         """Signed steps before any bound is looked at; never one that rounding swallows."""
         away = np.where(x >= 0, 1.0, -1.0)
         usual = _relative_step(self.scheme, f) * away * np.maximum(1.0, np.abs(x))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError
-from optdriver.integrations.differences import Differences
+from optdriver.integrations.differences import Scheme
 
 Floats = NDArray[np.float64]
 Mapping = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -39,7 +39,7 @@ class Evaluator:
         ``fun(x, *args)`` returns the value, or the value and the gradient if `jac` is True.
     args : tuple
         Given to `fun` and `jac` after the point.
-    jac : callable, True or Differences
+    jac : callable, True or Scheme
         Where the gradient comes from.
     mapping : callable
         ``mapping(objective, points)`` evaluates the points of a difference scheme.
@@ -52,7 +52,7 @@ class Evaluator:
 
     fun: Callable[..., Any]
     args: tuple[Any, ...]
-    jac: Callable[..., Any] | bool | Differences
+    jac: Callable[..., Any] | bool | Scheme
     mapping: Mapping = map
     nfev: int = field(default=0, init=False)
     njev: int = field(default=0, init=False)
@@ -60,7 +60,7 @@ class Evaluator:
     @property
     def cost(self) -> int:
         """Calls of `fun` that one evaluation takes."""
-        return 1 + (self.jac.cost if isinstance(self.jac, Differences) else 0)
+        return 1 + (self.jac.cost if isinstance(self.jac, Scheme) else 0)
 
     def __call__(self, x: Floats) -> tuple[float, Any]:
         """Return the value and the gradient at `x`; no gradient where the value is not finite."""
@@ -74,7 +74,7 @@ class Evaluator:
         return float(f), _vector(gradient if self.jac is True else self._gradient(x, f), x.size)
 
     def _gradient(self, x: Floats, f: Any) -> Any:
-        if isinstance(self.jac, Differences):
+        if isinstance(self.jac, Scheme):
             objective = Objective(self.fun, self.args)
             values = list(self.mapping(objective, self.jac.points(x, f)))
             self.nfev += len(values)

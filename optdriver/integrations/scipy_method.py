@@ -6,21 +6,32 @@ leaves to it what it does for its own methods: that is done here.
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import Enum
-from multiprocessing import Pool
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import OptimizeResult, OptimizeWarning
+from scipy.optimize import OptimizeResult
 
-from optdriver.errors import InputError, InputTypeError, nearest
-from optdriver.integrations.differences import SCHEMES, Differences, Floats
+from optdriver.integrations.conventions import (
+    CALLER,
+    HALTED,
+    Ending,
+    Told,
+    as_told,
+    calls,
+    first,
+    goes_on,
+    parallel_map,
+    start,
+    wanted_scheme,
+    warn_hessian,
+    warn_unknown,
+    whole,
+)
+from optdriver.integrations.differences import Differences, Floats
 from optdriver.integrations.evaluations import Evaluator, Mapping
 from optdriver.lbfgsb import LBFGSB, Stop
 
@@ -34,14 +45,6 @@ OPTIONS = (
     *("maxcor", "ftol", "gtol", "eps", "maxfun", "maxiter", "maxls", "finite_diff_rel_step"),
     *("workers", "tol", "finite_diff_scheme", "initial_step", "noise", "pairs"),
 )
-
-
-class Ending(Enum):
-    """Who ended a run."""
-
-    MINIMIZER = "a test or limit of the minimizer itself"
-    CALLS = "the limit of calls"
-    CALLBACK = "the callback"
 
 
 def scipy_method(
@@ -133,73 +136,40 @@ def scipy_method(
     scipy.optimize.OptimizeWarning
         For an unknown option, with the nearest known one.
     """
-    _warn(unknown, hess is not None or hessp is not None, constraints)
+    warn_unknown([name for name in unknown if name not in DEPRECATED], OPTIONS)
+    warn_hessian("scipy_method", hess, hessp)
+    _warn_unused(unknown, constraints)
     if not isinstance(args, tuple):
         args = (args,)
     opt = LBFGSB(
-        _start(x0),
+        start(x0),
         bounds,
         maxcor=maxcor,
-        ftol=_first(ftol, tol, 2.220446049250313e-09),
-        gtol=_first(gtol, tol, 1e-5),
+        ftol=first(ftol, tol, 2.220446049250313e-09),
+        gtol=first(gtol, tol, 1e-5),
         maxfun=math.inf,  # the cap counts calls, differences included: `_run` keeps it
-        maxiter=_whole("maxiter", maxiter),
+        maxiter=whole("maxiter", maxiter),
         maxls=maxls,
         initial_step=initial_step,
         noise=noise,
         pairs=pairs,
     )
     source = _gradient_source(opt, jac, finite_diff_scheme, finite_diff_rel_step, eps)
-    with _mapping(workers if isinstance(source, Differences) else None) as mapping:
+    with parallel_map(workers if isinstance(source, Differences) else None) as mapping:
         evaluate = Evaluator(fun=fun, args=args, jac=source, mapping=mapping)
-        cap = _calls("maxfun", maxfun, evaluate.cost)
-        ending = _run(opt, evaluate, cap, _told(callback))
+        cap = calls("maxfun", maxfun, evaluate.cost)
+        ending = _run(opt, evaluate, cap, as_told(callback))
     return cast("MinimizeResult", _report(opt, evaluate, ending))
 
 
-def _warn(unknown: dict[str, Any], hessian: bool, constraints: Any) -> None:
-    """Say what is given and has no effect, as SciPy says it, to the caller of `minimize`."""
-    names = [name for name in unknown if name not in DEPRECATED]
-    if names:
-        text = ", ".join(name + nearest(name, OPTIONS) for name in names)
-        warnings.warn(f"Unknown solver options: {text}", OptimizeWarning, stacklevel=4)
+def _warn_unused(unknown: dict[str, Any], constraints: Any) -> None:
+    """Say what else is given and has no effect, as SciPy says it."""
     for name in (name for name in DEPRECATED if name in unknown):
         text = f"the option {name!r} of L-BFGS-B is deprecated in SciPy and has no effect"
-        warnings.warn(text, DeprecationWarning, stacklevel=4)
-    if hessian:
-        text = "Method scipy_method does not use Hessian information (hess, hessp)."
-        warnings.warn(text, RuntimeWarning, stacklevel=4)
+        warnings.warn(text, DeprecationWarning, stacklevel=CALLER)
     if np.any(constraints):
         text = "Method scipy_method cannot handle constraints."
-        warnings.warn(text, RuntimeWarning, stacklevel=4)
-
-
-def _start(x0: ArrayLike) -> ArrayLike:
-    """Let a number pass as a start in one dimension; the minimizer checks the rest."""
-    return np.atleast_1d(np.asarray(x0))
-
-
-def _first(*values: float | None) -> float:
-    """Return the first value that is given."""
-    return next(value for value in values if value is not None)
-
-
-def _whole(name: str, value: float) -> float:
-    """Round a limit up to a whole number; infinity is one."""
-    try:
-        return math.ceil(value) if math.isfinite(value) else value
-    except TypeError:
-        raise InputTypeError(f"{name} must be a number, got {value!r}") from None
-
-
-def _calls(name: str, value: float, least: int) -> float:
-    """Check a limit of calls that must suffice for one evaluation."""
-    if not _whole(name, value) >= least:
-        raise InputError(
-            f"{name} must be at least {least}, the calls that one evaluation of the objective "
-            f"with its gradient takes here, got {value!r}"
-        )
-    return value
+        warnings.warn(text, RuntimeWarning, stacklevel=CALLER)
 
 
 def _gradient_source(
@@ -212,12 +182,7 @@ def _gradient_source(
     """Where gradients come from: the user's function, or differences between values."""
     if callable(jac) or jac is True:
         return jac
-    if isinstance(jac, str):
-        scheme = jac
-    elif jac:
-        raise InputTypeError(
-            f"jac must be callable, True, False, None or one of {SCHEMES}, got {jac!r}"
-        )
+    scheme = wanted_scheme(jac, scheme)
     absolute = scheme is None and rel_step is None
     box = opt.state.arrays
     return Differences(
@@ -229,50 +194,11 @@ def _gradient_source(
     )
 
 
-@contextmanager
-def _mapping(workers: int | Mapping | None) -> Iterator[Mapping]:
-    """Yield a function like `map`; a number stands for a pool of processes, closed at the end."""
-    if workers is None or workers == 1:
-        yield map
-    elif callable(workers):
-        yield workers
-    elif isinstance(workers, int) and (workers == -1 or workers > 0):
-        with Pool(None if workers == -1 else workers) as pool:
-            yield pool.map
-    else:
-        raise InputError(
-            f"workers must be a map-like callable, a positive integer or -1, got {workers!r}"
-        )
-
-
-def _told(callback: Callable[..., Any] | None) -> Callable[[Floats, float], Any] | None:
-    """Bring both conventions of callbacks to one: a function of the iterate and its value."""
-    if callback is None:
-        return None
-    if _wants_result(callback):
-        return lambda x, f: callback(intermediate_result=_intermediate(x, f))
-    return lambda x, _: callback(x)
-
-
-def _wants_result(callback: Callable[..., Any]) -> bool:
-    """Whether the only argument has the name that SciPy gives to its newer convention."""
-    try:
-        return set(inspect.signature(callback).parameters) == {"intermediate_result"}
-    except ValueError:  # written in C, and does not say what it takes
-        return False
-
-
-def _intermediate(x: Floats, f: float) -> OptimizeResult:
-    result = OptimizeResult()
-    result.update(x=x, fun=f)
-    return result
-
-
 def _run(
     opt: LBFGSB,
     evaluate: Evaluator,
     maxfun: float,
-    told: Callable[[Floats, float], Any] | None,
+    told: Told | None,
 ) -> Ending:
     """Run to the end; return who ended it."""
     while not opt.done:
@@ -284,19 +210,15 @@ def _run(
             opt.tell_failure(f"the objective is {f}")
         else:
             opt.tell(f, g)
-        if told is not None and opt.nit > nit and not _goes_on(told, opt):
+        if opt.nit > nit and not goes_on(told, *_iterate(opt)):
             return Ending.CALLBACK
     return Ending.MINIMIZER
 
 
-def _goes_on(told: Callable[[Floats, float], Any], opt: LBFGSB) -> bool:
-    """Tell the callback of the iterate; False if it wants no more."""
-    at: Any = opt.iterate  # there is one: an iteration has just ended
-    try:
-        told(at[0], at[1])
-    except StopIteration:
-        return False
-    return True
+def _iterate(opt: LBFGSB) -> tuple[Floats, float]:
+    """Return the iterate and its value: there is one where an iteration has just ended."""
+    at: Any = opt.iterate
+    return at[0], at[1]
 
 
 def _report(opt: LBFGSB, evaluate: Evaluator, ending: Ending) -> OptimizeResult:
@@ -306,7 +228,7 @@ def _report(opt: LBFGSB, evaluate: Evaluator, ending: Ending) -> OptimizeResult:
     if ending is Ending.CALLS:
         result.update(_outcome(Stop.MAX_EVALUATIONS))
     elif ending is Ending.CALLBACK:
-        result.update(_outcome(Stop.HALTED), message="`callback` raised `StopIteration`.")
+        result.update(_outcome(Stop.HALTED), message=HALTED)
     fixed = opt.state.arrays["l"] == opt.state.arrays["u"]
     if isinstance(evaluate.jac, Differences):
         result["jac"] = np.where(fixed, np.nan, result["jac"])

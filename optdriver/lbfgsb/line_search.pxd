@@ -5,6 +5,8 @@ cdef void open_interval(State s) noexcept nogil
 cdef double longest_step(State s) noexcept nogil
 cdef bint place_trial(State s) noexcept nogil
 cdef Py_ssize_t judge(State s, double f) noexcept nogil
+cdef bint has_room(State s) noexcept nogil
+cdef bint retreat(State s) noexcept nogil
 cdef bint serves(State s, double f, double slope, double target) noexcept nogil
 cdef double noise_level(State s, double f) noexcept nogil
 cdef Py_ssize_t settle(State s) noexcept nogil

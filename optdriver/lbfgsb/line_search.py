@@ -116,9 +116,25 @@ def judge(s: State, f: cython.double) -> cython.Py_ssize_t:
     if s.trials >= s.maxls:
         return settle(s)
     refine(s, f, slope, target)
-    if s.bracketed and (s.stp <= s.stmin or s.stp >= s.stmax or s.stmax - s.stmin <= 0.1 * s.stmax):
-        return settle(s)  # no room is left between the steps tried
-    return GO_ON if place_trial(s) else settle(s)
+    if has_room(s) and place_trial(s):
+        return GO_ON
+    return GO_ON if retreat(s) else settle(s)
+
+
+def has_room(s: State) -> cython.bint:
+    """Whether the next step lies between the steps tried, and these are not too close."""
+    return not s.bracketed or (s.stmin < s.stp < s.stmax and s.stmax - s.stmin > 0.1 * s.stmax)
+
+
+def retreat(s: State) -> cython.bint:
+    """Try a tenth of the interval, where a huge value at its far end left no step to be seen.
+
+    A penalty of 1e20, say, makes the interpolated step so small that x does not move.
+    """
+    if not (s.bracketed and s.stx == 0.0 and s.fy - s.f0 > fabs(s.f0)):
+        return False
+    s.stp = 0.1 * s.sty
+    return place_trial(s)
 
 
 def serves(s: State, f: cython.double, slope: cython.double, target: cython.double) -> cython.bint:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.multistart import admission, local, scheduler, told
 from optdriver.multistart import run as searches
-from optdriver.multistart import scheduler, told
 from optdriver.multistart import state as states
+from optdriver.multistart.admission import Moved
 from optdriver.multistart.options import MultiStartOptions, check_bounds, check_samples
 from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
 
 Vector = NDArray[np.float64]
 
@@ -61,10 +65,21 @@ class MultiStart:
     ftol, gtol, maxcor, maxls, maxiter, maxfun, initial_step, noise
         Options of each minimizer, see `optdriver.LBFGSB`.
 
+    constraints : ConstraintSet, str, or sequence of str or mappings, optional
+        Nonlinear constraints, which every asked point satisfies: over ``x1`` to ``xn``, or an
+        `optdriver.constraints.ConstraintSet` that was made with these bounds.  Each minimizer is
+        then an `optdriver.feasible.FeasibleMinimizer`, which knows `gtol`, `maxcor`, `maxiter` and
+        `maxfun`; `ftol`, `maxls`, `initial_step` and `noise` have no meaning for it.
+    project_starts : bool
+        Move initial samples that violate a constraint to the nearest feasible point, see `moved`.
+        Otherwise such a sample is an error.
+
     Raises
     ------
     InputError
         Something given cannot be used; the message says what and why.
+    ConstraintError
+        A constraint cannot be used, or no point satisfies all of them.
 
     Examples
     --------
@@ -103,6 +118,8 @@ class MultiStart:
         maxfun: float = math.inf,
         initial_step: float | None = None,
         noise: float = 0.0,
+        constraints: Any = None,
+        project_starts: bool = True,
         **unknown: Never,
     ) -> None:
         for name in unknown:
@@ -120,6 +137,7 @@ class MultiStart:
             max_failures=max_failures,
             x_tolerance=x_tolerance,
             f_tolerance=f_tolerance,
+            project_starts=project_starts,
             minimizer={
                 "ftol": ftol,
                 "gtol": gtol,
@@ -132,8 +150,24 @@ class MultiStart:
             },
         )
         samples = check_samples(initial_samples, lower, upper)
-        self._state = states.begin(options, lower, upper, samples)
-        scheduler.minimizer_at(self._state, np.clip(0.0, lower, upper))  # checks its options
+        local.create(
+            np.clip(0.0, lower, upper), np.column_stack([lower, upper]), None, options.minimizer
+        )  # checks its options
+        known = admission.compiled(constraints, lower, upper)
+        if known is not None:
+            lower, upper = known.lower.copy(), known.upper.copy()
+        self._state = states.begin(options, lower, upper, samples, known)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Move the user's starts onto the feasible set, before anything is asked."""
+        state = self._state
+        state.initial_samples, state.moved = admission.admit(
+            state.constraints,
+            state.initial_samples,
+            state.feasible_starts,
+            state.options.project_starts,
+        )
 
     # -- what is known ------------------------------------------------------------------------
 
@@ -170,7 +204,7 @@ class MultiStart:
     @property
     def runs(self) -> list[Run]:
         """A row for each minimizer, in the order of their starts."""
-        return [searches.row(search) for search in self._state.runs]
+        return [searches.row(search, self._state.constraints) for search in self._state.runs]
 
     @property
     def nfev(self) -> int:
@@ -187,6 +221,16 @@ class MultiStart:
         """Runs begun and ended, starts taken: it changes when `ask` alone has changed something."""
         state = self._state
         return state.next_start + state.live + 2 * (state.converged + state.stopped)
+
+    @property
+    def constraints(self) -> ConstraintSet | None:
+        """The constraints, or None."""
+        return self._state.constraints
+
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """The initial samples that violated a constraint, and where they were moved."""
+        return tuple(self._state.moved)
 
     # -- ask and tell -------------------------------------------------------------------------
 
@@ -256,10 +300,12 @@ class MultiStart:
         Raises
         ------
         InputError
-            `x` is out of bounds or has the wrong shape, or `f` or `g` is not a finite number.
+            `x` is out of bounds, violates a constraint or has the wrong shape, or `f` or `g` is
+            not a finite number.
         """
         state = self._state
         point = told.as_point(x, state.lower, state.upper)
+        admission.check_added(state.constraints, point)
         value = told.as_value(f)
         gradient = None if g is None else told.as_gradient(g, self.n)
         if not told.is_usable(value, gradient):
@@ -311,12 +357,12 @@ class MultiStart:
 
     def copy(self) -> MultiStart:
         """Return an independent copy."""
-        return type(self).from_dict(self.to_dict())
+        return type(self).from_dict(self.__getstate__())
 
     __copy__ = copy
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.to_dict()
+        return states.to_dict(self._state, plain=False)
 
     def __setstate__(self, data: Mapping[str, Any]) -> None:
         self._state = states.from_dict(data)

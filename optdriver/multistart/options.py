@@ -33,13 +33,14 @@ class MultiStartOptions:
     max_failures: float
     x_tolerance: float
     f_tolerance: float
+    project_starts: bool = True
     minimizer: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
             _check_count(name, getattr(self, name), least=1, infinite=name != "num_initial")
         _check_count("seed", self.seed, least=0, infinite=False)
-        for name in ("sobol_sequence", "jac", "two_sided"):
+        for name in ("sobol_sequence", "jac", "two_sided", "project_starts"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise InputTypeError(f"{name} is True or False, not {getattr(self, name)!r}")
         _check_number("step_size", self.step_size, above_zero=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -101,6 +102,13 @@ class Run:
         Evaluations told for this run, failures included, and the failures among them.
     x, f : ndarray or None, float or None
         The best iterate so far and its value.
+    active : tuple of str
+        Names of the constraints that are active there.
+    multipliers : dict
+        Their multipliers: the value falls by so much when the constraint ``c <= 0`` becomes
+        ``c <= 1``, to first order.
+    residual : float or None
+        What is left of the first-order conditions there; None without constraints.
     """
 
     index: int
@@ -112,3 +120,6 @@ class Run:
     nfail: int
     x: Vector | None
     f: float | None
+    active: tuple[str, ...] = ()
+    multipliers: Mapping[str, float] = field(default_factory=dict)
+    residual: float | None = None

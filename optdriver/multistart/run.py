@@ -7,17 +7,21 @@ only what a row of the report needs.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.lbfgsb import LBFGSB
-from optdriver.multistart import stencil as stencils
+from optdriver.multistart import differences, local
+from optdriver.multistart.differences import Differences
+from optdriver.multistart.local import Minimizer
 from optdriver.multistart.records import Run
-from optdriver.multistart.stencil import Stencil
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
 
 Vector = NDArray[np.float64]
 State = Literal["sampling", "waiting", "running", "converged", "stopped", "failed"]
@@ -39,9 +43,9 @@ class Search:
         Why it ended.
     nfev, nfail : int
         Evaluations told, and the failures among them.
-    minimizer : LBFGSB or None
+    minimizer : LBFGSB, FeasibleMinimizer or None
         There while the run is running.
-    stencil : Stencil or None
+    stencil : Stencil, Directions or None
         The pending finite-difference gradient, where the objective supplies none.
     two_sided : bool
         Whether its gradients are differenced on both sides.
@@ -50,6 +54,8 @@ class Search:
     x, f, g : ndarray or None, float, ndarray or None
         Of a waiting run, its start as evaluated; of one that ended, its best iterate (without
         gradient).  None and NaN where there is nothing.
+    conditions : dict or None
+        Of a run that ended under constraints, what `local.conditions` said.
     """
 
     index: int
@@ -59,29 +65,35 @@ class Search:
     reason: str = ""
     nfev: int = 0
     nfail: int = 0
-    minimizer: LBFGSB | None = None
-    stencil: Stencil | None = None
+    minimizer: Minimizer | None = None
+    stencil: Differences | None = None
     two_sided: bool = False
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
     f: float = math.nan
     g: Vector | None = None
+    conditions: dict[str, Any] | None = None
 
 
-def end(search: Search, state: State, reason: str) -> None:
+def end(
+    search: Search, state: State, reason: str, constraints: ConstraintSet | None = None
+) -> None:
     """Close a run; ids that are still out are no longer wanted."""
     if search.minimizer is not None and search.minimizer.best is not None:
         search.x, search.f, _ = search.minimizer.best
+        search.conditions = local.conditions(search.minimizer, constraints)
     search.state, search.reason = state, reason
     search.minimizer, search.stencil, search.g = None, None, None
     search.slots.clear()
 
 
-def row(search: Search) -> Run:
+def row(search: Search, constraints: ConstraintSet | None = None) -> Run:
     """Return the run as a row of the report."""
-    x, f = search.x, search.f
+    x, f, known = search.x, search.f, search.conditions
     if search.minimizer is not None and search.minimizer.best is not None:
         x, f, _ = search.minimizer.best
+        known = local.conditions(search.minimizer, constraints)
+    known = known or {"active": (), "multipliers": {}, "residual": None}
     return Run(
         index=search.index,
         start=search.start,
@@ -92,6 +104,9 @@ def row(search: Search) -> Run:
         nfail=search.nfail,
         x=None if x is None else x.copy(),
         f=None if math.isnan(f) else f,
+        active=tuple(known["active"]),
+        multipliers=dict(known["multipliers"]),
+        residual=known["residual"],
     )
 
 
@@ -105,17 +120,18 @@ def to_dict(search: Search) -> dict[str, Any]:
         "reason": search.reason,
         "nfev": search.nfev,
         "nfail": search.nfail,
-        "minimizer": None if minimizer is None else minimizer.to_dict(),
-        "stencil": None if stencil is None else stencils.to_dict(stencil),
+        "minimizer": None if minimizer is None else local.to_dict(minimizer),
+        "stencil": None if stencil is None else differences.to_dict(stencil),
         "two_sided": search.two_sided,
         "slots": [[id, slot] for id, slot in search.slots.items()],
         "x": None if search.x is None else search.x.copy(),
         "f": search.f,
         "g": None if search.g is None else search.g.copy(),
+        "conditions": copy.deepcopy(search.conditions),
     }
 
 
-def from_dict(index: int, data: dict[str, Any]) -> Search:
+def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | None) -> Search:
     """Return the run of which `to_dict` made `data`."""
 
     def floats(values: Any) -> Vector | None:
@@ -130,11 +146,12 @@ def from_dict(index: int, data: dict[str, Any]) -> Search:
         reason=str(data["reason"]),
         nfev=int(data["nfev"]),
         nfail=int(data["nfail"]),
-        minimizer=None if minimizer is None else LBFGSB.from_dict(minimizer),
-        stencil=None if stencil is None else stencils.from_dict(stencil),
+        minimizer=None if minimizer is None else local.from_dict(minimizer, constraints),
+        stencil=None if stencil is None else differences.from_dict(stencil),
         two_sided=bool(data["two_sided"]),
         slots={int(id): int(slot) for id, slot in data["slots"]},
         x=floats(data["x"]),
         f=float(data["f"]),
         g=floats(data["g"]),
+        conditions=copy.deepcopy(data["conditions"]),
     )

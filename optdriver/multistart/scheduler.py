@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import ProtocolError, UnknownIdError
-from optdriver.lbfgsb import LBFGSB, Stop
+from optdriver.errors import InputError, ProtocolError, UnknownIdError
+from optdriver.multistart import differences, directions, local, start_rules
 from optdriver.multistart import run as searches
-from optdriver.multistart import start_rules
 from optdriver.multistart import stencil as stencils
+from optdriver.multistart.differences import Differences
 from optdriver.multistart.ledger import FAILED, TOLD
+from optdriver.multistart.local import Minimizer
 from optdriver.multistart.records import Evaluation, Point, PointKind
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
@@ -35,6 +36,9 @@ Vector = NDArray[np.float64]
 
 STOPPED_PER_MINIMIZER = 10
 """Runs that may stop without converging, for each minimizer that is wanted to converge."""
+
+BARREN = 20
+"""Starts in a row that may end without an evaluation: nothing feasible to difference with."""
 
 
 # -- asking -----------------------------------------------------------------------------------
@@ -68,7 +72,7 @@ def _fill_place(state: MultiStartState) -> bool:
 def _issue(state: MultiStartState, run: int, slot: int) -> Point:
     search = state.runs[run]
     if search.stencil is not None:
-        x = stencils.point(search.stencil, slot)
+        x = differences.point(search.stencil, slot)
     elif search.minimizer is not None:
         x = search.minimizer.ask()
     else:
@@ -106,11 +110,7 @@ def _open_run(state: MultiStartState, *, extra: bool) -> bool:
 
 def _open_start(state: MultiStartState, start: int) -> None:
     given = len(state.initial_samples)
-    if start < given:
-        x0 = state.initial_samples[start].copy()
-    else:
-        points, state.sequence = take(state.sequence, 1, state.lower, state.upper)
-        x0 = points[0]
+    x0 = state.initial_samples[start].copy() if start < given else _next_start(state)
     state.next_start += 1
     search = Search(
         index=len(state.runs),
@@ -124,25 +124,46 @@ def _open_start(state: MultiStartState, start: int) -> None:
         search.state = "sampling"
         _line_up(state, search, (BASE,))
     else:
-        search.minimizer = minimizer_at(state, x0)
-        _want_evaluation(state, search, search.minimizer)
+        _begin(state, search)
 
 
-def minimizer_at(state: MultiStartState, x0: Vector, after: LBFGSB | None = None) -> LBFGSB:
+def _begin(state: MultiStartState, search: Search) -> None:
+    """Give a start its minimizer, which may move it by a few last digits onto an equality."""
+    try:
+        search.minimizer = minimizer_at(state, search.x0)
+    except InputError as error:  # no feasible point was found at the start
+        _close(state, search, "failed", _start_failed(str(error)))
+        return
+    search.x0 = search.minimizer.ask()
+    _want_evaluation(state, search, search.minimizer)
+
+
+def _next_start(state: MultiStartState) -> Vector:
+    if state.feasible_starts is not None:
+        x0, state.sequence = state.feasible_starts.take(state.sequence)
+        return x0
+    points, state.sequence = take(state.sequence, 1, state.lower, state.upper)
+    return np.asarray(points[0])
+
+
+def minimizer_at(state: MultiStartState, x0: Vector, after: Minimizer | None = None) -> Minimizer:
     """Return a new minimizer with the options of all, or what is left of them `after` another."""
     options = dict(state.options.minimizer)
     if after is not None:
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
-    return LBFGSB(x0, state.bounds, **options)
+    return local.create(x0, state.bounds, state.constraints, options)
 
 
-def _want_evaluation(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
+def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     """Line up the points of the minimizer's pending evaluation."""
     if state.options.jac:
         _line_up(state, search, (BASE,))
+        return
+    search.stencil = _plan(state, search, minimizer)
+    if search.stencil is None:
+        _iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
     else:
-        search.stencil = _plan(state, search, minimizer)
         _line_up(state, search, range(BASE, len(search.stencil.values)))
 
 
@@ -151,15 +172,22 @@ def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> No
     queue.extend([(search.index, slot) for slot in slots])
 
 
-def _plan(state: MultiStartState, search: Search, minimizer: LBFGSB) -> stencils.Stencil:
+def _plan(state: MultiStartState, search: Search, minimizer: Minimizer) -> Differences | None:
     step = state.options.step_size
+    if state.constraints is not None and local.has_rows(state.constraints):
+        return directions.plan(minimizer.ask(), state.constraints, step, search.two_sided)
     return stencils.plan(minimizer.ask(), state.lower, state.upper, step, search.two_sided)
 
 
-def _want_differences(state: MultiStartState, search: Search, minimizer: LBFGSB, f: float) -> None:
+def _want_differences(
+    state: MultiStartState, search: Search, minimizer: Minimizer, f: float
+) -> None:
     """Line up the points of a gradient where the value is known."""
     search.stencil = stencil = _plan(state, search, minimizer)
-    stencils.record(stencil, BASE, f)
+    if stencil is None:
+        _iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
+        return
+    differences.record(stencil, BASE, f)
     _line_up(state, search, range(len(stencil.values)))
 
 
@@ -227,11 +255,12 @@ def _observe(state: MultiStartState, point: Point, f: float, g: Vector | None) -
     minimizer, stencil = search.minimizer, search.stencil
     if minimizer is None:
         _judge_sample(state, search, f, g)
-    elif stencil is None:
+    elif stencil is not None:
+        if differences.record(stencil, slot, f):
+            _assemble(state, search, minimizer, stencil)
+    elif g is not None:
         minimizer.tell(f, g)
         _after_success(state, search, minimizer)
-    elif stencils.record(stencil, slot, f):
-        _assemble(state, search, minimizer, stencil)
 
 
 def _observe_failure(
@@ -249,7 +278,9 @@ def _observe_failure(
     elif stencil is None or slot == BASE:
         _iterate_failed(state, search, minimizer, reason)
     else:
-        instead = stencils.replace_failed(stencil, slot, state.lower, state.upper)
+        instead = differences.replace_failed(
+            stencil, slot, state.lower, state.upper, state.constraints
+        )
         if instead is None:
             _iterate_failed(state, search, minimizer, reason)
             return
@@ -287,9 +318,9 @@ def _note_best(
 
 
 def _assemble(
-    state: MultiStartState, search: Search, minimizer: LBFGSB, stencil: stencils.Stencil
+    state: MultiStartState, search: Search, minimizer: Minimizer, stencil: Differences
 ) -> None:
-    g = stencils.gradient(stencil)
+    g = differences.gradient(stencil)
     if is_usable(stencil.f, g):
         search.stencil = None
         minimizer.tell(stencil.f, g)
@@ -298,34 +329,39 @@ def _assemble(
         _iterate_failed(state, search, minimizer, "the finite differences are not finite")
 
 
-def _after_success(state: MultiStartState, search: Search, minimizer: LBFGSB) -> None:
+def _after_success(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     if not minimizer.done:
         _want_evaluation(state, search, minimizer)
     elif minimizer.converged:
-        _close(state, search, "converged", minimizer.stop.message)
+        _close(state, search, "converged", local.reason(minimizer))
     elif not _sharpen(state, search, minimizer):
-        _close(state, search, "stopped", minimizer.stop.message)
+        _close(state, search, "stopped", local.reason(minimizer))
 
 
-def _sharpen(state: MultiStartState, search: Search, minimizer: LBFGSB) -> bool:
+def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
     """Let a run that forward differences led astray go on from its best point, once.
 
     A line search fails where the error of the gradient is larger than what is left of it.  A new
     minimizer with two-sided differences takes over, with what is left of the limits.
     """
     limits, best = state.options.minimizer, minimizer.best
-    coarse = not (state.options.jac or search.two_sided) and minimizer.stop == Stop.ABNORMAL
+    coarse = not (state.options.jac or search.two_sided) and local.lost(minimizer)
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not coarse or spent:
         return False
     x, f, _ = best
     search.two_sided = True
     search.minimizer = minimizer_at(state, x, after=minimizer)
-    _want_differences(state, search, search.minimizer, f)
+    if np.array_equal(search.minimizer.ask(), x):
+        _want_differences(state, search, search.minimizer, f)
+    else:
+        _want_evaluation(state, search, search.minimizer)
     return True
 
 
-def _iterate_failed(state: MultiStartState, search: Search, minimizer: LBFGSB, reason: str) -> None:
+def _iterate_failed(
+    state: MultiStartState, search: Search, minimizer: Minimizer, reason: str
+) -> None:
     """Step back; give up a start at once, and a run after too many failures."""
     search.stencil = None
     search.slots.clear()
@@ -346,7 +382,7 @@ def _start_failed(reason: str) -> str:
 
 
 def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
-    searches.end(search, outcome, reason)
+    searches.end(search, outcome, reason, state.constraints)
     _leave_place(state, search)
     if outcome == "converged" and search.x is not None:
         state.converged += 1
@@ -366,17 +402,20 @@ def _leave_place(state: MultiStartState, search: Search) -> None:
 
 def _end_if_over(state: MultiStartState, reason: str) -> None:
     wanted = state.options.max_num_minimizers
+    barren = state.runs[-BARREN:]
     if state.converged >= wanted:
         many = state.converged != 1
         state.ended = f"{state.converged} minimizer{'s have' if many else ' has'} converged"
     elif state.stopped >= STOPPED_PER_MINIMIZER * wanted:
         state.ended = f"{state.stopped} minimizers stopped without converging, the last: {reason}"
+    elif len(barren) == BARREN and all(s.state == "failed" and not s.nfev for s in barren):
+        state.ended = f"{BARREN} starts in a row could not be evaluated: {reason}"
     elif not (state.live or state.samples.row_of) and state.next_start >= state.start_limit:
         state.ended = "all starts are used"
     if state.ended is not None:
         for search in state.runs:
             if search.state in ("running", "sampling", "waiting"):
-                searches.end(search, "stopped", state.ended)
+                searches.end(search, "stopped", state.ended, state.constraints)
         for queue in (state.ready, state.spare, state.extra, state.samples.row_of):
             queue.clear()
         state.live = 0
@@ -406,7 +445,9 @@ def _go_on(state: MultiStartState, search: Search) -> None:
     """Give a sample its minimizer, which is told at once what is known."""
     search.state = "running"
     search.minimizer = minimizer = minimizer_at(state, search.x0)
-    if search.g is not None:
+    if not np.array_equal(minimizer.ask(), search.x0):  # it was moved by a few last digits
+        _want_evaluation(state, search, minimizer)
+    elif search.g is not None:
         minimizer.tell(search.f, search.g)
         search.g = None
         _after_success(state, search, minimizer)

@@ -6,14 +6,15 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
+from optdriver.multistart import admission, start_rules
 from optdriver.multistart import run as runs
-from optdriver.multistart import start_rules
+from optdriver.multistart.admission import Moved
 from optdriver.multistart.catalogue import Catalogue
 from optdriver.multistart.ledger import Ledger
 from optdriver.multistart.options import MultiStartOptions, start_limit
@@ -21,6 +22,10 @@ from optdriver.multistart.records import Evaluation, Point
 from optdriver.multistart.run import Search
 from optdriver.multistart.start_rules import Samples
 from optdriver.sampling import Starts
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
+    from optdriver.multistart.feasible_starts import FeasibleStarts
 
 Vector = NDArray[np.float64]
 
@@ -34,7 +39,11 @@ class MultiStartState:
     Attributes
     ----------
     options, lower, upper, bounds, initial_samples
-        What it was given; the bounds also as pairs.
+        What it was given, the samples as they were moved; the bounds also as pairs.
+    constraints : ConstraintSet or None
+        The constraints, whose box `lower` and `upper` are.
+    moved : list of Moved
+        The initial samples that were moved onto the feasible set.
     start_limit : float
         How many starts there are.
     next_start : int
@@ -59,6 +68,8 @@ class MultiStartState:
         Evaluations told, failures included, and the failures among them.
     ended, halted : str or None
         Why it has come to its end, and why it was stopped from outside.
+    feasible_starts : FeasibleStarts or None
+        Where the starts after the user's come from under constraints; computed from the rest.
     """
 
     options: MultiStartOptions
@@ -66,6 +77,8 @@ class MultiStartState:
     upper: Vector
     bounds: Vector
     initial_samples: Vector
+    constraints: ConstraintSet | None
+    moved: list[Moved]
     start_limit: float
     next_start: int
     sequence: Starts
@@ -85,6 +98,7 @@ class MultiStartState:
     nfail: int
     ended: str | None
     halted: str | None
+    feasible_starts: FeasibleStarts | None
 
     @property
     def sampled(self) -> bool:
@@ -93,7 +107,11 @@ class MultiStartState:
 
 
 def begin(
-    options: MultiStartOptions, lower: Vector, upper: Vector, initial_samples: Vector
+    options: MultiStartOptions,
+    lower: Vector,
+    upper: Vector,
+    initial_samples: Vector,
+    constraints: ConstraintSet | None = None,
 ) -> MultiStartState:
     """Return the state before anything was asked."""
     return MultiStartState(
@@ -102,6 +120,8 @@ def begin(
         upper=upper,
         bounds=np.column_stack([lower, upper]),
         initial_samples=initial_samples,
+        constraints=constraints,
+        moved=[],
         start_limit=start_limit(options, initial_samples, lower, upper),
         next_start=0,
         sequence=Starts(kind=options.sequence, seed=options.seed),
@@ -121,6 +141,7 @@ def begin(
         nfail=0,
         ended=None,
         halted=None,
+        feasible_starts=admission.sequence_of(constraints, options),
     )
 
 
@@ -128,14 +149,20 @@ _COUNTS = ("next_start", "live", "converged", "stopped", "nfev", "nfail")
 _REASONS = ("ended", "halted")
 
 
-def to_dict(state: MultiStartState) -> dict[str, Any]:
-    """Return the state as plain values and arrays; nothing is shared with it."""
+def to_dict(state: MultiStartState, *, plain: bool = True) -> dict[str, Any]:
+    """Return the state as plain values and arrays; nothing is shared with it.
+
+    The exception are the constraints, which ``plain=False`` hands over as they are.
+    """
+    constraints = state.constraints
     return {
         "version": VERSION,
         "options": state.options.to_dict(),
         "lower": state.lower.copy(),
         "upper": state.upper.copy(),
         "initial_samples": state.initial_samples.copy(),
+        "constraints": constraints.to_dict() if plain and constraints is not None else constraints,
+        "moved": [moved.to_dict() for moved in state.moved],
         "sequence": asdict(state.sequence),
         "runs": [runs.to_dict(search) for search in state.runs],
         "extra": list(state.extra),
@@ -170,9 +197,12 @@ def from_dict(data: Mapping[str, Any]) -> MultiStartState:
 def _read(data: Mapping[str, Any]) -> MultiStartState:
     lower, upper = _floats(data["lower"]), _floats(data["upper"])
     samples = _floats(data["initial_samples"]).reshape(-1, lower.size)
-    state = begin(MultiStartOptions.from_dict(data["options"]), lower, upper, samples)
+    options = MultiStartOptions.from_dict(data["options"])
+    constraints = admission.read(data["constraints"])
+    state = begin(options, lower, upper, samples, constraints)
+    state.moved = [Moved.from_dict(moved) for moved in data["moved"]]
     state.sequence = Starts(**data["sequence"])
-    state.runs = [runs.from_dict(index, row) for index, row in enumerate(data["runs"])]
+    state.runs = [runs.from_dict(index, row, constraints) for index, row in enumerate(data["runs"])]
     state.extra = [int(run) for run in data["extra"]]
     state.ready = deque((int(run), int(slot)) for run, slot in data["ready"])
     state.spare = deque((int(run), int(slot)) for run, slot in data["spare"])

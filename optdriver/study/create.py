@@ -7,11 +7,12 @@ from typing import Any
 
 from optdriver.drivers import DEFAULT_DRIVER, driver_factory
 from optdriver.errors import InputError, InputTypeError
+from optdriver.multistart.feasible_starts import check_not_empty
 from optdriver.space import Space
 from optdriver.study.desk import Clock
 from optdriver.study.dialect import check_keywords, one_of
 from optdriver.study.events import Journal
-from optdriver.study.spec import Spec, check_constraints
+from optdriver.study.spec import Spec
 from optdriver.study.study import Study
 
 
@@ -42,8 +43,11 @@ def create_study(
         The parameters: ``{'x1': (-1.5, 1.5), 'radius': 2.0}`` (a pair is a range, a number is a
         fixed value), or ``[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}, ...]``.
         Also there as `domain` and `design_space`.
-    constraints : list
-        Empty: constraints are refused by this version.
+    constraints : str, or list of str or mappings
+        Nonlinear constraints over continuous and fixed parameters, which every asked point
+        satisfies: ``'x1^2 + x2^2 <= radius^2'``, or ``{'name': 'circle', 'constraint':
+        'sqrt(x1^2 + x2^2) - radius'}`` (a bare expression must not be positive; the key
+        `expression` means the same).  They need SymPy, the extra ``constraints``.
     environment : mapping or list of entries, optional
         More fixed parameters.
     driver : str
@@ -89,7 +93,6 @@ def create_study(
             "create_study needs the parameters once, as in create_study({'x1': (-1.5, 1.5)}) or "
             "create_study(domain=[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}])"
         )
-    check_constraints(constraints)
     _check_parts(scale, journal, clock)
     spec = Spec(
         space=Space(parts[0], environment, scale=scale),
@@ -97,6 +100,9 @@ def create_study(
         name=_label("name", one_of("name", given)),
         study_id=_label("study_id", study_id),
     )
+    spec = spec.with_constraints(constraints)
+    if spec.compiled is not None:
+        check_not_empty(spec.compiled)
     path = _path(storage, save_dir, study_id, journal)
     if path is None:
         return Study(spec.with_parameters(parameters), journal=journal, clock=clock)

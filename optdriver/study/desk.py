@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, ProtocolError, UnknownIdError
+from optdriver.multistart import admission
 from optdriver.study import fold, limits, parameters
 from optdriver.study.events import (
     Added,
@@ -40,6 +41,9 @@ from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
 Clock = Callable[[], float]
+
+FIXED = {"constraints": "constraints", "domain": "space", "design_space": "space"}
+"""What is no driver parameter and cannot be changed, and where the specification has it."""
 
 RESUMABLE = ("stop", "interrupt", "failures")
 """Kinds of stopping after which a study can simply go on."""
@@ -92,6 +96,12 @@ class Desk:
 
     def configure(self, given: Mapping[str, Any]) -> None:
         """Change driver parameters: all of them before anything happened, later the limits."""
+        for name in FIXED:
+            if name in given:
+                raise ProtocolError(
+                    f"{name!r} of an existing study cannot be changed (it has "
+                    f"{self.spec.to_dict()[FIXED[name]]!r}); create a new study"
+                )
         if not self.has_begun:
             spec = self.spec.with_parameters(given)
             if isinstance(self._journal, Keeper) and spec.parameters != self.spec.parameters:
@@ -334,6 +344,7 @@ class Desk:
 
     def add(self, x: FloatArray, value: float, gradient: FloatArray | None) -> int:
         """Book an evaluation that was not asked for; return its id."""
+        admission.check_added(self.spec.compiled, x)
         id = self.state.ledger.size
         self.record(Added(id=id, x=x, value=value, gradient=gradient, time=self.now()))
         self._decide()

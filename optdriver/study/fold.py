@@ -111,6 +111,8 @@ def _driver(spec: Spec) -> Driver:
     options = parameters.owned_by("driver", spec.parameters)
     samples = [spec.space.to_driver(np.array(sample)) for sample in options["initial_samples"]]
     options["initial_samples"] = samples
+    if spec.compiled is not None:
+        options["constraints"] = spec.compiled.rescaled(spec.space.scale)
     return create_driver(spec.driver, spec.space.driver_bounds, **options)
 
 
@@ -233,7 +235,9 @@ def _told(state: State, event: Told) -> None:
     if gradient is not None and not state.check.done and gradient_check.wants_base(state.check):
         space = state.spec.space
         z = space.to_driver(entry.x)
-        points = gradient_check.begin(state.check, z, event.value, gradient, space.driver_bounds)
+        points = gradient_check.begin(
+            state.check, z, event.value, gradient, space.driver_bounds, _admitted(state)
+        )
         _enqueue_check(state, points)
 
 
@@ -241,7 +245,16 @@ def _told_check(state: State, entry: Entry, value: float, gradient: FloatArray |
     if gradient is None:
         raise ProtocolError(f"the events give suggestion {entry.id} no gradient to check")
     if entry.base == state.check.bases:  # not one of a base that was given up
-        _enqueue_check(state, gradient_check.told(state.check, entry.index, value, gradient))
+        points = gradient_check.told(state.check, entry.index, value, gradient, _admitted(state))
+        _enqueue_check(state, points)
+
+
+def _admitted(state: State) -> Callable[[FloatArray], bool]:
+    """Return what tells whether a point of the driver satisfies the constraints."""
+    space, compiled = state.spec.space, state.spec.compiled
+    if compiled is None:
+        return gradient_check.anywhere
+    return lambda z: compiled.is_feasible(space.to_user(z))
 
 
 def _enqueue_check(state: State, points: list[tuple[int, FloatArray]]) -> None:

@@ -11,7 +11,7 @@ itself, to name the one whose derivative fits worst.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+Admitted = Callable[[FloatArray], bool]
 
 STEP: Final = 1e-3
 TOLERANCE: Final = 1e-2
@@ -64,10 +65,24 @@ class GradientCheck:
 _ARRAYS: Final = ("z", "g", "step", "misfit", "predicted", "observed")
 
 
+def anywhere(_z: FloatArray) -> bool:
+    """Admit every point: there are no constraints."""
+    return True
+
+
 def begin(
-    check: GradientCheck, z: FloatArray, f: float, g: FloatArray, bounds: FloatArray
+    check: GradientCheck,
+    z: FloatArray,
+    f: float,
+    g: FloatArray,
+    bounds: FloatArray,
+    admitted: Admitted = anywhere,
 ) -> list[tuple[int, FloatArray]]:
-    """Take a base; return the point along the direction as ``[(ALONG, z + d)]``."""
+    """Take a base; return the point along the direction as ``[(ALONG, z + d)]``.
+
+    Where that violates a constraint the direction is turned round or shortened; where nothing
+    helps, another base is waited for.
+    """
     largest = np.where(np.isfinite(bounds).all(axis=1), 1.0, np.maximum(1.0, np.abs(z))) * STEP
     size, steep = np.abs(g), g != 0.0
     step = largest.copy()
@@ -78,23 +93,37 @@ def begin(
     room = np.where(up, above, below)
     signed = np.where(up, 1.0, -1.0) * np.minimum(step, room)
     check.z, check.f, check.g = z.copy(), f, g.copy()
-    check.step = np.clip(z + signed, bounds[:, 0], bounds[:, 1]) - z
+    check.step = _fitting(z, signed, bounds, admitted)
     check.misfit = check.predicted = check.observed = None
     check.missing = 1
     check.bases += 1
     if not np.any(check.step):
-        check.done = True
+        failed(check)
+        check.done = check.done or not np.any(signed)
         return []
     return [(ALONG, np.clip(z + check.step, bounds[:, 0], bounds[:, 1]))]
 
 
-def told(check: GradientCheck, index: int, f: float, g: FloatArray) -> list[tuple[int, FloatArray]]:
+def _fitting(
+    z: FloatArray, wanted: FloatArray, bounds: FloatArray, admitted: Admitted
+) -> FloatArray:
+    """Return the first admitted step among d, -d, and shorter ones; zero if there is none."""
+    for part in (1.0, -1.0, 0.25, -0.25, 0.0625, -0.0625):
+        step = np.clip(z + part * wanted, bounds[:, 0], bounds[:, 1]) - z
+        if np.any(step) and admitted(np.clip(z + step, bounds[:, 0], bounds[:, 1])):
+            return step
+    return np.zeros_like(z)
+
+
+def told(
+    check: GradientCheck, index: int, f: float, g: FloatArray, admitted: Admitted = anywhere
+) -> list[tuple[int, FloatArray]]:
     """Take the result of a point; return the points that are wanted next."""
     if check.done or check.z is None or check.g is None or check.step is None:
         return []
     check.missing -= 1
     if index == ALONG:
-        return _along(check, f, g)
+        return _along(check, f, g, admitted)
     _single(check, index, f, g)
     check.done = check.missing == 0
     return []
@@ -128,7 +157,9 @@ def report(check: GradientCheck, index: int, scale: float) -> tuple[float, float
     return float(check.predicted[index] / step), float(check.observed[index] / step)
 
 
-def _along(check: GradientCheck, f: float, g: FloatArray) -> list[tuple[int, FloatArray]]:
+def _along(
+    check: GradientCheck, f: float, g: FloatArray, admitted: Admitted
+) -> list[tuple[int, FloatArray]]:
     z, step, base = _base(check)
     terms = 0.5 * (base + g) * step
     observed = f - check.f
@@ -137,14 +168,22 @@ def _along(check: GradientCheck, f: float, g: FloatArray) -> list[tuple[int, Flo
     if abs(observed - np.sum(terms)) <= tolerance * scale + ROUNDING * max(abs(f), abs(check.f)):
         check.done = True
         return []
-    moved = np.flatnonzero(step)
     check.misfit, check.predicted, check.observed = (np.zeros(z.size) for _ in range(3))
-    check.missing = int(moved.size)
     points = []
-    for index in moved:
-        point = z.copy()
-        point[index] += step[index]
-        points.append((int(index), point))
+    for index in np.flatnonzero(step):
+        for part in (1.0, -1.0, 0.25, -0.25):
+            point = z.copy()
+            point[index] += part * step[index]
+            if admitted(point):
+                step[index] *= part
+                points.append((int(index), point))
+                break
+        else:  # no admitted step along it alone: suspected if all others fit
+            check.misfit[index] = 1.5 * TOLERANCE
+            check.predicted[index] = terms[index]
+            check.observed[index] = observed - np.sum(terms) + terms[index]
+    check.missing = len(points)
+    check.done = not points
     return points
 
 

@@ -168,6 +168,8 @@ _ROWS: Final = (
                     "starts from a scrambled Sobol sequence, otherwise uniform random"),
     DriverParameter("initial_samples", (), _samples, "driver",
                     "starts given by the user, used first"),
+    DriverParameter("project_starts", True, _flag, "driver",
+                    "move initial samples that violate a constraint to the nearest feasible point"),
     DriverParameter("jac", False, _flag, "driver",
                     "the objective supplies its gradient"),
     DriverParameter("step_size", 1e-6, _number(0.0, open_end=True), "driver",

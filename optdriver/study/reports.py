@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.multistart import Run
 from optdriver.space import Space
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
@@ -112,6 +114,13 @@ class RunRow:
     evaluations, failures : int
     value, params : float or None, dict or None
         Its best value, and where.
+    active_constraints : tuple of str
+        Constraints that are active there.
+    multipliers : dict
+        Their multipliers, by name.
+    kkt_residual : float or None
+        What is left of the first-order conditions there, in the driver's coordinates; None
+        without constraints.
     """
 
     index: int
@@ -122,6 +131,9 @@ class RunRow:
     failures: int
     value: float | None
     params: dict[str, float] | None
+    active_constraints: tuple[str, ...]
+    multipliers: dict[str, float]
+    kkt_residual: float | None
 
 
 class History(dict[str, NDArray[Any]]):
@@ -226,6 +238,9 @@ def runs(state: State) -> tuple[RunRow, ...]:
             failures=run.nfail,
             value=run.f,
             params=None if run.x is None else named(run.x),
+            active_constraints=run.active,
+            multipliers=_multipliers(state, run),
+            kkt_residual=run.residual,
         )
         for run in state.driver.runs
     )
@@ -249,7 +264,49 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "num_minimizers": len(state.driver.runs),
         "num_minima": len(state.driver.minima),
         "elapsed": elapsed,
+        **_conditions(state, found),
     }
+
+
+def _conditions(state: State, found: Best | None) -> dict[str, Any]:
+    """Return what the minimizer that found the best point says of it."""
+    value = None if found is None else found.value
+    ends = [run for run in state.driver.runs if run.f is not None and run.f == value]
+    end = next((run for run in ends if run.state == "converged"), ends[0] if ends else None)
+    data: dict[str, Any] = {"success": end is not None and end.state == "converged"}
+    if state.spec.compiled is not None:
+        data["active_constraints"] = end.active if end else ()
+        data["multipliers"] = _multipliers(state, end) if end else {}
+        data["kkt_residual"] = end.residual if end else None
+        data["notes"] = notes(state)
+    return data
+
+
+def _multipliers(state: State, run: Run) -> dict[str, float]:
+    """Return the multipliers of a run; those of bounds are by the driver's coordinates."""
+    known, compiled = dict(run.multipliers), state.spec.compiled
+    if compiled is None:
+        return known
+    for (i, _), name in compiled.bound_names.items():
+        if name in known and name not in compiled.names:
+            known[name] /= float(state.spec.space.scale[i])
+    return known
+
+
+def notes(state: State) -> list[str]:
+    """Return what is to be known of the constraints, and which initial samples were moved."""
+    space, compiled = state.spec.space, state.spec.compiled
+    if compiled is None:
+        return []
+    said = [f"{note.name}: {note.message}" for note in compiled.notes]
+    for moved in state.driver.moved:
+        given, x = space.to_user(moved.given), space.to_user(moved.x)
+        said.append(
+            f"initial sample {moved.sample} violates {moved.constraint!r} by "
+            f"{moved.violation:.3g} (scaled) and was moved by {math.dist(given, x):.3g}, "
+            f"from {given.tolist()} to {x.tolist()}"
+        )
+    return said
 
 
 def observation_data(state: State, id: int | None = None) -> dict[str, Any]:
@@ -278,7 +335,7 @@ def describe(spec: Spec, present: Mapping[str, Any]) -> dict[str, Any]:
         "study_id": spec.study_id,
         "driver": spec.driver,
         "domain": spec.space.to_dict()["domain"],
-        "constraints": [],
+        "constraints": spec.written_constraints(),
         "parameters": {
             name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
             for name, row in TABLE.items()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from optdriver.errors import InputError, InputTypeError
+import numpy as np
+
+from optdriver.errors import ConstraintWarning, InputError, InputTypeError
 from optdriver.space import Space
 from optdriver.study import parameters as table
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
 
 VERSION: Final = 1
 
@@ -25,15 +31,21 @@ class Spec:
         Name of the driver in the registry.
     parameters : dict
         All driver parameters, by their real names.
+    constraints : tuple of (str, str)
+        Name and text of each constraint; a name that was not given is empty.
     name, study_id : str
         Labels.
+    compiled : ConstraintSet or None
+        The constraints over the continuous parameters, in the user's numbers.
     """
 
     space: Space
     driver: str = "L-BFGS-B"
     parameters: Mapping[str, Any] = field(default_factory=table.defaults)
+    constraints: tuple[tuple[str, str], ...] = ()
     name: str = ""
     study_id: str = ""
+    compiled: ConstraintSet | None = field(default=None, compare=False, repr=False)
 
     def with_parameters(self, given: Mapping[str, Any]) -> Spec:
         """Return the specification with the (checked) parameters `given` changed."""
@@ -48,6 +60,33 @@ class Spec:
             )
         return replace(self, parameters=parameters)
 
+    def with_constraints(self, given: Any) -> Spec:
+        """Return the specification with constraints: texts, alone or as {'name', 'constraint'}.
+
+        Raises
+        ------
+        ConstraintError
+            For one that cannot be used; the message says which, and where.
+        MissingExtraError
+            SymPy, which takes the derivatives, is not installed.
+        """
+        if given is None or (isinstance(given, list | tuple) and not given):
+            return replace(self, constraints=(), compiled=None)
+        from optdriver.constraints import ConstraintSet
+
+        space = self.space
+        bounds = np.column_stack([space.lower, space.upper])
+        compiled = ConstraintSet(given, space.free, bounds, fixed=space.fixed)
+        texts = tuple((name, text) for name, text in compiled.to_dict()["texts"])
+        return replace(self, constraints=texts, compiled=compiled)
+
+    def written_constraints(self) -> list[dict[str, str]]:
+        """Return the constraints as ``{'name', 'constraint'}``."""
+        return [
+            {"name": name, "constraint": text} if name else {"constraint": text}
+            for name, text in self.constraints
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the specification as strings and numbers."""
         parameters = dict(self.parameters)
@@ -57,7 +96,7 @@ class Spec:
             "space": self.space.to_dict(),
             "driver": self.driver,
             "parameters": parameters,
-            "constraints": [],
+            "constraints": self.written_constraints(),
             "name": self.name,
             "study_id": self.study_id,
         }
@@ -66,13 +105,15 @@ class Spec:
     def from_dict(cls, data: Mapping[str, Any]) -> Spec:
         """Return the specification that `to_dict` described."""
         check_version(data, "specification of a study")
-        check_constraints(data["constraints"])
         spec = cls(
             space=Space.from_dict(data["space"]),
             driver=data["driver"],
             name=data["name"],
             study_id=data["study_id"],
         )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConstraintWarning)  # they were said when it was made
+            spec = spec.with_constraints(data["constraints"])
         return spec.with_parameters(data["parameters"])
 
 
@@ -83,19 +124,4 @@ def check_version(data: Mapping[str, Any], what: str) -> None:
     if data.get("version") != VERSION:
         raise InputError(
             f"this {what} has version {data.get('version')!r}; this library reads {VERSION}"
-        )
-
-
-def check_constraints(constraints: Any) -> None:
-    """Refuse constraints, which this version cannot keep."""
-    if constraints is None:
-        return
-    if isinstance(constraints, str | bytes) or not isinstance(constraints, Sequence):
-        raise InputTypeError(
-            f"constraints are a list of {{'name', 'constraint'}}, not {constraints!r}"
-        )
-    if len(constraints):
-        raise InputError(
-            f"constraints are not supported by this version, so {constraints[0]!r} would not be "
-            "kept; leave the list empty, or write limits of one parameter as its domain"
         )

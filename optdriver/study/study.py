@@ -317,7 +317,7 @@ class Study:
         Parameters
         ----------
         point : mapping or sequence
-            Parameters by name, or the continuous ones in order; inside the domain.
+            Parameters by name, or the continuous ones in order; feasible.
         value, gradient
             As for `tell`.
         """
@@ -509,7 +509,9 @@ class Study:
         ``objective(**min_params)`` evaluates it again) are the best observed point, None before
         there is one.  Further: ``status`` ('created', 'running', 'stopped'), ``stop_kind``,
         ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_open``, ``num_minimizers``,
-        ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``.
+        ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``, ``success`` (the best point
+        ends a converged minimizer); and under constraints ``active_constraints``, ``multipliers``,
+        ``kkt_residual`` at the end of the minimizer that found it, and ``notes``.
         """
         with self._lock:
             return reports.info(self._desk.state, self._desk.now())

@@ -20,7 +20,7 @@ ELSEWHERE = {"on_dask": "distributed", "on_loky": "loky", "on_mpi": "mpi4py", "o
 RUN = [
     name
     for name in EXAMPLES
-    if name != "nist" and (name not in ELSEWHERE or find_spec(ELSEWHERE[name]))
+    if name not in ("nist", "optics") and (name not in ELSEWHERE or find_spec(ELSEWHERE[name]))
 ]
 MPI = ["mpiexec", "--oversubscribe", "-n", "2"]
 ROOT_MAY = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}

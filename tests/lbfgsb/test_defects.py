@@ -106,3 +106,19 @@ def test_trials_of_the_line_search_stay_in_bounds():
         _, seen = run(ripples, rng.uniform(-2, 2, 4), np.column_stack([lower, upper]))
         for x, _, _ in seen:
             assert np.all((lower <= x) & (x <= upper))
+
+
+@pytest.mark.parametrize("huge", [1e12, 1e20, 1e100, 1e300])
+def test_one_huge_value_ends_no_run(huge):
+    """A penalty value makes the interpolated step vanish; the search goes back by tenths."""
+    for position in range(1, 40):
+        told = iter(range(1000))
+        opt, _ = run(
+            lambda x, told=told, position=position: (
+                huge if next(told) == position else rosenbrock(x)[0],
+                rosenbrock(x)[1],
+            ),
+            ROSENBROCK_START,
+        )
+        assert opt.converged
+        assert opt.result.fun < 1e-6

@@ -120,12 +120,9 @@ def test_the_table_of_aliases():
         ({"space": DOMAIN, "study_id": 3}, "study_id is a string, not 3"),
         ({"space": DOMAIN, "constraint": []}, "'constraint'.*did you mean 'constraints'"),
         ({"space": DOMAIN, "max_itre": 3}, "'max_itre'.*did you mean 'max_iter'"),
-        ({"space": DOMAIN, "constraints": "x1 <= 1"}, "constraints are a list"),
-        ({"space": DOMAIN, "constraints": 5}, "constraints are a list"),
-        (
-            {"space": DOMAIN, "constraints": [{"name": "c", "constraint": "x1 <= 1"}]},
-            "constraints are not supported by this version.*leave the list empty",
-        ),
+        ({"space": DOMAIN, "constraints": 5}, "constraints are texts"),
+        ({"space": DOMAIN, "constraints": "x1^2 + x3 <= 1"}, "x3"),
+        ({"space": DOMAIN, "constraints": [{"nam": "c", "constraint": "x1 <= 1"}]}, "'nam'"),
     ],
 )
 def test_arguments_that_cannot_be_used(arguments, message):

@@ -1,0 +1,297 @@
+"""Methods for constrained problems on equal terms: one start, one way of counting.
+
+Every distinct point at which the objective is asked counts once, value and gradient together.  A
+method has solved a problem at the first of its points that is feasible (to 1e-6 of a unit
+gradient; ours are so exactly) and whose value is within 1e-6 max(1, |best|) of the best known.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import LinearConstraint, NonlinearConstraint, minimize
+
+from benchmarks.hs import Formulas, Objective, Problem
+from benchmarks.hs.problem import Vector
+from optdriver.constraints import ConstraintSet
+from optdriver.feasible import FeasibleMinimizer
+from optdriver.feasible.region import Region, region
+
+SOLVED = 1e-6
+FEASIBLE = 1e-6
+INFEASIBLE = 1e-9
+MOST = 500
+PENALTY_FREE = 1e10  # what a method is told where the formula has no value
+
+
+class _EnoughError(Exception):
+    """The budget of evaluations is spent."""
+
+
+@dataclass(kw_only=True)
+class Trace:
+    """What one method did on one problem."""
+
+    method: str
+    problem: str
+    solved_at: int | None = None
+    count: int = 0
+    infeasible: int = 0
+    off_manifold: int = 0
+    success: bool = False
+    kkt: float = np.nan
+    fun: float = np.inf
+    seen: dict[bytes, tuple[float, Vector]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A problem, compiled, with its feasible start."""
+
+    problem: Problem
+    constraints: Any
+    region: Region
+    start: Vector
+
+    @staticmethod
+    def of(problem: Problem) -> Case:
+        """Compile `problem` and move the book's start to the nearest feasible point."""
+        opt = FeasibleMinimizer(problem.start, compiled(problem), bounds(problem))
+        lower, upper = opt.bounds
+        reference = np.clip(np.array(problem.start, dtype=float), lower, upper)
+        made = region(opt.constraints, lower, upper, reference)
+        return Case(problem=problem, constraints=opt.constraints, region=made, start=opt.x0)
+
+
+def compiled(problem: Problem) -> Any:
+    """Return the constraints as texts compiled by us; as functions for the few without a text."""
+    if problem.functions is not None:
+        return problem.functions()
+    if problem.definitions:
+        return Formulas(problem)
+    rows = [*problem.inequalities, *problem.equalities]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes on rows that always hold
+        return ConstraintSet(
+            rows,
+            problem.names,
+            bounds(problem),
+            reference=np.array(problem.start, dtype=float),
+        )
+
+
+def bounds(problem: Problem) -> list[tuple[float, float]]:
+    """Return the box as pairs."""
+    return list(zip(*(side.tolist() for side in problem.box), strict=True))
+
+
+class Recorder:
+    """The objective as a method sees it: counts, judges and remembers every point."""
+
+    def __init__(self, case: Case, method: str, most: int = MOST) -> None:
+        self.case, self.most = case, most
+        self.objective = Objective(case.problem)
+        self.trace = Trace(method=method, problem=case.problem.name)
+
+    def __call__(self, x: Vector) -> tuple[float, Vector]:
+        """Return f and g; what was seen before is free."""
+        key = np.asarray(x, dtype=float).tobytes()
+        if key not in self.trace.seen:
+            if self.trace.count >= self.most:
+                raise _EnoughError
+            self.trace.seen[key] = self.objective(np.asarray(x, dtype=float))
+            self._judge(np.asarray(x, dtype=float), self.trace.seen[key][0])
+        f, g = self.trace.seen[key]
+        usable = np.isfinite(f) and bool(np.all(np.isfinite(g)))
+        return (f, g.copy()) if usable else (PENALTY_FREE, np.zeros_like(g))
+
+    def _judge(self, x: Vector, f: float) -> None:
+        trace, best = self.trace, self.case.problem.best
+        trace.count += 1
+        above, off = self.case.region.violation(x)
+        trace.infeasible += above > INFEASIBLE
+        trace.off_manifold += off > INFEASIBLE
+        if max(above, off) <= FEASIBLE and np.isfinite(f):
+            trace.fun = min(trace.fun, f)
+            if trace.solved_at is None and f - best <= SOLVED * max(1.0, abs(best)):
+                trace.solved_at = trace.count
+
+
+def ours(case: Case) -> Trace:
+    """Run `FeasibleMinimizer` at its default options."""
+    recorder = Recorder(case, "optdriver")
+    opt = FeasibleMinimizer(case.problem.start, case.constraints, bounds(case.problem))
+    while not opt.done and opt.nfev < MOST:
+        opt.tell(*recorder(opt.ask()))
+    recorder.trace.success = opt.converged
+    recorder.trace.kkt = float(opt.result.kkt)
+    return recorder.trace
+
+
+def _scipy(
+    method: str,
+    options: dict[str, Any],
+    form: Callable[[Case], Any],
+    gradient: bool = True,
+) -> Callable[[Case], Trace]:
+    def run(case: Case) -> Trace:
+        recorder = Recorder(case, method)
+        fun = recorder if gradient else lambda x: recorder(x)[0]
+        lower, upper = case.region.lower, case.region.upper
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                answer = minimize(
+                    fun,
+                    case.start,
+                    jac=gradient or None,
+                    method=method,
+                    bounds=list(zip(lower, upper, strict=True)),
+                    constraints=form(case),
+                    options=options,
+                )
+                recorder.trace.success = bool(answer.success)
+            except _EnoughError:
+                recorder.trace.success = False
+            except ValueError as error:  # a peer that cannot take a problem has not solved it
+                recorder.trace.method = f"{method} ({error})"
+        return recorder.trace
+
+    return run
+
+
+def _dictionaries(case: Case) -> list[dict[str, Any]]:
+    made, rows = case.constraints, case.constraints.n_inequalities
+    found: list[dict[str, Any]] = []
+    if rows:
+        found.append(
+            {
+                "type": "ineq",
+                "fun": lambda x: -made.values(x)[:rows],
+                "jac": lambda x: -made.jacobian(x)[:rows],
+            }
+        )
+    if len(made.names) > rows:
+        found.append(
+            {
+                "type": "eq",
+                "fun": lambda x: made.values(x)[rows:],
+                "jac": lambda x: made.jacobian(x)[rows:],
+            }
+        )
+    return found
+
+
+def _objects(case: Case) -> list[NonlinearConstraint | LinearConstraint]:
+    made = case.constraints
+    lower = np.where(np.arange(len(made.names)) < made.n_inequalities, -np.inf, 0.0)
+    if not len(lower):
+        return []
+    return [
+        NonlinearConstraint(
+            made.values,
+            lower,
+            0.0,
+            jac=made.jacobian,
+            hess=lambda x, v: made.hessian(x, v),
+        )
+    ]
+
+
+METHODS: dict[str, Callable[[Case], Trace]] = {
+    "optdriver": ours,
+    "SLSQP": _scipy("SLSQP", {"ftol": 1e-10, "maxiter": 400}, _dictionaries),
+    "trust-constr": _scipy("trust-constr", {"gtol": 1e-8, "maxiter": 400}, _objects),
+    "COBYQA": _scipy("COBYQA", {"maxfev": 2000}, _objects, gradient=False),
+}
+
+
+def _nlopt(name: str) -> Callable[[Case], Trace]:
+    def run(case: Case) -> Trace:
+        import nlopt
+
+        recorder = Recorder(case, f"NLopt {name}")
+        if name != "SLSQP" and len(case.constraints.names) > case.constraints.n_inequalities:
+            return recorder.trace  # the method takes no equalities
+        opt = nlopt.opt(getattr(nlopt, f"LD_{name}"), case.problem.n)
+        opt.set_lower_bounds(case.region.lower)
+        opt.set_upper_bounds(case.region.upper)
+        opt.set_min_objective(_filling(recorder))
+        _add_rows(opt, case)
+        opt.set_ftol_rel(1e-12)
+        opt.set_maxeval(MOST)
+        try:
+            opt.optimize(case.start)
+            recorder.trace.success = opt.last_optimize_result() > 0
+        except (
+            nlopt.RoundoffLimited,
+            nlopt.ForcedStop,
+            RuntimeError,
+            ValueError,
+            _EnoughError,
+        ):
+            recorder.trace.success = False
+        return recorder.trace
+
+    return run
+
+
+def _filling(recorder: Recorder) -> Callable[[Vector, Vector], float]:
+    def fill(x: Vector, gradient: Vector) -> float:
+        f, g = recorder(x)
+        if gradient.size:
+            gradient[:] = g
+        return f
+
+    return fill
+
+
+def _add_rows(opt: Any, case: Case) -> None:
+    made = case.constraints
+
+    def part(rows: slice) -> Callable[[Vector, Vector, Vector], None]:
+        def fill(result: Vector, x: Vector, gradient: Vector) -> None:
+            result[:] = made.values(x)[rows]
+            if gradient.size:
+                gradient[:] = made.jacobian(x)[rows]
+
+        return fill
+
+    rows = made.n_inequalities
+    if rows:
+        opt.add_inequality_mconstraint(part(slice(0, rows)), np.full(rows, 1e-8))
+    if len(made.names) > rows:
+        opt.add_equality_mconstraint(part(slice(rows, None)), np.full(len(made.names) - rows, 1e-8))
+
+
+def _ipopt(case: Case) -> Trace:
+    import cyipopt
+
+    recorder = Recorder(case, "Ipopt L-BFGS")
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            answer = cyipopt.minimize_ipopt(
+                recorder,
+                case.start,
+                jac=True,
+                bounds=list(zip(case.region.lower, case.region.upper, strict=True)),
+                constraints=_dictionaries(case),
+                options={"hessian_approximation": "limited-memory", "max_iter": 400},
+                tol=1e-8,
+            )
+            recorder.trace.success = bool(answer.success)
+        except _EnoughError:
+            recorder.trace.success = False
+    return recorder.trace
+
+
+if importlib.util.find_spec("nlopt"):
+    METHODS |= {f"NLopt {name}": _nlopt(name) for name in ("SLSQP", "MMA", "CCSAQ")}
+if importlib.util.find_spec("cyipopt"):
+    METHODS["Ipopt L-BFGS"] = _ipopt

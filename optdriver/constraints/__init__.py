@@ -1,0 +1,25 @@
+"""Constraints: texts and functions as rows c(x) <= 0 and e(x) = 0 with exact derivatives.
+
+A text is parsed by a whitelist and never executed. What is feasible is decided by the formula
+exactly as written, in floating point; derivatives come from SymPy, compiled once for each form
+of term.
+"""
+
+from optdriver.constraints.constraint_set import ConstraintSet
+from optdriver.constraints.least_distance import LeastDistance, least_distance
+from optdriver.constraints.parser import ParsedConstraint, parse
+from optdriver.constraints.restoration import Projection
+from optdriver.constraints.rows import Note
+from optdriver.errors import ConstraintError, ConstraintWarning
+
+__all__ = [
+    "ConstraintError",
+    "ConstraintSet",
+    "ConstraintWarning",
+    "LeastDistance",
+    "Note",
+    "ParsedConstraint",
+    "Projection",
+    "least_distance",
+    "parse",
+]

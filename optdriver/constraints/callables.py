@@ -1,0 +1,196 @@
+"""Constraints that are functions, as SciPy takes them, behind the rows that texts become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.constraints.matrices import csr, dense, is_sparse, scaled
+from optdriver.errors import ConstraintError, InputTypeError, unknown_option
+
+Array = NDArray[np.float64]
+
+_FIRST = float(np.finfo(np.float64).eps) ** (1.0 / 3.0)
+"""Relative step of two-sided differences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """Rows ``sign * function(x)[component] - offset`` of one vector function.
+
+    Attributes
+    ----------
+    name : str
+        What the rows are called.
+    fun : callable
+        From x to the values, shape (k,).
+    jac : callable or None
+        From x to the (k, n) Jacobian; without it two-sided differences are taken.
+    hess : callable or None
+        From x and multipliers to the (n, n) sum; without it differences of the Jacobian.
+    components, signs, offsets : ndarray, shape (m,)
+        What the rows are made of.
+    kinds : tuple of str
+        ``"<="`` or ``"=="`` of each row.
+    linear : bool
+        Whether the function is affine.
+    """
+
+    name: str
+    fun: Callable[[Array], Any]
+    jac: Callable[[Array], Any] | None
+    hess: Callable[[Array, Array], Any] | None
+    components: NDArray[np.intp]
+    signs: Array
+    offsets: Array
+    kinds: tuple[str, ...]
+    linear: bool = False
+
+    def values(self, x: Array) -> Array:
+        """Return the values of the rows; NaN where the function raised an arithmetic error."""
+        made = self._raw(x)
+        return np.asarray(self.signs * made[self.components] - self.offsets)
+
+    def _raw(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            try:
+                made = np.asarray(self.fun(x.copy()), dtype=np.float64)
+            except ArithmeticError:
+                made = np.full(int(self.components.max(initial=0)) + 1, np.nan)
+        return np.atleast_1d(made).ravel()
+
+    def jacobian(self, x: Array) -> Any:
+        """Return the (m, n) Jacobian of the rows, dense or CSR."""
+        raw = self._raw_jacobian(x)
+        return scaled(raw[self.components], rows=self.signs)
+
+    def _raw_jacobian(self, x: Array) -> Any:
+        if self.jac is None:
+            return differences(self._raw, x)
+        made = self.jac(x.copy())
+        if is_sparse(made):
+            return csr(made)
+        return np.asarray(made, dtype=np.float64).reshape(-1, x.size)
+
+    def hessian(self, x: Array, multipliers: Array) -> Array:
+        """Return the (n, n) sum of the rows' Hessians times the multipliers."""
+        if self.linear or not multipliers.any():
+            return np.zeros((x.size, x.size))
+        size = int(self.components.max(initial=0)) + 1
+        weights = np.zeros(size)
+        np.add.at(weights, self.components, self.signs * multipliers)
+        if self.hess is not None:
+            made = self.hess(x.copy(), weights)
+            total = np.asarray(made @ np.eye(x.size), dtype=np.float64)
+        else:
+            total = differences(lambda z: weights @ dense(self._raw_jacobian(z)), x)
+        return np.asarray(0.5 * (total + total.T), dtype=np.float64)
+
+
+def differences(function: Callable[[Array], Array], x: Array) -> Array:
+    """Return the Jacobian of `function` by two-sided differences."""
+    columns = []
+    for i in range(x.size):
+        step = _FIRST * max(1.0, abs(float(x[i])))
+        above, below = x.copy(), x.copy()
+        above[i] += step
+        below[i] -= step
+        columns.append((function(above) - function(below)) / (above[i] - below[i]))
+    return np.stack(columns, axis=-1)
+
+
+def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
+    """Take SciPy's ``{'type': 'ineq' | 'eq', 'fun': ..., 'jac': ..., 'args': ...}``.
+
+    SciPy's ``'ineq'`` means fun(x) >= 0, so that the row is its negative.
+    """
+    for key in spec:
+        if key not in ("type", "fun", "jac", "args", "name", "hess"):
+            raise unknown_option("key of a constraint", str(key), ["type", "fun", "jac", "args"])
+    kind = str(spec["type"]).lower()
+    if kind not in ("ineq", "eq"):
+        raise ConstraintError(f"{name}: the type is 'ineq' (fun >= 0) or 'eq', not {kind!r}")
+    if not callable(spec.get("fun")):
+        raise InputTypeError(f"{name}: 'fun' must be a function of x, not {spec.get('fun')!r}")
+    arguments = spec.get("args", ())
+    arguments = tuple(arguments) if isinstance(arguments, Sequence) else (arguments,)
+    fun = _Partial(spec["fun"], arguments)
+    jac = _Partial(spec["jac"], arguments) if callable(spec.get("jac")) else None
+    size = np.atleast_1d(np.asarray(fun(probe.copy()))).size
+    sign = -1.0 if kind == "ineq" else 1.0
+    return Functions(
+        name,
+        fun,
+        jac,
+        None,
+        np.arange(size),
+        np.full(size, sign),
+        np.zeros(size),
+        ("<=" if kind == "ineq" else "==",) * size,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Partial:
+    """A function with its further arguments; unlike a lambda it can be pickled."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def __call__(self, x: Array) -> Any:
+        return self.function(x, *self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrix:
+    """The function x -> A x and its Jacobian."""
+
+    matrix: Any
+    slope: bool
+
+    def __call__(self, x: Array) -> Any:
+        return self.matrix if self.slope else self.matrix @ x
+
+
+def from_object(spec: Any, name: str, probe: Array) -> Functions:
+    """Take SciPy's ``LinearConstraint`` or ``NonlinearConstraint``."""
+    if hasattr(spec, "A"):
+        matrix = csr(spec.A) if is_sparse(spec.A) else np.atleast_2d(np.asarray(spec.A, float))
+        fun, jac, hess = _Matrix(matrix, False), _Matrix(matrix, True), None
+        return _two_sided(name, fun, jac, hess, spec, matrix.shape[0], linear=True)
+    size = np.atleast_1d(np.asarray(spec.fun(probe.copy()))).size
+    slope = spec.jac if callable(spec.jac) else None
+    bend = spec.hess if callable(spec.hess) else None
+    return _two_sided(name, spec.fun, slope, bend, spec, size, linear=False)
+
+
+def _two_sided(
+    name: str, fun: Any, jac: Any, hess: Any, spec: Any, size: int, *, linear: bool
+) -> Functions:
+    """Make rows of ``lb <= fun <= ub``: equalities where both are equal, nothing if infinite."""
+    low = np.broadcast_to(np.asarray(spec.lb, dtype=np.float64), (size,))
+    high = np.broadcast_to(np.asarray(spec.ub, dtype=np.float64), (size,))
+    if (low > high).any() or np.isnan(low).any() or np.isnan(high).any():
+        raise ConstraintError(f"{name}: lb <= ub is needed in every component")
+    equal = low == high
+    above, below = (
+        np.flatnonzero((high < np.inf) & ~equal),
+        np.flatnonzero((low > -np.inf) & ~equal),
+    )
+    same = np.flatnonzero(equal)
+    kinds = ("<=",) * (above.size + below.size) + ("==",) * same.size
+    return Functions(
+        name,
+        fun,
+        jac,
+        hess,
+        np.concatenate([above, below, same]),
+        np.concatenate([np.ones(above.size), -np.ones(below.size), np.ones(same.size)]),
+        np.concatenate([high[above], -low[below], low[same]]),
+        kinds,
+        linear,
+    )

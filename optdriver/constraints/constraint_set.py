@@ -1,0 +1,419 @@
+"""The constraints of a study as one vector function with exact derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from optdriver.constraints.assembly import Assembly
+from optdriver.constraints.callables import Functions
+from optdriver.constraints.evaluation import Evaluation
+from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
+from optdriver.constraints.restoration import Projection, nearest, restore
+from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
+from optdriver.constraints.specification import Specification, middle, specified
+from optdriver.constraints.tokens import pointed
+from optdriver.errors import ConstraintError, InputError, InputTypeError
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+class ConstraintSet:
+    """Constraints over an ordered set of free parameters.
+
+    Parameters
+    ----------
+    constraints : str, mapping, SciPy constraint, or a sequence of these
+        Texts such as ``"x1^2 + x2^2 <= radius^2"``, mappings with a ``name`` and a
+        ``constraint`` (or ``expression``), SciPy's dictionaries with ``type`` and ``fun``,
+        ``NonlinearConstraint``, ``LinearConstraint`` and ``Bounds``.
+    names : sequence of str
+        The free parameters in the order of x.
+    bounds : sequence of pairs, (n, 2) array, or scipy.optimize.Bounds, optional
+        The box; None or infinite where there is no bound.
+    fixed : mapping of str to float, optional
+        Parameters with a fixed value, which the texts may use too.
+    reference : array_like, shape (n,), optional
+        Where the rows are scaled by their gradients; default the middle of the box.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the rows: inequalities c <= 0 first, then equalities e = 0.
+    parameters : tuple of str
+        Names of the free parameters.
+    lower, upper : ndarray, shape (n,)
+        The box, tightened by constraints that were bounds in disguise, which are no rows.
+    bound_names : dict
+        ``(i, "lower" | "upper")`` -> name of the constraint that is that bound.
+    scales : ndarray, shape (m,)
+        Sizes of the rows' gradients at the reference, powers of two.
+    linear, convex, smooth, unions : ndarray of bool, shape (m,)
+        What is known of the rows. ``convex`` False means not known. Rows that are not smooth
+        are followed by one-sided derivatives; unions by their active branch.
+    notes : tuple of Note
+        What was dropped, split, joined or is worth a warning.
+
+    Raises
+    ------
+    ConstraintError
+        For a text that does not parse, with a caret at the place, and for a constraint that
+        no point of the box satisfies.
+
+    Notes
+    -----
+    `values` are the formulas exactly as they were written; nothing is simplified before it is
+    evaluated. Derivatives are exact and never NaN: one that does not exist is 0, an infinite
+    one is 1e12. No method changes the set; it can be shared between threads. Texts are
+    pickled, compiled functions are made again.
+
+    Examples
+    --------
+    >>> constraints = ConstraintSet(
+    ...     [{"name": "disc", "constraint": "x1^2 + x2^2 <= radius^2"}, "x1 <= 1"],
+    ...     names=["x1", "x2"],
+    ...     bounds=[(-1.5, 1.5), (-1.5, 1.5)],
+    ...     fixed={"radius": 1.25},
+    ... )
+    >>> constraints.names
+    ('disc',)
+    >>> constraints.upper.tolist()
+    [1.0, 1.5]
+    >>> constraints.values([1.0, 0.75]).tolist()
+    [0.0]
+    >>> constraints.jacobian([1.0, 0.75]).tolist()
+    [[2.0, 1.5]]
+    >>> constraints.is_feasible([1.0, 0.75])
+    True
+    >>> nearest = constraints.nearest([1.0, 1.5], weights=1.0)
+    >>> nearest.feasible, nearest.x.round(3).tolist()
+    (True, [0.693, 1.04])
+    """
+
+    def __init__(
+        self,
+        constraints: Any,
+        names: Sequence[str],
+        bounds: Any = None,
+        *,
+        fixed: Mapping[str, float] | None = None,
+        reference: ArrayLike | None = None,
+    ) -> None:
+        self._build(specified(constraints, names, bounds, fixed, reference), None)
+        announce(self.notes)
+
+    def _build(self, specification: Specification, units: Array | None) -> None:
+        self._specification = specification
+        self._units = units
+        made = read(
+            specification.texts,
+            specification.names,
+            specification.fixed,
+            specification.lower,
+            specification.upper,
+        )
+        self.parameters = tuple(specification.names)
+        self.n = len(self.parameters)
+        self.notes: tuple[Note, ...] = tuple(made.notes)
+        self.bound_names = dict(made.bound_names)
+        nodes = [row.node for row in made.rows]
+        self._evaluation = Evaluation(nodes, self.parameters)
+        self._assembly = _assembled(made.rows, self.parameters)
+        self._functions = specification.functions
+        self._arrange(made.rows)
+        self._set_box(made.lower, made.upper)
+        self.scales = self._scales()
+
+    def _arrange(self, rows: Sequence[Any]) -> None:
+        """Order the rows: inequalities, then equalities."""
+        kinds = [row.kind for row in rows] + [k for f in self._functions for k in f.kinds]
+        equal = np.array([kind == "==" for kind in kinds], dtype=bool)
+        self._order = np.argsort(equal, kind="stable")
+        self._parts = np.cumsum([len(rows), *(len(f.kinds) for f in self._functions)])
+        self.n_equalities = int(equal.sum())
+        self.n_inequalities = equal.size - self.n_equalities
+        names = [row.name for row in rows] + [n for f in self._functions for n in _numbered(f)]
+        self.names = tuple(names[i] for i in self._order)
+        others = [f.linear for f in self._functions for _ in f.kinds]
+        self.linear = self._facts([row.linear for row in rows], others)
+        self.smooth = self._facts([row.smooth for row in rows], [True] * len(others))
+        self.unions = self._facts([row.union for row in rows], [False] * len(others))
+        self.convex = self._facts([row.convex for row in rows], others)
+        self._find_convex(len(rows))
+
+    def _facts(self, texts: list[bool], functions: list[bool]) -> Mask:
+        return np.array([*texts, *functions], dtype=bool)[self._order]
+
+    def _set_box(self, lower: Array, upper: Array) -> None:
+        units = np.ones(self.n) if self._units is None else self._units
+        self.lower, self.upper = lower / units, upper / units
+
+    def _find_convex(self, texts: int) -> None:
+        """Look at the eigenvalues of rows whose second derivatives are constant."""
+        candidates = np.flatnonzero(self._assembly.constant_curvature())
+        where = np.argsort(self._order)
+        for row in candidates[: _EIGENVALUES if self.n <= _EIGENVALUES else 0]:
+            place = where[row]
+            if self.convex[place] or place >= self.n_inequalities or row >= texts:
+                continue
+            unit = np.zeros(texts)
+            unit[row] = 1.0
+            bend = dense(self._assembly.hessian(np.ones(self.n), unit))
+            eigenvalues = np.linalg.eigvalsh(bend)
+            self.convex[place] = eigenvalues[0] >= -1e-13 * np.abs(eigenvalues).max()
+
+    def _scales(self) -> Array:
+        given = self._specification.reference
+        first = middle(self.lower, self.upper) if given is None else given / self._unit
+        sizes = np.zeros(len(self))
+        for attempt in range(4):
+            point = first + attempt * 0.01 * np.maximum(1.0, np.abs(first))
+            found = row_norms(self.linearised(np.clip(point, self.lower, self.upper)))
+            usable = (sizes == 0.0) & np.isfinite(found) & (found < 1e9)
+            sizes = np.where(usable, found, sizes)
+            if sizes.all():
+                break
+        sizes[sizes == 0.0] = 1.0
+        powers: Array = np.exp2(np.clip(np.rint(np.log2(sizes)), -200, 200))
+        return powers
+
+    @property
+    def _unit(self) -> Array | float:
+        return 1.0 if self._units is None else self._units
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.n_inequalities + self.n_equalities
+
+    def __repr__(self) -> str:
+        """Show what the set holds."""
+        return (
+            f"ConstraintSet({self.n_inequalities} inequalities, {self.n_equalities} equalities,"
+            f" {self.n} parameters)"
+        )
+
+    def _point(self, x: ArrayLike) -> Array:
+        made = np.asarray(x, dtype=np.float64)
+        if made.shape != (self.n,):
+            raise InputError(f"x has shape {made.shape} and ({self.n},) is expected")
+        return made * self._unit
+
+    def _weights(self, multipliers: ArrayLike) -> Array:
+        made = np.asarray(multipliers, dtype=np.float64)
+        if made.shape != (len(self),):
+            raise InputError(f"multipliers have shape {made.shape} and ({len(self)},) is expected")
+        unordered = np.empty_like(made)
+        unordered[self._order] = made
+        return unordered
+
+    def values(self, x: ArrayLike) -> Array:
+        """Return the rows' values, (m,), as written; NaN where there is no real value."""
+        point = self._point(x)
+        parts = [self._evaluation(point)]
+        parts += [f.values(point) for f in self._functions]
+        return np.concatenate(parts)[self._order]
+
+    def values_many(self, points: ArrayLike) -> Array:
+        """Return the values, (k, m), at the rows of `points`, (k, n), vectorised.
+
+        The last bits can differ from those of `values`, by which feasibility is decided.
+        """
+        many = np.atleast_2d(np.asarray(points, dtype=np.float64)) * self._unit
+        parts = [self._evaluation.many(many)]
+        for f in self._functions:
+            parts.append(np.array([f.values(x) for x in many]).reshape(len(many), len(f.kinds)))
+        return np.hstack(parts)[:, self._order]
+
+    def linearised(self, x: ArrayLike) -> Any:
+        """Return the (m, n) Jacobian, a dense array or, for large sets, a CSR one."""
+        point = self._point(x)
+        parts = [self._assembly.jacobian(point), *(f.jacobian(point) for f in self._functions)]
+        matrix = stacked(parts)
+        if self.n_equalities:
+            matrix = matrix[self._order]
+        return matrix if self._units is None else scaled(matrix, columns=self._units)
+
+    def jacobian(self, x: ArrayLike) -> Array:
+        """Return the (m, n) Jacobian as a dense array."""
+        return dense(self.linearised(x))
+
+    def jacobian_sparse(self, x: ArrayLike) -> Any:
+        """Return the (m, n) Jacobian as a CSR array."""
+        return csr(self.linearised(x))
+
+    def _curvature(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
+        point, weights = self._point(x), self._weights(multipliers)
+        total = self._assembly.hessian(point, weights[: self._parts[0]])
+        for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
+            if not f.linear:
+                total = total + f.hessian(point, weights[first:last])
+        return total if self._units is None else scaled(total, self._units, self._units)
+
+    def hessian(self, x: ArrayLike, multipliers: ArrayLike) -> Array:
+        """Return sum_j multipliers_j Hess c_j as a dense (n, n) array."""
+        return dense(self._curvature(x, multipliers))
+
+    def hessian_sparse(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
+        """Return sum_j multipliers_j Hess c_j as a CSR array, both triangles."""
+        return csr(self._curvature(x, multipliers))
+
+    def hessian_product(self, x: ArrayLike, multipliers: ArrayLike, v: ArrayLike) -> Array:
+        """Return sum_j multipliers_j Hess c_j times v; dense Hessians are never formed."""
+        point, weights = self._point(x), self._weights(multipliers)
+        vector = np.asarray(v, dtype=np.float64) * self._unit
+        total = self._assembly.hessian_product(point, weights[: self._parts[0]], vector)
+        for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
+            if not f.linear:
+                total = total + f.hessian(point, weights[first:last]) @ vector
+        return np.asarray(total * self._unit)
+
+    def _violations(self, x: ArrayLike) -> Array:
+        scaled = self.values(x) / self.scales
+        p = self.n_inequalities
+        made = np.concatenate([np.maximum(scaled[:p], 0.0), np.abs(scaled[p:])])
+        return np.where(np.isnan(made), np.inf, made)
+
+    def violation(self, x: ArrayLike) -> float:
+        """Return the largest scaled violation of a row; infinite where one has no value."""
+        return float(self._violations(x).max(initial=0.0))
+
+    def worst(self, x: ArrayLike) -> tuple[str, float]:
+        """Return the name of the row that is violated most, and by how much, scaled."""
+        found = self._violations(x)
+        if not found.size:
+            return "", 0.0
+        place = int(np.argmax(found))
+        return self.names[place], float(found[place])
+
+    def is_feasible(self, x: ArrayLike, slack: float = 0.0) -> bool:
+        """Tell whether x is in the box and satisfies every row.
+
+        An inequality must hold exactly in floating point, or up to `slack`, scaled; an
+        equality up to 1e-10, scaled, or `slack` if that is more.
+        """
+        point = np.asarray(x, dtype=np.float64)
+        values, p = self.values(point), self.n_inequalities
+        inside = (self.lower <= point).all() and (point <= self.upper).all()
+        below = (values[:p] <= slack * self.scales[:p]).all()
+        equal = (np.abs(values[p:]) <= max(EQUALITY, slack) * self.scales[p:]).all()
+        return bool(inside and below and equal)
+
+    def project(
+        self, x: ArrayLike, weights: ArrayLike | None = None, max_steps: int = 15
+    ) -> Projection:
+        """Move x onto the constraints by damped Newton steps of least weighted norm.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,)
+            Where to begin.
+        weights : array_like, shape (n,), optional
+            Sizes D of the parameters: the norm is ``|d / D|``; default ``max(1, |x|)``.
+        max_steps : int
+            At most so many steps, from the start and from each of up to three points beside it.
+
+        Returns
+        -------
+        Projection
+            With ``feasible`` False, and the constraint that resists, if it failed.
+        """
+        start = self._start(x)
+        return restore(self, start, self._sizes(start, weights), max_steps)
+
+    def nearest(
+        self, x: ArrayLike, weights: ArrayLike | None = None, max_steps: int = 15
+    ) -> Projection:
+        """Move x to a (locally) nearest feasible point in the weighted norm.
+
+        As `project`, and then along the feasible set until no neighbour is nearer.
+        """
+        start = self._start(x)
+        return nearest(self, start, self._sizes(start, weights), max_steps)
+
+    def _start(self, x: ArrayLike) -> Array:
+        self._point(x)
+        start = np.array(x, dtype=np.float64)
+        if not np.isfinite(start).all():
+            raise InputError(f"a finite point is needed to begin at, not {start}")
+        return start
+
+    def _sizes(self, start: Array, weights: ArrayLike | None) -> Array:
+        if weights is None:
+            return np.maximum(1.0, np.abs(start))
+        made = np.broadcast_to(np.asarray(weights, dtype=np.float64), start.shape)
+        if not (np.isfinite(made) & (made > 0.0)).all():
+            raise InputError("weights must be positive and finite")
+        return np.array(made)
+
+    def rescaled(self, units: ArrayLike) -> ConstraintSet:
+        """Return the same constraints over z, where x = z * units; powers of two are exact."""
+        made = np.broadcast_to(np.asarray(units, dtype=np.float64), (self.n,))
+        if not (np.isfinite(made) & (made > 0.0)).all():
+            raise InputError("units must be positive and finite")
+        other = object.__new__(ConstraintSet)
+        other._build(self._specification, np.array(made * self._unit))
+        return other
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the set as plain data: texts, names and numbers.
+
+        Raises
+        ------
+        InputError
+            If a constraint is a function, which is no data.
+        """
+        units = None if self._units is None else self._units.tolist()
+        return {"version": _VERSION, **self._specification.to_dict(), "units": units}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ConstraintSet:
+        """Make the set again that `to_dict` described, without repeating its warnings."""
+        if not isinstance(data, Mapping) or "texts" not in data:
+            raise InputTypeError("from_dict takes what ConstraintSet.to_dict returned")
+        if data.get("version") != _VERSION:
+            raise InputError(
+                f"this set has version {data.get('version')!r}; version {_VERSION} is read here"
+            )
+        other = object.__new__(cls)
+        units = data.get("units")
+        other._build(
+            Specification.from_dict(data), None if units is None else np.array(units, float)
+        )
+        return other
+
+    def __getstate__(self) -> tuple[Specification, Array | None]:
+        """Return what is pickled: texts, not compiled functions."""
+        return self._specification, self._units
+
+    def __setstate__(self, state: tuple[Specification, Array | None]) -> None:
+        """Compile again."""
+        self._build(*state)
+
+
+_EIGENVALUES = 200
+_VERSION = 1
+
+
+def _assembled(rows: Sequence[Row], names: Sequence[str]) -> Assembly:
+    """Differentiate the rows; if one has no derivative, say which."""
+    try:
+        return Assembly([row.node for row in rows], names)
+    except ConstraintError:
+        for row in rows:
+            try:
+                Assembly([row.node], names)
+            except ConstraintError as error:
+                message = f"constraint {row.name!r} {error}"
+                raise pointed(row.text, row.node.start, message) from None
+        raise
+
+
+def _numbered(functions: Functions) -> list[str]:
+    count = len(functions.kinds)
+    if count == 1:
+        return [functions.name]
+    return [f"{functions.name}[{i + 1}]" for i in range(count)]

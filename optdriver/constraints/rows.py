@@ -1,0 +1,393 @@
+"""From the texts of constraints to rows c <= 0 and e = 0, and to what can be said of them.
+
+Here bounds in disguise leave the rows, kinks are split, pairs c <= 0 and -c <= 0 become
+equalities, and whatever a user should know is noted: constants, steps, copies, missing values.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.constraints.convexity import Curvature, curvature
+from optdriver.constraints.identity import candidates, canonical, factor
+from optdriver.constraints.intervals import interval
+from optdriver.constraints.parser import ParsedConstraint, parse
+from optdriver.constraints.printing import formula
+from optdriver.constraints.rewrite import affine, bound, is_union, pieces, single
+from optdriver.constraints.syntax import (
+    CONSTANTS,
+    KINKS,
+    STEPS,
+    Node,
+    Number,
+    functions_in,
+    walk,
+)
+from optdriver.constraints.tape import Tape
+from optdriver.constraints.tokens import pointed
+from optdriver.errors import ConstraintError, ConstraintWarning
+
+Array = NDArray[np.float64]
+
+EQUALITY = 1e-10
+"""How far from zero an equality may be, scaled."""
+_SAMPLES = 256
+_SHOWN = 60
+
+
+class Note(NamedTuple):
+    """Something to know: `kind` is ``"warning"`` or ``"note"``, `name` the constraint's."""
+
+    kind: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a text: ``node <= 0`` or ``node == 0``, with what is known of it."""
+
+    name: str
+    kind: str
+    node: Node
+    text: str
+    source: int
+    piece: bool = False
+    linear: bool = False
+    convex: bool = False
+    smooth: bool = True
+    union: bool = False
+
+
+@dataclass(slots=True)
+class Reading:
+    """What becomes of the texts: rows, a tighter box, and notes."""
+
+    names: tuple[str, ...]
+    fixed: Mapping[str, float]
+    lower: Array
+    upper: Array
+    rows: list[Row] = field(default_factory=list)
+    bound_names: dict[tuple[int, str], str] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def box(self) -> dict[str, tuple[float, float]]:
+        """The box by name, as it is now."""
+        sides = zip(self.names, self.lower, self.upper, strict=True)
+        return {name: (float(low), float(high)) for name, low, high in sides}
+
+    def warn(self, row: Row, message: str) -> None:
+        """Note something that the user should see at once, unless only a piece is concerned."""
+        self.notes.append(Note("note" if row.piece else "warning", row.name, message))
+
+    def note(self, name: str, message: str) -> None:
+        """Note something worth knowing."""
+        self.notes.append(Note("note", name, message))
+
+
+def read(
+    texts: Sequence[tuple[str, str]],
+    names: Sequence[str],
+    fixed: Mapping[str, float],
+    lower: Array,
+    upper: Array,
+) -> Reading:
+    """Read constraints, given as ``(name or "", text)``, over a box.
+
+    Raises
+    ------
+    ConstraintError
+        For a text that does not parse, and a constraint that no point of the box satisfies.
+    """
+    reading = Reading(tuple(names), fixed, lower.copy(), upper.copy())
+    labels: set[str] = set()
+    known = frozenset([*names, *fixed])
+    for place, (name, text) in enumerate(texts):
+        parsed = _parsed(name, text, known)
+        label = _label(name, parsed, place, labels)
+        _check_names(reading, label, parsed)
+        _add_rows(reading, label, parsed, place)
+    _pair(reading)
+    box = reading.box
+    reading.rows = [kept for row in reading.rows if (kept := _classified(reading, row, box))]
+    _look_for_nan(reading)
+    return reading
+
+
+def announce(notes: Sequence[Note]) -> None:
+    """Issue the notes that are warnings as Python warnings."""
+    for kind, name, message in notes:
+        if kind == "warning":
+            warnings.warn(f"constraint {name!r}: {message}", ConstraintWarning, stacklevel=3)
+
+
+def _parsed(name: str, text: str, names: frozenset[str]) -> ParsedConstraint:
+    try:
+        return parse(text, names)
+    except ConstraintError as error:
+        if not name:
+            raise
+        named = ConstraintError(f"constraint {name!r}: {error}")
+        named.position = error.position
+        raise named from None
+
+
+def _label(name: str, parsed: ParsedConstraint, place: int, labels: set[str]) -> str:
+    if name and name in labels:
+        raise ConstraintError(f"two constraints are called {name!r}; rename one of them")
+    if not name:
+        name = str(parsed)
+        if len(name) > _SHOWN or name in labels:
+            name = f"constraint {place + 1}"
+    labels.add(name)
+    return name
+
+
+def _check_names(reading: Reading, label: str, parsed: ParsedConstraint) -> None:
+    for name in parsed.names:
+        if name in CONSTANTS:
+            reading.note(label, f"{name!r} is the parameter of that name, not the constant")
+
+
+def _add_rows(reading: Reading, label: str, parsed: ParsedConstraint, source: int) -> None:
+    found: list[tuple[str, Node]] = []
+    for kind, node in parsed.rows():
+        whole = bound(node, reading.fixed, parsed.text)
+        parts = pieces(whole) if kind == "<=" else [whole]
+        if len(parts) > 1:
+            reading.note(label, f"split into {len(parts)} smooth constraints, which is exact")
+        found += [(kind, bound(part, {}, parsed.text)) for part in parts]
+    for i, (kind, node) in enumerate(found):
+        name = label if len(found) == 1 else f"{label}[{i + 1}]"
+        row = Row(name, kind, node, parsed.text, source, piece=len(found) > 1)
+        if not _is_decided(reading, row) and not _is_bound(reading, row):
+            reading.rows.append(row)
+
+
+def _is_decided(reading: Reading, row: Row) -> bool:
+    """Tell whether the row is constant; raise if it can never hold."""
+    value = _constant(row.node)
+    if value is None:
+        return False
+    holds = value <= 0.0 if row.kind == "<=" else abs(value) <= EQUALITY
+    if not holds:
+        raise pointed(
+            row.text,
+            row.node.start,
+            f"constraint {row.name!r} never holds: it says {value:g} {row.kind} 0,"
+            " whatever the free parameters are",
+        )
+    reading.warn(row, "always holds, as no free parameter plays a part; dropped")
+    return True
+
+
+def _constant(node: Node) -> float | None:
+    if isinstance(node, Number):
+        return node.value
+    form = affine(node)
+    if form is None or any(form[1].values()) or abs(form[0]) <= EQUALITY:
+        return None
+    return form[0]
+
+
+def _is_bound(reading: Reading, row: Row) -> bool:
+    """Move a row that bounds one parameter into the box."""
+    found, form = single(row.node), affine(row.node)
+    if found is None or form is None:
+        return False
+    name, sign = found
+    slope = form[1][name]
+    if slope == 0.0 or not math.isfinite(slope) or not math.isfinite(form[0]):
+        return False
+    place = reading.names.index(name)
+    value = _last_holding(Tape([row.node], [name]), -form[0] / slope, sign)
+    if row.kind == "==":
+        value = -form[0] / slope
+    if value is None or not math.isfinite(value):
+        return False
+    if row.kind == "==" or sign > 0.0:
+        _tighten(reading, row, place, "upper", value)
+    if row.kind == "==" or sign < 0.0:
+        _tighten(reading, row, place, "lower", value)
+    if row.name in reading.bound_names.values():
+        reading.note(row.name, f"is a bound on {name} and used as such")
+    return True
+
+
+def _last_holding(tape: Tape, guess: float, sign: float) -> float | None:
+    """Return `guess` if the row is <= 0 there, else the last float before it where it is.
+
+    The row is monotone after rounding too, so that bisection over the floats finds it.
+    """
+    if tape([guess])[0] <= 0.0:
+        return guess
+    margins = (1e-15 * max(abs(guess), 1.0) * 8.0**i for i in range(40))
+    inside = next((z for m in margins if tape([z := guess - sign * m])[0] <= 0.0), None)
+    if inside is None:
+        return None
+    first, last = _rank(inside), _rank(guess)
+    while abs(last - first) > 1:
+        middle = (first + last) // 2
+        if tape([_ranked(middle)])[0] <= 0.0:
+            first = middle
+        else:
+            last = middle
+    return _ranked(first)
+
+
+def _rank(value: float) -> int:
+    """Return the place of a float among all floats."""
+    (bits,) = struct.unpack("<q", struct.pack("<d", value))
+    return int(bits) if bits >= 0 else -(int(bits) & (2**63 - 1))
+
+
+def _ranked(place: int) -> float:
+    size: float = struct.unpack("<d", struct.pack("<q", abs(place)))[0]
+    return math.copysign(size, place)
+
+
+def _tighten(reading: Reading, row: Row, place: int, side: str, value: float) -> None:
+    value += 0.0  # no negative zero
+    low, high = float(reading.lower[place]), float(reading.upper[place])
+    if (side == "upper" and value < low) or (side == "lower" and value > high):
+        raise ConstraintError(
+            f"constraint {row.name!r} cannot hold in the box: it needs {reading.names[place]}"
+            f" {'<=' if side == 'upper' else '>='} {value:g}, which its bounds {low:g} and"
+            f" {high:g} leave no room for"
+        )
+    if side == "upper" and value < high:
+        reading.upper[place] = value
+    elif side == "lower" and value > low:
+        reading.lower[place] = value
+    else:
+        if row.kind == "<=":
+            reading.warn(row, "always holds inside the bounds; dropped")
+        return
+    reading.bound_names[place, side] = row.name
+
+
+def _classified(reading: Reading, row: Row, box: dict[str, tuple[float, float]]) -> Row | None:
+    """Return the row with what is known of it; None if it always holds."""
+    values = interval(row.node, box)
+    if values.low > 0.0 or (row.kind == "==" and values.high < 0.0):
+        raise pointed(
+            row.text,
+            row.node.start,
+            f"constraint {row.name!r} cannot hold in the box:"
+            f" {formula(row.node)[:_SHOWN]} is between {values.low:g} and {values.high:g} there",
+        )
+    if row.kind == "<=" and values.high <= 0.0 and not values.undefined:
+        reading.warn(row, "always holds in the box; dropped")
+        return None
+    used = functions_in(row.node)
+    linear = affine(row.node) is not None
+    known = curvature(row.node, box)
+    union = row.kind == "<=" and is_union(row.node)
+    _note_kinks(reading, row, used, union)
+    return replace(
+        row,
+        linear=linear,
+        convex=linear or (row.kind == "<=" and known in (Curvature.CONVEX, Curvature.AFFINE)),
+        smooth=used.isdisjoint(KINKS | STEPS),
+        union=union,
+    )
+
+
+def _note_kinks(reading: Reading, row: Row, used: set[str], union: bool) -> None:
+    if steps := sorted(used & STEPS):
+        reading.warn(
+            row,
+            f"{', '.join(steps)} is constant between jumps: feasibility is tested, but no"
+            " gradient method can follow it",
+        )
+    if union:
+        reading.note(row.name, "is a union: its active branch is followed, not certified at kinks")
+    elif kinks := sorted(used & KINKS):
+        reading.note(row.name, f"{', '.join(kinks)} has kinks: one-sided derivatives are used")
+
+
+def _pair(reading: Reading) -> None:
+    """Turn pairs c <= 0, -c <= 0 into equalities and drop copies."""
+    rows = reading.rows
+    forms = canonical([row.node for row in rows], reading.names)
+    gone: set[int] = set()
+    for first, second in candidates(forms):
+        if first in gone or second in gone:
+            continue
+        ratio = factor(forms[first], forms[second])
+        if ratio is not None:
+            gone |= _joined(reading, ratio, first, second)
+    reading.rows = [row for j, row in enumerate(rows) if j not in gone]
+
+
+def _joined(reading: Reading, ratio: float, first: int, second: int) -> set[int]:
+    """Return which of two rows is dropped, where the first is `ratio` times the second.
+
+    An inequality is dropped only if the other one has the same value in floating point.
+    """
+    a, b = reading.rows[first], reading.rows[second]
+    if a.kind == b.kind == "<=" and ratio < 0.0:
+        name = a.name if a.source != b.source else a.name.rsplit("[", 1)[0]
+        reading.note(name, f"{a.name} and {b.name} together are an equality and used as such")
+        reading.rows[first] = replace(a, kind="==", name=name)
+        return {second}
+    if a.kind != b.kind:
+        place, kept, other = (second, a, b) if a.kind == "==" else (first, b, a)
+        reading.note(other.name, f"follows from {kept.name}; dropped")
+        return {place}
+    same = a.kind == "==" or a.node == b.node
+    reading.note(b.name, f"means the same as {a.name}" + ("; dropped" if same else ""))
+    return {second} if same else set()
+
+
+def samples(reading: Reading) -> Array:
+    """Return points spread over the box; an infinite side is taken to be 10 away or so."""
+    low, high = reading.lower, reading.upper
+    reach = 10.0 * np.maximum(1.0, np.abs(np.where(np.isfinite(low), low, high)))
+    reach = np.where(np.isfinite(reach), reach, 10.0)
+    first = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high, 0.0) - reach)
+    last = np.where(np.isfinite(high), high, np.where(np.isfinite(low), low, 0.0) + reach)
+    n = low.size
+    golden = 2.0
+    for _ in range(40):  # the root of g^(n+1) = g + 1: Roberts' low-discrepancy sequence
+        golden = (1.0 + golden) ** (1.0 / (n + 1.0))
+    steps = golden ** -np.arange(1.0, n + 1.0)
+    fractions = (0.5 + np.arange(1.0, _SAMPLES + 1.0)[:, None] * steps) % 1.0
+    return np.asarray(first + fractions * (last - first))
+
+
+def _look_for_nan(reading: Reading) -> None:
+    if not reading.rows:
+        return
+    points = samples(reading)
+    values = Tape([row.node for row in reading.rows], reading.names).many(points)
+    missing = np.isnan(values)
+    for j in np.flatnonzero(missing.any(axis=0)):
+        row, share = reading.rows[j], float(missing[:, j].mean())
+        point = points[np.argmax(missing[:, j])]
+        culprit = _culprit(row.node, reading.names, point)
+        shown = zip(reading.names[:4], point[:4], strict=True)
+        at = ", ".join(f"{name}={value:.3g}" for name, value in shown)
+        at += ", ..." if len(reading.names) > 4 else ""
+        reading.warn(
+            row,
+            f"{formula(culprit)[:_SHOWN]} has no real value at {at} ({share:.0%} of the points"
+            " of the box that were tried); such points count as infeasible",
+        )
+
+
+def _culprit(node: Node, names: Sequence[str], point: Any) -> Node:
+    """Return the first part of the formula that is NaN at `point`."""
+    for part in walk(node):
+        if math.isnan(Tape([part], names)(point)[0]):
+            return part
+    return node

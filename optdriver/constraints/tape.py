@@ -1,0 +1,205 @@
+"""Formulas evaluated exactly as they are written: a straight list of float operations.
+
+What is feasible is decided here and nowhere else.  No simplification comes between the text
+and the numbers: ``sqrt(x)^2`` has no value at -1, and ``(a + b) - c`` is added in that order.
+A subexpression that occurs several times is computed once, which changes no bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+from optdriver.constraints.syntax import (
+    Call,
+    Name,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Sum,
+    walk,
+)
+
+Array = NDArray[np.float64]
+
+
+def _minimum(a: float, b: float) -> float:
+    return a if a <= b or a != a else b
+
+
+def _maximum(a: float, b: float) -> float:
+    return a if a >= b or a != a else b
+
+
+def _sign(a: float) -> float:
+    return a if a != a else float((a > 0.0) - (a < 0.0))
+
+
+class _Operation(NamedTuple):
+    """One operation twice: on Python floats (may raise), and on NumPy arrays (never does)."""
+
+    scalar: Callable[..., Any]
+    array: Callable[..., Any]
+
+
+_OPERATIONS: dict[str, _Operation] = {
+    "+": _Operation(lambda a, b: a + b, np.add),
+    "-": _Operation(lambda a, b: a - b, np.subtract),
+    "*": _Operation(lambda a, b: a * b, np.multiply),
+    "/": _Operation(lambda a, b: a / b, np.divide),
+    "negative": _Operation(lambda a: -a, np.negative),
+    "square": _Operation(lambda a: a * a, np.square),
+    "power": _Operation(math.pow, np.power),
+    "sqrt": _Operation(math.sqrt, np.sqrt),
+    "exp": _Operation(math.exp, np.exp),
+    "log": _Operation(math.log, np.log),
+    "log10": _Operation(math.log10, np.log10),
+    "log2": _Operation(math.log2, np.log2),
+    "sin": _Operation(math.sin, np.sin),
+    "cos": _Operation(math.cos, np.cos),
+    "tan": _Operation(math.tan, np.tan),
+    "asin": _Operation(math.asin, np.arcsin),
+    "acos": _Operation(math.acos, np.arccos),
+    "atan": _Operation(math.atan, np.arctan),
+    "sinh": _Operation(math.sinh, np.sinh),
+    "cosh": _Operation(math.cosh, np.cosh),
+    "tanh": _Operation(math.tanh, np.tanh),
+    "erf": _Operation(math.erf, erf),
+    "abs": _Operation(abs, np.abs),
+    "sign": _Operation(_sign, np.sign),
+    "round": _Operation(lambda a: float(round(a)), np.rint),
+    "trunc": _Operation(lambda a: float(math.trunc(a)), np.trunc),
+    "floor": _Operation(lambda a: float(math.floor(a)), np.floor),
+    "ceil": _Operation(lambda a: float(math.ceil(a)), np.ceil),
+    "atan2": _Operation(math.atan2, np.arctan2),
+    "hypot": _Operation(math.hypot, np.hypot),
+    "min": _Operation(_minimum, np.minimum),
+    "max": _Operation(_maximum, np.maximum),
+}
+
+
+class Tape:
+    """Formulas over named parameters, compiled to one list of operations.
+
+    Parameters
+    ----------
+    formulas : sequence of Node
+        What is evaluated.
+    names : sequence of str
+        The parameters in the order of x.
+    """
+
+    def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
+        self._constants: list[float] = []
+        self._steps: list[tuple[str, tuple[int, ...]]] = []
+        writer = _Writer(list(names), formulas)
+        self.size = len(names)
+        self.outputs = [writer.register(node) for node in formulas]
+        self._constants = writer.constants
+        self._steps = writer.steps
+        self._scalar = [(_OPERATIONS[name].scalar, where) for name, where in self._steps]
+
+    def __call__(self, x: Iterable[float]) -> list[float]:
+        """Evaluate at one point, in Python floats; NaN where a formula has no real value."""
+        registers = [float(v) for v in x]
+        registers += self._constants
+        for step, (operation, where) in enumerate(self._scalar):
+            try:
+                if len(where) == 2:
+                    value = operation(registers[where[0]], registers[where[1]])
+                else:
+                    value = operation(registers[where[0]])
+            except (ValueError, OverflowError, ZeroDivisionError):
+                value = self._without_raising(step, [registers[i] for i in where])
+            registers.append(value)
+        return [registers[i] for i in self.outputs]
+
+    def _without_raising(self, step: int, arguments: list[float]) -> float:
+        with np.errstate(all="ignore"):
+            operation = _OPERATIONS[self._steps[step][0]].array
+            return float(operation(*(np.float64(a) for a in arguments)))
+
+    def many(self, points: Array) -> Array:
+        """Evaluate at the rows of `points`, vectorised; the last bits may differ from a call's."""
+        columns = np.ascontiguousarray(np.asarray(points, dtype=np.float64).T)
+        registers: list[Any] = [*columns, *self._constants]
+        with np.errstate(all="ignore"):
+            for name, where in self._steps:
+                arguments = (np.asarray(registers[i], dtype=np.float64) for i in where)
+                registers.append(_OPERATIONS[name].array(*arguments))
+        values = np.empty((columns.shape[1], len(self.outputs)))
+        for j, i in enumerate(self.outputs):
+            values[:, j] = registers[i]
+        return values
+
+
+class _Writer:
+    """Numbers the registers: parameters, then constants, then one for each operation."""
+
+    def __init__(self, names: list[str], formulas: Sequence[Node]) -> None:
+        self.places = {name: i for i, name in enumerate(names)}
+        numbers = (n.value for node in formulas for n in walk(node) if isinstance(n, Number))
+        self.constants = list({(v, math.copysign(1.0, v)): v for v in numbers}.values())
+        first = len(names)
+        self.numbers = {(v, math.copysign(1.0, v)): first + i for i, v in enumerate(self.constants)}
+        self.next = first + len(self.constants)
+        self.steps: list[tuple[str, tuple[int, ...]]] = []
+        self.known: dict[tuple[str, tuple[int, ...]], int] = {}
+
+    def step(self, operation: str, *where: int) -> int:
+        key = (operation, where)
+        if key not in self.known:
+            self.known[key] = self.next
+            self.steps.append(key)
+            self.next += 1
+        return self.known[key]
+
+    def chain(self, parts: tuple[tuple[str, Node], ...], lone: str) -> int:
+        (sign, first), rest = parts[0], parts[1:]
+        value = self.register(first)
+        if sign == lone:
+            value = self.step("negative", value)
+        for operator, node in rest:
+            value = self.step(operator, value, self.register(node))
+        return value
+
+    def register(self, node: Node) -> int:
+        match node:
+            case Number(value):
+                return self.numbers[value, math.copysign(1.0, value)]
+            case Name(name):
+                return self.places[name]
+            case Sum(terms):
+                return self.chain(terms, "-")
+            case Product(factors):
+                return self.chain(factors, "none")
+            case Negative(operand):
+                return self.step("negative", self.register(operand))
+            case Power(base, Number(2.0)):
+                return self.step("square", self.register(base))
+            case Power(base, exponent):
+                return self.step("power", self.register(base), self.register(exponent))
+            case Call(function, arguments):
+                return self.call(function, [self.register(a) for a in arguments])
+            case _:
+                raise TypeError(f"a tape holds no {node!r}")
+
+    def call(self, function: str, where: list[int]) -> int:
+        if function not in ("min", "max"):
+            return self.step(function, *where)
+        value = where[0]
+        for other in where[1:]:
+            value = self.step(function, value, other)
+        return value
+
+
+def constant_value(node: Node) -> float:
+    """Evaluate a formula without parameters; NaN where it has no real value."""
+    return Tape([node], [])([])[0]

@@ -1,0 +1,80 @@
+"""How far a feasible point is from optimal, and the multipliers there.
+
+residual = |argmin 1/2 |d + g|^2 over c + J d <= 0, E d = 0, l <= x + d <= u|_inf
+
+This is the approximate gradient projection of Martinez and Svaiter, J. Optim. Theory Appl. 118
+(2003) 117: it vanishes along some feasible sequence at every local minimiser, with no constraint
+qualification.  The duals of the small problem are the multipliers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optdriver.feasible.leastdistance import nearest_in_box
+from optdriver.feasible.region import Region
+from optdriver.feasible.types import Vector
+
+ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criticality:
+    """Residual and multipliers of the unscaled rows, in the order of the constraints.
+
+    Attributes
+    ----------
+    residual : float
+    floor : float
+        What rounding alone can leave of the residual.
+    multipliers : ndarray, shape (rows,)
+        grad f + J' multipliers + bound_multipliers = -d.
+    bound_multipliers : ndarray, shape (n,)
+        Positive at an upper side, negative at a lower one.
+    """
+
+    residual: float
+    floor: float
+    multipliers: Vector
+    bound_multipliers: Vector
+
+
+def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
+    """Measure the optimality of the feasible point `x` with gradient `g`."""
+    free = np.flatnonzero(region.free)
+    c, _ = region.values(x)
+    jac, eq = region.jacobians(x)
+    if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
+        return unknown(region)
+    lower, upper = (region.lower - x)[free], (region.upper - x)[free]
+    levels = np.maximum(-c, 0.0)
+    keep = np.isfinite(levels)
+    none = np.zeros(len(eq))
+    answer = nearest_in_box(
+        -g[free], jac[np.ix_(keep, free)], levels[keep], eq[:, free], none, lower, upper
+    )
+    if not answer.solved:
+        return unknown(region)
+    multipliers = np.zeros(len(region.row_scale))
+    multipliers[region.inequalities[keep]] = answer.inequality
+    multipliers[region.equalities] = answer.equality
+    bounds = np.zeros(region.n)
+    bounds[free] = answer.box
+    return Criticality(
+        residual=float(np.max(np.abs(answer.point), initial=0.0)),
+        floor=ROUNDING * float(np.max(np.abs(g), initial=0.0)),
+        multipliers=multipliers * region.row_scale,
+        bound_multipliers=bounds,
+    )
+
+
+def unknown(region: Region) -> Criticality:
+    """Return what is said where there is no gradient."""
+    return Criticality(
+        residual=np.inf,
+        floor=0.0,
+        multipliers=np.full(len(region.row_scale), np.nan),
+        bound_multipliers=np.full(region.n, np.nan),
+    )

@@ -1,0 +1,157 @@
+"""The one writer of the phase: takes one evaluation, leaves the next point, or the end.
+
+The constraints come as an argument: the state is data and knows no formula.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from optdriver.feasible import models, trust
+from optdriver.feasible.criticality import criticality
+from optdriver.feasible.options import Options
+from optdriver.feasible.region import TOLERANCE, Region
+from optdriver.feasible.state import Phase, State, Stop
+from optdriver.feasible.trial import propose
+from optdriver.feasible.types import Vector
+
+AFTER_FAILURE = 0.25  # of the step that failed
+AFTER_TROUBLE = 0.1
+MOST_FAILURES = 12  # in a row
+TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
+
+
+def start(x0: Vector, region: Region, options: Options) -> State:
+    """Return the state that asks for the feasible point `x0` first."""
+    n = len(x0)
+    return State(
+        x0=x0.copy(),
+        lower=region.lower.copy(),
+        upper=region.upper.copy(),
+        options=options,
+        pending=x0.copy(),
+        delta=options.initial_radius,
+        tolerance=0.0 if region.is_feasible(x0) else TOLERANCE,
+        steps=np.zeros((0, n)),
+        changes=np.zeros((0, n)),
+    )
+
+
+def advance(state: State, region: Region, f: float, g: Vector) -> None:
+    """Take the value and gradient at the pending point."""
+    if not (math.isfinite(f) and np.all(np.isfinite(g))):
+        advance_failure(state, region, "the value or the gradient is not finite")
+        return
+    state.nfev += 1
+    state.failures = 0
+    _remember_best(state, f, g)
+    if state.phase is Phase.START:
+        _begin(state, region, f, g)
+    else:
+        _judge(state, region, f, g)
+
+
+def advance_failure(state: State, region: Region, reason: str) -> None:
+    """Take the news that the pending point could not be evaluated: the region shrinks."""
+    state.nfev += 1
+    state.nfail += 1
+    state.failures += 1
+    state.reason = reason
+    if state.phase is Phase.START:
+        if state.failures > 1:
+            finish(state, Stop.FAILED)
+        elif state.nfev >= state.options.maxfun:
+            finish(state, Stop.MAX_EVALUATIONS)
+        return
+    if state.failures > MOST_FAILURES:
+        finish(state, Stop.FAILED)
+        return
+    state.delta = AFTER_FAILURE * min(state.delta, _step_size(state, region))
+    _next(state, region)
+
+
+def finish(state: State, stop: Stop, reason: str = "") -> None:
+    """End the run."""
+    state.phase = Phase.DONE
+    state.stop = stop
+    state.reason = reason or state.reason
+
+
+def _remember_best(state: State, f: float, g: Vector) -> None:
+    if f < state.best_f or state.phase is Phase.START:
+        state.best_x, state.best_f, state.best_g = state.pending.copy(), f, g.copy()
+
+
+def _begin(state: State, region: Region, f: float, g: Vector) -> None:
+    scaled = float(np.linalg.norm(region.scale * g))
+    state.first_theta = scaled / state.delta if scaled > 0.0 else 1.0
+    state.phase = Phase.TRIAL
+    _move(state, region, f, g)
+
+
+def _judge(state: State, region: Region, f: float, g: Vector) -> None:
+    """Learn from the trial, set the trust region, and accept the trial or not."""
+    s = state.pending - state.x
+    slope = float(state.g @ s)
+    rho = trust.ratio(state.f, f, state.predicted, 0.5 * float((state.g + g) @ s))
+    accepted = rho > trust.ACCEPT
+    sigma = _step_size(state, region)
+    _learn(state, region, s, g - state.g, rho, accepted)
+    state.delta = trust.radius(state.delta, sigma, rho, slope, f - state.f)
+    if accepted:
+        state.delta = max(state.delta, state.options.smallest_radius)
+        state.nit += 1
+        _move(state, region, f, g)
+    else:
+        _next(state, region)
+
+
+def _step_size(state: State, region: Region) -> float:
+    return float(np.max(np.abs(state.pending - state.x) / region.scale, initial=0.0))
+
+
+def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool) -> None:
+    scaled_s, scaled_y = s / region.scale, y * region.scale
+    misfits = np.array([models.misfit(m, scaled_s, scaled_y) for m in _models(state)])
+    state.scores = models.rescore(state.scores, misfits, state.used, not accepted)
+    if trust.usable(s, y, state.g, rho):
+        keep = int(state.options.maxcor)
+        state.steps = np.vstack([state.steps, scaled_s])[-keep:]
+        state.changes = np.vstack([state.changes, scaled_y])[-keep:]
+
+
+def _models(state: State) -> tuple[models.QuadraticModel, models.QuadraticModel]:
+    return models.build(state.steps, state.changes, state.first_theta)
+
+
+def _move(state: State, region: Region, f: float, g: Vector) -> None:
+    """Make the pending point the iterate; stop if it is optimal."""
+    state.x, state.f, state.g = state.pending.copy(), f, g.copy()
+    measured = criticality(region, state.x, g)
+    state.residual = measured.residual
+    if measured.residual <= max(state.options.gtol, measured.floor):
+        finish(state, Stop.OPTIMAL)
+        return
+    if state.nit >= state.options.maxiter:
+        finish(state, Stop.MAX_ITERATIONS)
+        return
+    _next(state, region)
+
+
+def _next(state: State, region: Region) -> None:
+    """Find the next trial, shrinking the region until the subproblem gives one."""
+    if state.nfev >= state.options.maxfun:
+        finish(state, Stop.MAX_EVALUATIONS)
+        return
+    state.used = models.choose(state.scores)
+    model = _models(state)[state.used]
+    smallest = state.options.smallest_radius * (TINY if state.failures else 1.0)
+    while state.delta >= smallest:
+        trial = propose(region, state.x, state.g, model, state.delta, state.tolerance)
+        if trial is not None:
+            state.pending, state.predicted = trial.point, trial.predicted
+            return
+        state.delta *= AFTER_TROUBLE
+    finish(state, Stop.FAILED if state.failures else Stop.STALLED)

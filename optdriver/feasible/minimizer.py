@@ -1,0 +1,436 @@
+"""`FeasibleMinimizer`: the local minimizer under nonlinear constraints, driven by ask and tell."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import OptimizeResult
+
+from optdriver.constraints import ConstraintSet
+from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.feasible import machine
+from optdriver.feasible.criticality import criticality, unknown
+from optdriver.feasible.nearest import nearest_feasible
+from optdriver.feasible.options import Options, checked
+from optdriver.feasible.region import TOLERANCE, region
+from optdriver.feasible.state import VERSION, Phase, State, Stop
+from optdriver.feasible.types import Constraints, Data, Vector
+
+MESSAGES = {
+    Stop.OPTIMAL: "OPTIMAL: the first-order conditions hold to gtol",
+    Stop.STALLED: "STALLED: no further decrease was found, the first-order conditions do not hold",
+    Stop.MAX_EVALUATIONS: "STOP: the limit of evaluations is reached",
+    Stop.MAX_ITERATIONS: "STOP: the limit of iterations is reached",
+    Stop.FAILED: "FAILED: evaluations failed until the trust region was too small to go on",
+    Stop.HALTED: "HALTED: stopped by the caller",
+}
+ACTIVE = 1e-8  # a scaled row closer to zero than this is active
+
+
+class FeasibleMinimizer:
+    """Minimise f(x) under constraints and bounds, asking feasible points only.
+
+    Parameters
+    ----------
+    x0 : array_like, shape (n,)
+        Start.  If it violates a constraint it is moved to the nearest feasible point found, and
+        `notes` says how far.
+    constraints : str, mapping, sequence of them, or ConstraintSet
+        As `optdriver.constraints.ConstraintSet` takes them.
+    bounds : sequence of pairs, array of shape (n, 2), scipy Bounds, or None
+    names : sequence of str, optional
+        Names of the variables in the constraints; ``x1`` to ``xn`` by default.
+    fixed : mapping of str to float, optional
+        Further names in the constraints, with their values.
+    project_starts : bool
+        False: a start that violates a constraint is an error.
+    **options
+        See `Options`: gtol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
+
+    Raises
+    ------
+    InputError
+        Bad input; a violated start with ``project_starts=False``; or no feasible point was found
+        (the message names the constraint that resists).
+
+    Notes
+    -----
+    A quasi-Newton model of f alone is minimised in a trust region under the exact constraints
+    (after Schmidt, van den Berg, Friedlander, Murphy, AISTATS 2009).  Every asked point satisfies
+    c(x) <= 0 exactly in floating point, and equalities to 1e-10 of the size of their gradient.
+    """
+
+    def __init__(
+        self,
+        x0: ArrayLike,
+        constraints: Any = (),
+        bounds: Any = None,
+        *,
+        names: Sequence[str] | None = None,
+        fixed: Mapping[str, float] | None = None,
+        project_starts: bool = True,
+        **options: Any,
+    ) -> None:
+        settings = checked(options)
+        wanted = _start(x0)
+        self._constraints = _compiled(constraints, bounds, names, fixed, wanted)
+        lower, upper = _box(self._constraints, bounds, len(wanted))
+        reference = np.minimum(np.maximum(wanted, lower), upper)
+        self._region = region(self._constraints, lower, upper, reference)
+        self.notes: tuple[str, ...] = ()
+        x = self._feasible(wanted, project_starts)
+        self._state = machine.start(x, self._region, settings)
+        self._reference = reference
+
+    def _feasible(self, wanted: Vector, project_starts: bool) -> Vector:
+        if self._region.is_feasible(wanted):
+            return wanted
+        if not project_starts:
+            name, size = self.resisting(self._region.clip(wanted))
+            raise InputError(
+                f"the start violates {name!r} by {size:.3g} (scaled); give a feasible start, or "
+                "let it be moved with project_starts=True"
+            )
+        moved = nearest_feasible(self._region, wanted)
+        moved = moved or nearest_feasible(self._region, wanted, TOLERANCE)
+        if moved is None:
+            name, size = self.resisting(self._region.clip(wanted))
+            raise InputError(
+                f"no feasible point was found; {name!r} resists: it is violated by {size:.3g} "
+                "(scaled) at the start"
+            )
+        self.notes = (
+            f"the start violated a constraint and was moved by {moved.distance:.3g} (weighted)",
+        )
+        return moved.point
+
+    def resisting(self, x: ArrayLike) -> tuple[str, float]:
+        """Return the name of the most violated constraint at `x`, and its scaled violation."""
+        point = np.asarray(x, dtype=float)
+        c, e = self._region.values(point)
+        rows = np.concatenate([self._region.inequalities, self._region.equalities])
+        sizes = np.nan_to_num(np.concatenate([np.maximum(c, 0.0), np.abs(e)]), nan=np.inf)
+        if not len(sizes):
+            return "bounds", 0.0
+        worst = int(np.argmax(sizes))
+        return self._constraints.names[int(rows[worst])], float(sizes[worst])
+
+    # -- asking and telling ---------------------------------------------------------------------
+
+    def ask(self) -> Vector:
+        """Return a copy of the pending point; the same one until it is told."""
+        self._running("ask")
+        return self._state.pending.copy()
+
+    def tell(self, f: float, g: ArrayLike) -> None:
+        """Take value and gradient at the pending point; not finite counts as a failure."""
+        self._running("tell")
+        value, gradient = _evaluation(f, g, self.n)
+        machine.advance(self._state, self._region, value, gradient)
+
+    def tell_failure(self, reason: str = "") -> None:
+        """Take the news that the pending point could not be evaluated."""
+        self._running("tell_failure")
+        machine.advance_failure(self._state, self._region, str(reason))
+
+    def halt(self, reason: str = "") -> None:
+        """Stop from outside."""
+        self._running("halt")
+        machine.finish(self._state, Stop.HALTED, reason)
+
+    def _running(self, call: str) -> None:
+        if self.done:
+            raise ProtocolError(
+                f"{call}() after the run has ended ({self.stop}: {self._message()})"
+            )
+
+    # -- what is known --------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return self._state.n
+
+    @property
+    def x0(self) -> Vector:
+        """The feasible start."""
+        return self._state.x0.copy()
+
+    @property
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Both sides of the box, with the bounds that were written as constraints."""
+        return self._region.lower.copy(), self._region.upper.copy()
+
+    @property
+    def constraints(self) -> Constraints:
+        """The compiled constraints."""
+        return self._constraints
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._state.phase is Phase.DONE
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why the run ended, or None."""
+        return self._state.stop
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended because the test of optimality passed."""
+        return self._state.stop is Stop.OPTIMAL
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, failures included."""
+        return self._state.nfev
+
+    @property
+    def nit(self) -> int:
+        """Accepted steps."""
+        return self._state.nit
+
+    @property
+    def nfail(self) -> int:
+        """Failed evaluations."""
+        return self._state.nfail
+
+    @property
+    def failures(self) -> int:
+        """Failed evaluations in a row, now."""
+        return self._state.failures
+
+    @property
+    def at_start(self) -> bool:
+        """Whether no evaluation has succeeded yet."""
+        return len(self._state.x) == 0
+
+    @property
+    def best(self) -> tuple[Vector, float, Vector] | None:
+        """The best evaluated point with value and gradient, or None."""
+        if self.at_start:
+            return None
+        return self._state.best_x.copy(), self._state.best_f, self._state.best_g.copy()
+
+    @property
+    def pairs(self) -> tuple[Vector, Vector]:
+        """The steps and gradient changes that are kept, oldest first, in x."""
+        scale = self._region.scale
+        return self._state.steps * scale, self._state.changes / scale
+
+    @property
+    def result(self) -> OptimizeResult:
+        """The best point with its active constraints, multipliers and optimality residual.
+
+        ``certified`` is False where an active constraint has a kink or is a union (``min(a, b) <=
+        0``): the conditions hold for the branch that is active.
+
+        Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
+        """
+        x, f, g = self.best or (self.x0, math.nan, np.full(self.n, math.nan))
+        measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
+        result: OptimizeResult = OptimizeResult()
+        result.update(
+            x=x,
+            fun=f,
+            jac=g,
+            nfev=self.nfev,
+            njev=self.nfev,
+            nit=self.nit,
+            nfail=self.nfail,
+            status=_STATUS[self.stop] if self.stop else -1,
+            success=self.converged,
+            message=self._message(),
+            stop=self.stop,
+            kkt=measured.residual,
+            active=self._active(x),
+            certified=self._certified(x),
+            multipliers=dict(
+                zip(self._constraints.names, measured.multipliers.tolist(), strict=True)
+            ),
+            bound_multipliers=measured.bound_multipliers,
+            maxcv=max(self._region.violation(x)),
+            notes=self.notes,
+        )
+        return result
+
+    def _message(self) -> str:
+        message = MESSAGES[self.stop] if self.stop else "running"
+        reason = self._state.reason
+        return f"{message}: {reason}" if reason and not self.converged else message
+
+    def _active(self, x: Vector) -> tuple[str, ...]:
+        names = [self._constraints.names[row] for row in self._active_rows(x)]
+        near = ACTIVE * self._region.scale
+        sides = {"lower": x <= self._region.lower + near, "upper": x >= self._region.upper - near}
+        bounds = getattr(self._constraints, "bound_names", {})
+        return (*names, *(name for (i, side), name in bounds.items() if sides[side][i]))
+
+    def _active_rows(self, x: Vector) -> list[int]:
+        c, _ = self._region.values(x)
+        rows = [*self._region.inequalities[c >= -ACTIVE], *self._region.equalities]
+        return sorted(int(row) for row in rows)
+
+    def _certified(self, x: Vector) -> bool:
+        """Say whether all active rows are smooth: then the residual means what it says."""
+        smooth = getattr(self._constraints, "smooth", None)
+        unions = getattr(self._constraints, "unions", None)
+        rows = self._active_rows(x)
+        kinked = smooth is not None and not all(bool(smooth[row]) for row in rows)
+        joined = unions is not None and any(bool(unions[row]) for row in rows)
+        return not (kinked or joined)
+
+    # -- state as data --------------------------------------------------------------------------
+
+    def copy(self) -> FeasibleMinimizer:
+        """Return an independent minimizer in the same state."""
+        return copy.copy(self)  # pickles and restores: nothing that changes is shared
+
+    def to_dict(self, *, constraints: bool = True) -> Data:
+        """Return the state as numbers, strings and arrays; the constraints as they were written.
+
+        With ``constraints=False`` they are left out, for whoever keeps them for many minimizers.
+        """
+        written = getattr(self._constraints, "to_dict", None)
+        if constraints and written is None:
+            raise InputError("constraints given as functions cannot be stored; give strings")
+        data = asdict(self._state)  # copies the arrays
+        data["phase"] = int(self._state.phase)
+        data["stop"] = None if self._state.stop is None else str(self._state.stop)
+        return {
+            "version": VERSION,
+            "constraints": written() if constraints and written is not None else None,
+            "reference": self._reference.copy(),
+            "notes": list(self.notes),
+            "state": data,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Data, constraints: Constraints | None = None) -> FeasibleMinimizer:
+        """Make the minimizer of `to_dict` again; arrays may come as lists.
+
+        `constraints` are those that ``to_dict(constraints=False)`` left out.
+
+        Raises
+        ------
+        InputError
+            When `data` is not a state of this version.
+        """
+        version = data.get("version") if isinstance(data, dict) else None
+        if version != VERSION:
+            raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
+        try:
+            if constraints is None:
+                constraints = ConstraintSet.from_dict(data["constraints"])
+            return cls._restored(constraints, data)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"the state is not complete: {error!r}") from error
+
+    @classmethod
+    def _restored(cls, constraints: Constraints, data: Data) -> FeasibleMinimizer:
+        self = cls.__new__(cls)
+        self._constraints = constraints
+        self._state = _state(data["state"])
+        self._reference = np.array(data["reference"], dtype=float)
+        self._region = region(constraints, self._state.lower, self._state.upper, self._reference)
+        self.notes = tuple(data["notes"])
+        return self
+
+    def __getstate__(self) -> Data:
+        return {
+            "constraints": self._constraints,
+            "reference": self._reference,
+            "notes": self.notes,
+            "state": {f.name: getattr(self._state, f.name) for f in fields(State)},
+        }
+
+    def __setstate__(self, data: Data) -> None:
+        self.__dict__ = self._restored(data["constraints"], data).__dict__
+
+
+_STATUS = {
+    Stop.OPTIMAL: 0,
+    Stop.MAX_EVALUATIONS: 1,
+    Stop.MAX_ITERATIONS: 1,
+    Stop.STALLED: 2,
+    Stop.FAILED: 3,
+    Stop.HALTED: 99,
+}
+
+
+def _state(data: Data) -> State:
+    values = dict(data)
+    options = values["options"]
+    values["options"] = options if isinstance(options, Options) else Options(**options)
+    values["phase"] = Phase(values["phase"])
+    values["stop"] = None if values["stop"] is None else Stop(values["stop"])
+    n = len(values["x0"])
+    for name in ("x0", "lower", "upper", "pending", "x", "g", "best_x", "best_g", "scores"):
+        values[name] = np.array(values[name], dtype=float)
+    for name in ("steps", "changes"):
+        values[name] = np.array(values[name], dtype=float).reshape(-1, n)
+    return State(**values)
+
+
+def _start(x0: ArrayLike) -> Vector:
+    try:
+        x = np.array(x0, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"x0 must be a list of numbers, got {x0!r}") from error
+    if x.ndim != 1 or not len(x) or not np.all(np.isfinite(x)):
+        raise InputError(f"x0 must be one or more finite numbers in one row, got {x0!r}")
+    return x
+
+
+def _compiled(
+    constraints: Any,
+    bounds: Any,
+    names: Sequence[str] | None,
+    fixed: Mapping[str, float] | None,
+    x0: Vector,
+) -> Constraints:
+    """Return constraints that are compiled already as they are, others as a ConstraintSet."""
+    if hasattr(constraints, "values") and hasattr(constraints, "hessian"):
+        compiled: Constraints = constraints
+        return compiled
+    known = list(names) if names is not None else [f"x{i + 1}" for i in range(len(x0))]
+    if len(known) != len(x0):
+        raise InputError(f"{len(known)} names for {len(x0)} variables")
+    made: Constraints = ConstraintSet(constraints, known, bounds, fixed=fixed, reference=x0)
+    return made
+
+
+def _box(constraints: Constraints, bounds: Any, n: int) -> tuple[Vector, Vector]:
+    """Return the sides: those of the constraints, which know bounds in disguise, or the given."""
+    lower, upper = getattr(constraints, "lower", None), getattr(constraints, "upper", None)
+    if lower is None or upper is None:
+        pairs = np.array(
+            [[-math.inf, math.inf]] * n if bounds is None else bounds, dtype=float
+        ).reshape(n, 2)
+        lower, upper = pairs.T
+    lower, upper = np.array(lower, dtype=float), np.array(upper, dtype=float)
+    if lower.shape != (n,) or upper.shape != (n,):
+        raise InputError(f"x0 has {n} variables, the constraints have {len(lower)}")
+    if np.any(lower > upper):
+        worst = int(np.argmax(lower - upper))
+        raise InputError(f"variable {worst}: lower side {lower[worst]} > upper {upper[worst]}")
+    return lower, upper
+
+
+def _evaluation(f: Any, g: ArrayLike, n: int) -> tuple[float, Vector]:
+    try:
+        if isinstance(f, str):
+            raise TypeError("a text")
+        value, gradient = float(f), np.array(g, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"f must be a number and g {n} numbers, got {f!r}, {g!r}") from error
+    if gradient.shape != (n,):
+        raise InputError(f"g must have shape ({n},), got {gradient.shape}")
+    return value, gradient

@@ -1,0 +1,68 @@
+"""Options of the feasible minimizer and their checks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
+
+from optdriver.errors import InputError, InputTypeError, unknown_option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user can set.
+
+    Attributes
+    ----------
+    gtol : float
+        Success when the residual of `criticality` is at most this.
+    maxfun : float
+        Evaluations told at most, failures included; may be ``math.inf``.
+    maxiter : float
+        Accepted steps at most; may be ``math.inf``.
+    maxcor : int
+        Pairs kept.
+    initial_radius : float
+        First trust region, in the scaled variables.
+    smallest_radius : float
+        A trust region below this ends the run as stalled.
+    """
+
+    gtol: float = 1e-6
+    maxfun: float = 15000
+    maxiter: float = 15000
+    maxcor: int = 20
+    initial_radius: float = 1.0
+    smallest_radius: float = 1e-9
+
+
+def checked(given: dict[str, Any]) -> Options:
+    """Return the options, or say which one is wrong and what it should be.
+
+    Raises
+    ------
+    UnknownOptionError, InputTypeError, InputError
+    """
+    known = [field.name for field in fields(Options)]
+    for name, value in given.items():
+        if name not in known:
+            raise unknown_option("option", name, known)
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise InputTypeError(f"{name} must be a number, not {value!r}")
+        if math.isnan(value) or value < 0:
+            raise InputError(f"{name} must not be negative or NaN, got {value!r}")
+    options = Options(**given)
+    _check_positive(options)
+    return options
+
+
+def _check_positive(options: Options) -> None:
+    if options.maxcor < 1 or options.maxcor != int(options.maxcor):
+        raise InputError(f"maxcor must be a whole number, 1 or more, got {options.maxcor!r}")
+    if not 0.0 < options.smallest_radius < options.initial_radius < math.inf:
+        raise InputError(
+            "0 < smallest_radius < initial_radius < inf is expected, got "
+            f"{options.smallest_radius!r} and {options.initial_radius!r}"
+        )

@@ -1,0 +1,156 @@
+"""The feasible set as the method sees it: scaled rows c(x) <= 0, e(x) = 0, and a box.
+
+A row is divided by the length of its gradient, in the scaled variables u = x / D, at a reference
+point: a violation of 1e-9 means the same for every constraint.  A pair c <= 0, -c <= 0 is one
+equality (it has no interior otherwise), and a row without any variable in it is left to whoever
+compiled the constraints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optdriver.feasible.types import Constraints, Indices, Mask, Vector
+
+TOLERANCE = 1e-9  # scaled violation of an inequality that has no interior, by contract
+EQUALITY_TOLERANCE = 1e-10
+NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
+SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """Constraints, box and scales.
+
+    Attributes
+    ----------
+    constraints : Constraints
+        Values, Jacobian and Hessian of all rows, unscaled.
+    lower, upper : ndarray, shape (n,)
+    scale : ndarray, shape (n,)
+        D: the size of each variable.
+    inequalities, equalities : ndarray of int
+        Which rows are which; rows recognised as the second half of an equality are in neither.
+    row_scale : ndarray, shape (rows,)
+        What each row is multiplied by.
+    """
+
+    constraints: Constraints
+    lower: Vector
+    upper: Vector
+    scale: Vector
+    inequalities: Indices
+    equalities: Indices
+    row_scale: Vector
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return len(self.lower)
+
+    @property
+    def free(self) -> Mask:
+        """Which variables can move."""
+        return np.asarray(self.lower < self.upper)
+
+    def values(self, x: Vector) -> tuple[Vector, Vector]:
+        """Return the scaled c(x) and e(x); not finite where a formula has no value."""
+        with np.errstate(all="ignore"):
+            rows = self.constraints.values(x) * self.row_scale
+        return rows[self.inequalities], rows[self.equalities]
+
+    def jacobians(self, x: Vector) -> tuple[Vector, Vector]:
+        """Return the scaled Jacobians of c and e, shapes (m, n) and (q, n)."""
+        with np.errstate(all="ignore"):
+            rows = self.constraints.jacobian(x) * self.row_scale[:, None]
+        return rows[self.inequalities], rows[self.equalities]
+
+    def hessian(self, x: Vector, inequality: Vector, equality: Vector) -> Vector:
+        """Return the Hessian of multipliers times scaled rows, shape (n, n)."""
+        weights = np.zeros(len(self.row_scale))
+        weights[self.inequalities] = inequality
+        weights[self.equalities] = equality
+        with np.errstate(all="ignore"):
+            return self.constraints.hessian(x, weights * self.row_scale)
+
+    def violation(self, x: Vector) -> tuple[float, float]:
+        """Return the largest scaled violations, of the inequalities and of the equalities."""
+        c, e = self.values(x)
+        above = _largest(c)
+        outside = max(_largest(self.lower - x), _largest(x - self.upper))
+        return max(above, outside, 0.0), max(_largest(np.abs(e)), 0.0)
+
+    def is_feasible(self, x: Vector, tolerance: float = 0.0) -> bool:
+        """Say whether c(x) <= tolerance, |e(x)| <= 1e-10 and x is in the box."""
+        above, off = self.violation(x)
+        return above <= tolerance and off <= EQUALITY_TOLERANCE
+
+    def clip(self, x: Vector) -> Vector:
+        """Return the point of the box nearest to `x`."""
+        return np.asarray(np.minimum(np.maximum(x, self.lower), self.upper))
+
+
+def _largest(values: Vector) -> float:
+    if not np.all(np.isfinite(values) | (values == -np.inf)):
+        return np.inf
+    return float(np.max(values, initial=-np.inf))
+
+
+def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Vector) -> Region:
+    """Scale `constraints` at the `reference` point and find the equalities among them."""
+    scale = np.maximum(1.0, np.abs(reference))
+    row_scale = _row_scales(constraints, reference, scale)
+    equality = np.arange(len(row_scale)) >= constraints.n_inequalities
+    kept, equality = _pairs(constraints, reference, lower, upper, equality)
+    return Region(
+        constraints=constraints,
+        lower=lower,
+        upper=upper,
+        scale=scale,
+        inequalities=np.flatnonzero(kept & ~equality).astype(np.int64),
+        equalities=np.flatnonzero(kept & equality).astype(np.int64),
+        row_scale=row_scale,
+    )
+
+
+def _row_scales(constraints: Constraints, reference: Vector, scale: Vector) -> Vector:
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(constraints.jacobian(reference) * scale, axis=1)
+    usable = np.isfinite(lengths) & (lengths > 0.0)
+    floor = SMALLEST_SCALE * float(np.max(lengths[usable], initial=0.0))
+    sizes = np.where(usable, np.maximum(lengths, floor), 1.0)
+    own = getattr(constraints, "scales", None)  # what the constraints call a unit: the finer one
+    return np.asarray(1.0 / (sizes if own is None else np.minimum(sizes, own)))
+
+
+def _pairs(
+    constraints: Constraints, reference: Vector, lower: Vector, upper: Vector, equality: Mask
+) -> tuple[Mask, Mask]:
+    """Find rows that are each other's negative: the first becomes an equality, the second goes."""
+    kept = np.ones(len(equality), dtype=bool)
+    equality = equality.copy()
+    probes = _probes(reference, lower, upper)
+    with np.errstate(all="ignore"):
+        seen = np.array([constraints.values(probe) for probe in probes]).reshape(len(probes), -1)
+    usable = np.flatnonzero(~equality & np.all(np.isfinite(seen), axis=0))
+    order = usable[np.argsort(np.abs(seen[0, usable]), kind="stable")]  # partners are neighbours
+    for place, i in enumerate(order):
+        for j in order[place + 1 : place + 1 + NEIGHBOURS]:
+            size = np.abs(seen[:, i])
+            if kept[i] and kept[j] and np.all(np.abs(seen[:, i] + seen[:, j]) <= 1e-14 * size):
+                equality[min(i, j)], kept[max(i, j)] = True, False
+                break
+    return kept, equality
+
+
+def _probes(reference: Vector, lower: Vector, upper: Vector) -> list[Vector]:
+    """Return a few points of the box off every symmetry."""
+    n = len(reference)
+    probes = [reference]
+    for k in range(1, 4):
+        offsets = np.cos(1.0 + k * np.arange(1, n + 1, dtype=float)) * (0.3 + 0.2 * k)
+        step = offsets * np.maximum(1.0, np.abs(reference))
+        probes.append(np.minimum(np.maximum(reference + step, lower), upper))
+    return probes

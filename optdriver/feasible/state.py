@@ -1,0 +1,75 @@
+"""The state of the feasible minimizer: arrays and numbers, nothing that computes.
+
+Letters: x the iterate, f and g its value and gradient, D the size of each variable
+(``max(1, |x0|)``), Delta the trust region in u = x / D, S and Y the pairs in u (rows ``s / D`` and
+``D y``, oldest first), A and B the two models, whose scores say which foresaw the gradients better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+import numpy as np
+
+from optdriver.feasible.options import Options
+from optdriver.feasible.types import Vector
+
+VERSION = 1
+
+
+class Phase(IntEnum):
+    """Where the machine stands: the pending point is the start, a trial, or there is none."""
+
+    START = 0
+    TRIAL = 1
+    DONE = 2
+
+
+class Stop(StrEnum):
+    """Why the machine stopped; only `OPTIMAL` is a success."""
+
+    OPTIMAL = "optimal"
+    STALLED = "stalled"
+    MAX_EVALUATIONS = "max_evaluations"
+    MAX_ITERATIONS = "max_iterations"
+    FAILED = "failed"
+    HALTED = "halted"
+
+
+@dataclass(kw_only=True)
+class State:
+    """Everything that the next step depends on, besides the constraints themselves."""
+
+    x0: Vector
+    lower: Vector
+    upper: Vector
+    options: Options
+    pending: Vector
+    phase: Phase = Phase.START
+    x: Vector = field(default_factory=lambda: np.zeros(0))
+    f: float = np.inf
+    g: Vector = field(default_factory=lambda: np.zeros(0))
+    best_x: Vector = field(default_factory=lambda: np.zeros(0))
+    best_f: float = np.inf
+    best_g: Vector = field(default_factory=lambda: np.zeros(0))
+    delta: float = 1.0
+    tolerance: float = 0.0
+    first_theta: float = 1.0
+    steps: Vector = field(default_factory=lambda: np.zeros((0, 0)))
+    changes: Vector = field(default_factory=lambda: np.zeros((0, 0)))
+    scores: Vector = field(default_factory=lambda: np.zeros(2))
+    used: int = 0
+    predicted: float = 0.0
+    residual: float = np.inf
+    nfev: int = 0
+    nfail: int = 0
+    failures: int = 0
+    nit: int = 0
+    stop: Stop | None = None
+    reason: str = ""
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return len(self.x0)

@@ -1,0 +1,199 @@
+"""The next point to ask: the model's minimiser in the trust region, on the exact feasible set.
+
+The interior-point solution is polished onto feasibility by `restore`.  A trial must be feasible,
+decrease the model and lie in the region; when the solver is in trouble simpler problems are tried
+in turn: another first barrier, a multiple of D^-2 for B, a linearised step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optdriver.feasible import interior
+from optdriver.feasible.crossover import cross_over
+from optdriver.feasible.leastdistance import nearest_in_box
+from optdriver.feasible.models import QuadraticModel
+from optdriver.feasible.region import Region
+from optdriver.feasible.restoration import restore
+from optdriver.feasible.types import Indices, Vector
+
+GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
+SLACK_OF_REGION = 1e-3  # how far, relatively, the polish may leave the trust region
+SMALLEST_ROW = 1e-3
+FLAT = 1e-8  # a gradient below this part of the curvature does not set the scale of the model
+BARRIERS = (1e-4, 0.1)  # a small one keeps the solver on the iterate's side of obstacles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A point to ask and the change of the model that is predicted there (negative)."""
+
+    point: Vector
+    predicted: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """The iterate with what the subproblem is made of, in u = x / D over the free variables."""
+
+    region: Region
+    x: Vector
+    gradient: Vector  # D g
+    delta: float
+    tolerance: float
+
+    @property
+    def free(self) -> Indices:
+        """Indices of the variables that can move."""
+        return np.flatnonzero(self.region.free).astype(np.int64)
+
+    def point(self, t: Vector) -> Vector:
+        """Return x + Delta D t."""
+        z = self.x.copy()
+        free = self.free
+        z[free] += self.delta * self.region.scale[free] * t
+        return self.region.clip(z)
+
+    def box(self) -> tuple[Vector, Vector]:
+        """Return the box of t: bounds and trust region."""
+        free = self.free
+        step = self.delta * self.region.scale[free]
+        lower = np.maximum(-1.0, (self.region.lower - self.x)[free] / step)
+        upper = np.minimum(1.0, (self.region.upper - self.x)[free] / step)
+        return lower, upper
+
+    def change(self, model: QuadraticModel, z: Vector) -> float:
+        """Return m(z) - m(x)."""
+        u = (z - self.x) / self.region.scale
+        return float(self.gradient @ u + 0.5 * u @ model.product(u))
+
+
+def propose(
+    region: Region,
+    x: Vector,
+    g: Vector,
+    model: QuadraticModel,
+    delta: float,
+    tolerance: float = 0.0,
+) -> Trial | None:
+    """Return the next trial, or None when no try gives one that may be asked.
+
+    Parameters
+    ----------
+    region : Region
+    x, g : ndarray, shape (n,)
+        Iterate (feasible) and gradient there.
+    model : QuadraticModel
+        In the scaled variables.
+    delta : float
+        Trust region: ``max |z - x| / D <= delta``.
+    tolerance : float
+        Scaled violation that is accepted: 0 unless the set has no interior.
+    """
+    local = Local(region=region, x=x, gradient=region.scale * g, delta=delta, tolerance=tolerance)
+    best: Trial | None = None
+    for candidate, quadratic, barrier in _tries(model, local):
+        t, error = _solve(local, quadratic, barrier) if candidate else (_linear(local), np.inf)
+        trial = None if t is None else _checked(local, model, local.point(t))
+        if trial is not None and (best is None or trial.predicted < best.predicted):
+            best = trial
+        if best is not None and error <= GOOD:
+            return best
+    return best
+
+
+def _tries(model: QuadraticModel, local: Local) -> list[tuple[bool, QuadraticModel, float]]:
+    n = len(local.x)
+    theta = max(model.theta, float(np.linalg.norm(local.gradient)) / local.delta)
+    plain = QuadraticModel(theta=theta, vectors=np.zeros((n, 0)), signs=np.zeros(0))
+    return [
+        (True, model, BARRIERS[0]),
+        (True, model, BARRIERS[1]),
+        (True, plain, BARRIERS[0]),
+        (False, plain, 0.0),
+    ]
+
+
+def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
+    """Polish `z`; return it as a trial if it is feasible, better and inside the region."""
+    polished = restore(local.region, z, tolerance=local.tolerance)
+    if polished is None:
+        return None
+    sigma = float(np.max(np.abs(polished - local.x) / local.region.scale, initial=0.0))
+    if sigma == 0.0 or sigma > (1.0 + SLACK_OF_REGION) * local.delta:
+        return None
+    predicted = local.change(model, polished)
+    return Trial(point=polished, predicted=predicted) if predicted < 0.0 else None
+
+
+def _solve(local: Local, model: QuadraticModel, barrier: float) -> tuple[Vector | None, float]:
+    problem = subproblem(local, model)
+    if problem is None:
+        return None, np.inf
+    solution = interior.solve(problem, barrier)
+    return cross_over(problem, solution), solution.error
+
+
+def subproblem(local: Local, model: QuadraticModel) -> interior.Subproblem | None:
+    """Build the subproblem in t; None when the constraints have no derivatives at x."""
+    region, free = local.region, local.free
+    step = local.delta * region.scale[free]
+    jac, eq = region.jacobians(local.x)
+    w, v = _weights(jac[:, free] * step, local.delta), _weights(eq[:, free] * step, local.delta)
+    if not (np.all(np.isfinite(w)) and np.all(np.isfinite(v))):
+        return None
+    gradient = local.delta * local.gradient[free]
+    reduced = QuadraticModel(theta=model.theta, vectors=model.vectors[free], signs=model.signs)
+    curvature = local.delta**2 * reduced.dense()
+    phi = 1.0 / max(_peak(gradient), FLAT * _peak(curvature), 1e-300)
+    lower, upper = local.box()
+
+    def values(t: Vector) -> tuple[Vector, Vector]:
+        c, e = region.values(local.point(t))
+        return c * w, e * v
+
+    def jacobians(t: Vector) -> tuple[Vector, Vector]:
+        c, e = region.jacobians(local.point(t))
+        return (c[:, free] * step) * w[:, None], (e[:, free] * step) * v[:, None]
+
+    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector:
+        full = region.hessian(local.point(t), lam * w, nu * v)
+        return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
+
+    return interior.Subproblem(
+        gradient=phi * gradient,
+        curvature=phi * curvature,
+        lower=lower,
+        upper=upper,
+        values=values,
+        jacobians=jacobians,
+        hessian=hessian,
+    )
+
+
+def _peak(values: Vector) -> float:
+    return float(np.max(np.abs(values), initial=0.0))
+
+
+def _weights(rows: Vector, delta: float) -> Vector:
+    lengths = np.linalg.norm(rows, axis=1)
+    return np.asarray(1.0 / np.maximum(lengths, SMALLEST_ROW * delta))
+
+
+def _linear(local: Local) -> Vector | None:
+    """Return the projected steepest-descent step on the linearised constraints, in t."""
+    region, free = local.region, local.free
+    step = local.delta * region.scale[free]
+    c, e = region.values(local.x)
+    jac, eq = region.jacobians(local.x)
+    if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
+        return None
+    lower, upper = local.box()
+    gradient = local.gradient[free]
+    wish = -gradient / max(float(np.max(np.abs(gradient), initial=0.0)), 1e-300)
+    answer = nearest_in_box(
+        wish, jac[:, free] * step, -c, eq[:, free] * step, -e, 0.5 * lower, 0.5 * upper
+    )
+    return answer.point if answer.solved else None

@@ -1,0 +1,268 @@
+"""Finite differences of which every point is feasible, as data.
+
+A coordinate is moved by the first feasible of h, -h, h/4, -h/4, h/16 and so on.  Where none is, as
+in corners and on surfaces, x + h e_i is moved onto the feasible set (or x + h e_i a little
+inwards), which gives a direction near to e_i.  The directions that add to what is spanned are
+kept, and the derivatives by the coordinates without a step of their own are those of least size
+that explain the values along them (least squares): on a surface, the gradient along it.
+
+A point that fails is replaced once: by the next feasible step, or by half the direction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.multistart.stencil import BASE
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
+
+Vector = NDArray[np.float64]
+
+NO_DIRECTION = "no feasible finite-difference step was found there, in any direction"
+
+_LEAST_STEP = 2.0**-49  # relative to x
+_SHORTENED = (1.0, 0.25, 0.0625, 0.015625)
+_NEW = 0.01  # part of a direction that must be new
+_SHORT, _LONG = 0.01, 8.0  # directions between these lengths, in steps
+_NEAR = 8.0  # rows within so many steps of their boundary are pushed away from
+
+
+@dataclass(slots=True)
+class Directions:
+    """The pending finite-difference gradient of one iterate under constraints.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The iterate.
+    f : float
+        Its value; NaN until told.
+    step : ndarray, shape (n,)
+        The step wanted in each coordinate.
+    coordinate : list of int
+        For each slot, the coordinate that is moved, or -1 for a direction.
+    ends : list of ndarray
+        For each slot, its point.
+    values : list of float
+        For each slot, the value told; NaN until told, infinite when it failed.
+    missing : int
+        How many of x and the slots have yet to be told.
+    """
+
+    x: Vector
+    f: float
+    step: Vector
+    coordinate: list[int]
+    ends: list[Vector]
+    values: list[float]
+    missing: int
+
+
+def plan(x: Vector, constraints: ConstraintSet, step: float, two_sided: bool) -> Directions | None:
+    """Return the differences at the feasible point `x`, or None where there are none."""
+    steps = np.maximum(step, _LEAST_STEP * np.abs(x))
+    made = Directions(x.copy(), math.nan, steps, [], [], [], 1)
+    without = []
+    for i in np.flatnonzero(constraints.lower < constraints.upper):
+        ends = _coordinate_ends(constraints, x, int(i), float(steps[i]), two_sided)
+        for end in ends:
+            _add(made, int(i), end)
+        if not ends:
+            without.append(int(i))
+    for end in _directions(constraints, x, steps, without):
+        _add(made, -1, end)
+    return made if made.values or not np.any(constraints.lower < constraints.upper) else None
+
+
+def _add(made: Directions, coordinate: int, end: Vector) -> None:
+    made.coordinate.append(coordinate)
+    made.ends.append(end)
+    made.values.append(math.nan)
+    made.missing += 1
+
+
+def _coordinate_ends(
+    constraints: ConstraintSet, x: Vector, i: int, step: float, two_sided: bool
+) -> list[Vector]:
+    """Return the first feasible point along coordinate i, or one on each side."""
+    found = list(_feasible_ends(constraints, x, i, (step, -step))) if two_sided else []
+    if len(found) == 2:
+        return found
+    return list(islice(_feasible_ends(constraints, x, i, _tried(step)), 1))
+
+
+def _tried(step: float) -> Iterator[float]:
+    for part in _SHORTENED:
+        yield part * step
+        yield -part * step
+
+
+def _feasible_ends(constraints: ConstraintSet, x: Vector, i: int, steps: Any) -> Iterator[Vector]:
+    for h in steps:
+        end = x.copy()
+        end[i] += h
+        if end[i] != x[i] and constraints.is_feasible(end):
+            yield end
+
+
+# -- where a coordinate has no feasible step ----------------------------------------------------
+
+
+def _directions(
+    constraints: ConstraintSet, x: Vector, steps: Vector, without: list[int]
+) -> list[Vector]:
+    """Return feasible points whose directions span the coordinates `without` a step."""
+    if not without:
+        return []
+    inward = _inward(constraints, x, steps)
+    basis, ends = np.empty((0, len(without))), []
+    for i in without:
+        best, gain = None, _NEW
+        for end in _candidates(constraints, x, steps, i, inward):
+            d = (end - x) / steps
+            size = float(np.linalg.norm(d))
+            new = d[without] - basis.T @ (basis @ d[without])
+            if _SHORT <= size <= _LONG and np.linalg.norm(new) > gain * size:
+                best, gain = (end, new), float(np.linalg.norm(new)) / size
+            if gain > 0.5:
+                break
+        if best is not None:
+            ends.append(best[0])
+            basis = np.vstack([basis, best[1] / np.linalg.norm(best[1])])
+    return ends
+
+
+def _candidates(
+    constraints: ConstraintSet, x: Vector, steps: Vector, i: int, inward: Vector
+) -> Iterator[Vector]:
+    for push in (0.0, 0.5, 2.0):
+        for sign in (1.0, -1.0):
+            wish = x + push * inward
+            wish[i] += sign * steps[i]
+            wish = np.clip(wish, constraints.lower, constraints.upper)
+            made = constraints.project(wish, steps)
+            if made.feasible:
+                yield made.x
+
+
+def _inward(constraints: ConstraintSet, x: Vector, steps: Vector) -> Vector:
+    """Return a step that leads away from the inequalities that are near."""
+    p = constraints.n_inequalities
+    values, rows = constraints.values(x)[:p], constraints.jacobian(x)[:p] * steps
+    sizes = np.linalg.norm(rows, axis=1)
+    near = (sizes > 0.0) & (values > -_NEAR * sizes)
+    away = -(rows[near] / sizes[near, None]).sum(axis=0)
+    length = float(np.max(np.abs(away), initial=0.0))
+    return np.asarray(away / length * steps if length > 0.0 else 0.0 * steps)
+
+
+# -- telling ------------------------------------------------------------------------------------
+
+
+def point(made: Directions, slot: int) -> Vector:
+    """Return the point of a slot."""
+    return (made.x if slot == BASE else made.ends[slot]).copy()
+
+
+def record(made: Directions, slot: int, f: float) -> bool:
+    """Note the value of a slot; return whether all are known now."""
+    if slot == BASE:
+        made.f = f
+    else:
+        made.values[slot] = f
+    made.missing -= 1
+    return made.missing == 0
+
+
+def replace_failed(
+    made: Directions, slot: int, constraints: ConstraintSet
+) -> tuple[int, ...] | None:
+    """Return the slots to ask instead of one that failed, or None if there is no way."""
+    i = made.coordinate[slot]
+    others = [k for k, c in enumerate(made.coordinate) if c == i >= 0 and k != slot]
+    if any(math.isinf(made.values[k]) for k in others):
+        return None
+    instead = _instead(made, slot, constraints) if not others else None
+    if instead is None and not others:
+        return None
+    made.values[slot] = math.inf
+    made.missing -= 1
+    if instead is None:
+        return ()
+    _add(made, i if i >= 0 else -2, instead)
+    return (len(made.values) - 1,)
+
+
+def _instead(made: Directions, slot: int, constraints: ConstraintSet) -> Vector | None:
+    i, failed = made.coordinate[slot], made.ends[slot]
+    if i >= 0:
+        tried = _feasible_ends(constraints, made.x, i, _tried(float(made.step[i])))
+        return next((end for end in tried if end[i] != failed[i]), None)
+    if i == -2:
+        return None  # it is the replacement of another one
+    half = constraints.project(0.5 * made.x + 0.5 * failed, made.step)
+    return half.x if half.feasible and np.any(half.x != made.x) else None
+
+
+def gradient(made: Directions) -> Vector:
+    """Return the gradient of complete differences; zero where nothing is known."""
+    g = np.zeros(made.x.size)
+    ends: dict[int, list[tuple[float, float]]] = {}
+    along: list[tuple[Vector, float]] = []
+    for i, end, f in zip(made.coordinate, made.ends, made.values, strict=True):
+        if math.isfinite(f) and i >= 0:
+            ends.setdefault(i, []).append((float(end[i]), f))
+        elif math.isfinite(f):
+            along.append((end - made.x, f - made.f))
+    for i, known in ends.items():
+        (there, f_there), (here, f_here) = (*known, (float(made.x[i]), made.f))[:2]
+        g[i] = (f_there - f_here) / (there - here)
+    if along:
+        _explain(g, made, [i for i in range(g.size) if i not in ends], along)
+    return g
+
+
+def _explain(g: Vector, made: Directions, unknown: list[int], along: Any) -> None:
+    """Fill in the unknown derivatives by least squares."""
+    moves = np.array([d for d, _ in along])
+    changes = np.array([change for _, change in along]) - moves @ g
+    rows = moves[:, unknown] / made.step[unknown]
+    sizes = np.linalg.norm(rows, axis=1)
+    solved = np.linalg.lstsq(rows / sizes[:, None], changes / sizes, rcond=1e-3)[0]
+    g[unknown] = solved / made.step[unknown]
+
+
+def to_dict(made: Directions) -> dict[str, Any]:
+    """Return the differences as numbers and arrays."""
+    return {
+        "x": made.x.copy(),
+        "f": made.f,
+        "step": made.step.copy(),
+        "coordinate": np.array(made.coordinate, dtype=np.int64),
+        "ends": np.array(made.ends).reshape(-1, made.x.size),
+        "values": np.array(made.values),
+        "missing": made.missing,
+    }
+
+
+def from_dict(data: dict[str, Any]) -> Directions:
+    """Return the differences of which `to_dict` made `data`."""
+    x = np.array(data["x"], dtype=np.float64)
+    return Directions(
+        x,
+        float(data["f"]),
+        np.array(data["step"], dtype=np.float64),
+        [int(i) for i in data["coordinate"]],
+        list(np.array(data["ends"], dtype=np.float64).reshape(-1, x.size)),
+        [float(f) for f in data["values"]],
+        int(data["missing"]),
+    )

@@ -1,0 +1,284 @@
+"""Starts in a feasible set: the k-th depends on (kind, seed, k, constraints) only.
+
+Where enough points of the sequence are feasible they are taken as they come.  Where they are rare,
+points of the sequence are moved onto the set, which piles them up on its boundary; so each walks on
+from there (hit and run: a random line, a random point on it, nearer and nearer until it is
+feasible), and of every group those farthest from each other are kept, the farthest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import ConstraintError
+from optdriver.sampling import Kind, Starts, starts
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet, Projection
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+TESTS = 2**14
+"""Points that are tested before feasible ones are called rare."""
+
+NUMBERS = 2**20
+"""Coordinates that are tested at most, whatever the number of variables."""
+
+ENOUGH = 64
+"""As many feasible ones among them are enough."""
+
+_GROUP, _KEPT = 24, 8
+_BLOCK = 1024
+_STEPS_PER_VARIABLE = 10
+_SHRINKS = 12
+_CURVED_STEPS = 2
+_LOOSE = 1e-9  # scaled violation that is accepted where there is no interior
+
+
+class FeasibleStarts:
+    """The feasible starts of one kind and seed; it keeps only what it can compute again.
+
+    Parameters
+    ----------
+    constraints : ConstraintSet
+        With a finite box.
+    kind : {'sobol', 'uniform'}
+    seed : int
+    """
+
+    def __init__(self, constraints: ConstraintSet, kind: Kind, seed: int) -> None:
+        self._constraints, self._kind, self._seed = constraints, kind, seed
+        self._group = lru_cache(maxsize=4)(self._make_group)
+        self._rare: bool | None = None
+
+    def take(self, sequence: Starts) -> tuple[Vector, Starts]:
+        """Return the next feasible start, and the sequence after it.
+
+        Raises
+        ------
+        ConstraintError
+            No feasible point was found at all; the message names the constraint that resists.
+        """
+        if not self.rare:
+            for count, x in self._accepted(sequence.count):
+                return x, replace(sequence, count=count)
+        group, place = divmod(sequence.count, _KEPT)
+        found = self._group(group)
+        if not len(found):
+            found = self._group(0)
+        return found[place % len(found)].copy(), replace(sequence, count=sequence.count + 1)
+
+    def check(self) -> Vector:
+        """Return some feasible points, (k, n).
+
+        Raises
+        ------
+        ConstraintError
+            None was found; the message names the constraint that resists.
+        """
+        if self.rare:
+            return self._group(0)
+        return np.array([x for x, _ in zip(self._accepted_points(), range(_KEPT), strict=False)])
+
+    @property
+    def rare(self) -> bool:
+        """Whether feasible points of the sequence are too rare to wait for."""
+        if self._rare is None:
+            self._rare = bool(self._constraints.n_equalities) or self._are_few()
+        return self._rare
+
+    def _are_few(self) -> bool:
+        found, tests = 0, max(256, min(TESTS, NUMBERS // self._constraints.n))
+        for first in range(0, tests, _BLOCK):
+            points = self._points(first, min(_BLOCK, tests - first))
+            found += int(np.count_nonzero(screen(self._constraints, points)))
+            if found >= ENOUGH:
+                return False
+        return True
+
+    def _points(self, first: int, number: int) -> Vector:
+        lower, upper = self._constraints.lower, self._constraints.upper
+        return starts(self._kind, self._seed, first, number, lower, upper)
+
+    def _accepted(self, first: int) -> Iterator[tuple[int, Vector]]:
+        """Yield feasible points of the sequence in order, with how many have been used up."""
+        for begin in range(first, first + 4 * TESTS, 256):
+            points = self._points(begin, 256)
+            for i in np.flatnonzero(screen(self._constraints, points)):
+                if self._constraints.is_feasible(points[i]):
+                    yield begin + int(i) + 1, points[i].copy()
+
+    def _accepted_points(self) -> Iterator[Vector]:
+        return (x for _, x in self._accepted(0))
+
+    # -- where feasible points are rare ---------------------------------------------------------
+
+    def _make_group(self, group: int) -> Vector:
+        """Return starts ``_KEPT * group ...``, those far from each other first."""
+        moved = [_moved(self._constraints, x) for x in self._points(_GROUP * group, _GROUP)]
+        found = np.array([made.x for made in moved if made.feasible])
+        if not len(found):
+            if group == 0:
+                raise nothing_feasible(moved)
+            return np.empty((0, self._constraints.n))
+        random = np.random.default_rng((self._seed, group, 1))
+        walked = walk(self._constraints, found, random)
+        width = widths(self._constraints)
+        return walked[spread(walked / width, _KEPT)]
+
+
+def screen(constraints: ConstraintSet, points: Vector) -> Mask:
+    """Return which of the points, (k, n), satisfy the rows, to the last bits."""
+    with np.errstate(all="ignore"):
+        values = constraints.values_many(points)
+    p = constraints.n_inequalities
+    below = np.all(values[:, :p] <= 0.0, axis=1)
+    return np.asarray(
+        below & np.all(np.abs(values[:, p:]) <= 1e-10 * constraints.scales[p:], axis=1)
+    )
+
+
+def is_admitted(constraints: ConstraintSet, x: Vector) -> bool:
+    """Return whether x is feasible, to 1e-9 scaled where the set has no interior."""
+    return constraints.is_feasible(x, _LOOSE)
+
+
+def widths(constraints: ConstraintSet) -> Vector:
+    """Return what a unit is in each variable: the width of the box; 1 where it has none."""
+    width = constraints.upper - constraints.lower
+    return np.where(np.isfinite(width) & (width > 0.0), width, 1.0)
+
+
+def restored(constraints: ConstraintSet, x: Vector) -> Vector | None:
+    """Return a feasible point near `x`, or None if none was found."""
+    made = _moved(constraints, x)
+    return made.x if made.feasible else None
+
+
+def _moved(constraints: ConstraintSet, x: Vector) -> Projection:
+    return constraints.project(x, widths(constraints))
+
+
+def nothing_feasible(tries: Sequence[Projection]) -> ConstraintError:
+    """Build the error for a set in which none of the `tries` arrived."""
+    best = min(tries, key=lambda made: made.violation)
+    return ConstraintError(
+        f"no point satisfies all constraints, as far as {len(tries)} searches can tell: "
+        f"{best.resisting!r} resists, and is violated by {best.violation:.3g} (scaled) at best; "
+        "nothing has been evaluated"
+    )
+
+
+def check_not_empty(constraints: ConstraintSet) -> None:
+    """Look for one feasible point, as far as the box is finite.
+
+    Raises
+    ------
+    ConstraintError
+        None was found; the message names the constraint that resists.
+    """
+    if not np.all(np.isfinite(constraints.lower) & np.isfinite(constraints.upper)):
+        return
+    points = starts("sobol", 0, 0, 256, constraints.lower, constraints.upper)
+    if any(constraints.is_feasible(x) for x in points[screen(constraints, points)]):
+        return
+    tries: list[Projection] = []
+    for x in points[:_GROUP]:
+        tries.append(_moved(constraints, x))
+        if tries[-1].feasible:
+            return
+    raise nothing_feasible(tries)
+
+
+def spread(points: Vector, number: int) -> list[int]:
+    """Return the indices of points far from each other, greedily the farthest next."""
+    chosen = [0]
+    gap = np.linalg.norm(points - points[0], axis=1)
+    while len(chosen) < min(number, len(points)):
+        chosen.append(int(np.argmax(gap)))
+        gap = np.minimum(gap, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return chosen
+
+
+# -- walking ------------------------------------------------------------------------------------
+
+
+def walk(constraints: ConstraintSet, points: Vector, random: np.random.Generator) -> Vector:
+    """Return where hit-and-run leads from feasible points, all of them feasible too."""
+    p = constraints.n_inequalities
+    if constraints.linear[p:].all():
+        ends = _straight(constraints, points, random)
+    else:
+        ends = _curved(constraints, points, random)
+    made = [_settled(constraints, end) for end in ends]
+    return np.array([x if end is None else end for x, end in zip(points, made, strict=True)])
+
+
+def _settled(constraints: ConstraintSet, x: Vector) -> Vector | None:
+    return x if constraints.is_feasible(x) else restored(constraints, x)
+
+
+def _straight(constraints: ConstraintSet, points: Vector, random: np.random.Generator) -> Vector:
+    """Walk along straight lines, which stay on linear equalities."""
+    along = _along_equalities(constraints, points[0])
+    x = points.copy()
+    for _ in range(min(_STEPS_PER_VARIABLE * constraints.n, 400)):
+        d = random.standard_normal(x.shape) @ along
+        first, last = _chord(constraints, x, d)
+        waiting = np.arange(len(x))
+        for _ in range(_SHRINKS):
+            t = first + (last - first) * random.random(len(x))
+            trial = np.clip(x + t[:, None] * d, constraints.lower, constraints.upper)
+            good = waiting[_holds(constraints, trial[waiting])]
+            x[good] = trial[good]
+            waiting = np.setdiff1d(waiting, good)
+            if not len(waiting):
+                break
+            first, last = np.where(t < 0.0, t, first), np.where(t < 0.0, last, t)
+    return x
+
+
+def _holds(constraints: ConstraintSet, points: Vector) -> Mask:
+    """Return where the inequalities hold; the lines stay on the equalities."""
+    with np.errstate(all="ignore"):
+        values = constraints.values_many(points)[:, : constraints.n_inequalities]
+    return np.asarray(np.all(values <= 0.0, axis=1))
+
+
+def _along_equalities(constraints: ConstraintSet, x: Vector) -> Vector:
+    """Return the matrix that turns random numbers into directions along the equalities."""
+    width = widths(constraints) * (constraints.lower < constraints.upper)
+    rows = constraints.jacobian(x)[constraints.n_inequalities :] * width
+    keep = np.eye(constraints.n)
+    if len(rows):
+        keep -= np.linalg.pinv(rows) @ rows
+    return np.asarray(keep * width)
+
+
+def _chord(constraints: ConstraintSet, x: Vector, d: Vector) -> tuple[Vector, Vector]:
+    """Return how far each line runs inside the box, backward and forward."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = (constraints.lower - x) / d, (constraints.upper - x) / d
+    back = np.where(d != 0.0, np.minimum(low, high), -np.inf).max(axis=1)
+    ahead = np.where(d != 0.0, np.maximum(low, high), np.inf).min(axis=1)
+    return np.clip(back, -4.0, 0.0), np.clip(ahead, 0.0, 4.0)
+
+
+def _curved(constraints: ConstraintSet, points: Vector, random: np.random.Generator) -> Vector:
+    """Walk along a curved surface: a tangent step, and back onto it."""
+    x = points.copy()
+    for k in range(len(x)):
+        for _ in range(_CURVED_STEPS):
+            d = random.standard_normal(constraints.n) @ _along_equalities(constraints, x[k])
+            trial = np.clip(x[k] + 0.3 * d, constraints.lower, constraints.upper)
+            made = restored(constraints, trial)
+            if made is not None:
+                x[k] = made
+    return x

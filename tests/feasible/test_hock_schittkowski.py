@@ -1,0 +1,85 @@
+"""The collection of Hock and Schittkowski: is it stated right, and is it solved."""
+
+import numpy as np
+import pytest
+
+from benchmarks.constrained_peers import Case, compiled, ours
+from benchmarks.hs import EQUALITIES, INEQUALITIES, Objective
+from benchmarks.hs.solutions import SOLUTIONS
+from optdriver.feasible.criticality import criticality
+from optdriver.feasible.region import region
+
+ALL = {problem.name: problem for problem in (*INEQUALITIES, *EQUALITIES)}
+UNQUALIFIED = {"HS13"}  # the residual does not vanish at the solution itself
+SOME = ["HS10", "HS21", "HS35", "HS43", "HS66", "HS76", "HS106", "HS40", "HS63", "HS71", "HS73"]
+
+
+def inside(problem):
+    """Return the start, moved a little into the box."""
+    lower, upper = problem.box
+    x = np.clip(np.array(problem.start, dtype=float), lower, upper)
+    step = 1e-3 * np.maximum(1.0, np.abs(x))
+    return np.clip(x + step * np.cos(np.arange(problem.n)), lower + step, upper - step)
+
+
+def slopes(function, x):
+    """Return central differences of `function`, one column a variable."""
+    steps = 1e-6 * np.maximum(1.0, np.abs(x))
+    columns = []
+    for step, row in zip(steps, np.eye(len(x)), strict=True):
+        ahead, behind = function(x + step * row), function(x - step * row)
+        columns.append((np.asarray(ahead) - np.asarray(behind)) / (2.0 * step))
+    return np.array(columns).T
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_gradients_are_those_of_the_functions(name):
+    problem = ALL[name]
+    objective, x = Objective(problem), inside(problem)
+    made = compiled(problem)
+    f, g = objective(x)
+    near = slopes(lambda z: objective(z)[0], x)
+    np.testing.assert_allclose(g, near, atol=1e-4 * (1.0 + np.abs(g).max() + 1e-4 * abs(f)))
+    jacobian = made.jacobian(x)
+    if len(jacobian):
+        rounding = 1e-5 * np.abs(made.values(x))[:, None]
+        size = 1.0 + np.abs(jacobian).max(axis=1, keepdims=True) + rounding
+        np.testing.assert_allclose(jacobian / size, slopes(made.values, x) / size, atol=1e-4)
+        weights = np.cos(np.arange(len(jacobian)) + 1.0) / size[:, 0]
+        hessian = made.hessian(x, weights)
+        near = slopes(lambda z: weights @ made.jacobian(z), x)
+        np.testing.assert_allclose(hessian, near, atol=1e-3 * (1.0 + np.abs(hessian).max()))
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_known_solution_is_one(name):
+    problem, x = ALL[name], np.array(SOLUTIONS[name])
+    made = compiled(problem)
+    lower, upper = made.lower, made.upper
+    scaled = region(made, lower, upper, x)
+    f, g = Objective(problem)(x)
+    assert f == pytest.approx(problem.best, rel=2e-6, abs=2e-6)
+    assert max(scaled.violation(x)) <= 1e-7
+    if name not in UNQUALIFIED:
+        inner = np.clip(x, lower, upper)
+        size = 1.0 + float(np.abs(g).max())
+        assert criticality(scaled, inner, g).residual <= 1e-4 * size
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_a_problem_is_solved_in_a_few_feasible_points(name):
+    trace = ours(Case.of(ALL[name]))
+    assert trace.success
+    assert trace.infeasible == trace.off_manifold == 0
+    assert trace.solved_at is not None
+    assert trace.solved_at <= 8
+    assert trace.kkt <= 1e-6
+
+
+@pytest.mark.slow
+def test_the_collection_keeps_its_counts():
+    traces = [ours(Case.of(problem)) for problem in INEQUALITIES]
+    counts = [np.inf if trace.solved_at is None else trace.solved_at for trace in traces]
+    assert np.isfinite(counts).mean() >= 0.96
+    assert np.median(counts) <= 5.0
+    assert sum(trace.infeasible for trace in traces) == 0

@@ -1,0 +1,278 @@
+"""Under nonlinear constraints: no infeasible point is ever asked, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optdriver.constraints import ConstraintSet
+from optdriver.errors import ConstraintError, InputError
+from optdriver.multistart import MultiStart
+from tests.contracts.driver import Session, objective, plain
+
+SQUARE = [(-1.5, 1.5)] * 2
+SIMPLEX = [(0.0, 1.0)] * 3
+SETS = {
+    "disc": (SQUARE, "x1^2 + x2^2 <= 1"),
+    "annulus": (SQUARE, ["x1^2 + x2^2 <= 1", "x1^2 + x2^2 >= 0.9"]),
+    "two discs": (SQUARE, "min((x1 - 1)^2 + x2^2, (x1 + 1)^2 + x2^2) <= 0.01"),
+    "sickle": (SQUARE, ["x1^2 + x2^2 <= 1", "(x1 - 0.01)^2 + x2^2 >= 1"]),
+    "cusp": (SQUARE, ["x1^3 >= x2", "x2 >= -x1^3"]),
+    "simplex": (SIMPLEX, "x1 + x2 + x3 == 1"),
+    "circle": (SQUARE, "x1^2 + x2^2 == 1"),
+    "edge of a ball": (SIMPLEX, ["x1 + x2 + x3 == 1", "x1^2 + x2^2 + x3^2 <= 0.5"]),
+}
+
+
+def make(name, **options):
+    bounds, texts = SETS[name]
+    how = {"num_initial": 2, "max_num_minimizers": 3, "maxfun": 60, **options}
+    return MultiStart(bounds, constraints=texts, **how)
+
+
+def holds(name, x):
+    """The constraints, written once more."""
+    a, b = x[0], x[1]
+    r = a * a + b * b
+    return {
+        "disc": r <= 1 + 1e-15,
+        "annulus": 0.9 - 1e-15 <= r <= 1 + 1e-15,
+        "two discs": (abs(a) - 1) ** 2 + b * b <= 0.01 + 1e-15,
+        "sickle": r <= 1 + 1e-15 and (a - 0.01) ** 2 + b * b >= 1 - 1e-15,
+        "cusp": abs(b) <= a**3 + 1e-15,
+        "simplex": abs(sum(x) - 1) <= 1e-9,
+        "circle": abs(r - 1) <= 1e-9,
+        "edge of a ball": abs(sum(x) - 1) <= 1e-9 and x @ x <= 0.5 + 1e-15,
+    }[name]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_point_asked_is_feasible(name):
+    @settings(max_examples=8, deadline=None)
+    @given(
+        jac=st.booleans(),
+        two_sided=st.booleans(),
+        rule=st.sampled_from(["sobol", "mlsl"]),
+        sobol=st.booleans(),
+        seed=st.integers(0, 50),
+        failing=st.sets(st.integers(0, 60), max_size=8),
+        step=st.sampled_from([1e-6, 1e-2]),
+    )
+    def never(jac, two_sided, rule, sobol, seed, failing, step):
+        ms = make(
+            name,
+            jac=jac,
+            two_sided=two_sided,
+            start_rule=rule,
+            sobol_sequence=sobol,
+            seed=seed,
+            step_size=step,
+        )
+        lower, upper = np.array(SETS[name][0]).T
+        session = Session(ms, seed, failing=failing).run(100)
+        assert session.asked
+        for point in session.asked:
+            assert ms.constraints.is_feasible(point.x)
+            assert holds(name, point.x)
+            assert np.all((lower <= point.x) & (point.x <= upper))
+
+    never()
+
+
+@pytest.mark.parametrize("jac", [True, False])
+@pytest.mark.parametrize("name", SETS)
+def test_minima_pass_the_test_of_optimality(name, jac):
+    session = Session(make(name, jac=jac, gtol=1e-4), 1).run(2000)
+    converged = [run for run in session.driver.runs if run.state == "converged"]
+    assert session.driver.done
+    assert converged
+    for run in converged:
+        assert run.residual <= 1e-4
+        assert set(run.active) <= set(session.driver.constraints.names)
+        assert set(run.multipliers) == set(run.active)
+
+
+@pytest.mark.parametrize("name", ["disc", "annulus", "sickle"])
+def test_multipliers_balance_the_gradient(name):
+    session = Session(make(name), 3).run(2000)
+    constraints = session.driver.constraints
+    for run in session.driver.runs:
+        if run.state == "converged":
+            rows = dict(zip(constraints.names, constraints.jacobian(run.x), strict=True))
+            pull = sum((m * rows[row] for row, m in run.multipliers.items()), np.zeros(2))
+            np.testing.assert_allclose(objective(run.x)[1] + pull, 0.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("jac", [True, False])
+def test_restored_at_every_point_it_goes_on_identically(name, jac):
+    straight = Session(make(name, jac=jac), 1, failing={3, 11}).run(80)
+    broken = Session(make(name, jac=jac), 1, failing={3, 11})
+    for _ in range(80):
+        broken.driver = MultiStart.from_dict(plain(broken.driver.to_dict()))
+        if not broken.step():
+            break
+    assert broken.trace() == straight.trace()
+
+
+@pytest.mark.parametrize("jac", [True, False])
+def test_the_order_of_tells_does_not_change_where_a_start_leads(jac):
+    found = []
+    for seed in range(4):
+        ms = make("annulus", jac=jac)
+        session = Session(ms, seed, slots=4).run(1000)
+        start = {run.index: run.start for run in ms.runs}
+        paths = {}
+        for point in session.asked:
+            paths.setdefault(start[point.run], []).append(point.x.tobytes())
+        found.append(paths)
+    for paths in found[1:]:
+        for key in paths.keys() & found[0].keys():
+            assert all(x == y for x, y in zip(paths[key], found[0][key], strict=False))
+
+
+def test_the_texts_are_stored_once():
+    ms = make("disc", num_initial=4)
+    ms.ask(4)
+    assert json.dumps(plain(ms.to_dict())).count("x1^2 + x2^2 <= 1") == 1
+
+
+# -- starts
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_starts_depend_on_their_number_only(name):
+    one, other = make(name, num_initial=12), make(name, num_initial=1)
+    asked = one.ask(12)
+    for point in asked:
+        (start,) = other.ask()
+        assert start.x.tobytes() == point.x.tobytes()
+        other.tell(start.id, *objective(start.x))  # its minimizer has other points in between
+        other = MultiStart.from_dict(other.to_dict())
+        other._state.ready.clear()
+        other._state.live = 0
+    assert len({point.x.tobytes() for point in asked}) == 12
+
+
+def test_starts_reach_every_component():
+    starts = np.array(
+        [p.x for p in make("two discs", num_initial=16, max_num_minimizers=16).ask(16)]
+    )
+    assert 4 <= np.count_nonzero(starts[:, 0] > 0) <= 12
+
+
+def test_rare_starts_do_not_pile_up_on_the_boundary():
+    tiny = "(x1 - 0.3)^2 + (x2 - 0.2)^2 <= 1e-6"
+    ms = MultiStart(SQUARE, constraints=tiny, num_initial=16)
+    starts = np.array([p.x for p in ms.ask(16)])
+    radius = np.hypot(starts[:, 0] - 0.3, starts[:, 1] - 0.2) / 1e-3
+    assert np.all(radius <= 1.0)
+    assert np.count_nonzero(radius < 0.98) >= 10
+
+
+def test_a_violated_sample_is_moved_and_noted():
+    ms = MultiStart(SQUARE, constraints="x1^2 + x2^2 <= 1", initial_samples=[[1.2, 1.2], [0, 0.5]])
+    (moved,) = ms.moved
+    assert (moved.sample, moved.constraint) == (0, "x1^2 + x2^2 <= 1")
+    np.testing.assert_allclose(moved.x, [math.sqrt(0.5)] * 2, rtol=1e-6)
+    assert ms.ask()[0].x.tobytes() == moved.x.tobytes()
+    again = MultiStart.from_dict(plain(ms.to_dict()))
+    assert again.moved[0].to_dict().keys() == moved.to_dict().keys()
+
+
+def test_a_violated_sample_can_be_refused():
+    with pytest.raises(InputError, match=r"initial sample 1 violates 'x1\^2 .*project_starts"):
+        MultiStart(
+            SQUARE,
+            constraints="x1^2 + x2^2 <= 1",
+            initial_samples=[[0, 0], [1, 1]],
+            project_starts=False,
+        )
+
+
+def test_a_sample_out_of_a_bound_in_disguise_is_moved():
+    ms = MultiStart(SQUARE, constraints=["x1 <= 0.25"], initial_samples=[[1.0, 1.0]])
+    assert ms.ask()[0].x.tolist() == [0.25, 1.0]
+    with pytest.raises(InputError, match="x1 <= 0.25"):
+        MultiStart(
+            SQUARE, constraints=["x1 <= 0.25"], initial_samples=[[1, 1]], project_starts=False
+        )
+
+
+def test_an_empty_set_names_what_resists():
+    with pytest.raises(ConstraintError, match="'far' resists|'near' resists"):
+        MultiStart(
+            SQUARE,
+            constraints=[
+                {"name": "near", "constraint": "x1^2 + x2^2 <= 1"},
+                {"name": "far", "constraint": "x1*x2 >= 1.2"},
+            ],
+        )
+
+
+def test_without_a_finite_box_the_samples_are_the_starts():
+    ms = MultiStart(
+        [(None, None)] * 2, constraints="x1^2 + x2^2 <= 1", initial_samples=[[3.0, 0.0]]
+    )
+    np.testing.assert_allclose(ms.ask()[0].x, [1.0, 0.0], atol=1e-6)
+
+
+# -- bounds only, sets, single points
+
+
+def test_bounds_in_disguise_are_bounds():
+    plainly = MultiStart([(-1.5, 0.25), (-1.5, 1.5)], max_num_minimizers=2)
+    disguised = MultiStart(SQUARE, constraints="x1 <= 0.25", max_num_minimizers=2)
+    one, other = Session(plainly, 0).run(500), Session(disguised, 0).run(500)
+    assert one.trace() == other.trace()
+
+
+def test_a_set_brings_its_own_names_and_numbers():
+    bounds = [(-1, 1)] * 2
+    known = ConstraintSet("a^2 + b^2 <= r^2", ["a", "b"], bounds, fixed={"r": 0.5})
+    ms = MultiStart(bounds, constraints=known)
+    assert ms.constraints is known
+    assert np.hypot(*ms.ask()[0].x) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [([(-1, 1)], "2 parameters"), ([(-1, 1), (0, 1)], "same bounds")],
+)
+def test_a_set_must_fit(bounds, message):
+    known = ConstraintSet("x^2 + y^2 <= 1", ["x", "y"], [(-1, 1)] * 2)
+    with pytest.raises(InputError, match=message):
+        MultiStart(bounds, constraints=known)
+
+
+def test_only_feasible_points_can_be_added():
+    ms = make("disc")
+    ms.add_point([0.5, 0.5], -3.0)
+    with pytest.raises(InputError, match="violates 'x1"):
+        ms.add_point([1.0, 1.0], -5.0)
+    assert ms.best.f == -3.0
+
+
+def test_a_single_point_cannot_be_differenced_and_says_so():
+    ms = MultiStart(SQUARE, constraints=["x1 + x2 == 0", "x1 == x2"], jac=False)
+    assert ms.ask() == []
+    assert ms.done
+    assert "no feasible finite-difference step" in ms.stop_reason
+    assert ms.nfev == 0
+
+
+def test_a_start_that_its_minimizer_refuses_is_a_failed_run(monkeypatch):
+    ms = make("disc", max_num_minimizers=math.inf)
+
+    def refuse(*_):
+        raise InputError("nothing feasible here")
+
+    monkeypatch.setattr("optdriver.multistart.local.create", refuse)
+    assert ms.ask(2) == []
+    assert "nothing feasible here" in ms.stop_reason
+    assert {run.state for run in ms.runs} == {"failed"}

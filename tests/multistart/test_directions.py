@@ -1,0 +1,111 @@
+"""Finite differences under constraints: feasible points, the right gradient."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optdriver.constraints import ConstraintSet
+from optdriver.multistart import directions
+from optdriver.multistart.stencil import BASE
+
+
+def linear(x):
+    return 3.0 * x[0] - 2.0 * x[1]
+
+
+def told(constraints, x, f, step=1e-6, two_sided=False):
+    made = directions.plan(np.array(x, dtype=float), constraints, step, two_sided)
+    for slot in range(BASE, len(made.values)):
+        end = directions.point(made, slot)
+        assert constraints.is_feasible(end)
+        last = directions.record(made, slot, f(end))
+    assert last
+    return directions.gradient(made)
+
+
+def disc():
+    return ConstraintSet("x1^2 + x2^2 <= 1", ["x1", "x2"], [(-2, 2)] * 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(angle=st.floats(0, 2 * math.pi), radius=st.floats(0, 1), two_sided=st.booleans())
+def test_on_and_in_a_disc_the_gradient_is_whole(angle, radius, two_sided):
+    constraints = disc()
+    x = constraints.project([radius * math.cos(angle), radius * math.sin(angle)]).x
+    np.testing.assert_allclose(told(constraints, x, linear, 1e-6, two_sided), [3, -2], atol=1e-4)
+
+
+def test_two_sided_where_both_sides_are_feasible():
+    made = directions.plan(np.zeros(2), disc(), 1e-3, True)
+    assert made.coordinate == [0, 0, 1, 1]
+    cubic = told(disc(), [0.5, 0.0], lambda x: x[0] ** 2 + x[1], 1e-3, True)
+    np.testing.assert_allclose(cubic, [1.0, 1.0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.1, 0.03])
+def test_in_a_corner(slope):
+    texts = [f"x2 <= {slope}*x1", f"x2 >= -{slope}*x1"]
+    constraints = ConstraintSet(texts, ["x1", "x2"], [(-1, 1)] * 2)
+    gradient = told(constraints, [0.0, 0.0], linear)
+    np.testing.assert_allclose(gradient, [3.0, -2.0], atol=1e-3)
+
+
+def test_on_a_plane_the_gradient_is_the_one_along_it():
+    names = ["a", "b", "c"]
+    constraints = ConstraintSet("a + b + c == 1", names, [(0, 1)] * 3)
+    g = told(constraints, [0.2, 0.3, 0.5], lambda x: x[0] + 2 * x[1] + 6 * x[2])
+    np.testing.assert_allclose(g, [-2, -1, 3], atol=1e-6)
+
+
+def test_on_a_circle_the_gradient_is_the_one_along_it():
+    constraints = ConstraintSet("x1^2 + x2^2 == 1", ["x1", "x2"], [(-2, 2)] * 2)
+    np.testing.assert_allclose(told(constraints, [0.6, 0.8], linear), [2.88, -2.16], atol=1e-4)
+
+
+def test_fixed_coordinates_have_no_derivative():
+    constraints = ConstraintSet("x1^2 + x2^2 <= 1", ["x1", "x2"], [(-2, 2), (0.5, 0.5)])
+    assert told(constraints, [0.1, 0.5], linear)[1] == 0.0
+
+
+def test_nothing_feasible_beside_a_single_point():
+    constraints = ConstraintSet(["x1 + x2 == 0", "x1 == x2"], ["x1", "x2"], [(-2, 2)] * 2)
+    assert directions.plan(np.zeros(2), constraints, 1e-6, False) is None
+
+
+@pytest.mark.parametrize("x", [[0.1, 0.2], [1.0, 0.0], [0.6, 0.8]])
+def test_a_failed_point_is_replaced_once_by_a_feasible_one(x):
+    constraints = disc()
+    x = constraints.project(x).x
+    for slot in range(2):
+        made = directions.plan(x, constraints, 1e-6, False)
+        instead = directions.replace_failed(made, slot, constraints)
+        assert instead is not None
+        end = directions.point(made, instead[0])
+        assert constraints.is_feasible(end)
+        assert not np.array_equal(end, directions.point(made, slot))
+        for k in (BASE, 1 - slot, instead[0]):
+            directions.record(made, k, linear(directions.point(made, k)))
+        assert made.missing == 0
+        np.testing.assert_allclose(directions.gradient(made), [3, -2], atol=1e-3)
+        assert directions.replace_failed(made, instead[0], constraints) is None
+
+
+def test_one_of_two_sides_is_enough():
+    made = directions.plan(np.zeros(2), disc(), 1e-6, True)
+    assert directions.replace_failed(made, 1, disc()) == ()
+    assert directions.replace_failed(made, 0, disc()) is None
+
+
+def test_the_state_is_data():
+    made = directions.plan(np.array([1.0, 0.0]), disc(), 1e-6, False)
+    directions.record(made, 0, 2.0)
+    data = directions.to_dict(made)
+    again = directions.from_dict({k: v if np.isscalar(v) else v.tolist() for k, v in data.items()})
+    assert directions.to_dict(again).keys() == data.keys()
+    for key, value in directions.to_dict(again).items():
+        np.testing.assert_array_equal(value, data[key])
