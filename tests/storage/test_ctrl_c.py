@@ -54,7 +54,8 @@ def test_once_finishes_what_is_open_and_closes_the_file(tmp_path):
     path = tmp_path / "study.db"
     with begun(path, 10**6) as process:
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate()
+        said = process.stdout.read()  # communicate() would lose what readline() has read ahead
+        process.wait()
     assert process.returncode == 0
     assert "reason: interrupted by Ctrl-C" in said
     assert [file.name for file in tmp_path.iterdir()] == ["study.db"]
@@ -71,7 +72,8 @@ def test_twice_leaves_at_once_and_loses_nothing_that_was_told(tmp_path):
         while "open evaluations are finished first" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate()
+        errors = process.stderr.read()
+        process.wait()
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
     with optdriver.load_study(path) as study:
