@@ -28,6 +28,8 @@ from optdriver.lbfgsb.state import State, from_dict
 
 VERSION = 1
 
+FLOAT64 = np.dtype(np.float64)
+
 LARGE = 1000
 """Variables from which on the interpreted kernel is slow enough to say so."""
 
@@ -273,7 +275,7 @@ class LBFGSB:
         if (
             isinstance(f, float)  # NumPy's float64 is one
             and type(g) is np.ndarray
-            and g.dtype == np.float64
+            and g.dtype is FLOAT64  # others take the longer way
             and g.shape == self._shape
             and self.state.phase != DONE
         ):
