@@ -81,7 +81,6 @@ def set_out(s: State, q: Scratch) -> cython.Py_ssize_t:
         s.d[i] = d
         if d != 0.0:
             q.moving += 1
-        if d != 0.0:
             bound = s.l[i] if d < 0.0 else s.u[i]
             q.t[count] = (bound - s.x[i]) / d  # eq. (4.1)
             q.order[count] = i

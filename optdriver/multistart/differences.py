@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from optdriver.multistart import directions, stencil
 from optdriver.multistart.directions import Directions
 from optdriver.multistart.stencil import Stencil
+from optdriver.multistart.stencil import record as record  # the same for both kinds
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -23,13 +24,6 @@ def point(pending: Differences, slot: int) -> Vector:
     if isinstance(pending, Directions):
         return directions.point(pending, slot)
     return stencil.point(pending, slot)
-
-
-def record(pending: Differences, slot: int, f: float) -> bool:
-    """Note the value of a slot; return whether all are known now."""
-    if isinstance(pending, Directions):
-        return directions.record(pending, slot, f)
-    return stencil.record(pending, slot, f)
 
 
 def replace_failed(

@@ -173,16 +173,6 @@ def point(made: Directions, slot: int) -> Vector:
     return (made.x if slot == BASE else made.ends[slot]).copy()
 
 
-def record(made: Directions, slot: int, f: float) -> bool:
-    """Note the value of a slot; return whether all are known now."""
-    if slot == BASE:
-        made.f = f
-    else:
-        made.values[slot] = f
-    made.missing -= 1
-    return made.missing == 0
-
-
 def replace_failed(
     made: Directions, slot: int, constraints: ConstraintSet
 ) -> tuple[int, ...] | None:

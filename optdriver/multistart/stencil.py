@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,14 @@ BASE = -1
 """The slot of x itself; the other slots count from 0."""
 
 _LEAST_STEP = 2.0**-49  # relative to x: at least eight units in its last place
+
+
+class Slots(Protocol):
+    """What differences of every kind keep of the values told."""
+
+    f: float
+    values: list[float]
+    missing: int
 
 
 @dataclass(slots=True)
@@ -79,14 +87,14 @@ def point(stencil: Stencil, slot: int) -> Vector:
     return x
 
 
-def record(stencil: Stencil, slot: int, f: float) -> bool:
+def record(pending: Slots, slot: int, f: float) -> bool:
     """Note the value of a slot; return whether all are known now."""
     if slot == BASE:
-        stencil.f = f
+        pending.f = f
     else:
-        stencil.values[slot] = f
-    stencil.missing -= 1
-    return stencil.missing == 0
+        pending.values[slot] = f
+    pending.missing -= 1
+    return pending.missing == 0
 
 
 def replace_failed(

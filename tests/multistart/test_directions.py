@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optdriver.constraints import ConstraintSet
 from optdriver.multistart import directions
-from optdriver.multistart.stencil import BASE
+from optdriver.multistart.stencil import BASE, record
 
 
 def linear(x):
@@ -23,7 +23,7 @@ def told(constraints, x, f, step=1e-6, two_sided=False):
     for slot in range(BASE, len(made.values)):
         end = directions.point(made, slot)
         assert constraints.is_feasible(end)
-        last = directions.record(made, slot, f(end))
+        last = record(made, slot, f(end))
     assert last
     return directions.gradient(made)
 
@@ -89,7 +89,7 @@ def test_a_failed_point_is_replaced_once_by_a_feasible_one(x):
         assert constraints.is_feasible(end)
         assert not np.array_equal(end, directions.point(made, slot))
         for k in (BASE, 1 - slot, instead[0]):
-            directions.record(made, k, linear(directions.point(made, k)))
+            record(made, k, linear(directions.point(made, k)))
         assert made.missing == 0
         np.testing.assert_allclose(directions.gradient(made), [3, -2], atol=1e-3)
         assert directions.replace_failed(made, instead[0], constraints) is None
@@ -103,7 +103,7 @@ def test_one_of_two_sides_is_enough():
 
 def test_the_state_is_data():
     made = directions.plan(np.array([1.0, 0.0]), disc(), 1e-6, False)
-    directions.record(made, 0, 2.0)
+    record(made, 0, 2.0)
     data = directions.to_dict(made)
     again = directions.from_dict({k: v if np.isscalar(v) else v.tolist() for k, v in data.items()})
     assert directions.to_dict(again).keys() == data.keys()
