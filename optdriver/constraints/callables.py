@@ -119,14 +119,17 @@ def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
     arguments = spec.get("args", ())
     arguments = tuple(arguments) if isinstance(arguments, Sequence) else (arguments,)
     fun = _Partial(spec["fun"], arguments)
-    jac = _Partial(spec["jac"], arguments) if callable(spec.get("jac")) else None
+    jac, hess = (
+        _Partial(spec[key], arguments) if callable(spec.get(key)) else None
+        for key in ("jac", "hess")
+    )
     size = np.atleast_1d(np.asarray(fun(probe.copy()))).size
     sign = -1.0 if kind == "ineq" else 1.0
     return Functions(
         name,
         fun,
         jac,
-        None,
+        hess,
         np.arange(size),
         np.full(size, sign),
         np.zeros(size),
@@ -141,8 +144,8 @@ class _Partial:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
-    def __call__(self, x: Array) -> Any:
-        return self.function(x, *self.arguments)
+    def __call__(self, x: Array, *weights: Array) -> Any:
+        return self.function(x, *weights, *self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
