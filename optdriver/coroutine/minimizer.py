@@ -1,0 +1,588 @@
+"""`CallbackMinimizer`: a method that calls its objective, driven by ask and tell instead."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import OptimizeResult
+
+from optdriver.coroutine import state as states
+from optdriver.coroutine.coroutine import Coroutine
+from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
+from optdriver.coroutine.program import Outcome, Program, Request
+from optdriver.coroutine.scipy_methods import method_names, named
+from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
+from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.lbfgsb.options import read_bounds, read_point, real_array
+
+LEGS = 10
+"""Further legs that a run may have."""
+
+MOST_FAILURES = 20
+"""Failed evaluations in a row that end a run."""
+
+CLOSE = 1e-6
+"""How far a replayed point may be from the recorded one, relative to its size."""
+
+NO_WORSE = 1e-9
+"""How much higher, relatively, the value at the point of success may be than the best one."""
+
+_STATUS = {
+    Stop.CONVERGED: 0,
+    Stop.MAX_EVALUATIONS: 1,
+    Stop.MAX_ITERATIONS: 1,
+    Stop.ABNORMAL: 2,
+    Stop.FAILED: 3,
+    Stop.HALTED: 99,
+}
+
+
+class CallbackMinimizer:
+    """A method of `scipy.optimize.minimize`, asked for points and told what is there.
+
+    Parameters
+    ----------
+    method : str
+        ``'SLSQP'``, ``'TNC'``, ``'trust-constr'``, ``'Nelder-Mead'``, ``'Powell'``, ``'COBYQA'``;
+        without bounds also ``'BFGS'``, ``'CG'``, ``'Newton-CG'``, ``'dogleg'``, ``'trust-ncg'``,
+        ``'trust-krylov'``, ``'trust-exact'`` and ``'COBYLA'``.
+    x0 : array_like, shape (n,)
+        The start; moved into the bounds if it lies outside.
+    bounds : sequence of (low, high), array of shape (n, 2), scipy.optimize.Bounds, or None
+        No point outside is ever asked.  Equal ones fix a variable, with every method.
+    constraints : optional
+        Refused: these methods evaluate points that violate them.  See
+        `optdriver.FeasibleMinimizer`, method ``'L-BFGS-B'`` of a study.
+    hessian : {None, 'matrix', 'product'}
+        The second derivatives that are told, for the methods that use them.  None: the method
+        makes them of gradients (trust-constr by BFGS updates, the others by differences, at points
+        that are asked for it).
+    maxfun : int, math.inf or None
+        Hard limit of evaluations, of all legs together.  None leaves it to the method.
+    **options
+        SciPy's options of the method (``xatol``, ``ftol``, ``maxiter``, ...), and `tol`.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; bounds or constraints that the method does not keep.
+    MissingExtraError
+        greenlet is not installed.
+
+    Notes
+    -----
+    The method runs in a coroutine.  A minimizer that was stored, or that goes on in another
+    thread, runs the method again through the evaluations of its present leg, which costs the
+    method's own time for each of them and no evaluation.  If that leads to a point that differs
+    from the recorded one, a `ReplayWarning` says so: the recorded one counts, and where they are
+    far apart (another version of SciPy) a further leg begins at the best point.
+
+    A failed evaluation is infinity to the method.  A run that has met one, or that ends above its
+    best point, goes on with a further leg from that point, as long as this gets lower; it is a
+    success only where the last leg is one.  A start that fails is asked once more.
+
+    Examples
+    --------
+    >>> opt = CallbackMinimizer("Nelder-Mead", [0.0, 0.0], [(-1, 3), (-1, 3)])
+    >>> while not opt.done:
+    ...     x = opt.ask()
+    ...     opt.tell((x[0] - 2.0) ** 2 + (x[1] + 0.5) ** 2)
+    >>> opt.result.success, opt.result.x.round(3).tolist()
+    (True, [2.0, -0.5])
+    """
+
+    def __init__(
+        self,
+        method: str,
+        x0: ArrayLike,
+        bounds: Any = None,
+        *,
+        constraints: Any = None,
+        hessian: str | None = None,
+        maxfun: float | None = None,
+        **options: Any,
+    ) -> None:
+        found = named(method)
+        start = read_point(x0)
+        lower, upper = read_bounds(bounds, start.size)
+        _check_bounds(found.name, lower, upper)
+        _check_constraints(found.name, constraints)
+        start = np.minimum(np.maximum(start, lower), upper)
+        self._live: _Live | None = None
+        self._state = State(
+            method=found.name,
+            options=checked_options(found, options, lower < upper),
+            hessian=checked_hessian(found, hessian),
+            maxfun=checked_limit(maxfun),
+            x0=start,
+            lower=lower,
+            upper=upper,
+            start=start,
+            pending=start.copy(),
+        )
+        self._live = _Live(self._state)
+        self._take(self._live.send(None))
+        if self._live is None:
+            raise InputError(f"{found.name} cannot begin: {self._state.message}")
+
+    # -- asking and telling ---------------------------------------------------------------------
+
+    def ask(self) -> Vector:
+        """Return a copy of the pending point; the same one until it is told."""
+        return self._running("ask").copy()
+
+    def tell(self, f: float, g: ArrayLike | None = None) -> None:
+        """Take value and gradient at the pending point; not finite counts as a failure.
+
+        Parameters
+        ----------
+        f : float
+        g : array_like, shape (n,)
+            May be left out with a method that needs none.
+
+        Raises
+        ------
+        InputError
+            What was told cannot be used; nothing has changed.
+        ProtocolError
+            The run has ended, or second derivatives are wanted: see `wanted`.
+        """
+        x = self._running("tell")
+        if self.wanted != "value":
+            raise ProtocolError(f"tell() while the {self.wanted} is wanted: tell_hessian(h)")
+        value = _number(f)
+        gradient = None if g is None and "g" not in self.needs else _array("g", g, x.shape)
+        if math.isfinite(value) and (gradient is None or np.all(np.isfinite(gradient))):
+            self._record(Record(x=x, f=value, g=gradient))
+        else:
+            self._failed(x, "the value or the gradient is not finite")
+
+    def tell_hessian(self, h: ArrayLike) -> None:
+        """Take the Hessian at the pending point, or its product with `direction`.
+
+        Parameters
+        ----------
+        h : array_like, shape (n, n), or (n,) where the product is wanted
+        """
+        x = self._running("tell_hessian")
+        wanted, p = self.wanted, self._state.direction
+        if wanted == "value":
+            raise ProtocolError("tell_hessian() while a value is wanted: tell(f, g)")
+        product = wanted == "product"
+        told = _array("h", h, x.shape if product else x.shape * 2)
+        f = 0.0 if np.all(np.isfinite(told)) else math.nan
+        if product:
+            self._record(Record(x=x, f=f, g=told, p=p))
+        else:
+            self._record(Record(x=x, f=f, h=told))
+
+    def tell_failure(self, reason: str = "") -> None:
+        """Take the news that the pending point could not be evaluated."""
+        self._failed(self._running("tell_failure"), str(reason))
+
+    def halt(self, reason: str = "") -> None:
+        """Stop from outside."""
+        self._running("halt")
+        self._finish(Stop.HALTED, f"HALTED: {reason or 'stopped by the caller'}")
+
+    def _running(self, call: str) -> Vector:
+        state = self._state
+        if state.pending is None:
+            raise ProtocolError(f"{call}() after the run has ended ({state.stop}: {state.message})")
+        return state.pending
+
+    # -- what an answer sets off ----------------------------------------------------------------
+
+    def _failed(self, x: Vector, reason: str) -> None:
+        state = self._state
+        wanted = self.wanted
+        if wanted != "value":
+            h = np.full(x.shape * 2, math.nan) if wanted == "hessian" else None
+            self._record(Record(x=x, f=math.nan, h=h, p=state.direction))
+            return
+        state.records.append(Record(x=x, f=math.nan))
+        state.nfev += 1
+        state.nfail += 1
+        state.failures += 1
+        said = f": {reason}" if reason else ""
+        if state.failures >= (2 if self.at_start else MOST_FAILURES):
+            count = state.failures
+            self._finish(Stop.FAILED, f"FAILED: {count} evaluations failed in a row{said}")
+        elif not self.at_start:
+            self._advance()
+            if state.stop is not None and said:
+                state.message += f" (an evaluation failed{said})"
+        elif self._spent():
+            self._finish(Stop.MAX_EVALUATIONS, "STOP: the limit of evaluations is reached")
+
+    def _record(self, record: Record) -> None:
+        state = self._state
+        state.records.append(record)
+        if record.wanted == "value":
+            state.nfev += 1
+            state.failures = 0
+            if state.best < 0 or record.f < state.records[state.best].f:
+                state.best = len(state.records) - 1
+        self._advance()
+
+    def _advance(self) -> None:
+        """Let the method go on with the newest record."""
+        if self._live is None or not self._live.here:
+            request = self._replay()
+        else:
+            request = self._live.send(self._state.records[-1])
+        self._take(request)
+
+    def _take(self, request: Request | Outcome | None) -> None:
+        """Make a request the pending point, or draw the consequences of an end."""
+        state = self._state
+        while True:
+            if request is None:
+                request = self._new_leg()
+            if isinstance(request, Request):
+                break
+            if self._end(request):
+                return
+            request = None
+        if self._live is not None:
+            state.nit = state.nit_before + self._live.program.nit
+        if request.wanted == "value" and self._spent():
+            self._finish(Stop.MAX_EVALUATIONS, "STOP: the limit of evaluations is reached")
+        else:
+            state.pending, state.direction = request.x, request.direction
+            state.wanted = request.wanted
+
+    def _spent(self) -> bool:
+        limit = self._state.maxfun
+        return limit is not None and self._state.nfev >= limit
+
+    def _end(self, outcome: Outcome) -> bool:
+        """End the run and return True, or leave it to a further leg."""
+        state = self._state
+        program = self._live.program if self._live is not None else None
+        if program is not None:
+            state.nit = state.nit_before + program.nit
+        stop = _stop(outcome, state)
+        troubled = program is not None and program.troubled
+        again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS
+        if state.best >= 0:
+            f = state.records[state.best].f
+            above = outcome.success and outcome.f - f > NO_WORSE * max(1.0, abs(f))
+            lower = state.best >= state.leg and not np.array_equal(
+                state.records[state.best].x, state.start
+            )
+            if again and (troubled or above) and lower:
+                return False
+            if stop is Stop.CONVERGED and (above or (troubled and named(state.method).gradient)):
+                stop = Stop.ABNORMAL
+        word = "CONVERGED" if stop is Stop.CONVERGED else "STOP"
+        self._finish(stop, f"{word}: {state.method}: {outcome.message}", outcome.status)
+        return True
+
+    def _new_leg(self) -> Request | Outcome:
+        state = self._state
+        state.legs += 1
+        state.leg = len(state.records)
+        state.nit_before = state.nit
+        state.start = state.records[state.best].x.copy()
+        self._let_go()
+        self._live = _Live(state)
+        return self._live.send(None)
+
+    def _finish(self, stop: Stop, message: str, status: int | None = None) -> None:
+        state = self._state
+        state.stop, state.message = stop, message
+        state.status = _STATUS[stop] if status is None else status
+        state.pending = state.direction = None
+        state.wanted = "value"
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._live is not None:
+            self._live.close()
+        self._live = None
+
+    def _replay(self) -> Request | Outcome | None:
+        """Run the method again through the records of its leg; None where it went elsewhere."""
+        state = self._state
+        self._let_go()
+        self._live = live = _Live(state)
+        request = live.send(None)
+        begun = state.leg > 0
+        for record in state.records[state.leg :]:
+            begun = begun or not record.failed
+            if not begun:
+                continue  # a start that failed was not answered
+            if not (isinstance(request, Request) and self._fits(request, record)):
+                warnings.warn(
+                    f"{state.method}, run again through its recorded evaluations, went elsewhere "
+                    "(another version of SciPy?): it starts again at the best point",
+                    ReplayWarning,
+                    stacklevel=5,
+                )
+                return None
+            request = live.send(record)
+        return request
+
+    def _fits(self, request: Request, record: Record) -> bool:
+        if request.wanted != record.wanted:
+            return False
+        asked, recorded = [request.x], [record.x]
+        if request.direction is not None and record.p is not None:
+            asked.append(request.direction)
+            recorded.append(record.p)
+        if np.array_equal(asked, recorded):
+            return True
+        near = np.allclose(asked, recorded, rtol=CLOSE, atol=CLOSE)
+        if near:
+            warnings.warn(
+                f"{self._state.method}, run again through its recorded evaluations, asked points "
+                "that differ from them by rounding: the recorded ones count",
+                ReplayWarning,
+                stacklevel=6,
+            )
+        return near
+
+    # -- what is known --------------------------------------------------------------------------
+
+    @property
+    def method(self) -> str:
+        """SciPy's name of the method."""
+        return self._state.method
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What is told: ``'f'``; ``'g'`` where needed; ``'hessian'`` or ``'product'`` if chosen."""
+        second = {"": (), "matrix": ("hessian",), "product": ("product",)}[self._state.hessian]
+        return ("f", "g", *second) if named(self.method).gradient else ("f",)
+
+    @property
+    def wanted(self) -> str:
+        """What is to be told next: ``'value'``, ``'hessian'`` or ``'product'``."""
+        return self._state.wanted
+
+    @property
+    def direction(self) -> Vector | None:
+        """The vector of which the product with the Hessian is wanted, shape (n,), or None."""
+        return None if self._state.direction is None else self._state.direction.copy()
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return len(self._state.x0)
+
+    @property
+    def x0(self) -> Vector:
+        """The start."""
+        return self._state.x0.copy()
+
+    @property
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Lower and upper bounds."""
+        return self._state.lower.copy(), self._state.upper.copy()
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._state.stop is not None
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why the run ended, or None."""
+        return self._state.stop
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended because the method's own test passed."""
+        return self._state.stop is Stop.CONVERGED
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, failures included."""
+        return self._state.nfev
+
+    @property
+    def nhev(self) -> int:
+        """Hessians and products told."""
+        return len(self._state.records) - self._state.nfev
+
+    @property
+    def nit(self) -> int:
+        """Iterations of the method, of all legs together."""
+        return self._state.nit
+
+    @property
+    def nfail(self) -> int:
+        """Failed evaluations."""
+        return self._state.nfail
+
+    @property
+    def failures(self) -> int:
+        """Failed evaluations in a row, now."""
+        return self._state.failures
+
+    @property
+    def legs(self) -> int:
+        """How often the method was started again at the best point."""
+        return self._state.legs
+
+    @property
+    def at_start(self) -> bool:
+        """Whether no evaluation has succeeded yet."""
+        return self._state.best < 0
+
+    @property
+    def best(self) -> tuple[Vector, float, Vector | None] | None:
+        """The best evaluated point with value and gradient (None if none was told), or None."""
+        if self.at_start:
+            return None
+        record = self._state.records[self._state.best]
+        return record.x.copy(), record.f, None if record.g is None else record.g.copy()
+
+    @property
+    def result(self) -> OptimizeResult:
+        """The best evaluated point, with the value and gradient that were told there.
+
+        Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start;
+        ``jac`` is NaN, too, where no gradient was told.
+        """
+        state = self._state
+        x, f, g = self.best or (self.x0, math.nan, None)
+        result: OptimizeResult = OptimizeResult()
+        result.update(
+            x=x,
+            fun=f,
+            jac=np.full(self.n, math.nan) if g is None else g,
+            nfev=self.nfev,
+            njev=self.nfev if "g" in self.needs else 0,
+            nhev=self.nhev,
+            nit=self.nit,
+            nfail=self.nfail,
+            legs=self.legs,
+            status=state.status,
+            success=self.converged,
+            message=state.message,
+            stop=state.stop,
+        )
+        return result
+
+    # -- state as data --------------------------------------------------------------------------
+
+    def to_dict(self) -> Data:
+        """Return the specification and all that was told, as numbers, strings and arrays."""
+        return states.to_dict(self._state)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CallbackMinimizer:
+        """Make the minimizer of `to_dict` again; arrays may come as lists.
+
+        Raises
+        ------
+        InputError
+            When `data` is not a state of this version.
+        """
+        new = cls.__new__(cls)
+        new.__setstate__(data)
+        return new
+
+    def copy(self) -> CallbackMinimizer:
+        """Return an independent minimizer in the same state."""
+        return type(self).from_dict(self.to_dict())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, _memo: Any) -> CallbackMinimizer:
+        return self.copy()
+
+    def __getstate__(self) -> Data:
+        return states.to_dict(self._state)
+
+    def __setstate__(self, data: Mapping[str, Any]) -> None:
+        self._live = None
+        self._state = states.from_dict(data)
+
+    def __repr__(self) -> str:
+        return (
+            f"<CallbackMinimizer {self.method} n={self.n} nfev={self.nfev} {self._state.message}>"
+        )
+
+
+_LIMITS = (Stop.MAX_EVALUATIONS, Stop.MAX_ITERATIONS)
+
+
+class _Live:
+    """A leg that runs: its program, in a coroutine."""
+
+    def __init__(self, state: State) -> None:
+        self.program = Program(state, state.records[: state.leg])
+        self._coroutine = Coroutine(self.program)
+
+    @property
+    def here(self) -> bool:
+        return self._coroutine.here
+
+    def send(self, record: Record | None) -> Request | Outcome:
+        try:
+            request: Request = self._coroutine.send(record)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        return request
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+
+def _stop(outcome: Outcome, state: State) -> Stop:
+    if outcome.success:
+        return Stop.CONVERGED
+    method = named(state.method)
+    if outcome.status in method.evaluations and not outcome.error:
+        return Stop.MAX_EVALUATIONS
+    if outcome.status in method.iterations and not outcome.error:
+        return Stop.MAX_ITERATIONS
+    return Stop.ABNORMAL
+
+
+def _check_bounds(method: str, lower: Vector, upper: Vector) -> None:
+    free = lower < upper
+    bounded = free & (np.isfinite(lower) | np.isfinite(upper))
+    if not named(method).bounds and bounded.any():
+        i = int(np.flatnonzero(bounded)[0])
+        known = ", ".join(map(repr, ("L-BFGS-B", *method_names(bounds=True))))
+        raise InputError(
+            f"method {method!r} does not keep to bounds, and variable {i} has the bounds "
+            f"({lower[i]}, {upper[i]}): methods that do are {known}"
+        )
+
+
+def _check_constraints(method: str, constraints: Any) -> None:
+    if constraints is None or (hasattr(constraints, "__len__") and len(constraints) == 0):
+        return
+    raise InputError(
+        f"method {method!r} evaluates points that violate constraints, so it is given none: "
+        "method 'L-BFGS-B' (optdriver.FeasibleMinimizer) never leaves them"
+    )
+
+
+def _number(f: Any) -> float:
+    if isinstance(f, (str, bytes, bool)) or f is None:
+        raise InputTypeError(f"f must be a number, got {f!r}")
+    try:
+        return float(real_array("f", f).reshape(()))
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"f must be a number, got {f!r}") from error
+
+
+def _array(name: str, values: Any, shape: tuple[int, ...]) -> Vector:
+    if values is None:
+        raise InputError(f"{name} is missing; expected an array of shape {shape}")
+    array = np.array(real_array(name, values))
+    if array.shape != shape:
+        raise InputError(f"{name} has shape {array.shape}, expected {shape}")
+    return array

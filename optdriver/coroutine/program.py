@@ -1,0 +1,245 @@
+"""SciPy's side: one run of a method, whose callbacks wait for answers.
+
+A point is asked once: value and gradient are told together, and what is known already (the last
+point again, or the start of a further leg) is not asked again.  Every asked point is in the bounds:
+what leaves them by rounding, or by the step of a difference inside of the method, is put back.
+Variables that the bounds fix are no variables for the method.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from optdriver.coroutine.coroutine import Wait
+from optdriver.coroutine.scipy_methods import Method, named
+from optdriver.coroutine.state import Data, Record, State, Vector
+
+LARGE = 2**31 - 1
+"""What stands for no limit in compiled code."""
+
+ROUNDING = 1e-12
+DIFFERENCE = math.sqrt(np.finfo(np.float64).eps)
+
+FIRST_ONLY = ("initial_simplex", "direc", "hess_inv0")
+"""Options for the first leg only."""
+
+_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a method wants: the value at x; or its Hessian there, or that times a direction.
+
+    `wanted` is ``'value'``, ``'hessian'`` or ``'product'``.
+    """
+
+    x: Vector
+    wanted: str = "value"
+    direction: Vector | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a method ended, in its own words.
+
+    `error` says that the words are those of an exception; `x` and `f` are what it returned.
+    """
+
+    success: bool
+    status: int
+    message: str
+    x: Vector | None = None
+    f: float = math.nan
+    error: bool = False
+
+
+class Program:
+    """One leg of a run, ready to be made a coroutine.
+
+    Attributes
+    ----------
+    nit : int
+        Iterations so far.
+    troubled : bool
+        Whether the method has met a failed evaluation.
+    """
+
+    def __init__(self, state: State, known: Iterable[Record]) -> None:
+        self._method = named(state.method)
+        self._hessian = state.hessian
+        self._options = scipy_options(self._method, state, state.legs > 0)
+        self._start = state.start.copy()
+        self._lower, self._upper = state.lower, state.upper
+        self._free = state.lower < state.upper
+        self._known = {_key(r.x, r.p, r.h is not None): r for r in known}
+        self._wait: Wait | None = None
+        self.nit = 0
+        self.troubled = False
+
+    def __call__(self, wait: Wait) -> Outcome:
+        """Run the method."""
+        self._wait = _unlocked(self._method, wait)
+        if not self._free.any():
+            f = self._answer(Request(x=self._start)).f
+            message = "all variables are fixed by their bounds"
+            return Outcome(success=True, status=0, message=message, x=self._start, f=f)
+        try:
+            result = self._minimize()
+        except _ERRORS as error:
+            message = f"{type(error).__name__}: {error}"
+            return Outcome(success=False, status=-1, message=message, error=True)
+        return Outcome(
+            success=bool(result.success),
+            status=int(result.status),
+            message=str(result.message),
+            x=self._point(result.x),
+            f=float(result.fun),
+        )
+
+    def _minimize(self) -> Any:
+        keywords: Data = {"jac": self._gradient} if self._method.gradient else {}
+        keywords |= self._second_derivatives()
+        if self._method.bounds and np.any(np.isfinite(self._lower) | np.isfinite(self._upper)):
+            keywords["bounds"] = optimize.Bounds(
+                self._lower[self._free], self._upper[self._free], keep_feasible=True
+            )
+        minimize: Any = optimize.minimize
+        return minimize(
+            self._value,
+            self._start[self._free],
+            method=self._method.name,
+            options=self._options,
+            callback=self._count,
+            **keywords,
+        )
+
+    def _second_derivatives(self) -> Data:
+        method = self._method
+        if self._hessian == "matrix":
+            return {"hess": self._told_hessian}
+        if self._hessian == "product":
+            return {"hessp": self._told_product}
+        if method.differences and method.hessian == ("matrix",):
+            return {"hess": self._differenced_hessian}
+        if method.differences and method.name != "Newton-CG":  # which has its own
+            return {"hess": "2-point"}
+        return {}
+
+    # -- the callbacks --------------------------------------------------------------------------
+
+    def _count(self, *_: Any) -> None:
+        self.nit += 1
+
+    def _value(self, x: Vector) -> float:
+        if self._is_outside(x):
+            return math.inf
+        record = self._answer(Request(x=self._point(x)))
+        return math.inf if record.failed else record.f
+
+    def _gradient(self, x: Vector) -> Vector:
+        if not self._is_outside(x):
+            record = self._answer(Request(x=self._point(x)))
+            if not record.failed and record.g is not None:
+                return record.g[self._free]
+        return np.full(int(self._free.sum()), math.nan)
+
+    def _told_hessian(self, x: Vector) -> Vector:
+        h = self._answer(Request(x=self._point(x), wanted="hessian")).h
+        size = int(self._free.sum())
+        return np.full((size, size), math.nan) if h is None else h[np.ix_(self._free, self._free)]
+
+    def _told_product(self, x: Vector, p: Vector) -> Vector:
+        direction = np.zeros(len(self._free))
+        direction[self._free] = p
+        request = Request(x=self._point(x), wanted="product", direction=direction)
+        record = self._answer(request)
+        if record.failed or record.g is None:
+            return np.full(len(p), math.nan)
+        return record.g[self._free]
+
+    def _differenced_hessian(self, x: Vector) -> Vector:
+        """Return the symmetric part of forward differences of the gradient."""
+        g = self._gradient(x)
+        columns = []
+        for i, size in enumerate(x):
+            moved = x.copy()
+            moved[i] += DIFFERENCE * math.copysign(max(1.0, abs(size)), size)
+            columns.append((self._gradient(moved) - g) / (moved[i] - x[i]))
+        matrix = np.array(columns)
+        return np.asarray((matrix + matrix.T) / 2.0)
+
+    # -- points ---------------------------------------------------------------------------------
+
+    def _answer(self, request: Request) -> Record:
+        key = _key(request.x, request.direction, request.wanted == "hessian")
+        record = self._known.get(key)
+        if record is None:
+            if self._wait is None:
+                raise RuntimeError("the program does not run")
+            record = self._known[key] = self._wait(request)
+        self.troubled |= record.failed
+        return record
+
+    def _point(self, x: Any) -> Vector:
+        """Return all variables, in their bounds."""
+        full = self._start.copy()
+        full[self._free] = x
+        return np.minimum(np.maximum(full, self._lower), self._upper)
+
+    def _is_outside(self, x: Vector) -> bool:
+        """Return whether the barrier of trust-constr stands between this trial and the run."""
+        if self._method.name != "trust-constr":
+            return False
+        lower, upper = self._lower[self._free], self._upper[self._free]
+        slack = ROUNDING * (1.0 + np.abs(x))
+        return bool(np.any((x < lower - slack) | (x > upper + slack)))
+
+
+def scipy_options(method: Method, state: State, again: bool) -> Data:
+    """Return the options as SciPy takes them: without limits where ours count."""
+    options = {k: v for k, v in state.options.items() if not (again and k in FIRST_ONLY)}
+    if state.maxfun is not None:
+        options = {**dict.fromkeys(method.limits, LARGE), **options}
+    return {k: LARGE if _is_limit(k) and v == math.inf else v for k, v in options.items()}
+
+
+def _is_limit(name: str) -> bool:
+    return name in ("maxiter", "maxfun", "maxfev")
+
+
+def _key(x: Vector, p: Vector | None, hessian: bool) -> tuple[bytes, bytes, bool]:
+    """Return what tells points apart; both zeros are the same."""
+    return (x + 0.0).tobytes(), b"" if p is None else (p + 0.0).tobytes(), hessian
+
+
+# -- SciPy's lock ---------------------------------------------------------------------------------
+
+
+def _unlocked(method: Method, wait: Wait) -> Wait:
+    """Let go of the lock that SciPy holds during a run of COBYQA, while the run waits."""
+    lock = _cobyqa_lock() if method.name == "COBYQA" else None
+    if lock is None:
+        return wait
+    held: Any = lock
+
+    def waiting(request: Any) -> Any:
+        held.release()
+        try:
+            return wait(request)
+        finally:
+            held.acquire()
+
+    return waiting
+
+
+def _cobyqa_lock() -> threading.Lock | None:
+    from scipy.optimize import _cobyqa_py
+
+    return getattr(_cobyqa_py, "COBYQA_LOCK", None)

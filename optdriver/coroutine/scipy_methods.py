@@ -1,0 +1,144 @@
+"""What SciPy's methods need, keep to, and can be told: the one table of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from optdriver.errors import InputError, nearest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """What is known of one method of `scipy.optimize.minimize`.
+
+    Attributes
+    ----------
+    name : str
+        SciPy's name.
+    gradient : bool
+        Whether it needs gradients.
+    hessian : tuple of str
+        In what form it takes second derivatives: ``'matrix'``, ``'product'``; none if empty.
+    differences : bool
+        Whether second derivatives that are not told are differences of gradients, at points that
+        are asked for it.
+    bounds : bool
+        Whether it keeps to bounds: only then it may be given some.
+    options : tuple of str
+        SciPy's names of its options.
+    limits : tuple of str
+        Those among them that limit its evaluations.
+    evaluations, iterations : tuple of int
+        The status with which it ends at its limit of evaluations, and of iterations.
+    """
+
+    name: str
+    gradient: bool = True
+    hessian: tuple[str, ...] = ()
+    differences: bool = False
+    bounds: bool = False
+    options: tuple[str, ...]
+    limits: tuple[str, ...] = ()
+    evaluations: tuple[int, ...] = ()
+    iterations: tuple[int, ...] = (1,)
+
+
+_BOTH = ("matrix", "product")
+_REGION = ("initial_trust_radius", "max_trust_radius", "eta", "gtol", "maxiter")
+_TNC: tuple[str, ...] = (
+    "maxCGit",
+    "eta",
+    "stepmx",
+    "accuracy",
+    "minfev",
+    "ftol",
+    "xtol",
+    "gtol",
+    "rescale",
+)
+_TNC += ("scale", "offset")
+_INTERIOR: tuple[str, ...] = ("xtol", "gtol", "barrier_tol", "maxiter", "initial_constr_penalty")
+_INTERIOR += ("initial_tr_radius", "initial_barrier_parameter", "initial_barrier_tolerance")
+_INTERIOR += ("factorization_method",)
+
+METHODS: Final = (
+    Method(name="SLSQP", bounds=True, options=("ftol", "maxiter")),
+    Method(
+        name="TNC",
+        bounds=True,
+        options=_TNC,
+        limits=("maxfun",),
+    ),
+    Method(
+        name="trust-constr",
+        hessian=_BOTH,
+        bounds=True,
+        options=_INTERIOR,
+    ),
+    Method(
+        name="Nelder-Mead",
+        gradient=False,
+        bounds=True,
+        options=("xatol", "fatol", "adaptive", "initial_simplex", "maxiter", "maxfev"),
+        limits=("maxfev",),
+    ),
+    Method(
+        name="Powell",
+        gradient=False,
+        bounds=True,
+        options=("xtol", "ftol", "direc", "maxiter", "maxfev"),
+        limits=("maxfev",),
+    ),
+    Method(
+        name="COBYQA",
+        gradient=False,
+        bounds=True,
+        options=("f_target", "initial_tr_radius", "final_tr_radius", "scale", "maxiter", "maxfev"),
+        limits=("maxfev",),
+    ),
+    Method(name="COBYLA", gradient=False, options=("rhobeg", "tol", "f_target", "maxiter")),
+    Method(name="BFGS", options=("gtol", "norm", "xrtol", "c1", "c2", "hess_inv0", "maxiter")),
+    Method(name="CG", options=("gtol", "norm", "c1", "c2", "maxiter")),
+    Method(
+        name="Newton-CG",
+        hessian=_BOTH,
+        differences=True,
+        options=("xtol", "eps", "c1", "c2", "maxiter"),
+    ),
+    Method(name="dogleg", hessian=("matrix",), differences=True, options=_REGION),
+    Method(name="trust-ncg", hessian=_BOTH, differences=True, options=_REGION),
+    Method(name="trust-krylov", hessian=_BOTH, differences=True, options=(*_REGION, "inexact")),
+    Method(
+        name="trust-exact",
+        hessian=("matrix",),
+        differences=True,
+        options=(*_REGION, "subproblem_maxiter"),
+    ),
+)
+
+
+def method_names(*, bounds: bool = False) -> tuple[str, ...]:
+    """Return the names of the methods; of those that keep to bounds with ``bounds=True``."""
+    return tuple(method.name for method in METHODS if method.bounds or not bounds)
+
+
+def named(name: str) -> Method:
+    """Return the method called `name`, in upper or lower case.
+
+    Raises
+    ------
+    InputError
+        There is none; the message names the nearest.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"a method is chosen by its name, a string, not {name!r}")
+    for method in METHODS:
+        if _plain(method.name) == _plain(name):
+            return method
+    known = method_names()
+    raise InputError(f"unknown method {name!r}{nearest(name, known)}; known: {', '.join(known)}")
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
