@@ -1,6 +1,7 @@
 """The ways in which the minimizers of all starts are driven.
 
-``'serial'``: in turn, one evaluation each.  Anything can be driven so.
+``'serial'``: in turn, one evaluation each; anything can be driven so.  ``'batch'``: L-BFGS-B of a
+loss that JAX has compiled, within bounds; one vectorised call of the loss a round serves all.
 """
 
 from __future__ import annotations
@@ -10,11 +11,62 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.errors import unknown_option
+from optdriver.coroutine import CallbackMinimizer
+from optdriver.errors import InputError, unknown_option
+from optdriver.lbfgsb import LBFGSB, advance_lanes
 from optdriver.minimization.lanes import Lane
 from optdriver.minimization.problem import Problem
 from optdriver.minimization.watching import Watch
+from optdriver.objectives.jax_objective import JaxObjective
 from optdriver.objectives.plain import attempt
+
+NARROWER = 4
+"""A batch of which fewer than one in so many still run is compiled again for these."""
+
+FEW = 16
+"""Fewer rows are not worth another compilation."""
+
+
+def known(engine: Any) -> str | None:
+    """Check the name of an engine; None leaves the choice open."""
+    if engine is not None and engine not in _ENGINES:
+        raise unknown_option("engine", str(engine), _ENGINES)
+    return None if engine is None else str(engine)
+
+
+def choose(engine: str | None, problem: Problem, lanes: Sequence[Lane]) -> str:
+    """Return the engine to use: the one wanted, or the fastest that can be used.
+
+    Raises
+    ------
+    InputError
+        The one wanted cannot be used.
+    """
+    if engine == "serial" or (engine is None and len(lanes) == 1):
+        return "serial"
+    reason = _no_batch(problem, lanes)
+    if engine is not None and reason:
+        raise InputError(f"engine {engine!r} cannot be used here: {reason}; leave engine out")
+    return "serial" if reason else "batch"
+
+
+def _no_batch(problem: Problem, lanes: Sequence[Lane]) -> str:
+    """Return why the loss cannot be evaluated for all starts at once; "" if it can."""
+    objective = problem.objective
+    if not isinstance(lanes[0].minimizer, LBFGSB):
+        return "it drives L-BFGS-B within bounds only, no other method and no constraints"
+    if not isinstance(objective, JaxObjective) or not objective.compiled:
+        return "the loss is not compiled by JAX"
+    points = np.array([lane.start for lane in lanes]) * problem.scale
+    return attempt(lambda: objective.trace_many(points))[1]
+
+
+def run(engine: str, problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
+    """Drive every lane to its end."""
+    _ENGINES[engine](problem, lanes, watch)
+
+
+# -- one after the other ------------------------------------------------------------------------
 
 
 def serial(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
@@ -29,35 +81,90 @@ def serial(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
 
 def step(problem: Problem, lane: Lane) -> None:
     """Evaluate what a lane asks for, and tell it."""
+    minimizer = lane.minimizer
+    if isinstance(minimizer, CallbackMinimizer):
+        if minimizer.wanted != "value":
+            _tell_curvature(problem, lane, minimizer)
+            return
+        with_gradient = "g" in minimizer.needs
+    else:
+        with_gradient = True
+    _tell_value(problem, lane, with_gradient)
+
+
+def _tell_value(problem: Problem, lane: Lane, with_gradient: bool) -> None:
     z = lane.minimizer.ask()
     before = problem.objective.calls
-    made, reason = attempt(lambda: problem.value_and_grad(z))
-    lane.nfev, lane.njev = lane.nfev + problem.objective.calls - before, lane.njev + 1
-    if not reason:
-        f, g = made
-        if np.isfinite(f) and np.all(np.isfinite(g)):
-            lane.minimizer.tell(f, g)
+    function = problem.value_and_grad if with_gradient else problem.value_alone
+    made, reason = attempt(lambda: function(z))
+    lane.nfev += problem.objective.calls - before
+    lane.njev += with_gradient
+    if reason:
+        lane.failed(reason)
+        return
+    f, g = made
+    if not np.isfinite(f):
+        lane.failed("the loss is not finite")
+    elif g is not None and not np.all(np.isfinite(g)):
+        lane.failed("the gradient is not finite")
+    else:
+        lane.minimizer.tell(f, g)
+
+
+def _tell_curvature(problem: Problem, lane: Lane, minimizer: CallbackMinimizer) -> None:
+    z, direction = minimizer.ask(), minimizer.direction
+    lane.nhev += 1
+    if direction is None:
+        made, reason = attempt(lambda: problem.hessian(z))
+    else:
+        made, reason = attempt(lambda: problem.hessian_product(z, direction))
+    if reason:
+        lane.failed(reason)
+    else:
+        minimizer.tell_hessian(made)
+
+
+# -- all at once --------------------------------------------------------------------------------
+
+
+def batch(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
+    """Drive every lane to its end, with one call of the loss a round for all of them.
+
+    Each lane goes as it would go alone; should the call raise, they do go on alone.
+    """
+    live = [lane for lane in lanes if not lane.minimizer.done]
+    width = len(live)
+    points = np.array([lane.minimizer.ask() for lane in live])
+    while live:
+        width = width if len(live) * NARROWER > width or width <= FEW else len(live)
+        made, reason = attempt(lambda: problem.many(points, width))  # noqa: B023 - called at once
+        if reason:
+            serial(problem, live, watch)
             return
-        reason = f"the {'gradient' if np.isfinite(f) else 'loss'} is not finite"
-    lane.failed(reason)
+        points = _told(live, *made)
+        for lane in live:
+            watch.look(lane)
+        running = [not lane.minimizer.done for lane in live]
+        live = [lane for lane, runs in zip(live, running, strict=True) if runs]
+        points = points[running]
 
 
-ENGINES = {"serial": serial}
+def _told(lanes: Sequence[Lane], f: Any, g: Any) -> Any:
+    """Tell every lane its value and gradient; return the next points."""
+    good = np.isfinite(f) & np.all(np.isfinite(g), axis=1)
+    for lane, fine, value in zip(lanes, good, f, strict=True):
+        lane.nfev, lane.njev = lane.nfev + 1, lane.njev + 1
+        if not fine:
+            what = "gradient" if np.isfinite(value) else "loss"
+            lane.reasons[1:] = [f"the {what} is not finite"]
+    points = np.empty_like(g)
+    advance_lanes(tuple(_state(lane) for lane in lanes), f, g, points)
+    return points
 
 
-def known(engine: Any) -> str | None:
-    """Check the name of an engine; None leaves the choice open."""
-    if engine is not None and engine not in ENGINES:
-        raise unknown_option("engine", str(engine), ENGINES)
-    return None if engine is None else str(engine)
+def _state(lane: Lane) -> Any:
+    minimizer: Any = lane.minimizer
+    return minimizer.state
 
 
-def choose(engine: str | None, problem: Problem) -> str:
-    """Return the engine to use."""
-    del problem
-    return engine or "serial"
-
-
-def run(engine: str, problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
-    """Drive every lane to its end."""
-    ENGINES[engine](problem, lanes, watch)
+_ENGINES = {"serial": serial, "batch": batch}

@@ -43,7 +43,9 @@ class Minimizer:
         where the sides have none.  The members of a list or tuple are handed to the loss by
         position, those of a dictionary by name, all else as one argument.
     method : str
-        ``'L-BFGS-B'``, which under constraints is `optdriver.FeasibleMinimizer`.
+        ``'L-BFGS-B'``, which under constraints is `optdriver.FeasibleMinimizer`, or a method of
+        `scipy.optimize.minimize`, see `optdriver.CallbackMinimizer`.  One that does not keep to
+        the bounds or the constraints that are given is refused.
     constraints : str, mapping, function, SciPy constraint, or a list of these, optional
         Texts over the parameters by name: numbers of arrays are ``w[0]`` or ``w_0``, nested ones
         ``layer.w[0, 1]`` or ``layer_w_0_1``, members of a list by the names that the loss has for
@@ -72,8 +74,9 @@ class Minimizer:
         None: by JAX, if it can.  Otherwise differences, and JAX is not used.
     scale : bool
         Let the minimizers see each variable in a power of two near to the width of its bounds.
-    engine : {None, 'serial'}
-        How the starts are driven; None chooses.
+    engine : {None, 'serial', 'batch'}
+        How the starts are driven: in turn, or all with one vectorised call of the loss a round,
+        which is for L-BFGS-B within bounds and losses that JAX compiles.  None chooses.
     progress : bool, optional
         Draw a bar in the terminal; None draws it where there is one.
 
@@ -149,9 +152,9 @@ class Minimizer:
         OptimizeResult
             Of the best start; finite ones come before others, then feasible and then successful
             ones.  ``x`` and ``jac`` have the structure of the parameters.  ``starts`` is a tuple
-            of `Start`, one for each; ``start`` the number of the best.  ``nfev`` and ``njev`` are
-            totals.  ``engine`` says how the starts were driven, and ``maxcv`` by how much the
-            constraints are violated, scaled.
+            of `Start`, one for each; ``start`` the number of the best.  ``nfev``, ``njev`` and
+            ``nhev`` are totals.  ``engine`` says how the starts were driven, and ``maxcv`` by how
+            much the constraints are violated, scaled.
         """
         number = count(n_iter, len(self._first))
         if seed is not None:
@@ -161,7 +164,7 @@ class Minimizer:
         interrupted: str | None = None
         with bar(partial(line, lanes), self._progress) as show:
             watch = Watch(self._callback, self._problem, show)
-            engine = engines.choose(self._engine, self._problem)
+            engine = engines.choose(self._engine, self._problem, lanes)
             try:
                 engines.run(engine, self._problem, lanes, watch)
             except Stopped as request:
@@ -272,12 +275,13 @@ def _result(
     made.update(
         x=problem.objective.result(best.z * problem.scale),
         fun=with_loss_unit(problem, best.f),
-        jac=gradient(problem, best.g),
+        jac=None if best.g is None else gradient(problem, best.g),
         success=best.success and interrupted is None,
         status=INTERRUPTED if interrupted is not None else int(best.raw.status),
         message=_message(ends, best, interrupted),
         nfev=sum(lane.nfev for lane in lanes),
         njev=sum(lane.njev for lane in lanes),
+        nhev=sum(lane.nhev for lane in lanes),
         nit=int(best.raw.nit),
         maxcv=best.violation,
         start=best.lane.index,

@@ -30,7 +30,7 @@ class LocalMinimizer(Protocol):
         """Its iterations."""
 
     @property
-    def best(self) -> tuple[Vector, float, Vector] | None:
+    def best(self) -> tuple[Vector, float, Vector | None] | None:
         """Its best evaluated point."""
 
     @property
@@ -60,8 +60,8 @@ class Lane:
     start : ndarray, shape (n,)
         In z.
     minimizer : LocalMinimizer
-    nfev, njev : int
-        Calls of the loss and of its gradient.
+    nfev, njev, nhev : int
+        Calls of the loss, of its gradient and of its Hessian or the product with it.
     reasons : list of str
         Why evaluations failed: the first and the last.
     nit : int
@@ -73,6 +73,7 @@ class Lane:
     minimizer: LocalMinimizer
     nfev: int = 0
     njev: int = 0
+    nhev: int = 0
     reasons: list[str] = field(default_factory=list)
     nit: int = 0
 
@@ -126,7 +127,7 @@ class Ended:
     lane: Lane
     z: Vector
     f: float
-    g: Vector
+    g: Vector | None
     violation: float
     success: bool
     raw: OptimizeResult
@@ -153,14 +154,13 @@ def ended(lane: Lane, problem: Problem) -> Ended:
     """Return where a lane stands."""
     raw = lane.minimizer.result
     best = lane.minimizer.best
-    nothing = np.full(lane.start.size, math.nan)
-    z, f, g = (lane.start, math.nan, nothing) if best is None else best
+    z, f, g = (lane.start, math.nan, None) if best is None else best
     violation = problem.violation(z)
     return Ended(
         lane=lane,
         z=z,
         f=f,
-        g=nothing if g is None else g,
+        g=g,
         violation=violation,
         success=bool(raw.success) and violation <= FEASIBLE,
         raw=raw,

@@ -94,6 +94,20 @@ class Problem:
         """Return the loss."""
         return self.objective.value(z * self.scale)
 
+    def value_alone(self, z: Vector) -> tuple[float, None]:
+        """Return the loss, and None for a gradient that nobody needs."""
+        return self.value(z), None
+
+    def many(self, points: Vector, width: int) -> tuple[Vector, Vector]:
+        """Return losses and gradients at the points, (k, n), of a loss that JAX has compiled.
+
+        The compiled function takes `width` points, of which the last ones are not used.
+        """
+        k = len(points)
+        padded = np.concatenate([points, np.repeat(points[:1], width - k, axis=0)])
+        f, g = self._smooth.many(padded * self.scale)
+        return np.ascontiguousarray(f[:k]), np.ascontiguousarray(g[:k] * self.scale)
+
     def value_and_grad(self, z: Vector) -> tuple[float, Vector]:
         """Return the loss and its gradient by z; differences where the loss gives none."""
         if isinstance(self.objective, JaxObjective):
@@ -231,7 +245,10 @@ def _rounded(side: Vector, kind: Any, towards: float) -> Vector:
 
 
 def tolerances(
-    objective: Objective, tol: Any, options: Mapping[str, Any], usual: Mapping[str, float]
+    objective: Objective,
+    tol: Any,
+    options: Mapping[str, Any],
+    usual: Mapping[str, float | None],
 ) -> dict[str, float]:
     """Return the tolerances in force: what was asked for, as far as the loss can resolve it.
 
@@ -242,8 +259,8 @@ def tolerances(
         For all of them.
     options : mapping
         Which may have their own.
-    usual : mapping of str to float
-        Their names and defaults.
+    usual : mapping of str to float or None
+        Their names and defaults; None leaves it to the method.
 
     Warns
     -----
@@ -257,9 +274,9 @@ def tolerances(
     wanted = {k: options.get(k, default if tol is None else tol) for k, default in usual.items()}
     eps = objective.resolution
     if eps <= COARSE:
-        return wanted
-    least = {"ftol": 10.0 * eps, "gtol": 1000.0 * eps}
-    raised = {name: max(value, least[name]) for name, value in wanted.items()}
+        return {name: value for name, value in wanted.items() if value is not None}
+    least = {name: _least(name, eps) for name in wanted}
+    raised = {name: max(value or 0.0, least[name]) for name, value in wanted.items()}
     if raised != wanted:
         shown = ", ".join(f"{name}={value:.2g}" for name, value in raised.items())
         say(
@@ -268,3 +285,10 @@ def tolerances(
             "jax.config.update('jax_enable_x64', True), or ask for these with tol="
         )
     return raised
+
+
+def _least(name: str, eps: float) -> float:
+    """Return the least tolerance that makes sense: of values, gradients or points."""
+    if name in ("ftol", "fatol"):
+        return 10.0 * eps
+    return 1000.0 * eps if name in ("gtol", "barrier_tol") else float(np.sqrt(eps))

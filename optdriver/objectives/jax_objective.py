@@ -41,6 +41,8 @@ class JaxObjective:
 
     Attributes
     ----------
+    compiled : bool
+        Whether it is compiled.
     calls : int
         How many values were asked for, with or without gradient.
     """
@@ -57,7 +59,7 @@ class JaxObjective:
     ) -> None:
         self._loss, self._structure, self._units, self._x64 = loss, structure, units, x64
         self._jax = importlib.import_module("jax")
-        self._compiled = compiled
+        self.compiled = compiled
         self._unit: Unit | None = None
         self.calls = 0
 
@@ -107,7 +109,7 @@ class JaxObjective:
         return with_unit(leaf, typed) if self._units else typed
 
     def _prepared(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return self._jax.jit(function) if self._compiled else function
+        return self._jax.jit(function) if self.compiled else function
 
     @cached_property
     def _value_and_grad(self) -> Any:
@@ -161,7 +163,7 @@ class JaxObjective:
     def _run(self, function: Any, *arguments: Vector) -> Any:
         with self.precision():
             handed = [np.asarray(a, dtype=self._type) for a in arguments]
-            if not self._compiled:
+            if not self.compiled:
                 handed = [self._jax.numpy.asarray(a) for a in handed]
             return self._jax.device_get(function(*handed))
 
@@ -169,6 +171,11 @@ class JaxObjective:
         """Trace value and gradient, which shows whether the loss can be compiled."""
         with self.precision():
             self._value_and_grad.trace(np.asarray(x, dtype=self._type))
+
+    def trace_many(self, points: Vector) -> None:
+        """Trace the function of many vectors, which shows whether there is one."""
+        with self.precision():
+            self.batched.trace(np.asarray(points, dtype=self._type))
 
     # -- what users get -----------------------------------------------------------------------
 
