@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
 from optdriver.coroutine import state as states
-from optdriver.coroutine.coroutine import Coroutine
+from optdriver.coroutine.coroutine import Coroutine, this_thread
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
 from optdriver.coroutine.program import Outcome, Program, Request
 from optdriver.coroutine.scipy_methods import method_names, named
@@ -114,6 +115,7 @@ class CallbackMinimizer:
         _check_constraints(found.name, constraints)
         start = np.minimum(np.maximum(start, lower), upper)
         self._live: _Live | None = None
+        self._thread: object = None
         self._state = State(
             method=found.name,
             options=checked_options(found, options, lower < upper),
@@ -127,7 +129,7 @@ class CallbackMinimizer:
         )
         self._live = _Live(self._state)
         self._take(self._live.send(None))
-        if self._live is None:
+        if self._state.nfev == 0 and self.done:
             raise InputError(f"{found.name} cannot begin: {self._state.message}")
 
     # -- asking and telling ---------------------------------------------------------------------
@@ -256,6 +258,7 @@ class CallbackMinimizer:
         else:
             state.pending, state.direction = request.x, request.direction
             state.wanted = request.wanted
+            self._keep_or_let_go()
 
     def _spent(self) -> bool:
         limit = self._state.maxfun
@@ -301,6 +304,16 @@ class CallbackMinimizer:
         state.pending = state.direction = None
         state.wanted = "value"
         self._let_go()
+
+    def _keep_or_let_go(self) -> None:
+        """Keep the coroutine where this thread is likely to come again.
+
+        One that waits in a thread that has ended could never be freed.
+        """
+        thread = this_thread()
+        if thread is not self._thread and threading.current_thread() is not threading.main_thread():
+            self._let_go()
+        self._thread = thread
 
     def _let_go(self) -> None:
         if self._live is not None:
@@ -503,7 +516,7 @@ class CallbackMinimizer:
         return states.to_dict(self._state)
 
     def __setstate__(self, data: Mapping[str, Any]) -> None:
-        self._live = None
+        self._live = self._thread = None
         self._state = states.from_dict(data)
 
     def __repr__(self) -> str:
