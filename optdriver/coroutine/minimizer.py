@@ -30,6 +30,9 @@ MOST_FAILURES = 20
 CLOSE = 1e-6
 """How far a replayed point may be from the recorded one, relative to its size."""
 
+GTOL = 1e-5
+"""The projected gradient that makes an end beyond doubt, where there is no option `gtol`."""
+
 NO_WORSE = 1e-9
 """How much higher, relatively, the value at the point of success may be than the best one."""
 
@@ -279,13 +282,24 @@ class CallbackMinimizer:
             lower = state.best >= state.leg and not np.array_equal(
                 state.records[state.best].x, state.start
             )
-            if again and (troubled or above) and lower:
+            doubtful = (troubled or above) and not self._is_optimal()
+            if again and doubtful and lower:
                 return False
-            if stop is Stop.CONVERGED and (above or (troubled and named(state.method).gradient)):
+            if stop is Stop.CONVERGED and doubtful and (above or named(state.method).gradient):
                 stop = Stop.ABNORMAL
         word = "CONVERGED" if stop is Stop.CONVERGED else "STOP"
         self._finish(stop, f"{word}: {state.method}: {outcome.message}", outcome.status)
         return True
+
+    def _is_optimal(self) -> bool:
+        """Return whether the projected gradient at the best point vanishes to `gtol`."""
+        state = self._state
+        record = state.records[state.best]
+        if record.g is None or not named(state.method).gradient:
+            return False
+        moved = np.minimum(np.maximum(record.x - record.g, state.lower), state.upper)
+        gtol = float(state.options.get("gtol", GTOL))
+        return bool(np.max(np.abs(moved - record.x), initial=0.0) <= gtol)
 
     def _new_leg(self) -> Request | Outcome:
         state = self._state

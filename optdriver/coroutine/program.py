@@ -165,12 +165,12 @@ class Program:
         point, whose slope along the way there is that of the objective.
         """
         best = self._best
-        if best is None or best.g is None or not self._method.bowl:
+        if best is None or best.g is None or not self._method.gradient:
             return math.inf, None
         way = record.x - best.x
         steep = STEEP * float(np.linalg.norm(best.g)) / float(np.linalg.norm(way))
         f = best.f + float(best.g @ way) + 0.5 * steep * float(way @ way)
-        return f, best.g + steep * way
+        return f if self._method.bowl else math.inf, best.g + steep * way
 
     def _told_hessian(self, x: Vector) -> Vector:
         h = self._answer(Request(x=self._point(x), wanted="hessian")).h
@@ -191,8 +191,11 @@ class Program:
         g = self._gradient(x)
         columns = []
         for i, size in enumerate(x):
+            step = DIFFERENCE * math.copysign(max(1.0, abs(size)), size)
             moved = x.copy()
-            moved[i] += DIFFERENCE * math.copysign(max(1.0, abs(size)), size)
+            moved[i] += step
+            if self._answer(Request(x=self._point(moved))).failed:
+                moved[i] = x[i] - step
             columns.append((self._gradient(moved) - g) / (moved[i] - x[i]))
         matrix = np.array(columns)
         return np.asarray((matrix + matrix.T) / 2.0)
