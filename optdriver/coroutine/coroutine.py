@@ -20,6 +20,7 @@ Wait = Callable[[Any], Any]
 """``wait(request) -> answer``: suspends the program until the answer is there."""
 
 _TURN = threading.RLock()  # one program at a time: warning filters belong to the whole process
+_LOCAL = threading.local()
 
 
 class Coroutine:
@@ -43,7 +44,7 @@ class Coroutine:
     def __init__(self, program: Callable[[Wait], Any]) -> None:
         self._greenlet: Any = _greenlet()(self._run)
         self._program = program
-        self._thread = threading.get_ident()
+        self._thread = this_thread()
         self._filters: Any = [("ignore", None, Warning, None, 0)]
         self._result: Any = None
 
@@ -57,7 +58,7 @@ class Coroutine:
     @property
     def here(self) -> bool:
         """Whether this thread is the one that can go on with it."""
-        return self._thread == threading.get_ident()
+        return self._thread is this_thread()
 
     @property
     def done(self) -> bool:
@@ -107,6 +108,13 @@ class Coroutine:
         if self._greenlet.dead:
             raise StopIteration(self._result)
         return request
+
+
+def this_thread() -> object:
+    """Return what stands for this thread; its number would be used again by a later one."""
+    if not hasattr(_LOCAL, "token"):
+        _LOCAL.token = object()
+    return _LOCAL.token
 
 
 def _greenlet() -> Any:

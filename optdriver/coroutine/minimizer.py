@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
 from optdriver.coroutine import state as states
-from optdriver.coroutine.coroutine import Coroutine
+from optdriver.coroutine.coroutine import Coroutine, this_thread
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
 from optdriver.coroutine.program import Outcome, Program, Request
 from optdriver.coroutine.scipy_methods import method_names, named
@@ -28,6 +29,9 @@ MOST_FAILURES = 20
 
 CLOSE = 1e-6
 """How far a replayed point may be from the recorded one, relative to its size."""
+
+GTOL = 1e-5
+"""The projected gradient that makes an end beyond doubt, where there is no option `gtol`."""
 
 NO_WORSE = 1e-9
 """How much higher, relatively, the value at the point of success may be than the best one."""
@@ -114,6 +118,7 @@ class CallbackMinimizer:
         _check_constraints(found.name, constraints)
         start = np.minimum(np.maximum(start, lower), upper)
         self._live: _Live | None = None
+        self._thread: object = None
         self._state = State(
             method=found.name,
             options=checked_options(found, options, lower < upper),
@@ -127,7 +132,7 @@ class CallbackMinimizer:
         )
         self._live = _Live(self._state)
         self._take(self._live.send(None))
-        if self._live is None:
+        if self._state.nfev == 0 and self.done:
             raise InputError(f"{found.name} cannot begin: {self._state.message}")
 
     # -- asking and telling ---------------------------------------------------------------------
@@ -256,6 +261,7 @@ class CallbackMinimizer:
         else:
             state.pending, state.direction = request.x, request.direction
             state.wanted = request.wanted
+            self._keep_or_let_go()
 
     def _spent(self) -> bool:
         limit = self._state.maxfun
@@ -276,13 +282,24 @@ class CallbackMinimizer:
             lower = state.best >= state.leg and not np.array_equal(
                 state.records[state.best].x, state.start
             )
-            if again and (troubled or above) and lower:
+            doubtful = (troubled or above) and not self._is_optimal()
+            if again and doubtful and lower:
                 return False
-            if stop is Stop.CONVERGED and (above or (troubled and named(state.method).gradient)):
+            if stop is Stop.CONVERGED and doubtful and (above or named(state.method).gradient):
                 stop = Stop.ABNORMAL
         word = "CONVERGED" if stop is Stop.CONVERGED else "STOP"
         self._finish(stop, f"{word}: {state.method}: {outcome.message}", outcome.status)
         return True
+
+    def _is_optimal(self) -> bool:
+        """Return whether the projected gradient at the best point vanishes to `gtol`."""
+        state = self._state
+        record = state.records[state.best]
+        if record.g is None or not named(state.method).gradient:
+            return False
+        moved = np.minimum(np.maximum(record.x - record.g, state.lower), state.upper)
+        gtol = float(state.options.get("gtol", GTOL))
+        return bool(np.max(np.abs(moved - record.x), initial=0.0) <= gtol)
 
     def _new_leg(self) -> Request | Outcome:
         state = self._state
@@ -301,6 +318,16 @@ class CallbackMinimizer:
         state.pending = state.direction = None
         state.wanted = "value"
         self._let_go()
+
+    def _keep_or_let_go(self) -> None:
+        """Keep the coroutine where this thread is likely to come again.
+
+        One that waits in a thread that has ended could never be freed.
+        """
+        thread = this_thread()
+        if thread is not self._thread and threading.current_thread() is not threading.main_thread():
+            self._let_go()
+        self._thread = thread
 
     def _let_go(self) -> None:
         if self._live is not None:
@@ -503,7 +530,7 @@ class CallbackMinimizer:
         return states.to_dict(self._state)
 
     def __setstate__(self, data: Mapping[str, Any]) -> None:
-        self._live = None
+        self._live = self._thread = None
         self._state = states.from_dict(data)
 
     def __repr__(self) -> str:

@@ -27,6 +27,9 @@ LARGE = 2**31 - 1
 ROUNDING = 1e-12
 DIFFERENCE = math.sqrt(np.finfo(np.float64).eps)
 
+STEEP = 10.0
+"""How much steeper the bowl around the best point is than the objective there."""
+
 FIRST_ONLY = ("initial_simplex", "direc", "hess_inv0")
 """Options for the first leg only."""
 
@@ -79,6 +82,11 @@ class Program:
         self._lower, self._upper = state.lower, state.upper
         self._free = state.lower < state.upper
         self._known = {_key(r.x, r.p, r.h is not None): r for r in known}
+        self._best = min(
+            (r for r in self._known.values() if r.wanted == "value" and not r.failed),
+            key=lambda r: r.f,
+            default=None,
+        )
         self._wait: Wait | None = None
         self.nit = 0
         self.troubled = False
@@ -141,14 +149,28 @@ class Program:
         if self._is_outside(x):
             return math.inf
         record = self._answer(Request(x=self._point(x)))
-        return math.inf if record.failed else record.f
+        return self._instead(record)[0] if record.failed else record.f
 
     def _gradient(self, x: Vector) -> Vector:
-        if not self._is_outside(x):
-            record = self._answer(Request(x=self._point(x)))
-            if not record.failed and record.g is not None:
-                return record.g[self._free]
-        return np.full(int(self._free.sum()), math.nan)
+        if self._is_outside(x):
+            return np.full(int(self._free.sum()), math.nan)
+        record = self._answer(Request(x=self._point(x)))
+        g = self._instead(record)[1] if record.failed else record.g
+        return np.full(len(x), math.nan) if g is None else g[self._free]
+
+    def _instead(self, record: Record) -> tuple[float, Vector | None]:
+        """Return what a method is told of a point that could not be evaluated.
+
+        Infinity, or for one that would not stand it (`Method.bowl`) a steep bowl around the best
+        point, whose slope along the way there is that of the objective.
+        """
+        best = self._best
+        if best is None or best.g is None or not self._method.gradient:
+            return math.inf, None
+        way = record.x - best.x
+        steep = STEEP * float(np.linalg.norm(best.g)) / float(np.linalg.norm(way))
+        f = best.f + float(best.g @ way) + 0.5 * steep * float(way @ way)
+        return f if self._method.bowl else math.inf, best.g + steep * way
 
     def _told_hessian(self, x: Vector) -> Vector:
         h = self._answer(Request(x=self._point(x), wanted="hessian")).h
@@ -169,8 +191,11 @@ class Program:
         g = self._gradient(x)
         columns = []
         for i, size in enumerate(x):
+            step = DIFFERENCE * math.copysign(max(1.0, abs(size)), size)
             moved = x.copy()
-            moved[i] += DIFFERENCE * math.copysign(max(1.0, abs(size)), size)
+            moved[i] += step
+            if self._answer(Request(x=self._point(moved))).failed:
+                moved[i] = x[i] - step
             columns.append((self._gradient(moved) - g) / (moved[i] - x[i]))
         matrix = np.array(columns)
         return np.asarray((matrix + matrix.T) / 2.0)
@@ -184,6 +209,8 @@ class Program:
             if self._wait is None:
                 raise RuntimeError("the program does not run")
             record = self._known[key] = self._wait(request)
+            if record.wanted == "value" and not record.failed:
+                self._best = record if self._best is None or record.f < self._best.f else self._best
         self.troubled |= record.failed
         return record
 

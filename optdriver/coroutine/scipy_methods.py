@@ -29,6 +29,8 @@ class Method:
         SciPy's names of its options.
     limits : tuple of str
         Those among them that limit its evaluations.
+    bowl : bool
+        Whether it is told a steep bowl where an evaluation failed, since infinity throws it off.
     evaluations, iterations : tuple of int
         The status with which it ends at its limit of evaluations, and of iterations.
     """
@@ -40,6 +42,7 @@ class Method:
     bounds: bool = False
     options: tuple[str, ...]
     limits: tuple[str, ...] = ()
+    bowl: bool = False
     evaluations: tuple[int, ...] = ()
     iterations: tuple[int, ...] = (1,)
 
@@ -66,6 +69,7 @@ METHODS: Final = (
     Method(name="SLSQP", bounds=True, options=("ftol", "maxiter")),
     Method(
         name="TNC",
+        bowl=True,
         bounds=True,
         options=_TNC,
         limits=("maxfun",),
@@ -102,15 +106,23 @@ METHODS: Final = (
     Method(name="CG", options=("gtol", "norm", "c1", "c2", "maxiter")),
     Method(
         name="Newton-CG",
+        bowl=True,
         hessian=_BOTH,
         differences=True,
         options=("xtol", "eps", "c1", "c2", "maxiter"),
     ),
-    Method(name="dogleg", hessian=("matrix",), differences=True, options=_REGION),
-    Method(name="trust-ncg", hessian=_BOTH, differences=True, options=_REGION),
-    Method(name="trust-krylov", hessian=_BOTH, differences=True, options=(*_REGION, "inexact")),
+    Method(name="dogleg", bowl=True, hessian=("matrix",), differences=True, options=_REGION),
+    Method(name="trust-ncg", bowl=True, hessian=_BOTH, differences=True, options=_REGION),
+    Method(
+        name="trust-krylov",
+        bowl=True,
+        hessian=_BOTH,
+        differences=True,
+        options=(*_REGION, "inexact"),
+    ),
     Method(
         name="trust-exact",
+        bowl=True,
         hessian=("matrix",),
         differences=True,
         options=(*_REGION, "subproblem_maxiter"),
