@@ -402,3 +402,18 @@ def test_rosenbrock_in_many_lanes_ends_at_its_minimum():
     for x in result.x[result.fun < 1]:
         np.testing.assert_allclose(x, np.ones(4), atol=1e-8)
     assert (result.fun < 1e-15).any()
+
+
+def test_an_interpreted_kernel_says_so_where_problems_are_large():
+    with batches_on(interpreted) as package:
+        interpreted.minimizer.say_interpreted.cache_clear()
+        with pytest.warns(RuntimeWarning, match="interpreted kernel") as caught:
+            package.Batch(np.zeros((2, 1000)))
+            package.Batch(np.zeros((2, 1000)))
+    assert len(caught) == 1
+
+
+def test_a_halt_needs_no_reason():
+    batch = Batch(starts(2), BOX)
+    batch.halt()
+    assert batch.result.message == ["STOP: HALTED BY THE CALLER"] * 2
