@@ -22,6 +22,7 @@ from scipy.optimize import NonlinearConstraint
 
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputTypeError
+from optdriver.objectives.jax_objective import x64_mode
 from optdriver.objectives.plain import attempt, with_unit
 from optdriver.objectives.pytree import Leaf, Structure
 from optdriver.objectives.units import number_of
@@ -195,11 +196,11 @@ class Function:
         }
 
     def _trace(self, point: Vector) -> None:
-        with self._jax.enable_x64(True):  # type: ignore[union-attr]
+        with x64_mode(True):
             self._prepared["jac"].trace(point)
 
     def _run(self, name: str, *arguments: Vector) -> Vector:
-        with self._jax.enable_x64(True):  # type: ignore[union-attr]
+        with x64_mode(True):
             return np.asarray(self._prepared[name](*arguments), dtype=np.float64)
 
     # -- what is handed on --------------------------------------------------------------------

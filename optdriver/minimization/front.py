@@ -69,7 +69,8 @@ class Minimizer:
         Hand quantities to the loss where the bounds have units; False hands over plain numbers,
         in the units of the lower sides.  The result has units in both cases.
     x64 : bool, optional
-        Let JAX compute in 64 bits (or not) here, whatever ``jax_enable_x64`` says.
+        Let JAX compute in 64 bits (or not) here, whatever ``jax_enable_x64`` says.  The arrays
+        of the result are NumPy's then if JAX is set to 32 bits, since it would narrow its own.
     jac : {None, '2-point', '3-point'}
         None: by JAX, if it can.  Otherwise differences, and JAX is not used.
     scale : bool
@@ -127,7 +128,7 @@ class Minimizer:
         self._engine = engines.known(engine)
         self._problem = prepare(given, structure, self._first)
         methods.check_fits(self._method, self._problem)
-        self._create = methods.factory(self._method, self._problem, tol, dict(options or {}))
+        self._factory = methods.Factory(self._method, self._problem, tol, dict(options or {}))
         self._seed, self._callback, self._progress = seed, callback, progress
         Watch(callback, self._problem, lambda: None)  # checks the callback
 
@@ -160,7 +161,10 @@ class Minimizer:
         if seed is not None:
             _check_seed(seed)
         z0 = self._problem.starts(self._first, number, self._seed if seed is None else seed)
-        lanes = [Lane(k, z, self._create(z)) for k, z in enumerate(z0)]
+        before = self._problem.objective.calls
+        made = zip(z0, self._factory.at(z0), strict=True)
+        lanes = [Lane(k, z, minimizer) for k, (z, minimizer) in enumerate(made)]
+        looked = self._problem.objective.calls - before
         interrupted: str | None = None
         with bar(partial(line, lanes), self._progress) as show:
             watch = Watch(self._callback, self._problem, show)
@@ -170,7 +174,7 @@ class Minimizer:
             except Stopped as request:
                 interrupted = str(request) or "the callback has raised StopIteration"
                 _halt(lanes, interrupted)
-        return _result(self._problem, lanes, engine, interrupted)
+        return _result(self._problem, lanes, engine, interrupted, looked)
 
 
 def minimize(
@@ -264,7 +268,7 @@ def _halt(lanes: list[Lane], reason: str) -> None:
 
 
 def _result(
-    problem: Problem, lanes: list[Lane], engine: str, interrupted: str | None
+    problem: Problem, lanes: list[Lane], engine: str, interrupted: str | None, looked: int
 ) -> OptimizeResult:
     ends = [ended(lane, problem) for lane in lanes]
     best = min(ends, key=lambda end: order(end, interrupted is not None))
@@ -279,8 +283,8 @@ def _result(
         success=best.success and interrupted is None,
         status=INTERRUPTED if interrupted is not None else int(best.raw.status),
         message=_message(ends, best, interrupted),
-        nfev=sum(lane.nfev for lane in lanes),
-        njev=sum(lane.njev for lane in lanes),
+        nfev=sum(lane.nfev for lane in lanes) + looked,
+        njev=sum(lane.njev for lane in lanes) + looked,
         nhev=sum(lane.nhev for lane in lanes),
         nit=int(best.raw.nit),
         maxcv=best.violation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,11 @@ from optdriver.coroutine.options import TOLERANCES
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb import Options
 from optdriver.minimization.lanes import LocalMinimizer
-from optdriver.minimization.problem import Problem, tolerances
+from optdriver.minimization.problem import Problem, resolved, tolerances
 from optdriver.multistart import local
 from optdriver.objectives.jax_objective import JaxObjective
 
 Vector = NDArray[np.float64]
-Create = Callable[[Vector], LocalMinimizer]
 
 OURS = "L-BFGS-B"
 
@@ -70,41 +69,56 @@ def check_fits(method: str, problem: Problem) -> None:
         )
 
 
-def factory(method: str, problem: Problem, tol: Any, options: Mapping[str, Any]) -> Create:
-    """Return what makes a minimizer at a start.
+class Factory:
+    """Makes the minimizers of a method.
+
+    Parameters
+    ----------
+    method : str
+    problem : Problem
+    tol : float or None
+    options : mapping
 
     Raises
     ------
     InputError
         An option is unknown or has no meaning for the method.
     """
-    if method == OURS:
-        return _ours(problem, tol, options)
-    return _suspended(method, problem, tol, options)
+
+    def __init__(self, method: str, problem: Problem, tol: Any, options: Mapping[str, Any]) -> None:
+        self._method, self._problem = method, problem
+        self._ours = method == OURS
+        defaults = _own_defaults(problem, options) if self._ours else {}
+        tests = [name for name in ("ftol", "gtol") if name in defaults]
+        usual = {name: defaults.get(name) for name in tests or TOLERANCES.get(method, ("gtol",))}
+        raised = tolerances(problem.objective, tol, options, usual)
+        self._options = {**defaults, **options, **raised}
+        curved = coroutine.named(method).hessian if not self._ours else ()
+        smooth = isinstance(problem.objective, JaxObjective)
+        self._hessian = ("product" if "product" in curved else "matrix") if curved else None
+        self._hessian = self._hessian if smooth else None
+
+    def at(self, starts: Vector) -> list[LocalMinimizer]:
+        """Return a minimizer for each start, (k, n)."""
+        options = self._options
+        if "gtol" in options:
+            options = {**options, "gtol": resolved(self._problem, starts, options["gtol"])}
+        return [self._create(z, options) for z in starts]
+
+    def _create(self, z: Vector, options: Mapping[str, Any]) -> LocalMinimizer:
+        problem = self._problem
+        if self._ours:
+            return local.create(z, problem.bounds, problem.constraints, options)
+        return coroutine.CallbackMinimizer(
+            self._method, z, problem.bounds, hessian=self._hessian, **options
+        )
 
 
-def _ours(problem: Problem, tol: Any, options: Mapping[str, Any]) -> Create:
+def _own_defaults(problem: Problem, options: Mapping[str, Any]) -> dict[str, Any]:
     usual = Options()
     names = local.COMMON_OPTIONS if problem.has_rows else tuple(Options.__dataclass_fields__)
     for name in options:
         if name not in names:
             under = " under constraints" if problem.has_rows else ""
             raise unknown_option(f"option of {OURS}{under}", name, names)
-    tests = [name for name in ("ftol", "gtol") if name in names]
-    defaults: dict[str, float | None] = {name: getattr(usual, name) for name in tests}
-    wanted = {name: getattr(usual, name) for name in local.COMMON_OPTIONS}
-    wanted |= {**options, **tolerances(problem.objective, tol, options, defaults)}
-    return lambda z: local.create(z, problem.bounds, problem.constraints, wanted)
-
-
-def _suspended(method: str, problem: Problem, tol: Any, options: Mapping[str, Any]) -> Create:
-    tests = TOLERANCES.get(method, ("gtol",))
-    raised = tolerances(problem.objective, tol, options, dict.fromkeys(tests, None))
-    wanted = {**options, **raised}
-    forms = coroutine.named(method).hessian if isinstance(problem.objective, JaxObjective) else ()
-    hessian = "product" if "product" in forms else "matrix" if forms else None
-
-    def create(z: Vector) -> LocalMinimizer:
-        return coroutine.CallbackMinimizer(method, z, problem.bounds, hessian=hessian, **wanted)
-
-    return create
+    return {name: getattr(usual, name) for name in names}

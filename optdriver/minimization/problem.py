@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +22,7 @@ from optdriver.integrations.feasible_differences import FeasibleDifferences
 from optdriver.minimization.constraints import compiled
 from optdriver.minimization.starts import feasible_points, points
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
-from optdriver.objectives.plain import PlainObjective, say
+from optdriver.objectives.plain import PlainObjective, attempt, say
 from optdriver.objectives.pytree import Leaf, Structure
 from optdriver.space import factor
 
@@ -30,6 +31,9 @@ Objective: TypeAlias = JaxObjective | PlainObjective
 
 COARSE = 1e-10
 """A loss whose numbers are spaced more widely than this cannot meet the usual tolerances."""
+
+LOOKED_AT = 4
+"""At so many starts gradients are looked at to see how large they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -291,4 +295,24 @@ def _least(name: str, eps: float) -> float:
     """Return the least tolerance that makes sense: of values, gradients or points."""
     if name in ("ftol", "fatol"):
         return 10.0 * eps
-    return 1000.0 * eps if name in ("gtol", "barrier_tol") else float(np.sqrt(eps))
+    return 100.0 * eps if name in ("gtol", "barrier_tol") else float(np.sqrt(eps))
+
+
+def resolved(problem: Problem, starts: Vector, gtol: float) -> float:
+    """Return a tolerance of gradients that the loss can resolve where these are large.
+
+    Parameters
+    ----------
+    problem : Problem
+    starts : ndarray, shape (k, n)
+        The gradients at the first few of them say how large they are.
+    gtol : float
+        The tolerance wanted.
+    """
+    eps = problem.objective.resolution
+    if eps <= COARSE:
+        return gtol
+    found = [attempt(partial(problem.value_and_grad, z))[0] for z in starts[:LOOKED_AT]]
+    sizes = [float(np.max(np.abs(made[1]))) for made in found if made is not None]
+    finite = [size for size in sizes if np.isfinite(size)]
+    return max(gtol, 10.0 * eps * min(float(np.median(finite or [0.0])), 1000.0))

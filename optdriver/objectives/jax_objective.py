@@ -67,7 +67,7 @@ class JaxObjective:
 
     def precision(self) -> AbstractContextManager[Any]:
         """Return the context in which JAX computes for this objective."""
-        return nullcontext() if self._x64 is None else self._jax.enable_x64(self._x64)
+        return nullcontext() if self._x64 is None else x64_mode(self._x64)
 
     @cached_property
     def wide(self) -> bool:
@@ -180,13 +180,31 @@ class JaxObjective:
     # -- what users get -----------------------------------------------------------------------
 
     def result(self, x: Vector) -> Any:
-        """Return the parameters of a vector as JAX arrays, with units."""
+        """Return the parameters of a vector as arrays, with units.
+
+        They are JAX's, or NumPy's if the loss computes in 64 bits while JAX is set to 32: JAX
+        would not take its own then.
+        """
+        foreign = self.wide and not self._jax.config.jax_enable_x64
 
         def leaf(leaf: Leaf, part: Any) -> Any:
-            return with_unit(leaf, self._jax.numpy.asarray(part.astype(self.dtype(leaf))))
+            typed = part.astype(self.dtype(leaf))
+            if foreign:
+                return with_unit(leaf, typed if leaf.shape else typed[()])
+            return with_unit(leaf, self._jax.numpy.asarray(typed))
 
         with self.precision():
             return self._structure.build(x, leaf)
+
+
+def x64_mode(wide: bool) -> AbstractContextManager[Any]:
+    """Return the context in which JAX computes in 64 bits, or does not."""
+    jax = importlib.import_module("jax")
+    switch = getattr(jax, "enable_x64", None)
+    if switch is None:  # its place in older versions
+        switch = importlib.import_module("jax.experimental").enable_x64
+    made: AbstractContextManager[Any] = switch(wide)
+    return made
 
 
 def _as_scalar(jax: Any, made: Any, kind: Any) -> Any:

@@ -153,4 +153,5 @@ def attempt(function: Callable[[], Any]) -> tuple[Any, str]:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it costs one evaluation only
-        return None, f"{type(error).__name__}: {error}".partition("\n")[0]
+        kind = TypeError if isinstance(error, TypeError) else type(error)
+        return None, f"{kind.__name__}: {error}".partition("\n")[0]
