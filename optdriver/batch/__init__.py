@@ -1,0 +1,1 @@
+"""Many minimizers at once."""
