@@ -22,14 +22,10 @@ class Path(NamedTuple):
     where there is none; `v` is [A'; -Y'] and `w` [A'; Y'], (2m, n), so that B = theta I - w'v.
     """
 
-    x: Array
-    l: Array
-    u: Array
     d: Array
     t: Array
     theta: Array
     w: Array
-    v: Array
     floor: Array
 
 
@@ -43,7 +39,7 @@ class Cauchy(NamedTuple):
 
 
 def cauchy_point(
-    x: Array, g: Array, l: Array, u: Array, theta: Array, a: Array, y: Array, method: str
+    x: Array, g: Array, l: Array, u: Array, theta: Array, a: Array, y: Array, straight: bool
 ) -> Cauchy:
     """Return the Cauchy point.
 
@@ -53,19 +49,19 @@ def cauchy_point(
         Iterate, gradient, bounds.
     theta, a, y
         B = theta I - a'a + y'y; a and y are (m, n).
-    method : {'loop', 'sort'}
-        From breakpoint to breakpoint; or all of them sorted, in a fixed number of operations.
+    straight : bool
+        Sort the breakpoints and look at all segments, instead of going from one to the next.
     """
     held = ((x <= l) & (g >= 0)) | ((x >= u) & (g <= 0)) | (l == u)
     d = jnp.where(held, 0, -g)
     bound = jnp.where(d < 0, l, u)
     t = jnp.where(d == 0, jnp.inf, (bound - x) / jnp.where(d == 0, 1, d))
-    w, v = jnp.concatenate([a, y]), jnp.concatenate([a, -y])
+    w = jnp.concatenate([a, y])
     p = w @ d
     f1 = -(d @ d)
-    f2 = -theta * f1 - p @ (v @ d)
-    path = Path(x, l, u, d, t, theta, w, v, jnp.finfo(x.dtype).eps * f2)
-    search = by_sorting if method == "sort" else by_walking
+    f2 = -theta * f1 - p @ signed(p)
+    path = Path(d, t, theta, w, jnp.finfo(x.dtype).eps * f2)
+    search = by_sorting if straight else by_walking
     time, c = search(path, p, f1, f2)
     passed = (d != 0) & (t <= time)
     moving = within(x + time * d, l, u)
@@ -134,7 +130,7 @@ def by_sorting(path: Path, p: Array, f1: Array, f2: Array) -> tuple[Array, Array
     stopped = lax.cumsum(w * reached, axis=1) - w * reached
     begin = jnp.where(began < jnp.inf, began, 0)
     c = stopped + begin * p
-    mp = jnp.concatenate([p[: p.shape[0] // 2], -p[p.shape[0] // 2 :]])
+    mp = signed(p)
     f1s = path.theta * begin * dd - dd - jnp.sum(mp * c, axis=0)
     f2s = jnp.maximum(path.theta * dd - jnp.sum(mp * p, axis=0), path.floor)
     step = jnp.maximum(-f1s / f2s, 0)

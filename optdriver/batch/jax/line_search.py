@@ -6,6 +6,8 @@ Zhang 2005, eq. 4.1); a trial whose evaluation failed sends the step back.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -49,17 +51,27 @@ def trial(s: Lane, stp: Array) -> tuple[Array, Array]:
     return xt, (stp > 0) & jnp.any(xt != s.x)
 
 
-def judge(s: Lane, f: Array, g: Array, good: Array, o: Settings) -> tuple[Array, Lane]:
-    """Judge the trial ``s.xt`` with value f and gradient g, or without where it is not `good`.
+class Judged(NamedTuple):
+    """What the line search says of a trial.
 
-    Returns
-    -------
+    Attributes
+    ----------
     verdict
         ACCEPT it, GO_ON to the next one, ACCEPT_BEST (the best point of this search serves), or
         GIVE_UP.
-    Lane
-        With the next trial in `xt`, where there is one, and the record of the search.
+    search, trials, hampered, xt
+        As in `Lane`; `xt` is the next trial where there is one.
     """
+
+    verdict: Array
+    search: Search
+    trials: Array
+    hampered: Array
+    xt: Array
+
+
+def judge(s: Lane, f: Array, g: Array, good: Array, o: Settings) -> Judged:
+    """Judge the trial ``s.xt`` with value f and gradient g, or without where not `good`."""
     q = s.search
     slope = g @ s.d
     target = s.f + q.stp * 1e-3 * s.slope0
@@ -82,7 +94,7 @@ def judge(s: Lane, f: Array, g: Array, good: Array, o: Settings) -> tuple[Array,
     verdict = jnp.where(goes_on, GO_ON, jnp.where(served, ACCEPT, verdict))
     hampered = s.hampered | ~good | (~goes_on & ~served & settles & ~enough(s))
     xt = jnp.where(goes_on, jnp.where(retreat, xr, xt), s.xt)
-    return verdict, s._replace(search=q, xt=xt, trials=trials, hampered=hampered)
+    return Judged(verdict.astype(jnp.int32), q, trials, hampered, xt)
 
 
 def serves(s: Lane, f: Array, slope: Array, target: Array, o: Settings) -> Array:

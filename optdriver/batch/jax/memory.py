@@ -52,11 +52,11 @@ def remember(
 
 def columns(pairs: Pairs) -> tuple[Array, Array]:
     """Return A', (m, n), and whether it exists: T = theta S'S + L L' may be singular by rounding."""
-    t = pairs.theta * pairs.ss + pairs.lt.T @ pairs.lt + unused(pairs)
-    j = cholesky(t)
-    rows = pairs.lt.T @ pairs.w[0] + pairs.theta * pairs.w[1]
-    a = triangular_solve(j, rows, left_side=True, lower=True)
-    return a, jnp.all(jnp.isfinite(jnp.diagonal(j)))
+    m = pairs.stamp.size
+    j = cholesky(pairs.theta * pairs.ss + pairs.lt.T @ pairs.lt + unused(pairs))
+    sides = jnp.concatenate([pairs.lt.T, pairs.theta * jnp.eye(m, dtype=j.dtype)], axis=1)
+    sides = triangular_solve(j, sides, left_side=True, lower=True)  # J^-1 [L, theta I]
+    return sides @ pairs.w.reshape(2 * m, -1), jnp.all(jnp.isfinite(jnp.diagonal(j)))
 
 
 def unused(pairs: Pairs) -> Array:

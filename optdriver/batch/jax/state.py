@@ -5,19 +5,23 @@ The letters are those of Byrd, Lu, Nocedal and Zhu (1995), as in `optdriver.lbfg
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from optdriver.lbfgsb.codes import DONE, FAILED, START
+
+T = TypeVar("T")
 
 
 class Settings(NamedTuple):
     """Options of the minimizer, as numbers known when the program is compiled.
 
-    `rounding` is the multiple of the unit roundoff of f below which a foreseen decrease cannot be
+    `straight` code has no inner loops, for devices that are slow at those; the other kind skips what
+    no lane needs.  `rounding` is the multiple of the unit roundoff of f below which a foreseen decrease cannot be
     seen: a search that fails there, without memory, has converged.  0 for float64.
     """
 
@@ -30,7 +34,7 @@ class Settings(NamedTuple):
     initial_step: float
     noise: float
     rounding: float
-    cauchy: str
+    straight: bool
 
 
 class Search(NamedTuple):
@@ -199,3 +203,26 @@ def within(x: Array, lower: Array, upper: Array) -> Array:
 def pick(which: Array, new: Any, old: Any) -> Any:
     """Return `new` where `which` is true, else `old`; for records of arrays."""
     return jax.tree.map(lambda a, b: jnp.where(which, a, b), new, old)
+
+
+def wherever(which: Array, compute: Callable[[], T], otherwise: T, *, straight: bool) -> T:
+    """Return ``compute()`` where `which` is true, else `otherwise`.
+
+    Unless `straight`, a loop of one round or none does it.  Under `vmap`, where a condition turns
+    into both its branches, such a loop still skips what no lane needs; and it keeps XLA from
+    computing the scalars of a lane once more for each component of its vectors.
+    """
+    if straight:
+        new: T = pick(which, lax.optimization_barrier(compute()), otherwise)
+        return new
+    _, new = lax.while_loop(
+        lambda todo: todo[0],
+        lambda todo: (jnp.zeros_like(todo[0]), like(compute(), otherwise)),
+        (which, otherwise),
+    )
+    return new
+
+
+def like(new: Any, old: Any) -> Any:
+    """Return `new` in the types of `old`."""
+    return jax.tree.map(lambda a, b: jnp.asarray(a, b.dtype), new, old)

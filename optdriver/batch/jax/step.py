@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from optdriver.batch.jax.cauchy import cauchy_point
-from optdriver.batch.jax.line_search import judge, longest_step, open_interval
+from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_interval
 from optdriver.batch.jax.memory import columns, count, remember
-from optdriver.batch.jax.state import Lane, Pairs, Settings, pick, within
+from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
 from optdriver.batch.jax.stopping import projected_gradient_norm, reduction_is_small
 from optdriver.batch.jax.subspace import subspace_minimum
 from optdriver.lbfgsb.codes import (
@@ -23,6 +23,7 @@ from optdriver.lbfgsb.codes import (
     DONE,
     FAILED,
     GIVE_UP,
+    GO_ON,
     MAX_EVALUATIONS,
     MAX_ITERATIONS,
     PROJECTED_GRADIENT,
@@ -43,13 +44,44 @@ class Point(NamedTuple):
     pgnorm: Array
 
 
-class Verdict(NamedTuple):
-    """What becomes of a lane: at most one of `stop` (0 where it goes on) and `sets_out`."""
+class Move(NamedTuple):
+    """What an evaluation leads to.
 
-    stop: Array
-    sets_out: Array
-    forgets: Array
+    Attributes
+    ----------
+    iterate : Point
+        The iterate from here on.
+    ds, dy : (n,), sy
+        The correction pair and s'y; stored if the lane `learns`.
+    learns, forgets, sets_out
+        What it does with its memory, the latter first; whether it begins a new search.
+    stop
+        Why it ends, or 0.
+    """
+
+    iterate: Point
+    ds: Array
+    dy: Array
+    sy: Array
     learns: Array
+    forgets: Array
+    sets_out: Array
+    stop: Array
+
+
+class Departure(NamedTuple):
+    """A new search: direction, its end at step 1, its record, the first trial.
+
+    `forgets` where the memory led nowhere, `stuck` where the steepest descent did so too.
+    """
+
+    d: Array
+    z: Array
+    slope0: Array
+    search: Search
+    xt: Array
+    forgets: Array
+    stuck: Array
 
 
 def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
@@ -69,34 +101,39 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
     f = jnp.where(good, f, s.f).astype(s.f.dtype)
     g = jnp.where(good, g, 0).astype(s.f.dtype)
     s = keep_best(note(s, f, live, good), f, g, good)
-    judged, after = judge(s, f, g, good, o)
-    searching = live & (s.phase == SEARCH)
-    by_best = searching & (judged == ACCEPT_BEST)
-    arrived = jnp.where(searching, (judged == ACCEPT) | by_best, good)
-    lost = searching & (judged == GIVE_UP)
-    stp = jnp.where(by_best, s.best_stp, s.search.stp)
-    here = pick(by_best, (s.xb, s.best_f, s.gb), (s.xt, f, g))
-    new = Point(*here, projected_gradient_norm(here[0], here[2], s.l, s.u))
+    judged = Judged(jnp.asarray(GO_ON, jnp.int32), s.search, s.trials, s.hampered, s.xt)
+    judged = wherever(
+        s.phase == SEARCH, lambda: judge(s, f, g, good, o), judged, straight=o.straight
+    )
+    no = jnp.zeros_like(live)
+    stays = Move(
+        Point(s.x, s.f, s.g, s.pgnorm), s.d, s.d, s.f, no, no, no, jnp.zeros_like(s.stop)
+    )
+    here = Point(s.xt, f, g, s.pgnorm)
+    decided = live & ((judged.verdict != GO_ON) | (s.phase != SEARCH))
+    move = wherever(
+        decided, lambda: conclude(s, here, good, judged, o), stays, straight=o.straight
+    )
+    searched = (s.phase == SEARCH) & (judged.verdict != GO_ON)
+    lost = searched & (judged.verdict == GIVE_UP) & (count(s.pairs) > 0)
+    x, value, gradient, pgnorm = move.iterate
     s = s._replace(
-        trials=jnp.where(searching, after.trials, s.trials),
-        hampered=jnp.where(searching, after.hampered, s.hampered),
-        search=pick(searching, after.search, s.search),
-        nit=s.nit + (arrived & searching),
-        foreseen=jnp.where(lost & (count(s.pairs) > 0), -s.slope0, s.foreseen),
+        x=x,
+        f=value,
+        g=gradient,
+        pgnorm=pgnorm,
+        nit=s.nit + (searched & (judged.verdict != GIVE_UP)),
+        foreseen=jnp.where(lost, -s.slope0, s.foreseen),
+        trials=judged.trials,
+        hampered=judged.hampered,
+        search=judged.search,
+        xt=judged.xt,
+        stop=jnp.where(live, move.stop, s.stop),
+        pairs=remember(
+            s.pairs, move.ds, move.dy, move.sy, store=move.learns, forget=move.forgets
+        ),
     )
-    verdict, to_best, pgbest = settle(s, new, stp, searching, arrived, lost, o)
-    least = jnp.where(by_best | s.hampered, 0.1, jnp.finfo(f.dtype).eps)
-    sy = (new.g @ s.d - s.slope0) * stp
-    learns = verdict.learns & searching & (sy > least * (-s.slope0 * stp))
-    pairs = remember(
-        s.pairs, stp * s.d, new.g - s.g, sy, store=learns, forget=verdict.forgets
-    )
-    arrival = pick(to_best, Point(s.xb, s.best_f, s.gb, pgbest), new)
-    x, value, gradient, pgnorm = pick(arrived, arrival, Point(s.x, s.f, s.g, s.pgnorm))
-    s = s._replace(x=x, f=value, g=gradient, pgnorm=pgnorm, pairs=pairs)
-    xt = jnp.where(searching, after.xt, s.xt)
-    again = live & ~searching & ~good & (s.failures > 1)
-    return finish(set_out(s, verdict.sets_out, xt, o), jnp.where(again, FAILED, verdict.stop), o)
+    return finish(set_out(s, move.sets_out, o), o)
 
 
 def note(s: Lane, f: Array, live: Array, good: Array) -> Lane:
@@ -114,52 +151,53 @@ def keep_best(s: Lane, f: Array, g: Array, good: Array) -> Lane:
     """Keep the pending point if no better one was seen."""
     better = good & (f <= s.best_f)
     stp = jnp.where(s.phase == SEARCH, s.search.stp, -1)
-    xb, gb, best_f, best_stp = pick(
-        better, (s.xt, g, f, stp), (s.xb, s.gb, s.best_f, s.best_stp)
-    )
+    xb, gb, best_f, best_stp = pick(better, (s.xt, g, f, stp), (s.xb, s.gb, s.best_f, s.best_stp))
     return s._replace(xb=xb, gb=gb, best_f=best_f, best_stp=best_stp)
 
 
-def settle(
-    s: Lane, new: Point, stp: Array, searching: Array, arrived: Array, lost: Array, o: Settings
-) -> tuple[Verdict, Array, Array]:
-    """Test the new iterate; answer a search without success.
-
-    Returns
-    -------
-    Verdict
-        What becomes of the lane.
-    to_best
-        Whether it goes on from the best point: the iterate passes a test, that point does not.
-    pgbest
-        Norm of the projected gradient at the best point.
-    """
+def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> Move:
+    """Answer the start, or the end of a search: test the iterate, and see what was learnt."""
+    searching = s.phase == SEARCH
     stored = count(s.pairs) > 0
-    visible = searching & ~s.hampered
-    small = visible & reduction_is_small(s.f, new.f, o)
-    stop = which_test(new.pgnorm, small, o)
+    by_best = searching & (judged.verdict == ACCEPT_BEST)
+    arrived = jnp.where(searching, by_best | (judged.verdict == ACCEPT), good)
+    lost = searching & ~arrived
+    best = Point(s.xb, s.best_f, s.gb, projected_gradient_norm(s.xb, s.gb, s.l, s.u))
+    new = here._replace(pgnorm=projected_gradient_norm(here.x, here.g, s.l, s.u))
+    new = pick(by_best, best, new)
+    stp = jnp.where(by_best, s.best_stp, s.search.stp)
+    visible = searching & ~judged.hampered
+    stop = which_test(new, visible & reduction_is_small(s.f, new.f, o), o)
     doubtful = arrived & (stop == REDUCTION) & (stp < 1e-4) & stored
-    pgbest = projected_gradient_norm(s.xb, s.gb, s.l, s.u)
-    by_best = which_test(pgbest, visible & reduction_is_small(s.f, s.best_f, o), o)
-    passed = jnp.where(s.best_f < new.f, by_best, stop)
-    passed = jnp.where(arrived & ~doubtful & (stop > 0), passed, 0)
-    late = arrived & (passed == 0) & (s.nit >= o.maxiter)
-    to_best = arrived & ~doubtful & (stop > 0) & (passed == 0) & ~late
+    stops = arrived & ~doubtful & (stop > 0)
+    by_best_seen = which_test(best, visible & reduction_is_small(s.f, best.f, o), o)
+    passed = jnp.where(stops, jnp.where(best.f < new.f, by_best_seen, stop), 0)
+    late = arrived & (passed == 0) & (s.nit + searching >= o.maxiter)
+    goes_back = stops & (passed == 0) & ~late  # the best point does not pass what the iterate does
     hopeless = jnp.where(s.failures > 0, FAILED, jnp.where(stored, 0, dead_end(s, o)))
-    stop = jnp.where(lost, hopeless, jnp.where(late, MAX_ITERATIONS, passed))
-    sets_out = (arrived | lost) & (stop == 0)
-    verdict = Verdict(
-        stop=stop,
-        sets_out=sets_out,
+    ends = jnp.where(lost, hopeless, jnp.where(late, MAX_ITERATIONS, passed))
+    again = ~searching & ~good  # a failed start is asked once more
+    ends = jnp.where(again & (s.failures > 1), FAILED, ends)
+    sets_out = (arrived | lost) & (ends == 0)
+    sy = (new.g @ s.d - s.slope0) * stp
+    least = jnp.where(by_best | judged.hampered, 0.1, float(jnp.finfo(sy.dtype).eps))
+    curved = sy > least * (-s.slope0 * stp)  # where cut short: the curvature condition of Wolfe
+    before = Point(s.x, s.f, s.g, s.pgnorm)
+    return Move(
+        iterate=pick(arrived, pick(goes_back, best, new), before),
+        ds=stp * s.d,
+        dy=new.g - s.g,
+        sy=sy,
+        learns=sets_out & arrived & searching & ~doubtful & curved,
         forgets=sets_out & (lost | doubtful),
-        learns=sets_out & arrived & ~doubtful,
+        sets_out=sets_out,
+        stop=ends,
     )
-    return verdict, to_best, pgbest
 
 
-def which_test(pgnorm: Array, small: Array, o: Settings) -> Array:
+def which_test(point: Point, small: Array, o: Settings) -> Array:
     """Return the convergence test that is passed, or 0."""
-    return jnp.where(pgnorm <= o.gtol, PROJECTED_GRADIENT, jnp.where(small, REDUCTION, 0))
+    return jnp.where(point.pgnorm <= o.gtol, PROJECTED_GRADIENT, jnp.where(small, REDUCTION, 0))
 
 
 def dead_end(s: Lane, o: Settings) -> Array:
@@ -172,8 +210,32 @@ def dead_end(s: Lane, o: Settings) -> Array:
     return jnp.where(unseen, ROUNDING, ABNORMAL)
 
 
-def set_out(s: Lane, sets_out: Array, xt: Array, o: Settings) -> Lane:
-    """Where wanted find a direction and begin a search along it; else go on with the trial `xt`.
+def set_out(s: Lane, sets_out: Array, o: Settings) -> Lane:
+    """Begin a new search where wanted; end a lane that can't."""
+    no = jnp.zeros_like(sets_out)
+    stays = Departure(s.d, s.z, s.slope0, s.search, s.xt, no, no)
+    way = wherever(sets_out, lambda: depart(s, o), stays, straight=o.straight)
+    pairs = s.pairs._replace(
+        stamp=jnp.where(way.forgets, 0, s.pairs.stamp),
+        theta=jnp.where(way.forgets, 1, s.pairs.theta),
+    )
+    return s._replace(
+        d=way.d,
+        z=way.z,
+        slope0=way.slope0,
+        search=way.search,
+        xt=way.xt,
+        pairs=pairs,
+        trials=jnp.where(sets_out, 0, s.trials),
+        hampered=s.hampered & ~sets_out,
+        best_stp=jnp.where(sets_out, -1, s.best_stp),
+        phase=jnp.where(sets_out, SEARCH, s.phase),
+        stop=jnp.where(way.stuck, dead_end(s, o), s.stop),
+    )
+
+
+def depart(s: Lane, o: Settings) -> Departure:
+    """Find a direction, and the first trial along it.
 
     A direction of the model that is none of descent is answered by dropping the memory; one of
     the steepest descent, by the end.
@@ -182,52 +244,32 @@ def set_out(s: Lane, sets_out: Array, xt: Array, o: Settings) -> Lane:
     slope = s.g @ (z - s.x)
     stored = count(s.pairs) > 0
     sound = sound & (slope < 0) & jnp.isfinite(slope) & jnp.all(jnp.isfinite(z))
-    forgets = sets_out & stored & ~sound
     z = jnp.where(stored & sound, z, within(s.x - s.g, s.l, s.u))
     d = z - s.x
     slope, norm = s.g @ d, jnp.sqrt(d @ d)
-    pairs = forget(s.pairs, forgets)
-    stp, stpmax = first_step(s, d, norm, count(pairs) == 0, o)
-    out = s._replace(
+    stp, stpmax = first_step(s, d, norm, ~(stored & sound), o)
+    xt = jnp.where(stp == 1, z, within(s.x + stp * d, s.l, s.u))
+    descends = (slope < 0) & jnp.isfinite(slope) & (norm > 0) & jnp.isfinite(norm)
+    return Departure(
         d=d,
         z=z,
         slope0=slope,
         search=open_interval(stp, stpmax, s.f, slope),
-        trials=jnp.zeros_like(s.trials),
-        hampered=jnp.zeros_like(s.hampered),
-        best_stp=jnp.full_like(s.best_stp, -1),
-    )
-    start = jnp.where(stp == 1, z, within(s.x + stp * d, s.l, s.u))
-    sound = (slope < 0) & jnp.isfinite(slope) & (norm > 0) & jnp.isfinite(norm)
-    sound &= (stp > 0) & jnp.any(start != s.x)
-    stuck = sets_out & ~sound
-    s = pick(sets_out, out, s)
-    return s._replace(
-        pairs=pairs,
-        xt=jnp.where(sets_out, start, xt),
-        phase=jnp.where(stuck, DONE, jnp.where(sets_out, SEARCH, s.phase)),
-        stop=jnp.where(stuck, dead_end(s, o), s.stop),
-    )
-
-
-def forget(pairs: Pairs, where: Array) -> Pairs:
-    """Return the memory without any pair: B = I."""
-    return pairs._replace(
-        stamp=jnp.where(where, 0, pairs.stamp), theta=jnp.where(where, 1, pairs.theta)
+        xt=xt,
+        forgets=stored & ~sound,
+        stuck=~(descends & (stp > 0) & jnp.any(xt != s.x)),
     )
 
 
 def find_direction(s: Lane, o: Settings) -> tuple[Array, Array]:
     """Return the minimiser of the model in the box, and whether it could be found."""
     a, definite = columns(s.pairs)
-    start = cauchy_point(s.x, s.g, s.l, s.u, s.pairs.theta, a, s.pairs.w[0], o.cauchy)
+    start = cauchy_point(s.x, s.g, s.l, s.u, s.pairs.theta, a, s.pairs.w[0], o.straight)
     z, regular = subspace_minimum(s.x, s.g, s.l, s.u, s.pairs, a, start)
     return z, definite & start.found & (regular | ~jnp.any(start.free))
 
 
-def first_step(
-    s: Lane, d: Array, norm: Array, fresh: Array, o: Settings
-) -> tuple[Array, Array]:
+def first_step(s: Lane, d: Array, norm: Array, fresh: Array, o: Settings) -> tuple[Array, Array]:
     """Return the first step of a search and the longest one."""
     stpmax = longest_step(s, d, s.nit)
     boxed = jnp.all(jnp.isfinite(s.l) & jnp.isfinite(s.u))
@@ -239,13 +281,12 @@ def first_step(
     return stp, stpmax
 
 
-def finish(s: Lane, stop: Array, o: Settings) -> Lane:
+def finish(s: Lane, o: Settings) -> Lane:
     """End the lane where there is a reason, and leave the best point in `xt`."""
-    stop = jnp.where(s.phase == DONE, s.stop, stop)
-    stop = jnp.where((stop == 0) & (s.nfev >= o.maxfun), MAX_EVALUATIONS, stop)
+    stop = jnp.where((s.stop == 0) & (s.nfev >= o.maxfun), MAX_EVALUATIONS, s.stop)
     done = stop != 0
     return s._replace(
-        phase=jnp.where(done, DONE, s.phase).astype(jnp.int32),
-        stop=stop.astype(jnp.int32),
+        phase=jnp.where(done, DONE, s.phase),
+        stop=stop,
         xt=jnp.where(done & (s.best_f < jnp.inf), s.xb, s.xt),
     )
