@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.scipy_methods import method_names
 from optdriver.errors import InputError, unknown_option
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
 
@@ -111,14 +113,27 @@ class DriverFactory:
 
 DEFAULT_DRIVER = "L-BFGS-B"
 
+METHOD = "method"
+"""The option of `MultiStart` that the name of the driver decides."""
+
+_OPTIONS = tuple(name for name in OPTION_NAMES if name != METHOD)
+
+
+def _local_method(name: str) -> DriverFactory:
+    """Return the driver that starts a method of SciPy's many times."""
+    create = functools.partial(MultiStart, method=name)
+    return DriverFactory(name=name, create=create, restore=MultiStart.from_dict, options=_OPTIONS)
+
+
 _FACTORIES = (
     DriverFactory(
         name=DEFAULT_DRIVER,
         create=MultiStart,
         restore=MultiStart.from_dict,
-        options=OPTION_NAMES,
+        options=_OPTIONS,
         aliases=("L_BFGS_B", "L_BFGS_B_Optimization"),
     ),
+    *map(_local_method, method_names()),
 )
 
 

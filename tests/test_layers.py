@@ -21,7 +21,7 @@ PACKAGE = ROOT / "optdriver"
 RINGS: list[list[str]] = [
     ["errors"],
     ["lbfgsb", "config"],
-    ["constraints", "feasible", "space", "sampling"],
+    ["constraints", "feasible", "coroutine", "space", "sampling"],
     ["multistart", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],
