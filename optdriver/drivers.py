@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,8 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.scipy_methods import method_names
 from optdriver.errors import InputError, unknown_option
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
+from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
 
 Vector = NDArray[np.float64]
 
@@ -111,19 +114,46 @@ class DriverFactory:
 
 DEFAULT_DRIVER = "L-BFGS-B"
 
+METHOD = "method"
+"""The option of `MultiStart` that the name of the driver decides."""
+
+_OPTIONS = tuple(name for name in OPTION_NAMES if name != METHOD)
+
+
+def _local_method(name: str) -> DriverFactory:
+    """Return the driver that starts a method of SciPy's many times."""
+    create = functools.partial(MultiStart, method=name)
+    return DriverFactory(name=name, create=create, restore=MultiStart.from_dict, options=_OPTIONS)
+
+
+def _population(name: str) -> DriverFactory:
+    """Return the driver that is CMA-ES or one of Nevergrad's optimizers."""
+    create = functools.partial(PopulationDriver, engine=name)
+    aliases = ("CMAES", "cmaes") if name == CMA_ES else ()
+    return DriverFactory(
+        name=name,
+        create=create,
+        restore=PopulationDriver.from_dict,
+        options=_OPTIONS,
+        aliases=aliases,
+    )
+
+
 _FACTORIES = (
     DriverFactory(
         name=DEFAULT_DRIVER,
         create=MultiStart,
         restore=MultiStart.from_dict,
-        options=OPTION_NAMES,
+        options=_OPTIONS,
         aliases=("L_BFGS_B", "L_BFGS_B_Optimization"),
     ),
+    *map(_local_method, method_names()),
+    *map(_population, (CMA_ES, *COMMON_NAMES)),
 )
 
 
 def driver_names() -> tuple[str, ...]:
-    """Return the real names of all drivers."""
+    """Return the real names of all drivers, of Nevergrad's many the most common ones."""
     return tuple(factory.name for factory in _FACTORIES)
 
 
@@ -140,7 +170,9 @@ def driver_factory(name: str) -> DriverFactory:
     for factory in _FACTORIES:
         if _plain(name) in map(_plain, (factory.name, *factory.aliases)):
             return factory
-    raise unknown_option("driver", name, driver_names())
+    if (found := nevergrad_names().get(_plain(name))) is not None:
+        return _population(found)
+    raise unknown_option("driver", name, {*driver_names(), *nevergrad_names().values()})
 
 
 def create_driver(name: str, bounds: Any, **options: Any) -> Driver:

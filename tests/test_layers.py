@@ -22,7 +22,7 @@ RINGS: list[list[str]] = [
     ["errors"],
     ["lbfgsb", "config"],
     ["constraints", "feasible", "coroutine", "space", "sampling"],
-    ["multistart", "drivers"],
+    ["multistart", "population", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],
     ["integrations", "minimization"],

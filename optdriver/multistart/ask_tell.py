@@ -73,6 +73,12 @@ class MultiStart:
     project_starts : bool
         Move initial samples that violate a constraint to the nearest feasible point, see `moved`.
         Otherwise such a sample is an error.
+    method : str
+        The method of each minimizer: ``'L-BFGS-B'``, or one of `optdriver.CallbackMinimizer`, in
+        which case `ftol`, `gtol`, `maxiter` and `maxfun` are what the method knows of them (a
+        Nelder-Mead's ``fatol`` is `ftol`).  With one that needs no gradient, `jac` means nothing.
+    method_options : mapping, optional
+        Further options of such a method, by SciPy's names.
 
     Raises
     ------
@@ -120,6 +126,8 @@ class MultiStart:
         noise: float = 0.0,
         constraints: Any = None,
         project_starts: bool = True,
+        method: str = local.PLAIN,
+        method_options: Mapping[str, Any] | None = None,
         **unknown: Never,
     ) -> None:
         for name in unknown:
@@ -148,12 +156,20 @@ class MultiStart:
                 "initial_step": initial_step,
                 "noise": noise,
             },
+            method=method,
+            method_options={} if method_options is None else method_options,
         )
         samples = check_samples(initial_samples, lower, upper)
         local.create(
-            np.clip(0.0, lower, upper), np.column_stack([lower, upper]), None, options.minimizer
+            np.clip(0.0, lower, upper),
+            np.column_stack([lower, upper]),
+            None,
+            options.minimizer,
+            options.method,
+            options.method_options,
         )  # checks its options
         known = admission.compiled(constraints, lower, upper)
+        local.check_constraints(options.method, known)
         if known is not None:
             lower, upper = known.lower.copy(), known.upper.copy()
         self._state = states.begin(options, lower, upper, samples, known)
@@ -321,7 +337,7 @@ class MultiStart:
         self._state.halted = None
 
     def _checked_gradient(self, f: float, g: Any) -> Vector | None:
-        if not self._state.options.jac:
+        if not (self._state.options.jac and self._state.options.gradients):
             return None
         if g is not None:
             return told.as_gradient(g, self.n)

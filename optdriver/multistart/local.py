@@ -1,8 +1,9 @@
-"""Which local minimizer a run gets: the plain one within bounds, or the feasible one.
+"""Which local minimizer a run gets: the plain one within bounds, the feasible one, or another.
 
 Where constraints have rows (bounds in disguise have none) every run is a `FeasibleMinimizer`, of
 whose options `gtol`, `maxfun`, `maxiter` and `maxcor` mean what they mean for `LBFGSB`.  `ftol`,
-`maxls`, `initial_step` and `noise` belong to a line search, which it has not.
+`maxls`, `initial_step` and `noise` belong to a line search, which it has not.  With the `method` of
+another name every run is a `CallbackMinimizer`, which takes what it knows of them, too.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.scipy_methods import method_names, named
+from optdriver.errors import InputError, nearest
 from optdriver.lbfgsb import LBFGSB, Stop
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
+    from optdriver.coroutine import CallbackMinimizer
     from optdriver.feasible import FeasibleMinimizer
 
 Vector = NDArray[np.float64]
-Minimizer: TypeAlias = "LBFGSB | FeasibleMinimizer"
+Minimizer: TypeAlias = "LBFGSB | FeasibleMinimizer | CallbackMinimizer"
+
+PLAIN = "L-BFGS-B"
 
 COMMON_OPTIONS = ("gtol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
@@ -31,16 +37,71 @@ def has_rows(constraints: ConstraintSet | None) -> bool:
     return constraints is not None and len(constraints) > 0
 
 
+def checked_method(method: Any) -> str:
+    """Return the real name of a method, or raise an error that names the nearest."""
+    known = (PLAIN, *method_names())
+    if isinstance(method, str) and method.upper().replace("_", "-") == PLAIN:
+        return PLAIN
+    try:
+        return named(method).name
+    except InputError as error:
+        hint = nearest(str(method), known)
+        raise InputError(
+            f"method {method!r} is not known{hint}; known: {', '.join(known)}"
+        ) from error
+
+
+def check_constraints(method: str, constraints: ConstraintSet | None) -> None:
+    """Refuse constraints with a method that would ask points that violate them."""
+    if method != PLAIN and has_rows(constraints):
+        raise InputError(
+            f"method {method!r} evaluates points that violate constraints, so it is given none: "
+            f"{PLAIN!r} never leaves them"
+        )
+
+
+def needs_gradient(method: str) -> bool:
+    """Return whether a method is told gradients."""
+    return method == PLAIN or named(method).gradient
+
+
 def create(
-    x0: Vector, bounds: Vector, constraints: ConstraintSet | None, options: Mapping[str, Any]
+    x0: Vector,
+    bounds: Vector,
+    constraints: ConstraintSet | None,
+    options: Mapping[str, Any],
+    method: str = PLAIN,
+    own: Mapping[str, Any] | None = None,
 ) -> Minimizer:
-    """Return a new minimizer at `x0`."""
+    """Return a new minimizer at `x0`; `own` are further options of a `method` of SciPy's."""
     plain = LBFGSB(x0, bounds, **options)  # checks the options in any case
+    if method != PLAIN:
+        return _suspended(method, x0, bounds, options, own or {})
+    if own:
+        raise InputError(f"method_options are those of another method than {PLAIN}: {dict(own)}")
     if constraints is None or not has_rows(constraints):
         return plain
     from optdriver.feasible import FeasibleMinimizer
 
     return FeasibleMinimizer(x0, constraints, **{name: options[name] for name in COMMON_OPTIONS})
+
+
+def _suspended(
+    method: str, x0: Vector, bounds: Vector, options: Mapping[str, Any], own: Mapping[str, Any]
+) -> CallbackMinimizer:
+    from optdriver.coroutine import CallbackMinimizer
+
+    known = named(method).options
+    shared = {name: value for name, value in options.items() if name in known}
+    if "fatol" in known:
+        shared["fatol"] = options["ftol"]
+    return CallbackMinimizer(method, x0, bounds, **{**shared, "maxfun": options["maxfun"], **own})
+
+
+def tell(minimizer: Minimizer, f: float, g: Vector | None) -> None:
+    """Tell a value and the gradient, None for a method that needs none."""
+    receiver: Any = minimizer
+    receiver.tell(f, g)
 
 
 def reason(minimizer: Minimizer) -> str:
@@ -55,7 +116,7 @@ def lost(minimizer: Minimizer) -> bool:
     """Return whether a minimizer ended because its gradients did not fit the values."""
     if isinstance(minimizer, LBFGSB):
         return minimizer.stop == Stop.ABNORMAL
-    return str(minimizer.stop) == "stalled"
+    return str(minimizer.stop) in ("stalled", "abnormal")
 
 
 def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str, Any] | None:
@@ -64,7 +125,7 @@ def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[
     ``active``: their names.  ``multipliers``: by name, of the active ones.  ``residual``: of the
     first-order conditions, which `gtol` is compared with.
     """
-    if isinstance(minimizer, LBFGSB) or minimizer.best is None or constraints is None:
+    if constraints is None or not has_rows(constraints) or minimizer.best is None:
         return None
     result = minimizer.result
     known = dict(result.multipliers)
@@ -80,13 +141,19 @@ def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[
 
 def to_dict(minimizer: Minimizer) -> dict[str, Any]:
     """Return a minimizer as data, without the constraints."""
-    if isinstance(minimizer, LBFGSB):
-        return minimizer.to_dict()
-    return minimizer.to_dict(constraints=False)
+    from optdriver.feasible import FeasibleMinimizer
+
+    if isinstance(minimizer, FeasibleMinimizer):
+        return minimizer.to_dict(constraints=False)
+    return minimizer.to_dict()
 
 
 def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Minimizer:
     """Return the minimizer of which `to_dict` made `data`."""
+    if "method" in data:
+        from optdriver.coroutine import CallbackMinimizer
+
+        return CallbackMinimizer.from_dict(data)
     if constraints is None or not has_rows(constraints):
         return LBFGSB.from_dict(dict(data))
     from optdriver.feasible import FeasibleMinimizer

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, nearest
 from optdriver.lbfgsb.options import read_bounds, real_array
+from optdriver.multistart import local
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.sampling import Kind, check_box
 
@@ -35,6 +36,8 @@ class MultiStartOptions:
     f_tolerance: float
     project_starts: bool = True
     minimizer: Mapping[str, Any] = field(default_factory=dict)
+    method: str = local.PLAIN
+    method_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
@@ -51,6 +54,11 @@ class MultiStartOptions:
             hint = nearest(str(self.start_rule), START_RULES)
             raise InputError(f"start_rule is {known}, not {self.start_rule!r}{hint}")
 
+        if not isinstance(self.method_options, Mapping):
+            raise InputTypeError(
+                f"method_options is a dict of options of the method, not {self.method_options!r}"
+            )
+        object.__setattr__(self, "method", local.checked_method(self.method))
         for name in ("num_initial", "max_num_minimizers", "max_failures", "seed"):
             value = getattr(self, name)
             object.__setattr__(self, name, value if value == math.inf else int(value))
@@ -59,6 +67,11 @@ class MultiStartOptions:
     def sequence(self) -> Kind:
         """The kind of the starts that are not given."""
         return "sobol" if self.sobol_sequence else "uniform"
+
+    @property
+    def gradients(self) -> bool:
+        """Whether the method is told gradients."""
+        return local.needs_gradient(self.method)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values; infinite counts become None."""

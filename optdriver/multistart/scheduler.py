@@ -152,12 +152,13 @@ def minimizer_at(state: MultiStartState, x0: Vector, after: Minimizer | None = N
     if after is not None:
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
-    return local.create(x0, state.bounds, state.constraints, options)
+    method, own = state.options.method, state.options.method_options
+    return local.create(x0, state.bounds, state.constraints, options, method, own)
 
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     """Line up the points of the minimizer's pending evaluation."""
-    if state.options.jac:
+    if state.options.jac or not state.options.gradients:
         _line_up(state, search, (BASE,))
         return
     search.stencil = _plan(state, search, minimizer)
@@ -258,8 +259,8 @@ def _observe(state: MultiStartState, point: Point, f: float, g: Vector | None) -
     elif stencil is not None:
         if differences.record(stencil, slot, f):
             _assemble(state, search, minimizer, stencil)
-    elif g is not None:
-        minimizer.tell(f, g)
+    elif g is not None or not state.options.gradients:
+        local.tell(minimizer, f, g)
         _after_success(state, search, minimizer)
 
 
@@ -345,7 +346,8 @@ def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bo
     minimizer with two-sided differences takes over, with what is left of the limits.
     """
     limits, best = state.options.minimizer, minimizer.best
-    coarse = not (state.options.jac or search.two_sided) and local.lost(minimizer)
+    exact = state.options.jac or search.two_sided or not state.options.gradients
+    coarse = not exact and local.lost(minimizer)
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not coarse or spent:
         return False
@@ -447,8 +449,8 @@ def _go_on(state: MultiStartState, search: Search) -> None:
     search.minimizer = minimizer = minimizer_at(state, search.x0)
     if not np.array_equal(minimizer.ask(), search.x0):  # it was moved by a few last digits
         _want_evaluation(state, search, minimizer)
-    elif search.g is not None:
-        minimizer.tell(search.f, search.g)
+    elif search.g is not None or not state.options.gradients:
+        local.tell(minimizer, search.f, search.g)
         search.g = None
         _after_success(state, search, minimizer)
     else:

@@ -134,6 +134,14 @@ def _choice(*known: str) -> Callable[[str, Any], str]:
     return check
 
 
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise _wrong(name, "a dict of options, as {'xatol': 1e-6}", value)
+    return dict(value)
+
+
 def _samples(name: str, value: Any) -> tuple[Any, ...]:
     """Accept a list of points; they are checked against the space when the study begins."""
     if value is None:
@@ -192,6 +200,8 @@ _ROWS: Final = (
                     "failed evaluations in a row that retire a minimizer"),
     DriverParameter("initial_step", None, _optional(_number(0.0, open_end=True)), "driver",
                     "length of the first step of a minimizer, in widths of the box"),
+    DriverParameter("method_options", {}, _mapping, "driver",
+                    "further options of a driver that is another package's method"),
     DriverParameter("check_grad", False, _flag, "study",
                     "compare the first supplied gradient with finite differences"),
     DriverParameter("retries", 0, _whole(0), "study",

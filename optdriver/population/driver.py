@@ -1,0 +1,422 @@
+"""A driver made of another package's ask/tell optimizer."""
+
+from __future__ import annotations
+
+import math
+import operator
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+
+from optdriver.coroutine.state import ReplayWarning
+from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError
+from optdriver.errors import unknown_option as _unknown_option
+from optdriver.multistart import OPTION_NAMES, told
+from optdriver.multistart.ledger import FAILED, TOLD, Ledger
+from optdriver.multistart.options import check_bounds, check_samples
+from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+from optdriver.population import state as states
+from optdriver.population.engines import Engine, checked_options, create_engine
+from optdriver.population.state import PopulationState, Row, Vector
+
+OPTIONS = tuple(name for name in OPTION_NAMES if name != "method")
+
+CLOSE = 1e-6
+
+
+class PopulationDriver:
+    """CMA-ES, or an optimizer of Nevergrad's, asked and told by ids.
+
+    Parameters
+    ----------
+    bounds : sequence of (low, high), array of shape (n, 2), or scipy.optimize.Bounds
+        The box; finite.  ``low == high`` fixes a variable.
+    engine : str
+        ``'CMA-ES'``, or a name of Nevergrad's.
+    seed : int
+    initial_samples : array_like, shape (k, n), optional
+        The k-th run begins there: the mean of the first generation, or the first point.
+    max_num_minimizers : int or math.inf
+        Stop when so many runs have converged; a CMA-ES that has ended begins again, with another
+        seed.  Nevergrad's optimizers end with their budget.
+    method_options : mapping, optional
+        ``population_size`` and ``sigma`` (0.3 of the box) of CMA-ES; ``budget`` (1000) and
+        ``num_workers`` (1) of Nevergrad's.
+    **others
+        The other options of `optdriver.MultiStart`, which mean nothing here; constraints are
+        refused.
+
+    Notes
+    -----
+    `ask` returns no point while CMA-ES waits for the rest of a generation.  The order of the tells
+    does not matter within it.
+    """
+
+    moved: ClassVar[tuple[()]] = ()
+
+    def __init__(
+        self,
+        bounds: Any,
+        *,
+        engine: str,
+        seed: int = 0,
+        initial_samples: Any = None,
+        max_num_minimizers: float = math.inf,
+        method_options: Any = None,
+        constraints: Any = None,
+        **others: Any,
+    ) -> None:
+        for name in others:
+            if name not in OPTIONS:
+                raise _unknown_option(f"option of driver {engine}", name, OPTIONS)
+        if constraints is not None and len(constraints) > 0:
+            raise InputError(
+                f"driver {engine!r} evaluates points that violate constraints, so it is given "
+                "none: 'L-BFGS-B' never leaves them"
+            )
+        lower, upper = check_bounds(bounds)
+        for i in np.flatnonzero(~(np.isfinite(lower) & np.isfinite(upper))):
+            raise InputError(
+                f"driver {engine!r} needs a finite box, and variable {i} has the bounds "
+                f"({lower[i]}, {upper[i]})"
+            )
+        self._state = PopulationState(
+            engine=engine,
+            options=checked_options(engine, method_options),
+            seed=_count("seed", seed, 0),
+            lower=lower,
+            upper=upper,
+            samples=check_samples(initial_samples, lower, upper),
+            most=_count("max_num_minimizers", max_num_minimizers, 1),
+            ledger=Ledger(),
+            catalogue=states.new_catalogue(lower, upper),
+        )
+        self._engine: Engine | None = None
+        if np.any(lower < upper):
+            self._new_engine()  # its errors belong here
+
+    # -- what is known ------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> tuple[Point, ...]:
+        """The points that were asked and have not been told, in the order of their ids."""
+        return tuple(self._state.pending.values())
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to ask; see `stop_reason`."""
+        return self.stop_reason is not None
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why there is nothing more to ask, or None."""
+        return self._state.ended if self._state.ended is not None else self._state.halted
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The lowest value told, and where."""
+        return self._state.best
+
+    @property
+    def minima(self) -> list[Minimum]:
+        """The distinct points to which runs have converged, lowest first."""
+        return self._state.catalogue.minima()
+
+    @property
+    def runs(self) -> list[Run]:
+        """A row for each run."""
+        return [
+            Run(
+                index=index,
+                start=index,
+                x0=row.x0.copy(),
+                state=cast(Literal["running", "converged", "stopped", "failed"], row.state),
+                reason=row.reason,
+                nfev=row.nfev,
+                nfail=row.nfail,
+                x=None if row.x is None else row.x.copy(),
+                f=None if math.isnan(row.f) else row.f,
+            )
+            for index, row in enumerate(self._state.runs)
+        ]
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, failures included."""
+        return self._state.nfev
+
+    @property
+    def nfail(self) -> int:
+        """Failed evaluations."""
+        return self._state.nfail
+
+    @property
+    def turns(self) -> int:
+        """Runs begun and ended."""
+        ended = sum(row.state != "running" for row in self._state.runs)
+        return len(self._state.runs) + ended
+
+    # -- ask and tell -------------------------------------------------------------------------
+
+    def ask(self, n: int = 1) -> list[Point]:
+        """Return up to `n` new points; fewer while the optimizer waits for what is out.
+
+        Raises
+        ------
+        InputError
+            `n` is not a positive integer.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+            raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
+        if n < 1:
+            raise InputError(f"ask(n) takes a positive number of points, not {n}")
+        points: list[Point] = []
+        while len(points) < n and not self.done and self._room() > 0:
+            points.append(self._issue())
+        return points
+
+    def _room(self) -> float:
+        state = self._state
+        if not np.any(state.lower < state.upper):
+            return 0 if state.points else 1
+        return self._running().room
+
+    def _issue(self) -> Point:
+        state = self._state
+        x = self._next()
+        if not state.points:
+            state.first = len(state.ledger.status)
+            state.runs.append(Row(x0=x.copy()))
+        state.steps.append(2 * len(state.points))
+        state.points.append(x)
+        state.values.append(math.nan)
+        point = states.new_point(state.ledger.new_id(), len(state.runs) - 1, x)
+        state.pending[point.id] = point
+        return point
+
+    def _next(self) -> Vector:
+        if not np.any(self._state.lower < self._state.upper):
+            return self._state.lower.copy()
+        return self._to_box(self._running().ask())
+
+    def tell(self, id: int, f: float, g: Any = None) -> None:
+        """Tell the value at the point called `id`; a gradient is kept with the best point.
+
+        A value that is not finite is a failed evaluation.
+
+        Raises
+        ------
+        InputError
+            `f` or `g` cannot be used.  The point stays pending.
+        UnknownIdError
+            No such point was handed out.
+        ProtocolError
+            Something else was told for this point before.
+        """
+        value = told.as_value(f)
+        gradient = None if g is None else told.as_gradient(g, self._state.lower.size)
+        if told.is_usable(value, gradient):
+            self._settle(id, TOLD, value, gradient)
+        else:
+            self._settle(id, FAILED, value, gradient)
+
+    def tell_failure(self, id: int, reason: str = "") -> None:  # noqa: ARG002 (no engine asks why)
+        """Tell that the evaluation of the point called `id` failed.
+
+        Raises
+        ------
+        UnknownIdError
+            No such point was handed out.
+        ProtocolError
+            A value was told for this point before.
+        """
+        self._settle(id, FAILED, math.nan, None)
+
+    def _settle(self, id: Any, status: int, f: float, g: Vector | None) -> None:
+        state = self._state
+        point = self._pending(id)
+        if point is None:
+            if not state.ledger.same(id, status, f, g):
+                before = state.ledger.status[id] == FAILED
+                said = "a failure" if before else f"f = {state.ledger.f[id]}"
+                raise ProtocolError(
+                    f"point {id} was told before, with {said}: each id is told once "
+                    "(telling the same again does nothing)"
+                )
+            return
+        running = point.id >= state.first and state.runs[-1].state == "running"
+        engine = self._running() if running and np.any(state.lower < state.upper) else None
+        del state.pending[point.id]
+        state.ledger.close(point.id, status, f, g)
+        self._count(point, status, f, g)
+        if running:
+            k = point.id - state.first
+            state.steps.append(2 * k + 1)
+            state.values[k] = f if status == TOLD else math.nan
+            if engine is not None:
+                engine.tell(k, self._to_unit(point.x), state.values[k])
+            self._end_run_if_over(engine)
+
+    def _pending(self, id: Any) -> Point | None:
+        try:
+            point = self._state.pending.get(id)
+            known = point is not None or 0 <= operator.index(id) < len(self._state.ledger.status)
+        except TypeError:
+            known = False
+        if not known:
+            raise UnknownIdError(f"no point with id {id!r} was asked; ids are those of ask()")
+        return point
+
+    def _count(self, point: Point, status: int, f: float, g: Vector | None) -> None:
+        state, row = self._state, self._state.runs[point.run]
+        state.nfev += 1
+        row.nfev += 1
+        if status == FAILED:
+            state.nfail += 1
+            row.nfail += 1
+            return
+        if row.x is None or f < row.f:
+            row.x, row.f = point.x.copy(), f
+        if state.best is None or f < state.best.f:
+            kept = None if g is None else states.protected(g)
+            state.best = Evaluation(x=point.x, f=f, g=kept, id=point.id, run=point.run)
+
+    def _end_run_if_over(self, engine: Engine | None) -> None:
+        state, row = self._state, self._state.runs[-1]
+        over = (True, "all variables are fixed") if engine is None else engine.ended
+        if over is None:
+            return
+        converged, row.reason = over
+        if row.x is None:
+            converged = False
+        row.state = "converged" if converged else "failed" if row.x is None else "stopped"
+        if converged and row.x is not None:
+            state.catalogue.add(row.x, row.f, len(state.runs) - 1, len(state.runs) - 1)
+        number = sum(each.state == "converged" for each in state.runs)
+        if number >= state.most:
+            state.ended = f"{number} run{'s have' if number != 1 else ' has'} converged"
+        elif not converged or engine is None:
+            state.ended = row.reason
+        state.steps, state.points, state.values = [], [], []
+        state.first = len(state.ledger.status)
+        self._engine = None
+
+    def add_point(self, x: Any, f: float, g: Any = None) -> None:
+        """Add an evaluation that was not asked for: it counts for `best`.
+
+        Raises
+        ------
+        InputError
+            The point is out of bounds or has the wrong shape, or `f` or `g` is not finite.
+        """
+        state = self._state
+        point = states.protected(told.as_point(x, state.lower, state.upper))
+        value = told.as_value(f)
+        gradient = None if g is None else told.as_gradient(g, state.lower.size)
+        if not told.is_usable(value, gradient):
+            raise InputError(f"only finite values and gradients can be added, not f = {value}")
+        if state.best is None or value < state.best.f:
+            kept = None if gradient is None else states.protected(gradient)
+            state.best = Evaluation(x=point, f=value, g=kept, id=None, run=None)
+
+    def finish(self, reason: str) -> None:
+        """Stop from outside: nothing more is asked; points that are out can still be told."""
+        self._state.halted = str(reason)
+
+    def resume(self) -> None:
+        """Take back `finish`."""
+        self._state.halted = None
+
+    # -- the engine ---------------------------------------------------------------------------
+
+    def _running(self) -> Engine:
+        """Return the engine of the present run, which has gone through its asks and tells."""
+        if self._engine is None:
+            self._new_engine()
+        engine = self._engine
+        if engine is None:
+            raise ProtocolError("there is no optimizer")
+        return engine
+
+    def _new_engine(self) -> None:
+        state = self._state
+        run = len(state.runs) - (1 if state.points else 0)
+        start = self._to_unit(state.samples[run]) if run < len(state.samples) else None
+        free = int(np.count_nonzero(state.lower < state.upper))
+        # Independent streams for each run, from one seed.
+        seed = int(np.random.SeedSequence([state.seed, run]).generate_state(1)[0] % 2**31)
+        engine = create_engine(state.engine, start, free, seed, state.options)
+        for step in state.steps:
+            k = step // 2
+            if step % 2:
+                engine.tell(k, self._to_unit(state.points[k]), state.values[k])
+            elif not np.allclose(self._to_box(engine.ask()), state.points[k], rtol=CLOSE):
+                warnings.warn(
+                    f"{state.engine}, run again through its recorded points, asked others (another "
+                    "version of its package?): the recorded ones count",
+                    ReplayWarning,
+                    stacklevel=2,
+                )
+        self._engine = engine
+
+    def _to_box(self, u: Vector) -> Vector:
+        state = self._state
+        free = state.lower < state.upper
+        x = state.lower.copy()
+        low, high = state.lower[free], state.upper[free]
+        x[free] = np.clip(low * (1.0 - u) + high * u, low, high)
+        return x
+
+    def _to_unit(self, x: Vector) -> Vector:
+        state = self._state
+        free = state.lower < state.upper
+        low, high = state.lower[free] / 2, state.upper[free] / 2  # halves: a width can overflow
+        return np.asarray((x[free] / 2 - low) / (high - low))
+
+    # -- state as data ------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as a dict of numbers, strings, lists and arrays."""
+        return states.to_dict(self._state)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PopulationDriver:
+        """Return the driver whose `to_dict` gave `data`, lists for arrays or not.
+
+        Raises
+        ------
+        InputError
+            This is no such dict, or it is of another version.
+        """
+        new = cls.__new__(cls)
+        new.__setstate__(data)
+        return new
+
+    def copy(self) -> PopulationDriver:
+        """Return an independent copy."""
+        return type(self).from_dict(self.to_dict())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, _memo: Any) -> PopulationDriver:
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return states.to_dict(self._state)
+
+    def __setstate__(self, data: Mapping[str, Any]) -> None:
+        self._state = states.from_dict(data)
+        self._engine = None
+
+    def __repr__(self) -> str:
+        return f"<PopulationDriver {self._state.engine} nfev={self.nfev} {self.stop_reason or ''}>"
+
+
+def _count(name: str, value: Any, least: int) -> Any:
+    if value == math.inf and name != "seed":
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InputTypeError(f"{name} must be an integer of at least {least}, not {value!r}")
+    return int(value)

@@ -1,0 +1,199 @@
+"""The state of a population driver: what was asked and told, in its order, and nothing that runs.
+
+An engine is not stored: it is made again from its seed and goes through the asks and tells of the
+present run, which costs its own time for each and no evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError
+from optdriver.multistart.catalogue import Catalogue
+from optdriver.multistart.ledger import Ledger
+from optdriver.multistart.records import Evaluation, Point
+
+Vector = NDArray[np.float64]
+Data = dict[str, Any]
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Row:
+    """One run: where it began, how it goes or went, and its best point."""
+
+    x0: Vector
+    state: str = "running"
+    reason: str = ""
+    nfev: int = 0
+    nfail: int = 0
+    x: Vector | None = None
+    f: float = math.nan
+
+
+@dataclass(slots=True)
+class PopulationState:
+    """Everything that the next point depends on.
+
+    Attributes
+    ----------
+    engine : str
+        Name of the optimizer.
+    options : dict
+        Its options.
+    seed : int
+    lower, upper : ndarray, shape (n,)
+    samples : ndarray, shape (k, n)
+        Starts given by the user, one a run.
+    most : float
+        How many runs may converge.
+    runs : list of Row
+        One after the other; only the last can be running.
+    first : int
+        The id of the first point of the last run.
+    steps : list of int
+        Since then, ``2 k`` for the ask of its k-th point and ``2 k + 1`` for the tell.
+    points, values : lists
+        Of the last run, by k; NaN where nothing, or a failure, was told.
+    pending, ledger, catalogue, best, nfev, nfail, ended, halted
+        As those of a multi-start.
+    """
+
+    engine: str
+    options: Data
+    seed: int
+    lower: Vector
+    upper: Vector
+    samples: Vector
+    most: float
+    ledger: Ledger
+    catalogue: Catalogue
+    runs: list[Row] = field(default_factory=list)
+    first: int = 0
+    steps: list[int] = field(default_factory=list)
+    points: list[Vector] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    pending: dict[int, Point] = field(default_factory=dict)
+    best: Evaluation | None = None
+    nfev: int = 0
+    nfail: int = 0
+    ended: str | None = None
+    halted: str | None = None
+
+
+_PLAIN = ("engine", "seed", "first", "nfev", "nfail", "ended", "halted")
+_ROW = ("state", "reason", "nfev", "nfail", "f")
+
+
+def to_dict(state: PopulationState) -> Data:
+    """Return the state as numbers, strings and arrays; nothing is shared with it."""
+    n = state.lower.size
+    best = state.best
+    return {
+        "version": VERSION,
+        **{name: getattr(state, name) for name in _PLAIN},
+        "options": dict(state.options),
+        "most": None if state.most == math.inf else state.most,
+        "lower": state.lower.copy(),
+        "upper": state.upper.copy(),
+        "samples": state.samples.copy(),
+        "ledger": state.ledger.to_dict(),
+        "minima": state.catalogue.to_dict(),
+        "runs": [_row_to_dict(row) for row in state.runs],
+        "steps": np.array(state.steps, dtype=np.int64),
+        "points": np.array(state.points, dtype=np.float64).reshape(-1, n),
+        "values": np.array(state.values, dtype=np.float64),
+        "pending": [[p.id, p.run, p.x.tolist()] for p in state.pending.values()],
+        "best": None
+        if best is None
+        else {
+            "x": best.x.copy(),
+            "f": best.f,
+            "g": None if best.g is None else best.g.copy(),
+            "id": best.id,
+            "run": best.run,
+        },
+    }
+
+
+def from_dict(data: Mapping[str, Any]) -> PopulationState:
+    """Return the state of which `to_dict` made `data`; arrays may have become lists.
+
+    Raises
+    ------
+    InputError
+        This is no such dict, or one of another version.
+    """
+    version = data.get("version") if isinstance(data, Mapping) else None
+    if version != VERSION:
+        raise InputError(f"a stored driver of version {VERSION} is expected, got {version!r}")
+    try:
+        return _read(data)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"this is no stored driver: {error!r}") from error
+
+
+def _read(data: Mapping[str, Any]) -> PopulationState:
+    lower, upper = floats(data["lower"]), floats(data["upper"])
+    plain: Data = {name: data[name] for name in _PLAIN}
+    state = PopulationState(
+        **plain,
+        options=dict(data["options"]),
+        lower=lower,
+        upper=upper,
+        samples=floats(data["samples"]).reshape(-1, lower.size),
+        most=math.inf if data["most"] is None else int(data["most"]),
+        ledger=Ledger.from_dict(data["ledger"]),
+        catalogue=new_catalogue(lower, upper),
+        runs=[_row_from_dict(row) for row in data["runs"]],
+        steps=[int(step) for step in data["steps"]],
+        points=list(floats(data["points"]).reshape(-1, lower.size)),
+        values=[float(f) for f in data["values"]],
+        pending={int(id): new_point(int(id), int(run), x) for id, run, x in data["pending"]},
+    )
+    state.catalogue.load(data["minima"])
+    if (best := data["best"]) is not None:
+        g = None if best["g"] is None else floats(best["g"])
+        state.best = Evaluation(
+            x=protected(best["x"]), f=float(best["f"]), g=g, id=best["id"], run=best["run"]
+        )
+    return state
+
+
+def new_catalogue(lower: Vector, upper: Vector) -> Catalogue:
+    """Return an empty catalogue, with the tolerances that a multi-start has by default."""
+    return Catalogue(lower, upper, 1e-3, 1e-4)
+
+
+def new_point(id: int, run: int, x: Any) -> Point:
+    """Return a point of a run."""
+    return Point(id=id, run=run, x=protected(x), kind="iterate")
+
+
+def protected(x: Any) -> Vector:
+    """Return a read-only copy of x."""
+    vector = floats(x)
+    vector.setflags(write=False)
+    return vector
+
+
+def floats(values: Any) -> Vector:
+    """Return a fresh array of floats."""
+    return np.array(values, dtype=np.float64)
+
+
+def _row_to_dict(row: Row) -> Data:
+    x = None if row.x is None else row.x.copy()
+    return {"x0": row.x0.copy(), "x": x, **{name: getattr(row, name) for name in _ROW}}
+
+
+def _row_from_dict(data: Mapping[str, Any]) -> Row:
+    x = None if data["x"] is None else floats(data["x"])
+    return Row(x0=floats(data["x0"]), x=x, **{name: data[name] for name in _ROW})
