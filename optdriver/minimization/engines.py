@@ -2,18 +2,21 @@
 
 ``'serial'``: in turn, one evaluation each; anything can be driven so.  ``'batch'``: L-BFGS-B of a
 loss that JAX has compiled, within bounds; one vectorised call of the loss a round serves all.
+``'device'``: the same, minimizers included, as one program of the device (`optdriver.batch.jax`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from optdriver.coroutine import CallbackMinimizer
 from optdriver.errors import InputError, unknown_option
-from optdriver.lbfgsb import LBFGSB, advance_lanes
+from optdriver.lbfgsb import LBFGSB, Stop, advance_lanes
+from optdriver.minimization.finished import Found, Population
 from optdriver.minimization.lanes import Lane
 from optdriver.minimization.problem import Problem
 from optdriver.minimization.watching import Watch
@@ -26,6 +29,15 @@ NARROWER = 4
 FEW = 16
 """Fewer rows are not worth another compilation."""
 
+MANY = 64
+"""From so many starts on, the minimizers go to the device with the loss, if there is one."""
+
+AT_A_TIME = 4096
+"""Minimizers that run on the device at a time; the others wait for their places."""
+
+SHARED = ("ftol", "gtol", "maxfun", "maxiter", "maxls", "noise")
+"""Options that a minimizer on the device takes from one on the host."""
+
 
 def known(engine: Any) -> str | None:
     """Check the name of an engine; None leaves the choice open."""
@@ -34,8 +46,18 @@ def known(engine: Any) -> str | None:
     return None if engine is None else str(engine)
 
 
-def choose(engine: str | None, problem: Problem, lanes: Sequence[Lane]) -> str:
+def choose(
+    engine: str | None, problem: Problem, lanes: Sequence[Lane], watched: bool = False
+) -> str:
     """Return the engine to use: the one wanted, or the fastest that can be used.
+
+    Parameters
+    ----------
+    engine : str or None
+    problem : Problem
+    lanes : sequence of Lane
+    watched : bool
+        Whether a callback wants to see every iteration.
 
     Raises
     ------
@@ -44,13 +66,17 @@ def choose(engine: str | None, problem: Problem, lanes: Sequence[Lane]) -> str:
     """
     if engine == "serial" or (engine is None and len(lanes) == 1):
         return "serial"
-    reason = _no_batch(problem, lanes)
+    reason = _not_together(problem, lanes)
+    if engine == "device" and watched:
+        reason = "a callback cannot look at what is on the device"
     if engine is not None and reason:
         raise InputError(f"engine {engine!r} cannot be used here: {reason}; leave engine out")
-    return "serial" if reason else "batch"
+    if engine is not None or reason:
+        return engine or "serial"
+    return "device" if _accelerated() and len(lanes) >= MANY and not watched else "batch"
 
 
-def _no_batch(problem: Problem, lanes: Sequence[Lane]) -> str:
+def _not_together(problem: Problem, lanes: Sequence[Lane]) -> str:
     """Return why the loss cannot be evaluated for all starts at once; "" if it can."""
     objective = problem.objective
     if not isinstance(lanes[0].minimizer, LBFGSB):
@@ -59,6 +85,11 @@ def _no_batch(problem: Problem, lanes: Sequence[Lane]) -> str:
         return "the loss is not compiled by JAX"
     points = np.array([lane.start for lane in lanes]) * problem.scale
     return attempt(lambda: objective.trace_many(points))[1]
+
+
+def _accelerated() -> bool:
+    """Return whether JAX computes on something else than the processor."""
+    return bool(import_module("jax").default_backend() != "cpu")
 
 
 def run(engine: str, problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
@@ -88,7 +119,7 @@ def step(problem: Problem, lane: Lane) -> None:
             return
         with_gradient = "g" in minimizer.needs
     else:
-        with_gradient = True
+        with_gradient = not isinstance(minimizer, Population)
     _tell_value(problem, lane, with_gradient)
 
 
@@ -167,4 +198,36 @@ def _state(lane: Lane) -> Any:
     return minimizer.state
 
 
-_ENGINES = {"serial": serial, "batch": batch}
+# -- on the device ------------------------------------------------------------------------------
+
+
+def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
+    """Minimise from all starts as one program of the device."""
+    engine = import_module("optdriver.batch.jax")
+    state = _state(lanes[0])
+    options = {name: getattr(state, name) for name in SHARED}
+    found = engine.minimize(
+        problem.traceable,
+        problem.bounds,
+        starts=np.array([lane.start for lane in lanes]),
+        lanes=min(len(lanes), AT_A_TIME),
+        dtype="float64" if problem.smooth.wide else "float32",
+        maxcor=state.m,
+        initial_step=state.initial_step or None,
+        **options,
+    )
+    for k, lane in enumerate(lanes):
+        lane.nfev = lane.njev = int(found.nfev[k])
+        lane.minimizer = _found(found, k, lane.start)
+        watch.look(lane)
+
+
+def _found(found: Any, k: int, start: Any) -> Found:
+    f, code = float(found.fun[k]), Stop(int(found.stop[k]))
+    x, g = np.array(found.x[k], dtype=np.float64), np.array(found.jac[k], dtype=np.float64)
+    best = (x, f, g) if np.isfinite(f) else None
+    success, nit = bool(found.success[k]), int(found.nit[k])
+    return Found(best, start, success, code.status, found.message(k), nit)
+
+
+_ENGINES = {"serial": serial, "batch": batch, "device": device}

@@ -44,8 +44,9 @@ class Minimizer:
         position, those of a dictionary by name, all else as one argument.
     method : str
         ``'L-BFGS-B'``, which under constraints is `optdriver.FeasibleMinimizer`, or a method of
-        `scipy.optimize.minimize`, see `optdriver.CallbackMinimizer`.  One that does not keep to
-        the bounds or the constraints that are given is refused.
+        `scipy.optimize.minimize`, see `optdriver.coroutine.CallbackMinimizer`, or ``'CMA-ES'`` or
+        one of Nevergrad's such as ``'DE'``, see `optdriver.population.PopulationDriver`.  One that
+        does not keep to the bounds or the constraints that are given is refused.
     constraints : str, mapping, function, SciPy constraint, or a list of these, optional
         Texts over the parameters by name: numbers of arrays are ``w[0]`` or ``w_0``, nested ones
         ``layer.w[0, 1]`` or ``layer_w_0_1``, members of a list by the names that the loss has for
@@ -75,9 +76,10 @@ class Minimizer:
         None: by JAX, if it can.  Otherwise differences, and JAX is not used.
     scale : bool
         Let the minimizers see each variable in a power of two near to the width of its bounds.
-    engine : {None, 'serial', 'batch'}
-        How the starts are driven: in turn, or all with one vectorised call of the loss a round,
-        which is for L-BFGS-B within bounds and losses that JAX compiles.  None chooses.
+    engine : {None, 'serial', 'batch', 'device'}
+        How the starts are driven: in turn, all with one vectorised call of the loss a round, or
+        wholly on the device (`optdriver.batch.jax`).  The last two are for L-BFGS-B within bounds
+        and losses that JAX compiles.  None chooses; the device only where it is no processor.
     progress : bool, optional
         Draw a bar in the terminal; None draws it where there is one.
 
@@ -158,17 +160,18 @@ class Minimizer:
             much the constraints are violated, scaled.
         """
         number = count(n_iter, len(self._first))
-        if seed is not None:
-            _check_seed(seed)
-        z0 = self._problem.starts(self._first, number, self._seed if seed is None else seed)
+        chosen = self._seed if seed is None else seed
+        _check_seed(chosen)
+        z0 = self._problem.starts(self._first, number, chosen)
         before = self._problem.objective.calls
-        made = zip(z0, self._factory.at(z0), strict=True)
+        made = zip(z0, self._factory.at(z0, chosen), strict=True)
         lanes = [Lane(k, z, minimizer) for k, (z, minimizer) in enumerate(made)]
         looked = self._problem.objective.calls - before
         interrupted: str | None = None
         with bar(partial(line, lanes), self._progress) as show:
             watch = Watch(self._callback, self._problem, show)
-            engine = engines.choose(self._engine, self._problem, lanes)
+            watched = self._callback is not None
+            engine = engines.choose(self._engine, self._problem, lanes, watched)
             try:
                 engines.run(engine, self._problem, lanes, watch)
             except Stopped as request:

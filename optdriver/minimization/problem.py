@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,7 +36,7 @@ LOOKED_AT = 4
 """At so many starts gradients are looked at to see how large they are."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """A loss, its box and its constraints, over z.
 
@@ -109,7 +109,7 @@ class Problem:
         """
         k = len(points)
         padded = np.concatenate([points, np.repeat(points[:1], width - k, axis=0)])
-        f, g = self._smooth.many(padded * self.scale)
+        f, g = self.smooth.many(padded * self.scale)
         return np.ascontiguousarray(f[:k]), np.ascontiguousarray(g[:k] * self.scale)
 
     def value_and_grad(self, z: Vector) -> tuple[float, Vector]:
@@ -126,15 +126,22 @@ class Problem:
 
     def hessian(self, z: Vector) -> Vector:
         """Return the second derivatives by z, (n, n), of a loss that JAX differentiates."""
-        made = self._smooth.hessian(z * self.scale)
+        made = self.smooth.hessian(z * self.scale)
         return np.asarray(made * np.outer(self.scale, self.scale))
 
     def hessian_product(self, z: Vector, v: Vector) -> Vector:
         """Return the second derivatives by z times a vector."""
-        return self._smooth.hessian_product(z * self.scale, v * self.scale) * self.scale
+        return self.smooth.hessian_product(z * self.scale, v * self.scale) * self.scale
+
+    @cached_property
+    def traceable(self) -> Callable[[Any], Any]:
+        """The loss over a traced z, for JAX to compile; always the same function."""
+        smooth, scale = self.smooth, self.scale
+        return lambda z: smooth.scalar(z * np.asarray(scale, dtype=z.dtype))
 
     @property
-    def _smooth(self) -> JaxObjective:
+    def smooth(self) -> JaxObjective:
+        """The objective, if JAX differentiates it."""
         if not isinstance(self.objective, JaxObjective):
             raise InputError("second derivatives need a loss that JAX can differentiate")
         return self.objective

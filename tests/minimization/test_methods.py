@@ -75,6 +75,17 @@ def test_a_method_without_second_derivatives_of_jax_makes_its_own():
     assert res.nhev == 0
 
 
+def test_populations_are_methods_too():
+    minimizer = optdriver.Minimizer(beale, [(-4.5, 4.5)] * 2, "cma-es", x64=True)
+    first, again, other = (minimizer.minimize(2, seed=seed) for seed in (0, 0, 1))
+    assert first.success
+    assert [float(v) for v in first.x] == pytest.approx([3, 0.5], abs=1e-4)
+    assert (first.njev, first.jac) == (0, None)
+    assert (first.fun, first.nfev) == (again.fun, again.nfev) != (other.fun, other.nfev)
+    with pytest.raises(InputError, match="violate constraints"):
+        optdriver.minimize(beale, [(0, 4), (0, 4)], "CMA-ES", constraints="x + y <= 1")
+
+
 def test_32_bits_are_enough_for_success():
     for method in ("SLSQP", "COBYQA"):
         res = optdriver.minimize(beale, [(0, 4.5), (-1, 1)], method, x0=[2.5, 0.2], tol=4e-4)

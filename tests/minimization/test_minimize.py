@@ -112,15 +112,6 @@ def test_half_a_box_without_values_costs_no_start_that_has_them(engine):
         assert all("not finite" in start.message for start in lost)
 
 
-def test_engines_agree():
-    runs = [
-        wide(rosenbrock, SQUARE, n_iter=4, engine=engine).starts for engine in ("serial", "batch")
-    ]
-    for one, other in zip(*runs, strict=True):
-        assert numbers(one.x0) == numbers(other.x0)
-        assert numbers(one.x) == pytest.approx(numbers(other.x), abs=1e-5)
-
-
 def test_many_starts_find_the_lowest_of_many_minima():
     res = wide(rastrigin, (np.full(2, -2.0), 2.0), n_iter=60)
     assert res.engine == "batch"
@@ -291,13 +282,6 @@ def test_arguments_that_cannot_be_used(given, words):
     arguments = {"loss": lambda x: x**2, "bounds": [(0, 1)], "x64": True, "n_iter": 1}
     with pytest.raises(InputError, match=words):
         optdriver.minimize(**{**arguments, **given})
-
-
-def test_an_engine_that_cannot_drive_is_refused():
-    with pytest.raises(InputError, match="no other method"):
-        wide(quadratic, SQUARE, "TNC", n_iter=2, engine="batch")
-    with pytest.raises(InputError, match="not compiled"):
-        optdriver.minimize(quadratic, SQUARE, n_iter=2, engine="batch", jac="2-point")
 
 
 def test_options_are_those_of_the_method():
