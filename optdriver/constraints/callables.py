@@ -55,6 +55,13 @@ class Functions:
         made = self._raw(x)
         return np.asarray(self.signs * made[self.components] - self.offsets)
 
+    def values_many(self, points: Array) -> Array:
+        """Return the values, (k, m), at the rows of `points`; the last bits can differ."""
+        if not (self.linear and len(points)):
+            return np.array([self.values(x) for x in points]).reshape(len(points), len(self.kinds))
+        slopes = dense(self.jacobian(points[0]))
+        return np.asarray(self.values(points[0]) + (points - points[0]) @ slopes.T)
+
     def _raw(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             try:
@@ -106,10 +113,12 @@ def differences(function: Callable[[Array], Array], x: Array) -> Array:
 def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
     """Take SciPy's ``{'type': 'ineq' | 'eq', 'fun': ..., 'jac': ..., 'args': ...}``.
 
-    SciPy's ``'ineq'`` means fun(x) >= 0, so that the row is its negative.
+    SciPy's ``'ineq'`` means fun(x) >= 0, so that the row is its negative.  Beside SciPy's keys
+    there are ``'name'``, ``'hess'``, from x and multipliers to the (n, n) sum, and ``'linear'``,
+    which says that the function is affine.
     """
     for key in spec:
-        if key not in ("type", "fun", "jac", "args", "name", "hess"):
+        if key not in ("type", "fun", "jac", "args", "name", "hess", "linear"):
             raise unknown_option("key of a constraint", str(key), ["type", "fun", "jac", "args"])
     kind = str(spec["type"]).lower()
     if kind not in ("ineq", "eq"):
@@ -134,6 +143,7 @@ def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
         np.full(size, sign),
         np.zeros(size),
         ("<=" if kind == "ineq" else "==",) * size,
+        bool(spec.get("linear", False)),
     )
 
 

@@ -101,7 +101,8 @@ def _translated(item: Any, structure: Structure, units: bool, number: int) -> An
         function = Function(item, structure, units, sign=-1.0)
         name = getattr(item, "__name__", "<lambda>")
         name = f"constraint {number}" if name == "<lambda>" else name
-        return {"type": "ineq", "name": name, "fun": function.values, **function.derivatives}
+        made = {"type": "ineq", "name": name, "fun": function.values, "linear": function.linear}
+        return made | function.derivatives
     return item
 
 
@@ -115,7 +116,7 @@ def _from_mapping(item: Mapping[str, Any], structure: Structure, units: bool, nu
     if callable(jac):
         made["jac"] = Function(jac, structure, units, arguments=arguments, matrix=True).values
         return made
-    return {**made, **function.derivatives}
+    return {**made, "linear": function.linear, **function.derivatives}
 
 
 def _spelled(text: str) -> str:
@@ -154,6 +155,8 @@ class Function:
         self._sign, self._arguments, self._matrix = sign, arguments, matrix
         self._structured = self._fits()
         self._jax = import_module("jax") if find_spec("jax") and not matrix else None
+        self._linear = False
+        self._slopes: Vector | None = None
         point = np.clip(0.5, structure.lower, structure.upper)
         if self._jax and attempt(lambda: self._trace(point))[1]:
             self._jax = None
@@ -196,8 +199,9 @@ class Function:
         }
 
     def _trace(self, point: Vector) -> None:
+        jax: Any = self._jax
         with x64_mode(True):
-            self._prepared["jac"].trace(point)
+            self._linear = _is_constant(jax.make_jaxpr(jax.jacrev(self._flat))(point).jaxpr)
 
     def _run(self, name: str, *arguments: Vector) -> Vector:
         with x64_mode(True):
@@ -219,8 +223,26 @@ class Function:
             return {}
         return {"jac": self._jacobian, "hess": self._hessian}
 
+    @property
+    def linear(self) -> bool:
+        """Whether JAX knows that the function is affine."""
+        return self._jax is not None and self._linear
+
     def _jacobian(self, x: Vector) -> Vector:
-        return self._run("jac", x)
+        if not self._linear:
+            return self._run("jac", x)
+        if self._slopes is None:
+            self._slopes = self._run("jac", x)
+        return self._slopes.copy()
 
     def _hessian(self, x: Vector, weights: Vector) -> Vector:
         return self._run("hess", x, weights)
+
+
+def _is_constant(jaxpr: Any) -> bool:
+    """Return whether what a traced function gives does not depend on its arguments."""
+    moving = {id(variable) for variable in jaxpr.invars}
+    for step in jaxpr.eqns:
+        if any(id(variable) in moving for variable in step.invars):
+            moving.update(id(variable) for variable in step.outvars)
+    return not any(id(variable) in moving for variable in jaxpr.outvars)

@@ -285,7 +285,7 @@ def _result(
         jac=None if best.g is None else gradient(problem, best.g),
         success=best.success and interrupted is None,
         status=INTERRUPTED if interrupted is not None else int(best.raw.status),
-        message=_message(ends, best, interrupted),
+        message=_message(problem, ends, best, interrupted),
         nfev=sum(lane.nfev for lane in lanes) + looked,
         njev=sum(lane.njev for lane in lanes) + looked,
         nhev=sum(lane.nhev for lane in lanes),
@@ -298,13 +298,15 @@ def _result(
     return made
 
 
-def _message(ends: list[Ended], best: Ended, interrupted: str | None) -> str:
+def _message(problem: Problem, ends: list[Ended], best: Ended, interrupted: str | None) -> str:
     if interrupted is not None:
         return f"HALTED: {interrupted}"
     if best.finite:
         return best.message
     reasons = "; ".join(f"start {end.lane.index}: {end.message}" for end in ends[:5])
     more = f"; and {len(ends) - 5} more" if len(ends) > 5 else ""
+    if any(leaf.unit is not None for leaf in problem.structure.leaves):
+        more += "; a loss that expects plain numbers needs units=False"
     return f"FAILED: no start gave a value: {reasons}{more}"
 
 

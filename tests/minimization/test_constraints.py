@@ -9,7 +9,10 @@ import pytest
 from scipy.optimize import LinearConstraint, NonlinearConstraint
 
 import optdriver
+from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintError, InputError, ObjectiveWarning
+from optdriver.minimization.constraints import Function
+from optdriver.objectives.pytree import Structure
 from tests.minimization.losses import ASSETS, RETURNS, VARIANCE, WEIGHTS, variance
 
 BUDGET = {"type": "eq", "fun": lambda w: jnp.sum(w) - 1}
@@ -101,6 +104,31 @@ def test_functions_take_the_arguments_of_the_loss_or_the_vector():
     )
     assert float(res.x["a"]) == pytest.approx(0.5, abs=1e-6)
     assert res.active == ("constraint 1",)
+
+
+@pytest.mark.parametrize(
+    ("function", "linear"),
+    [
+        (lambda x: x @ RETURNS - 0.1, True),
+        (lambda x: jnp.cumsum(x) - jnp.sum(2 * x[1:]), True),
+        (lambda x: jnp.where(x > 0, x, 2 * x), False),
+        (lambda x: x[0] * x[1], False),
+        (lambda x: float(x[0]), False),
+    ],
+)
+def test_what_is_affine_is_known(function, linear):
+    structure = Structure((np.full(3, -1.0), 1.0))
+    made = Function(function, structure, units=True)
+    assert made.linear == linear
+    constraints = ConstraintSet(
+        {"type": "ineq", "fun": made.values, "linear": made.linear, **made.derivatives},
+        structure.names, [(-1, 1)] * 3,
+    )  # fmt: skip
+    points = np.random.default_rng(0).uniform(-1, 1, (7, 3))
+    assert constraints.linear.all() == linear
+    for x, row in zip(points, constraints.values_many(points), strict=True):
+        np.testing.assert_allclose(row, constraints.values(x), atol=1e-15)
+        np.testing.assert_allclose(-np.ravel(function(x)), constraints.values(x), atol=1e-15)
 
 
 def test_a_loss_in_numpy_is_never_asked_outside():

@@ -83,6 +83,12 @@ def test_a_loss_gets_plain_numbers_if_it_wants_them():
     assert float(res.x["capacity"] / u.nF) == pytest.approx(0.2, rel=1e-4)
 
 
+def test_a_loss_that_wanted_plain_numbers_hears_of_the_switch():
+    res = optdriver.minimize(lambda v: (v - 3) ** 2, [(0 * u.mV, 9 * u.mV)], n_iter=1, x64=True)
+    assert not res.success
+    assert "units=False" in res.message
+
+
 def test_the_value_and_the_gradient_of_a_loss_have_units():
     res = optdriver.minimize(
         lambda v: (v - 3 * u.mV) ** 2 + 2 * u.mV**2, [(0 * u.mV, 1 * u.mV)], n_iter=1, x64=True
