@@ -8,7 +8,7 @@ Powers of two are exact: no number changes on the way there and back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -31,6 +31,9 @@ Objective: TypeAlias = JaxObjective | PlainObjective
 
 COARSE = 1e-10
 """A loss whose numbers are spaced more widely than this cannot meet the usual tolerances."""
+
+TRIED = 8
+"""At so many starts a loss that cannot be compiled is tried until one has a value."""
 
 LOOKED_AT = 4
 """At so many starts gradients are looked at to see how large they are."""
@@ -158,7 +161,6 @@ class Given:
     jac: Any = None
     scale: bool = True
     seed: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
@@ -184,7 +186,7 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
         return _problem(given, structure, objective)
     plain = PlainObjective(given.loss, structure, given.units)
     problem = _problem(given, structure, plain)
-    tried = problem.starts(first, max(len(first), 1 if len(first) else 8), given.seed)
+    tried = problem.starts(first, len(first) or TRIED, given.seed)
     chosen = untraced(
         given.loss,
         structure,
@@ -193,7 +195,7 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
         units=given.units,
         x64=given.x64,
     )
-    return problem if chosen.gives_gradient is False else _problem(given, structure, chosen)
+    return problem if not chosen.gives_gradient else _problem(given, structure, chosen)
 
 
 def _problem(given: Given, structure: Structure, objective: Objective) -> Problem:

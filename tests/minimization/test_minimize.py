@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import jax
@@ -161,6 +162,21 @@ def test_differences_stay_inside_bounds_and_are_had_on_demand():
     assert max(seen) <= 1
     assert res.nfev == len(seen)
     assert res.x == 0
+
+
+def test_without_jax_losses_and_constraints_are_differenced(monkeypatch):
+    for module in ("optdriver.objectives.jax_objective", "optdriver.minimization.constraints"):
+        monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.warns(ObjectiveWarning, match=r"JAX is not installed.*optdriver\[jax\]"):
+        res = optdriver.minimize(
+            lambda x, y: (x - 2) ** 2 + (y + 1) ** 2,
+            [(-5, 5), (-5, 5)],
+            constraints=[lambda x, y: x + y],
+            n_iter=2,
+        )
+    assert res.success
+    assert res.x == pytest.approx([1.5, -1.5], abs=1e-5)
 
 
 def test_a_loss_that_looks_at_numbers_is_differentiated_call_by_call():
