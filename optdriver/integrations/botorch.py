@@ -136,7 +136,7 @@ def fmin_l_bfgs_b_batched(
     told = as_told(callback)
     follow = None if told is None else _Follower(told=told, states=states)
     result = drive(batch, objective, follow)
-    results = [_of_start(i, result, state) for i, state in enumerate(states)]
+    results = _by_start(result, states)
     for i in follow.halted if follow else ():
         results[i].update(_halt(results[i].nit >= maxiter))
     return result.x, result.fun, results
@@ -183,24 +183,29 @@ def _halt(at_limit: bool) -> dict[str, Any]:
     return {"status": 2, "success": False, "message": HALTED}
 
 
-def _of_start(i: int, result: OptimizeResult, state: State) -> OptimizeResult:
-    one = OptimizeResult()
-    one.update(
-        fun=result.fun[i],
-        jac=result.jac[i].copy(),
-        nfev=int(result.nfev[i]),
-        njev=None,
-        nit=int(result.nit[i]),
-        status=min(int(result.status[i]), 2),
-        message=result.message[i],
-        x=result.x[i].copy(),
-        success=bool(result.success[i]),
-        hess_inv=InverseHessian(*stored_pairs(state), float(state.theta)),
-    )
-    return one
+def _by_start(result: OptimizeResult, states: tuple[State, ...]) -> list[OptimizeResult]:
+    """Return the results of the starts, one by one, with BoTorch's fields."""
+    columns = {
+        "fun": result.fun,
+        "jac": result.jac.copy(),
+        "nfev": result.nfev.tolist(),
+        "njev": [None] * len(states),
+        "nit": result.nit.tolist(),
+        "status": np.minimum(result.status, 2).tolist(),
+        "message": result.message,
+        "x": result.x.copy(),
+        "success": result.success.tolist(),
+        "hess_inv": [InverseHessian(*stored_pairs(s), float(s.theta)) for s in states],
+    }
+    results = []
+    for row in zip(*columns.values(), strict=True):
+        one = OptimizeResult()
+        one.update(zip(columns, row, strict=True))
+        results.append(one)
+    return results
 
 
-_EXCHANGE = Exchange(
+EXCHANGE = Exchange(
     package="botorch",
     home="botorch.optim.batched_lbfgs_b",
     name="fmin_l_bfgs_b_batched",
@@ -223,4 +228,4 @@ def installed() -> AbstractContextManager[None]:
         If this version of BoTorch has no such function, or one with other arguments, or does not
         use it with this version of SciPy.
     """
-    return _EXCHANGE.installed()
+    return EXCHANGE.installed()

@@ -115,7 +115,7 @@ def _check_arguments(batched_args: Sequence[Sequence[Any]], size: int) -> None:
             )
 
 
-_EXCHANGE = Exchange(
+EXCHANGE = Exchange(
     package="optuna",
     home="optuna._gp.batched_lbfgsb",
     name="batched_lbfgsb",
@@ -138,4 +138,4 @@ def installed() -> AbstractContextManager[None]:
     OptDriverError
         If this version of Optuna has no such function, or one with other arguments.
     """
-    return _EXCHANGE.installed()
+    return EXCHANGE.installed()
