@@ -14,8 +14,7 @@ from scipy.optimize import OptimizeResult
 from optdriver.batch import reading
 from optdriver.batch.records import Records
 from optdriver.errors import InputError, ProtocolError
-from optdriver.lbfgsb import Phase, State, Stop, compiled, machine
-from optdriver.lbfgsb.lanes import advance_lanes
+from optdriver.lbfgsb import Phase, State, Stop, advance_lanes, compiled, machine
 from optdriver.lbfgsb.minimizer import LARGE, say_interpreted, set_up
 from optdriver.lbfgsb.options import OptionArguments, Options, Vector, check_integer
 from optdriver.lbfgsb.state import from_dict

@@ -148,9 +148,9 @@ def read_evaluation(f: Any, g: Any, k: int, n: int) -> tuple[Vector, Vector, boo
 
 
 def _read_told(name: str, given: Any, shape: tuple[int, ...], what: str) -> tuple[Vector, bool]:
-    if type(given) is not np.ndarray:
-        if isinstance(given, str):
-            raise InputTypeError(f"{name} are {short(given)}; expected an array of shape {shape}")
+    if isinstance(given, str):
+        raise InputTypeError(f"{name} are {short(given)}; expected an array of shape {shape}")
+    if not isinstance(given, np.ndarray):
         try:
             given = np.asarray(given)
         except (TypeError, ValueError) as error:
