@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -31,15 +31,6 @@ theirs = batched_lbfgs_b.fmin_l_bfgs_b_batched
 ours = fmin_l_bfgs_b_batched
 
 Seen = list[tuple[list[int], Any]]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Neither faster nor the same numbers with more of them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def recorded(fun: Callable[[Any], Any], seen: Seen) -> Callable[..., Any]:
