@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import LinearConstraint, NonlinearConstraint, minimize
 
-from benchmarks.hs import Formulas, Objective, Problem
+from benchmarks.hs import Objective, Problem
 from benchmarks.hs.problem import Vector
 from optdriver.constraints import ConstraintSet
 from optdriver.feasible import FeasibleMinimizer
@@ -72,13 +72,10 @@ def compiled(problem: Problem) -> Any:
     """Return the constraints as texts compiled by us; as functions for the few without a text."""
     if problem.functions is not None:
         return problem.functions()
-    if problem.definitions:
-        return Formulas(problem)
-    rows = [*problem.inequalities, *problem.equalities]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notes on rows that always hold
         return ConstraintSet(
-            rows,
+            problem.texts,
             problem.names,
             bounds(problem),
             reference=np.array(problem.start, dtype=float),
