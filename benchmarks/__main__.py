@@ -20,7 +20,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "study": ("study",),
     "storage": ("storage",),
     "chaos": ("chaos",),
-    "constrained": ("constrained", "--quick"),
+    "constrained": ("constrained",),
     "constrained-large": ("constrained_large",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

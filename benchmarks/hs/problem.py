@@ -150,15 +150,13 @@ class _Link:
 
 
 class Objective:
-    """f and its gradient, differentiated by SymPy; counts its calls."""
+    """f and its gradient, differentiated by SymPy."""
 
     def __init__(self, problem: Problem) -> None:
         self._chain = _Chain(problem, [problem.objective])
-        self.count = 0
 
     def __call__(self, x: Vector) -> tuple[float, Vector]:
         """Return f(x) and grad f(x)."""
-        self.count += 1
         with np.errstate(all="ignore"):
             values, gradients, _ = self._chain.run(x, 1)
         return float(values[0]), gradients[0]
