@@ -43,8 +43,8 @@ was asked, up to the one that solves; value and gradient count as one. *Its*, *o
 evaluations of the method and of ours, summed over the problems that both solve. *Infeasible*:
 evaluations at points that violate an inequality or a bound by more than 1e-9 of a unit gradient,
 *off*: that miss an equality by as much, and on how many problems; over whole runs. A run goes on
-until the method ends it, or has asked {MOST} points ({MOST_VALUES} where a point is a value alone), or has had
-{SECONDS:g} s of processor; *cut short* counts the last two."""
+until the method ends it, or has asked {MOST} points ({MOST_VALUES} where a point is a value alone),
+or has had {SECONDS:g} s of processor; *cut short* counts the last two."""
 
 Traces = dict[str, list[Trace]]
 
