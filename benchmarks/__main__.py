@@ -15,6 +15,8 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "overhead": ("overhead",),
     "overhead-busy": ("overhead", "--busy", "--quick", "6"),
     "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12", *SMALL),
+    "batch": ("batch",),
+    "batch-busy": ("batch", "--busy", "--quick", "3"),
     "wasted": ("wasted",),
     "failures": ("failures",),
     "study": ("study",),

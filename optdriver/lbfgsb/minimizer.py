@@ -57,12 +57,21 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     x = read_point(x0)
     lower, upper = read_bounds(bounds, x.size)
     if x.size >= LARGE and not machine.compiled():
-        _say_interpreted()
+        say_interpreted()
+    sides = np.count_nonzero(np.isfinite(lower)) + np.count_nonzero(np.isfinite(upper))
+    x = np.minimum(np.maximum(x, lower), upper)
+    return set_up(x, lower, upper, int(sides), options)
+
+
+def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options) -> State:
+    """Return the state of a run that begins at `x`, within bounds of which `sides` are finite.
+
+    Nothing is checked.
+    """
     state = State(x.size, int(options.maxcor))
     state.vector("l")[:] = lower
     state.vector("u")[:] = upper
-    np.minimum(np.maximum(x, lower), upper, out=state.vector("xt"))
-    sides = np.count_nonzero(np.isfinite(lower)) + np.count_nonzero(np.isfinite(upper))
+    state.vector("xt")[:] = x
     state.constrained = int(sides > 0)
     state.boxed = int(sides == 2 * x.size)
     state.ftol = float(options.ftol)
@@ -76,7 +85,7 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
 
 
 @functools.cache
-def _say_interpreted() -> None:
+def say_interpreted() -> None:
     """Say, the first time only, that the kernel is not compiled."""
     warnings.warn(
         f"{LARGE} variables or more on the interpreted kernel: every evaluation will cost "
