@@ -22,6 +22,8 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "study": ("study",),
     "storage": ("storage",),
     "chaos": ("chaos",),
+    "dropins": ("dropins",),
+    "dropins-busy": ("dropins", "--busy", "--quick", "3"),
     "constrained": ("constrained",),
     "constrained-large": ("constrained_large",),
 }
