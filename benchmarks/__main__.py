@@ -24,7 +24,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "chaos": ("chaos",),
     "dropins": ("dropins",),
     "dropins-busy": ("dropins", "--busy", "--quick", "3"),
-    "constrained": ("constrained", "--quick"),
+    "constrained": ("constrained",),
     "constrained-large": ("constrained_large",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
