@@ -49,8 +49,8 @@ packages *whole* is the call that a user makes, `optimize_acqf` on a fitted Gaus
 study of 12 trials, of which the minimiser is a part; *overhead* is the minimiser's own. *Same /
 better / worse*: of all the starts that a package minimises from in one such call, how many end at
 the same point (within 1e-6) or value (within 1e-7) from ours as from theirs, at a lower value, and
-at a higher one, each time from the same starts. Where ours is better, theirs has taken a tiny step for
-convergence."""
+at a higher one, each time from the same starts. Where ours is better, theirs has taken a tiny step
+for convergence."""
 
 Function = Callable[..., Any]
 
