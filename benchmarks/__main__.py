@@ -22,7 +22,9 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "study": ("study",),
     "storage": ("storage",),
     "chaos": ("chaos",),
-    "constrained": ("constrained", "--quick"),
+    "dropins": ("dropins",),
+    "dropins-busy": ("dropins", "--busy", "--quick", "3"),
+    "constrained": ("constrained",),
     "constrained-large": ("constrained_large",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
