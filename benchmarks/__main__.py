@@ -22,6 +22,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "chaos": ("chaos",),
     "constrained": ("constrained",),
     "constrained-large": ("constrained_large",),
+    "fuzz": ("fuzz_constraints",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]
