@@ -13,7 +13,7 @@ from pathlib import Path
 
 ALIGNED = 30
 RESULTS = Path(__file__).with_name("results.md")
-PACKAGES = ("optdriver", "numpy", "scipy", "optuna")
+PACKAGES = ("optdriver", "numpy", "scipy", "optuna", "botorch", "torch")
 TITLE = """# Benchmark results
 
 Written by `python -m benchmarks`; each section carries the date of its own run.
