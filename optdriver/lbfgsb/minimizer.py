@@ -155,6 +155,18 @@ def read_value(f: Any) -> float:
     return float(array.reshape(-1)[0])
 
 
+def stored_pairs(state: State) -> tuple[Vector, Vector]:
+    """Return copies of the correction pairs S and Y, (k, n) each, oldest first."""
+    n, m = state.n, state.m
+    slots = (
+        state.reals[state.reals.size - 2 * n * m :].reshape(n, m, 2).T
+    )  # without the other views
+    wrapped = max(state.head + state.k - m, 0)
+    ring = slots[:, state.head : state.head + state.k], slots[:, :wrapped]
+    changes, steps = np.concatenate(ring, axis=1)
+    return steps, changes
+
+
 def iterate(state: State) -> Generator[Vector, tuple[Any, Any] | None, State]:
     """Drive a state: yields points, is sent ``(f, g)``, or None for a failed evaluation.
 
@@ -377,10 +389,7 @@ class LBFGSB:
     @property
     def pairs(self) -> tuple[Vector, Vector]:
         """The correction pairs S and Y, (k, n) each, oldest first."""
-        s = self.state
-        slots = [(s.head + age) % s.m for age in range(s.k)]
-        w = s.arrays["w"].reshape(s.n, s.m, 2)[:, slots, :]
-        return w[:, :, 1].T.copy(), w[:, :, 0].T.copy()
+        return stored_pairs(self.state)
 
     @property
     def result(self) -> OptimizeResult:
