@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers see of the names that are imported when they are first used
     from optdriver.config import show_config as show_config
     from optdriver.constraints import ConstraintSet as ConstraintSet
+    from optdriver.coroutine import CallbackMinimizer as CallbackMinimizer
     from optdriver.errors import OptDriverError as OptDriverError
     from optdriver.feasible import FeasibleMinimizer as FeasibleMinimizer
     from optdriver.integrations.scipy_feasible_method import (
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {
+    "CallbackMinimizer": "optdriver.coroutine",
     "ConstraintSet": "optdriver.constraints",
     "FeasibleMinimizer": "optdriver.feasible",
     "LBFGSB": "optdriver.lbfgsb",
