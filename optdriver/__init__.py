@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.batch import minimize_batch as minimize_batch
     from optdriver.config import show_config as show_config
     from optdriver.constraints import ConstraintSet as ConstraintSet
+    from optdriver.coroutine import CallbackMinimizer as CallbackMinimizer
     from optdriver.errors import OptDriverError as OptDriverError
     from optdriver.feasible import FeasibleMinimizer as FeasibleMinimizer
     from optdriver.integrations.scipy_feasible_method import (
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {
+    "CallbackMinimizer": "optdriver.coroutine",
     "ConstraintSet": "optdriver.constraints",
     "FeasibleMinimizer": "optdriver.feasible",
     "Interval": "optdriver.objectives",

@@ -51,7 +51,8 @@ def create_study(
     environment : mapping or list of entries, optional
         More fixed parameters.
     driver : str
-        ``'L-BFGS-B'``, or its alias ``'L_BFGS_B_Optimization'``.
+        ``'L-BFGS-B'``, or its alias ``'L_BFGS_B_Optimization'``; another method of SciPy's; or
+        ``'CMA-ES'`` or a name of Nevergrad's: see `optdriver.drivers.driver_names`.
     name, study_id : str, optional
         Labels; `name` also there as `study_name`.
     scale : bool

@@ -24,4 +24,4 @@ class PopulationContract(DriverContract):
 
 
 class TestCMA(PopulationContract):
-    options = {"max_num_minimizers": 2, "seed": 3}
+    options = {"max_num_minimizers": 1, "seed": 3}
