@@ -167,10 +167,11 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     new = pick(by_best, best, new)
     stp = jnp.where(by_best, s.best_stp, s.search.stp)
     visible = searching & ~judged.hampered
-    stop = which_test(new, visible & reduction_is_small(s.f, new.f, o), o)
+    promised = jnp.where(stored, -s.slope0, jnp.inf)
+    stop = which_test(s, new, visible, promised, o)
     doubtful = arrived & (stop == REDUCTION) & (stp < 1e-4) & stored
     stops = arrived & ~doubtful & (stop > 0)
-    by_best_seen = which_test(best, visible & reduction_is_small(s.f, best.f, o), o)
+    by_best_seen = which_test(s, best, visible, promised, o)
     passed = jnp.where(stops, jnp.where(best.f < new.f, by_best_seen, stop), 0)
     late = arrived & (passed == 0) & (s.nit + searching >= o.maxiter)
     goes_back = stops & (passed == 0) & ~late  # the best point does not pass what the iterate does
@@ -195,9 +196,22 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     )
 
 
-def which_test(point: Point, small: Array, o: Settings) -> Array:
+def which_test(s: Lane, point: Point, visible: Array, promised: Array, o: Settings) -> Array:
     """Return the convergence test that is passed, or 0."""
-    return jnp.where(point.pgnorm <= o.gtol, PROJECTED_GRADIENT, jnp.where(small, REDUCTION, 0))
+    small = visible & reduction_is_small(s.f, point.f, o)
+    coarse = visible & unseen(s.f, promised, o) & (s.f - point.f <= rounding_of(s.f))
+    stop = jnp.where(small, REDUCTION, jnp.where(coarse, ROUNDING, 0))
+    return jnp.where(point.pgnorm <= o.gtol, PROJECTED_GRADIENT, stop)
+
+
+def unseen(f: Array, promised: Array, o: Settings) -> Array:
+    """Whether a decrease that the model promises is too small to be seen in f; in float32 only."""
+    return promised <= o.rounding * rounding_of(f)
+
+
+def rounding_of(f: Array) -> Array:
+    """Return the distance of numbers like f, or 1 if that is larger."""
+    return float(jnp.finfo(f.dtype).eps) * jnp.maximum(jnp.abs(f), 1)
 
 
 def dead_end(s: Lane, o: Settings) -> Array:
@@ -205,9 +219,7 @@ def dead_end(s: Lane, o: Settings) -> Array:
 
     In float32 that is no surprise where the model, too, had promised less than can be seen.
     """
-    unit = float(jnp.finfo(s.f.dtype).eps)
-    unseen = s.foreseen <= o.rounding * unit * jnp.maximum(jnp.abs(s.f), 1)
-    return jnp.where(unseen, ROUNDING, ABNORMAL)
+    return jnp.where(unseen(s.f, s.foreseen, o), ROUNDING, ABNORMAL)
 
 
 def set_out(s: Lane, sets_out: Array, o: Settings) -> Lane:
