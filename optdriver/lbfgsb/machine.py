@@ -93,6 +93,7 @@ def advance(s: State, f: cython.double) -> None:
     A value or gradient that is not finite counts as a failed evaluation.
     """
     q: Scratch = scratch(s.n, s.m)
+    f = float(f)  # NumPy's infinities warn, where this is interpreted
     if s.n < 64:  # not worth letting go of the interpreter
         take(s, q, f)
     else:
