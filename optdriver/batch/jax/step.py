@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from optdriver.batch.jax.cauchy import cauchy_point
@@ -106,14 +107,10 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
         s.phase == SEARCH, lambda: judge(s, f, g, good, o), judged, straight=o.straight
     )
     no = jnp.zeros_like(live)
-    stays = Move(
-        Point(s.x, s.f, s.g, s.pgnorm), s.d, s.d, s.f, no, no, no, jnp.zeros_like(s.stop)
-    )
+    stays = Move(Point(s.x, s.f, s.g, s.pgnorm), s.d, s.d, s.f, no, no, no, jnp.zeros_like(s.stop))
     here = Point(s.xt, f, g, s.pgnorm)
     decided = live & ((judged.verdict != GO_ON) | (s.phase != SEARCH))
-    move = wherever(
-        decided, lambda: conclude(s, here, good, judged, o), stays, straight=o.straight
-    )
+    move = wherever(decided, lambda: conclude(s, here, good, judged, o), stays, straight=o.straight)
     searched = (s.phase == SEARCH) & (judged.verdict != GO_ON)
     lost = searched & (judged.verdict == GIVE_UP) & (count(s.pairs) > 0)
     x, value, gradient, pgnorm = move.iterate
@@ -129,9 +126,7 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
         search=judged.search,
         xt=judged.xt,
         stop=jnp.where(live, move.stop, s.stop),
-        pairs=remember(
-            s.pairs, move.ds, move.dy, move.sy, store=move.learns, forget=move.forgets
-        ),
+        pairs=remember(s.pairs, move.ds, move.dy, move.sy, store=move.learns, forget=move.forgets),
     )
     return finish(set_out(s, move.sets_out, o), o)
 
@@ -181,7 +176,7 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     ends = jnp.where(again & (s.failures > 1), FAILED, ends)
     sets_out = (arrived | lost) & (ends == 0)
     sy = (new.g @ s.d - s.slope0) * stp
-    least = jnp.where(by_best | judged.hampered, 0.1, float(jnp.finfo(sy.dtype).eps))
+    least = jnp.where(by_best | judged.hampered, 0.1, float(np.finfo(sy.dtype).eps))
     curved = sy > least * (-s.slope0 * stp)  # where cut short: the curvature condition of Wolfe
     before = Point(s.x, s.f, s.g, s.pgnorm)
     return Move(
@@ -211,7 +206,7 @@ def unseen(f: Array, promised: Array, o: Settings) -> Array:
 
 def rounding_of(f: Array) -> Array:
     """Return the distance of numbers like f, or 1 if that is larger."""
-    return float(jnp.finfo(f.dtype).eps) * jnp.maximum(jnp.abs(f), 1)
+    return float(np.finfo(f.dtype).eps) * jnp.maximum(jnp.abs(f), 1)
 
 
 def dead_end(s: Lane, o: Settings) -> Array:
