@@ -58,12 +58,14 @@ def _side(side: Any, none: float, x0: Any, flat: Array, name: str) -> Array:
     """Return one side of the box as a vector."""
     if side is None:
         return jnp.full_like(flat, none)
-    if jax.tree.structure(side) != jax.tree.structure(x0):
-        if jax.tree.structure(side) == jax.tree.structure(0) and jnp.ndim(side) == 0:
-            return jnp.full_like(flat, side)
+    given: Any = jax.tree.structure(side)
+    wanted: Any = jax.tree.structure(x0)
+    if given == jax.tree.structure(0) and jnp.ndim(side) == 0:
+        return jnp.full_like(flat, side)
+    if given != wanted:
         raise InputTypeError(
-            f"the {name} bounds are {jax.tree.structure(side)}; expected one number, or a pytree "
-            f"like x0, which is {jax.tree.structure(x0)}"
+            f"the {name} bounds are {given}; expected one number, or a pytree like x0, which is "
+            f"{wanted}"
         )
     try:
         whole = jax.tree.map(lambda b, x: jnp.broadcast_to(b, jnp.shape(x)), side, x0)

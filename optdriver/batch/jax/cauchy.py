@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from optdriver.batch.jax.state import within
@@ -60,9 +61,8 @@ def cauchy_point(
     p = w @ d
     f1 = -(d @ d)
     f2 = -theta * f1 - p @ signed(p)
-    path = Path(d, t, theta, w, jnp.finfo(x.dtype).eps * f2)
-    search = by_sorting if straight else by_walking
-    time, c = search(path, p, f1, f2)
+    path = Path(d, t, theta, w, float(np.finfo(x.dtype).eps) * f2)
+    time, c = by_sorting(path) if straight else by_walking(path, p, f1, f2)
     passed = (d != 0) & (t <= time)
     moving = within(x + time * d, l, u)
     z = jnp.where(passed, bound, jnp.where(d == 0, x, moving))
@@ -112,19 +112,22 @@ def by_walking(path: Path, p: Array, f1: Array, f2: Array) -> tuple[Array, Array
     d_size = path.d.size
     bounded = jnp.all((path.t < jnp.inf) | (path.d == 0))
     zero = jnp.zeros_like(f1)
-    walk = lax.while_loop(goes_on, pass_breakpoint, Walk(path.t, zero, f1, f2, p, jnp.zeros_like(p)))
+    walk = lax.while_loop(
+        goes_on, pass_breakpoint, Walk(path.t, zero, f1, f2, p, jnp.zeros_like(p))
+    )
     step = jnp.maximum(-walk.f1 / walk.f2, 0)
     return walk.time + step, walk.c + step * walk.p
 
 
-def by_sorting(path: Path, p: Array, f1: Array, f2: Array) -> tuple[Array, Array]:
+def by_sorting(path: Path) -> tuple[Array, Array]:
     """Return the same from suffix sums over the sorted breakpoints, without subtracting any."""
     order = jnp.argsort(path.t)
     t, d = path.t[order], path.d[order]
     w = path.w[:, order]
-    after = lambda a: lax.cumsum(a, axis=a.ndim - 1, reverse=True)  # noqa: E731
-    dd = after(d * d)
-    p = after(w * d)  # of what still moves in segment j, which ends at t[j]
+    dd = lax.cumsum(d * d, reverse=True)
+    p = lax.cumsum(
+        w * d, axis=1, reverse=True
+    )  # of what still moves in segment j, which ends at t[j]
     began = jnp.concatenate([jnp.zeros_like(t[:1]), t[:-1]])
     reached = jnp.where(t < jnp.inf, t * d, 0)
     stopped = lax.cumsum(w * reached, axis=1) - w * reached

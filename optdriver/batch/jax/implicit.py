@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.sparse.linalg import cg
 
@@ -49,7 +50,7 @@ def follow(
 
     def derivative(primals: Any, tangents: Any) -> tuple[Array, Array]:
         _, dl, du, dargs = tangents
-        x, l, u, args = solution(*primals), *primals[1:]
+        x, (_, l, u, args) = solution(*primals), primals
         g = gradient(x, args)
         low = (l == u) | ((x <= l) & (g >= 0))
         held = low | ((x >= u) & (g <= 0))
@@ -72,10 +73,10 @@ def follow(
 def default_solve(matvec: Callable[[Array], Array], b: Array) -> Array:
     """Solve with the matrix where it is small, else by conjugate gradients."""
     if b.size > DENSE:
-        solved: Array = cg(matvec, b, tol=float(jnp.finfo(b.dtype).eps), maxiter=10 * b.size)[0]
-        return solved
+        solved, _ = cg(matvec, b, tol=float(np.finfo(b.dtype).eps), maxiter=10 * b.size)
+        return jnp.asarray(solved)
     matrix = jax.vmap(matvec)(jnp.eye(b.size, dtype=b.dtype))
-    return jnp.linalg.solve(matrix, b)
+    return jnp.asarray(jnp.linalg.solve(matrix, b))
 
 
 def value_along(f: Array, x: Array, args: Any, value: Callable[..., Array]) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, within
@@ -108,8 +109,9 @@ def serves(s: Lane, f: Array, slope: Array, target: Array, o: Settings) -> Array
 
 def noise_level(s: Lane, f: Array, o: Settings) -> Array:
     """Return the error to be expected in a difference of values at the iterate and f."""
-    unit = jnp.where(s.single, jnp.finfo(jnp.float32).eps, jnp.finfo(f.dtype).eps)
-    return o.noise + 2 * unit.astype(f.dtype) * jnp.maximum(jnp.abs(s.f), jnp.abs(f))
+    own, single = float(np.finfo(f.dtype).eps), float(np.finfo(np.float32).eps)
+    unit = jnp.where(s.single, single, own).astype(f.dtype)
+    return o.noise + 2 * unit * jnp.maximum(jnp.abs(s.f), jnp.abs(f))
 
 
 def enough(s: Lane) -> Array:
@@ -165,14 +167,12 @@ def choose_step(q: Search, fp: Array, gp: Array) -> Search:
     stx, fx, gx = pick(higher, at_x, here)
     otherwise = jnp.where(bracketed, stx + 0.5 * (sty - stx), q.stmax)
     new = jnp.where(jnp.isfinite(new), new, otherwise)
-    return q._replace(
-        stp=new, stx=stx, fx=fx, gx=gx, sty=sty, fy=fy, gy=gy, bracketed=bracketed
-    )
+    return q._replace(stp=new, stx=stx, fx=fx, gx=gx, sty=sty, fy=fy, gy=gy, bracketed=bracketed)
 
 
 def ratio(a: Array, b: Array) -> Array:
     """Return a / b, and where b is zero the largest number of a's sign."""
-    largest = jnp.sign(a) * float(jnp.finfo(a.dtype).max)
+    largest = jnp.sign(a) * float(np.finfo(a.dtype).max)
     return jnp.where(b == 0, largest, a / jnp.where(b == 0, 1, b))
 
 

@@ -22,9 +22,7 @@ def count(pairs: Pairs) -> Array:
     return jnp.sum(pairs.stamp > 0)
 
 
-def remember(
-    pairs: Pairs, s: Array, y: Array, sy: Array, *, store: Array, forget: Array
-) -> Pairs:
+def remember(pairs: Pairs, s: Array, y: Array, sy: Array, *, store: Array, forget: Array) -> Pairs:
     """Return the memory with the pair (s, y), if `store`, over the oldest if there is no room.
 
     `sy` is s'y; theta = y'y / s'y.  With `forget` all pairs are dropped first: B = I.
@@ -51,7 +49,7 @@ def remember(
 
 
 def columns(pairs: Pairs) -> tuple[Array, Array]:
-    """Return A', (m, n), and whether it exists: T = theta S'S + L L' may be singular by rounding."""
+    """Return A', (m, n), and whether rounding left T = theta S'S + L L' positive definite."""
     m = pairs.stamp.size
     j = cholesky(pairs.theta * pairs.ss + pairs.lt.T @ pairs.lt + unused(pairs))
     sides = jnp.concatenate([pairs.lt.T, pairs.theta * jnp.eye(m, dtype=j.dtype)], axis=1)

@@ -20,8 +20,9 @@ from optdriver.batch.jax.precision import precision, read_dtype
 from optdriver.batch.jax.refill import Queue, advance, fill, keep
 from optdriver.batch.jax.solver import message, succeeded
 from optdriver.batch.jax.state import Settings
+from optdriver.batch.jax.step import ROUNDING
 from optdriver.errors import InputError, InputTypeError
-from optdriver.lbfgsb.codes import HALTED
+from optdriver.lbfgsb.codes import DONE, HALTED, Stop
 from optdriver.lbfgsb.options import check_integer, read_bounds, real_array
 from optdriver.sampling import check_box
 
@@ -52,10 +53,10 @@ class Minima:
     fun : (total,) array
         Their values; NaN where no evaluation succeeded.  After a run in float32 these are, like
         the gradients, of float64.
-    nfev, nit : (total,) arrays of int
-        Evaluations, failed ones included, and iterations.
+    nfev, nit, nfail : (total,) arrays of int
+        Evaluations, failed ones included; iterations; failed evaluations.
     stop : (total,) array of int
-        Why each ended; `message` tells.
+        Why each ended: `Stop` as a number, or 8, of which `message` tells the meaning.
     starts : (total, n) array
         Where they began.
     lanes, rounds : int
@@ -70,6 +71,7 @@ class Minima:
     jac: Floats
     nfev: Integers
     nit: Integers
+    nfail: Integers
     stop: Integers
     starts: Floats
     lanes: int
@@ -82,15 +84,20 @@ class Minima:
         return np.asarray(succeeded(self.stop))
 
     @property
-    def best(self) -> int:
-        """The start that led to the lowest value."""
-        if np.isnan(self.fun).all():
-            raise InputError("there is no best start: no evaluation has succeeded")
-        return int(np.nanargmin(self.fun))
+    def status(self) -> Integers:
+        """The status numbers that SciPy gives to these endings."""
+        known = {int(stop): stop.status for stop in Stop} | {ROUNDING: 0}
+        return np.array([known[int(stop)] for stop in self.stop], dtype=np.int32)
 
-    def message(self, k: int) -> str:
-        """Return in words why the run from start `k` ended."""
-        return message(self.stop[k])
+    @property
+    def message(self) -> list[str]:
+        """In words why each ended."""
+        return [message(stop) for stop in self.stop]
+
+    @property
+    def best(self) -> int | None:
+        """The start that led to the lowest value; None if no evaluation has succeeded."""
+        return None if np.isnan(self.fun).all() else int(np.nanargmin(self.fun))
 
 
 class Engine(NamedTuple):
@@ -143,8 +150,8 @@ def minimize(
     mesh : jax.sharding.Mesh, optional
         Devices among which lanes and starts are divided.
     callback : callable, optional
-        Called with `Progress` every now and then.  If it raises StopIteration, what is not done
-        has been halted.
+        Called with `Progress` every now and then.  If it returns True or raises StopIteration,
+        what is not done has been halted.
     straight, **options
         As for `LBFGSB`.
 
@@ -231,8 +238,9 @@ def _sobol(seed: int, number: int, box: tuple[Array, Array], mesh: Mesh | None) 
 
 @lru_cache(maxsize=8)
 def _points(mesh: Mesh | None) -> Callable[..., Array]:
-    where = {} if mesh is None else {"out_shardings": _divided(mesh)}
-    return jax.jit(sobol.points, static_argnums=1, **where)
+    where: dict[str, Any] = {} if mesh is None else {"out_shardings": _divided(mesh)}
+    make: Callable[..., Array] = jax.jit(sobol.points, static_argnums=1, **where)
+    return make
 
 
 def _divided(mesh: Mesh) -> NamedSharding:
@@ -257,7 +265,9 @@ def _engine(
     def filled(starts: Array, number: Array, box: Any) -> Queue:
         return fill(starts, number, box, size, o)
 
-    def advanced(q: Queue, starts: Array, number: Array, box: Any, args: Any, limit: Array) -> Queue:
+    def advanced(
+        q: Queue, starts: Array, number: Array, box: Any, args: Any, limit: Array
+    ) -> Queue:
         return advance(q, starts, number, box, lambda x: gradient(x, *args), limit, o)
 
     def finished(q: Queue) -> Queue:
@@ -269,7 +279,7 @@ def _engine(
     if mesh is None:
         return Engine(jax.jit(filled), jax.jit(advanced, donate_argnums=0), jax.jit(finished))
     part, whole = PartitionSpec(mesh.axis_names), PartitionSpec()
-    ways = {"mesh": mesh, "out_specs": part, "check_vma": False}
+    ways: dict[str, Any] = {"mesh": mesh, "out_specs": part, "check_vma": False}
     spread = jax.shard_map(filled, in_specs=(part, part, whole), **ways)
     go = jax.shard_map(advanced, in_specs=(part, part, part, whole, whole, whole), **ways)
     end = jax.shard_map(finished, in_specs=(part,), **ways)
@@ -291,16 +301,21 @@ def _drive(
     working = True
     while working:
         queue = engine.advance(queue, starts, number, box, args, limit)
-        at_work = int(np.count_nonzero(np.asarray(queue.lanes.phase) != 2))
+        at_work = int(np.count_nonzero(np.asarray(queue.lanes.phase) != DONE))
         handed_out = int(np.asarray(queue.following).sum())
         working = at_work > 0
         if callback is not None:
             rounds = int(np.asarray(queue.rounds).max())
-            try:
-                callback(Progress(done=handed_out - at_work, total=count, rounds=rounds))
-            except StopIteration:
+            if _stops(callback, Progress(done=handed_out - at_work, total=count, rounds=rounds)):
                 break
     return engine.finish(queue)
+
+
+def _stops(callback: Callable[[Progress], Any], progress: Progress) -> bool:
+    try:
+        return bool(callback(progress))
+    except StopIteration:
+        return True
 
 
 def _collect(
@@ -325,13 +340,14 @@ def _collect(
     filled = int(np.asarray(queue.filled).sum())
     per_device = lanes // len(np.asarray(queue.filled))
     busy = float(np.asarray(queue.busy, dtype=float).sum())
-    stop = np.where((counts[:, 0] == 0) & (counts[:, 2] == 0), HALTED, counts[:, 2])
+    stop = np.where((counts[:, 0] == 0) & (counts[:, 3] == 0), HALTED, counts[:, 3])
     return Minima(
         x=np.ascontiguousarray(x),
         fun=np.ascontiguousarray(value),
         jac=np.ascontiguousarray(gradient),
         nfev=counts[:, 0].copy(),
         nit=counts[:, 1].copy(),
+        nfail=counts[:, 2].copy(),
         stop=stop.astype(np.int32),
         starts=np.array(starts)[:count],
         lanes=lanes,

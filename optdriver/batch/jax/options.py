@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from optdriver.batch.jax.state import Settings
 from optdriver.errors import unknown_option
@@ -43,7 +43,7 @@ class DeviceOptions:
 
     def settings(self, dtype: Any) -> Settings:
         """Return the numbers for a precision."""
-        single = jnp.finfo(dtype).bits < 64
+        single = np.finfo(dtype).bits < 64
         options = Options(**dict(self.given))
         chosen = {**(SINGLE if single else {}), **dict(self.given)}
         straight = jax.default_backend() != "cpu" if self.straight is None else self.straight

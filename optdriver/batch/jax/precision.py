@@ -34,4 +34,4 @@ def read_dtype(dtype: Any) -> np.dtype[Any]:
         read = None
     if read not in (np.float32, np.float64):
         raise InputError(f"dtype is {dtype!r}; expected 'float64' or 'float32'")
-    return read
+    return np.dtype(np.float32) if read == np.float32 else np.dtype(np.float64)

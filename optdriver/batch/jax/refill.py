@@ -7,7 +7,7 @@ devices: each works through a queue of its own, and none waits for another.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +35,8 @@ class Queue(NamedTuple):
         Rounds; those of them that began with starts left to hand out; lanes at work in these.
     reals : (T, 2n + 1)
         Best point, gradient and value, by start.
-    counts : (T, 3)
-        Evaluations, iterations, reason of stopping.
+    counts : (T, 4)
+        Evaluations, iterations, failed evaluations, reason of stopping.
     """
 
     lanes: Lane
@@ -75,10 +75,8 @@ def fill(starts: Array, number: Array, box: tuple[Array, Array], size: int, o: S
         rounds=nothing,
         filled=nothing,
         busy=nothing,
-        reals=jnp.concatenate(
-            [starts, jnp.full((total, n + 1), jnp.nan, starts.dtype)], axis=1
-        ),
-        counts=jnp.zeros((total, 3), jnp.int32),
+        reals=jnp.concatenate([starts, jnp.full((total, n + 1), jnp.nan, starts.dtype)], axis=1),
+        counts=jnp.zeros((total, 4), jnp.int32),
     )
 
 
@@ -126,10 +124,9 @@ def take_next(
         stamp=jnp.where(takes[:, None], 0, q.lanes.pairs.stamp),
         theta=jnp.where(takes, 1, q.lanes.pairs.theta),
     )
-    choose = jax.vmap(pick)
-    lanes = choose(takes, fresh._replace(pairs=()), q.lanes._replace(pairs=()))
+    lanes: Lane = jax.vmap(pick)(takes, fresh._replace(pairs=pairs), q.lanes._replace(pairs=pairs))
     return q._replace(
-        lanes=lanes._replace(pairs=pairs),
+        lanes=lanes,
         holds=jnp.where(takes, place, jnp.where(done, total, q.holds)),
         following=q.following + jnp.sum(takes, dtype=jnp.int32),
     )
@@ -143,7 +140,7 @@ def keep(q: Queue, which: Array, total: int) -> Queue:
     value = jnp.where(seen, s.best_f, jnp.nan)[:, None]
     gradient = jnp.where(seen[:, None], s.gb, jnp.nan)
     best = jnp.concatenate([jnp.where(seen[:, None], s.xb, s.xt), gradient, value], axis=1)
-    counts = jnp.stack([s.nfev, s.nit, s.stop], axis=1)
+    counts = jnp.stack([s.nfev, s.nit, s.nfail, s.stop], axis=1)
     return q._replace(
         reals=q.reals.at[row].set(best, mode="drop"),
         counts=q.counts.at[row].set(counts, mode="drop"),

@@ -72,4 +72,4 @@ def points(rows: Any, number: int, lower: Array, upper: Array) -> Array:
     whole = lax.fori_loop(0, rows.shape[0] - 1, add, whole)
     unit = whole.astype(lower.dtype) * 2.0**-BITS
     # Not lower + u * (upper - lower): the width of a box can overflow.
-    return jnp.clip(lower * (1 - unit) + upper * unit, lower, upper)
+    return jnp.asarray(jnp.clip(lower * (1 - unit) + upper * unit, lower, upper))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
@@ -299,6 +300,6 @@ def _ravel(x: Any) -> tuple[Array, Callable[[Array], Any]]:
         raise InputTypeError("x0 is complex; expected real numbers")
     if not jnp.issubdtype(flat.dtype, jnp.floating):
         return _ravel(jax.tree.map(lambda a: jnp.asarray(a, float), x))
-    if jnp.finfo(flat.dtype).bits < 32:
+    if np.finfo(flat.dtype).bits < 32:
         raise InputTypeError(f"x0 is {flat.dtype}; expected float32 or float64")
     return flat, unravel

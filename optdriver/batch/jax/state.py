@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from optdriver.lbfgsb.codes import DONE, FAILED, START
@@ -20,9 +21,9 @@ T = TypeVar("T")
 class Settings(NamedTuple):
     """Options of the minimizer, as numbers known when the program is compiled.
 
-    `straight` code has no inner loops, for devices that are slow at those; the other kind skips what
-    no lane needs.  `rounding` is the multiple of the unit roundoff of f below which a foreseen decrease cannot be
-    seen: a search that fails there, without memory, has converged.  0 for float64.
+    `straight` code has no inner loops, for devices that are slow at those; the other kind skips
+    what no lane needs.  `rounding` is the multiple of the rounding of f below which a decrease
+    that the model promises cannot be seen, and a step without one means the end; 0 for float64.
     """
 
     maxcor: int
@@ -183,7 +184,7 @@ def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
         pgnorm=largest,
         slope0=zero,
         foreseen=largest,
-        search=Search(*([zero] * 12), bracketed=no, stage=none),
+        search=Search(*([zero] * 12), no, none),
         pairs=Pairs(
             w=jnp.zeros((2, m, n), dtype),
             ss=jnp.zeros((m, m), dtype),
@@ -196,7 +197,7 @@ def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
 
 def within(x: Array, lower: Array, upper: Array) -> Array:
     """Return the point of the box nearest to x; no infinity."""
-    largest = float(jnp.finfo(x.dtype).max)
+    largest = float(np.finfo(x.dtype).max)
     return jnp.minimum(jnp.maximum(x, jnp.maximum(lower, -largest)), jnp.minimum(upper, largest))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from optdriver.batch.jax.cauchy import cauchy_point
@@ -106,14 +107,10 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
         s.phase == SEARCH, lambda: judge(s, f, g, good, o), judged, straight=o.straight
     )
     no = jnp.zeros_like(live)
-    stays = Move(
-        Point(s.x, s.f, s.g, s.pgnorm), s.d, s.d, s.f, no, no, no, jnp.zeros_like(s.stop)
-    )
+    stays = Move(Point(s.x, s.f, s.g, s.pgnorm), s.d, s.d, s.f, no, no, no, jnp.zeros_like(s.stop))
     here = Point(s.xt, f, g, s.pgnorm)
     decided = live & ((judged.verdict != GO_ON) | (s.phase != SEARCH))
-    move = wherever(
-        decided, lambda: conclude(s, here, good, judged, o), stays, straight=o.straight
-    )
+    move = wherever(decided, lambda: conclude(s, here, good, judged, o), stays, straight=o.straight)
     searched = (s.phase == SEARCH) & (judged.verdict != GO_ON)
     lost = searched & (judged.verdict == GIVE_UP) & (count(s.pairs) > 0)
     x, value, gradient, pgnorm = move.iterate
@@ -129,9 +126,7 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
         search=judged.search,
         xt=judged.xt,
         stop=jnp.where(live, move.stop, s.stop),
-        pairs=remember(
-            s.pairs, move.ds, move.dy, move.sy, store=move.learns, forget=move.forgets
-        ),
+        pairs=remember(s.pairs, move.ds, move.dy, move.sy, store=move.learns, forget=move.forgets),
     )
     return finish(set_out(s, move.sets_out, o), o)
 
@@ -167,10 +162,11 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     new = pick(by_best, best, new)
     stp = jnp.where(by_best, s.best_stp, s.search.stp)
     visible = searching & ~judged.hampered
-    stop = which_test(new, visible & reduction_is_small(s.f, new.f, o), o)
+    promised = jnp.where(stored, -s.slope0, jnp.inf)
+    stop = which_test(s, new, visible, promised, o)
     doubtful = arrived & (stop == REDUCTION) & (stp < 1e-4) & stored
     stops = arrived & ~doubtful & (stop > 0)
-    by_best_seen = which_test(best, visible & reduction_is_small(s.f, best.f, o), o)
+    by_best_seen = which_test(s, best, visible, promised, o)
     passed = jnp.where(stops, jnp.where(best.f < new.f, by_best_seen, stop), 0)
     late = arrived & (passed == 0) & (s.nit + searching >= o.maxiter)
     goes_back = stops & (passed == 0) & ~late  # the best point does not pass what the iterate does
@@ -180,7 +176,7 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     ends = jnp.where(again & (s.failures > 1), FAILED, ends)
     sets_out = (arrived | lost) & (ends == 0)
     sy = (new.g @ s.d - s.slope0) * stp
-    least = jnp.where(by_best | judged.hampered, 0.1, float(jnp.finfo(sy.dtype).eps))
+    least = jnp.where(by_best | judged.hampered, 0.1, float(np.finfo(sy.dtype).eps))
     curved = sy > least * (-s.slope0 * stp)  # where cut short: the curvature condition of Wolfe
     before = Point(s.x, s.f, s.g, s.pgnorm)
     return Move(
@@ -195,9 +191,22 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     )
 
 
-def which_test(point: Point, small: Array, o: Settings) -> Array:
+def which_test(s: Lane, point: Point, visible: Array, promised: Array, o: Settings) -> Array:
     """Return the convergence test that is passed, or 0."""
-    return jnp.where(point.pgnorm <= o.gtol, PROJECTED_GRADIENT, jnp.where(small, REDUCTION, 0))
+    small = visible & reduction_is_small(s.f, point.f, o)
+    coarse = visible & unseen(s.f, promised, o) & (s.f - point.f <= rounding_of(s.f))
+    stop = jnp.where(small, REDUCTION, jnp.where(coarse, ROUNDING, 0))
+    return jnp.where(point.pgnorm <= o.gtol, PROJECTED_GRADIENT, stop)
+
+
+def unseen(f: Array, promised: Array, o: Settings) -> Array:
+    """Whether a decrease that the model promises is too small to be seen in f; in float32 only."""
+    return promised <= o.rounding * rounding_of(f)
+
+
+def rounding_of(f: Array) -> Array:
+    """Return the distance of numbers like f, or 1 if that is larger."""
+    return float(np.finfo(f.dtype).eps) * jnp.maximum(jnp.abs(f), 1)
 
 
 def dead_end(s: Lane, o: Settings) -> Array:
@@ -205,9 +214,7 @@ def dead_end(s: Lane, o: Settings) -> Array:
 
     In float32 that is no surprise where the model, too, had promised less than can be seen.
     """
-    unit = float(jnp.finfo(s.f.dtype).eps)
-    unseen = s.foreseen <= o.rounding * unit * jnp.maximum(jnp.abs(s.f), 1)
-    return jnp.where(unseen, ROUNDING, ABNORMAL)
+    return jnp.where(unseen(s.f, s.foreseen, o), ROUNDING, ABNORMAL)
 
 
 def set_out(s: Lane, sets_out: Array, o: Settings) -> Lane:
