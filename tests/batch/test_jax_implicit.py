@@ -67,8 +67,8 @@ def test_finite_differences_agree_under_vmap_and_jit() -> None:
             fixed = (LOWER == UPPER).any(axis=1) & (side < 2)
             ends = []
             for sign in (1.0, -1.0):
-                point = [LOWER, UPPER, B]
-                point[side] = point[side].at[:, j].add(sign * h)
+                point = [LOWER.copy(), UPPER.copy(), B.copy()]
+                point[side][:, j] += sign * h
                 ends.append(ALL(*point)[:2])
             dx, df = ((p - q) / (2 * h) for p, q in zip(*ends, strict=True))
             for k in np.flatnonzero(~fixed):

@@ -60,7 +60,7 @@ class Minima:
     starts : (total, n) array
         Where they began.
     lanes, rounds : int
-        Minimizers at a time; evaluations that the last lane at work has waited for.
+        Minimizers at a time; rounds of evaluations, of the device that was last.
     occupancy : float
         Share of the lanes that were at work, as long as there were starts to hand out; 1 where
         there never were.
@@ -167,7 +167,8 @@ def minimize(
 
     Notes
     -----
-    A lane holds (2 maxcor + 12) n + 2 maxcor^2 + 30 numbers, a start 3n + 1 and three counters.
+    A lane holds (2 maxcor + 9) n + 2 maxcor^2 + 35 numbers or so, a start 3n + 1 and four
+    counters; a round works in about twice the memory of its lanes.
 
     Examples
     --------

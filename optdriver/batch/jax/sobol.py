@@ -66,7 +66,7 @@ def points(rows: Any, number: int, lower: Array, upper: Array) -> Array:
 
     def add(level: Array, whole: Array) -> Array:
         bit = (gray >> level.astype(jnp.uint32)) & 1
-        return whole ^ (bit[:, None] * rows[level + 1])
+        return jnp.bitwise_xor(whole, bit[:, None] * rows[level + 1])
 
     whole = jnp.broadcast_to(rows[0], (number, rows.shape[1]))
     whole = lax.fori_loop(0, rows.shape[0] - 1, add, whole)

@@ -184,7 +184,7 @@ def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
         pgnorm=largest,
         slope0=zero,
         foreseen=largest,
-        search=Search(*([zero] * 12), no, none),
+        search=Search._make([*[zero] * 12, no, none]),
         pairs=Pairs(
             w=jnp.zeros((2, m, n), dtype),
             ss=jnp.zeros((m, m), dtype),
