@@ -58,6 +58,7 @@ class TestTNC(Contract):
 class TestNelderMead(WithoutGradient):
     method = "Nelder-Mead"
     settings = {"fatol": 1e-8, "xatol": 1e-3}
+    x0 = np.array([0.7, 0.6])
 
 
 class TestBFGS(Unbounded):
