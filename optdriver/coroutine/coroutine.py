@@ -6,6 +6,7 @@ the thread that made it, so a coroutine does too (`Coroutine.here`).
 
 from __future__ import annotations
 
+import functools
 import importlib
 import threading
 import warnings
@@ -42,18 +43,11 @@ class Coroutine:
     """
 
     def __init__(self, program: Callable[[Wait], Any]) -> None:
-        self._greenlet: Any = _greenlet()(self._run)
-        self._program = program
+        self._end: list[Any] = []
+        # The waiting program must not refer to this object, or neither would ever be freed.
+        self._greenlet: Any = _greenlet()(functools.partial(_run, program, self._end))
         self._thread = this_thread()
         self._filters: Any = [("ignore", None, Warning, None, 0)]
-        self._result: Any = None
-
-    def _run(self, _first: Any) -> Any:
-        with np.errstate(all="ignore"):
-            self._result = self._program(self._wait)
-
-    def _wait(self, request: Any) -> Any:
-        return self._greenlet.parent.switch(request)
 
     @property
     def here(self) -> bool:
@@ -106,8 +100,17 @@ class Coroutine:
                 self._filters = warnings.filters
                 _set_warning_state(host)
         if self._greenlet.dead:
-            raise StopIteration(self._result)
+            raise StopIteration(*self._end)
         return request
+
+
+def _run(program: Callable[[Wait], Any], end: list[Any], _first: Any) -> None:
+    with np.errstate(all="ignore"):
+        end.append(program(_wait))
+
+
+def _wait(request: Any) -> Any:
+    return _current().parent.switch(request)
 
 
 def this_thread() -> object:

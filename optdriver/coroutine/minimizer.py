@@ -272,8 +272,10 @@ class CallbackMinimizer:
         state = self._state
         program = self._live.program if self._live is not None else None
         if program is not None:
-            state.nit = state.nit_before + program.nit
+            nit = program.nit if outcome.nit is None else outcome.nit
+            state.nit = state.nit_before + nit
         stop = _stop(outcome, state)
+        message = f"{state.method}: {outcome.message}"
         troubled = program is not None and program.troubled
         again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS
         if state.best >= 0:
@@ -282,13 +284,17 @@ class CallbackMinimizer:
             lower = state.best >= state.leg and not np.array_equal(
                 state.records[state.best].x, state.start
             )
-            doubtful = (troubled or above) and not self._is_optimal()
+            optimal = (troubled or above or state.legs > 0) and self._is_optimal()
+            doubtful = (troubled or above) and not optimal
             if again and doubtful and lower:
                 return False
+            if optimal and stop is Stop.ABNORMAL:
+                stop = Stop.CONVERGED
+                message = f"the gradient vanishes at the best point, after {message}"
             if stop is Stop.CONVERGED and doubtful and (above or named(state.method).gradient):
                 stop = Stop.ABNORMAL
         word = "CONVERGED" if stop is Stop.CONVERGED else "STOP"
-        self._finish(stop, f"{word}: {state.method}: {outcome.message}", outcome.status)
+        self._finish(stop, f"{word}: {message}", outcome.status)
         return True
 
     def _is_optimal(self) -> bool:

@@ -60,6 +60,7 @@ class Outcome:
     message: str
     x: Vector | None = None
     f: float = math.nan
+    nit: int | None = None
     error: bool = False
 
 
@@ -109,6 +110,7 @@ class Program:
             message=str(result.message),
             x=self._point(result.x),
             f=float(result.fun),
+            nit=int(result.get("nit", self.nit)),
         )
 
     def _minimize(self) -> Any:
@@ -203,6 +205,8 @@ class Program:
     # -- points ---------------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> Record:
+        if not np.all(np.isfinite(request.x)):
+            raise ArithmeticError("the method wanted a point that is not finite")
         key = _key(request.x, request.direction, request.wanted == "hessian")
         record = self._known.get(key)
         if record is None:
