@@ -26,6 +26,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "dropins-busy": ("dropins", "--busy", "--quick", "3"),
     "constrained": ("constrained",),
     "constrained-large": ("constrained_large",),
+    "fuzz": ("fuzz_constraints",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]
