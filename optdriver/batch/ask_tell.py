@@ -85,6 +85,7 @@ class Batch:
         "_sides",
         "_states",
         "_telling",
+        "_unsettled",
     )
 
     def __init__(
@@ -122,7 +123,7 @@ class Batch:
         self._points: Vector = np.empty((min(self._limit, count), n))
         self._reasons: dict[int, str] = {}
         self._ended: tuple[tuple[int, State], ...] = ()
-        self._telling = self._said = False
+        self._telling = self._unsettled = self._said = False
 
     def ask(self) -> Vector:
         """Return the points to evaluate next, the same until they are told.
@@ -165,14 +166,12 @@ class Batch:
         values, gradients, coarse = reading.read_evaluation(f, g, k, self.n)
         if coarse and not self._said:
             self._say_coarse()
-        self._telling = True
+        self._telling = self._unsettled = True
         try:
             places = advance_lanes(self._states, values, gradients, self._points[:k])
         finally:
             self._telling = False
-        self._ended = tuple((int(self._lanes[p]), self._states[p]) for p in places)
-        if places:
-            self._retire(places)
+        self._settle(places)
 
     def halt(self, reason: str = "", lanes: Iterable[int] | None = None) -> None:
         """End runs from outside, without success; what was evaluated stays in `result`.
@@ -198,19 +197,20 @@ class Batch:
             raise ProtocolError(
                 f"halt: the run of start {min(wrong)} has ended, or there is no such start"
             )
+        places = [place for place, lane in enumerate(self._lanes) if int(lane) in chosen]
+        self._unsettled = True
+        for place in places:
+            machine.halt(self._states[place])
         for lane in chosen:
             self._records.stop[lane] = Stop.HALTED
             if reason:
                 self._reasons[lane] = str(reason)
-        places = [place for place, lane in enumerate(self._lanes) if int(lane) in chosen]
-        for place in places:
-            machine.halt(self._states[place])
-        self._ended = tuple((int(self._lanes[p]), self._states[p]) for p in places)
-        self._retire(places)
+        self._settle(places)
 
     def _check_open(self, call: str) -> None:
         if self._telling:
             raise ProtocolError(f"{call}: another thread is telling this batch")
+        self._recover()
         if not self._states:
             raise ProtocolError(f"{call}: all {len(self._records.x)} runs have ended")
 
@@ -223,17 +223,32 @@ class Batch:
             stacklevel=3,
         )
 
+    def _settle(self, places: list[int]) -> None:
+        """Do what is to be done after states have moved, those at `places` to their end."""
+        self._ended = tuple((int(self._lanes[p]), self._states[p]) for p in places)
+        if places:
+            self._retire(places)
+            self._refill()
+        self._unsettled = False
+
+    def _recover(self) -> None:
+        """Settle what an interrupt (Ctrl-C arrives when the kernel returns) has left unsettled."""
+        if self._unsettled and not self._telling:
+            self._settle([p for p, s in enumerate(self._states) if s.phase == Phase.DONE])
+            self._refill()
+            for point, state in zip(self._points, self._states, strict=False):
+                point[:] = state.vector("xt")
+
     def _retire(self, places: list[int]) -> None:
-        """Record the runs at these places, close the ranks, and let the next starts begin."""
+        """Record the runs at these places and close the ranks."""
         for place in places:
             self._records.write(int(self._lanes[place]), self._states[place])
         k = len(self._states)
         stay = np.ones(k, dtype=bool)
         stay[places] = False
-        self._lanes = self._lanes[stay]
-        self._states = tuple(s for s, stays in zip(self._states, stay, strict=True) if stays)
-        self._points[: len(self._states)] = self._points[:k][stay]
-        self._refill()
+        states = tuple(s for s, stays in zip(self._states, stay, strict=True) if stays)
+        self._points[: len(states)] = self._points[:k][stay]
+        self._states, self._lanes = states, self._lanes[stay]
 
     def _refill(self) -> None:
         """Begin with the next starts, as many as there is room for."""
@@ -242,9 +257,10 @@ class Batch:
             first, last = self._begun, self._begun + self._limit - k
             next_ones = first + np.flatnonzero(self._records.stop[first:last] == Stop.RUNNING)
             self._points[k : k + next_ones.size] = self._records.x[next_ones]
-            self._states += tuple(self._new(int(lane)) for lane in next_ones)
-            self._lanes = np.concatenate([self._lanes, next_ones])
-            self._begun = min(last, len(self._records.x))
+            states = self._states + tuple(self._new(int(lane)) for lane in next_ones)
+            lanes = np.concatenate([self._lanes, next_ones])
+            last = min(last, len(self._records.x))
+            self._states, self._lanes, self._begun = states, lanes, last
 
     def _new(self, lane: int) -> State:
         """Return the state of a run that begins."""
@@ -261,16 +277,19 @@ class Batch:
     @property
     def done(self) -> bool:
         """Whether all runs have ended."""
+        self._recover()
         return not self._states
 
     @property
     def lanes(self) -> Indices:
         """The indices of the starts whose runs are under way, in the order of `ask`."""
+        self._recover()
         return self._lanes.copy()
 
     @property
     def states(self) -> tuple[State, ...]:
         """The states of these runs, to look at."""
+        self._recover()
         return self._states
 
     @property
@@ -286,6 +305,7 @@ class Batch:
     @property
     def nfev(self) -> int:
         """Evaluations told, failed ones included."""
+        self._recover()
         return int(self._records.nfev.sum()) + sum(state.nfev for state in self._states)
 
     @property
@@ -303,6 +323,7 @@ class Batch:
 
     def _present(self) -> Records:
         """Return records that know the runs under way too."""
+        self._recover()
         records = Records(**self._records.to_dict())
         for lane, state in zip(self._lanes, self._states, strict=True):
             records.write(int(lane), state)
@@ -319,6 +340,7 @@ class Batch:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole state: a version, numbers, strings and arrays; nothing else."""
+        self._recover()
         lower, upper = self._bounds
         return {
             "version": VERSION,
@@ -367,8 +389,8 @@ class Batch:
         self._lanes = np.array(fields["lanes"], dtype=np.intp)
         self._reasons = {int(lane): str(reason) for lane, reason in fields["reasons"]}
         self._check_lanes()
-        for point, state in zip(self._points, self._states, strict=False):
-            point[:] = state.vector("xt")
+        self._unsettled = True
+        self._recover()
 
     def _check_lanes(self) -> None:
         """Raise unless the runs under way can be advanced; the kernel does not look."""
@@ -382,6 +404,9 @@ class Batch:
         for state in self._states:
             if (state.n, state.m) != (self.n, self._options.maxcor) or state.phase == Phase.DONE:
                 raise ValueError("the states do not belong together")
+        running = int(np.count_nonzero(self._records.stop[: self._begun] == Stop.RUNNING))
+        if running != lanes.size or (self._limit < 1 and count):
+            raise ValueError(f"{lanes.size} of {running} runs are under way, {self._limit} at most")
         if not set(self._reasons) <= set(range(count)):
             raise ValueError(f"the reasons are those of {list(self._reasons)}")
 

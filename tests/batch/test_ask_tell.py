@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import pickle
@@ -240,6 +241,8 @@ def test_a_dict_of_something_else_is_refused():
         {**data, "begun": 9},
         {**data, "begun": -1},
         {**data, "limit": 1},
+        {**data, "lanes": [], "states": []},
+        {**data, "lanes": [], "states": [], "begun": 0, "limit": 0},
         {**data, "states": [ended, data["states"][1]]},
         {**data, "states": [other, other]},
         {**data, "lower": data["lower"][:, :2]},
@@ -378,6 +381,53 @@ def test_another_thread_is_kept_out_while_one_is_telling(monkeypatch):
     batch.tell(f, g)
     assert [text.partition(":")[0] for text in errors] == ["ask", "halt", "tell"]
     assert batch.ask().shape == (2, 3)
+
+
+@pytest.mark.parametrize("look", ["ask", "done", "lanes", "result", "dict"])
+def test_ctrl_c_while_the_kernel_works_loses_nothing(monkeypatch, look):
+    """Python delivers it when the compiled call returns: evaluations are taken, all else is not."""
+    module = "optdriver.batch.ask_tell"
+    reference = Batch(starts(7), BOX, lanes=3)
+    whole = go(reference, many_ripples)
+    batch, traces = Batch(starts(7), BOX, lanes=3), {}
+
+    def interrupted(*arguments):
+        imported.advance_lanes(*arguments)
+        raise KeyboardInterrupt
+
+    while not batch.done:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{module}.advance_lanes", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                go(batch, many_ripples, (), traces, rounds=1)
+        if look == "dict":
+            batch = Batch.from_dict(plain(batch.to_dict()))
+        elif look == "result":
+            assert batch.result.nfev.sum() == batch.nfev
+        elif look == "lanes":
+            assert len(batch.lanes) == len(batch.states)
+        elif look == "ask" and sum(map(len, traces.values())) < reference.nfev:
+            assert batch.ask().shape == (len(batch.lanes), 3)
+    assert traces == whole
+    assert equal(batch.to_dict(), reference.to_dict())
+
+
+@pytest.mark.parametrize("where", ["_retire", "_refill", "_settle"])
+def test_nor_does_one_a_little_later(monkeypatch, where):
+    reference = Batch(starts(7), BOX, lanes=3)
+    whole = go(reference, many_ripples)
+    batch, traces = Batch(starts(7), BOX, lanes=3), {}
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    while not batch.done:
+        with monkeypatch.context() as patch:
+            patch.setattr(Batch, where, interrupted)
+            with contextlib.suppress(KeyboardInterrupt):
+                go(batch, many_ripples, (), traces, rounds=1)
+    assert traces == whole
+    assert equal(batch.to_dict(), reference.to_dict())
 
 
 def test_it_says_what_it_is():
