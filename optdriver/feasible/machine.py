@@ -132,6 +132,8 @@ def _move(state: State, region: Region, f: float, g: Vector) -> None:
     measured = criticality(region, state.x, g)
     state.residual = measured.residual
     if measured.residual <= max(state.options.gtol, measured.floor):
+        if f - state.best_f <= trust.ROUNDING * abs(f):  # what passed the test is what is reported
+            state.best_x, state.best_f, state.best_g = state.x.copy(), f, state.g.copy()
         finish(state, Stop.OPTIMAL)
         return
     if state.nit >= state.options.maxiter:
