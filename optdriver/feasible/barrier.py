@@ -38,6 +38,8 @@ class Subproblem:
     hessian : callable
         ``hessian(t, lambda, nu) -> (n, n)`` of the constraints' part of the Lagrangian: an array,
         or a `Curvature` beside a `QuadraticModel`.
+    rounding : float
+        What rounding does to the sum of all rows, about.
     """
 
     gradient: Vector
@@ -47,6 +49,7 @@ class Subproblem:
     values: Callable[[Vector], tuple[Vector, Vector]]
     jacobians: Callable[[Vector], tuple[Any, Any]]
     hessian: Callable[[Vector, Vector, Vector], Vector | Curvature]
+    rounding: float = 0.0
 
     def model(self, t: Vector) -> float:
         """Return the change of the model at t."""

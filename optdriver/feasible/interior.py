@@ -93,7 +93,7 @@ def solve(
         if error <= tolerance:
             break
         while mu > tolerance / 20.0 and _error(problem, point, mu) <= 10.0 * mu:
-            mu = max(tolerance / 20.0, min(0.2 * mu, mu**1.5))
+            mu, penalty = max(tolerance / 20.0, min(0.2 * mu, mu**1.5)), 1.0
         factor = _factorised(problem, point, raised)
         if factor is None:
             break
@@ -211,22 +211,30 @@ def _search(
     descent = slope - penalty * outside
     merit = _merit(problem, p, mu, penalty)
     longest = _to_boundary(problem, p, step, mu)
-    length, noise = longest, 1e-12 * max(1.0, abs(merit))
+    length = longest
+    noise = 1e-12 * max(1.0, abs(merit)) + penalty * problem.rounding
     while length > SHORTEST:
+        limit = merit + ARMIJO * length * descent + noise
         trial = _moved(problem, p, step, length, mu)
         if trial is not None:
-            if _merit(problem, trial, mu, penalty) <= merit + ARMIJO * length * descent + noise:
-                return trial, penalty
-            if length == longest:
+            if _merit(problem, trial, mu, penalty) <= limit:
+                complete = _completed(problem, trial)
+                if complete is not None:
+                    return complete, penalty
+            elif length == longest:
                 corrected = _corrected(problem, p, trial, step, factor, mu, length)
-                if (
-                    corrected is not None
-                    and _merit(problem, corrected, mu, penalty)
-                    <= merit + ARMIJO * length * descent + noise
-                ):
-                    return corrected, penalty
+                if corrected is not None and _merit(problem, corrected, mu, penalty) <= limit:
+                    complete = _completed(problem, corrected)
+                    if complete is not None:
+                        return complete, penalty
         length *= 0.5
     return None, penalty
+
+
+def _completed(problem: Subproblem, p: Point) -> Point | None:
+    """Return the point with the derivatives of the rows there; None if there are none."""
+    jac, eq = problem.jacobians(p.t)
+    return replace(p, jac=jac, eq=eq) if finite(jac, eq) else None
 
 
 def _l1(values: Vector) -> float:
@@ -258,19 +266,20 @@ def _ratio(values: Vector, change: Vector, keep: float) -> float:
     falling = change < 0.0
     if not falling.any():
         return 1.0
-    return min(1.0, keep * float(np.min(values[falling] / -change[falling])))
+    with np.errstate(over="ignore"):
+        return min(1.0, keep * float(np.min(values[falling] / -change[falling])))
 
 
 def _moved(problem: Subproblem, p: Point, step: _Step, length: float, mu: float) -> Point | None:
-    """Return the point after `length` of the primal step and the longest dual step."""
+    """Return the point after `length` of the primal step and the longest dual step.
+
+    The derivatives of its rows are still those at `p`.
+    """
     t = p.t + length * step.t
     if np.any(t <= problem.lower) or np.any(t >= problem.upper):
         return None
     c, e = problem.values(t)
     if not finite(c, e):
-        return None
-    jac, eq = problem.jacobians(t)
-    if not finite(jac, eq):
         return None
     s = np.maximum(p.s + length * step.s, -c)
     keep = max(TO_BOUNDARY, 1.0 - mu)
@@ -286,8 +295,8 @@ def _moved(problem: Subproblem, p: Point, step: _Step, length: float, mu: float)
         zu=_near(p.zu + dual * step.zu, problem.upper - t, mu),
         c=c,
         e=e,
-        jac=jac,
-        eq=eq,
+        jac=p.jac,
+        eq=p.eq,
     )
 
 

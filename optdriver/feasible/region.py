@@ -15,7 +15,7 @@ import numpy as np
 
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.curvature import Curvature
-from optdriver.constraints.matrices import row_norms, scaled
+from optdriver.constraints.matrices import chosen, csr, row_norms, scaled
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 
 TOLERANCE = 1e-9  # scaled violation of an inequality that has no interior, by contract
@@ -84,8 +84,8 @@ class Region:
         if not self.large:
             return self.jacobians(x)
         with np.errstate(all="ignore"):
-            rows = scaled(_linearised(self.constraints, x), rows=self.row_scale)
-        return rows[self.inequalities], rows[self.equalities]
+            rows = scaled(csr(_linearised(self.constraints, x)), rows=self.row_scale)
+        return chosen(rows, self.inequalities), chosen(rows, self.equalities)
 
     def hessian(self, x: Vector, inequality: Vector, equality: Vector) -> Vector:
         """Return the Hessian of multipliers times scaled rows, shape (n, n)."""

@@ -37,10 +37,11 @@ from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Mask, Vector
 
 EPSILON = 1e-8  # what makes dependent equalities harmless
+SLIGHT = 1e-12  # the same for those in the border, which needs no diagonal pivots
 WIDE = 64  # a row with more entries belongs to the border
 MOST_WIDE = 200  # rows in the border; if there are more, all stay in the core
 REFINEMENTS = 3
-REFINED = 1e-14  # relative residual that is good enough
+HELPS = 0.5  # a refinement that leaves more of the residual is not worth it
 FLAT = 1e-14  # relative size below which an eigenvalue of the Schur complement is zero
 
 
@@ -51,10 +52,7 @@ class _System:
     core: Any
     border: Vector
     corner: Vector
-
-    def product(self, x: Vector, rest: Vector) -> tuple[Vector, Vector]:
-        """Return the matrix times (x, rest)."""
-        return self.core @ x + self.border @ rest, self.border.T @ x + self.corner @ rest
+    shifted: int  # the last so many rows of the core are equalities, with -eps on the diagonal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +76,9 @@ class SparseFactor:
             raise TypeError("a QuadraticModel goes with a Curvature")
         sides = p.zl / (p.t - problem.lower) + p.zu / (problem.upper - p.t)
         rows = csr(sparse.vstack([csr(p.jac), csr(p.eq)]))
-        dual = np.concatenate([p.s / p.lam, np.full(len(p.nu), EPSILON)])
         wide = _wide(rows)
+        shift = np.where(wide[len(p.lam) :], SLIGHT, EPSILON)
+        dual = np.concatenate([p.s / p.lam, shift])
         border, corner, negative = _border(model, bend, rows[wide], dual[wide])
         if not finite(bend.matrix, rows, border, corner, sides, dual):
             return None
@@ -88,7 +87,8 @@ class SparseFactor:
             diagonal = model.theta + sides + raised
             core = _core(bend.matrix, diagonal, rows[~wide], dual[~wide])
             filled = np.vstack([border, np.zeros((core.shape[0] - len(border), len(corner)))])
-            system = _System(core=core, border=filled, corner=corner)
+            shifted = int(np.sum(~wide[len(p.lam) :]))
+            system = _System(core=core, border=filled, corner=corner, shifted=shifted)
             found = _factorised(system, wanted)
             if found is not None:
                 return SparseFactor(
@@ -119,17 +119,27 @@ class SparseFactor:
         return x[:n], duals[:m], duals[m:]
 
     def _solved(self, right: Vector, rest: Vector) -> tuple[Vector, Vector]:
-        """Return the solution, refined until its residual is that of rounding."""
+        """Return the solution, refined for eps = 0 as long as that helps.
+
+        It does not where equalities depend on each other.
+        """
         x, inner = self._once(right, rest)
-        size = max(_size(right), _size(rest))
+        left, lacking = self._residual(x, inner, right, rest)
         for _ in range(REFINEMENTS):
-            image, corner = self.system.product(x, inner)
-            left, lacking = right - image, rest - corner
-            if max(_size(left), _size(lacking)) <= REFINED * size:
-                break
             dx, dinner = self._once(left, lacking)
-            x, inner = x + dx, inner + dinner
+            after = self._residual(x + dx, inner + dinner, right, rest)
+            if not _size(*after) < HELPS * _size(left, lacking):
+                break
+            x, inner, (left, lacking) = x + dx, inner + dinner, after
         return x, inner
+
+    def _residual(
+        self, x: Vector, inner: Vector, right: Vector, rest: Vector
+    ) -> tuple[Vector, Vector]:
+        system = self.system
+        left = right - system.core @ x - system.border @ inner
+        left[len(left) - system.shifted :] -= EPSILON * x[len(x) - system.shifted :]
+        return left, rest - system.border.T @ x - system.corner @ inner
 
     def _once(self, right: Vector, rest: Vector) -> tuple[Vector, Vector]:
         x = self.factors.solve(right)
@@ -145,8 +155,8 @@ class SparseFactor:
         return own + float(along @ (p.lam / p.s * along))
 
 
-def _size(values: Vector) -> float:
-    return float(np.max(np.abs(values), initial=0.0))
+def _size(*parts: Vector) -> float:
+    return max(float(np.max(np.abs(part), initial=0.0)) for part in parts)
 
 
 def _wide(rows: Any) -> Mask:

@@ -174,6 +174,7 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
         values=values,
         jacobians=jacobians,
         hessian=hessian,
+        rounding=_rounding(local, jac, w) + _rounding(local, eq, v),
     )
 
 
@@ -196,6 +197,12 @@ def _peak(values: Vector) -> float:
 
 def _weights(rows: Any, delta: float) -> Vector:
     return np.asarray(1.0 / np.maximum(row_norms(rows), SMALLEST_ROW * delta))
+
+
+def _rounding(local: Local, rows: Any, weights: Vector) -> float:
+    """Return how far rounding of x moves the rows, in sum; `rows` are gradients in t."""
+    size = np.abs(local.x[local.free]) / (local.delta * local.region.scale[local.free])
+    return float(np.finfo(np.float64).eps * np.sum(weights * (abs(rows) @ size)))
 
 
 def _linear(local: Local) -> Vector | None:
