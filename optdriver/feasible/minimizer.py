@@ -229,12 +229,13 @@ class FeasibleMinimizer:
     def result(self) -> OptimizeResult:
         """The best point with its active constraints, multipliers and optimality residual.
 
+        After success it is the point that passed the test.
         ``certified`` is False where an active constraint has a kink or is a union (``min(a, b) <=
         0``): the conditions hold for the branch that is active.
 
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
         """
-        x, f, g = self.best or (self.x0, math.nan, np.full(self.n, math.nan))
+        x, f, g = self._answer()
         measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
         result: OptimizeResult = OptimizeResult()
         result.update(
@@ -260,6 +261,13 @@ class FeasibleMinimizer:
             notes=self.notes,
         )
         return result
+
+    def _answer(self) -> tuple[Vector, float, Vector]:
+        """Return the point that passed the test, else the best; their values may tie."""
+        state = self._state
+        if self.converged:
+            return state.x.copy(), state.f, state.g.copy()
+        return self.best or (self.x0, math.nan, np.full(self.n, math.nan))
 
     def _message(self) -> str:
         message = MESSAGES[self.stop] if self.stop else "running"

@@ -202,7 +202,7 @@ def _weights(rows: Any, delta: float) -> Vector:
 def _rounding(local: Local, rows: Any, weights: Vector) -> float:
     """Return how far rounding of x moves the rows, in sum; `rows` are gradients in t."""
     size = np.abs(local.x[local.free]) / (local.delta * local.region.scale[local.free])
-    return float(np.finfo(np.float64).eps * np.sum(weights * (abs(rows) @ size)))
+    return float(0.1 * np.finfo(np.float64).eps * np.sum(weights * (abs(rows) @ size)))
 
 
 def _linear(local: Local) -> Vector | None:
