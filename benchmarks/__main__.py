@@ -21,6 +21,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "storage": ("storage",),
     "chaos": ("chaos",),
     "constrained": ("constrained", "--quick"),
+    "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
-from optdriver.constraints.curvature import Curvature
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
 from optdriver.constraints.restoration import Projection, nearest, restore
@@ -267,10 +267,10 @@ class ConstraintSet:
         """Whether second derivatives are had without an (n, n) array: no function has any."""
         return all(f.linear for f in self._functions)
 
-    def curvature(self, x: ArrayLike, multipliers: ArrayLike) -> Curvature:
+    def hessian_parts(self, x: ArrayLike, multipliers: ArrayLike) -> SparseHessian:
         """Return sum_j multipliers_j Hess c_j in parts, no denser than the texts."""
         point, weights = self._point(x), self._weights(multipliers)
-        total = Curvature.of(*self._assembly.extended_hessian(point, weights[: self._parts[0]]))
+        total = SparseHessian.of(*self._assembly.extended_hessian(point, weights[: self._parts[0]]))
         for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
             if not f.linear:
                 total = total.plus(f.hessian(point, weights[first:last]))

@@ -4,7 +4,7 @@
     subject to  c(t) + s = 0,  s > 0,  e(t) = 0
 
 B and the second derivatives of the rows are arrays of shape (n, n), or, for large problems, a
-`QuadraticModel` and a `Curvature`, which take no more memory than what they are made of.
+`QuadraticModel` and a `SparseHessian`, which take no more memory than what they are made of.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints.curvature import Curvature
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import is_sparse
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Vector
@@ -37,7 +37,7 @@ class Subproblem:
         ``values(t) -> (c, e)``, ``jacobians(t) -> (J, E)``, dense or CSR.
     hessian : callable
         ``hessian(t, lambda, nu) -> (n, n)`` of the constraints' part of the Lagrangian: an array,
-        or a `Curvature` beside a `QuadraticModel`.
+        or a `SparseHessian` beside a `QuadraticModel`.
     rounding : float
         What rounding does to the sum of all rows, about.
     """
@@ -48,7 +48,7 @@ class Subproblem:
     upper: Vector
     values: Callable[[Vector], tuple[Vector, Vector]]
     jacobians: Callable[[Vector], tuple[Any, Any]]
-    hessian: Callable[[Vector, Vector, Vector], Vector | Curvature]
+    hessian: Callable[[Vector, Vector, Vector], Vector | SparseHessian]
     rounding: float = 0.0
 
     def model(self, t: Vector) -> float:

@@ -19,6 +19,7 @@ from optdriver.feasible.criticality import criticality, unknown
 from optdriver.feasible.nearest import nearest_feasible
 from optdriver.feasible.options import Options, checked
 from optdriver.feasible.region import TOLERANCE, region
+from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 
@@ -237,7 +238,7 @@ class FeasibleMinimizer:
         """
         x, f, g = self._answer()
         measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
-        result: OptimizeResult = OptimizeResult()
+        result = FeasibleResult()
         result.update(
             x=x,
             fun=f,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from optdriver.constraints import ConstraintSet
-from optdriver.constraints.curvature import Curvature
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import chosen, csr, row_norms, scaled
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 
@@ -92,12 +92,12 @@ class Region:
         with np.errstate(all="ignore"):
             return self.constraints.hessian(x, self._weights(inequality, equality))
 
-    def curvature(self, x: Vector, inequality: Vector, equality: Vector) -> Curvature | Vector:
+    def curvature(self, x: Vector, inequality: Vector, equality: Vector) -> SparseHessian | Vector:
         """Return the same, in sparse parts if the region is `large`."""
         if not (self.large and isinstance(self.constraints, ConstraintSet)):
             return self.hessian(x, inequality, equality)
         with np.errstate(all="ignore"):
-            return self.constraints.curvature(x, self._weights(inequality, equality))
+            return self.constraints.hessian_parts(x, self._weights(inequality, equality))
 
     def _weights(self, inequality: Vector, equality: Vector) -> Vector:
         weights = np.zeros(len(self.row_scale))

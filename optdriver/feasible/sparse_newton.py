@@ -9,7 +9,7 @@ The step solves the symmetric system ::
 
 W is sparse: theta I, the box, and the sparse part of the rows' second derivatives.  The border
 (F, G) holds what would fill W: the pairs of the quasi-Newton matrix, rows that depend on many
-variables, and wide intermediates (see `Curvature`).  The core is factorised by SuperLU, the border
+variables, and wide intermediates (see `SparseHessian`).  The core is factorised by SuperLU, the border
 eliminated by its Schur complement, and the solution refined.
 
 The step is one of descent along the equalities if the whole matrix has as many negative eigenvalues
@@ -30,7 +30,7 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.sparse.linalg import splu
 
-from optdriver.constraints.curvature import Curvature
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import csr, dense
 from optdriver.feasible.barrier import Point, Subproblem, finite
 from optdriver.feasible.models import QuadraticModel
@@ -65,15 +65,15 @@ class SparseFactor:
     values: Vector  # eigenvalues and vectors of the Schur complement
     vectors: Vector
     wide: Mask  # rows (J, then E) that are in the border
-    curved: tuple[QuadraticModel, Curvature, Vector]  # K = their sum + J' diag(l/s) J
+    curved: tuple[QuadraticModel, SparseHessian, Vector]  # K = their sum + J' diag(l/s) J
     raised: float
 
     @staticmethod
     def of(problem: Subproblem, p: Point, shifts: list[float]) -> SparseFactor | None:
         """Factorise at `p`, raised by the first of `shifts` that gives the right signs."""
         model, bend = problem.curvature, problem.hessian(p.t, p.lam, p.nu)
-        if not (isinstance(model, QuadraticModel) and isinstance(bend, Curvature)):
-            raise TypeError("a QuadraticModel goes with a Curvature")
+        if not (isinstance(model, QuadraticModel) and isinstance(bend, SparseHessian)):
+            raise TypeError("a QuadraticModel goes with a SparseHessian")
         sides = p.zl / (p.t - problem.lower) + p.zu / (problem.upper - p.t)
         rows = csr(sparse.vstack([csr(p.jac), csr(p.eq)]))
         wide = _wide(rows)
@@ -165,7 +165,7 @@ def _wide(rows: Any) -> Mask:
 
 
 def _border(
-    model: QuadraticModel, bend: Curvature, rows: Any, dual: Vector
+    model: QuadraticModel, bend: SparseHessian, rows: Any, dual: Vector
 ) -> tuple[Vector, Vector, int]:
     """Return F, G and how many negative eigenvalues the border adds."""
     wide, k, pairs = len(dual), len(bend.corner), len(model.signs)

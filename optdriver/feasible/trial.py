@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints.curvature import Curvature
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import row_norms, scaled
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem, finite
@@ -160,9 +160,9 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
         c, e = region.linearised(local.point(t))
         return scaled(c[:, free], w, step), scaled(e[:, free], v, step)
 
-    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector | Curvature:
+    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector | SparseHessian:
         full = region.curvature(local.point(t), lam * w, nu * v)
-        if isinstance(full, Curvature):
+        if isinstance(full, SparseHessian):
             return full.among(free).scaled(step)
         return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
 

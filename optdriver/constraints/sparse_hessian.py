@@ -26,7 +26,7 @@ WIDE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curvature:
+class SparseHessian:
     """A symmetric (n, n) matrix in parts.
 
     Attributes
@@ -44,7 +44,7 @@ class Curvature:
     corner: Array
 
     @staticmethod
-    def of(second: Any, inner: Any) -> Curvature:
+    def of(second: Any, inner: Any) -> SparseHessian:
         """Take S and U as `Assembly.extended_hessian` returns them; narrow rows of U go in."""
         if inner is None:
             return _plain(csr(second))
@@ -57,25 +57,25 @@ class Curvature:
         near = np.concatenate([np.arange(n), n + np.flatnonzero(narrow)])
         chain = csr(sparse.vstack([sparse.eye_array(n, format="csr"), inner[narrow]]))
         rows = second[near]
-        return Curvature(
+        return SparseHessian(
             matrix=csr(chain.T @ rows[:, near] @ chain),
             inner=dense(inner[wide]),
             cross=dense(chain.T @ rows[:, apart]),
             corner=dense(second[apart][:, apart]),
         )
 
-    def scaled(self, units: Array) -> Curvature:
+    def scaled(self, units: Array) -> SparseHessian:
         """Return ``diag(units) H diag(units)``."""
-        return Curvature(
+        return SparseHessian(
             matrix=scaled(self.matrix, units, units),
             inner=self.inner * units,
             cross=units[:, None] * self.cross,
             corner=self.corner,
         )
 
-    def among(self, chosen: NDArray[np.int64]) -> Curvature:
+    def among(self, chosen: NDArray[np.int64]) -> SparseHessian:
         """Return the rows and columns of the parameters with these indices."""
-        return Curvature(
+        return SparseHessian(
             matrix=self.matrix[chosen][:, chosen],
             inner=self.inner[:, chosen],
             cross=self.cross[chosen],
@@ -89,14 +89,14 @@ class Curvature:
         made: Array = self.matrix @ v + self.cross @ inside + self.inner.T @ outside
         return made
 
-    def plus(self, other: Any) -> Curvature:
+    def plus(self, other: Any) -> SparseHessian:
         """Return H + `other`, an (n, n) matrix."""
         total = csr(self.matrix + csr(other))
-        return Curvature(matrix=total, inner=self.inner, cross=self.cross, corner=self.corner)
+        return SparseHessian(matrix=total, inner=self.inner, cross=self.cross, corner=self.corner)
 
 
-def _plain(matrix: Any) -> Curvature:
+def _plain(matrix: Any) -> SparseHessian:
     n = matrix.shape[0]
-    return Curvature(
+    return SparseHessian(
         matrix=matrix, inner=np.zeros((0, n)), cross=np.zeros((n, 0)), corner=np.zeros((0, 0))
     )
