@@ -83,9 +83,7 @@ def _lukvli6(n: int) -> Problem:
 
 def _lukvli9(n: int) -> Problem:
     """Modified Brown function, seven-diagonal constraints at both ends."""
-    terms = [
-        f"x{i}^2/1000 - (x{i} - x{i + 1}) + exp(20*(x{i} - x{i + 1}))" for i in range(1, n, 2)
-    ]
+    terms = [f"x{i}^2/1000 - (x{i} - x{i + 1}) + exp(20*(x{i} - x{i + 1}))" for i in range(1, n, 2)]
     a, b, c, d, e, f = (f"x{n - k}" for k in range(6))
     rows = [
         "4*(x1 - x2^2) + x2 - x3^2 + x3 - x4^2 <= 0",
@@ -107,12 +105,8 @@ def _lukvli9(n: int) -> Problem:
 
 def _lukvli10(n: int) -> Problem:
     """Brown's function, Broyden's tridiagonal constraints."""
-    terms = [
-        f"(x{i}^2)^(x{i + 1}^2 + 1) + (x{i + 1}^2)^(x{i}^2 + 1)" for i in range(1, n, 2)
-    ]
-    rows = [
-        f"(3 - 2*x{k + 1})*x{k + 1} + 1 - x{k} - 2*x{k + 2} <= 0" for k in range(1, n - 1)
-    ]
+    terms = [f"(x{i}^2)^(x{i + 1}^2 + 1) + (x{i + 1}^2)^(x{i}^2 + 1)" for i in range(1, n, 2)]
+    rows = [f"(3 - 2*x{k + 1})*x{k + 1} + 1 - x{k} - 2*x{k + 2} <= 0" for k in range(1, n - 1)]
     return Problem(
         name="LUKVLI10",
         objective=total(terms),

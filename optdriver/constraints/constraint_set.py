@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
 from optdriver.constraints.restoration import Projection, nearest, restore
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError

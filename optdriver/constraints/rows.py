@@ -124,10 +124,10 @@ def read(
         _check_names(reading, label, parsed)
         _add_rows(reading, label, parsed, place)
     _pair(reading)
-    _keep_to_domains(reading)
     box = reading.box
     reading.rows = [kept for row in reading.rows if (kept := _classified(reading, row, box))]
     _look_for_nan(reading)
+    _keep_to_domains(reading)
     return reading
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import is_sparse
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Vector
 

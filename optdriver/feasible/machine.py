@@ -148,10 +148,12 @@ def _next(state: State, region: Region) -> None:
     state.used = models.choose(state.scores)
     model = _models(state)[state.used]
     smallest = state.options.smallest_radius * (TINY if state.failures else 1.0)
+    shrink, brief = AFTER_TROUBLE, False
     while state.delta >= smallest:
-        trial = propose(region, state.x, state.g, model, state.delta, state.tolerance)
+        trial = propose(region, state.x, state.g, model, state.delta, state.tolerance, brief=brief)
         if trial is not None:
             state.pending, state.predicted = trial.point, trial.predicted
             return
-        state.delta *= AFTER_TROUBLE
+        state.delta *= shrink
+        shrink, brief = shrink**2, True  # where nothing can move, four regions show it
     finish(state, Stop.FAILED if state.failures else Stop.STALLED)

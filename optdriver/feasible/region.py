@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from optdriver.constraints import ConstraintSet
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import chosen, csr, row_norms, scaled
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 
 TOLERANCE = 1e-9  # scaled violation of an inequality that has no interior, by contract

@@ -30,8 +30,8 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.sparse.linalg import splu
 
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import csr, dense
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.barrier import Point, Subproblem, finite
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Mask, Vector

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.matrices import row_norms, scaled
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem, finite
 from optdriver.feasible.crossover import cross_over
@@ -81,6 +81,8 @@ def propose(
     model: QuadraticModel,
     delta: float,
     tolerance: float = 0.0,
+    *,
+    brief: bool = False,
 ) -> Trial | None:
     """Return the next trial, or None when no try gives one that may be asked.
 
@@ -95,10 +97,12 @@ def propose(
         Trust region: ``max |z - x| / D <= delta``.
     tolerance : float
         Scaled violation that is accepted: 0 unless the set has no interior.
+    brief : bool
+        Leave out the second barrier and the simpler model, which did not help in a larger region.
     """
     local = Local(region=region, x=x, gradient=region.scale * g, delta=delta, tolerance=tolerance)
     best: Trial | None = None
-    for candidate, quadratic, barrier in _tries(model, local):
+    for candidate, quadratic, barrier in _tries(model, local, brief):
         t, error = _solve(local, quadratic, barrier) if candidate else (_linear(local), np.inf)
         trial = None if t is None else _checked(local, model, local.point(t))
         if trial is not None and (best is None or trial.predicted < best.predicted):
@@ -108,16 +112,14 @@ def propose(
     return best
 
 
-def _tries(model: QuadraticModel, local: Local) -> list[tuple[bool, QuadraticModel, float]]:
+def _tries(
+    model: QuadraticModel, local: Local, brief: bool
+) -> list[tuple[bool, QuadraticModel, float]]:
     n = len(local.x)
     theta = max(model.theta, float(np.linalg.norm(local.gradient)) / local.delta)
     plain = QuadraticModel(theta=theta, vectors=np.zeros((n, 0)), signs=np.zeros(0))
-    return [
-        (True, model, BARRIERS[0]),
-        (True, model, BARRIERS[1]),
-        (True, plain, BARRIERS[0]),
-        (False, plain, 0.0),
-    ]
+    others = [] if brief else [(True, model, BARRIERS[1]), (True, plain, BARRIERS[0])]
+    return [(True, model, BARRIERS[0]), *others, (False, plain, 0.0)]
 
 
 def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
