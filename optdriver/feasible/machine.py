@@ -39,6 +39,13 @@ def start(x0: Vector, region: Region, options: Options) -> State:
     )
 
 
+def seed(state: State, region: Region, steps: Vector, changes: Vector) -> None:
+    """Take the pairs of another run, rows s and y in x, oldest first."""
+    keep = int(state.options.maxcor)
+    state.steps = (steps / region.scale)[-keep:]
+    state.changes = (changes * region.scale)[-keep:]
+
+
 def advance(state: State, region: Region, f: float, g: Vector) -> None:
     """Take the value and gradient at the pending point."""
     if not (math.isfinite(f) and np.all(np.isfinite(g))):

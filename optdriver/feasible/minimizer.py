@@ -50,6 +50,8 @@ class FeasibleMinimizer:
         Further names in the constraints, with their values.
     project_starts : bool
         False: a start that violates a constraint is an error.
+    pairs : (S, Y), optional
+        Correction pairs of another run, as its `pairs` gives them, to start with its curvature.
     **options
         See `Options`: gtol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 
@@ -75,6 +77,7 @@ class FeasibleMinimizer:
         names: Sequence[str] | None = None,
         fixed: Mapping[str, float] | None = None,
         project_starts: bool = True,
+        pairs: tuple[ArrayLike, ArrayLike] | None = None,
         **options: Any,
     ) -> None:
         settings = checked(options)
@@ -87,6 +90,9 @@ class FeasibleMinimizer:
         x = self._feasible(wanted, project_starts)
         self._state = machine.start(x, self._region, settings)
         self._reference = reference
+        if pairs is not None:
+            steps, changes = _pairs(pairs, len(x))
+            machine.seed(self._state, self._region, steps, changes)
 
     def _feasible(self, wanted: Vector, project_starts: bool) -> Vector:
         if self._region.is_feasible(wanted):
@@ -387,6 +393,13 @@ def _start(x0: ArrayLike) -> Vector:
     if x.ndim != 1 or not len(x) or not np.all(np.isfinite(x)):
         raise InputError(f"x0 must be one or more finite numbers in one row, got {x0!r}")
     return x
+
+
+def _pairs(pairs: tuple[ArrayLike, ArrayLike], n: int) -> tuple[Vector, Vector]:
+    steps, changes = (np.array(side, dtype=float).reshape(-1, n) for side in pairs)
+    if steps.shape != changes.shape:
+        raise InputError(f"{len(steps)} steps and {len(changes)} changes; pairs are expected")
+    return steps, changes
 
 
 def _compiled(
