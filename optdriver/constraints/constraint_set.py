@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
+from optdriver.constraints.curvature import Curvature
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
 from optdriver.constraints.restoration import Projection, nearest, restore
@@ -260,6 +261,20 @@ class ConstraintSet:
     def hessian_sparse(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
         """Return sum_j multipliers_j Hess c_j as a CSR array, both triangles."""
         return csr(self._curvature(x, multipliers))
+
+    @property
+    def sparse(self) -> bool:
+        """Whether second derivatives are had without an (n, n) array: no function has any."""
+        return all(f.linear for f in self._functions)
+
+    def curvature(self, x: ArrayLike, multipliers: ArrayLike) -> Curvature:
+        """Return sum_j multipliers_j Hess c_j in parts, no denser than the texts."""
+        point, weights = self._point(x), self._weights(multipliers)
+        total = Curvature.of(*self._assembly.extended_hessian(point, weights[: self._parts[0]]))
+        for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
+            if not f.linear:
+                total = total.plus(f.hessian(point, weights[first:last]))
+        return total if self._units is None else total.scaled(self._units)
 
     def hessian_product(self, x: ArrayLike, multipliers: ArrayLike, v: ArrayLike) -> Array:
         """Return sum_j multipliers_j Hess c_j times v; dense Hessians are never formed."""

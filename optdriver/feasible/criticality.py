@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optdriver.feasible.barrier import finite
 from optdriver.feasible.leastdistance import nearest_in_box
 from optdriver.feasible.region import Region
 from optdriver.feasible.types import Vector
@@ -45,15 +46,15 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     """Measure the optimality of the feasible point `x` with gradient `g`."""
     free = np.flatnonzero(region.free)
     c, _ = region.values(x)
-    jac, eq = region.jacobians(x)
-    if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
+    jac, eq = region.linearised(x)
+    if not finite(jac, eq):
         return unknown(region)
     lower, upper = (region.lower - x)[free], (region.upper - x)[free]
     levels = np.maximum(-c, 0.0)
     keep = np.isfinite(levels)
-    none = np.zeros(len(eq))
+    none = np.zeros(eq.shape[0])
     answer = nearest_in_box(
-        -g[free], jac[np.ix_(keep, free)], levels[keep], eq[:, free], none, lower, upper
+        -g[free], jac[keep][:, free], levels[keep], eq[:, free], none, lower, upper
     )
     if not answer.solved:
         return unknown(region)

@@ -17,6 +17,7 @@ from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array
 
 from optdriver.constraints import least_distance
+from optdriver.constraints.matrices import is_sparse
 from optdriver.feasible.types import Mask, Vector
 
 DEPENDENT = 1e-13  # a row counts as dependent on the active ones below this part of its length
@@ -40,9 +41,9 @@ class Nearest:
 
 def nearest_in_box(
     p: Vector,
-    a: Vector,
+    a: Any,
     b: Vector,
-    e_rows: Vector,
+    e_rows: Any,
     e: Vector,
     lower: Vector,
     upper: Vector,
@@ -80,8 +81,10 @@ def nearest_in_box(
     return replace(answer, inequality=answer.inequality[: len(b)], box=box)
 
 
-def _thinned(rows: Vector) -> Any:
+def _thinned(rows: Any) -> Any:
     """Return large rows with few entries as a sparse array."""
+    if is_sparse(rows):
+        return rows
     few = rows.size > DENSE and np.count_nonzero(rows) < SPARSE_PART * rows.size
     return csr_array(rows) if few else rows
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from optdriver.constraints.matrices import row_norms, scaled
+from optdriver.feasible.barrier import finite
 from optdriver.feasible.leastdistance import nearest, nearest_in_box
 from optdriver.feasible.region import EQUALITY_TOLERANCE, TOLERANCE, Region
 from optdriver.feasible.types import Vector
@@ -90,7 +92,7 @@ def _newton_step(region: Region, x: Vector, margins: Vector) -> Vector | None:
 
 def _weights(region: Region, x: Vector) -> tuple[Vector, Vector]:
     """Return what makes the rows' gradients, at x, unit vectors in the scaled variables."""
-    lengths = [np.linalg.norm(rows * region.scale, axis=1) for rows in region.jacobians(x)]
+    lengths = [row_norms(scaled(rows, columns=region.scale)) for rows in region.linearised(x)]
     c, e = (1.0 / np.maximum(each, SHORTEST_ROW) for each in lengths)
     return np.asarray(c), np.asarray(e)
 
@@ -106,8 +108,10 @@ def _least_norm(region: Region, x: Vector, margins: Vector) -> Vector | None:
     scale, free = region.scale, region.free
     c, e = region.values(x)
     levels = -c - margins
-    jacobian, equality = (rows[:, free] * scale[free] for rows in region.jacobians(x))
-    if not (np.all(np.isfinite(jacobian)) and np.all(np.isfinite(equality))):
+    jacobian, equality = (
+        scaled(rows[:, free], columns=scale[free]) for rows in region.linearised(x)
+    )
+    if not finite(jacobian, equality):
         return None
     lower = ((region.lower - x) / scale)[free]
     upper = ((region.upper - x) / scale)[free]

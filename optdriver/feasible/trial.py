@@ -8,10 +8,14 @@ in turn: another first barrier, a multiple of D^-2 for B, a linearised step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from optdriver.constraints.curvature import Curvature
+from optdriver.constraints.matrices import row_norms, scaled
 from optdriver.feasible import interior
+from optdriver.feasible.barrier import Subproblem, finite
 from optdriver.feasible.crossover import cross_over
 from optdriver.feasible.leastdistance import nearest_in_box
 from optdriver.feasible.models import QuadraticModel
@@ -67,7 +71,7 @@ class Local:
     def change(self, model: QuadraticModel, z: Vector) -> float:
         """Return m(z) - m(x)."""
         u = (z - self.x) / self.region.scale
-        return float(self.gradient @ u + 0.5 * u @ model.product(u))
+        return float(self.gradient @ u + 0.5 * u @ (model @ u))
 
 
 def propose(
@@ -136,50 +140,69 @@ def _solve(local: Local, model: QuadraticModel, barrier: float) -> tuple[Vector 
     return cross_over(problem, solution), solution.error
 
 
-def subproblem(local: Local, model: QuadraticModel) -> interior.Subproblem | None:
+def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
     """Build the subproblem in t; None when the constraints have no derivatives at x."""
     region, free = local.region, local.free
     step = local.delta * region.scale[free]
-    jac, eq = region.jacobians(local.x)
-    w, v = _weights(jac[:, free] * step, local.delta), _weights(eq[:, free] * step, local.delta)
+    jac, eq = (scaled(rows[:, free], columns=step) for rows in region.linearised(local.x))
+    w, v = _weights(jac, local.delta), _weights(eq, local.delta)
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(v))):
         return None
     gradient = local.delta * local.gradient[free]
-    reduced = QuadraticModel(theta=model.theta, vectors=model.vectors[free], signs=model.signs)
-    curvature = local.delta**2 * reduced.dense()
-    phi = 1.0 / max(_peak(gradient), FLAT * _peak(curvature), 1e-300)
+    phi, curvature = _scaled_model(gradient, model, local)
     lower, upper = local.box()
 
     def values(t: Vector) -> tuple[Vector, Vector]:
         c, e = region.values(local.point(t))
         return c * w, e * v
 
-    def jacobians(t: Vector) -> tuple[Vector, Vector]:
-        c, e = region.jacobians(local.point(t))
-        return (c[:, free] * step) * w[:, None], (e[:, free] * step) * v[:, None]
+    def jacobians(t: Vector) -> tuple[Any, Any]:
+        c, e = region.linearised(local.point(t))
+        return scaled(c[:, free], w, step), scaled(e[:, free], v, step)
 
-    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector:
-        full = region.hessian(local.point(t), lam * w, nu * v)
+    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector | Curvature:
+        full = region.curvature(local.point(t), lam * w, nu * v)
+        if isinstance(full, Curvature):
+            return full.among(free).scaled(step)
         return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
 
-    return interior.Subproblem(
+    return Subproblem(
         gradient=phi * gradient,
-        curvature=phi * curvature,
+        curvature=curvature,
         lower=lower,
         upper=upper,
         values=values,
         jacobians=jacobians,
         hessian=hessian,
+        rounding=_rounding(local, jac, w) + _rounding(local, eq, v),
     )
+
+
+def _scaled_model(
+    gradient: Vector, model: QuadraticModel, local: Local
+) -> tuple[float, QuadraticModel | Vector]:
+    """Return phi, and phi Delta^2 B over the free variables, dense unless the region is large."""
+    size, kept = local.delta**2, model.among(local.free)
+    if local.region.large:
+        phi = 1.0 / max(_peak(gradient), FLAT * size * kept.peak(), 1e-300)
+        return phi, kept.scaled(phi * size)
+    dense = size * kept.dense()
+    phi = 1.0 / max(_peak(gradient), FLAT * _peak(dense), 1e-300)
+    return phi, phi * dense
 
 
 def _peak(values: Vector) -> float:
     return float(np.max(np.abs(values), initial=0.0))
 
 
-def _weights(rows: Vector, delta: float) -> Vector:
-    lengths = np.linalg.norm(rows, axis=1)
-    return np.asarray(1.0 / np.maximum(lengths, SMALLEST_ROW * delta))
+def _weights(rows: Any, delta: float) -> Vector:
+    return np.asarray(1.0 / np.maximum(row_norms(rows), SMALLEST_ROW * delta))
+
+
+def _rounding(local: Local, rows: Any, weights: Vector) -> float:
+    """Return how far rounding of x moves the rows, in sum; `rows` are gradients in t."""
+    size = np.abs(local.x[local.free]) / (local.delta * local.region.scale[local.free])
+    return float(np.finfo(np.float64).eps * np.sum(weights * (abs(rows) @ size)))
 
 
 def _linear(local: Local) -> Vector | None:
@@ -187,13 +210,19 @@ def _linear(local: Local) -> Vector | None:
     region, free = local.region, local.free
     step = local.delta * region.scale[free]
     c, e = region.values(local.x)
-    jac, eq = region.jacobians(local.x)
-    if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
+    jac, eq = region.linearised(local.x)
+    if not finite(jac, eq):
         return None
     lower, upper = local.box()
     gradient = local.gradient[free]
     wish = -gradient / max(float(np.max(np.abs(gradient), initial=0.0)), 1e-300)
     answer = nearest_in_box(
-        wish, jac[:, free] * step, -c, eq[:, free] * step, -e, 0.5 * lower, 0.5 * upper
+        wish,
+        scaled(jac[:, free], columns=step),
+        -c,
+        scaled(eq[:, free], columns=step),
+        -e,
+        0.5 * lower,
+        0.5 * upper,
     )
     return answer.point if answer.solved else None

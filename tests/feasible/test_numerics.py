@@ -81,7 +81,7 @@ def test_damped_bfgs_stays_positive_definite(seed):
     dense = model.dense()
     assert np.linalg.eigvalsh(dense)[0] > -1e-9 * np.abs(dense).max()
     s = np.ones(4)
-    np.testing.assert_allclose(model.product(s), dense @ s, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(model @ s, dense @ s, rtol=1e-9, atol=1e-9)
 
 
 def test_a_linear_function_has_no_curvature():
