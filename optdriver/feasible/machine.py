@@ -9,10 +9,11 @@ import math
 
 import numpy as np
 
+from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
 from optdriver.feasible.criticality import criticality
 from optdriver.feasible.options import Options
-from optdriver.feasible.region import TOLERANCE, Region
+from optdriver.feasible.region import Region
 from optdriver.feasible.state import Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
 from optdriver.constraints import ConstraintSet
+from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import machine
 from optdriver.feasible.criticality import criticality, unknown
-from optdriver.feasible.nearest import nearest_feasible
 from optdriver.feasible.options import Options, checked
-from optdriver.feasible.region import TOLERANCE, region
+from optdriver.feasible.region import region
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 
@@ -30,6 +30,7 @@ MESSAGES = {
     Stop.FAILED: "FAILED: evaluations failed until the trust region was too small to go on",
     Stop.HALTED: "HALTED: stopped by the caller",
 }
+LONG = 60  # Newton steps to a start that may be far away
 ACTIVE = 1e-8  # a scaled row closer to zero than this is active
 
 
@@ -103,18 +104,16 @@ class FeasibleMinimizer:
                 f"the start violates {name!r} by {size:.3g} (scaled); give a feasible start, or "
                 "let it be moved with project_starts=True"
             )
-        moved = nearest_feasible(self._region, wanted)
-        moved = moved or nearest_feasible(self._region, wanted, TOLERANCE)
-        if moved is None:
+        moved = nearest(self._region, wanted, LONG, anywhere=True)
+        if not moved.feasible:
             name, size = self.resisting(self._region.clip(wanted))
             raise InputError(
                 f"no feasible point was found; {name!r} resists: it is violated by {size:.3g} "
                 "(scaled) at the start"
             )
-        self.notes = (
-            f"the start violated a constraint and was moved by {moved.distance:.3g} (weighted)",
-        )
-        return moved.point
+        far = distance(self._region, moved.x, wanted)
+        self.notes = (f"the start violated a constraint and was moved by {far:.3g} (weighted)",)
+        return moved.x
 
     def resisting(self, x: ArrayLike) -> tuple[str, float]:
         """Return the name of the most violated constraint at `x`, and its scaled violation."""
