@@ -34,6 +34,7 @@ HALVINGS = 8
 SETTLED = 1e-9
 LARGEST = 200  # variables up to which the constraints' curvature is used
 ELSEWHERE = 24
+FAR = 1.0  # sizes of the variables
 
 
 def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = False) -> Arrival:
@@ -50,8 +51,11 @@ def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = Fa
         Begin elsewhere too, wider and wider, if no feasible point is found near the start.
     """
     first = project(rows, start, steps)
+    if first.strict:
+        return _nearer(rows, start, _without_detour(rows, start, first, steps), steps)
     if anywhere and not first.feasible:
-        first = _from_elsewhere(rows, start, steps) or first
+        found = (_from_beside(rows, start, k, steps) for k in range(ELSEWHERE))
+        first = next((made for made in found if made.feasible), first)
     return _nearer(rows, start, first, steps) if first.strict else first
 
 
@@ -60,15 +64,22 @@ def distance(rows: Rows, x: Array, y: Array) -> float:
     return float(np.linalg.norm((x - y) / rows.scale))
 
 
-def _from_elsewhere(rows: Rows, start: Array, steps: int) -> Arrival | None:
-    """Restore from points around `start`, wider and wider; return the first that arrives."""
+def _without_detour(rows: Rows, start: Array, found: Arrival, steps: int) -> Arrival:
+    """Return the nearest of what restoration finds from other points, if `found` is far away."""
+    if distance(rows, found.x, start) <= FAR or len(start) > LARGEST:
+        return found
+    others = (_from_beside(rows, start, k, steps) for k in range(0, ELSEWHERE, 3))
+    return min(
+        [found, *(made for made in others if made.strict)],
+        key=lambda made: distance(rows, made.x, start),
+    )
+
+
+def _from_beside(rows: Rows, start: Array, k: int, steps: int) -> Arrival:
+    """Restore from the k-th point around `start`, each farther away than the one before."""
     x = clip(rows, start)
-    for k in range(ELSEWHERE):
-        angles = np.sin(np.arange(1, x.size + 1) * (1.0 + 0.7548776662 * (k + 1)) * 7.0)
-        found = descend(rows, x + 0.05 * 1.4**k * angles * rows.scale, steps)
-        if found.feasible:
-            return found
-    return None
+    angles = np.sin(np.arange(1, x.size + 1) * (1.0 + 0.7548776662 * (k + 1)) * 7.0)
+    return descend(rows, x + 0.05 * 1.4**k * angles * rows.scale, steps)
 
 
 def _nearer(rows: Rows, start: Array, found: Arrival, steps: int) -> Arrival:
