@@ -12,7 +12,9 @@ from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
-from optdriver.constraints.restoration import Projection, nearest, restore
+from optdriver.constraints.nearest import nearest
+from optdriver.constraints.projection import Projection, moved
+from optdriver.constraints.restoration import project
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
@@ -337,7 +339,7 @@ class ConstraintSet:
             With ``feasible`` False, and the constraint that resists, if it failed.
         """
         start = self._start(x)
-        return restore(self, start, self._sizes(start, weights), max_steps)
+        return moved(self, start, self._sizes(start, weights), max_steps, project)
 
     def nearest(
         self, x: ArrayLike, weights: ArrayLike | None = None, max_steps: int = 15
@@ -347,7 +349,7 @@ class ConstraintSet:
         As `project`, and then along the feasible set until no neighbour is nearer.
         """
         start = self._start(x)
-        return nearest(self, start, self._sizes(start, weights), max_steps)
+        return moved(self, start, self._sizes(start, weights), max_steps, nearest)
 
     def _start(self, x: ArrayLike) -> Array:
         self._point(x)

@@ -9,10 +9,11 @@ import math
 
 import numpy as np
 
+from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
 from optdriver.feasible.criticality import criticality
 from optdriver.feasible.options import Options
-from optdriver.feasible.region import TOLERANCE, Region
+from optdriver.feasible.region import Region
 from optdriver.feasible.state import Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
@@ -37,6 +38,13 @@ def start(x0: Vector, region: Region, options: Options) -> State:
         steps=np.zeros((0, n)),
         changes=np.zeros((0, n)),
     )
+
+
+def seed(state: State, region: Region, steps: Vector, changes: Vector) -> None:
+    """Take the pairs of another run, rows s and y in x, oldest first."""
+    keep = int(state.options.maxcor)
+    state.steps = (steps / region.scale)[-keep:]
+    state.changes = (changes * region.scale)[-keep:]
 
 
 def advance(state: State, region: Region, f: float, g: Vector) -> None:

@@ -15,11 +15,10 @@ import numpy as np
 
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.matrices import chosen, csr, row_norms, scaled
+from optdriver.constraints.rows import EQUALITY
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 
-TOLERANCE = 1e-9  # scaled violation of an inequality that has no interior, by contract
-EQUALITY_TOLERANCE = 1e-10
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
 
@@ -115,7 +114,7 @@ class Region:
     def is_feasible(self, x: Vector, tolerance: float = 0.0) -> bool:
         """Say whether c(x) <= tolerance, |e(x)| <= 1e-10 and x is in the box."""
         above, off = self.violation(x)
-        return above <= tolerance and off <= EQUALITY_TOLERANCE
+        return above <= tolerance and off <= EQUALITY
 
     def clip(self, x: Vector) -> Vector:
         """Return the point of the box nearest to `x`."""

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from optdriver.constraints import least_distance
 from optdriver.constraints.matrices import row_norms, scaled
+from optdriver.constraints.restoration import restore
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem, finite
 from optdriver.feasible.crossover import cross_over
-from optdriver.feasible.leastdistance import nearest_in_box
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
-from optdriver.feasible.restoration import restore
 from optdriver.feasible.types import Indices, Vector
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
@@ -218,13 +218,13 @@ def _linear(local: Local) -> Vector | None:
     lower, upper = local.box()
     gradient = local.gradient[free]
     wish = -gradient / max(float(np.max(np.abs(gradient), initial=0.0)), 1e-300)
-    answer = nearest_in_box(
-        wish,
+    answer = least_distance(
         scaled(jac[:, free], columns=step),
         -c,
         scaled(eq[:, free], columns=step),
         -e,
         0.5 * lower,
         0.5 * upper,
+        toward=wish,
     )
-    return answer.point if answer.solved else None
+    return answer.d if answer.feasible else None
