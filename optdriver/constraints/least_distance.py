@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
 
 from optdriver.constraints.dual_active_set import dual_active_set
 from optdriver.constraints.interior_point import interior_point
 from optdriver.constraints.matrices import csr, dense, is_sparse, row_norms, scaled, stacked
+from optdriver.constraints.symmetric import factorised, saddle
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_DENSE = 400_000
+_SHIFT = 1e-10
 _ROUNDS = 40
 _SMALL = 150
 _TINY = 1e-13
@@ -133,8 +133,7 @@ class _Problem:
         upper: Array,
     ) -> None:
         self.n = lower.size
-        size = self.n * (b.size + f.size)
-        self.dense = size <= _DENSE or not (is_sparse(A) or is_sparse(E))
+        self.dense = not (is_sparse(A) or is_sparse(E))
         self.norms_a, self.norms_e = _norms(A), _norms(E)
         self.A, self.E = self.unit_rows(A, self.norms_a), self.unit_rows(E, self.norms_e)
         self.b = b / np.where(np.isinf(self.norms_a), 1.0, self.norms_a)
@@ -252,9 +251,12 @@ def _least_norm(rows: Any, target: Array, is_dense: bool) -> tuple[Array, Array]
     if is_dense:
         d = np.linalg.lstsq(rows, target, rcond=1e-12)[0]
         return d, -np.linalg.lstsq(rows.T, d, rcond=1e-12)[0]
-    gram = sparse.csc_array(rows @ rows.T + 1e-14 * sparse.eye_array(target.size))
-    factors = splu(gram)
-    weights = factors.solve(target)
-    for _ in range(2):
-        weights += factors.solve(target - rows @ (rows.T @ weights))
-    return rows.T @ weights, -weights
+    n = rows.shape[1]
+    shift = np.full(target.size, _SHIFT)
+    factors = factorised(saddle(sparse.eye_array(n), rows, shift))
+    d, dual = np.zeros(n), np.zeros(target.size)
+    for _ in range(4):  # refined for a shift of zero
+        left = np.concatenate([-d - rows.T @ dual, target - rows @ d])
+        change = factors.solve(left)
+        d, dual = d + change[:n], dual + change[n:]
+    return d, dual

@@ -9,8 +9,8 @@ The step solves the symmetric system ::
 
 W is sparse: theta I, the box, and the sparse part of the rows' second derivatives.  The border
 (F, G) holds what would fill W: the pairs of the quasi-Newton matrix, rows that depend on many
-variables, and wide intermediates (see `SparseHessian`).  The core is factorised by SuperLU, the border
-eliminated by its Schur complement, and the solution refined.
+variables, and wide intermediates (see `SparseHessian`).  The core is factorised by SuperLU, the
+border eliminated by its Schur complement, and the solution refined.
 
 The step is one of descent along the equalities if the whole matrix has as many negative eigenvalues
 as rows.  SuperLU does not say how many there are; but with symmetric ordering and diagonal pivots
@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.sparse.linalg import splu
 
 from optdriver.constraints.matrices import csr, dense
 from optdriver.constraints.sparse_hessian import SparseHessian
+from optdriver.constraints.symmetric import factorised, saddle
 from optdriver.feasible.barrier import Point, Subproblem, finite
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Mask, Vector
@@ -85,7 +85,8 @@ class SparseFactor:
         wanted = len(dual) - int(wide.sum()) + negative
         for raised in shifts:
             diagonal = model.theta + sides + raised
-            core = _core(bend.matrix, diagonal, rows[~wide], dual[~wide])
+            top = bend.matrix + sparse.diags_array(diagonal)
+            core = saddle(top, rows[~wide], dual[~wide])
             filled = np.vstack([border, np.zeros((core.shape[0] - len(border), len(corner)))])
             shifted = int(np.sum(~wide[len(p.lam) :]))
             system = _System(core=core, border=filled, corner=corner, shifted=shifted)
@@ -180,14 +181,6 @@ def _border(
     return columns, corner, wide + k + int(np.sum(model.signs > 0.0))
 
 
-def _core(bend: Any, diagonal: Vector, rows: Any, dual: Vector) -> Any:
-    """Return the sparse part of the system."""
-    top = bend + sparse.diags_array(diagonal)
-    if not len(dual):
-        return sparse.csc_array(top)
-    return sparse.block_array([[top, rows.T], [rows, -sparse.diags_array(dual)]], format="csc")
-
-
 def _factorised(system: _System, wanted: int) -> tuple[Any, Vector, Vector, Vector] | None:
     """Return factors and Schur complement; None unless `wanted` eigenvalues are negative."""
     factors = _symmetric(system.core)
@@ -205,14 +198,9 @@ def _factorised(system: _System, wanted: int) -> tuple[Any, Vector, Vector, Vect
 
 
 def _symmetric(matrix: Any) -> Any:
-    """Return SuperLU's factors with pivots on the diagonal, or None if there is a zero pivot."""
+    """Return the factors, or None if a pivot is zero."""
     try:
-        factors = splu(
-            matrix,
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        factors = factorised(matrix)
     except RuntimeError:  # SuperLU's word for a singular matrix
         return None
     return factors if np.array_equal(factors.perm_r, factors.perm_c) else None
@@ -221,8 +209,7 @@ def _symmetric(matrix: Any) -> Any:
 def multipliers(eq: Any, residual: Vector) -> Vector:
     """Return the nu that makes ``residual + E' nu`` least."""
     q, n = eq.shape
-    core = _core(csr((n, n)), np.ones(n), csr(eq), np.full(q, EPSILON))
-    factors = _symmetric(core)
+    factors = _symmetric(saddle(sparse.eye_array(n), eq, np.full(q, EPSILON)))
     if factors is None:
         return np.zeros(q)
     return np.asarray(factors.solve(np.concatenate([-residual, np.zeros(q)]))[n:])
