@@ -22,6 +22,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "chaos": ("chaos",),
     "constrained": ("constrained", "--quick"),
     "constrained-large": ("constrained_large",),
+    "starts": ("starts",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]
