@@ -27,9 +27,10 @@ COUNT = 64
 CORNERS = 2000
 UNIFORM = 20_000
 TEXT = """64 starts of each set, in the box [-1, 1]^n. *Time* is that of the processor; imports and
-the compilation of the texts do not count. *Distances*: to the nearest other start, in widths of the box; *projected*: the first 64
-points of the Sobol sequence, moved onto the set and no further. *Discrepancy*: largest difference
-between the part of the starts and the part of the set in boxes that begin at the lower corner."""
+the compilation of the texts do not count. *Distances*: to the nearest other start, in widths of
+the box; *projected*: the first 64 points of the Sobol sequence, moved onto the set and no further.
+*Discrepancy*: largest difference between the part of the starts and the part of the set in boxes
+that begin at the lower corner."""
 
 
 @dataclass(frozen=True, kw_only=True)
