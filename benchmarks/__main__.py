@@ -23,6 +23,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "constrained": ("constrained", "--quick"),
     "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
+    "starts": ("starts",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]

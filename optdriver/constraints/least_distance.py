@@ -108,11 +108,7 @@ def _one_by_one(
     box[high] += sides[: high.size]
     box[low] -= sides[high.size :]
     return LeastDistance(
-        d=np.select(
-            [box > 0.0, box < 0.0],
-            [upper, lower],
-            np.minimum(np.maximum(made.point, lower), upper),
-        ),
+        d=np.minimum(np.maximum(made.point, lower), upper),
         inequalities=made.inequality[: b.size],
         equalities=made.equality,
         box=box,

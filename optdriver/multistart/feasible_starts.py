@@ -40,6 +40,8 @@ ENOUGH = 64
 
 _GROUP, _KEPT = 16, 8
 _TRIES = 24
+_BARREN = 2
+_SAME = 1e-9  # widths of the box within which starts are one
 _BLOCK = 1024
 _STEPS_PER_VARIABLE = 10
 _SHRINKS = 12
@@ -59,7 +61,8 @@ class FeasibleStarts:
 
     def __init__(self, constraints: ConstraintSet, kind: Kind, seed: int) -> None:
         self._constraints, self._kind, self._seed = constraints, kind, seed
-        self._groups: list[Vector] = []
+        self._starts = np.empty((0, constraints.n))
+        self._groups = self._barren = 0  # groups made, and those since the last new start
         self._rare: bool | None = None
         self._met = np.empty((0, constraints.n))  # feasible points among the tests
 
@@ -74,9 +77,13 @@ class FeasibleStarts:
         if not self.rare:
             for count, x in self._accepted(sequence.count):
                 return x, replace(sequence, count=count)
-        group, place = divmod(sequence.count, _KEPT)
-        found = self._group(group)
-        return found[place % len(found)].copy(), replace(sequence, count=sequence.count + 1)
+        found = self._first(sequence.count + 1)
+        x = found[sequence.count % len(found)].copy()
+        return x, replace(sequence, count=sequence.count + 1)
+
+    def are_used(self, sequence: Starts) -> bool:
+        """Return whether there is no other start: the set is a few points, as far as is known."""
+        return self.rare and len(self._first(sequence.count + 1)) <= sequence.count
 
     def check(self) -> Vector:
         """Return some feasible points, (k, n).
@@ -87,7 +94,7 @@ class FeasibleStarts:
             None was found; the message names the constraint that resists.
         """
         if self.rare:
-            return self._group(0)
+            return self._first(_KEPT)
         return np.array([x for x, _ in zip(self._accepted_points(), range(_KEPT), strict=False)])
 
     @property
@@ -123,11 +130,14 @@ class FeasibleStarts:
 
     # -- where feasible points are rare ---------------------------------------------------------
 
-    def _group(self, group: int) -> Vector:
-        """Return starts ``_KEPT * group ...``, which depend on all before them."""
-        while len(self._groups) <= group:
-            self._groups.append(self._make_group(len(self._groups)))
-        return self._groups[group]
+    def _first(self, number: int) -> Vector:
+        """Return so many starts or more, unless there are no more."""
+        while len(self._starts) < number and self._barren < _BARREN:
+            made = self._make_group(self._groups)
+            self._groups += 1
+            self._barren = 0 if len(made) else self._barren + 1
+            self._starts = np.vstack([self._starts, made])
+        return self._starts
 
     def _make_group(self, group: int) -> Vector:
         """Return starts far from all before them and from each other, the farthest first."""
@@ -136,15 +146,15 @@ class FeasibleStarts:
         if not found:
             if group == 0:
                 raise nothing_feasible(moved)
-            return self._groups[0]
+            return self._starts[:0]
         random = np.random.default_rng((self._seed, group, 1))
         met = self._met[_KEPT * group : _KEPT * (group + 1)]
         met = met[[self._constraints.is_feasible(x) for x in met]] if len(met) else met
         walked = np.vstack([walk(self._constraints, np.array(found), random), met])
         if len(walked) < _KEPT:
             walked = np.vstack([walked, found])
-        width, before = widths(self._constraints), np.vstack([met[:0], *self._groups])
-        return walked[spread(walked / width, _KEPT, before / width)]
+        width = widths(self._constraints)
+        return walked[spread(walked / width, _KEPT, self._starts / width)]
 
 
 def screen(constraints: ConstraintSet, points: Vector) -> Mask:
@@ -211,7 +221,7 @@ def check_not_empty(constraints: ConstraintSet) -> None:
 
 
 def spread(points: Vector, number: int, before: Vector | None = None) -> list[int]:
-    """Return the indices of points far from each other, greedily the farthest next.
+    """Return the indices of points far from each other, greedily the farthest next; none twice.
 
     Parameters
     ----------
@@ -226,7 +236,10 @@ def spread(points: Vector, number: int, before: Vector | None = None) -> list[in
         gap = np.minimum(gap, np.linalg.norm(points - x, axis=1))
     chosen: list[int] = []
     while len(chosen) < min(number, len(points)):
-        chosen.append(int(np.argmax(gap)))
+        following = int(np.argmax(gap))
+        if gap[following] <= _SAME:
+            break
+        chosen.append(following)
         gap = np.minimum(gap, np.linalg.norm(points - points[chosen[-1]], axis=1))
     return chosen
 
