@@ -36,7 +36,7 @@ SHORTEST_ROW = 1e-6
 SOFTNESS = 1e-3  # of rows that may give way at a price, since the linearised ones contradict
 BESIDE = (0.01, 0.05, 0.25)
 ROUND_BELOW = 1e-6
-DIGITS = (10, 8, 6)
+DIGITS = (10, 8, 6, 4)
 
 
 class Rows(Protocol):
@@ -123,17 +123,17 @@ def project(rows: Rows, start: Array, steps: int = STEPS) -> Arrival:
     """Restore from `start`; where that ends in a corner, again from a little beside it.
 
     The violation can be stationary, as in the middle of a hole.  A set without interior often lies
-    on round numbers, such as x = 0, which are tried at the end.
+    on round numbers, such as x = 0, which are tried first.
     """
-    best = descend(rows, start, steps)
+    best = _rounded(rows, descend(rows, start, steps))
     for attempt, width in enumerate(BESIDE):
         if best.strict:
             return best
         direction = np.cos(1.0 + (attempt + 2) * np.arange(start.size))
         made = descend(rows, start + width * rows.scale * direction, steps)
         if made.strict or (not best.feasible and _total(rows, made.x) < _total(rows, best.x)):
-            best = made
-    return best if best.strict else _rounded(rows, best)
+            best = _rounded(rows, made)
+    return best
 
 
 def _total(rows: Rows, x: Array) -> float:
@@ -142,7 +142,7 @@ def _total(rows: Rows, x: Array) -> float:
 
 def _rounded(rows: Rows, found: Arrival) -> Arrival:
     """Try round numbers nearby."""
-    if _total(rows, found.x) > ROUND_BELOW:
+    if found.strict or _total(rows, found.x) > ROUND_BELOW:
         return found
     for digits in DIGITS:
         trial = clip(rows, np.round(found.x, digits) + 0.0)

@@ -419,7 +419,8 @@ def _end_if_over(state: MultiStartState, reason: str) -> None:
     elif len(barren) == BARREN and all(s.state == "failed" and not s.nfev for s in barren):
         state.ended = f"{BARREN} starts in a row could not be evaluated: {reason}"
     elif not (state.live or state.samples.row_of) and _are_used(state):
-        state.ended = "all starts are used"
+        few = state.next_start < state.start_limit
+        state.ended = "all starts are used" + few * f", the feasible set has no other: {reason}"
     if state.ended is not None:
         for search in state.runs:
             if search.state in ("running", "sampling", "waiting"):
