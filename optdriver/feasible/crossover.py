@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from optdriver.feasible.interior import Solution, Subproblem
+from optdriver.feasible.barrier import Subproblem
+from optdriver.feasible.interior import Solution
+from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Mask, Vector
 
 STEPS = 3
@@ -20,7 +22,7 @@ LARGEST = 300  # variables: beyond, the dense system costs more than it gives
 
 def cross_over(problem: Subproblem, solution: Solution) -> Vector:
     """Return the sharpened t, or the interior-point's own where sharpening does not help."""
-    if len(solution.t) > LARGEST:
+    if len(solution.t) > LARGEST or isinstance(problem.curvature, QuadraticModel):
         return solution.t
     on_lower = solution.below > solution.t - problem.lower
     on_upper = solution.above > problem.upper - solution.t

@@ -82,6 +82,29 @@ def test_a_cusp_where_no_qualification_holds():
     assert result.success or result.stop is Stop.STALLED
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["x1 + x2 == 0", "x1 == x2"],
+        ["x1 + x2 <= 0", "x1 + x2 >= 0", "x1 - x2 <= 0", "x1 - x2 >= 0"],
+    ],
+)
+def test_a_set_of_one_point_is_evaluated_once(rows):
+    opt = FeasibleMinimizer([0.5, 0.25], rows, [(-3, 3)] * 2)
+    result, points = run(opt, toward(1.0, 2.0))
+    assert result.success
+    np.testing.assert_allclose(points, [[0.0, 0.0]], atol=1e-9)
+
+
+def test_two_discs_that_touch_are_one_point():
+    rows = ["(x1 - 1)^2 + x2^2 <= 1", "(x1 + 1)^2 + x2^2 <= 1"]
+    opt = FeasibleMinimizer([0.5, 0.25], rows, [(-3, 3)] * 2)
+    result, points = run(opt, toward(0.0, 2.0))
+    assert len(points) <= 5
+    assert result.success or result.stop is Stop.STALLED
+    np.testing.assert_allclose(points, 0.0, atol=1e-4)
+
+
 def test_redundant_and_parallel_rows():
     rows = ["x1 + x2 <= 1", "2*x1 + 2*x2 <= 2", "x1 + x2 <= 1 + 1e-9", "x1 + x2 <= 5"]
     with pytest.warns(ConstraintWarning, match="always holds"):
