@@ -22,7 +22,6 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "study": ("study",),
     "storage": ("storage",),
     "chaos": ("chaos",),
-    "constrained": ("constrained", "--quick"),
     "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
     "starts": ("starts",),
