@@ -45,7 +45,7 @@ def _alternating(n: int, odd: float, even: float) -> tuple[float, ...]:
 
 
 def _lukvli1(n: int) -> Problem:
-    """Chained Rosenbrock, trigonometric and exponential constraints."""
+    """Return chained Rosenbrock, trigonometric and exponential constraints."""
     terms = [f"100*(x{i}^2 - x{i + 1})^2 + (x{i} - 1)^2" for i in range(1, n)]
     rows = [
         f"3*x{k + 1}^3 + 2*x{k + 2} - 8 + sin(x{k + 1} - x{k + 2})*sin(x{k + 1} + x{k + 2})"
@@ -62,7 +62,7 @@ def _lukvli1(n: int) -> Problem:
 
 
 def _lukvli6(n: int) -> Problem:
-    """Broyden's banded function, exponential constraints."""
+    """Return Broyden's banded function, exponential constraints."""
     terms = []
     for i in range(1, n + 1):
         band = total([f"x{j} + x{j}^2" for j in range(max(1, i - 5), min(n, i + 1) + 1)])
@@ -82,7 +82,7 @@ def _lukvli6(n: int) -> Problem:
 
 
 def _lukvli9(n: int) -> Problem:
-    """Modified Brown function, seven-diagonal constraints at both ends."""
+    """Return the modified Brown function with seven-diagonal constraints at both ends."""
     terms = [f"x{i}^2/1000 - (x{i} - x{i + 1}) + exp(20*(x{i} - x{i + 1}))" for i in range(1, n, 2)]
     a, b, c, d, e, f = (f"x{n - k}" for k in range(6))
     rows = [
@@ -104,7 +104,7 @@ def _lukvli9(n: int) -> Problem:
 
 
 def _lukvli10(n: int) -> Problem:
-    """Brown's function, Broyden's tridiagonal constraints."""
+    """Return Brown's function, Broyden's tridiagonal constraints."""
     terms = [f"(x{i}^2)^(x{i + 1}^2 + 1) + (x{i + 1}^2)^(x{i}^2 + 1)" for i in range(1, n, 2)]
     rows = [f"(3 - 2*x{k + 1})*x{k + 1} + 1 - x{k} - 2*x{k + 2} <= 0" for k in range(1, n - 1)]
     return Problem(
@@ -120,7 +120,7 @@ def alone(case: Case) -> Trace:
     """Run ours with the damped BFGS model only: the other's score is infinite."""
     recorder = Recorder(case, ALONE)
     opt = FeasibleMinimizer(case.problem.start, case.constraints, bounds(case.problem))
-    opt._state.scores = np.array([np.inf, 0.0])
+    opt._state.scores = np.array([np.inf, 0.0])  # noqa: SLF001  no option sets it
     while not opt.done and opt.nfev < recorder.most:
         opt.tell(*recorder(opt.ask()))
     recorder.trace.success = opt.converged

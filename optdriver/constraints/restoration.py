@@ -260,7 +260,8 @@ def _stretched(rows: Rows, x: Array, step: Array, full: Array, weights: list[Arr
 def _weighted(values: tuple[Array, Array], weights: list[Array]) -> float:
     """Return the root of the sum of squared violations, infinite where a row has no value."""
     c, e = values
-    total = np.sum((np.maximum(c, 0.0) * weights[0]) ** 2) + np.sum((e * weights[1]) ** 2)
+    with np.errstate(over="ignore"):
+        total = np.sum((np.maximum(c, 0.0) * weights[0]) ** 2) + np.sum((e * weights[1]) ** 2)
     return float(np.sqrt(total)) if np.isfinite(total) else np.inf
 
 

@@ -50,7 +50,8 @@ def _newton(
     rows, gaps = _equations(problem, t, active)
     lam = np.zeros(len(active))
     lam[active] = duals[: int(active.sum())]
-    matrix = problem.curvature + problem.hessian(t, lam, duals[int(active.sum()) :])
+    bend = problem.hessian(t, lam, duals[int(active.sum()) :])
+    matrix = np.asarray(problem.curvature) + np.asarray(bend)
     k, size = int(moving.sum()), len(gaps)
     system = np.zeros((k + size, k + size))
     system[:k, :k] = matrix[np.ix_(moving, moving)]

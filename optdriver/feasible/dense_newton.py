@@ -86,7 +86,7 @@ class DenseFactor:
             return np.asarray(cho_solve(self.reduced, right))
         return np.asarray(self.null @ cho_solve(self.reduced, self.null.T @ right))
 
-    def curvature(self, p: Point, dt: Vector) -> float:
+    def curvature(self, dt: Vector) -> float:
         """Return dt' K dt."""
         return float(dt @ self.matrix @ dt)
 

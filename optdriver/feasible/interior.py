@@ -189,7 +189,7 @@ def _newton(
         nu=dnu,
         zl=mu / below - p.zl - p.zl / below * dt,
         zu=mu / above - p.zu + p.zu / above * dt,
-        curvature=factor.curvature(p, dt),
+        curvature=factor.curvature(dt),
     )
 
 

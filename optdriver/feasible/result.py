@@ -5,10 +5,12 @@ from __future__ import annotations
 from scipy.optimize import OptimizeResult
 
 
-class FeasibleResult(OptimizeResult):  # type: ignore[misc]  # scipy.optimize has no types
+class FeasibleResult(OptimizeResult):
     """SciPy's result; without rows its multipliers are an empty dictionary."""
 
     def __repr__(self) -> str:
         """Return what SciPy's own would, had it been told of empty dictionaries."""
-        empty = [key for key, value in self.items() if isinstance(value, dict) and not value]
-        return repr(OptimizeResult({**self, **dict.fromkeys(empty, "{}")}))
+        shown = OptimizeResult()
+        for key, value in self.items():
+            shown[key] = "{}" if isinstance(value, dict) and not value else value
+        return repr(shown)

@@ -65,7 +65,11 @@ class SparseFactor:
     values: Vector  # eigenvalues and vectors of the Schur complement
     vectors: Vector
     wide: Mask  # rows (J, then E) that are in the border
-    curved: tuple[QuadraticModel, SparseHessian, Vector]  # K = their sum + J' diag(l/s) J
+    model: QuadraticModel
+    bend: SparseHessian
+    diagonal: Vector
+    rows: Any  # J, and lambda / s
+    ratio: Vector
     raised: float
 
     @staticmethod
@@ -99,7 +103,11 @@ class SparseFactor:
                     values=found[2],
                     vectors=found[3],
                     wide=wide,
-                    curved=(model, bend, sides + raised),
+                    model=model,
+                    bend=bend,
+                    diagonal=sides + raised,
+                    rows=p.jac,
+                    ratio=p.lam / p.s,
                     raised=raised,
                 )
         return None
@@ -148,12 +156,11 @@ class SparseFactor:
         inner = self.vectors @ ((self.vectors.T @ behind) / self.values)
         return x - self.reach @ inner, inner
 
-    def curvature(self, p: Point, dt: Vector) -> float:
+    def curvature(self, dt: Vector) -> float:
         """Return dt' K dt."""
-        model, bend, diagonal = self.curved
-        along = p.jac @ dt
-        own = float(dt @ (model @ dt + bend @ dt + diagonal * dt))
-        return own + float(along @ (p.lam / p.s * along))
+        along = self.rows @ dt
+        own = self.model @ dt + self.bend @ dt + self.diagonal * dt
+        return float(dt @ own + along @ (self.ratio * along))
 
 
 def _size(*parts: Vector) -> float:
