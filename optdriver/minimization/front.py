@@ -43,8 +43,8 @@ class Minimizer:
         where the sides have none.  The members of a list or tuple are handed to the loss by
         position, those of a dictionary by name, all else as one argument.
     method : str
-        ``'L-BFGS-B'``, which under constraints is `optdriver.FeasibleMinimizer`, or a method of
-        `scipy.optimize.minimize`, see `optdriver.coroutine.CallbackMinimizer`, or ``'CMA-ES'`` or
+        ``'L-BFGS-B'``, to which `optdriver.FeasibleMinimizer` succeeds where constraints matter, or
+        a method of `scipy.optimize.minimize`, see `optdriver.CallbackMinimizer`, or ``'CMA-ES'`` or
         one of Nevergrad's such as ``'DE'``, see `optdriver.population.PopulationDriver`.  One that
         does not keep to the bounds or the constraints that are given is refused.
     constraints : str, mapping, function, SciPy constraint, or a list of these, optional

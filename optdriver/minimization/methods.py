@@ -16,6 +16,7 @@ from optdriver.minimization.finished import Population
 from optdriver.minimization.lanes import LocalMinimizer
 from optdriver.minimization.problem import Problem, resolved, tolerances
 from optdriver.multistart import local
+from optdriver.multistart.handover import COMMON_OPTIONS
 from optdriver.objectives.jax_objective import JaxObjective
 
 Vector = NDArray[np.float64]
@@ -129,7 +130,7 @@ class Factory:
 
 def _own_defaults(problem: Problem, options: Mapping[str, Any]) -> dict[str, Any]:
     usual = Options()
-    names = local.COMMON_OPTIONS if problem.has_rows else tuple(Options.__dataclass_fields__)
+    names = COMMON_OPTIONS if problem.has_rows else tuple(Options.__dataclass_fields__)
     for name in options:
         if name not in names:
             under = " under constraints" if problem.has_rows else ""
