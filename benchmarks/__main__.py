@@ -26,7 +26,10 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "dropins": ("dropins",),
     "dropins-busy": ("dropins", "--busy", "--quick", "3"),
     "constrained": ("constrained",),
+    "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
+    "starts": ("starts",),
+    "fuzz": ("fuzz_constraints",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]

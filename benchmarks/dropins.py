@@ -38,9 +38,8 @@ PEERS = ("BoTorch", "Optuna")
 MANY = 64
 """Starts from which on the overhead has a target."""
 LIMITS = {"BoTorch": 0.55, "Optuna": 0.3}
-SAME = 1e-6
-"""Largest difference of two points that count as the same."""
-NOISE = 1e-9
+SAME, NOISE = 1e-6, 1e-7
+"""Largest differences of points, and of values relative to max(1, abs(f)), that count as none."""
 WORSE_LIMIT = 0.01
 
 TEXT = """Medians (quartiles) over interleaved calls. *Overhead*: the seconds of a call beside those
@@ -49,9 +48,9 @@ of NumPy, vectorised over the starts: bounded extended Rosenbrock, at most 40 it
 packages *whole* is the call that a user makes, `optimize_acqf` on a fitted Gaussian process or a
 study of 12 trials, of which the minimiser is a part; *overhead* is the minimiser's own. *Same /
 better / worse*: of all the starts that a package minimises from in one such call, how many end at
-the same point (within 1e-6) or value from ours as from theirs, at a lower value, and at a higher
-one, each time from the same starts. Where ours is better, theirs has taken a tiny step for
-convergence."""
+the same point (within 1e-6) or value (within 1e-7) from ours as from theirs, at a lower value, and
+at a higher one, each time from the same starts. Where ours is better, theirs has taken a tiny step
+for convergence."""
 
 Function = Callable[..., Any]
 

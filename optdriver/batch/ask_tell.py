@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import Any, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,32 @@ from optdriver.lbfgsb.state import from_dict
 VERSION = 1
 
 Indices = NDArray[np.intp]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def alone(
+    method: Callable[Concatenate[Batch, P], R],
+) -> Callable[Concatenate[Batch, P], R]:
+    """Let one call at a time into a batch, and settle first what an interrupt has left.
+
+    The kernel works on the states without the interpreter's lock.  Entering is one operation of a
+    dict, so that an interrupt between two instructions cannot leave the batch closed.
+    """
+
+    @functools.wraps(method)
+    def entered(self: Batch, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        mine = object()
+        try:
+            if self._inside.setdefault("call", mine) is not mine:
+                raise ProtocolError(f"{method.__name__}: another thread is calling this batch")
+            self._recover()
+            return method(self, *args, **kwargs)
+        finally:
+            if self._inside.get("call") is mine:
+                del self._inside["call"]
+
+    return entered
 
 
 class Batch:
@@ -75,6 +102,7 @@ class Batch:
         "_begun",
         "_bounds",
         "_ended",
+        "_inside",
         "_lanes",
         "_limit",
         "_options",
@@ -84,7 +112,7 @@ class Batch:
         "_said",
         "_sides",
         "_states",
-        "_telling",
+        "_unsettled",
     )
 
     def __init__(
@@ -122,8 +150,10 @@ class Batch:
         self._points: Vector = np.empty((min(self._limit, count), n))
         self._reasons: dict[int, str] = {}
         self._ended: tuple[tuple[int, State], ...] = ()
-        self._telling = self._said = False
+        self._inside: dict[str, object] = {}
+        self._unsettled = self._said = False
 
+    @alone
     def ask(self) -> Vector:
         """Return the points to evaluate next, the same until they are told.
 
@@ -140,6 +170,7 @@ class Batch:
         self._check_open("ask")
         return self._points[: len(self._states)].copy()
 
+    @alone
     def tell(self, f: Any, g: Any) -> None:
         """Tell the values and gradients at the points that `ask` gives.
 
@@ -156,7 +187,7 @@ class Batch:
         Raises
         ------
         ProtocolError
-            If all runs have ended, or another thread is telling.
+            If all runs have ended, or another thread is calling this batch.
         InputError
             If `f` or `g` has another shape, or holds no real numbers; nothing is changed.
         """
@@ -165,15 +196,10 @@ class Batch:
         values, gradients, coarse = reading.read_evaluation(f, g, k, self.n)
         if coarse and not self._said:
             self._say_coarse()
-        self._telling = True
-        try:
-            places = advance_lanes(self._states, values, gradients, self._points[:k])
-        finally:
-            self._telling = False
-        self._ended = tuple((int(self._lanes[p]), self._states[p]) for p in places)
-        if places:
-            self._retire(places)
+        self._unsettled = True
+        self._settle(advance_lanes(self._states, values, gradients, self._points[:k]))
 
+    @alone
     def halt(self, reason: str = "", lanes: Iterable[int] | None = None) -> None:
         """End runs from outside, without success; what was evaluated stays in `result`.
 
@@ -189,28 +215,28 @@ class Batch:
         ------
         ProtocolError
             If one of these runs has ended already.
+        InputError
+            If `lanes` does not hold whole numbers.
         """
         self._check_open("halt")
         running = np.flatnonzero(self._records.stop == Stop.RUNNING)
-        chosen = set(map(int, running if lanes is None else lanes))
+        chosen = set(running.tolist() if lanes is None else reading.read_lanes(lanes))
         wrong = chosen - set(running.tolist())
         if wrong:
             raise ProtocolError(
                 f"halt: the run of start {min(wrong)} has ended, or there is no such start"
             )
+        places = [place for place, lane in enumerate(self._lanes) if int(lane) in chosen]
+        self._unsettled = True
+        for place in places:
+            machine.halt(self._states[place])
         for lane in chosen:
             self._records.stop[lane] = Stop.HALTED
             if reason:
                 self._reasons[lane] = str(reason)
-        places = [place for place, lane in enumerate(self._lanes) if int(lane) in chosen]
-        for place in places:
-            machine.halt(self._states[place])
-        self._ended = tuple((int(self._lanes[p]), self._states[p]) for p in places)
-        self._retire(places)
+        self._settle(places)
 
     def _check_open(self, call: str) -> None:
-        if self._telling:
-            raise ProtocolError(f"{call}: another thread is telling this batch")
         if not self._states:
             raise ProtocolError(f"{call}: all {len(self._records.x)} runs have ended")
 
@@ -220,20 +246,40 @@ class Batch:
             "values or gradients came as float32: they are taken, but differences below 1e-7 of "
             "them are rounding; return float64 if you can (in JAX: jax_enable_x64)",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
+    def _settle(self, places: list[int]) -> None:
+        """Do what is to be done after states have moved, those at `places` to their end."""
+        self._ended = tuple((int(self._lanes[p]), self._states[p]) for p in places)
+        if places:
+            self._retire(places)
+            self._refill()
+        self._unsettled = False
+
+    def _recover(self) -> None:
+        """Settle what an interrupt (Ctrl-C arrives when the kernel returns) has left unsettled."""
+        if self._unsettled:
+            self._settle([p for p, s in enumerate(self._states) if s.phase == Phase.DONE])
+            self._refill()
+            for point, state in zip(self._points, self._states, strict=False):
+                point[:] = state.vector("xt")
+
+    def _look(self) -> None:
+        """Settle what an interrupt has left, unless a call of another thread is at it."""
+        if self._unsettled and not self._inside:
+            self._recover()
+
     def _retire(self, places: list[int]) -> None:
-        """Record the runs at these places, close the ranks, and let the next starts begin."""
+        """Record the runs at these places and close the ranks."""
         for place in places:
             self._records.write(int(self._lanes[place]), self._states[place])
         k = len(self._states)
         stay = np.ones(k, dtype=bool)
         stay[places] = False
-        self._lanes = self._lanes[stay]
-        self._states = tuple(s for s, stays in zip(self._states, stay, strict=True) if stays)
-        self._points[: len(self._states)] = self._points[:k][stay]
-        self._refill()
+        states = tuple(s for s, stays in zip(self._states, stay, strict=True) if stays)
+        self._points[: len(states)] = self._points[:k][stay]
+        self._states, self._lanes = states, self._lanes[stay]
 
     def _refill(self) -> None:
         """Begin with the next starts, as many as there is room for."""
@@ -242,9 +288,10 @@ class Batch:
             first, last = self._begun, self._begun + self._limit - k
             next_ones = first + np.flatnonzero(self._records.stop[first:last] == Stop.RUNNING)
             self._points[k : k + next_ones.size] = self._records.x[next_ones]
-            self._states += tuple(self._new(int(lane)) for lane in next_ones)
-            self._lanes = np.concatenate([self._lanes, next_ones])
-            self._begun = min(last, len(self._records.x))
+            states = self._states + tuple(self._new(int(lane)) for lane in next_ones)
+            lanes = np.concatenate([self._lanes, next_ones])
+            last = min(last, len(self._records.x))
+            self._states, self._lanes, self._begun = states, lanes, last
 
     def _new(self, lane: int) -> State:
         """Return the state of a run that begins."""
@@ -261,16 +308,19 @@ class Batch:
     @property
     def done(self) -> bool:
         """Whether all runs have ended."""
+        self._look()
         return not self._states
 
     @property
     def lanes(self) -> Indices:
         """The indices of the starts whose runs are under way, in the order of `ask`."""
+        self._look()
         return self._lanes.copy()
 
     @property
     def states(self) -> tuple[State, ...]:
         """The states of these runs, to look at."""
+        self._look()
         return self._states
 
     @property
@@ -286,9 +336,11 @@ class Batch:
     @property
     def nfev(self) -> int:
         """Evaluations told, failed ones included."""
+        self._look()
         return int(self._records.nfev.sum()) + sum(state.nfev for state in self._states)
 
     @property
+    @alone
     def result(self) -> OptimizeResult:
         """How the runs stand or ended, in arrays with a row for each start.
 
@@ -317,6 +369,7 @@ class Batch:
     def __deepcopy__(self, memo: dict[int, Any]) -> Batch:
         return self.copy()
 
+    @alone
     def to_dict(self) -> dict[str, Any]:
         """Return the whole state: a version, numbers, strings and arrays; nothing else."""
         lower, upper = self._bounds
@@ -353,7 +406,7 @@ class Batch:
             self._restore(fields)
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"this is no stored Batch: {error!r}") from error
         return self
 
@@ -367,8 +420,8 @@ class Batch:
         self._lanes = np.array(fields["lanes"], dtype=np.intp)
         self._reasons = {int(lane): str(reason) for lane, reason in fields["reasons"]}
         self._check_lanes()
-        for point, state in zip(self._points, self._states, strict=False):
-            point[:] = state.vector("xt")
+        self._unsettled = True
+        self._recover()
 
     def _check_lanes(self) -> None:
         """Raise unless the runs under way can be advanced; the kernel does not look."""
@@ -382,6 +435,9 @@ class Batch:
         for state in self._states:
             if (state.n, state.m) != (self.n, self._options.maxcor) or state.phase == Phase.DONE:
                 raise ValueError("the states do not belong together")
+        running = int(np.count_nonzero(self._records.stop[: self._begun] == Stop.RUNNING))
+        if running != lanes.size or (self._limit < 1 and count):
+            raise ValueError(f"{lanes.size} of {running} runs are under way, {self._limit} at most")
         if not set(self._reasons) <= set(range(count)):
             raise ValueError(f"the reasons are those of {list(self._reasons)}")
 

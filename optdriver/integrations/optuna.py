@@ -83,8 +83,8 @@ def batched_lbfgsb(
 
     Notes
     -----
-    Unlike Optuna's, this needs no greenlet, takes infinite values and NaN for failed evaluations
-    (the step goes back), and evaluates the starts of an ended run no more.
+    Unlike Optuna's, this needs no greenlet, and takes infinite values and NaN for failed
+    evaluations (the step goes back).
     """
     x0 = starts("x0_batched", x0_batched)
     _check_arguments(batched_args, len(x0))

@@ -38,9 +38,9 @@ class Exchange:
     name: str
     user: tuple[str, str]
     ours: Callable[..., Any]
-    _theirs: Any = None
-    _blocks: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _theirs: Any = field(default=None, init=False)
+    _blocks: int = field(default=0, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @contextmanager
     def installed(self) -> Iterator[None]:

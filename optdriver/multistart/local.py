@@ -1,8 +1,8 @@
-"""Which local minimizer a run gets: the plain one within bounds, or the feasible one.
+"""Which local minimizer a run gets: L-BFGS-B, or under constraints one that hands over.
 
-Where constraints have rows (bounds in disguise have none) every run is a `FeasibleMinimizer`, of
-whose options `gtol`, `maxfun`, `maxiter` and `maxcor` mean what they mean for `LBFGSB`.  `ftol`,
-`maxls`, `initial_step` and `noise` belong to a line search, which it has not.
+Where constraints have rows (bounds in disguise have none) every run is a `Handover`: L-BFGS-B while
+it stays feasible, then a `FeasibleMinimizer`, for which `ftol`, `maxls`, `initial_step` and `noise`
+have no meaning: they belong to a line search, which it has not.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from optdriver.lbfgsb import LBFGSB, Stop
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
-    from optdriver.feasible import FeasibleMinimizer
+    from optdriver.multistart.handover import Handover
 
 Vector = NDArray[np.float64]
-Minimizer: TypeAlias = "LBFGSB | FeasibleMinimizer"
-
-COMMON_OPTIONS = ("gtol", "maxfun", "maxiter", "maxcor")
-"""The options that both minimizers have."""
+Minimizer: TypeAlias = "LBFGSB | Handover"
 
 
 def has_rows(constraints: ConstraintSet | None) -> bool:
@@ -35,12 +32,11 @@ def create(
     x0: Vector, bounds: Vector, constraints: ConstraintSet | None, options: Mapping[str, Any]
 ) -> Minimizer:
     """Return a new minimizer at `x0`."""
-    plain = LBFGSB(x0, bounds, **options)  # checks the options in any case
     if constraints is None or not has_rows(constraints):
-        return plain
-    from optdriver.feasible import FeasibleMinimizer
+        return LBFGSB(x0, bounds, **options)
+    from optdriver.multistart.handover import Handover
 
-    return FeasibleMinimizer(x0, constraints, **{name: options[name] for name in COMMON_OPTIONS})
+    return Handover(x0, constraints, **options)
 
 
 def reason(minimizer: Minimizer) -> str:
@@ -80,15 +76,13 @@ def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[
 
 def to_dict(minimizer: Minimizer) -> dict[str, Any]:
     """Return a minimizer as data, without the constraints."""
-    if isinstance(minimizer, LBFGSB):
-        return minimizer.to_dict()
-    return minimizer.to_dict(constraints=False)
+    return minimizer.to_dict()
 
 
 def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Minimizer:
     """Return the minimizer of which `to_dict` made `data`."""
     if constraints is None or not has_rows(constraints):
         return LBFGSB.from_dict(dict(data))
-    from optdriver.feasible import FeasibleMinimizer
+    from optdriver.multistart.handover import Handover
 
-    return FeasibleMinimizer.from_dict(dict(data), constraints)
+    return Handover.from_dict(data, constraints)

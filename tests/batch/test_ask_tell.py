@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import pickle
@@ -240,6 +241,8 @@ def test_a_dict_of_something_else_is_refused():
         {**data, "begun": 9},
         {**data, "begun": -1},
         {**data, "limit": 1},
+        {**data, "lanes": [], "states": []},
+        {**data, "lanes": [], "states": [], "begun": 0, "limit": 0},
         {**data, "states": [ended, data["states"][1]]},
         {**data, "states": [other, other]},
         {**data, "lower": data["lower"][:, :2]},
@@ -378,6 +381,87 @@ def test_another_thread_is_kept_out_while_one_is_telling(monkeypatch):
     batch.tell(f, g)
     assert [text.partition(":")[0] for text in errors] == ["ask", "halt", "tell"]
     assert batch.ask().shape == (2, 3)
+
+
+def test_a_call_from_another_thread_is_kept_out_while_evaluations_are_read():
+    """Reading lets other threads run: the first instruction of a call has to close the door."""
+    batch, errors = Batch(starts(2), BOX), []
+    f, g = many_ripples(batch.ask())
+
+    class Meddling:
+        def __array__(self, dtype=None, copy=None):
+            thread = threading.Thread(target=attempt)
+            thread.start()
+            thread.join()
+            return g
+
+    def attempt():
+        with pytest.raises(ProtocolError) as caught:
+            batch.tell(f, g)
+        errors.append(str(caught.value))
+
+    batch.tell(f, Meddling())
+    assert len(errors) == 1
+    assert "another thread" in errors[0]
+    assert batch.nfev == 2
+    reference = Batch(starts(2), BOX)
+    reference.tell(f, g)
+    assert equal(batch.to_dict(), reference.to_dict())
+
+
+@pytest.mark.parametrize("lanes", [1, [1.5], ["1"], [[0]]])
+def test_halting_wants_indices_of_starts(lanes):
+    batch = Batch(starts(3), BOX)
+    with pytest.raises(InputError, match="expected whole numbers"):
+        batch.halt(lanes=lanes)
+    assert len(batch.lanes) == 3
+
+
+@pytest.mark.parametrize("look", ["ask", "done", "lanes", "result", "dict"])
+def test_ctrl_c_while_the_kernel_works_loses_nothing(monkeypatch, look):
+    """Python delivers it when the compiled call returns: evaluations are taken, all else is not."""
+    module = "optdriver.batch.ask_tell"
+    reference = Batch(starts(7), BOX, lanes=3)
+    whole = go(reference, many_ripples)
+    batch, traces = Batch(starts(7), BOX, lanes=3), {}
+
+    def interrupted(*arguments):
+        imported.advance_lanes(*arguments)
+        raise KeyboardInterrupt
+
+    while not batch.done:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{module}.advance_lanes", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                go(batch, many_ripples, (), traces, rounds=1)
+        if look == "dict":
+            batch = Batch.from_dict(plain(batch.to_dict()))
+        elif look == "result":
+            assert batch.result.nfev.sum() == batch.nfev
+        elif look == "lanes":
+            assert len(batch.lanes) == len(batch.states)
+        elif look == "ask" and sum(map(len, traces.values())) < reference.nfev:
+            assert batch.ask().shape == (len(batch.lanes), 3)
+    assert traces == whole
+    assert equal(batch.to_dict(), reference.to_dict())
+
+
+@pytest.mark.parametrize("where", ["_retire", "_refill", "_settle"])
+def test_nor_does_one_a_little_later(monkeypatch, where):
+    reference = Batch(starts(7), BOX, lanes=3)
+    whole = go(reference, many_ripples)
+    batch, traces = Batch(starts(7), BOX, lanes=3), {}
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    while not batch.done:
+        with monkeypatch.context() as patch:
+            patch.setattr(Batch, where, interrupted)
+            with contextlib.suppress(KeyboardInterrupt):
+                go(batch, many_ripples, (), traces, rounds=1)
+    assert traces == whole
+    assert equal(batch.to_dict(), reference.to_dict())
 
 
 def test_it_says_what_it_is():

@@ -104,6 +104,13 @@ def test_a_problem_is_solved_in_a_few_feasible_points(name):
     assert trace.kkt <= 1e-6
 
 
+def test_a_success_reports_the_point_that_passed_the_test():
+    """The values of the last two points of HS62 differ by rounding, their residuals do not."""
+    trace = ours(Case.of(ALL["HS62"]))
+    assert trace.success
+    assert trace.kkt <= 1e-6
+
+
 @pytest.mark.slow
 def test_the_collection_keeps_its_counts():
     traces = [ours(Case.of(problem)) for problem in INEQUALITIES]

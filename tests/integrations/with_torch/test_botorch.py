@@ -170,7 +170,7 @@ def test_an_error_in_the_callback_or_the_objective_comes_out() -> None:
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_start_that_fails_disturbs_no_other(which: int) -> None:
-    """Theirs ends with a point that is no minimum and may call it one; ours says it has failed."""
+    """Of a start without any value ours says that it has failed; theirs may do anything."""
 
     def broken(x: Any, *, batch_indices: list[int]) -> Any:
         told = rosenbrock(x)
