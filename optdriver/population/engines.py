@@ -124,12 +124,12 @@ class NevergradEngine:
         self, name: str, start: Vector | None, n: int, seed: int, options: Mapping[str, Any]
     ) -> None:
         ng = _nevergrad()
-        box = ng.p.Array(init=np.full(n, 0.5)).set_bounds(np.zeros(n), np.ones(n))
-        box.random_state = np.random.RandomState(seed % 2**32)
-        self._box: Any = box
         self._budget = options.get("budget", BUDGET)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            box = ng.p.Array(init=np.full(n, 0.5), lower=0.0, upper=1.0)
+            box.random_state = np.random.RandomState(seed % 2**32)
+            self._box: Any = box
             self._optimizer: Any = ng.optimizers.registry[name](
                 parametrization=box,
                 budget=self._budget,
