@@ -15,13 +15,20 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "overhead": ("overhead",),
     "overhead-busy": ("overhead", "--busy", "--quick", "6"),
     "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12", *SMALL),
+    "batch": ("batch",),
+    "batch-busy": ("batch", "--busy", "--quick", "3"),
     "wasted": ("wasted",),
     "failures": ("failures",),
     "study": ("study",),
     "storage": ("storage",),
     "chaos": ("chaos",),
-    "constrained": ("constrained", "--quick"),
+    "dropins": ("dropins",),
+    "dropins-busy": ("dropins", "--busy", "--quick", "3"),
+    "constrained": ("constrained",),
+    "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
+    "starts": ("starts",),
+    "fuzz": ("fuzz_constraints",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]

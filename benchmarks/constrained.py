@@ -3,53 +3,86 @@
 ``python -m benchmarks constrained`` runs the problems of `benchmarks.hs` through ours and through
 every peer that is installed, from the same start: the book's, moved to the nearest feasible point.
 ``--quick`` takes SLSQP as the only peer; ``--only HS43 HS71`` takes those problems.
+
+SciPy's methods are always there. The others: ``pip install -e '.[bench]'`` for NLopt and
+``'.[bench-ipopt]'`` for Ipopt, which is built from source and on Debian needs
+``apt-get install gfortran pkg-config coinor-libipopt-dev libmumps-seq-dev liblapack-dev
+libblas-dev``.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from benchmarks.constrained_peers import METHODS, Case, Trace
+from benchmarks.constrained_peers import (
+    INEQUALITIES_ONLY,
+    METHODS,
+    MOST,
+    MOST_VALUES,
+    SECONDS,
+    Case,
+    Trace,
+)
 from benchmarks.hs import EQUALITIES, INEQUALITIES, Problem
+from benchmarks.parallel import Report, last_reports
 from benchmarks.report import Section, Table, Target
 
 OURS, PEER = "optdriver", "SLSQP"
-TEXT = """Problems of Hock and Schittkowski (1981), from the book's start moved to feasibility.
-*Solved*: the value is within 1e-6 max(1, abs(best)) of the best known, at a point that is feasible
-to 1e-6 of a unit gradient. *Evaluations*: distinct points at which the objective was asked, up to
-the one that solves; value and gradient count as one. *Infeasible*: evaluations at points that
-violate an inequality or a bound by more than 1e-9 of a unit gradient, *off*: that miss an
-equality by as much; both over whole runs."""
+OPTIONAL = ("NLopt SLSQP", "Ipopt L-BFGS")
+TEXT = f"""The {len(INEQUALITIES)} problems of Hock and Schittkowski (1981) that have nonlinear or
+linear inequalities and the {len(EQUALITIES)} with equalities, from the book's start moved to
+feasibility; all methods with exact gradients of the objective and of the constraints, COBYQA with
+values alone. *Solved*: the value is within 1e-6 max(1, abs(best)) of the best known, at a point
+that is feasible to 1e-6 of a unit gradient. *Evaluations*: distinct points at which the objective
+was asked, up to the one that solves; value and gradient count as one. *Its*, *ours*:
+evaluations of the method and of ours, summed over the problems that both solve. *Infeasible*:
+evaluations at points that violate an inequality or a bound by more than 1e-9 of a unit gradient,
+*off*: that miss an equality by as much, and on how many problems; over whole runs. A run goes on
+until the method ends it, or has asked {MOST} points ({MOST_VALUES} where a point is a value alone),
+or has had {SECONDS:g} s of processor; *cut short* counts the last two."""
 
 Traces = dict[str, list[Trace]]
 
 
 def run(options: Sequence[str]) -> Section:
     """Run the comparison and return its section of the results."""
-    parser = argparse.ArgumentParser(prog="constrained", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="constrained", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
     given = parser.parse_args(list(options))
     methods = [OURS, PEER] if given.quick else list(METHODS)
     wanted = partial(_wanted, only=given.only)
     inequalities = trace(wanted(INEQUALITIES), methods)
-    equalities = trace(wanted(EQUALITIES), methods)
+    equalities = trace(
+        wanted(EQUALITIES), [name for name in methods if name not in INEQUALITIES_ONLY]
+    )
     return Section(
         name="constrained",
         title="Constraints: Hock and Schittkowski's problems",
-        text=TEXT,
+        text=" ".join([TEXT, *_missing(methods)]),
         targets=[*_inequality_targets(inequalities), *_equality_targets(equalities)],
         tables=[
-            _summary(inequalities, "Inequalities."),
-            _summary(equalities, "With equalities."),
+            _summary(inequalities, f"Inequalities.{_at_success(inequalities)}"),
+            _summary(equalities, f"With equalities.{_at_success(equalities)}"),
+        ],
+        details=[
             _details(inequalities, "Inequalities: evaluations, problem by problem."),
             _details(equalities, "With equalities: evaluations, problem by problem."),
         ],
+        packages=("sympy", "nlopt", "cyipopt"),
     )
+
+
+def _missing(methods: Sequence[str]) -> list[str]:
+    missing = [name.split()[0] for name in OPTIONAL if name not in methods]
+    return [f"Not measured: {', '.join(missing)}."] if missing else []
 
 
 def _wanted(problems: Iterable[Problem], only: Sequence[str]) -> list[Problem]:
@@ -57,23 +90,29 @@ def _wanted(problems: Iterable[Problem], only: Sequence[str]) -> list[Problem]:
 
 
 def trace(problems: Sequence[Problem], methods: Sequence[str]) -> Traces:
-    """Run every method on every problem."""
+    """Run every method on every problem, each in a process of its own."""
+    cases = [Case.of(problem) for problem in problems]
+    grid = [(case, method) for case in cases for method in methods]
+    last = dict(last_reports([partial(_one, *pair) for pair in grid], seconds=SECONDS + 5.0))
     found: Traces = {method: [] for method in methods}
-    for problem in problems:
-        case = Case.of(problem)
-        for method in methods:
-            found[method].append(METHODS[method](case))
+    for index, (case, method) in enumerate(grid):
+        nothing = Trace(method=method, problem=case.problem.name)
+        found[method].append(last[index] or nothing)
     return found
 
 
-def _both(traces: Traces) -> tuple[int, int]:
-    """Return the evaluations of ours and of SLSQP on the problems that both solve."""
+def _one(case: Case, method: str, report: Report) -> None:
+    report(METHODS[method](replace(case, follow=report)))
+
+
+def _both(traces: Traces, peer: str = PEER) -> tuple[int, int, int]:
+    """Return on how many problems ours and a peer succeed, and the evaluations of both on those."""
     pairs = [
         (a.solved_at, b.solved_at)
-        for a, b in zip(traces[OURS], traces[PEER], strict=True)
+        for a, b in zip(traces[OURS], traces[peer], strict=True)
         if a.solved_at is not None and b.solved_at is not None
     ]
-    return sum(a for a, _ in pairs), sum(b for _, b in pairs)
+    return len(pairs), sum(a for a, _ in pairs), sum(b for _, b in pairs)
 
 
 def _solved(traces: Sequence[Trace]) -> int:
@@ -93,7 +132,7 @@ def _inequality_targets(traces: Traces) -> list[Target]:
     own = traces[OURS]
     if not own:
         return []
-    mine, theirs = _both(traces)
+    _, mine, theirs = _both(traces)
     return [
         Target(
             claim="inequalities: part solved",
@@ -124,7 +163,7 @@ def _equality_targets(traces: Traces) -> list[Target]:
     own = traces[OURS]
     if not own:
         return []
-    mine, theirs = _both(traces)
+    _, mine, theirs = _both(traces)
     return [
         Target(
             claim=f"equalities: solved, {PEER} solves",
@@ -145,30 +184,51 @@ def _equality_targets(traces: Traces) -> list[Target]:
     ]
 
 
+HEADER = ("method", "solved", "median", "both solve", "its", "ours", "infeasible", "cut short")
+
+
+def _at_success(traces: Traces) -> str:
+    """Say where the residual of a success of ours is largest: rounding allows less for large f."""
+    found = [trace for trace in traces[OURS] if trace.success]
+    if not found:
+        return ""
+    worst = max(found, key=lambda trace: trace.kkt)
+    return (
+        f" Largest residual at a success of ours: {worst.kkt:.1e} ({worst.problem}, "
+        f"f = {worst.fun:.6g})."
+    )
+
+
 def _summary(traces: Traces, caption: str) -> Table:
-    header = ("method", "solved", "median", "sum over all solved by ours and SLSQP", "infeasible")
-    shared = [
-        a.problem
-        for a, b in zip(traces[OURS], traces[PEER], strict=True)
-        if a.solved_at and b.solved_at
-    ]
     rows = []
     for method, found in traces.items():
-        counts = [t.solved_at for t in found if t.problem in shared]
-        total = sum(count for count in counts if count is not None)
-        missing = sum(count is None for count in counts)
-        wrong = sum(trace.infeasible for trace in found)
-        off = sum(trace.off_manifold for trace in found)
+        both, ours, its = _both(traces, method)
+        cut = sum(not trace.ended or trace.note in ("time", "evaluations") for trace in found)
         rows.append(
             (
                 method,
                 f"{_solved(found)} of {len(found)}",
-                f"{_median(found):g}",
-                f"{total}" + (f" ({missing} not solved)" if missing else ""),
-                f"{wrong}" + (f", off {off}" if off else ""),
+                f"{_median(found):g}".replace("inf", "-"),
+                f"{both}",
+                f"{its}",
+                f"{ours}",
+                _wrong(found),
+                f"{cut or '-'}",
             )
         )
-    return Table(header=header, rows=rows, caption=caption)
+    return Table(header=HEADER, rows=rows, caption=caption)
+
+
+def _wrong(found: Sequence[Trace]) -> str:
+    """Return how many evaluations violate a constraint, and on how many problems."""
+    parts = []
+    for word, counts in (
+        ("", [trace.infeasible for trace in found]),
+        ("off ", [trace.off_manifold for trace in found]),
+    ):
+        if sum(counts):
+            parts.append(f"{word}{sum(counts)} on {np.count_nonzero(counts)}")
+    return ", ".join(parts) or "0"
 
 
 def _details(traces: Traces, caption: str) -> Table:

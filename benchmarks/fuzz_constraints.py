@@ -1,8 +1,7 @@
 """Fuzzing the parser of constraints: nothing is executed, and nothing but our error is raised.
 
-``python -m benchmarks.fuzz_constraints --inputs 1000000`` makes texts of its own: pieces of the
-grammar, pieces of attacks, mutations of both, and noise. ``--atheris`` hands the inputs over to
-atheris (libFuzzer's coverage-guided search) instead, where it is installed.
+``python -m benchmarks fuzz`` makes a million texts of its own: pieces of the grammar, pieces of
+attacks, mutations of both, and noise. `benchmarks.fuzz_atheris` lets coverage guide the search.
 
 Of every text that is accepted, the canonical print must parse back into an equal tree, and its
 value must be the same. During all this an audit hook watches for what executed code would do:
@@ -13,12 +12,16 @@ from __future__ import annotations
 
 import argparse
 import random
+import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
+from benchmarks.parallel import last_reports
+from benchmarks.report import Section, Table, Target
 from optdriver.constraints import ConstraintError, parse
 from optdriver.constraints.parser import ParsedConstraint
 from optdriver.constraints.tape import Tape
@@ -47,6 +50,13 @@ WATCHED = (
 )
 SLOWEST = 1.0
 """Seconds that one text may take."""
+CHUNK = 10_000
+"""Texts that one process checks; each chunk has a seed of its own."""
+TEXT = """Texts made by the rules of the grammar and then broken, soups of its words and of attacks
+(calls, attributes, huge powers, thousands of parentheses, look-alikes, null bytes). None raised
+anything but `ConstraintError`, and an audit hook saw nothing compiled, executed, imported, opened
+or started; each that was accepted was printed, parsed again to an equal tree, and had the same
+value."""
 
 
 class FuzzError(Exception):
@@ -55,13 +65,13 @@ class FuzzError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a run has seen."""
+    """What a run has seen: numbers of texts, seconds of the slowest, growth of memory in MB."""
 
     inputs: int
     accepted: int
     refused: int
     slowest: float
-    seconds: float
+    memory: float
 
 
 class _Watch:
@@ -181,17 +191,17 @@ def fuzz(count: int, seed: int = 0) -> Report:
     FuzzError
         With the text, if a property does not hold.
     """
-    accepted, slowest, began = 0, 0.0, time.perf_counter()
+    accepted, slowest, memory = 0, 0.0, _memory()
     for text in texts(count, seed):
-        before = time.perf_counter()
+        before = time.process_time()
         accepted += check(text)
-        slowest = max(slowest, time.perf_counter() - before)
+        slowest = max(slowest, time.process_time() - before)
     return Report(
         inputs=count,
         accepted=accepted,
         refused=count - accepted,
         slowest=slowest,
-        seconds=time.perf_counter() - began,
+        memory=_memory() - memory,
     )
 
 
@@ -204,30 +214,49 @@ def one_input(data: bytes) -> None:
         check(data.decode("utf-8", errors="replace"))
 
 
-def _with_atheris(arguments: list[str]) -> None:
-    import atheris  # it needs a libFuzzer of its own, so only on demand
-
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], *arguments], one_input)
-    atheris.Fuzz()
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run(options: Sequence[str]) -> Section:
+    """Fuzz and return the section of the results; a property that does not hold is an error."""
+    parser = argparse.ArgumentParser(prog="fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--atheris", action="store_true", help="the rest goes to libFuzzer")
-    chosen, rest = parser.parse_known_args(arguments)
-    if chosen.atheris:
-        _with_atheris(rest)
-        return
-    report = fuzz(chosen.inputs, chosen.seed)
-    print(
-        f"{report.inputs} texts, {report.accepted} accepted, {report.refused} refused,"
-        f" nothing executed, slowest {report.slowest * 1e3:.1f} ms, {report.seconds:.0f} s in all"
+    given = parser.parse_args(list(options))
+    began = time.perf_counter()
+    chunks = max(1, given.inputs // CHUNK)
+    jobs = [partial(_job, given.inputs // chunks, given.seed + chunk) for chunk in range(chunks)]
+    reports = [report for _, report in last_reports(jobs, seconds=CHUNK)]
+    failed = [report for report in reports if not isinstance(report, Report)]
+    if failed:
+        raise FuzzError(f"{failed[0] or 'a process died'}")
+    inputs, accepted, refused = (
+        sum(getattr(report, name) for report in reports)
+        for name in ("inputs", "accepted", "refused")
+    )
+    slowest = max(report.slowest for report in reports)
+    row = (f"{inputs}", f"{accepted}", f"{refused}", f"{time.perf_counter() - began:.0f}")
+    return Section(
+        name="fuzz",
+        title="Constraints: fuzzing the parser",
+        text=TEXT,
+        targets=[
+            Target(claim="slowest text, seconds of processor", value=slowest, limit=SLOWEST),
+            Target(
+                claim="largest growth of memory of a process, MB",
+                value=max(report.memory for report in reports),
+                limit=100.0,
+            ),
+        ],
+        tables=[Table(header=("texts", "accepted", "refused", "seconds"), rows=[row])],
+        packages=("sympy",),
     )
 
 
-if __name__ == "__main__":
-    main()
+def _job(count: int, seed: int, report: Callable[[object], None]) -> None:
+    try:
+        report(fuzz(count, seed))
+    except FuzzError as error:
+        report(str(error))
+
+
+def _memory() -> float:
+    """Return the largest size of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0

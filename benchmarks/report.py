@@ -13,7 +13,7 @@ from pathlib import Path
 
 ALIGNED = 30
 RESULTS = Path(__file__).with_name("results.md")
-PACKAGES = ("optdriver", "numpy", "scipy", "optuna")
+PACKAGES = ("optdriver", "numpy", "scipy", "optuna", "botorch", "torch")
 TITLE = """# Benchmark results
 
 Written by `python -m benchmarks`; each section carries the date of its own run.
@@ -76,15 +76,17 @@ class Section:
     targets: Sequence[Target] = field(default=())
     tables: Sequence[Table] = field(default=())
     details: Sequence[Table] = field(default=())
+    packages: Sequence[str] = field(default=())
 
     def long(self) -> str:
         """Return the tables that have a file of their own."""
         tables = [table.markdown() for table in self.details]
-        return "\n\n".join([f"# {self.title}", environment(), *tables]) + "\n"
+        return "\n\n".join([f"# {self.title}", environment(self.packages), *tables]) + "\n"
 
     def markdown(self) -> str:
         """Return the section in markdown, between the marks that `write` looks for."""
-        parts = [f"<!-- section: {self.name} -->", f"## {self.title}", self.text, environment()]
+        parts = [f"<!-- section: {self.name} -->", f"## {self.title}"]
+        parts += [self.text, environment(self.packages)]
         if self.targets:
             header = ("claim", "measured", "target", "met")
             parts.append(Table(header=header, rows=[t.row() for t in self.targets]).markdown())
@@ -100,18 +102,18 @@ def processor() -> str:
     return found.group(1).strip() if found else platform.processor() or platform.machine()
 
 
-def versions() -> str:
-    """Return the versions of what took part."""
+def versions(more: Sequence[str] = ()) -> str:
+    """Return the versions of what took part; `more` names what this section alone needs."""
     installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
-    named = [f"{name} {installed[name]}" for name in PACKAGES if name in installed]
+    named = [f"{name} {installed[name]}" for name in (*PACKAGES, *more) if name in installed]
     return ", ".join([f"Python {platform.python_version()}", *named])
 
 
-def environment() -> str:
+def environment(more: Sequence[str] = ()) -> str:
     """Return the line that says when and on what a section was measured."""
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"*{day}; {versions()}; {processor()}, {os.cpu_count()} processors{load}.*"
+    return f"*{day}; {versions(more)}; {processor()}, {os.cpu_count()} processors{load}.*"
 
 
 def write(section: Section, path: Path = RESULTS) -> None:

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see of the names that are imported when they are first used
+    from optdriver.batch import minimize_batch as minimize_batch
     from optdriver.config import show_config as show_config
     from optdriver.constraints import ConstraintSet as ConstraintSet
     from optdriver.coroutine import CallbackMinimizer as CallbackMinimizer
@@ -49,6 +50,7 @@ _WHERE = {
     "create_study": "optdriver.study",
     "import_study": "optdriver.storage",
     "load_study": "optdriver.storage",
+    "minimize_batch": "optdriver.batch",
     "scipy_feasible_method": "optdriver.integrations.scipy_feasible_method",
     "scipy_method": "optdriver.integrations.scipy_method",
     "show_config": "optdriver.config",

@@ -32,7 +32,7 @@ PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room i
 
 # The pages of the paper, in the order in which they may lean on each other.
 PAGES = ["options", "state", "linalg", "memory", "cauchy", "subspace"]
-PAGES += ["line_search", "stopping", "machine", "minimizer"]
+PAGES += ["line_search", "stopping", "machine", "lanes", "minimizer"]
 
 # Arrows that point outwards on purpose: (from room, to room) and the reason.
 INVERSIONS = {

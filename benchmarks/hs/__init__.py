@@ -1,9 +1,9 @@
-"""The problems of Hock and Schittkowski that have constraints other than bounds.
+"""The problems of Hock and Schittkowski that have constraints other than bounds: all of them.
 
 W. Hock, K. Schittkowski, Test Examples for Nonlinear Programming Codes, Lecture Notes in Economics
-and Mathematical Systems 187, Springer, 1981.  Objectives and constraints are texts; a few
-constraints that no text states are functions.  Problem 67 is left out: its functions are the
-outcome of a loop whose length depends on x.
+and Mathematical Systems 187, Springer, 1981.  Objectives and constraints are texts; the constraint
+of problems 88 to 92, a double sum over thirty roots of a transcendental equation, is a function.
+The numbers 58, 82, 94 and 115 are not there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Problems 88 to 92: heating a rod at discrete times; the constraint bounds the final deviation.
 
-The temperature is a series over the roots mu of mu tan mu = 1; thirty terms, as in the book.
+The temperature is a series over the roots mu of mu tan mu = 1; thirty terms, as in the book. The
+deviation is a double sum over them: a function, since its text has more than 40,000 characters.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log, sqrt
 
+from benchmarks.hs.alkylation import HS67
 from benchmarks.hs.problem import INF, Problem, total
 
 ROSENBROCK = "100*(x2 - x1^2)^2 + (1 - x1)^2"
@@ -270,6 +271,7 @@ SMALL = [
         start=(0, 1.05, 2.9),
         best=0.5181632741,
     ),
+    HS67,
     Problem(
         name="HS72",
         objective="1 + x1 + x2 + x3 + x4",

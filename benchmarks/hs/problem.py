@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,9 +66,16 @@ class Problem:
         return np.array(lower, dtype=float), np.array(upper, dtype=float)
 
     @property
-    def plain(self) -> bool:
-        """Whether the constraints are strings that stand alone."""
-        return self.functions is None and not self.definitions
+    def texts(self) -> list[str]:
+        """Return inequalities and equalities over x alone: the definitions are written out."""
+        written: dict[str, str] = {}
+        for name, text in self.definitions.items():
+            written[name] = f"({_written_out(text, written)})"
+        return [_written_out(row, written) for row in (*self.inequalities, *self.equalities)]
+
+
+def _written_out(text: str, written: Mapping[str, str]) -> str:
+    return re.sub(r"[a-z]\w*", lambda found: written.get(found[0], found[0]), text)
 
 
 class _Chain:
@@ -142,22 +150,23 @@ class _Link:
 
 
 class Objective:
-    """f and its gradient, differentiated by SymPy; counts its calls."""
+    """f and its gradient, differentiated by SymPy."""
 
     def __init__(self, problem: Problem) -> None:
         self._chain = _Chain(problem, [problem.objective])
-        self.count = 0
 
     def __call__(self, x: Vector) -> tuple[float, Vector]:
         """Return f(x) and grad f(x)."""
-        self.count += 1
         with np.errstate(all="ignore"):
             values, gradients, _ = self._chain.run(x, 1)
         return float(values[0]), gradients[0]
 
 
 class Formulas:
-    """Constraints compiled by SymPy alone: c(x) <= 0, then e(x) = 0."""
+    """Constraints compiled by SymPy alone: c(x) <= 0, then e(x) = 0.
+
+    An oracle for ours: it reads the texts with SymPy's parser, definition by definition.
+    """
 
     def __init__(self, problem: Problem) -> None:
         rows = [_difference(text) for text in (*problem.inequalities, *problem.equalities)]

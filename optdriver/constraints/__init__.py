@@ -8,7 +8,7 @@ of term.
 from optdriver.constraints.constraint_set import ConstraintSet
 from optdriver.constraints.least_distance import LeastDistance, least_distance
 from optdriver.constraints.parser import ParsedConstraint, parse
-from optdriver.constraints.restoration import Projection
+from optdriver.constraints.projection import Projection
 from optdriver.constraints.rows import Note
 from optdriver.errors import ConstraintError, ConstraintWarning
 

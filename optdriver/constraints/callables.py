@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints.matrices import csr, dense, is_sparse, scaled
-from optdriver.errors import ConstraintError, InputTypeError, unknown_option
+from optdriver.errors import ConstraintError, InputError, InputTypeError, unknown_option
 
 Array = NDArray[np.float64]
 
@@ -36,6 +37,8 @@ class Functions:
         What the rows are made of.
     kinds : tuple of str
         ``"<="`` or ``"=="`` of each row.
+    size : int
+        k.
     linear : bool
         Whether the function is affine.
     """
@@ -48,6 +51,7 @@ class Functions:
     signs: Array
     offsets: Array
     kinds: tuple[str, ...]
+    size: int
     linear: bool = False
 
     def values(self, x: Array) -> Array:
@@ -58,10 +62,14 @@ class Functions:
     def _raw(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             try:
-                made = np.asarray(self.fun(x.copy()), dtype=np.float64)
+                made = _numbers(self.fun(x.copy()), f"{self.name}: the function")
             except ArithmeticError:
-                made = np.full(int(self.components.max(initial=0)) + 1, np.nan)
-        return np.atleast_1d(made).ravel()
+                made = np.full(self.size, np.nan)
+        if made.size != self.size:
+            raise InputError(
+                f"{self.name}: the function gave {self.size} values before, and {made.size} now"
+            )
+        return made.ravel()
 
     def jacobian(self, x: Array) -> Any:
         """Return the (m, n) Jacobian of the rows, dense or CSR."""
@@ -71,17 +79,21 @@ class Functions:
     def _raw_jacobian(self, x: Array) -> Any:
         if self.jac is None:
             return differences(self._raw, x)
-        made = self.jac(x.copy())
-        if is_sparse(made):
-            return csr(made)
-        return np.asarray(made, dtype=np.float64).reshape(-1, x.size)
+        given = self.jac(x.copy())
+        made = csr(given) if is_sparse(given) else _numbers(given, f"{self.name}: the Jacobian")
+        shape = (self.size, x.size)
+        if made.shape != shape and (is_sparse(made) or made.size != math.prod(shape)):
+            raise InputError(
+                f"{self.name}: the Jacobian must have the shape {shape}, a row for each value and "
+                f"a column for each variable; it has {made.shape}"
+            )
+        return made if is_sparse(made) else made.reshape(shape)
 
     def hessian(self, x: Array, multipliers: Array) -> Array:
         """Return the (n, n) sum of the rows' Hessians times the multipliers."""
         if self.linear or not multipliers.any():
             return np.zeros((x.size, x.size))
-        size = int(self.components.max(initial=0)) + 1
-        weights = np.zeros(size)
+        weights = np.zeros(self.size)
         np.add.at(weights, self.components, self.signs * multipliers)
         if self.hess is not None:
             made = self.hess(x.copy(), weights)
@@ -89,6 +101,14 @@ class Functions:
         else:
             total = differences(lambda z: weights @ dense(self._raw_jacobian(z)), x)
         return np.asarray(0.5 * (total + total.T), dtype=np.float64)
+
+
+def _numbers(given: Any, what: str) -> Array:
+    """Return what a function of the user's gave as real numbers, in at least one dimension."""
+    made = np.atleast_1d(np.asarray(given))
+    if made.dtype.kind not in "biuf":
+        raise InputTypeError(f"{what} must give real numbers, not {given!r}")
+    return made.astype(np.float64)
 
 
 def differences(function: Callable[[Array], Array], x: Array) -> Array:
@@ -120,7 +140,7 @@ def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
     arguments = tuple(arguments) if isinstance(arguments, Sequence) else (arguments,)
     fun = _Partial(spec["fun"], arguments)
     jac = _Partial(spec["jac"], arguments) if callable(spec.get("jac")) else None
-    size = np.atleast_1d(np.asarray(fun(probe.copy()))).size
+    size = _numbers(fun(probe.copy()), f"{name}: the function").size
     sign = -1.0 if kind == "ineq" else 1.0
     return Functions(
         name,
@@ -131,6 +151,7 @@ def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
         np.full(size, sign),
         np.zeros(size),
         ("<=" if kind == "ineq" else "==",) * size,
+        size,
     )
 
 
@@ -160,9 +181,14 @@ def from_object(spec: Any, name: str, probe: Array) -> Functions:
     """Take SciPy's ``LinearConstraint`` or ``NonlinearConstraint``."""
     if hasattr(spec, "A"):
         matrix = csr(spec.A) if is_sparse(spec.A) else np.atleast_2d(np.asarray(spec.A, float))
+        if matrix.shape[1] != probe.size:
+            raise InputError(
+                f"{name}: A must have {probe.size} columns, one a variable; it has the shape "
+                f"{matrix.shape}"
+            )
         fun, jac, hess = _Matrix(matrix, False), _Matrix(matrix, True), None
         return _two_sided(name, fun, jac, hess, spec, matrix.shape[0], linear=True)
-    size = np.atleast_1d(np.asarray(spec.fun(probe.copy()))).size
+    size = _numbers(spec.fun(probe.copy()), f"{name}: the function").size
     slope = spec.jac if callable(spec.jac) else None
     bend = spec.hess if callable(spec.hess) else None
     return _two_sided(name, spec.fun, slope, bend, spec, size, linear=False)
@@ -192,5 +218,6 @@ def _two_sided(
         np.concatenate([np.ones(above.size), -np.ones(below.size), np.ones(same.size)]),
         np.concatenate([high[above], -low[below], low[same]]),
         kinds,
+        size,
         linear,
     )

@@ -12,8 +12,11 @@ from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
-from optdriver.constraints.restoration import Projection, nearest, restore
+from optdriver.constraints.nearest import nearest
+from optdriver.constraints.projection import Projection, moved
+from optdriver.constraints.restoration import project
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
@@ -261,6 +264,20 @@ class ConstraintSet:
         """Return sum_j multipliers_j Hess c_j as a CSR array, both triangles."""
         return csr(self._curvature(x, multipliers))
 
+    @property
+    def sparse(self) -> bool:
+        """Whether second derivatives are had without an (n, n) array: no function has any."""
+        return all(f.linear for f in self._functions)
+
+    def hessian_parts(self, x: ArrayLike, multipliers: ArrayLike) -> SparseHessian:
+        """Return sum_j multipliers_j Hess c_j in parts, no denser than the texts."""
+        point, weights = self._point(x), self._weights(multipliers)
+        total = SparseHessian.of(*self._assembly.extended_hessian(point, weights[: self._parts[0]]))
+        for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
+            if not f.linear:
+                total = total.plus(f.hessian(point, weights[first:last]))
+        return total if self._units is None else total.scaled(self._units)
+
     def hessian_product(self, x: ArrayLike, multipliers: ArrayLike, v: ArrayLike) -> Array:
         """Return sum_j multipliers_j Hess c_j times v; dense Hessians are never formed."""
         point, weights = self._point(x), self._weights(multipliers)
@@ -322,7 +339,7 @@ class ConstraintSet:
             With ``feasible`` False, and the constraint that resists, if it failed.
         """
         start = self._start(x)
-        return restore(self, start, self._sizes(start, weights), max_steps)
+        return moved(self, start, self._sizes(start, weights), max_steps, project)
 
     def nearest(
         self, x: ArrayLike, weights: ArrayLike | None = None, max_steps: int = 15
@@ -332,7 +349,7 @@ class ConstraintSet:
         As `project`, and then along the feasible set until no neighbour is nearer.
         """
         start = self._start(x)
-        return nearest(self, start, self._sizes(start, weights), max_steps)
+        return moved(self, start, self._sizes(start, weights), max_steps, nearest)
 
     def _start(self, x: ArrayLike) -> Array:
         self._point(x)

@@ -19,6 +19,7 @@ from optdriver.constraints.syntax import (
     Number,
     Power,
     Slot,
+    Sum,
     children,
     rebuilt,
     transformed,
@@ -29,6 +30,8 @@ Array = NDArray[np.float64]
 
 _TOGETHER = 16
 """So many rows of one form are worth an array."""
+_WIDE = 64
+"""So many terms of a sum are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +57,70 @@ class Evaluation:
 
     def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
         self._all = Tape(formulas, names)
+        sums: dict[Node, str] = {}
+        short = [_shortened(node, sums) for node in formulas]
+        known = [*names, *sums.values()]
+        self._sums = [_WideSum(node, known) for node in sums]
+        self._rows = _Rows(short, known)
+
+    def __call__(self, x: Array) -> Array:
+        """Return the values at x, (n,); NaN where a formula has no real value."""
+        n = x.size
+        y = np.concatenate([x, np.empty(len(self._sums))]) if self._sums else x
+        for i, wide in enumerate(self._sums):
+            y[n + i] = wide(y)
+        return self._rows(y)
+
+    def many(self, points: Array) -> Array:
+        """Return the values at the rows of `points`; the last bits may differ from a call's."""
+        return self._all.many(points)
+
+
+class _Rows:
+    """Formulas over named numbers, those of one form together."""
+
+    def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
         self._size = len(formulas)
         forms = _by_form(formulas, names) if self._size >= _TOGETHER else {}
         large = {key: found for key, found in forms.items() if len(found) >= _TOGETHER}
         self._forms = [_form(formulas, found) for found in large.values()]
         together = {row for found in large.values() for row, _, _ in found}
         self._rest = np.array([i for i in range(self._size) if i not in together], dtype=np.intp)
-        self._tape = Tape([formulas[i] for i in self._rest], names) if together else self._all
+        self._tape = Tape([formulas[i] for i in self._rest], names)
 
-    def __call__(self, x: Array) -> Array:
-        """Return the values at x, (n,); NaN where a formula has no real value."""
+    def __call__(self, y: Array) -> Array:
         values = np.empty(self._size)
-        values[self._rest] = self._tape(x.tolist())
+        if self._rest.size:
+            values[self._rest] = self._tape(y.tolist())
         for form in self._forms:
-            columns = np.concatenate([x[form.slots], form.numbers])
+            columns = np.concatenate([y[form.slots], form.numbers])
             values[form.rows] = form.tape.many(columns.T)[:, 0]
         return values
 
-    def many(self, points: Array) -> Array:
-        """Return the values at the rows of `points`; the last bits may differ from a call's."""
-        return self._all.many(points)
+
+class _WideSum:
+    """A sum of many terms, added from left to right as it is written."""
+
+    def __init__(self, node: Node, names: Sequence[str]) -> None:
+        if not isinstance(node, Sum):
+            raise TypeError(f"a sum is expected, not {node!r}")
+        self._signs = np.array([1.0 if sign == "+" else -1.0 for sign, _ in node.terms])
+        self._terms = _Rows([term for _, term in node.terms], names)
+
+    def __call__(self, y: Array) -> float:
+        with np.errstate(all="ignore"):
+            return float(np.add.accumulate(self._signs * self._terms(y))[-1])
+
+
+def _shortened(node: Node, sums: dict[Node, str]) -> Node:
+    """Return the formula with a name for every wide sum, inner ones first."""
+
+    def change(here: Node) -> Node:
+        if not isinstance(here, Sum) or len(here.terms) < _WIDE:
+            return here
+        return Name(sums.setdefault(here, f"sum {len(sums)}"))  # no parameter has a blank
+
+    return transformed(node, change)
 
 
 _Instance = tuple[int, list[int], list[float]]

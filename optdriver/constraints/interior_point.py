@@ -13,11 +13,13 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
-from optdriver.constraints.matrices import is_sparse, scaled
+from optdriver.constraints.matrices import is_sparse, scaled, stacked
+from optdriver.constraints.symmetric import saddle
 
 Array = NDArray[np.float64]
 
 _ROUNDS = 60
+_WIDE = 64
 _ACCURATE = 1e-10
 
 
@@ -113,10 +115,18 @@ def _factorised(G: Any, E: Any, weights: Array) -> Any:
     """Return the solver of ``[I + G' diag(weights) G, E'; E, 0]``."""
     n, q = G.shape[1], E.shape[0]
     if is_sparse(G):
-        top = sparse.eye_array(n) + G.T @ scaled(G, rows=weights)
-        blocks = [[top, E.T], [E, -1e-13 * sparse.eye_array(q)]] if q else [[top]]
-        factors = splu(sparse.csc_array(sparse.block_array(blocks)))
-        return lambda a, b: np.split(factors.solve(np.concatenate([a, b])), [n])
+        wide = np.diff(G.indptr) > _WIDE  # these would fill G'G
+        near = G[~wide]
+        top = sparse.eye_array(n) + near.T @ scaled(near, rows=weights[~wide])
+        apart = 1.0 / weights[wide]
+        dual = np.concatenate([apart, np.full(q, 1e-13)])
+        factors = splu(saddle(top, stacked([G[wide], E]) if wide.any() else E, dual))
+
+        def solved(a: Array, b: Array) -> list[Array]:
+            parts = factors.solve(np.concatenate([a, np.zeros(len(apart)), b]))
+            return [parts[:n], parts[n + len(apart) :]]
+
+        return solved
     matrix = np.zeros((n + q, n + q))
     matrix[:n, :n] = np.eye(n) + G.T @ (weights[:, None] * G)
     matrix[:n, n:], matrix[n:, :n] = E.T, E

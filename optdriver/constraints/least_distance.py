@@ -1,31 +1,31 @@
 """The nearest point of a polyhedron: min 1/2 |d|^2 over linear constraints and a box.
 
-First a primal-dual active set (Hintermüller, Ito and Kunisch 2002): guess the active rows,
-solve, correct the whole guess at once; a few linear systems, sparse ones where the rows are.
-Where that cycles, small problems go to the dual method of Goldfarb and Idnani (1983), which
-changes one row at a time, ends after finitely many steps and proves it when there is no such
-point; large ones to an interior-point method, whose active set is then sharpened.
+Small problems go to a dual active-set method, which changes one row at a time.  Large ones first
+to a primal-dual active set (Hintermüller, Ito and Kunisch 2002): guess the active rows, solve,
+correct the whole guess at once; a few linear systems, sparse ones where the rows are.  Where that
+cycles, an interior-point method finds the active set, which is then sharpened.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
 
+from optdriver.constraints.dual_active_set import dual_active_set
 from optdriver.constraints.interior_point import interior_point
 from optdriver.constraints.matrices import csr, dense, is_sparse, row_norms, scaled, stacked
+from optdriver.constraints.symmetric import factorised, saddle
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_DENSE = 400_000
+_SHIFT = 1e-10
 _ROUNDS = 40
-_SMALL = 60
+_SMALL = 150
 _TINY = 1e-13
 _NOTHING = 1e-100
 _DROWNED = 1e-15
@@ -40,8 +40,8 @@ class LeastDistance:
     d : ndarray, shape (n,)
         The point; if not `feasible`, the last guess.
     inequalities : ndarray, shape (p,)
-        Multipliers of ``A d <= b``, not negative: ``d + A' inequalities + E' equalities +
-        box = 0``.
+        Multipliers of ``A d <= b``, not negative: ``d - toward + A' inequalities +
+        E' equalities + box = 0``.
     equalities : ndarray, shape (q,)
         Multipliers of ``E d = f``.
     box : ndarray, shape (n,)
@@ -64,8 +64,10 @@ def least_distance(
     f: Array,
     lower: Array,
     upper: Array,
+    *,
+    toward: Array | None = None,
 ) -> LeastDistance:
-    """Minimise ``1/2 |d|^2`` subject to ``A d <= b``, ``E d = f``, ``lower <= d <= upper``.
+    """Minimise ``1/2 |d - toward|^2`` under ``A d <= b``, ``E d = f``, ``lower <= d <= upper``.
 
     Parameters
     ----------
@@ -75,19 +77,43 @@ def least_distance(
         The right-hand sides.
     lower, upper : ndarray, shape (n,)
         The box; sides may be infinite.
+    toward : ndarray, shape (n,), optional
+        The wanted point; 0 by default.
 
     Returns
     -------
     LeastDistance
         The point and the multipliers.
     """
-    problem = _Problem(A, b, E, f, lower, upper)
+    wanted = np.zeros(lower.size) if toward is None else toward
+    if lower.size + b.size + f.size <= _SMALL and (lower <= upper).all():
+        return _one_by_one(wanted, dense(A), b, dense(E), f, lower, upper)
+    problem = _Problem(A, b - A @ wanted, E, f - E @ wanted, lower - wanted, upper - wanted)
     if (lower > upper).any():
         return problem.failed()
     guessed = problem.guess_all(problem.b < -problem.tolerance, problem.sides())
-    if guessed is not None:
-        return guessed
-    return problem.one_by_one() if problem.is_small() else problem.through_the_middle()
+    made = guessed or problem.through_the_middle()
+    return replace(made, d=np.minimum(np.maximum(made.d + wanted, lower), upper))
+
+
+def _one_by_one(
+    wanted: Array, A: Array, b: Array, E: Array, f: Array, lower: Array, upper: Array
+) -> LeastDistance:
+    """Take the finite sides of the box for rows."""
+    high, low = np.flatnonzero(upper < np.inf), np.flatnonzero(lower > -np.inf)
+    eye = np.eye(wanted.size)
+    rows = np.vstack([A, eye[high], -eye[low]])
+    made = dual_active_set(wanted, rows, np.concatenate([b, upper[high], -lower[low]]), E, f)
+    box, sides = np.zeros(wanted.size), made.inequality[b.size :]
+    box[high] += sides[: high.size]
+    box[low] -= sides[high.size :]
+    return LeastDistance(
+        d=np.minimum(np.maximum(made.point, lower), upper),
+        inequalities=made.inequality[: b.size],
+        equalities=made.equality,
+        box=box,
+        feasible=made.solved,
+    )
 
 
 class _Problem:
@@ -103,14 +129,12 @@ class _Problem:
         upper: Array,
     ) -> None:
         self.n = lower.size
-        size = self.n * (b.size + f.size)
-        self.dense = size <= _DENSE or not (is_sparse(A) or is_sparse(E))
+        self.dense = not (is_sparse(A) or is_sparse(E))
         self.norms_a, self.norms_e = _norms(A), _norms(E)
         self.A, self.E = self.unit_rows(A, self.norms_a), self.unit_rows(E, self.norms_e)
         self.b = b / np.where(np.isinf(self.norms_a), 1.0, self.norms_a)
         self.f = f / np.where(np.isinf(self.norms_e), 1.0, self.norms_e)
         self.lower, self.upper = lower, upper
-        self.lengths = (self.f.size, self.b.size)
         rhs = [np.maximum(lower, 0.0), np.minimum(upper, 0.0), self.f, np.minimum(self.b, 0.0)]
         self.tolerance = _TINY * max((float(np.abs(r).max()) for r in rhs if r.size), default=0.0)
 
@@ -143,10 +167,6 @@ class _Problem:
     def sides(self) -> NDArray[Any]:
         """Return the sides of the box that 0 violates: -1 lower, 1 upper, 0 none."""
         return np.where(self.lower > 0.0, -1, np.where(self.upper < 0.0, 1, 0))
-
-    def is_small(self) -> bool:
-        """Tell whether changing one row at a time is the fastest."""
-        return self.n <= _SMALL and self.b.size + self.f.size <= 4 * _SMALL
 
     def guess_all(self, active: Mask, sides: NDArray[Any]) -> LeastDistance | None:
         """Correct the active set at once until it stays; None if it does not settle."""
@@ -214,78 +234,6 @@ class _Problem:
         box[down] -= multipliers[up.size :]
         return box
 
-    def one_by_one(self) -> LeastDistance:
-        """Goldfarb and Idnani: add the row that is violated most, drop what hinders it."""
-        rows, targets = self.as_rows()
-        q = self.f.size
-        limit = 10 * (rows.shape[0] + 10)
-        active: list[int] = []
-        signs = np.ones(rows.shape[0])
-        dual = np.zeros(rows.shape[0])
-        d = np.zeros(self.n)
-        for _ in range(limit):
-            excess = rows @ d - targets
-            excess[:q] = np.abs(excess[:q])
-            excess[active] = -np.inf
-            if not excess.size or excess.max() <= 10.0 * self.tolerance:
-                return self.from_rows(d, dual * signs)
-            chosen = int(np.argmax(excess))
-            if chosen < q and rows[chosen] @ d < targets[chosen]:
-                signs[chosen] = -1.0
-            moved = self.add(rows, targets, signs, active, dual, d, chosen)
-            if moved is None:
-                return self.failed()
-            d = moved
-        return self.failed()
-
-    def as_rows(self) -> tuple[Array, Array]:
-        """Return equalities, inequalities and the finite sides of the box as rows, dense."""
-        up, down = np.flatnonzero(self.upper < np.inf), np.flatnonzero(self.lower > -np.inf)
-        eye = np.eye(self.n)
-        plain = [dense(m) for m in (self.E, self.A)]
-        targets = [self.f, self.b, self.upper[up], -self.lower[down]]
-        return np.vstack([*plain, eye[up], -eye[down]]), np.concatenate(targets)
-
-    def from_rows(self, d: Array, dual: Array) -> LeastDistance:
-        q, p = self.lengths
-        return self.solution(d, dual[q : q + p], dual[:q], self.on_sides(dual[q + p :]))
-
-    def add(
-        self,
-        rows: Array,
-        targets: Array,
-        signs: Array,
-        active: list[int],
-        dual: Array,
-        d: Array,
-        chosen: int,
-    ) -> Array | None:
-        """Raise the multiplier of row `chosen` until it holds; None if it cannot."""
-        normal = signs[chosen] * rows[chosen]
-        for _ in range(2 * len(active) + 2):
-            basis = signs[active, None] * rows[active]
-            weights = _coordinates(basis, normal)
-            direction = normal - basis.T @ weights
-            blocking = [i for i, w in enumerate(weights) if w > 0.0 and active[i] >= self.f.size]
-            ratios = [dual[active[i]] / weights[i] for i in blocking]
-            partial = min(ratios, default=np.inf)
-            slope = float(direction @ normal)
-            excess = float(normal @ d - signs[chosen] * targets[chosen])
-            full = excess / slope if slope > 1e-12 else np.inf
-            step = min(partial, full)
-            if step == np.inf:
-                return None
-            dual[active] -= step * weights
-            dual[chosen] += step
-            if slope > 1e-12:
-                d = d - step * direction
-            if full <= partial:
-                active.append(chosen)
-                return d
-            dropped = active.pop(blocking[int(np.argmin(ratios))])
-            dual[dropped] = 0.0
-        return None
-
 
 def _norms(rows: Any) -> Array:
     """Return the lengths of the rows; infinite where a row is as good as zero."""
@@ -299,15 +247,12 @@ def _least_norm(rows: Any, target: Array, is_dense: bool) -> tuple[Array, Array]
     if is_dense:
         d = np.linalg.lstsq(rows, target, rcond=1e-12)[0]
         return d, -np.linalg.lstsq(rows.T, d, rcond=1e-12)[0]
-    gram = sparse.csc_array(rows @ rows.T + 1e-14 * sparse.eye_array(target.size))
-    factors = splu(gram)
-    weights = factors.solve(target)
-    for _ in range(2):
-        weights += factors.solve(target - rows @ (rows.T @ weights))
-    return rows.T @ weights, -weights
-
-
-def _coordinates(basis: Array, normal: Array) -> Array:
-    if not basis.shape[0]:
-        return np.zeros(0)
-    return np.asarray(np.linalg.lstsq(basis.T, normal, rcond=1e-12)[0], dtype=np.float64)
+    n = rows.shape[1]
+    shift = np.full(target.size, _SHIFT)
+    factors = factorised(saddle(sparse.eye_array(n), rows, shift))
+    d, dual = np.zeros(n), np.zeros(target.size)
+    for _ in range(4):  # refined for a shift of zero
+        left = np.concatenate([-d - rows.T @ dual, target - rows @ d])
+        change = factors.solve(left)
+        d, dual = d + change[:n], dual + change[n:]
+    return d, dual

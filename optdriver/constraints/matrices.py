@@ -46,15 +46,27 @@ def scaled(matrix: Any, rows: Any = None, columns: Any = None) -> Any:
     if not is_sparse(matrix):
         made = matrix if rows is None else np.asarray(rows)[:, None] * matrix
         return made if columns is None else made * columns
+    kept = matrix if matrix.format == "csr" else csr(matrix)
+    data = kept.data
     if rows is not None:
-        matrix = sparse.diags_array(np.asarray(rows)) @ matrix
+        data = np.repeat(np.asarray(rows), np.diff(kept.indptr)) * data
     if columns is not None:
-        matrix = matrix @ sparse.diags_array(np.asarray(columns))
-    return csr(matrix)
+        data = data * np.asarray(columns)[kept.indices]
+    return sparse.csr_array((data, kept.indices, kept.indptr), shape=kept.shape)
+
+
+def chosen(matrix: Any, rows: NDArray[np.int64]) -> Any:
+    """Return rows with rising indices, by a slice if they are next to each other."""
+    if not len(rows):
+        return matrix[:0]
+    adjacent = int(rows[-1]) - int(rows[0]) + 1 == len(rows)
+    return matrix[int(rows[0]) : int(rows[-1]) + 1] if adjacent else matrix[rows]
 
 
 def row_norms(matrix: Any) -> Array:
     """Return the Euclidean norms of the rows."""
     if is_sparse(matrix):
-        return np.asarray(np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel()))
+        kept = csr(matrix)
+        owner = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+        return np.sqrt(np.bincount(owner, kept.data**2, minlength=kept.shape[0]))
     return np.asarray(np.linalg.norm(np.asarray(matrix, dtype=np.float64), axis=1))

@@ -26,8 +26,11 @@ from optdriver.constraints.syntax import (
     CONSTANTS,
     KINKS,
     STEPS,
+    Call,
+    Name,
     Node,
     Number,
+    Power,
     functions_in,
     walk,
 )
@@ -39,6 +42,10 @@ Array = NDArray[np.float64]
 
 EQUALITY = 1e-10
 """How far from zero an equality may be, scaled."""
+_DOMAINS = {
+    **dict.fromkeys(["sqrt", "log", "log10", "log2"], (0.0, math.inf)),
+    **dict.fromkeys(["asin", "acos"], (-1.0, 1.0)),
+}
 _SAMPLES = 256
 _SHOWN = 60
 
@@ -120,7 +127,37 @@ def read(
     box = reading.box
     reading.rows = [kept for row in reading.rows if (kept := _classified(reading, row, box))]
     _look_for_nan(reading)
+    _keep_to_domains(reading)
     return reading
+
+
+def _keep_to_domains(reading: Reading) -> None:
+    """Bound parameters where a function of them ends: ``sqrt(x2) + x1 <= 1`` needs x2 >= 0.
+
+    No point beyond is feasible anyway, as the row has no value there; but a method that knows the
+    side as a bound can go along it.
+    """
+    for row in reading.rows:
+        for node in walk(row.node):
+            name, low, high = _domain(node)
+            if name is None:
+                continue
+            i = reading.names.index(name)
+            low, high = max(low, float(reading.lower[i])), min(high, float(reading.upper[i]))
+            if low < high and (low, high) != reading.box[name]:
+                reading.lower[i], reading.upper[i] = low, high
+                reading.note(row.name, f"has no value unless {low:g} <= {name} <= {high:g}")
+
+
+def _domain(node: Node) -> tuple[str | None, float, float]:
+    """Return the parameter that the node is a function of and the interval where it is defined."""
+    match node:
+        case Call(function, (Name(name),)) if function in _DOMAINS:
+            return name, *_DOMAINS[function]
+        case Power(Name(name), Number(exponent)) if exponent != round(exponent):
+            return name, 0.0, math.inf
+        case _:
+            return None, -math.inf, math.inf
 
 
 def announce(notes: Sequence[Note]) -> None:

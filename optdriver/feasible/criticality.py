@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optdriver.feasible.leastdistance import nearest_in_box
+from optdriver.constraints import least_distance
+from optdriver.feasible.barrier import finite
 from optdriver.feasible.region import Region
 from optdriver.feasible.types import Vector
 
@@ -45,25 +46,25 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     """Measure the optimality of the feasible point `x` with gradient `g`."""
     free = np.flatnonzero(region.free)
     c, _ = region.values(x)
-    jac, eq = region.jacobians(x)
-    if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
+    jac, eq = region.linearised(x)
+    if not finite(jac, eq):
         return unknown(region)
     lower, upper = (region.lower - x)[free], (region.upper - x)[free]
     levels = np.maximum(-c, 0.0)
     keep = np.isfinite(levels)
-    none = np.zeros(len(eq))
-    answer = nearest_in_box(
-        -g[free], jac[np.ix_(keep, free)], levels[keep], eq[:, free], none, lower, upper
+    none = np.zeros(eq.shape[0])
+    answer = least_distance(
+        jac[keep][:, free], levels[keep], eq[:, free], none, lower, upper, toward=-g[free]
     )
-    if not answer.solved:
+    if not answer.feasible:
         return unknown(region)
     multipliers = np.zeros(len(region.row_scale))
-    multipliers[region.inequalities[keep]] = answer.inequality
-    multipliers[region.equalities] = answer.equality
+    multipliers[region.inequalities[keep]] = answer.inequalities
+    multipliers[region.equalities] = answer.equalities
     bounds = np.zeros(region.n)
     bounds[free] = answer.box
     return Criticality(
-        residual=float(np.max(np.abs(answer.point), initial=0.0)),
+        residual=float(np.max(np.abs(answer.d), initial=0.0)),
         floor=ROUNDING * float(np.max(np.abs(g), initial=0.0)),
         multipliers=multipliers * region.row_scale,
         bound_multipliers=bounds,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from optdriver.feasible.interior import Solution, Subproblem
+from optdriver.feasible.barrier import Subproblem
+from optdriver.feasible.interior import Solution
+from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Mask, Vector
 
 STEPS = 3
@@ -20,7 +22,7 @@ LARGEST = 300  # variables: beyond, the dense system costs more than it gives
 
 def cross_over(problem: Subproblem, solution: Solution) -> Vector:
     """Return the sharpened t, or the interior-point's own where sharpening does not help."""
-    if len(solution.t) > LARGEST:
+    if len(solution.t) > LARGEST or isinstance(problem.curvature, QuadraticModel):
         return solution.t
     on_lower = solution.below > solution.t - problem.lower
     on_upper = solution.above > problem.upper - solution.t
@@ -48,7 +50,8 @@ def _newton(
     rows, gaps = _equations(problem, t, active)
     lam = np.zeros(len(active))
     lam[active] = duals[: int(active.sum())]
-    matrix = problem.curvature + problem.hessian(t, lam, duals[int(active.sum()) :])
+    bend = problem.hessian(t, lam, duals[int(active.sum()) :])
+    matrix = np.asarray(problem.curvature) + np.asarray(bend)
     k, size = int(moving.sum()), len(gaps)
     system = np.zeros((k + size, k + size))
     system[:k, :k] = matrix[np.ix_(moving, moving)]

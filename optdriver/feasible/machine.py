@@ -9,10 +9,11 @@ import math
 
 import numpy as np
 
+from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
 from optdriver.feasible.criticality import criticality
 from optdriver.feasible.options import Options
-from optdriver.feasible.region import TOLERANCE, Region
+from optdriver.feasible.region import Region
 from optdriver.feasible.state import Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
@@ -37,6 +38,13 @@ def start(x0: Vector, region: Region, options: Options) -> State:
         steps=np.zeros((0, n)),
         changes=np.zeros((0, n)),
     )
+
+
+def seed(state: State, region: Region, steps: Vector, changes: Vector) -> None:
+    """Take the pairs of another run, rows s and y in x, oldest first."""
+    keep = int(state.options.maxcor)
+    state.steps = (steps / region.scale)[-keep:]
+    state.changes = (changes * region.scale)[-keep:]
 
 
 def advance(state: State, region: Region, f: float, g: Vector) -> None:
@@ -132,6 +140,8 @@ def _move(state: State, region: Region, f: float, g: Vector) -> None:
     measured = criticality(region, state.x, g)
     state.residual = measured.residual
     if measured.residual <= max(state.options.gtol, measured.floor):
+        if f - state.best_f <= trust.ROUNDING * abs(f):  # what passed the test is what is reported
+            state.best_x, state.best_f, state.best_g = state.x.copy(), f, state.g.copy()
         finish(state, Stop.OPTIMAL)
         return
     if state.nit >= state.options.maxiter:
@@ -148,10 +158,12 @@ def _next(state: State, region: Region) -> None:
     state.used = models.choose(state.scores)
     model = _models(state)[state.used]
     smallest = state.options.smallest_radius * (TINY if state.failures else 1.0)
+    shrink, brief = AFTER_TROUBLE, False
     while state.delta >= smallest:
-        trial = propose(region, state.x, state.g, model, state.delta, state.tolerance)
+        trial = propose(region, state.x, state.g, model, state.delta, state.tolerance, brief=brief)
         if trial is not None:
             state.pending, state.predicted = trial.point, trial.predicted
             return
-        state.delta *= AFTER_TROUBLE
+        state.delta *= shrink
+        shrink, brief = shrink**2, True  # where nothing can move, four regions show it
     finish(state, Stop.FAILED if state.failures else Stop.STALLED)

@@ -13,12 +13,13 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
 from optdriver.constraints import ConstraintSet
+from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import machine
 from optdriver.feasible.criticality import criticality, unknown
-from optdriver.feasible.nearest import nearest_feasible
 from optdriver.feasible.options import Options, checked
-from optdriver.feasible.region import TOLERANCE, region
+from optdriver.feasible.region import region
+from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 
@@ -30,6 +31,7 @@ MESSAGES = {
     Stop.FAILED: "FAILED: evaluations failed until the trust region was too small to go on",
     Stop.HALTED: "HALTED: stopped by the caller",
 }
+LONG = 60  # Newton steps to a start that may be far away
 ACTIVE = 1e-8  # a scaled row closer to zero than this is active
 
 
@@ -50,6 +52,8 @@ class FeasibleMinimizer:
         Further names in the constraints, with their values.
     project_starts : bool
         False: a start that violates a constraint is an error.
+    pairs : (S, Y), optional
+        Correction pairs of another run, as its `pairs` gives them, to start with its curvature.
     **options
         See `Options`: gtol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 
@@ -75,6 +79,7 @@ class FeasibleMinimizer:
         names: Sequence[str] | None = None,
         fixed: Mapping[str, float] | None = None,
         project_starts: bool = True,
+        pairs: tuple[ArrayLike, ArrayLike] | None = None,
         **options: Any,
     ) -> None:
         settings = checked(options)
@@ -87,6 +92,9 @@ class FeasibleMinimizer:
         x = self._feasible(wanted, project_starts)
         self._state = machine.start(x, self._region, settings)
         self._reference = reference
+        if pairs is not None:
+            steps, changes = _pairs(pairs, len(x))
+            machine.seed(self._state, self._region, steps, changes)
 
     def _feasible(self, wanted: Vector, project_starts: bool) -> Vector:
         if self._region.is_feasible(wanted):
@@ -97,18 +105,16 @@ class FeasibleMinimizer:
                 f"the start violates {name!r} by {size:.3g} (scaled); give a feasible start, or "
                 "let it be moved with project_starts=True"
             )
-        moved = nearest_feasible(self._region, wanted)
-        moved = moved or nearest_feasible(self._region, wanted, TOLERANCE)
-        if moved is None:
+        moved = nearest(self._region, wanted, LONG, anywhere=True)
+        if not moved.feasible:
             name, size = self.resisting(self._region.clip(wanted))
             raise InputError(
                 f"no feasible point was found; {name!r} resists: it is violated by {size:.3g} "
                 "(scaled) at the start"
             )
-        self.notes = (
-            f"the start violated a constraint and was moved by {moved.distance:.3g} (weighted)",
-        )
-        return moved.point
+        far = distance(self._region, moved.x, wanted)
+        self.notes = (f"the start violated a constraint and was moved by {far:.3g} (weighted)",)
+        return moved.x
 
     def resisting(self, x: ArrayLike) -> tuple[str, float]:
         """Return the name of the most violated constraint at `x`, and its scaled violation."""
@@ -229,14 +235,15 @@ class FeasibleMinimizer:
     def result(self) -> OptimizeResult:
         """The best point with its active constraints, multipliers and optimality residual.
 
+        After success it is the point that passed the test.
         ``certified`` is False where an active constraint has a kink or is a union (``min(a, b) <=
         0``): the conditions hold for the branch that is active.
 
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
         """
-        x, f, g = self.best or (self.x0, math.nan, np.full(self.n, math.nan))
+        x, f, g = self._answer()
         measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
-        result: OptimizeResult = OptimizeResult()
+        result = FeasibleResult()
         result.update(
             x=x,
             fun=f,
@@ -260,6 +267,13 @@ class FeasibleMinimizer:
             notes=self.notes,
         )
         return result
+
+    def _answer(self) -> tuple[Vector, float, Vector]:
+        """Return the point that passed the test, else the best; their values may tie."""
+        state = self._state
+        if self.converged:
+            return state.x.copy(), state.f, state.g.copy()
+        return self.best or (self.x0, math.nan, np.full(self.n, math.nan))
 
     def _message(self) -> str:
         message = MESSAGES[self.stop] if self.stop else "running"
@@ -387,6 +401,13 @@ def _start(x0: ArrayLike) -> Vector:
     if x.ndim != 1 or not len(x) or not np.all(np.isfinite(x)):
         raise InputError(f"x0 must be one or more finite numbers in one row, got {x0!r}")
     return x
+
+
+def _pairs(pairs: tuple[ArrayLike, ArrayLike], n: int) -> tuple[Vector, Vector]:
+    steps, changes = (np.array(side, dtype=float).reshape(-1, n) for side in pairs)
+    if steps.shape != changes.shape:
+        raise InputError(f"{len(steps)} steps and {len(changes)} changes; pairs are expected")
+    return steps, changes
 
 
 def _compiled(

@@ -9,15 +9,20 @@ compiled the constraints.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from optdriver.constraints import ConstraintSet
+from optdriver.constraints.matrices import chosen, csr, row_norms, scaled
+from optdriver.constraints.rows import EQUALITY
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 
-TOLERANCE = 1e-9  # scaled violation of an inequality that has no interior, by contract
-EQUALITY_TOLERANCE = 1e-10
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
+
+LARGE = 150  # variables from which on sparse matrices are faster than dense ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +72,37 @@ class Region:
             rows = self.constraints.jacobian(x) * self.row_scale[:, None]
         return rows[self.inequalities], rows[self.equalities]
 
+    @property
+    def large(self) -> bool:
+        """Whether matrices are sparse: from `LARGE` variables on, if the constraints can."""
+        made = self.constraints
+        return self.n >= LARGE and isinstance(made, ConstraintSet) and made.sparse
+
+    def linearised(self, x: Vector) -> tuple[Any, Any]:
+        """Return the scaled Jacobians of c and e, dense arrays or, if `large`, CSR ones."""
+        if not self.large:
+            return self.jacobians(x)
+        with np.errstate(all="ignore"):
+            rows = scaled(csr(_linearised(self.constraints, x)), rows=self.row_scale)
+        return chosen(rows, self.inequalities), chosen(rows, self.equalities)
+
     def hessian(self, x: Vector, inequality: Vector, equality: Vector) -> Vector:
         """Return the Hessian of multipliers times scaled rows, shape (n, n)."""
+        with np.errstate(all="ignore"):
+            return self.constraints.hessian(x, self._weights(inequality, equality))
+
+    def curvature(self, x: Vector, inequality: Vector, equality: Vector) -> SparseHessian | Vector:
+        """Return the same, in sparse parts if the region is `large`."""
+        if not (self.large and isinstance(self.constraints, ConstraintSet)):
+            return self.hessian(x, inequality, equality)
+        with np.errstate(all="ignore"):
+            return self.constraints.hessian_parts(x, self._weights(inequality, equality))
+
+    def _weights(self, inequality: Vector, equality: Vector) -> Vector:
         weights = np.zeros(len(self.row_scale))
         weights[self.inequalities] = inequality
         weights[self.equalities] = equality
-        with np.errstate(all="ignore"):
-            return self.constraints.hessian(x, weights * self.row_scale)
+        return np.asarray(weights * self.row_scale)
 
     def violation(self, x: Vector) -> tuple[float, float]:
         """Return the largest scaled violations, of the inequalities and of the equalities."""
@@ -85,7 +114,7 @@ class Region:
     def is_feasible(self, x: Vector, tolerance: float = 0.0) -> bool:
         """Say whether c(x) <= tolerance, |e(x)| <= 1e-10 and x is in the box."""
         above, off = self.violation(x)
-        return above <= tolerance and off <= EQUALITY_TOLERANCE
+        return above <= tolerance and off <= EQUALITY
 
     def clip(self, x: Vector) -> Vector:
         """Return the point of the box nearest to `x`."""
@@ -115,9 +144,16 @@ def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Ve
     )
 
 
+def _linearised(constraints: Constraints, x: Vector) -> Any:
+    """Return the unscaled Jacobian, CSR where the constraints find that natural."""
+    if isinstance(constraints, ConstraintSet):
+        return constraints.linearised(x)
+    return constraints.jacobian(x)
+
+
 def _row_scales(constraints: Constraints, reference: Vector, scale: Vector) -> Vector:
     with np.errstate(all="ignore"):
-        lengths = np.linalg.norm(constraints.jacobian(reference) * scale, axis=1)
+        lengths = row_norms(scaled(_linearised(constraints, reference), columns=scale))
     usable = np.isfinite(lengths) & (lengths > 0.0)
     floor = SMALLEST_SCALE * float(np.max(lengths[usable], initial=0.0))
     sizes = np.where(usable, np.maximum(lengths, floor), 1.0)

@@ -8,15 +8,19 @@ in turn: another first barrier, a multiple of D^-2 for B, a linearised step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from optdriver.constraints import least_distance
+from optdriver.constraints.matrices import row_norms, scaled
+from optdriver.constraints.restoration import restore
+from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
+from optdriver.feasible.barrier import Subproblem, finite
 from optdriver.feasible.crossover import cross_over
-from optdriver.feasible.leastdistance import nearest_in_box
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
-from optdriver.feasible.restoration import restore
 from optdriver.feasible.types import Indices, Vector
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
@@ -67,7 +71,7 @@ class Local:
     def change(self, model: QuadraticModel, z: Vector) -> float:
         """Return m(z) - m(x)."""
         u = (z - self.x) / self.region.scale
-        return float(self.gradient @ u + 0.5 * u @ model.product(u))
+        return float(self.gradient @ u + 0.5 * u @ (model @ u))
 
 
 def propose(
@@ -77,6 +81,8 @@ def propose(
     model: QuadraticModel,
     delta: float,
     tolerance: float = 0.0,
+    *,
+    brief: bool = False,
 ) -> Trial | None:
     """Return the next trial, or None when no try gives one that may be asked.
 
@@ -91,10 +97,12 @@ def propose(
         Trust region: ``max |z - x| / D <= delta``.
     tolerance : float
         Scaled violation that is accepted: 0 unless the set has no interior.
+    brief : bool
+        Leave out the second barrier and the simpler model, which did not help in a larger region.
     """
     local = Local(region=region, x=x, gradient=region.scale * g, delta=delta, tolerance=tolerance)
     best: Trial | None = None
-    for candidate, quadratic, barrier in _tries(model, local):
+    for candidate, quadratic, barrier in _tries(model, local, brief):
         t, error = _solve(local, quadratic, barrier) if candidate else (_linear(local), np.inf)
         trial = None if t is None else _checked(local, model, local.point(t))
         if trial is not None and (best is None or trial.predicted < best.predicted):
@@ -104,16 +112,14 @@ def propose(
     return best
 
 
-def _tries(model: QuadraticModel, local: Local) -> list[tuple[bool, QuadraticModel, float]]:
+def _tries(
+    model: QuadraticModel, local: Local, brief: bool
+) -> list[tuple[bool, QuadraticModel, float]]:
     n = len(local.x)
     theta = max(model.theta, float(np.linalg.norm(local.gradient)) / local.delta)
     plain = QuadraticModel(theta=theta, vectors=np.zeros((n, 0)), signs=np.zeros(0))
-    return [
-        (True, model, BARRIERS[0]),
-        (True, model, BARRIERS[1]),
-        (True, plain, BARRIERS[0]),
-        (False, plain, 0.0),
-    ]
+    others = [] if brief else [(True, model, BARRIERS[1]), (True, plain, BARRIERS[0])]
+    return [(True, model, BARRIERS[0]), *others, (False, plain, 0.0)]
 
 
 def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
@@ -136,50 +142,69 @@ def _solve(local: Local, model: QuadraticModel, barrier: float) -> tuple[Vector 
     return cross_over(problem, solution), solution.error
 
 
-def subproblem(local: Local, model: QuadraticModel) -> interior.Subproblem | None:
+def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
     """Build the subproblem in t; None when the constraints have no derivatives at x."""
     region, free = local.region, local.free
     step = local.delta * region.scale[free]
-    jac, eq = region.jacobians(local.x)
-    w, v = _weights(jac[:, free] * step, local.delta), _weights(eq[:, free] * step, local.delta)
+    jac, eq = (scaled(rows[:, free], columns=step) for rows in region.linearised(local.x))
+    w, v = _weights(jac, local.delta), _weights(eq, local.delta)
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(v))):
         return None
     gradient = local.delta * local.gradient[free]
-    reduced = QuadraticModel(theta=model.theta, vectors=model.vectors[free], signs=model.signs)
-    curvature = local.delta**2 * reduced.dense()
-    phi = 1.0 / max(_peak(gradient), FLAT * _peak(curvature), 1e-300)
+    phi, curvature = _scaled_model(gradient, model, local)
     lower, upper = local.box()
 
     def values(t: Vector) -> tuple[Vector, Vector]:
         c, e = region.values(local.point(t))
         return c * w, e * v
 
-    def jacobians(t: Vector) -> tuple[Vector, Vector]:
-        c, e = region.jacobians(local.point(t))
-        return (c[:, free] * step) * w[:, None], (e[:, free] * step) * v[:, None]
+    def jacobians(t: Vector) -> tuple[Any, Any]:
+        c, e = region.linearised(local.point(t))
+        return scaled(c[:, free], w, step), scaled(e[:, free], v, step)
 
-    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector:
-        full = region.hessian(local.point(t), lam * w, nu * v)
+    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector | SparseHessian:
+        full = region.curvature(local.point(t), lam * w, nu * v)
+        if isinstance(full, SparseHessian):
+            return full.among(free).scaled(step)
         return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
 
-    return interior.Subproblem(
+    return Subproblem(
         gradient=phi * gradient,
-        curvature=phi * curvature,
+        curvature=curvature,
         lower=lower,
         upper=upper,
         values=values,
         jacobians=jacobians,
         hessian=hessian,
+        rounding=_rounding(local, jac, w) + _rounding(local, eq, v),
     )
+
+
+def _scaled_model(
+    gradient: Vector, model: QuadraticModel, local: Local
+) -> tuple[float, QuadraticModel | Vector]:
+    """Return phi, and phi Delta^2 B over the free variables, dense unless the region is large."""
+    size, kept = local.delta**2, model.among(local.free)
+    if local.region.large:
+        phi = 1.0 / max(_peak(gradient), FLAT * size * kept.peak(), 1e-300)
+        return phi, kept.scaled(phi * size)
+    dense = size * kept.dense()
+    phi = 1.0 / max(_peak(gradient), FLAT * _peak(dense), 1e-300)
+    return phi, phi * dense
 
 
 def _peak(values: Vector) -> float:
     return float(np.max(np.abs(values), initial=0.0))
 
 
-def _weights(rows: Vector, delta: float) -> Vector:
-    lengths = np.linalg.norm(rows, axis=1)
-    return np.asarray(1.0 / np.maximum(lengths, SMALLEST_ROW * delta))
+def _weights(rows: Any, delta: float) -> Vector:
+    return np.asarray(1.0 / np.maximum(row_norms(rows), SMALLEST_ROW * delta))
+
+
+def _rounding(local: Local, rows: Any, weights: Vector) -> float:
+    """Return how far rounding of x moves the rows, in sum; `rows` are gradients in t."""
+    size = np.abs(local.x[local.free]) / (local.delta * local.region.scale[local.free])
+    return float(0.1 * np.finfo(np.float64).eps * np.sum(weights * (abs(rows) @ size)))
 
 
 def _linear(local: Local) -> Vector | None:
@@ -187,13 +212,19 @@ def _linear(local: Local) -> Vector | None:
     region, free = local.region, local.free
     step = local.delta * region.scale[free]
     c, e = region.values(local.x)
-    jac, eq = region.jacobians(local.x)
-    if not (np.all(np.isfinite(jac)) and np.all(np.isfinite(eq))):
+    jac, eq = region.linearised(local.x)
+    if not finite(jac, eq):
         return None
     lower, upper = local.box()
     gradient = local.gradient[free]
     wish = -gradient / max(float(np.max(np.abs(gradient), initial=0.0)), 1e-300)
-    answer = nearest_in_box(
-        wish, jac[:, free] * step, -c, eq[:, free] * step, -e, 0.5 * lower, 0.5 * upper
+    answer = least_distance(
+        scaled(jac[:, free], columns=step),
+        -c,
+        scaled(eq[:, free], columns=step),
+        -e,
+        0.5 * lower,
+        0.5 * upper,
+        toward=wish,
     )
-    return answer.point if answer.solved else None
+    return answer.d if answer.feasible else None

@@ -8,6 +8,7 @@ _kernel.choose()
 
 from optdriver.lbfgsb.codes import Phase, Stop  # noqa: E402
 from optdriver.lbfgsb.hessian import InverseHessian  # noqa: E402
+from optdriver.lbfgsb.lanes import advance_lanes  # noqa: E402
 from optdriver.lbfgsb.machine import compiled  # noqa: E402
 from optdriver.lbfgsb.minimizer import (  # noqa: E402
     LBFGSB,
@@ -29,6 +30,7 @@ __all__ = [
     "Stop",
     "advance",
     "advance_failure",
+    "advance_lanes",
     "compiled",
     "iterate",
     "pending",

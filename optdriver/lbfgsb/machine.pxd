@@ -1,5 +1,9 @@
 from optdriver.lbfgsb.state cimport Scratch, State
 
+cdef Scratch _shared
+
+cdef Scratch small_scratch(State s)
+
 cpdef advance(State s, double f)
 cpdef advance_failure(State s)
 cpdef halt(State s)

@@ -72,6 +72,7 @@ else:
     from optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
 
 _local = threading.local()
+_shared: Scratch = Scratch(64, 10)
 
 
 def compiled() -> bool:
@@ -87,17 +88,32 @@ def scratch(n: int, m: int) -> Scratch:
     return q
 
 
+def small_scratch(s: State) -> Scratch:
+    """Return the work space of a call that holds the interpreter's lock from beginning to end.
+
+    That is so in compiled code only: one for all threads then does, and is at hand at once.
+    """
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        global _shared
+        if _shared.m != s.m:
+            _shared = Scratch(64, s.m)
+        return _shared
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return scratch(s.n, s.m)
+
+
 def advance(s: State, f: cython.double) -> None:
     """Take the value f and the gradient in ``s.gt`` at the pending point ``s.xt``; go on.
 
     A value or gradient that is not finite counts as a failed evaluation.
     """
-    q: Scratch = scratch(s.n, s.m)
+    f = float(f)  # NumPy's infinities warn, where this is interpreted
     if s.n < 64:  # not worth letting go of the interpreter
-        take(s, q, f)
+        take(s, small_scratch(s), f)
     else:
+        large: Scratch = scratch(s.n, s.m)
         with cython.nogil:
-            take(s, q, f)
+            take(s, large, f)
 
 
 def advance_failure(s: State) -> None:

@@ -85,6 +85,8 @@ def sweep(
     r: cython.Py_ssize_t
     y: cython.double
     z: cython.double
+    b: cython.double
+    c: cython.double
     zero(sums, 8 * m)
     for i in range(n):
         w[2 * m * i + 2 * new] = y_new[i]
@@ -96,9 +98,11 @@ def sweep(
         y = y_new[i]
         z = s_new[i]
         if i + 1 < n and free[i + 1] == free[i]:  # two rows at a time halve the traffic of sums
+            b = y_new[i + 1]
+            c = s_new[i + 1]
             for j in range(2 * k):
-                sums[a + j] += w[r + j] * y + w[r + 2 * m + j] * y_new[i + 1]
-                sums[a + 2 * m + j] += w[r + j] * z + w[r + 2 * m + j] * s_new[i + 1]
+                sums[a + j] += w[r + j] * y + w[r + 2 * m + j] * b
+                sums[a + 2 * m + j] += w[r + j] * z + w[r + 2 * m + j] * c
             i += 2
         else:
             for j in range(2 * k):

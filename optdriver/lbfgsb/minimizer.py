@@ -57,12 +57,21 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     x = read_point(x0)
     lower, upper = read_bounds(bounds, x.size)
     if x.size >= LARGE and not machine.compiled():
-        _say_interpreted()
+        say_interpreted()
+    sides = np.count_nonzero(np.isfinite(lower)) + np.count_nonzero(np.isfinite(upper))
+    x = np.minimum(np.maximum(x, lower), upper)
+    return set_up(x, lower, upper, int(sides), options)
+
+
+def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options) -> State:
+    """Return the state of a run that begins at `x`, within bounds of which `sides` are finite.
+
+    Nothing is checked.
+    """
     state = State(x.size, int(options.maxcor))
     state.vector("l")[:] = lower
     state.vector("u")[:] = upper
-    np.minimum(np.maximum(x, lower), upper, out=state.vector("xt"))
-    sides = np.count_nonzero(np.isfinite(lower)) + np.count_nonzero(np.isfinite(upper))
+    state.vector("xt")[:] = x
     state.constrained = int(sides > 0)
     state.boxed = int(sides == 2 * x.size)
     state.ftol = float(options.ftol)
@@ -76,7 +85,7 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
 
 
 @functools.cache
-def _say_interpreted() -> None:
+def say_interpreted() -> None:
     """Say, the first time only, that the kernel is not compiled."""
     warnings.warn(
         f"{LARGE} variables or more on the interpreted kernel: every evaluation will cost "
@@ -144,6 +153,18 @@ def read_value(f: Any) -> float:
     if array.size != 1:
         raise InputError(f"the value has shape {array.shape}; expected a single number")
     return float(array.reshape(-1)[0])
+
+
+def stored_pairs(state: State) -> tuple[Vector, Vector]:
+    """Return copies of the correction pairs S and Y, (k, n) each, oldest first."""
+    n, m = state.n, state.m
+    slots = (
+        state.reals[state.reals.size - 2 * n * m :].reshape(n, m, 2).T
+    )  # without the other views
+    wrapped = max(state.head + state.k - m, 0)
+    ring = slots[:, state.head : state.head + state.k], slots[:, :wrapped]
+    changes, steps = np.concatenate(ring, axis=1)
+    return steps, changes
 
 
 def iterate(state: State) -> Generator[Vector, tuple[Any, Any] | None, State]:
@@ -368,10 +389,7 @@ class LBFGSB:
     @property
     def pairs(self) -> tuple[Vector, Vector]:
         """The correction pairs S and Y, (k, n) each, oldest first."""
-        s = self.state
-        slots = [(s.head + age) % s.m for age in range(s.k)]
-        w = s.arrays["w"].reshape(s.n, s.m, 2)[:, slots, :]
-        return w[:, :, 1].T.copy(), w[:, :, 0].T.copy()
+        return stored_pairs(self.state)
 
     @property
     def result(self) -> OptimizeResult:

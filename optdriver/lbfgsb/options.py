@@ -17,6 +17,8 @@ Vector = NDArray[np.float64]
 
 def check_real(name: str, value: Any) -> None:
     """Raise unless `value` is a real number, not NaN and not negative."""
+    if type(value) is float and value >= 0.0:  # most are
+        return
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
         raise InputTypeError(f"{name} is {value!r}; expected a number")
     if isinstance(value, (complex, np.complexfloating)) or not value >= 0:
@@ -25,6 +27,8 @@ def check_real(name: str, value: Any) -> None:
 
 def check_integer(name: str, value: Any, least: int, *, infinite: bool = False) -> None:
     """Raise unless `value` is a whole number of at least `least` (or infinity, if it may be)."""
+    if type(value) is int and value >= least:  # most are
+        return
     check_real(name, value)
     if infinite and value == math.inf:
         return
@@ -119,6 +123,8 @@ def limit(value: float) -> int:
 
 def real_array(name: str, value: Any) -> Vector:
     """Return `value` as an array of float64, or raise an error that names it."""
+    if type(value) is np.ndarray and value.dtype == np.float64:  # most are
+        return value
     if np.ma.is_masked(value):
         raise InputTypeError(f"{name} has masked entries; expected a number in every place")
     try:
@@ -226,9 +232,9 @@ def _without_none(pair: Any) -> tuple[Any, Any]:
 
 
 def _check_bounds(lower: Vector, upper: Vector) -> None:
-    wrong = ~((lower <= upper) & (lower < np.inf) & (upper > -np.inf))
-    if wrong.any():
-        i = int(np.flatnonzero(wrong)[0])
+    right = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
+    if not right.all():
+        i = int(np.flatnonzero(~right)[0])
         raise InputError(
             f"bounds of variable {i} are ({lower[i]}, {upper[i]}); expected lower <= upper, "
             "neither of them NaN, with some finite number between"

@@ -68,8 +68,9 @@ class MultiStart:
     constraints : ConstraintSet, str, or sequence of str or mappings, optional
         Nonlinear constraints, which every asked point satisfies: over ``x1`` to ``xn``, or an
         `optdriver.constraints.ConstraintSet` that was made with these bounds.  Each minimizer is
-        then an `optdriver.feasible.FeasibleMinimizer`, which knows `gtol`, `maxcor`, `maxiter` and
-        `maxfun`; `ftol`, `maxls`, `initial_step` and `noise` have no meaning for it.
+        then L-BFGS-B only until a step leaves the feasible set; from there on, and for the test of
+        convergence, it is an `optdriver.feasible.FeasibleMinimizer`, which knows `gtol`, `maxcor`,
+        `maxiter` and `maxfun`, but not `ftol`, `maxls`, `initial_step` and `noise`.
     project_starts : bool
         Move initial samples that violate a constraint to the nearest feasible point, see `moved`.
         Otherwise such a sample is an error.

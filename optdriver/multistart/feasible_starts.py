@@ -3,14 +3,18 @@
 Where enough points of the sequence are feasible they are taken as they come.  Where they are rare,
 points of the sequence are moved onto the set, which piles them up on its boundary; so each walks on
 from there (hit and run: a random line, a random point on it, nearer and nearer until it is
-feasible), and of every group those farthest from each other are kept, the farthest first.
+feasible).  Of every group those are kept that are farthest from each other and from the starts of
+all groups before, the farthest first.
+
+Sources: Smith, Oper. Res. 32 (1984) 1296 (hit and run); Neal, Ann. Statist. 31 (2003) 705 (the
+interval that shrinks toward the last point); Gonzalez, Theor. Comput. Sci. 38 (1985) 293 (greedy
+maximin).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +38,13 @@ NUMBERS = 2**20
 ENOUGH = 64
 """As many feasible ones among them are enough."""
 
-_GROUP, _KEPT = 24, 8
+_GROUP, _KEPT = 16, 8
+_TRIES = 24
+_BARREN = 2
+_SAME = 1e-9  # widths of the box within which starts are one
 _BLOCK = 1024
 _STEPS_PER_VARIABLE = 10
 _SHRINKS = 12
-_CURVED_STEPS = 2
 _LOOSE = 1e-9  # scaled violation that is accepted where there is no interior
 
 
@@ -55,8 +61,10 @@ class FeasibleStarts:
 
     def __init__(self, constraints: ConstraintSet, kind: Kind, seed: int) -> None:
         self._constraints, self._kind, self._seed = constraints, kind, seed
-        self._group = lru_cache(maxsize=4)(self._make_group)
+        self._starts = np.empty((0, constraints.n))
+        self._groups = self._barren = 0  # groups made, and those since the last new start
         self._rare: bool | None = None
+        self._met = np.empty((0, constraints.n))  # feasible points among the tests
 
     def take(self, sequence: Starts) -> tuple[Vector, Starts]:
         """Return the next feasible start, and the sequence after it.
@@ -69,11 +77,13 @@ class FeasibleStarts:
         if not self.rare:
             for count, x in self._accepted(sequence.count):
                 return x, replace(sequence, count=count)
-        group, place = divmod(sequence.count, _KEPT)
-        found = self._group(group)
-        if not len(found):
-            found = self._group(0)
-        return found[place % len(found)].copy(), replace(sequence, count=sequence.count + 1)
+        found = self._first(sequence.count + 1)
+        x = found[sequence.count % len(found)].copy()
+        return x, replace(sequence, count=sequence.count + 1)
+
+    def are_used(self, sequence: Starts) -> bool:
+        """Return whether there is no other start: the set is a few points, as far as is known."""
+        return self.rare and len(self._first(sequence.count + 1)) <= sequence.count
 
     def check(self) -> Vector:
         """Return some feasible points, (k, n).
@@ -84,7 +94,7 @@ class FeasibleStarts:
             None was found; the message names the constraint that resists.
         """
         if self.rare:
-            return self._group(0)
+            return self._first(_KEPT)
         return np.array([x for x, _ in zip(self._accepted_points(), range(_KEPT), strict=False)])
 
     @property
@@ -95,11 +105,11 @@ class FeasibleStarts:
         return self._rare
 
     def _are_few(self) -> bool:
-        found, tests = 0, max(256, min(TESTS, NUMBERS // self._constraints.n))
+        tests = max(256, min(TESTS, NUMBERS // self._constraints.n))
         for first in range(0, tests, _BLOCK):
             points = self._points(first, min(_BLOCK, tests - first))
-            found += int(np.count_nonzero(screen(self._constraints, points)))
-            if found >= ENOUGH:
+            self._met = np.vstack([self._met, points[screen(self._constraints, points)]])
+            if len(self._met) >= ENOUGH:
                 return False
         return True
 
@@ -120,18 +130,31 @@ class FeasibleStarts:
 
     # -- where feasible points are rare ---------------------------------------------------------
 
+    def _first(self, number: int) -> Vector:
+        """Return so many starts or more, unless there are no more."""
+        while len(self._starts) < number and self._barren < _BARREN:
+            made = self._make_group(self._groups)
+            self._groups += 1
+            self._barren = 0 if len(made) else self._barren + 1
+            self._starts = np.vstack([self._starts, made])
+        return self._starts
+
     def _make_group(self, group: int) -> Vector:
-        """Return starts ``_KEPT * group ...``, those far from each other first."""
+        """Return starts far from all before them and from each other, the farthest first."""
         moved = [_moved(self._constraints, x) for x in self._points(_GROUP * group, _GROUP)]
-        found = np.array([made.x for made in moved if made.feasible])
-        if not len(found):
+        found = [made.x for made in moved if made.feasible]
+        if not found:
             if group == 0:
                 raise nothing_feasible(moved)
-            return np.empty((0, self._constraints.n))
+            return self._starts[:0]
         random = np.random.default_rng((self._seed, group, 1))
-        walked = walk(self._constraints, found, random)
+        met = self._met[_KEPT * group : _KEPT * (group + 1)]
+        met = met[[self._constraints.is_feasible(x) for x in met]] if len(met) else met
+        walked = np.vstack([walk(self._constraints, np.array(found), random), met])
+        if len(walked) < _KEPT:
+            walked = np.vstack([walked, found])
         width = widths(self._constraints)
-        return walked[spread(walked / width, _KEPT)]
+        return walked[spread(walked / width, _KEPT, self._starts / width)]
 
 
 def screen(constraints: ConstraintSet, points: Vector) -> Mask:
@@ -190,19 +213,33 @@ def check_not_empty(constraints: ConstraintSet) -> None:
     if any(constraints.is_feasible(x) for x in points[screen(constraints, points)]):
         return
     tries: list[Projection] = []
-    for x in points[:_GROUP]:
+    for x in points[:_TRIES]:
         tries.append(_moved(constraints, x))
         if tries[-1].feasible:
             return
     raise nothing_feasible(tries)
 
 
-def spread(points: Vector, number: int) -> list[int]:
-    """Return the indices of points far from each other, greedily the farthest next."""
-    chosen = [0]
-    gap = np.linalg.norm(points - points[0], axis=1)
+def spread(points: Vector, number: int, before: Vector | None = None) -> list[int]:
+    """Return the indices of points far from each other, greedily the farthest next; none twice.
+
+    Parameters
+    ----------
+    points : ndarray, shape (k, n)
+    number : int
+        As many at most.
+    before : ndarray, shape (m, n), optional
+        Points to keep away from too.
+    """
+    gap = np.full(len(points), np.inf)
+    for x in [] if before is None else before:
+        gap = np.minimum(gap, np.linalg.norm(points - x, axis=1))
+    chosen: list[int] = []
     while len(chosen) < min(number, len(points)):
-        chosen.append(int(np.argmax(gap)))
+        following = int(np.argmax(gap))
+        if gap[following] <= _SAME:
+            break
+        chosen.append(following)
         gap = np.minimum(gap, np.linalg.norm(points - points[chosen[-1]], axis=1))
     return chosen
 
@@ -275,10 +312,9 @@ def _curved(constraints: ConstraintSet, points: Vector, random: np.random.Genera
     """Walk along a curved surface: a tangent step, and back onto it."""
     x = points.copy()
     for k in range(len(x)):
-        for _ in range(_CURVED_STEPS):
-            d = random.standard_normal(constraints.n) @ _along_equalities(constraints, x[k])
-            trial = np.clip(x[k] + 0.3 * d, constraints.lower, constraints.upper)
-            made = restored(constraints, trial)
-            if made is not None:
-                x[k] = made
+        d = random.standard_normal(constraints.n) @ _along_equalities(constraints, x[k])
+        trial = np.clip(x[k] + 0.3 * d, constraints.lower, constraints.upper)
+        made = restored(constraints, trial)
+        if made is not None:
+            x[k] = made
     return x

@@ -1,9 +1,9 @@
-"""Which local minimizer a run gets: the plain one within bounds, the feasible one, or another.
+"""Which local minimizer a run gets: L-BFGS-B, under constraints one that hands over, or another.
 
-Where constraints have rows (bounds in disguise have none) every run is a `FeasibleMinimizer`, of
-whose options `gtol`, `maxfun`, `maxiter` and `maxcor` mean what they mean for `LBFGSB`.  `ftol`,
-`maxls`, `initial_step` and `noise` belong to a line search, which it has not.  With the `method` of
-another name every run is a `CallbackMinimizer`, which takes what it knows of them, too.
+Where constraints have rows (bounds in disguise have none) every run is a `Handover`: L-BFGS-B while
+it stays feasible, then a `FeasibleMinimizer`, for which `ftol`, `maxls`, `initial_step` and `noise`
+have no meaning: they belong to a line search, which it has not.  With the `method` of another name
+every run is a `CallbackMinimizer`, which takes what it knows of them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,17 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.errors import InputError, nearest
-from optdriver.lbfgsb import LBFGSB, Stop
+from optdriver.lbfgsb import LBFGSB, Options, Stop
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
     from optdriver.coroutine import CallbackMinimizer
-    from optdriver.feasible import FeasibleMinimizer
+    from optdriver.multistart.handover import Handover
 
 Vector = NDArray[np.float64]
-Minimizer: TypeAlias = "LBFGSB | FeasibleMinimizer | CallbackMinimizer"
+Minimizer: TypeAlias = "LBFGSB | Handover | CallbackMinimizer"
 
 PLAIN = "L-BFGS-B"
-
-COMMON_OPTIONS = ("gtol", "maxfun", "maxiter", "maxcor")
-"""The options that both minimizers have."""
 
 
 def has_rows(constraints: ConstraintSet | None) -> bool:
@@ -74,16 +71,15 @@ def create(
     own: Mapping[str, Any] | None = None,
 ) -> Minimizer:
     """Return a new minimizer at `x0`; `own` are further options of a `method` of SciPy's."""
-    plain = LBFGSB(x0, bounds, **options)  # checks the options in any case
     if method != PLAIN:
         return _suspended(method, x0, bounds, options, own or {})
     if own:
         raise InputError(f"method_options are those of another method than {PLAIN}: {dict(own)}")
     if constraints is None or not has_rows(constraints):
-        return plain
-    from optdriver.feasible import FeasibleMinimizer
+        return LBFGSB(x0, bounds, **options)
+    from optdriver.multistart.handover import Handover
 
-    return FeasibleMinimizer(x0, constraints, **{name: options[name] for name in COMMON_OPTIONS})
+    return Handover(x0, constraints, **options)
 
 
 def _suspended(
@@ -91,6 +87,7 @@ def _suspended(
 ) -> CallbackMinimizer:
     from optdriver.coroutine import CallbackMinimizer
 
+    Options(**options)  # checks those, too, that the method does not know
     known = named(method).options
     shared = {name: value for name, value in options.items() if name in known}
     if "fatol" in known:
@@ -141,10 +138,6 @@ def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[
 
 def to_dict(minimizer: Minimizer) -> dict[str, Any]:
     """Return a minimizer as data, without the constraints."""
-    from optdriver.feasible import FeasibleMinimizer
-
-    if isinstance(minimizer, FeasibleMinimizer):
-        return minimizer.to_dict(constraints=False)
     return minimizer.to_dict()
 
 
@@ -156,6 +149,6 @@ def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Min
         return CallbackMinimizer.from_dict(data)
     if constraints is None or not has_rows(constraints):
         return LBFGSB.from_dict(dict(data))
-    from optdriver.feasible import FeasibleMinimizer
+    from optdriver.multistart.handover import Handover
 
-    return FeasibleMinimizer.from_dict(dict(data), constraints)
+    return Handover.from_dict(data, constraints)

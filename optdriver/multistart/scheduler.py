@@ -94,7 +94,7 @@ def _open_run(state: MultiStartState, *, extra: bool) -> bool:
     crowded = state.live + state.converged >= options.max_num_minimizers
     if state.ended is not None or (crowded and len(state.runs) >= options.num_initial):
         return False
-    exhausted = state.next_start >= state.start_limit
+    exhausted = _are_used(state)
     waiting = start_rules.next_waiting(state.samples, last_resort=exhausted)
     if waiting is None and exhausted:
         return False
@@ -106,6 +106,14 @@ def _open_run(state: MultiStartState, *, extra: bool) -> bool:
     else:
         _go_on(state, state.runs[waiting])
     return True
+
+
+def _are_used(state: MultiStartState) -> bool:
+    """Tell whether there are no more starts; a feasible set may be a few points."""
+    found, given = state.feasible_starts, len(state.initial_samples)
+    return state.next_start >= state.start_limit or (
+        found is not None and state.next_start >= given and found.are_used(state.sequence)
+    )
 
 
 def _open_start(state: MultiStartState, start: int) -> None:
@@ -412,8 +420,9 @@ def _end_if_over(state: MultiStartState, reason: str) -> None:
         state.ended = f"{state.stopped} minimizers stopped without converging, the last: {reason}"
     elif len(barren) == BARREN and all(s.state == "failed" and not s.nfev for s in barren):
         state.ended = f"{BARREN} starts in a row could not be evaluated: {reason}"
-    elif not (state.live or state.samples.row_of) and state.next_start >= state.start_limit:
-        state.ended = "all starts are used"
+    elif not (state.live or state.samples.row_of) and _are_used(state):
+        few = state.next_start < state.start_limit
+        state.ended = "all starts are used" + few * f", the feasible set has no other: {reason}"
     if state.ended is not None:
         for search in state.runs:
             if search.state in ("running", "sampling", "waiting"):

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import (
-    InputError,
     InputTypeError,
     ProtocolError,
     StudyDoneError,
 )
 from optdriver.space import Space
-from optdriver.study import fold, observation, reports
+from optdriver.study import fold, inputs, reports
 from optdriver.study.desk import Clock, Desk, describe_failure
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
@@ -233,28 +232,17 @@ class Study:
             For a result of the wrong kind, or a derivative that ``jac=True`` promises and that is
             missing.  The suggestion stays open.
         """
-        if isinstance(value, Observation):
-            value, gradient = observation.result_of(value, gradient)
-        number = None if value is None else observation.as_number(value, "the value")
+        number, gradient = inputs.value_and_gradient(value, gradient)
         with self._lock:
             desk = self._desk
             desk.check_id(id)
-            array = self._gradient(number, gradient)
+            array = inputs.as_gradient(number, gradient, self.space, desk.state.parameters["jac"])
             reason = describe_failure(number, array, desk.spec.space.free)
             if reason is None and number is not None:
                 desk.told(id, number, array)
             else:
                 desk.failed(id, str(reason), desk.parameters["retries"])
             self._threads.note_result()
-
-    def _gradient(self, value: float | None, gradient: Any) -> FloatArray | None:
-        jac = self._desk.state.parameters["jac"]
-        if gradient is None:
-            if jac and value is not None and math.isfinite(value):
-                raise observation.missing_derivative(self.space.free[0])
-            return None
-        array = observation.as_gradient(gradient, self.space)
-        return array if jac else None
 
     def tell_failure(self, id: int, reason: str = "", *, worker_died: bool = False) -> None:
         """Report that the evaluation of a suggestion failed.
@@ -321,25 +309,9 @@ class Study:
         value, gradient
             As for `tell`.
         """
-        return self._add([self._added(point, value, gradient)])[0]
+        return self._add([inputs.added(point, value, gradient, self.space)])[0]
 
-    def _added(
-        self, point: Any, value: Any, gradient: Any = None
-    ) -> tuple[FloatArray, float, FloatArray | None]:
-        """Return the place, value and gradient of a point to be added, checked."""
-        if isinstance(value, Observation):
-            value, gradient = observation.result_of(value, gradient)
-        if value is None:
-            raise InputError("an added point needs a value; a failed evaluation adds nothing")
-        number = observation.as_number(value, "the value")
-        x = self.space.vector(point)
-        array = None if gradient is None else observation.as_gradient(gradient, self.space)
-        reason = describe_failure(number, array, self.space.free)
-        if reason is not None:
-            raise InputError(f"a point cannot be added: {reason}")
-        return x, number, array
-
-    def _add(self, points: list[tuple[FloatArray, float, FloatArray | None]]) -> list[int]:
+    def _add(self, points: list[inputs.Added]) -> list[int]:
         with self._lock:
             ids = [self._desk.add(*point) for point in points]
             self._threads.note_result()
@@ -364,22 +336,13 @@ class Study:
         design_value : list, optional
             The point as the continuous parameters in order.
         """
-        if not isinstance(observation, Observation):
-            raise InputTypeError(
-                f"add_observation takes an Observation (study.new_observation()), "
-                f"not {observation!r}"
-            )
-        if sample and design_value is not None and len(design_value):
-            raise InputError("give sample= or design_value=, not both")
-        given = sample or (design_value if design_value is not None and len(design_value) else None)
+        point = inputs.place_of(observation, suggestion_id, sample, design_value)
         if suggestion_id is None:
-            if given is None:
-                raise InputError("add_observation needs suggestion_id=, sample= or design_value=")
-            self.add_point(given, observation)
+            self.add_point(point, observation)
             return
-        if given is not None:
+        if point is not None:
             with self._lock:
-                self._desk.check_point(suggestion_id, given)
+                self._desk.check_point(suggestion_id, point)
         self.tell(suggestion_id, observation)
 
     def add_many(self, observations: Iterable[Observation], points: Iterable[Any]) -> list[int]:
@@ -387,10 +350,7 @@ class Study:
 
         All are checked first: where one cannot be used, none is added.
         """
-        observed, where = list(observations), list(points)
-        if len(observed) != len(where):
-            raise InputError(f"{len(observed)} observations for {len(where)} points")
-        return self._add([self._added(p, o) for p, o in zip(where, observed, strict=True)])
+        return self._add(inputs.many_added(list(observations), list(points), self.space))
 
     # -- running --------------------------------------------------------------------------
 

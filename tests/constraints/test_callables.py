@@ -157,3 +157,20 @@ def test_functions_pickle_if_they_can_but_are_no_plain_data() -> None:
 def test_bad_specifications_are_refused(spec: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ConstraintSet([spec], NAMES)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ({"type": "ineq", "fun": lambda x: 1j}, "must give real numbers"),
+        ({"type": "ineq", "fun": lambda x: "a"}, "must give real numbers"),
+        ({"type": "eq", "fun": lambda x: x[0], "jac": lambda x: [1, 2, 3]}, r"shape \(1, 2\)"),
+        ({"type": "eq", "fun": lambda x: x[0], "jac": lambda x: [1j, 0]}, "Jacobian must give"),
+        ({"type": "ineq", "fun": lambda x: np.ones(1 + (x[0] > 0.9))}, "gave 1 values before"),
+        (LinearConstraint([[1.0, 2.0, 3.0]], 0.0, 1.0), "A must have 2 columns"),
+    ],
+)
+def test_functions_of_a_wrong_shape_or_kind_are_refused(constraint: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        made = ConstraintSet(constraint, ["x1", "x2"], [(0.0, 1.0)] * 2)
+        made.jacobian(np.ones(2))

@@ -1,10 +1,14 @@
-"""Jacobians and Hessians are SymPy's, of the whole formula, to 1e-12."""
+"""Values, Jacobians and Hessians are SymPy's and JAX's, of the whole formula, to 1e-12."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
+from typing import ClassVar
 
+import jax
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from optdriver.constraints.matrices import dense
 from optdriver.constraints.rewrite import bound
 from optdriver.constraints.symbolic import signature, template
 from optdriver.constraints.syntax import Node
+from optdriver.constraints.tape import Tape
 from tests.constraints.formulas import NAMES, points, smooth
 
 Array = NDArray[np.float64]
@@ -128,6 +133,66 @@ def conditioning(text: str, x: tuple[float, ...]) -> float:
     changes = [float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True)]
     worst = max(c / s for c, s in zip(changes, sizes, strict=True))
     return worst / 1e-12 if math.isfinite(worst) else math.inf
+
+
+class ByJax:
+    """Value, gradient and Hessian of a trusted text by JAX in double precision."""
+
+    functions: ClassVar = {
+        **{name: getattr(jnp, name) for name in ("sqrt", "exp", "log", "log10", "log2", "hypot")},
+        **{name: getattr(jnp, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+        **{name: getattr(jnp, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "atan2")},
+        "erf": jax.scipy.special.erf,
+        **dict.fromkeys(("pi", "PI"), math.pi),
+        **dict.fromkeys(("e", "E"), math.e),
+    }
+
+    def __init__(self, text: str) -> None:
+        self.code = compile(text.replace("^", "**"), "formula", "eval")
+
+    def value(self, x: jax.Array) -> jax.Array:
+        known = dict(zip(NAMES, x, strict=True))
+        return jnp.asarray(eval(self.code, {**self.functions, **known}), dtype=float)
+
+    def all(self, x: Sequence[float]) -> list[Array]:
+        with jax.enable_x64(True):
+            point = jnp.array(x)
+            made = [self.value(point), jax.grad(self.value)(point), jax.hessian(self.value)(point)]
+            return [np.array(each) for each in made]
+
+
+def all_of_ours(text: str, x: Sequence[float]) -> list[Array]:
+    value = np.array(Tape([formula(text)], NAMES)(list(x))[0])
+    return [value, *computed(text, NAMES, tuple(x))]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_values_and_derivatives_are_those_of_jax(text: str) -> None:
+    oracle = ByJax(text)
+    for x in np.random.default_rng(3).uniform(0.3, 2.5, (2, 3)).tolist():
+        for ours, theirs in zip(all_of_ours(text, x), oracle.all(x), strict=True):
+            assert_close(ours, theirs)
+
+
+@given(smooth, points)
+@settings(max_examples=40, deadline=None)
+def test_random_formulas_have_the_values_and_derivatives_of_jax(
+    text: str, point: tuple[float, float, float]
+) -> None:
+    x = [abs(v) + 0.25 for v in point]
+    try:
+        ours, oracle = all_of_ours(text, x), ByJax(text)
+        theirs, moved = oracle.all(x), oracle.all([v * (1.0 + 1e-9) for v in x])
+    except (ConstraintError, ZeroDivisionError, OverflowError):
+        assume(False)
+    assume(all(np.isfinite(each).all() and np.abs(each).max() < 1e8 for each in theirs))
+    # what a formula makes of a relative change of 1e-9 in the point, it makes of rounding too
+    sizes = [max(1.0, float(np.abs(each).max())) for each in theirs]
+    changes = [float(np.abs(a - b).max()) for a, b in zip(theirs, moved, strict=True)]
+    margin = max(change / size for change, size in zip(changes, sizes, strict=True)) / 1e-9
+    assume(margin < 1e3)
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, 1e-12 * max(1.0, margin))
 
 
 def test_a_wide_row_is_cut_into_terms_and_intermediates() -> None:
@@ -254,8 +319,6 @@ def test_huge_nested_powers_stay_numbers() -> None:
 
 
 def test_values_agree_with_mpmath() -> None:
-    from optdriver.constraints.tape import Tape
-
     x = (1.3, 0.7, 2.1)
     for text in FORMULAS:
         made = Tape([formula(text)], NAMES)(x)[0]

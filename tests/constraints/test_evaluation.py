@@ -38,7 +38,7 @@ def test_values_are_those_of_the_tape(seed: int) -> None:
     assert np.allclose(together[real], alone[real], rtol=1e-15, atol=1e-15)
     assert evaluation(x).tobytes() == together.tobytes()
     assert evaluation.many(np.array([x, x])).shape == (2, len(nodes))
-    assert len(evaluation._forms) == 1
+    assert len(evaluation._rows._forms) == 1
 
 
 def test_a_missing_value_in_one_row_leaves_the_others_alone() -> None:
@@ -48,3 +48,14 @@ def test_a_missing_value_in_one_row_leaves_the_others_alone() -> None:
     values = Evaluation(nodes, NAMES)(x)
     assert math.isnan(values[3])
     assert (np.delete(values, 3) == 1.0).all()
+
+
+@given(st.integers(0, 1000))
+def test_a_wide_sum_is_added_in_the_order_of_the_text(seed: int) -> None:
+    names = [f"x{i}" for i in range(100)]
+    terms = " - ".join(f"{i + 1}.5*{name}^2" for i, name in enumerate(names))
+    texts = [f"-{terms}", f"sqrt(1e4 + x3 + {' + '.join(names)})*x1 - 3", "x1 + x2"]
+    nodes = [parse(text, names).operands[0] for text in texts]
+    x = np.random.default_rng(seed).normal(size=100)
+    alone = np.array(Tape(nodes, names)(x))
+    assert Evaluation(nodes, names)(x).tobytes() == alone.tobytes()

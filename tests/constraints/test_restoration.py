@@ -186,3 +186,23 @@ def test_a_thousand_parameters_are_restored_too() -> None:
         made = cs.project(np.full(n, 2.0))
         assert made.strict
         assert made.steps <= 15
+
+
+@given(st.tuples(*[st.floats(-1.0, 1.0)] * 3))
+def test_restoration_ends_strictly_inside(start: tuple[float, float, float]) -> None:
+    texts = ["x^2 + y^2 + z^2 <= 1", "exp(x) <= 1.5 + y", "z >= x*y"]
+    cs = ConstraintSet(texts, ["x", "y", "z"], [(-2.0, 2.0)] * 3)
+    assert cs.is_feasible(cs.project(start).x)
+
+
+def test_the_nearest_point_of_a_set_that_is_not_convex_agrees_with_slsqp() -> None:
+    cs = ConstraintSet(["x*y >= 1", "x + y^2 >= 0"], NAMES, [(-3.0, 0.5), (-5.0, 5.0)])
+    made = cs.nearest([-1.0, 1.0], weights=1.0)
+    peer = minimize(
+        lambda x: float((x - [-1.0, 1.0]) @ (x - [-1.0, 1.0])),
+        made.x + 0.01,
+        constraints=[{"type": "ineq", "fun": lambda x: -cs.values(x)}],
+        bounds=[(-3.0, 0.5), (-5.0, 5.0)],
+    )
+    assert made.strict
+    assert made.distance**2 <= peer.fun + 1e-6

@@ -1,7 +1,8 @@
 """Every Python snippet of the README and of the documentation runs, and prints what it claims.
 
 The snippets of a page are run in order in one namespace.  A ``text`` block directly below a
-snippet is what that snippet prints.
+snippet is what that snippet prints.  A block of ``{code-block} python`` needs PyTorch;
+``tests/integrations/with_torch`` runs these.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FENCE = re.compile(r"^```(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^```$", re.M
 def run_page(text: str, name: str) -> int:
     """Run the snippets of a page; return how many there were."""
     namespace = {"__name__": "__main__"}
-    printed, ended, count = "", -1, 0
+    printed, ended, count = "", 0, 0
     for block in FENCE.finditer(text):
         body = block["body"]
         if block["language"] == "python":

@@ -40,3 +40,10 @@ def test_every_asked_point_is_feasible():
         opt.tell((x[0] - 2.0) ** 2 + (x[1] - 1.0) ** 2, [2.0 * (x[0] - 2.0), 2.0 * (x[1] - 1.0)])
     assert opt.result.success
     np.testing.assert_allclose(opt.result.x, np.array([2.0, 1.0]) / np.sqrt(5.0), atol=1e-8)
+
+
+def test_a_result_without_constraints_can_be_shown():
+    opt = FeasibleMinimizer([1.0, 2.0], [], [(0, 3), (0, 3)])
+    opt.tell(5.0, [2.0, 4.0])
+    assert "multipliers: {}" in repr(opt.result)
+    assert opt.result.multipliers == {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optdriver.errors import ConstraintWarning, InputError
-from optdriver.feasible import FeasibleMinimizer, Stop
+from optdriver.feasible import FeasibleMinimizer, Stop, interior
 
 
 def run(opt, objective, most=300):
@@ -82,6 +82,29 @@ def test_a_cusp_where_no_qualification_holds():
     assert result.success or result.stop is Stop.STALLED
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["x1 + x2 == 0", "x1 == x2"],
+        ["x1 + x2 <= 0", "x1 + x2 >= 0", "x1 - x2 <= 0", "x1 - x2 >= 0"],
+    ],
+)
+def test_a_set_of_one_point_is_evaluated_once(rows):
+    opt = FeasibleMinimizer([0.5, 0.25], rows, [(-3, 3)] * 2)
+    result, points = run(opt, toward(1.0, 2.0))
+    assert result.success
+    np.testing.assert_allclose(points, [[0.0, 0.0]], atol=1e-9)
+
+
+def test_two_discs_that_touch_are_one_point():
+    rows = ["(x1 - 1)^2 + x2^2 <= 1", "(x1 + 1)^2 + x2^2 <= 1"]
+    opt = FeasibleMinimizer([0.5, 0.25], rows, [(-3, 3)] * 2)
+    result, points = run(opt, toward(0.0, 2.0))
+    assert len(points) <= 5
+    assert result.success or result.stop is Stop.STALLED
+    np.testing.assert_allclose(points, 0.0, atol=1e-4)
+
+
 def test_redundant_and_parallel_rows():
     rows = ["x1 + x2 <= 1", "2*x1 + 2*x2 <= 2", "x1 + x2 <= 1 + 1e-9", "x1 + x2 <= 5"]
     with pytest.warns(ConstraintWarning, match="always holds"):
@@ -124,3 +147,32 @@ def test_fixed_parameters_and_names():
     np.testing.assert_allclose(result.x, [1.2, 1.6], atol=1e-6)
     assert result.active == ("circle",)
     assert result.multipliers["circle"] > 0.0
+
+
+@pytest.mark.parametrize("goal", [(1.0, 1.0), (0.5, -1.0), (2.0, 0.3)])
+def test_the_end_of_a_function_is_a_side_to_go_along(goal):
+    with pytest.warns(ConstraintWarning, match="no real value"):
+        opt = FeasibleMinimizer([0.1, 0.1], "log(x1) + sqrt(x2) <= -1")
+    result, points = run(opt, toward(*goal))
+    assert np.all(points >= 0.0)
+    assert result.success
+    ends = np.array([np.exp(-1.0), 0.0])
+    assert result.fun <= toward(*goal)(ends)[0] + 1e-9
+
+
+def test_a_single_point_ends_soon(monkeypatch):
+    solved = []
+    solve = interior.solve
+    monkeypatch.setattr(interior, "solve", lambda *given: solved.append(1) or solve(*given))
+    opt = FeasibleMinimizer([0.0, 0.0], "x1^2 + x2^2 <= 0", [(-2, 2)] * 2)
+    result, points = run(opt, toward(2.0, 0.0))
+    np.testing.assert_array_equal(points, [[0.0, 0.0]])
+    assert result.stop is Stop.STALLED
+    assert len(solved) <= 6
+
+
+def test_the_tip_of_a_cusp_is_found_or_reported():
+    opt = FeasibleMinimizer([-2.0, -2.0], "x2 <= (1 - x1)^3", [(0, None), (0, None)])
+    result, _ = run(opt, toward(2.0, 0.0))
+    assert abs(result.fun - 1.0) <= 1e-5
+    assert result.success == (result.stop is Stop.OPTIMAL)

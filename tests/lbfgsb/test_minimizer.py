@@ -380,7 +380,7 @@ def test_the_functions_do_what_the_class_does():
 
 def test_a_large_problem_on_the_interpreted_kernel_is_mentioned_once():
     large = np.zeros(interpreted.minimizer.LARGE)
-    interpreted.minimizer._say_interpreted.cache_clear()
+    interpreted.minimizer.say_interpreted.cache_clear()
     with pytest.warns(RuntimeWarning, match="C compiler"):
         interpreted.LBFGSB(large)
     with warnings.catch_warnings():

@@ -276,3 +276,19 @@ def test_a_start_that_its_minimizer_refuses_is_a_failed_run(monkeypatch):
     assert ms.ask(2) == []
     assert "nothing feasible here" in ms.stop_reason
     assert {run.state for run in ms.runs} == {"failed"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "least"),
+    [
+        (["x1^2 + x2^2 <= 1", "(x1 - 0.001)^2 + x2^2 >= 1"], 1e-4),  # a thin sickle
+        ("x1^2 + x2^2 <= 1e-6", 1e-4),
+        ("min((x1 - 1)^2 + x2^2, (x1 + 1)^2 + x2^2) <= 1e-4", 1e-3),
+        ("x1^2 + x2^2 == 1", 1e-2),
+    ],
+)
+def test_starts_keep_away_from_those_before(texts, least):
+    ms = MultiStart(SQUARE, constraints=texts, num_initial=24, max_num_minimizers=24)
+    starts = np.array([p.x for p in ms.ask(24)])
+    apart = np.linalg.norm(starts[:, None] - starts, axis=2) + np.diag(np.full(24, np.inf))
+    assert apart.min() >= least

@@ -1,29 +1,26 @@
-"""The point of a polyhedron that is nearest to a given point, with its multipliers.
+"""The nearest point of a small polyhedron, one active row at a time.
 
 minimise 1/2 |d - p|^2  subject to  A d <= b,  E d = e
 
-by the dual active-set method of Goldfarb and Idnani, Math. Prog. 27 (1983) 1, for the identity
-matrix.  The factorisation of the active rows is made afresh in every step: these problems are
-small, and the accuracy of a fresh one is worth more than the time of an update.
+by the dual method of Goldfarb and Idnani, Math. Prog. 27 (1983) 1, for the identity matrix.  It
+ends after finitely many steps and proves it when there is no such point.  The factorisation of the
+active rows is made afresh in every step: these problems are small, and the accuracy of a fresh one
+is worth more than the time of an update.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.sparse import csr_array
 
-from optdriver.constraints import least_distance
-from optdriver.feasible.types import Mask, Vector
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
+NOTHING = 1e-100  # a row shorter than this is none
 DEPENDENT = 1e-13  # a row counts as dependent on the active ones below this part of its length
-
-DENSE = 10_000  # entries up to which nobody looks for zeros
-SPARSE_PART = 0.1
-SMALL = 150  # variables and rows: beyond, many rows change at once
 REPEATED = 1e-10  # violation that a dependent row may keep
 
 
@@ -34,56 +31,7 @@ class Nearest:
     point: Vector
     inequality: Vector
     equality: Vector
-    box: Vector
     solved: bool
-
-
-def nearest_in_box(
-    p: Vector,
-    a: Vector,
-    b: Vector,
-    e_rows: Vector,
-    e: Vector,
-    lower: Vector,
-    upper: Vector,
-) -> Nearest:
-    """Project `p` onto {d : a d <= b, e_rows d = e, lower <= d <= upper}.
-
-    Parameters
-    ----------
-    p : ndarray, shape (n,)
-    a, b : ndarrays, shapes (m, n), (m,)
-    e_rows, e : ndarrays, shapes (q, n), (q,)
-    lower, upper : ndarrays, shape (n,)
-        Sides, infinite where there is none.
-    """
-    if len(p) + len(b) + len(e) > SMALL:
-        rows, equal = _thinned(a), _thinned(e_rows)
-        found = least_distance(rows, b - a @ p, equal, e - e_rows @ p, lower - p, upper - p)
-        return Nearest(
-            point=p + found.d,
-            inequality=found.inequalities,
-            equality=found.equalities,
-            box=found.box,
-            solved=found.feasible,
-        )
-    high, low = np.flatnonzero(np.isfinite(upper)), np.flatnonzero(np.isfinite(lower))
-    eye = np.eye(len(p))
-    rows, levels = (
-        np.vstack([a, eye[high], -eye[low]]),
-        np.concatenate([b, upper[high], -lower[low]]),
-    )
-    answer = nearest(p, rows, levels, e_rows, e)
-    box, sides = np.zeros(len(p)), answer.inequality[len(b) :]
-    box[high] += sides[: len(high)]
-    box[low] -= sides[len(high) :]
-    return replace(answer, inequality=answer.inequality[: len(b)], box=box)
-
-
-def _thinned(rows: Vector) -> Any:
-    """Return large rows with few entries as a sparse array."""
-    few = rows.size > DENSE and np.count_nonzero(rows) < SPARSE_PART * rows.size
-    return csr_array(rows) if few else rows
 
 
 @dataclass
@@ -95,7 +43,7 @@ class _Active:
     duals: Vector
 
 
-def nearest(
+def dual_active_set(
     p: Vector, a: Vector, b: Vector, e_rows: Vector, e: Vector, tolerance: float = 1e-13
 ) -> Nearest:
     """Project `p` onto {d : a d <= b, e_rows d = e}.
@@ -106,17 +54,17 @@ def nearest(
     a, b : ndarrays, shapes (m, n), (m,)
     e_rows, e : ndarrays, shapes (q, n), (q,)
     tolerance : float
-        Violation, in row lengths relative to the size of the point, that counts as none.
+        Violation that counts as none, relative to the largest of `p` and of what it violates.
     """
     rows = np.vstack([e_rows, a])
     lengths = np.linalg.norm(rows, axis=1)
-    usable = lengths > 0.0
+    usable = lengths > NOTHING
     safe = np.where(usable, lengths, 1.0)
     unit = rows / safe[:, None]
     levels = np.concatenate([e, b]) / safe
     if _impossible(levels[~usable], np.flatnonzero(~usable) < len(e)):
         return _answer(p, np.zeros(len(rows)), safe, len(e), solved=False)
-    point, duals, solved = _dual_active_set(p, unit, levels, usable, len(e), tolerance)
+    point, duals, solved = _activate(p, unit, levels, usable, len(e), tolerance)
     return _answer(point, duals, safe, len(e), solved=solved)
 
 
@@ -126,21 +74,22 @@ def _impossible(levels: Vector, equal: Mask) -> bool:
 
 
 def _answer(point: Vector, duals: Vector, lengths: Vector, q: int, *, solved: bool) -> Nearest:
-    original = duals / lengths
+    with np.errstate(over="ignore"):  # multipliers of rows that are next to nothing
+        original = duals / lengths
     return Nearest(
         point=point,
         equality=original[:q],
         inequality=original[q:],
-        box=np.zeros_like(point),
         solved=solved,
     )
 
 
-def _dual_active_set(
+def _activate(
     p: Vector, unit: Vector, levels: Vector, usable: Mask, q: int, tolerance: float
 ) -> tuple[Vector, Vector, bool]:
     active = _Active(rows=[], orientation=[], duals=np.zeros(0))
     point, solved = p.copy(), True
+    tolerance *= _extent(p, unit, levels, q)
     dropped: set[int] = set()
     for _ in range(20 + 10 * len(unit)):
         row, orientation = _most_violated(
@@ -178,6 +127,13 @@ def _refine(p: Vector, unit: Vector, levels: Vector, active: _Active, point: Vec
     return np.asarray(point + correction)
 
 
+def _extent(p: Vector, unit: Vector, levels: Vector, q: int) -> float:
+    """Return how large the numbers of the problem are: the wish, and how far its rows are."""
+    gaps = unit @ p - levels
+    gaps[:q] = np.abs(gaps[:q])
+    return max(float(np.max(np.abs(p), initial=0.0)), float(np.max(gaps, initial=0.0)))
+
+
 def _size(point: Vector) -> float:
     return 1.0 + float(np.max(np.abs(point), initial=0.0))
 
@@ -206,7 +162,7 @@ def _most_violated(
     if not len(gaps):
         return -1, 1.0
     worst = int(np.argmax(gaps))
-    if gaps[worst] <= tolerance * _size(point):
+    if gaps[worst] <= tolerance:
         return -1, 1.0
     return q + worst, -1.0
 

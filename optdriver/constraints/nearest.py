@@ -1,0 +1,167 @@
+"""The feasible point nearest to a given one, under the exact constraints.
+
+Weighted least distance ``|D^-1 (z - x)|``: restoration first, then steps along the set,
+
+minimise 1/2 |D^-1 (z + d - x)|^2 + 1/2 d' (sum lambda Hess c) d  over the linearised constraints,
+
+restored and damped until the distance falls: a local minimiser of the distance comes out, not
+always the global one.  No evaluation of the objective is spent here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.constraints.least_distance import LeastDistance, least_distance
+from optdriver.constraints.matrices import dense, scaled
+from optdriver.constraints.restoration import (
+    STEPS,
+    Arrival,
+    Rows,
+    clip,
+    descend,
+    project,
+)
+
+Array = NDArray[np.float64]
+
+ROUNDS = 15
+HALVINGS = 8
+SETTLED = 1e-9
+LARGEST = 200  # variables up to which the constraints' curvature is used
+ELSEWHERE = 24
+FAR = 1.0  # sizes of the variables
+
+
+def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = False) -> Arrival:
+    """Move `start` to a nearest feasible point.
+
+    Parameters
+    ----------
+    rows : Rows
+    start : ndarray, shape (n,)
+        May be outside of the box.
+    steps : int
+        Newton steps at most of each restoration.
+    anywhere : bool
+        Begin elsewhere too, wider and wider, if no feasible point is found near the start.
+    """
+    first = project(rows, start, steps)
+    if first.strict:
+        return _nearer(rows, start, _without_detour(rows, start, first, steps), steps)
+    if anywhere and not first.feasible:
+        found = (_from_beside(rows, start, k, steps) for k in range(ELSEWHERE))
+        first = next((made for made in found if made.feasible), first)
+    return _nearer(rows, start, first, steps) if first.strict else first
+
+
+def distance(rows: Rows, x: Array, y: Array) -> float:
+    """Return ``|D^-1 (x - y)|``."""
+    return float(np.linalg.norm((x - y) / rows.scale))
+
+
+def _without_detour(rows: Rows, start: Array, found: Arrival, steps: int) -> Arrival:
+    """Return the nearest of what restoration finds from other points, if `found` is far away."""
+    if distance(rows, found.x, start) <= FAR or len(start) > LARGEST:
+        return found
+    others = (_from_beside(rows, start, k, steps) for k in range(0, ELSEWHERE, 3))
+    return min(
+        [found, *(made for made in others if made.strict)],
+        key=lambda made: distance(rows, made.x, start),
+    )
+
+
+def _from_beside(rows: Rows, start: Array, k: int, steps: int) -> Arrival:
+    """Restore from the k-th point around `start`, each farther away than the one before."""
+    x = clip(rows, start)
+    angles = np.sin(np.arange(1, x.size + 1) * (1.0 + 0.7548776662 * (k + 1)) * 7.0)
+    return descend(rows, x + 0.05 * 1.4**k * angles * rows.scale, steps)
+
+
+def _nearer(rows: Rows, start: Array, found: Arrival, steps: int) -> Arrival:
+    """Go along the set toward the start."""
+    here = distance(rows, found.x, start)
+    multipliers: tuple[Array, Array] | None = None
+    for _ in range(ROUNDS):
+        toward = _toward(rows, start, found.x, multipliers) if here > 0.0 else None
+        if toward is None:
+            break
+        d, multipliers = toward
+        moved = _damped(rows, start, found.x, d, steps)
+        if moved is None:
+            break
+        found = replace(moved, steps=found.steps + moved.steps)
+        before, here = here, distance(rows, found.x, start)
+        if before - here <= SETTLED * max(1.0, here):
+            break
+    return found
+
+
+def _damped(rows: Rows, start: Array, x: Array, d: Array, steps: int) -> Arrival | None:
+    """Return the restored end of the step, halved until it is nearer to the start than x."""
+    here = distance(rows, x, start)
+    for halving in range(HALVINGS):
+        made = descend(rows, clip(rows, x + 0.5**halving * d), steps)
+        if made.strict and distance(rows, made.x, start) < here:
+            return made
+    return None
+
+
+def _toward(
+    rows: Rows, start: Array, x: Array, multipliers: tuple[Array, Array] | None
+) -> tuple[Array, tuple[Array, Array]] | None:
+    """Return a step along the set toward `start`, and multipliers for the curvature."""
+    jacobian, equality = (scaled(m, columns=rows.scale) for m in rows.linearised(x))
+    root = _curvature_root(rows, x, multipliers)
+    if root is None:
+        return _straight(rows, start, x, jacobian, equality)
+    return _curved(rows, start, x, dense(jacobian), dense(equality), root)
+
+
+def _curvature_root(rows: Rows, x: Array, multipliers: tuple[Array, Array] | None) -> Array | None:
+    """Return the Cholesky factor of I + D (sum lambda Hess c) D, or None to do without it."""
+    if multipliers is None or x.size > LARGEST:
+        return None
+    bend = rows.hessian(x, *multipliers)
+    matrix = np.eye(x.size) + rows.scale[:, None] * bend * rows.scale
+    try:
+        return np.asarray(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:  # not convex along the set: the straight step will do
+        return None
+
+
+def _straight(
+    rows: Rows, start: Array, x: Array, jacobian: Any, equality: Any
+) -> tuple[Array, tuple[Array, Array]] | None:
+    c, e = rows.values(x)
+    back = (start - x) / rows.scale
+    lower, upper = (rows.lower - x) / rows.scale, (rows.upper - x) / rows.scale
+    found = least_distance(jacobian, -c, equality, -e, lower, upper, toward=back)
+    return _unless_failed(found, rows.scale * found.d)
+
+
+def _curved(
+    rows: Rows, start: Array, x: Array, jacobian: Array, equality: Array, root: Array
+) -> tuple[Array, tuple[Array, Array]] | None:
+    c, e = rows.values(x)
+    inverse = np.linalg.inv(root).T  # step in the scaled variables: inverse @ v
+    middle = inverse.T @ ((start - x) / rows.scale)
+    up, down = np.isfinite(rows.upper), np.isfinite(rows.lower)
+    sides = [((rows.upper - x) / rows.scale)[up], ((x - rows.lower) / rows.scale)[down]]
+    a = np.vstack([jacobian @ inverse, inverse[up], -inverse[down]])
+    none = np.full(x.size, np.inf)
+    found = least_distance(
+        a, np.concatenate([-c, *sides]), equality @ inverse, -e, -none, none, toward=middle
+    )
+    found = replace(found, inequalities=found.inequalities[: len(c)])
+    return _unless_failed(found, rows.scale * (inverse @ found.d))
+
+
+def _unless_failed(found: LeastDistance, d: Array) -> tuple[Array, tuple[Array, Array]] | None:
+    if not found.feasible or not np.isfinite(d).all():
+        return None
+    return d, (found.inequalities, found.equalities)

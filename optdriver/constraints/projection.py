@@ -1,0 +1,125 @@
+"""What a user gets who moves a point onto a `ConstraintSet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.constraints.matrices import scaled
+from optdriver.constraints.restoration import TOLERANCE, Arrival, Rows
+
+Array = NDArray[np.float64]
+Move = Callable[[Rows, Array, int], Arrival]
+
+
+class Set(Protocol):
+    """What is needed of a set of constraints."""
+
+    lower: Array
+    upper: Array
+    scales: Array
+    n_inequalities: int
+
+    def values(self, x: Array) -> Array:
+        """Return the rows' values."""
+
+    def linearised(self, x: Array) -> Any:
+        """Return the Jacobian, dense or CSR."""
+
+    def hessian(self, x: Array, multipliers: Array) -> Array:
+        """Return the weighted sum of the Hessians."""
+
+    def is_feasible(self, x: Array, slack: float = 0.0) -> bool:
+        """Tell whether x satisfies all rows."""
+
+    def worst(self, x: Array) -> tuple[str, float]:
+        """Return the row that is violated most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """Where a restoration ended.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The point, inside the box.
+    feasible : bool
+        Whether it satisfies the constraints; see `strict`.
+    strict : bool
+        Whether all inequalities hold exactly in floating point.  Where the set has no interior
+        ``feasible`` can be True with violations up to 1e-9, scaled.
+    violation : float
+        The largest scaled violation that is left.
+    resisting : str
+        The name of the constraint with that violation, or ``""``.
+    steps : int
+        Newton steps taken.
+    distance : float
+        How far x is from where the restoration began, in the weighted norm.
+    """
+
+    x: Array
+    feasible: bool
+    strict: bool
+    violation: float
+    resisting: str
+    steps: int
+    distance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledRows:
+    """The rows of a set divided by their scales, inequalities and equalities apart."""
+
+    constraints: Set
+    scale: Array
+
+    @property
+    def lower(self) -> Array:
+        """Lower side of the box."""
+        return self.constraints.lower
+
+    @property
+    def upper(self) -> Array:
+        """Upper side of the box."""
+        return self.constraints.upper
+
+    def values(self, x: Array) -> tuple[Array, Array]:
+        """Return c(x) and e(x)."""
+        rows, p = self.constraints.values(x) / self.constraints.scales, self._first
+        return rows[:p], rows[p:]
+
+    def linearised(self, x: Array) -> tuple[Any, Any]:
+        """Return the Jacobians of c and e."""
+        rows = scaled(self.constraints.linearised(x), rows=1.0 / self.constraints.scales)
+        return rows[: self._first], rows[self._first :]
+
+    def hessian(self, x: Array, inequality: Array, equality: Array) -> Array:
+        """Return the Hessian of multipliers times rows."""
+        multipliers = np.concatenate([inequality, equality]) / self.constraints.scales
+        return self.constraints.hessian(x, multipliers)
+
+    @property
+    def _first(self) -> int:
+        return self.constraints.n_inequalities
+
+
+def moved(constraints: Set, start: Array, weights: Array, steps: int, move: Move) -> Projection:
+    """Return where `move` leads from `start`."""
+    made = move(ScaledRows(constraints=constraints, scale=weights), start, steps)
+    strict = constraints.is_feasible(made.x)
+    name, violation = constraints.worst(made.x)
+    return Projection(
+        x=made.x,
+        feasible=strict or constraints.is_feasible(made.x, slack=TOLERANCE),
+        strict=strict,
+        violation=violation,
+        resisting=name if violation > 0.0 else "",
+        steps=made.steps,
+        distance=float(np.linalg.norm((made.x - start) / weights)),
+    )

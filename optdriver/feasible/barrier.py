@@ -1,0 +1,82 @@
+"""The subproblem, and points of its barrier problem, as data.
+
+    minimise   phi (g't + 1/2 t'Bt)   over  lower < t < upper
+    subject to  c(t) + s = 0,  s > 0,  e(t) = 0
+
+B and the second derivatives of the rows are arrays of shape (n, n), or, for large problems, a
+`QuadraticModel` and a `SparseHessian`, which take no more memory than what they are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optdriver.constraints.matrices import is_sparse
+from optdriver.constraints.sparse_hessian import SparseHessian
+from optdriver.feasible.models import QuadraticModel
+from optdriver.feasible.types import Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subproblem:
+    """What the solver needs, in t.
+
+    Attributes
+    ----------
+    gradient : ndarray, shape (n,)
+        Of the model at t = 0.
+    curvature : ndarray of shape (n, n), or QuadraticModel
+        B; the model makes the solver take sparse matrices.
+    lower, upper : ndarray, shape (n,)
+        Sides of the box, all finite (the trust region), lower < upper.
+    values, jacobians : callable
+        ``values(t) -> (c, e)``, ``jacobians(t) -> (J, E)``, dense or CSR.
+    hessian : callable
+        ``hessian(t, lambda, nu) -> (n, n)`` of the constraints' part of the Lagrangian: an array,
+        or a `SparseHessian` beside a `QuadraticModel`.
+    rounding : float
+        What rounding does to the sum of all rows, about.
+    """
+
+    gradient: Vector
+    curvature: Vector | QuadraticModel
+    lower: Vector
+    upper: Vector
+    values: Callable[[Vector], tuple[Vector, Vector]]
+    jacobians: Callable[[Vector], tuple[Any, Any]]
+    hessian: Callable[[Vector, Vector, Vector], Vector | SparseHessian]
+    rounding: float = 0.0
+
+    def model(self, t: Vector) -> float:
+        """Return the change of the model at t."""
+        return float(self.gradient @ t + 0.5 * t @ (self.curvature @ t))
+
+    def slope(self, t: Vector) -> Vector:
+        """Return the gradient of the model at t."""
+        return np.asarray(self.gradient + self.curvature @ t)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Primal and dual variables, with the functions at t."""
+
+    t: Vector
+    s: Vector
+    lam: Vector
+    nu: Vector
+    zl: Vector
+    zu: Vector
+    c: Vector
+    e: Vector
+    jac: Any
+    eq: Any
+
+
+def finite(*arrays: Any) -> bool:
+    """Say whether all entries of all arrays, dense or CSR, are finite."""
+    entries = (each.data if is_sparse(each) else each for each in arrays)
+    return all(bool(np.all(np.isfinite(each))) for each in entries)

@@ -1,0 +1,285 @@
+"""L-BFGS-B as long as it stays feasible by itself; then the feasible minimizer.
+
+A constraint that is nowhere near costs nothing: the points are those of L-BFGS-B.  A point that
+violates a constraint is never asked: half of the step is tried, since in a box the first one goes
+all the way.  If that is infeasible too, the feasible minimizer takes over from the best point told,
+with its value, its gradient and the correction pairs; so nothing is evaluated twice.  It also takes
+over where L-BFGS-B ends, and tells whether the first-order conditions hold there; if not, it goes
+on.
+
+In evaluations to 1e-6 of the best value, on 48 problems of Hock and Schittkowski: 393, where the
+feasible minimizer alone takes 303 (65 of the difference are on HS105); on Rosenbrock's,
+Rastrigin's, Styblinski's and quadratic functions in discs and balls, until converged: 3931 beside
+4274.  Handing over at the first infeasible point is no better on the former (390) and as the
+feasible minimizer alone on the latter; shorter steps (a quarter, a fortieth) are worse on the
+former (419, 482).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import OptimizeResult
+
+from optdriver.constraints import ConstraintSet
+from optdriver.errors import InputError, ProtocolError
+from optdriver.feasible import FeasibleMinimizer
+from optdriver.feasible import Stop as FeasibleStop
+from optdriver.lbfgsb import LBFGSB, Options, Stop
+
+Vector = NDArray[np.float64]
+
+VERSION = 1
+COMMON_OPTIONS = ("gtol", "maxfun", "maxiter", "maxcor")
+"""The options that both minimizers have."""
+
+_STOPS = {Stop.FAILED: FeasibleStop.FAILED, Stop.HALTED: FeasibleStop.HALTED}
+
+
+class Handover:
+    """Minimise under constraints, by L-BFGS-B as long as they do not matter.
+
+    Parameters
+    ----------
+    x0 : array_like, shape (n,)
+        Start; moved to a feasible point if it violates a constraint.
+    constraints : ConstraintSet
+        With the box.
+    **options
+        See `optdriver.lbfgsb.Options`; `gtol`, `maxfun`, `maxiter` and `maxcor` hold for both.
+
+    Notes
+    -----
+    Where there are equalities, or the start is not strictly feasible, the feasible minimizer works
+    from the beginning.  Success is always its own: a point whose first-order conditions hold to
+    `gtol` under all constraints.
+    """
+
+    def __init__(self, x0: ArrayLike, constraints: ConstraintSet, **options: Any) -> None:
+        settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
+        self._constraints = constraints
+        self._limits = {name: getattr(settings, name) for name in COMMON_OPTIONS}
+        self._feasible: FeasibleMinimizer | None = None
+        start = np.array(x0, dtype=np.float64)
+        if constraints.n_equalities or not constraints.is_feasible(start):
+            self._feasible = FeasibleMinimizer(start, constraints, **self._limits)
+            start = self._feasible.ask()
+        box = np.column_stack([constraints.lower, constraints.upper])
+        self._plain = LBFGSB(start, box, **(options | {"maxfun": np.inf}))  # counted here
+        self._skipped = 0  # points that were not asked, as they are infeasible
+        self._halved = False  # whether one of them is among the failures in a row
+
+    # -- asking and telling ---------------------------------------------------------------------
+
+    @property
+    def _now(self) -> LBFGSB | FeasibleMinimizer:
+        """The one that is asked and told."""
+        return self._feasible or self._plain
+
+    def ask(self) -> Vector:
+        """Return a copy of the pending point, which is feasible; the same until it is told."""
+        self._running("ask")
+        return self._now.ask()
+
+    def tell(self, f: Any, g: Any) -> None:
+        """Take value and gradient at the pending point; not finite counts as a failure."""
+        self._running("tell")
+        self._now.tell(f, g)
+        self._look()
+
+    def tell_failure(self, reason: str = "") -> None:
+        """Take the news that the pending point could not be evaluated."""
+        self._running("tell_failure")
+        self._now.tell_failure(reason)
+        self._look()
+
+    def halt(self, reason: str = "") -> None:
+        """Stop from outside."""
+        self._running("halt")
+        self._now.halt(reason)
+
+    def _running(self, call: str) -> None:
+        if self.done:
+            raise ProtocolError(f"{call}() after the run has ended ({self.result.message})")
+
+    def _look(self) -> None:
+        """Hand over when the next point is infeasible, or L-BFGS-B has nothing more to ask."""
+        plain = self._plain
+        if self._feasible is not None or plain.stop in _STOPS:
+            return
+        if not plain.failures:
+            self._halved = False
+        if not plain.failures and self._leaves():
+            plain.tell_failure("infeasible")  # half of the step is tried: nothing was evaluated
+            self._skipped, self._halved = self._skipped + 1, True
+        if plain.done or self.nfev >= self._limits["maxfun"] or self._leaves():
+            evaluations = self._limits["maxfun"] - self.nfev
+            self._feasible = self._successor(evaluations, self._limits["maxiter"] - plain.nit)
+
+    def _leaves(self) -> bool:
+        """Tell whether the next point of L-BFGS-B is infeasible."""
+        return not (self._plain.done or self._constraints.is_feasible(self._plain.ask()))
+
+    def _successor(self, evaluations: float, steps: float) -> FeasibleMinimizer:
+        """Return a feasible minimizer that has been told the best point, and what it may do."""
+        x, f, g = self._best_of_plain()
+        limits = self._limits | {"maxfun": evaluations + 1, "maxiter": steps}
+        made = FeasibleMinimizer(x, self._constraints, pairs=self._plain.pairs, **limits)
+        made.tell(f, g)
+        return made
+
+    def _best_of_plain(self) -> tuple[Vector, float, Vector]:
+        best = self._plain.best
+        if best is None:
+            raise ProtocolError("nothing has been evaluated yet")
+        return best
+
+    # -- what is known --------------------------------------------------------------------------
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the feasible minimizer is at work."""
+        return self._feasible is not None
+
+    @property
+    def _seeded(self) -> int:
+        """How many evaluations the feasible minimizer counts that were told before."""
+        return int(self._feasible is not None and not self._plain.at_start)
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return self._plain.n
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._now.done
+
+    @property
+    def stop(self) -> FeasibleStop | None:
+        """Why the run ended, or None."""
+        return _STOPS.get(self._plain.stop) if self._feasible is None else self._feasible.stop
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended because the test of optimality passed."""
+        return self._feasible is not None and self._feasible.converged
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, failures included."""
+        return self._sum("nfev") - self._seeded - self._skipped
+
+    @property
+    def nit(self) -> int:
+        """Accepted steps."""
+        return self._sum("nit")
+
+    @property
+    def nfail(self) -> int:
+        """Failed evaluations."""
+        return self._sum("nfail") - self._skipped
+
+    def _sum(self, count: str) -> int:
+        after = 0 if self._feasible is None else int(getattr(self._feasible, count))
+        return int(getattr(self._plain, count)) + after
+
+    @property
+    def failures(self) -> int:
+        """Failed evaluations in a row, now."""
+        before = self._plain.failures - self._halved
+        if self._feasible is None:
+            return before
+        only_failures = self._feasible.nfev - self._seeded == self._feasible.failures
+        return self._feasible.failures + (before if only_failures else 0)
+
+    @property
+    def at_start(self) -> bool:
+        """Whether no evaluation has succeeded yet."""
+        return self._now.at_start
+
+    @property
+    def best(self) -> tuple[Vector, float, Vector] | None:
+        """The best evaluated point with value and gradient, or None."""
+        return self._now.best
+
+    @property
+    def pairs(self) -> tuple[Vector, Vector]:
+        """The steps and gradient changes that are kept, oldest first."""
+        return self._now.pairs
+
+    @property
+    def result(self) -> OptimizeResult:
+        """The best point with its active constraints, multipliers and optimality residual.
+
+        The fields are those of `FeasibleMinimizer.result`.
+        """
+        result = self._judged().result
+        result.update(nfev=self.nfev, njev=self.nfev, nit=self.nit, nfail=self.nfail)
+        if self._feasible is None:
+            plain = self._plain.result
+            result.update(stop=self.stop, success=False)
+            result.update(status=plain.status, message=plain.message)
+        return result
+
+    def _judged(self) -> FeasibleMinimizer:
+        """Return the feasible minimizer, or one that looks at what L-BFGS-B has so far."""
+        if self._feasible is not None:
+            return self._feasible
+        if self._plain.at_start:
+            return FeasibleMinimizer(self._plain.result.x, self._constraints)
+        return self._successor(0, 0)
+
+    # -- state as data --------------------------------------------------------------------------
+
+    def copy(self) -> Handover:
+        """Return an independent minimizer in the same state."""
+        return self.from_dict(self.to_dict(), self._constraints)
+
+    __copy__ = copy
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as numbers, strings and arrays, without the constraints."""
+        after = None if self._feasible is None else self._feasible.to_dict(constraints=False)
+        return {
+            "version": VERSION,
+            "limits": dict(self._limits),
+            "plain": self._plain.to_dict(),
+            "feasible": after,
+            "skipped": self._skipped,
+            "halved": self._halved,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], constraints: ConstraintSet) -> Handover:
+        """Make the minimizer of `to_dict` again; arrays may come as lists.
+
+        Raises
+        ------
+        InputError
+            When `data` is not a state of this version.
+        """
+        version = data.get("version") if isinstance(data, Mapping) else None
+        if version != VERSION:
+            raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
+        self = cls.__new__(cls)
+        self._constraints = constraints
+        try:
+            self._limits = {name: data["limits"][name] for name in COMMON_OPTIONS}
+            self._plain = LBFGSB.from_dict(data["plain"])
+            self._skipped, self._halved = int(data["skipped"]), bool(data["halved"])
+            after = data["feasible"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"the state is not complete: {error!r}") from error
+        self._feasible = None if after is None else FeasibleMinimizer.from_dict(after, constraints)
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Handover:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Handover.from_dict, (self.to_dict(), self._constraints)
