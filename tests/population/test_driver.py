@@ -59,11 +59,14 @@ def sphere(driver, evaluations):
     while len(points) < evaluations and not driver.done:
         for point in driver.ask(4):
             points.append(point.x.copy())
-            driver.tell(point.id, float(np.sum((point.x - 0.4) ** 2)))
+            if driver.nfev == 0:
+                driver.tell_failure(point.id)
+            else:
+                driver.tell(point.id, float(np.sum((point.x - 0.4) ** 2)))
     return points
 
 
-@pytest.mark.parametrize("name", ["PSO", "OnePlusOne", "NGOpt", "TBPSA", "NelderMead", "Cobyla"])
+@pytest.mark.parametrize("name", ["PSO", "OnePlusOne", "NGOpt", "TBPSA", "NelderMead", "SQP"])
 def test_nevergrads_optimizers_go_on_identically(name):
     options = {"seed": 2, "method_options": {"budget": 40}}
     straight = sphere(create_driver(name, [(-1, 1), (0, 3)], **options), 40)
