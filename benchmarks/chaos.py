@@ -41,6 +41,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "jac": False, "num_initial": 2, "max_iter": 150,
         "constraints": ["x1^2 + x2^2 <= radius", "x1 + x3 <= 2.5"],
     },
+    "SLSQP": {"driver": "SLSQP", "jac": True, "num_initial": 3, "max_iter": 200},
+    "Nelder-Mead": {"driver": "Nelder-Mead", "num_initial": 2, "max_iter": 200},
+    "CMA-ES": {"driver": "CMA-ES", "max_iter": 200},
 }  # fmt: skip
 
 

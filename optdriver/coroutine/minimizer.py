@@ -95,9 +95,9 @@ class CallbackMinimizer:
     >>> opt = CallbackMinimizer("Nelder-Mead", [0.0, 0.0], [(-1, 3), (-1, 3)])
     >>> while not opt.done:
     ...     x = opt.ask()
-    ...     opt.tell((x[0] - 2.0) ** 2 + (x[1] + 0.5) ** 2)
+    ...     opt.tell((x[0] - 2.0) ** 2 + (x[1] - 0.5) ** 2)
     >>> opt.result.success, opt.result.x.round(3).tolist()
-    (True, [2.0, -0.5])
+    (True, [2.0, 0.5])
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Which local minimizer a run gets: L-BFGS-B, or under constraints one that hands over.
+"""Which local minimizer a run gets: L-BFGS-B, under constraints one that hands over, or another.
 
 Where constraints have rows (bounds in disguise have none) every run is a `Handover`: L-BFGS-B while
 it stays feasible, then a `FeasibleMinimizer`, for which `ftol`, `maxls`, `initial_step` and `noise`
 have no meaning: they belong to a line search, which it has not.  With the `method` of another name
-every run is a `CallbackMinimizer`, which takes what it knows of them, too.
+every run is a `CallbackMinimizer`, which takes what it knows of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.errors import InputError, nearest
-from optdriver.lbfgsb import LBFGSB, Stop
+from optdriver.lbfgsb import LBFGSB, Options, Stop
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -88,6 +88,7 @@ def _suspended(
 ) -> CallbackMinimizer:
     from optdriver.coroutine import CallbackMinimizer
 
+    Options(**options)  # checks those, too, that the method does not know
     known = named(method).options
     shared = {name: value for name, value in options.items() if name in known}
     if "fatol" in known:

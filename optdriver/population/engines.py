@@ -27,6 +27,7 @@ COMMON_NAMES = ("DE", "NGOpt", "OnePlusOne", "PSO", "TBPSA", "TwoPointsDE")
 
 BUDGET = 1000
 FAILED_GENERATIONS = 3
+LARGE = 1e20
 ROUNDING = 1e-9
 """How far a candidate may be from where it was evaluated; else it is told as another point."""
 
@@ -117,19 +118,20 @@ class CMAEngine:
 class NevergradEngine:
     """One of Nevergrad's optimizers, for a budget of evaluations.
 
-    A failed evaluation counts as the worst value told so far; before there is one it is left out.
+    A failed evaluation counts as the worst value told so far, and before there is one as 1e20.
+    No more points are out than its `num_workers`: some of its optimizers block on the next.
     """
 
     def __init__(
         self, name: str, start: Vector | None, n: int, seed: int, options: Mapping[str, Any]
     ) -> None:
         ng = _nevergrad()
-        box = ng.p.Array(init=np.full(n, 0.5)).set_bounds(np.zeros(n), np.ones(n))
-        box.random_state = np.random.RandomState(seed % 2**32)
-        self._box: Any = box
         self._budget = options.get("budget", BUDGET)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            box = ng.p.Array(init=np.full(n, 0.5), lower=0.0, upper=1.0)
+            box.random_state = np.random.RandomState(seed % 2**32)
+            self._box: Any = box
             self._optimizer: Any = ng.optimizers.registry[name](
                 parametrization=box,
                 budget=self._budget,
@@ -144,8 +146,8 @@ class NevergradEngine:
     @property
     def room(self) -> float:
         """Return how many more points it can be asked for now."""
-        left = float(self._budget - self._asked)
-        return min(left, 1.0 - len(self._out)) if self._optimizer.no_parallelization else left
+        left = int(self._budget) - self._asked
+        return min(left, int(self._optimizer.num_workers) - len(self._out))
 
     @property
     def ended(self) -> tuple[bool, str] | None:
@@ -167,9 +169,10 @@ class NevergradEngine:
         """Take the value at point `k`, which was `u`; NaN for a failure."""
         candidate = self._out.pop(k)
         self._told += 1
-        if math.isnan(f) and self._worst == -math.inf:
-            return
-        self._worst = self._worst if math.isnan(f) else max(self._worst, f)
+        if not math.isnan(f):
+            self._worst = max(self._worst, f)
+        elif self._worst == -math.inf:
+            f = LARGE
         if not np.allclose(np.clip(candidate.value, 0.0, 1.0), u, rtol=0.0, atol=ROUNDING):
             candidate = self._box.spawn_child(new_value=u)
         with warnings.catch_warnings():

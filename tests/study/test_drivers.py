@@ -1,0 +1,138 @@
+"""Studies of every driver: stopped and gone on with in every way, and kept in a file."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import optdriver
+from optdriver.coroutine import METHODS
+from optdriver.drivers import driver_names
+from optdriver.errors import InputError
+from optdriver.study import create_study
+from tests.study.test_suspension import WAYS
+from tests.study.tools import Clock, same
+
+GRADIENTS = {"L-BFGS-B", *(method.name for method in METHODS if method.gradient)}
+UNBOUNDED = {method.name for method in METHODS if not method.bounds}
+PLAYED = [name for name in driver_names() if name not in ("NGOpt", "TBPSA", "TwoPointsDE")]
+
+
+def settings(driver, *, jac=False):
+    """A space and parameters that suit a driver."""
+    if driver in UNBOUNDED:
+        space = {"x": (-math.inf, math.inf), "y": (-math.inf, math.inf), "a": 3.0}
+        samples = [[0.9, 0.8], [1.2, 1.3], [0.8, 0.6]]
+    else:
+        space, samples = {"x": (-2, 2), "y": (-1, 3), "a": 3.0}, []
+    several = {"num_initial": 2} if driver in GRADIENTS else {}
+    return space, {"driver": driver, "jac": jac, "initial_samples": samples, "seed": 5, **several}
+
+
+def value(x, y, a):
+    return (1 - x) ** 2 + a * (y - x * x) ** 2
+
+
+def slope(x, y, a):
+    return [-2 * (1 - x) - 4 * a * x * (y - x * x), 2 * a * (y - x * x)]
+
+
+def play(study, steps, change=None, *, clock=None):
+    """Go on for so many steps, two suggestions at a time; return what was asked."""
+    asked = []
+    for step in range(steps):
+        while len(study.open_suggestions) < 2 and (suggestion := study.ask()) is not None:
+            asked.append((suggestion.id, suggestion.x.tobytes()))
+        if not study.open_suggestions:
+            break
+        chosen = study.open_suggestions[(step * 7) % len(study.open_suggestions)]
+        if chosen.id == 9:
+            study.tell_failure(chosen.id, "injected")
+        else:
+            gradient = slope(**chosen.params) if study.parameters["jac"] else None
+            study.tell(chosen.id, value(**chosen.params), gradient)
+        if change is not None and step % 5 == 0:
+            study = change(study, step)
+    return study, asked
+
+
+@pytest.mark.parametrize("driver", PLAYED)
+def test_a_study_of_any_driver_goes_on_identically(driver):
+    space, parameters = settings(driver, jac=driver in GRADIENTS)
+    clock, journal = Clock(), []
+    straight, expected = play(create_study(space, clock=clock, num_parallel=2, **parameters), 40)
+    broken = create_study(space, clock=clock, num_parallel=2, journal=journal, **parameters)
+    broken, asked = play(
+        broken, 40, lambda study, step: WAYS[step // 5 % len(WAYS)](study, journal, clock)
+    )
+    assert asked == expected
+    assert same(broken.to_dict(), straight.to_dict())
+
+
+@pytest.mark.parametrize("driver", ["SLSQP", "TNC", "Nelder-Mead", "Powell", "CMA-ES", "DE"])
+def test_a_study_of_another_driver_is_kept_in_a_file(tmp_path, driver):
+    path = tmp_path / "study.db"
+    space, parameters = settings(driver)
+    straight, expected = play(create_study(space, num_parallel=2, **parameters), 30)
+    study = create_study(space, num_parallel=2, storage=path, **parameters)
+    asked = []
+    for _ in range(3):
+        study, some = play(study, 10)
+        asked += some
+        study.close()
+        study = optdriver.load_study(path)
+    assert asked == expected
+    assert study.best.value == straight.best.value
+    study.verify()
+    study.close()
+
+
+@pytest.mark.parametrize("driver", ["Nelder-Mead", "Powell", "COBYQA", "COBYLA"])
+def test_no_differences_are_asked_where_no_gradient_is_needed(driver):
+    space, parameters = settings(driver)
+    study, _ = play(create_study(space, **parameters), 30)
+    assert set(study.history["kind"]) == {"iterate"}
+
+
+@pytest.mark.parametrize("driver", ["SLSQP", "TNC", "trust-constr"])
+def test_differences_take_the_place_of_gradients(driver):
+    space, parameters = settings(driver)
+    study = create_study(space, max_num_minimizers=1, **parameters)
+    study.run(value)
+    assert study.best.value < 1e-5
+    np.testing.assert_allclose(study.best.x, [1.0, 1.0], atol=1e-2)
+
+
+def test_options_of_the_method_reach_it():
+    space, parameters = settings("Nelder-Mead")
+    parameters["max_num_minimizers"] = 1
+    rough, fine = (
+        create_study(space, method_options={"xatol": tol, "fatol": tol}, **parameters)
+        for tol in (1e-2, 1e-10)
+    )
+    for study in (rough, fine):
+        study.run(value)
+    assert rough.num_evaluations < fine.num_evaluations
+    assert fine.best.value < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("driver", "change", "message"),
+    [
+        ("BFGS", {}, "does not keep to bounds"),
+        ("SLSQP", {"constraints": ["x + y <= 1"]}, "'L-BFGS-B' never leaves"),
+        ("CMA-ES", {"constraints": ["x + y <= 1"]}, "'L-BFGS-B' never leaves"),
+        ("Nelder-Mead", {"method_options": {"xatoll": 1}}, "did you mean 'xatol'"),
+        ("CMA-ES", {"method_options": {"population": 7}}, "did you mean 'population_size'"),
+        ("CMA-ES", {"method_options": {"sigma": -1.0}}, "at least"),
+        ("L-BFGS-B", {"method_options": {"xatol": 1}}, "another method"),
+        ("Nelder-Mead", {"method_options": 3}, "a dict of options"),
+        ("Nelder-Mede", {}, "did you mean 'Nelder-?Mead'"),
+        ("TwoPontsDE", {}, "did you mean 'TwoPointsDE'"),
+    ],
+)
+def test_what_a_driver_cannot_do_is_refused(driver, change, message):
+    with pytest.raises(InputError, match=message):
+        create_study({"x": (-2, 2), "y": (-1, 3)}, driver=driver, **change).ask()
