@@ -16,6 +16,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "overhead-busy": ("overhead", "--busy", "--quick", "6"),
     "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12", *SMALL),
     "batch": ("batch",),
+    "jax-batch": ("jax_batch",),
     "batch-busy": ("batch", "--busy", "--quick", "3"),
     "wasted": ("wasted",),
     "failures": ("failures",),

@@ -20,7 +20,10 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     )
     from optdriver.integrations.scipy_method import scipy_method as scipy_method
     from optdriver.lbfgsb import LBFGSB as LBFGSB
+    from optdriver.minimization import Minimizer as Minimizer
+    from optdriver.minimization import minimize as minimize
     from optdriver.multistart import MultiStart as MultiStart
+    from optdriver.objectives import Interval as Interval
     from optdriver.objectives import SubprocessObjective as SubprocessObjective
     from optdriver.space import Space as Space
     from optdriver.storage import import_study as import_study
@@ -38,7 +41,9 @@ _WHERE = {
     "CallbackMinimizer": "optdriver.coroutine",
     "ConstraintSet": "optdriver.constraints",
     "FeasibleMinimizer": "optdriver.feasible",
+    "Interval": "optdriver.objectives",
     "LBFGSB": "optdriver.lbfgsb",
+    "Minimizer": "optdriver.minimization",
     "OptDriverError": "optdriver.errors",
     "MultiStart": "optdriver.multistart",
     "Observation": "optdriver.study",
@@ -50,6 +55,7 @@ _WHERE = {
     "create_study": "optdriver.study",
     "import_study": "optdriver.storage",
     "load_study": "optdriver.storage",
+    "minimize": "optdriver.minimization",
     "minimize_batch": "optdriver.batch",
     "scipy_feasible_method": "optdriver.integrations.scipy_feasible_method",
     "scipy_method": "optdriver.integrations.scipy_method",

@@ -47,6 +47,10 @@ class ConstraintWarning(UserWarning):
     """A constraint that works, but perhaps not as its author thinks."""
 
 
+class ObjectiveWarning(UserWarning):
+    """An objective that works, but perhaps not as its author thinks."""
+
+
 class ProtocolError(OptDriverError, RuntimeError):
     """A call that the present state does not allow; the message names the call and the state."""
 

@@ -107,7 +107,7 @@ class Space:
         self.upper = np.array([entry.upper for entry in free])
         self.size = len(free)
         self.scaled: bool = scale
-        factors = [_factor(entry.lower, entry.upper) if scale else 1.0 for entry in free]
+        factors = [factor(entry.lower, entry.upper) if scale else 1.0 for entry in free]
         self.scale: FloatArray = np.array(factors)
         self._base: dict[str, float] | None = (
             dict.fromkeys(self.names, 0.0) | self.fixed if self.fixed else None
@@ -235,7 +235,7 @@ class Space:
         return f"Space({shown!r})"
 
 
-def _factor(lower: float, upper: float) -> float:
+def factor(lower: float, upper: float) -> float:
     """Power of two nearest to the width of the box; 1 where there is none that is exact."""
     width = upper - lower
     if not 0.0 < width < math.inf:

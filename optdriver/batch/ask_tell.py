@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import Any, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,32 @@ from optdriver.lbfgsb.state import from_dict
 VERSION = 1
 
 Indices = NDArray[np.intp]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def alone(
+    method: Callable[Concatenate[Batch, P], R],
+) -> Callable[Concatenate[Batch, P], R]:
+    """Let one call at a time into a batch, and settle first what an interrupt has left.
+
+    The kernel works on the states without the interpreter's lock.  Entering is one operation of a
+    dict, so that an interrupt between two instructions cannot leave the batch closed.
+    """
+
+    @functools.wraps(method)
+    def entered(self: Batch, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        mine = object()
+        try:
+            if self._inside.setdefault("call", mine) is not mine:
+                raise ProtocolError(f"{method.__name__}: another thread is calling this batch")
+            self._recover()
+            return method(self, *args, **kwargs)
+        finally:
+            if self._inside.get("call") is mine:
+                del self._inside["call"]
+
+    return entered
 
 
 class Batch:
@@ -75,6 +102,7 @@ class Batch:
         "_begun",
         "_bounds",
         "_ended",
+        "_inside",
         "_lanes",
         "_limit",
         "_options",
@@ -84,7 +112,6 @@ class Batch:
         "_said",
         "_sides",
         "_states",
-        "_telling",
         "_unsettled",
     )
 
@@ -123,8 +150,10 @@ class Batch:
         self._points: Vector = np.empty((min(self._limit, count), n))
         self._reasons: dict[int, str] = {}
         self._ended: tuple[tuple[int, State], ...] = ()
-        self._telling = self._unsettled = self._said = False
+        self._inside: dict[str, object] = {}
+        self._unsettled = self._said = False
 
+    @alone
     def ask(self) -> Vector:
         """Return the points to evaluate next, the same until they are told.
 
@@ -141,6 +170,7 @@ class Batch:
         self._check_open("ask")
         return self._points[: len(self._states)].copy()
 
+    @alone
     def tell(self, f: Any, g: Any) -> None:
         """Tell the values and gradients at the points that `ask` gives.
 
@@ -157,7 +187,7 @@ class Batch:
         Raises
         ------
         ProtocolError
-            If all runs have ended, or another thread is telling.
+            If all runs have ended, or another thread is calling this batch.
         InputError
             If `f` or `g` has another shape, or holds no real numbers; nothing is changed.
         """
@@ -166,13 +196,10 @@ class Batch:
         values, gradients, coarse = reading.read_evaluation(f, g, k, self.n)
         if coarse and not self._said:
             self._say_coarse()
-        self._telling = self._unsettled = True
-        try:
-            places = advance_lanes(self._states, values, gradients, self._points[:k])
-        finally:
-            self._telling = False
-        self._settle(places)
+        self._unsettled = True
+        self._settle(advance_lanes(self._states, values, gradients, self._points[:k]))
 
+    @alone
     def halt(self, reason: str = "", lanes: Iterable[int] | None = None) -> None:
         """End runs from outside, without success; what was evaluated stays in `result`.
 
@@ -188,10 +215,12 @@ class Batch:
         ------
         ProtocolError
             If one of these runs has ended already.
+        InputError
+            If `lanes` does not hold whole numbers.
         """
         self._check_open("halt")
         running = np.flatnonzero(self._records.stop == Stop.RUNNING)
-        chosen = set(map(int, running if lanes is None else lanes))
+        chosen = set(running.tolist() if lanes is None else reading.read_lanes(lanes))
         wrong = chosen - set(running.tolist())
         if wrong:
             raise ProtocolError(
@@ -208,9 +237,6 @@ class Batch:
         self._settle(places)
 
     def _check_open(self, call: str) -> None:
-        if self._telling:
-            raise ProtocolError(f"{call}: another thread is telling this batch")
-        self._recover()
         if not self._states:
             raise ProtocolError(f"{call}: all {len(self._records.x)} runs have ended")
 
@@ -220,7 +246,7 @@ class Batch:
             "values or gradients came as float32: they are taken, but differences below 1e-7 of "
             "them are rounding; return float64 if you can (in JAX: jax_enable_x64)",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
     def _settle(self, places: list[int]) -> None:
@@ -233,11 +259,16 @@ class Batch:
 
     def _recover(self) -> None:
         """Settle what an interrupt (Ctrl-C arrives when the kernel returns) has left unsettled."""
-        if self._unsettled and not self._telling:
+        if self._unsettled:
             self._settle([p for p, s in enumerate(self._states) if s.phase == Phase.DONE])
             self._refill()
             for point, state in zip(self._points, self._states, strict=False):
                 point[:] = state.vector("xt")
+
+    def _look(self) -> None:
+        """Settle what an interrupt has left, unless a call of another thread is at it."""
+        if self._unsettled and not self._inside:
+            self._recover()
 
     def _retire(self, places: list[int]) -> None:
         """Record the runs at these places and close the ranks."""
@@ -277,19 +308,19 @@ class Batch:
     @property
     def done(self) -> bool:
         """Whether all runs have ended."""
-        self._recover()
+        self._look()
         return not self._states
 
     @property
     def lanes(self) -> Indices:
         """The indices of the starts whose runs are under way, in the order of `ask`."""
-        self._recover()
+        self._look()
         return self._lanes.copy()
 
     @property
     def states(self) -> tuple[State, ...]:
         """The states of these runs, to look at."""
-        self._recover()
+        self._look()
         return self._states
 
     @property
@@ -305,10 +336,11 @@ class Batch:
     @property
     def nfev(self) -> int:
         """Evaluations told, failed ones included."""
-        self._recover()
+        self._look()
         return int(self._records.nfev.sum()) + sum(state.nfev for state in self._states)
 
     @property
+    @alone
     def result(self) -> OptimizeResult:
         """How the runs stand or ended, in arrays with a row for each start.
 
@@ -323,7 +355,6 @@ class Batch:
 
     def _present(self) -> Records:
         """Return records that know the runs under way too."""
-        self._recover()
         records = Records(**self._records.to_dict())
         for lane, state in zip(self._lanes, self._states, strict=True):
             records.write(int(lane), state)
@@ -338,9 +369,9 @@ class Batch:
     def __deepcopy__(self, memo: dict[int, Any]) -> Batch:
         return self.copy()
 
+    @alone
     def to_dict(self) -> dict[str, Any]:
         """Return the whole state: a version, numbers, strings and arrays; nothing else."""
-        self._recover()
         lower, upper = self._bounds
         return {
             "version": VERSION,
@@ -375,7 +406,7 @@ class Batch:
             self._restore(fields)
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"this is no stored Batch: {error!r}") from error
         return self
 

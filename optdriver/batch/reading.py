@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,14 @@ def read_problem(
     if total is not None:
         starts = np.concatenate([starts, _drawn(total, seed, len(starts), lower, upper)])
     return np.ascontiguousarray(starts), lower, upper
+
+
+def read_lanes(lanes: Any) -> list[int]:
+    """Return indices of starts as a list."""
+    given = np.asarray(list(lanes) if isinstance(lanes, Iterable) else lanes)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise InputError(f"lanes is {short(lanes)}; expected whole numbers, those of the starts")
+    return [int(lane) for lane in given]
 
 
 def _read_starts(x0s: Any, bounds: Any) -> Vector:

@@ -59,6 +59,13 @@ class Functions:
         made = self._raw(x)
         return np.asarray(self.signs * made[self.components] - self.offsets)
 
+    def values_many(self, points: Array) -> Array:
+        """Return the values, (k, m), at the rows of `points`; the last bits can differ."""
+        if not (self.linear and len(points)):
+            return np.array([self.values(x) for x in points]).reshape(len(points), len(self.kinds))
+        slopes = dense(self.jacobian(points[0]))
+        return np.asarray(self.values(points[0]) + (points - points[0]) @ slopes.T)
+
     def _raw(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             try:
@@ -126,10 +133,12 @@ def differences(function: Callable[[Array], Array], x: Array) -> Array:
 def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
     """Take SciPy's ``{'type': 'ineq' | 'eq', 'fun': ..., 'jac': ..., 'args': ...}``.
 
-    SciPy's ``'ineq'`` means fun(x) >= 0, so that the row is its negative.
+    SciPy's ``'ineq'`` means fun(x) >= 0, so that the row is its negative.  Beside SciPy's keys
+    there are ``'name'``, ``'hess'``, from x and multipliers to the (n, n) sum, and ``'linear'``,
+    which says that the function is affine.
     """
     for key in spec:
-        if key not in ("type", "fun", "jac", "args", "name", "hess"):
+        if key not in ("type", "fun", "jac", "args", "name", "hess", "linear"):
             raise unknown_option("key of a constraint", str(key), ["type", "fun", "jac", "args"])
     kind = str(spec["type"]).lower()
     if kind not in ("ineq", "eq"):
@@ -139,19 +148,23 @@ def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
     arguments = spec.get("args", ())
     arguments = tuple(arguments) if isinstance(arguments, Sequence) else (arguments,)
     fun = _Partial(spec["fun"], arguments)
-    jac = _Partial(spec["jac"], arguments) if callable(spec.get("jac")) else None
+    jac, hess = (
+        _Partial(spec[key], arguments) if callable(spec.get(key)) else None
+        for key in ("jac", "hess")
+    )
     size = _numbers(fun(probe.copy()), f"{name}: the function").size
     sign = -1.0 if kind == "ineq" else 1.0
     return Functions(
         name,
         fun,
         jac,
-        None,
+        hess,
         np.arange(size),
         np.full(size, sign),
         np.zeros(size),
         ("<=" if kind == "ineq" else "==",) * size,
         size,
+        bool(spec.get("linear", False)),
     )
 
 
@@ -162,8 +175,8 @@ class _Partial:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
-    def __call__(self, x: Array) -> Any:
-        return self.function(x, *self.arguments)
+    def __call__(self, x: Array, *weights: Array) -> Any:
+        return self.function(x, *weights, *self.arguments)
 
 
 @dataclass(frozen=True, slots=True)

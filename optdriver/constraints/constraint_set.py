@@ -227,8 +227,7 @@ class ConstraintSet:
         """
         many = np.atleast_2d(np.asarray(points, dtype=np.float64)) * self._unit
         parts = [self._evaluation.many(many)]
-        for f in self._functions:
-            parts.append(np.array([f.values(x) for x in many]).reshape(len(many), len(f.kinds)))
+        parts += [f.values_many(many) for f in self._functions]
         return np.hstack(parts)[:, self._order]
 
     def linearised(self, x: ArrayLike) -> Any:

@@ -103,7 +103,13 @@ def _largest(values: Array) -> float:
     return float(np.max(values, initial=-np.inf))
 
 
-def restore(rows: Rows, x: Array, steps: int = STEPS, tolerance: float = TOLERANCE) -> Array | None:
+def restore(
+    rows: Rows,
+    x: Array,
+    steps: int = STEPS,
+    tolerance: float = TOLERANCE,
+    margin: float = MARGIN,
+) -> Array | None:
     """Return a feasible point near `x`, or None.
 
     Parameters
@@ -114,8 +120,10 @@ def restore(rows: Rows, x: Array, steps: int = STEPS, tolerance: float = TOLERAN
         Newton steps at most.
     tolerance : float
         Violation of c accepted in the end when no strictly feasible point was met.
+    margin : float
+        How far inside violated rows are aimed at first.
     """
-    made = descend(rows, x, steps, tolerance)
+    made = descend(rows, x, steps, tolerance, margin)
     return made.x if made.feasible else None
 
 
@@ -152,10 +160,16 @@ def _rounded(rows: Rows, found: Arrival) -> Arrival:
     return found
 
 
-def descend(rows: Rows, first: Array, steps: int, tolerance: float = TOLERANCE) -> Arrival:
+def descend(
+    rows: Rows,
+    first: Array,
+    steps: int,
+    tolerance: float = TOLERANCE,
+    margin: float = MARGIN,
+) -> Arrival:
     """Take Newton steps from `first` until the rows hold, or no step makes the violation fall."""
     point = best = clip(rows, first)
-    margin, least, taken, feasible = MARGIN, np.inf, 0, False
+    least, taken, feasible = np.inf, 0, False
     marked = np.zeros(len(rows.values(point)[0]), dtype=bool)  # violated on the way
     while True:
         above, off = violation(rows, point)

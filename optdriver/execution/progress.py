@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,11 +24,19 @@ PERIOD: Final = 0.1
 
 @contextmanager
 def progress_bar(study: Study, progress: bool | None) -> Iterator[Show]:
-    """Yield a function that brings the bar up to date.
+    """Yield a function that brings the bar of a study up to date; see `bar`."""
+    with bar(partial(_line, study), progress) as show:
+        yield show
+
+
+@contextmanager
+def bar(line: Callable[[], dict[str, Any]], progress: bool | None) -> Iterator[Show]:
+    """Yield a function that brings a bar up to date.
 
     Parameters
     ----------
-    study : Study
+    line : callable
+        Returns what the bar shows: completed, total and description.
     progress : bool or None
         None shows a bar in a terminal if rich is installed; True insists on it; False is quiet.
 
@@ -39,19 +48,19 @@ def progress_bar(study: Study, progress: bool | None) -> Iterator[Show]:
     if not _wanted(progress):
         yield _nothing
         return
-    with _bar() as bar:
-        task = bar.add_task("", total=None)
+    with _bar() as drawn:
+        task = drawn.add_task("", total=None)
 
         shown = -math.inf
 
         def show() -> None:
             nonlocal shown
             if time.monotonic() - shown >= PERIOD:
-                bar.update(task, **_line(study))
+                drawn.update(task, **line())
                 shown = time.monotonic()
 
         yield show
-        bar.update(task, **_line(study))
+        drawn.update(task, **line())
 
 
 def _wanted(progress: bool | None) -> bool:

@@ -33,6 +33,8 @@ FIRST_SLACK = 1e-3
 INSET = 1e-3  # first point: at least this part of its interval away from a side
 ARMIJO = 1e-4
 SHORTEST = 1e-9
+SETTLED = 1e-7  # below this error a large problem ends when it does not fall for some iterations
+PATIENCE = 8
 LARGEST_GUESS = 1e3  # multipliers beyond this are no guess worth starting from
 
 
@@ -87,10 +89,15 @@ def solve(
     begin = np.zeros_like(problem.lower) if start is None else start
     point = _first_point(problem, barrier, begin)
     mu, penalty, raised = barrier, 1.0, 0.0
-    error, count = np.inf, 0
+    error, least, patience, count = np.inf, np.inf, PATIENCE, 0
     while count < ITERATIONS:
         error = _error(problem, point, 0.0)
-        if error <= tolerance:
+        patience = PATIENCE if error < 0.9 * least else patience - 1
+        least = min(least, error)
+        settled = (
+            patience <= 0 and error <= SETTLED and isinstance(problem.curvature, QuadraticModel)
+        )
+        if error <= tolerance or settled:
             break
         while mu > tolerance / 20.0 and _error(problem, point, mu) <= 10.0 * mu:
             mu, penalty = max(tolerance / 20.0, min(0.2 * mu, mu**1.5)), 1.0

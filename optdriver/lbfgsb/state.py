@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from optdriver.lbfgsb.codes import Phase, Stop
+
 try:
     import cython
 except ImportError:  # pragma: no cover - only where Cython is not installed
@@ -222,11 +224,15 @@ def from_dict(fields: Mapping[str, Any]) -> State:
     version = fields.get("version")
     if version != VERSION:
         raise ValueError(f"state has version {version!r}, this optdriver reads {VERSION}")
-    state = State(int(fields["n"]), int(fields["m"]))
+    n, m = int(fields["n"]), int(fields["m"])
+    if n < 0 or m < 1 or np.size(fields["x"]) != n or np.size(fields["dd"]) != m:
+        raise ValueError(f"its arrays are not those of {n} variables and {m} pairs")
+    state = State(n, m)
     for name in INTEGERS:
         setattr(state, name, int(fields[name]))
-    if not (0 <= state.k <= state.m and 0 <= state.head < state.m and 0 <= state.phase <= 2):
+    if not (0 <= state.k <= state.m and 0 <= state.head < state.m):
         raise ValueError("its counters contradict each other")  # the kernel trusts them
+    Phase(state.phase), Stop(state.stop)  # ValueError where there is no such one
     for name in REALS:
         setattr(state, name, float(fields[name]))
     for name, array in state.arrays.items():

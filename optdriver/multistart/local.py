@@ -72,6 +72,7 @@ def create(
 ) -> Minimizer:
     """Return a new minimizer at `x0`; `own` are further options of a `method` of SciPy's."""
     if method != PLAIN:
+        LBFGSB(x0, bounds, **options)  # checks the options
         return _suspended(method, x0, bounds, options, own or {})
     if own:
         raise InputError(f"method_options are those of another method than {PLAIN}: {dict(own)}")

@@ -383,6 +383,40 @@ def test_another_thread_is_kept_out_while_one_is_telling(monkeypatch):
     assert batch.ask().shape == (2, 3)
 
 
+def test_a_call_from_another_thread_is_kept_out_while_evaluations_are_read():
+    """Reading lets other threads run: the first instruction of a call has to close the door."""
+    batch, errors = Batch(starts(2), BOX), []
+    f, g = many_ripples(batch.ask())
+
+    class Meddling:
+        def __array__(self, dtype=None, copy=None):
+            thread = threading.Thread(target=attempt)
+            thread.start()
+            thread.join()
+            return g
+
+    def attempt():
+        with pytest.raises(ProtocolError) as caught:
+            batch.tell(f, g)
+        errors.append(str(caught.value))
+
+    batch.tell(f, Meddling())
+    assert len(errors) == 1
+    assert "another thread" in errors[0]
+    assert batch.nfev == 2
+    reference = Batch(starts(2), BOX)
+    reference.tell(f, g)
+    assert equal(batch.to_dict(), reference.to_dict())
+
+
+@pytest.mark.parametrize("lanes", [1, [1.5], ["1"], [[0]]])
+def test_halting_wants_indices_of_starts(lanes):
+    batch = Batch(starts(3), BOX)
+    with pytest.raises(InputError, match="expected whole numbers"):
+        batch.halt(lanes=lanes)
+    assert len(batch.lanes) == 3
+
+
 @pytest.mark.parametrize("look", ["ask", "done", "lanes", "result", "dict"])
 def test_ctrl_c_while_the_kernel_works_loses_nothing(monkeypatch, look):
     """Python delivers it when the compiled call returns: evaluations are taken, all else is not."""

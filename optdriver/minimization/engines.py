@@ -1,0 +1,233 @@
+"""The ways in which the minimizers of all starts are driven.
+
+``'serial'``: in turn, one evaluation each; anything can be driven so.  ``'batch'``: L-BFGS-B of a
+loss that JAX has compiled, within bounds; one vectorised call of the loss a round serves all.
+``'device'``: the same, minimizers included, as one program of the device (`optdriver.batch.jax`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from optdriver.coroutine import CallbackMinimizer
+from optdriver.errors import InputError, unknown_option
+from optdriver.lbfgsb import LBFGSB, Stop, advance_lanes
+from optdriver.minimization.finished import Found, Population
+from optdriver.minimization.lanes import Lane
+from optdriver.minimization.problem import Problem
+from optdriver.minimization.watching import Watch
+from optdriver.objectives.jax_objective import JaxObjective
+from optdriver.objectives.plain import attempt
+
+NARROWER = 4
+"""A batch of which fewer than one in so many still run is compiled again for these."""
+
+FEW = 16
+"""Fewer rows are not worth another compilation."""
+
+MANY = 64
+"""From so many starts on, the minimizers go to the device with the loss, if there is one."""
+
+AT_A_TIME = 4096
+"""Minimizers that run on the device at a time; the others wait for their places."""
+
+SHARED = ("ftol", "gtol", "maxfun", "maxiter", "maxls", "noise")
+"""Options that a minimizer on the device takes from one on the host."""
+
+
+def known(engine: Any) -> str | None:
+    """Check the name of an engine; None leaves the choice open."""
+    if engine is not None and engine not in _ENGINES:
+        raise unknown_option("engine", str(engine), _ENGINES)
+    return None if engine is None else str(engine)
+
+
+def choose(
+    engine: str | None, problem: Problem, lanes: Sequence[Lane], watched: bool = False
+) -> str:
+    """Return the engine to use: the one wanted, or the fastest that can be used.
+
+    Parameters
+    ----------
+    engine : str or None
+    problem : Problem
+    lanes : sequence of Lane
+    watched : bool
+        Whether a callback wants to see every iteration.
+
+    Raises
+    ------
+    InputError
+        The one wanted cannot be used.
+    """
+    if engine == "serial" or (engine is None and len(lanes) == 1):
+        return "serial"
+    reason = _not_together(problem, lanes)
+    if engine == "device" and watched:
+        reason = "a callback cannot look at what is on the device"
+    if engine is not None and reason:
+        raise InputError(f"engine {engine!r} cannot be used here: {reason}; leave engine out")
+    if engine is not None or reason:
+        return engine or "serial"
+    return "device" if _accelerated() and len(lanes) >= MANY and not watched else "batch"
+
+
+def _not_together(problem: Problem, lanes: Sequence[Lane]) -> str:
+    """Return why the loss cannot be evaluated for all starts at once; "" if it can."""
+    objective = problem.objective
+    if not isinstance(lanes[0].minimizer, LBFGSB):
+        return "it drives L-BFGS-B within bounds only, no other method and no constraints"
+    if not isinstance(objective, JaxObjective) or not objective.compiled:
+        return "the loss is not compiled by JAX"
+    points = np.array([lane.start for lane in lanes]) * problem.scale
+    return attempt(lambda: objective.trace_many(points))[1]
+
+
+def _accelerated() -> bool:
+    """Return whether JAX computes on something else than the processor."""
+    return bool(import_module("jax").default_backend() != "cpu")
+
+
+def run(engine: str, problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
+    """Drive every lane to its end."""
+    _ENGINES[engine](problem, lanes, watch)
+
+
+# -- one after the other ------------------------------------------------------------------------
+
+
+def serial(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
+    """Drive every lane to its end, an evaluation of each in turn."""
+    live = [lane for lane in lanes if not lane.minimizer.done]
+    while live:
+        for lane in live:
+            step(problem, lane)
+            watch.look(lane)
+        live = [lane for lane in live if not lane.minimizer.done]
+
+
+def step(problem: Problem, lane: Lane) -> None:
+    """Evaluate what a lane asks for, and tell it."""
+    minimizer = lane.minimizer
+    if isinstance(minimizer, CallbackMinimizer):
+        if minimizer.wanted != "value":
+            _tell_curvature(problem, lane, minimizer)
+            return
+        with_gradient = "g" in minimizer.needs
+    else:
+        with_gradient = not isinstance(minimizer, Population)
+    _tell_value(problem, lane, with_gradient)
+
+
+def _tell_value(problem: Problem, lane: Lane, with_gradient: bool) -> None:
+    z = lane.minimizer.ask()
+    before = problem.objective.calls
+    function = problem.value_and_grad if with_gradient else problem.value_alone
+    made, reason = attempt(lambda: function(z))
+    lane.nfev += problem.objective.calls - before
+    lane.njev += with_gradient
+    if reason:
+        lane.failed(reason)
+        return
+    f, g = made
+    if not np.isfinite(f):
+        lane.failed("the loss is not finite")
+    elif g is not None and not np.all(np.isfinite(g)):
+        lane.failed("the gradient is not finite")
+    else:
+        lane.minimizer.tell(f, g)
+
+
+def _tell_curvature(problem: Problem, lane: Lane, minimizer: CallbackMinimizer) -> None:
+    z, direction = minimizer.ask(), minimizer.direction
+    lane.nhev += 1
+    if direction is None:
+        made, reason = attempt(lambda: problem.hessian(z))
+    else:
+        made, reason = attempt(lambda: problem.hessian_product(z, direction))
+    if reason:
+        lane.failed(reason)
+    else:
+        minimizer.tell_hessian(made)
+
+
+# -- all at once --------------------------------------------------------------------------------
+
+
+def batch(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
+    """Drive every lane to its end, with one call of the loss a round for all of them.
+
+    Each lane goes as it would go alone; should the call raise, they do go on alone.
+    """
+    live = [lane for lane in lanes if not lane.minimizer.done]
+    width = len(live)
+    points = np.array([lane.minimizer.ask() for lane in live])
+    while live:
+        width = width if len(live) * NARROWER > width or width <= FEW else len(live)
+        made, reason = attempt(lambda: problem.many(points, width))  # noqa: B023 - called at once
+        if reason:
+            serial(problem, live, watch)
+            return
+        points = _told(live, *made)
+        for lane in live:
+            watch.look(lane)
+        running = [not lane.minimizer.done for lane in live]
+        live = [lane for lane, runs in zip(live, running, strict=True) if runs]
+        points = points[running]
+
+
+def _told(lanes: Sequence[Lane], f: Any, g: Any) -> Any:
+    """Tell every lane its value and gradient; return the next points."""
+    good = np.isfinite(f) & np.all(np.isfinite(g), axis=1)
+    for lane, fine, value in zip(lanes, good, f, strict=True):
+        lane.nfev, lane.njev = lane.nfev + 1, lane.njev + 1
+        if not fine:
+            what = "gradient" if np.isfinite(value) else "loss"
+            lane.reasons[1:] = [f"the {what} is not finite"]
+    points = np.empty_like(g)
+    advance_lanes(tuple(_state(lane) for lane in lanes), f, g, points)
+    return points
+
+
+def _state(lane: Lane) -> Any:
+    minimizer: Any = lane.minimizer
+    return minimizer.state
+
+
+# -- on the device ------------------------------------------------------------------------------
+
+
+def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
+    """Minimise from all starts as one program of the device."""
+    engine = import_module("optdriver.batch.jax")
+    state = _state(lanes[0])
+    options = {name: getattr(state, name) for name in SHARED}
+    found = engine.minimize(
+        problem.traceable,
+        problem.bounds,
+        starts=np.array([lane.start for lane in lanes]),
+        lanes=min(len(lanes), AT_A_TIME),
+        dtype="float64" if problem.smooth.wide else "float32",
+        maxcor=state.m,
+        initial_step=state.initial_step or None,
+        **options,
+    )
+    for k, lane in enumerate(lanes):
+        lane.nfev = lane.njev = int(found.nfev[k])
+        lane.minimizer = _found(found, k, lane.start)
+        watch.look(lane)
+
+
+def _found(found: Any, k: int, start: Any) -> Found:
+    f, code = float(found.fun[k]), Stop(int(found.stop[k]))
+    x, g = np.array(found.x[k], dtype=np.float64), np.array(found.jac[k], dtype=np.float64)
+    best = (x, f, g) if np.isfinite(f) else None
+    success, nit = bool(found.success[k]), int(found.nit[k])
+    return Found(best, start, success, code.status, found.message(k), nit)
+
+
+_ENGINES = {"serial": serial, "batch": batch, "device": device}

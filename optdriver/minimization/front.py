@@ -1,0 +1,337 @@
+"""`minimize` and `Minimizer`: a loss on structured parameters, minimised from many starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
+
+from optdriver.errors import InputError, InputTypeError
+from optdriver.execution.progress import bar
+from optdriver.minimization import engines, methods
+from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
+from optdriver.minimization.problem import Given, Problem, prepare
+from optdriver.minimization.starts import count, given_starts
+from optdriver.minimization.watching import Stopped, Watch, gradient, line, with_loss_unit
+from optdriver.objectives.jax_objective import checked_x64
+from optdriver.objectives.plain import check_call
+from optdriver.objectives.pytree import Structure
+
+Vector = NDArray[np.float64]
+
+INTERRUPTED = 99
+"""The status of a run that the callback has stopped, as SciPy has it."""
+
+
+class Minimizer:
+    """A loss on structured parameters, with bounds: compiled once, minimised as often as wanted.
+
+    Parameters
+    ----------
+    loss_fun : callable
+        Returns one number.  Written with ``jax.numpy`` it is differentiated and compiled; any
+        other function is differentiated by differences, and a warning says so once.
+    bounds : pytree of pairs
+        Lists, tuples, dictionaries and what else is a pytree, nested, with a pair ``(low, high)``
+        for every parameter.  A pair is a tuple or list of two sides that are numbers, arrays,
+        quantities or None (no bound on this side); the sides are broadcast to a common shape,
+        which is that of the parameter.  `optdriver.Interval` says the same in words, with a shape
+        where the sides have none.  The members of a list or tuple are handed to the loss by
+        position, those of a dictionary by name, all else as one argument.
+    method : str
+        ``'L-BFGS-B'``, to which `optdriver.FeasibleMinimizer` succeeds where constraints matter, or
+        a method of `scipy.optimize.minimize`, see `optdriver.CallbackMinimizer`, or ``'CMA-ES'`` or
+        one of Nevergrad's such as ``'DE'``, see `optdriver.population.PopulationDriver`.  One that
+        does not keep to the bounds or the constraints that are given is refused.
+    constraints : str, mapping, function, SciPy constraint, or a list of these, optional
+        Texts over the parameters by name: numbers of arrays are ``w[0]`` or ``w_0``, nested ones
+        ``layer.w[0, 1]`` or ``layer_w_0_1``, members of a list by the names that the loss has for
+        them.  Functions: ``c(...) <= 0``, called as the loss is if they take the same arguments
+        and otherwise with the vector of all numbers; the same holds for the ``fun`` of SciPy's
+        dictionaries and of its ``NonlinearConstraint``.  JAX makes their derivatives.
+    tol : float, optional
+        Tolerance for all tests of convergence.
+    callback : callable, optional
+        Called after every iteration of every start as ``callback(intermediate_result)``, known by
+        this name, with ``x``, ``fun``, ``jac``, ``nit``, ``nfev`` and ``start``, or else as
+        ``callback(x)``.  StopIteration stops all starts.
+    options : mapping, optional
+        Options of the method.
+    x0 : pytree, list of pytrees, or array of shape (n,) or (k, n), optional
+        Starts that are used first: one with the structure of the parameters, or several.  Its
+        arrays give their shapes to parameters whose pairs are numbers.
+    seed : int
+        Seed of the other starts.
+    units : bool
+        Hand quantities to the loss where the bounds have units; False hands over plain numbers,
+        in the units of the lower sides.  The result has units in both cases.
+    x64 : bool, optional
+        Let JAX compute in 64 bits (or not) here, whatever ``jax_enable_x64`` says.  The arrays
+        of the result are NumPy's then if JAX is set to 32 bits, since it would narrow its own.
+    jac : {None, '2-point', '3-point'}
+        None: by JAX, if it can.  Otherwise differences, and JAX is not used.
+    scale : bool
+        Let the minimizers see each variable in a power of two near to the width of its bounds.
+    engine : {None, 'serial', 'batch', 'device'}
+        How the starts are driven: in turn, all with one vectorised call of the loss a round, or
+        wholly on the device (`optdriver.batch.jax`).  The last two are for L-BFGS-B within bounds
+        and losses that JAX compiles.  None chooses; the device only where it is no processor.
+    progress : bool, optional
+        Draw a bar in the terminal; None draws it where there is one.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; the message says what and why.
+
+    See Also
+    --------
+    minimize : the same as a function.
+    """
+
+    def __init__(
+        self,
+        loss_fun: Callable[..., Any],
+        bounds: Any,
+        method: str = "L-BFGS-B",
+        *,
+        constraints: Any = None,
+        tol: float | None = None,
+        callback: Callable[..., Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        x0: Any = None,
+        seed: int = 0,
+        units: bool = True,
+        x64: bool | None = None,
+        jac: str | None = None,
+        scale: bool = True,
+        engine: str | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        structure = _structure(bounds, x0)
+        check_call(loss_fun, structure)
+        _check_switches(units=units, scale=scale)
+        _check_seed(seed)
+        self._first = given_starts(x0, structure)
+        given = Given(
+            loss=loss_fun,
+            constraints=constraints,
+            units=units,
+            x64=checked_x64(x64),
+            jac=jac,
+            scale=scale,
+            seed=seed,
+        )
+        self._method = methods.known(method)
+        self._engine = engines.known(engine)
+        self._problem = prepare(given, structure, self._first)
+        methods.check_fits(self._method, self._problem)
+        self._factory = methods.Factory(self._method, self._problem, tol, dict(options or {}))
+        self._seed, self._callback, self._progress = seed, callback, progress
+        Watch(callback, self._problem, lambda: None)  # checks the callback
+
+    @property
+    def problem(self) -> Problem:
+        """What is minimised, as the minimizers see it."""
+        return self._problem
+
+    def minimize(self, n_iter: int | None = None, *, seed: int | None = None) -> OptimizeResult:
+        """Minimise from `n_iter` starts and return the best end.
+
+        Parameters
+        ----------
+        n_iter : int, optional
+            The number of starts: those of `x0` first, then those of a Sobol sequence in the
+            bounds.  By default the starts of `x0`, or 10.
+        seed : int, optional
+            Another seed than that of the minimizer.
+
+        Returns
+        -------
+        OptimizeResult
+            Of the best start; finite ones come before others, then feasible and then successful
+            ones.  ``x`` and ``jac`` have the structure of the parameters.  ``starts`` is a tuple
+            of `Start`, one for each; ``start`` the number of the best.  ``nfev``, ``njev`` and
+            ``nhev`` are totals.  ``engine`` says how the starts were driven, and ``maxcv`` by how
+            much the constraints are violated, scaled.
+        """
+        number = count(n_iter, len(self._first))
+        chosen = self._seed if seed is None else seed
+        _check_seed(chosen)
+        z0 = self._problem.starts(self._first, number, chosen)
+        before = self._problem.objective.calls
+        made = zip(z0, self._factory.at(z0, chosen), strict=True)
+        lanes = [Lane(k, z, minimizer) for k, (z, minimizer) in enumerate(made)]
+        looked = self._problem.objective.calls - before
+        interrupted: str | None = None
+        with bar(partial(line, lanes), self._progress) as show:
+            watch = Watch(self._callback, self._problem, show)
+            watched = self._callback is not None
+            engine = engines.choose(self._engine, self._problem, lanes, watched)
+            try:
+                engines.run(engine, self._problem, lanes, watch)
+            except Stopped as request:
+                interrupted = str(request) or "the callback has raised StopIteration"
+                _halt(lanes, interrupted)
+        return _result(self._problem, lanes, engine, interrupted, looked)
+
+
+def minimize(
+    loss: Callable[..., Any],
+    bounds: Any,
+    method: str = "L-BFGS-B",
+    *,
+    n_iter: int | None = None,
+    seed: int = 0,
+    x0: Any = None,
+    constraints: Any = None,
+    callback: Callable[..., Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    tol: float | None = None,
+    units: bool = True,
+    x64: bool | None = None,
+    jac: str | None = None,
+    scale: bool = True,
+    engine: str | None = None,
+    progress: bool | None = None,
+) -> OptimizeResult:
+    """Minimise a loss on structured parameters from many starts, and return the best end.
+
+    The arguments are those of `Minimizer`, and `n_iter` that of `Minimizer.minimize`, where the
+    result is described too.
+
+    Examples
+    --------
+    >>> def loss(a, b):
+    ...     return (a - 2) ** 2 + (b + 1) ** 2
+    >>> res = minimize(loss, {"a": (-5, 5), "b": (-5, 5)}, x64=True)
+    >>> bool(res.success), {name: round(float(value), 4) for name, value in res.x.items()}
+    (True, {'a': 2.0, 'b': -1.0})
+    """
+    made = Minimizer(
+        loss,
+        bounds,
+        method,
+        constraints=constraints,
+        tol=tol,
+        callback=callback,
+        options=options,
+        x0=x0,
+        seed=seed,
+        units=units,
+        x64=x64,
+        jac=jac,
+        scale=scale,
+        engine=engine,
+        progress=progress,
+    )
+    return made.minimize(n_iter)
+
+
+# -- the arguments ------------------------------------------------------------------------------
+
+
+def _structure(bounds: Any, x0: Any) -> Structure:
+    """Read the bounds; arrays of one start give shapes to pairs of numbers."""
+    if bounds is None:
+        raise InputError("bounds are missing: a pair (low, high) for every parameter")
+    if x0 is not None:
+        for like in (x0, x0[0] if isinstance(x0, list | tuple) and len(x0) else None):
+            try:
+                return Structure(bounds, like)
+            except InputError:
+                continue
+    return Structure(bounds)
+
+
+def _check_switches(**switches: Any) -> None:
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise InputTypeError(f"{name} is True or False, not {value!r}")
+
+
+def _check_seed(seed: Any) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise InputTypeError(f"seed is an integer, not {seed!r}")
+    if seed < 0:
+        raise InputError(f"seed must not be negative, but is {seed}")
+
+
+# -- the result ---------------------------------------------------------------------------------
+
+
+def _halt(lanes: list[Lane], reason: str) -> None:
+    for lane in lanes:
+        if not lane.minimizer.done:
+            lane.minimizer.halt(reason)
+
+
+def _result(
+    problem: Problem, lanes: list[Lane], engine: str, interrupted: str | None, looked: int
+) -> OptimizeResult:
+    ends = [ended(lane, problem) for lane in lanes]
+    best = min(ends, key=lambda end: order(end, interrupted is not None))
+    _check_called(ends)
+    made: OptimizeResult = OptimizeResult()
+    kept = {"active", "multipliers", "kkt", "certified", "stop"}
+    made.update({key: value for key, value in best.raw.items() if key in kept})
+    made.update(
+        x=problem.objective.result(best.z * problem.scale),
+        fun=with_loss_unit(problem, best.f),
+        jac=None if best.g is None else gradient(problem, best.g),
+        success=best.success and interrupted is None,
+        status=INTERRUPTED if interrupted is not None else int(best.raw.status),
+        message=_message(problem, ends, best, interrupted),
+        nfev=sum(lane.nfev for lane in lanes) + looked,
+        njev=sum(lane.njev for lane in lanes) + looked,
+        nhev=sum(lane.nhev for lane in lanes),
+        nit=int(best.raw.nit),
+        maxcv=best.violation,
+        start=best.lane.index,
+        starts=tuple(_row(problem, end) for end in ends),
+        engine=engine,
+    )
+    return made
+
+
+def _message(problem: Problem, ends: list[Ended], best: Ended, interrupted: str | None) -> str:
+    if interrupted is not None:
+        return f"HALTED: {interrupted}"
+    if best.finite:
+        return best.message
+    reasons = "; ".join(f"start {end.lane.index}: {end.message}" for end in ends[:5])
+    more = f"; and {len(ends) - 5} more" if len(ends) > 5 else ""
+    if any(leaf.unit is not None for leaf in problem.structure.leaves):
+        more += "; a loss that expects plain numbers needs units=False"
+    return f"FAILED: no start gave a value: {reasons}{more}"
+
+
+def _check_called(ends: list[Ended]) -> None:
+    """Raise where the loss can evidently not be called at all."""
+    reasons = [end.lane.reasons for end in ends]
+    if all(
+        not end.finite and why and why[0].startswith("TypeError")
+        for end, why in zip(ends, reasons, strict=True)
+    ):
+        raise InputTypeError(f"the loss cannot be called, it raised everywhere: {reasons[0][0]}")
+
+
+def _row(problem: Problem, end: Ended) -> Start:
+    lane, result = end.lane, problem.objective.result
+    return Start(
+        index=lane.index,
+        x0=result(lane.start * problem.scale),
+        x=result(end.z * problem.scale) if end.finite else None,
+        fun=with_loss_unit(problem, end.f),
+        success=end.success,
+        feasible=end.feasible,
+        status=int(end.raw.status),
+        message=end.message,
+        nfev=lane.nfev,
+        njev=lane.njev,
+        nit=int(end.raw.nit),
+    )

@@ -1,0 +1,138 @@
+"""Which methods there are, and the minimizers that they make at a start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver import coroutine, population
+from optdriver.coroutine.options import TOLERANCES
+from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.lbfgsb import Options
+from optdriver.minimization.finished import Population
+from optdriver.minimization.lanes import LocalMinimizer
+from optdriver.minimization.problem import Problem, resolved, tolerances
+from optdriver.multistart import local
+from optdriver.multistart.handover import COMMON_OPTIONS
+from optdriver.objectives.jax_objective import JaxObjective
+
+Vector = NDArray[np.float64]
+
+OURS = "L-BFGS-B"
+POPULATIONS = (population.CMA_ES, *population.COMMON_NAMES)
+
+
+def known(method: Any) -> str:
+    """Return the real name of a method, which may be written in another case.
+
+    Raises
+    ------
+    InputError
+        There is no such method; the message names the nearest one.
+    """
+    if method is None:
+        return OURS
+    if not isinstance(method, str):
+        raise InputTypeError(f"a method is chosen by its name, a string, not {method!r}")
+    plain = method.strip().lower().replace("_", "-")
+    names = {name.lower(): name for name in (OURS, *coroutine.method_names(), *POPULATIONS)}
+    found = names.get(plain) or population.nevergrad_names().get(plain)
+    if found is None:
+        raise unknown_option("method", method, names.values())
+    return found
+
+
+def check_fits(method: str, problem: Problem) -> None:
+    """Check that a method honours the bounds and the constraints of the problem.
+
+    Raises
+    ------
+    InputError
+        It does not; the message names the methods that do.
+    """
+    if method == OURS:
+        return
+    if problem.has_rows:
+        raise InputError(
+            f"method {method!r} evaluates points that violate constraints; {OURS!r} never does, "
+            "and is the one method that takes them"
+        )
+    if not _is_scipys(method):
+        return  # a population looks at its box itself
+    finite = np.isfinite(problem.lower) | np.isfinite(problem.upper)
+    bounded = np.flatnonzero(finite & (problem.lower < problem.upper))
+    if bounded.size and not coroutine.named(method).bounds:
+        i = int(bounded[0])
+        structure = problem.structure
+        names = ", ".join((OURS, *coroutine.method_names(bounds=True)))
+        raise InputError(
+            f"method {method!r} does not keep to bounds, and {structure.where(i)} has the bounds "
+            f"({structure.lower[i]}, {structure.upper[i]}): use one that does ({names}), or the "
+            "pair (None, None), and starts with x0="
+        )
+
+
+def _is_scipys(method: str) -> bool:
+    return method in coroutine.method_names()
+
+
+class Factory:
+    """Makes the minimizers of a method.
+
+    Parameters
+    ----------
+    method : str
+    problem : Problem
+    tol : float or None
+    options : mapping
+
+    Raises
+    ------
+    InputError
+        An option is unknown or has no meaning for the method.
+    """
+
+    def __init__(self, method: str, problem: Problem, tol: Any, options: Mapping[str, Any]) -> None:
+        self._method, self._problem = method, problem
+        self._ours = method == OURS
+        defaults = _own_defaults(problem, options) if self._ours else {}
+        tests: tuple[str, ...] = tuple(name for name in ("ftol", "gtol") if name in defaults)
+        if _is_scipys(method):
+            tests = TOLERANCES.get(method, ("gtol",))
+        usual = {name: defaults.get(name) for name in tests}
+        raised = tolerances(problem.objective, tol, options, usual)
+        self._options = {**defaults, **options, **raised}
+        curved = coroutine.named(method).hessian if _is_scipys(method) else ()
+        smooth = isinstance(problem.objective, JaxObjective)
+        self._hessian = ("product" if "product" in curved else "matrix") if curved else None
+        self._hessian = self._hessian if smooth else None
+
+    def at(self, starts: Vector, seed: int) -> list[LocalMinimizer]:
+        """Return a minimizer for each start, (k, n); `seed` is for those that need chance."""
+        options = self._options
+        if "gtol" in options:
+            options = {**options, "gtol": resolved(self._problem, starts, options["gtol"])}
+        return [self._create(z, options, seed + k) for k, z in enumerate(starts)]
+
+    def _create(self, z: Vector, options: Mapping[str, Any], seed: int) -> LocalMinimizer:
+        problem = self._problem
+        if self._ours:
+            return local.create(z, problem.bounds, problem.constraints, options)
+        if not _is_scipys(self._method):
+            return Population(self._method, z, problem.bounds, seed, options)
+        return coroutine.CallbackMinimizer(
+            self._method, z, problem.bounds, hessian=self._hessian, **options
+        )
+
+
+def _own_defaults(problem: Problem, options: Mapping[str, Any]) -> dict[str, Any]:
+    usual = Options()
+    names = COMMON_OPTIONS if problem.has_rows else tuple(Options.__dataclass_fields__)
+    for name in options:
+        if name not in names:
+            under = " under constraints" if problem.has_rows else ""
+            raise unknown_option(f"option of {OURS}{under}", name, names)
+    return {name: getattr(usual, name) for name in names}

@@ -1,0 +1,327 @@
+"""What is minimised: a loss on structured parameters, as a function of a scaled vector z.
+
+The minimizers see z with x = z * scale, where the scale of a variable is the power of two nearest
+to the width of its bounds, so that a box in millivolts, picoamperes and seconds is about a cube.
+Powers of two are exact: no number changes on the way there and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.constraints import ConstraintSet
+from optdriver.errors import InputError, InputTypeError
+from optdriver.integrations.differences import Differences, Scheme
+from optdriver.integrations.feasible_differences import FeasibleDifferences
+from optdriver.minimization.constraints import compiled
+from optdriver.minimization.starts import feasible_points, points
+from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
+from optdriver.objectives.plain import PlainObjective, attempt, say
+from optdriver.objectives.pytree import Leaf, Structure
+from optdriver.space import factor
+
+Vector = NDArray[np.float64]
+Objective: TypeAlias = JaxObjective | PlainObjective
+
+COARSE = 1e-10
+"""A loss whose numbers are spaced more widely than this cannot meet the usual tolerances."""
+
+TRIED = 8
+"""At so many starts a loss that cannot be compiled is tried until one has a value."""
+
+LOOKED_AT = 4
+"""At so many starts gradients are looked at to see how large they are."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """A loss, its box and its constraints, over z.
+
+    Attributes
+    ----------
+    structure : Structure
+        The parameters, with the box of x.
+    objective : JaxObjective or PlainObjective
+        The loss over x.
+    scale, lower, upper : ndarray, shape (n,)
+        ``x = z * scale``, and the box of z.
+    constraints : ConstraintSet or None
+        Over z.
+    differences : Scheme or None
+        Where the loss gives no gradient, how it is made of values.
+    """
+
+    structure: Structure
+    objective: Objective
+    scale: Vector
+    lower: Vector
+    upper: Vector
+    constraints: ConstraintSet | None
+    differences: Scheme | None = None
+
+    @property
+    def bounds(self) -> Vector:
+        """The box of z, (n, 2)."""
+        return np.column_stack([self.lower, self.upper])
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are constraints beside the box."""
+        return self.constraints is not None and len(self.constraints) > 0
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any variable has a bound."""
+        return bool(np.any(np.isfinite(self.lower) | np.isfinite(self.upper)))
+
+    def starts(self, given: Vector, number: int, seed: int) -> Vector:
+        """Return `number` starts in z; `given` ones, in x, first."""
+        if self.constraints is not None and self.has_rows:
+            return feasible_points(
+                given / self.scale, number, seed, self.constraints, self.structure
+            )
+        first = np.clip(given / self.scale, self.lower, self.upper)
+        return points(first, number, seed, self.lower, self.upper, self.structure)
+
+    def violation(self, z: Vector) -> float:
+        """Return by how much z violates the box or a constraint, scaled; NaN counts as inf."""
+        outside = float(np.max(np.maximum(self.lower - z, z - self.upper), initial=0.0))
+        rows = 0.0 if self.constraints is None else self.constraints.violation(z)
+        return max(outside, rows)
+
+    # -- evaluating ---------------------------------------------------------------------------
+
+    def value(self, z: Vector) -> float:
+        """Return the loss."""
+        return self.objective.value(z * self.scale)
+
+    def value_alone(self, z: Vector) -> tuple[float, None]:
+        """Return the loss, and None for a gradient that nobody needs."""
+        return self.value(z), None
+
+    def many(self, points: Vector, width: int) -> tuple[Vector, Vector]:
+        """Return losses and gradients at the points, (k, n), of a loss that JAX has compiled.
+
+        The compiled function takes `width` points, of which the last ones are not used.
+        """
+        k = len(points)
+        padded = np.concatenate([points, np.repeat(points[:1], width - k, axis=0)])
+        f, g = self.smooth.many(padded * self.scale)
+        return np.ascontiguousarray(f[:k]), np.ascontiguousarray(g[:k] * self.scale)
+
+    def value_and_grad(self, z: Vector) -> tuple[float, Vector]:
+        """Return the loss and its gradient by z; differences where the loss gives none."""
+        if isinstance(self.objective, JaxObjective):
+            f, g = self.objective.value_and_grad(z * self.scale)
+            return f, g * self.scale
+        f = self.value(z)
+        scheme = self.differences
+        if scheme is None or not np.isfinite(f):
+            return f, np.full(z.size, np.nan)
+        values = [self.value(at) for at in scheme.points(z, f)]
+        return f, scheme.gradient(z, f, values)
+
+    def hessian(self, z: Vector) -> Vector:
+        """Return the second derivatives by z, (n, n), of a loss that JAX differentiates."""
+        made = self.smooth.hessian(z * self.scale)
+        return np.asarray(made * np.outer(self.scale, self.scale))
+
+    def hessian_product(self, z: Vector, v: Vector) -> Vector:
+        """Return the second derivatives by z times a vector."""
+        return self.smooth.hessian_product(z * self.scale, v * self.scale) * self.scale
+
+    @cached_property
+    def traceable(self) -> Callable[[Any], Any]:
+        """The loss over a traced z, for JAX to compile; always the same function."""
+        smooth, scale = self.smooth, self.scale
+        return lambda z: smooth.scalar(z * np.asarray(scale, dtype=z.dtype))
+
+    @property
+    def smooth(self) -> JaxObjective:
+        """The objective, if JAX differentiates it."""
+        if not isinstance(self.objective, JaxObjective):
+            raise InputError("second derivatives need a loss that JAX can differentiate")
+        return self.objective
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What a user gave to make a problem of, as it was given."""
+
+    loss: Callable[..., Any]
+    constraints: Any = None
+    units: bool = True
+    x64: bool | None = None
+    jac: Any = None
+    scale: bool = True
+    seed: int = 0
+
+
+def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
+    """Return the problem, with the loss compiled if it can be.
+
+    Parameters
+    ----------
+    given : Given
+    structure : Structure
+    first : ndarray, shape (k, n)
+        Starts of the user, where a loss that cannot be compiled is tried first.
+    """
+    if given.jac in ("2-point", "3-point"):
+        plain = PlainObjective(given.loss, structure, given.units)
+        return _problem(given, structure, plain)
+    if given.jac is not None:
+        raise InputTypeError(
+            "jac is None (JAX if it can, or else '3-point'), '2-point' or '3-point', not "
+            f"{given.jac!r}"
+        )
+    objective, reason = traced(given.loss, structure, units=given.units, x64=given.x64)
+    if objective is not None:
+        return _problem(given, structure, objective)
+    plain = PlainObjective(given.loss, structure, given.units)
+    problem = _problem(given, structure, plain)
+    tried = problem.starts(first, len(first) or TRIED, given.seed)
+    chosen = untraced(
+        given.loss,
+        structure,
+        tried * problem.scale,
+        reason,
+        units=given.units,
+        x64=given.x64,
+    )
+    return problem if not chosen.gives_gradient else _problem(given, structure, chosen)
+
+
+def _problem(given: Given, structure: Structure, objective: Objective) -> Problem:
+    lower, upper = _representable(structure, objective)
+    inside = structure.with_sides(lower, upper)
+    pairs = zip(lower, upper, strict=True)
+    scale = np.array([factor(float(a), float(b)) if given.scale else 1.0 for a, b in pairs])
+    rows = compiled(given.constraints, inside, given.loss, given.units, scale)
+    low, high = (lower / scale, upper / scale) if rows is None else (rows.lower, rows.upper)
+    scheme: Scheme | None = None
+    if not objective.gives_gradient:
+        kind = given.jac or "3-point"
+        scheme = Differences(scheme=kind, lower=low, upper=high)
+        if rows is not None and len(rows):
+            scheme = FeasibleDifferences(scheme=kind, constraints=rows)
+    return Problem(
+        structure=inside,
+        objective=objective,
+        scale=scale,
+        lower=low,
+        upper=high,
+        constraints=rows,
+        differences=scheme,
+    )
+
+
+# -- narrow numbers -----------------------------------------------------------------------------
+
+
+def _representable(structure: Structure, objective: Objective) -> tuple[Vector, Vector]:
+    """Return the box with its sides moved inwards to numbers of the types of the parameters.
+
+    Points are rounded to those types when they are handed over, which then cannot leave the box.
+    """
+    lower, upper = structure.lower.copy(), structure.upper.copy()
+    for leaf in structure.leaves:
+        part = slice(leaf.first, leaf.first + leaf.size)
+        kind = _dtype(leaf, objective)
+        if kind == np.float64:
+            continue
+        low, high = lower[part], upper[part]
+        up, down = _rounded(low, kind, np.inf), _rounded(high, kind, -np.inf)
+        fits = up <= down
+        near = low.astype(kind).astype(np.float64)
+        lower[part], upper[part] = np.where(fits, up, near), np.where(fits, down, near)
+    return lower, upper
+
+
+def _dtype(leaf: Leaf, objective: Objective) -> Any:
+    if isinstance(objective, JaxObjective):
+        return objective.dtype(leaf)
+    return np.dtype(np.float64) if leaf.dtype is None else leaf.dtype
+
+
+def _rounded(side: Vector, kind: Any, towards: float) -> Vector:
+    """Round each number to the type, to the nearest one that is not on the wrong side."""
+    near = side.astype(kind)
+    wrong = near.astype(np.float64) < side if towards > 0 else near.astype(np.float64) > side
+    return np.where(wrong, np.nextafter(near, kind.type(towards)), near).astype(np.float64)
+
+
+def tolerances(
+    objective: Objective,
+    tol: Any,
+    options: Mapping[str, Any],
+    usual: Mapping[str, float | None],
+) -> dict[str, float]:
+    """Return the tolerances in force: what was asked for, as far as the loss can resolve it.
+
+    Parameters
+    ----------
+    objective : Objective
+    tol : float or None
+        For all of them.
+    options : mapping
+        Which may have their own.
+    usual : mapping of str to float or None
+        Their names and defaults; None leaves it to the method.
+
+    Warns
+    -----
+    ObjectiveWarning
+        The loss computes in too few digits, and they were raised.
+    """
+    if tol is not None and (
+        isinstance(tol, bool) or not isinstance(tol, int | float | np.number) or not tol >= 0
+    ):
+        raise InputError(f"tol is a tolerance, a number that is 0 or more, not {tol!r}")
+    wanted = {k: options.get(k, default if tol is None else tol) for k, default in usual.items()}
+    eps = objective.resolution
+    if eps <= COARSE:
+        return {name: value for name, value in wanted.items() if value is not None}
+    least = {name: _least(name, eps) for name in wanted}
+    raised = {name: max(value or 0.0, least[name]) for name, value in wanted.items()}
+    if raised != wanted:
+        shown = ", ".join(f"{name}={value:.2g}" for name, value in raised.items())
+        say(
+            f"the loss computes with a relative spacing of {eps:.1g}, too coarse for the "
+            f"tolerances, which are raised to {shown}; give x64=True, or set "
+            "jax.config.update('jax_enable_x64', True), or ask for these with tol="
+        )
+    return raised
+
+
+def _least(name: str, eps: float) -> float:
+    """Return the least tolerance that makes sense: of values, gradients or points."""
+    if name in ("ftol", "fatol"):
+        return 10.0 * eps
+    return 100.0 * eps if name in ("gtol", "barrier_tol") else float(np.sqrt(eps))
+
+
+def resolved(problem: Problem, starts: Vector, gtol: float) -> float:
+    """Return a tolerance of gradients that the loss can resolve where these are large.
+
+    Parameters
+    ----------
+    problem : Problem
+    starts : ndarray, shape (k, n)
+        The gradients at the first few of them say how large they are.
+    gtol : float
+        The tolerance wanted.
+    """
+    eps = problem.objective.resolution
+    if eps <= COARSE:
+        return gtol
+    found = [attempt(partial(problem.value_and_grad, z))[0] for z in starts[:LOOKED_AT]]
+    sizes = [float(np.max(np.abs(made[1]))) for made in found if made is not None]
+    finite = [size for size in sizes if np.isfinite(size)]
+    return max(gtol, 10.0 * eps * min(float(np.median(finite or [0.0])), 1000.0))

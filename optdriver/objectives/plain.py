@@ -1,0 +1,157 @@
+"""A loss on structured parameters as a function of a vector, called as it is."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import EvaluationError, InputError, InputTypeError, ObjectiveWarning
+from optdriver.objectives.pytree import Leaf, Structure
+from optdriver.objectives.units import Unit, is_quantity, number_in, number_of, unit_of
+
+Vector = NDArray[np.float64]
+
+
+class PlainObjective:
+    """A loss called with NumPy arrays and Python's numbers; it gives values only.
+
+    Parameters
+    ----------
+    loss : callable
+    structure : Structure
+    units : bool
+        Hand over quantities where the bounds have units; otherwise plain numbers.
+
+    Attributes
+    ----------
+    calls : int
+        How often the loss was called.
+    """
+
+    gives_gradient = False
+    resolution = float(np.finfo(np.float64).eps)
+
+    def __init__(self, loss: Callable[..., Any], structure: Structure, units: bool = True) -> None:
+        self._loss, self._structure, self._units = loss, structure, units
+        self._unit: Unit | None = None
+        self._called = False
+        self.calls = 0
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the loss, known after the first call."""
+        return self._unit
+
+    def value(self, x: Vector) -> float:
+        """Return the loss at a vector."""
+        self.calls += 1
+        made = self._structure.call(self._loss, self.params(x))
+        unit = unit_of(made)
+        number = number_in(made, self._unit, "the loss") if self._called else number_of(made)
+        checked = as_number(number)
+        self._unit, self._called = (self._unit if self._called else unit), True
+        return checked
+
+    def params(self, x: Vector) -> Any:
+        """Return the parameters of a vector as the loss gets them."""
+        return self._structure.build(x, self._leaf)
+
+    def result(self, x: Vector) -> Any:
+        """Return the parameters of a vector as users get them: with units."""
+        return self._structure.build(x, lambda leaf, part: with_unit(leaf, _typed(leaf, part)))
+
+    def _leaf(self, leaf: Leaf, part: Any) -> Any:
+        typed = _typed(leaf, part)
+        return with_unit(leaf, typed) if self._units else typed
+
+
+def _typed(leaf: Leaf, part: Any) -> Any:
+    typed = part.astype(np.float64 if leaf.dtype is None else leaf.dtype)
+    return typed if leaf.shape else typed[()]
+
+
+def with_unit(leaf: Leaf, numbers: Any) -> Any:
+    """Return numbers with the unit of the leaf, if it has one."""
+    return numbers if leaf.unit is None else leaf.unit.attach(numbers)
+
+
+def as_number(value: Any) -> float:
+    """Return a loss as a float.
+
+    Raises
+    ------
+    InputTypeError
+        It is not one real number.
+    """
+    if value is None or isinstance(value, str | bytes | bool | dict | tuple | list):
+        raise InputTypeError(f"the loss must return one number, not {value!r}")
+    if is_quantity(value):
+        raise InputTypeError(f"the loss must return one number, not a {type(value).__name__}")
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in "fiuV":
+        raise InputTypeError(
+            f"the loss must return one real number, not {array.dtype} of shape {array.shape}"
+        )
+    return float(array.reshape(()))
+
+
+def check_call(loss: Any, structure: Structure) -> None:
+    """Check that a loss can be called with the parameters.
+
+    Raises
+    ------
+    InputTypeError
+        It is no function, or takes other arguments.
+    """
+    if not callable(loss):
+        raise InputTypeError(f"the loss must be a function of the parameters, not {loss!r}")
+    params = structure.build(0.5 * np.zeros(structure.n))
+    positional, named = structure.arguments(params)
+    strange = [name for name in named if not isinstance(name, str)]
+    if strange:
+        raise InputTypeError(
+            f"the members of a dictionary of bounds are handed over by name, but {strange[0]!r} is "
+            "no name: use strings, or a list or tuple of bounds"
+        )
+    try:
+        signature = inspect.signature(loss)
+    except (TypeError, ValueError):  # a builtin that does not tell: the first call will show
+        return
+    try:
+        signature.bind(*positional, **named)
+    except TypeError as error:
+        handed = ", ".join([f"{len(positional)} by position"] * bool(positional) + list(named))
+        raise InputTypeError(
+            f"the loss does not take the parameters of the bounds: {error}; it is called with "
+            f"{handed} (a list or tuple of bounds is handed over by position, a dictionary by name)"
+        ) from None
+
+
+def say(message: str) -> None:
+    """Warn of something about an objective, at the line outside of this package that led here."""
+    frame, depth = inspect.currentframe(), 1
+    package = __name__.partition(".")[0]
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(f"{package}."):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, ObjectiveWarning, stacklevel=max(1, depth))
+
+
+def attempt(function: Callable[[], Any]) -> tuple[Any, str]:
+    """Return what a call gives and "", or None and the reason why it failed.
+
+    Mistakes in the use of this library are raised.
+    """
+    try:
+        return function(), ""
+    except EvaluationError as error:
+        return None, str(error)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it costs one evaluation only
+        kind = TypeError if isinstance(error, TypeError) else type(error)
+        return None, f"{kind.__name__}: {error}".partition("\n")[0]

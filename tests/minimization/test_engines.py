@@ -1,0 +1,143 @@
+"""How the starts are driven: all ways lead to the same ends."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import optdriver
+from optdriver.errors import InputError
+from optdriver.lbfgsb import Stop
+from optdriver.minimization import engines
+from tests.minimization.losses import quadratic, rastrigin, rosenbrock
+
+SQUARE = [(-5, 5), (-5, 5)]
+
+
+def numbers(params):
+    return [float(leaf) for leaf in jax.tree.leaves(params)]
+
+
+def test_engines_agree():
+    minimizers = [
+        optdriver.Minimizer(rosenbrock, SQUARE, x64=True, engine=engine)
+        for engine in ("serial", "batch")
+    ]
+    one, other = (minimizer.minimize(4) for minimizer in minimizers)
+    assert (one.engine, other.engine) == ("serial", "batch")
+    for a, b in zip(one.starts, other.starts, strict=True):
+        assert numbers(a.x0) == numbers(b.x0)
+        assert numbers(a.x) == pytest.approx(numbers(b.x), abs=1e-5)
+        assert a.success == b.success
+
+
+def test_a_batch_is_narrowed_when_few_are_left(monkeypatch):
+    widths = []
+    many = optdriver.minimization.problem.Problem.many
+
+    def noting(self, points, width):
+        widths.append((len(points), width))
+        return many(self, points, width)
+
+    monkeypatch.setattr(optdriver.minimization.problem.Problem, "many", noting)
+    res = optdriver.minimize(rastrigin, (np.full(2, -2.0), 2.0), n_iter=80, x64=True)
+    assert res.fun == pytest.approx(0, abs=1e-8)
+    assert all(k <= width for k, width in widths)
+    assert len({width for _, width in widths}) <= 3
+    assert sum(k for k, _ in widths) == res.nfev == sum(start.nfev for start in res.starts)
+
+
+def test_a_batch_that_raises_goes_on_one_by_one(monkeypatch):
+    def broken(self, points, width):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(optdriver.minimization.problem.Problem, "many", broken)
+    res = optdriver.minimize(quadratic, SQUARE, n_iter=3, x64=True)
+    assert res.success
+    assert all(start.success for start in res.starts)
+
+
+def test_a_loss_that_cannot_be_vectorised_goes_one_by_one():
+    def host(x):
+        return np.asarray((x - 1) ** 2), np.asarray(2 * (x - 1))
+
+    @jax.custom_vjp
+    def loss(x):
+        return forward(x)[0]
+
+    def forward(x):
+        shapes = (jax.ShapeDtypeStruct((), x.dtype),) * 2
+        return jax.pure_callback(host, shapes, x)
+
+    loss.defvjp(forward, lambda slope, g: (slope * g,))
+    res = optdriver.minimize(loss, [(-5, 5)], n_iter=3, x64=True)
+    assert res.engine == "serial"
+    assert numbers(res.x) == pytest.approx([1], abs=1e-6)
+
+
+def test_an_engine_that_cannot_drive_is_refused():
+    with pytest.raises(InputError, match="no other method"):
+        optdriver.minimize(quadratic, SQUARE, "TNC", n_iter=2, engine="batch", x64=True)
+    with pytest.raises(InputError, match="not compiled"):
+        optdriver.minimize(quadratic, SQUARE, n_iter=2, engine="batch", jac="2-point")
+    with pytest.raises(InputError, match="callback"):
+        optdriver.minimize(
+            quadratic, SQUARE, n_iter=2, engine="device", callback=lambda x: None, x64=True
+        )
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Stand in for `optdriver.batch.jax`, which takes long to compile: the exact answer at once."""
+    called = []
+
+    def minimize(fun, bounds, *, starts, lanes, dtype, **options):
+        called.append(SimpleNamespace(starts=starts, lanes=lanes, dtype=dtype, options=options))
+        k, scale = len(starts), 8.0  # the power of two nearest to the width
+        x = np.tile(np.array([2.0, -1.0]) / scale, (k, 1))
+        with jax.enable_x64(True):
+            fun_at = np.array([float(fun(jnp.asarray(row))) for row in x])
+        fun_at[0] = np.nan
+        return SimpleNamespace(
+            x=x,
+            fun=fun_at,
+            jac=np.zeros((k, 2)),
+            nfev=np.full(k, 5),
+            nit=np.full(k, 4),
+            stop=np.array([Stop.FAILED] + [Stop.PROJECTED_GRADIENT] * (k - 1)),
+            success=np.arange(k) > 0,
+            message=lambda row: f"start {row} ended",
+        )
+
+    monkeypatch.setitem(sys.modules, "optdriver.batch.jax", SimpleNamespace(minimize=minimize))
+    return called
+
+
+def test_the_device_gets_the_problem_and_its_answer_is_reported(device):
+    res = optdriver.minimize(
+        quadratic, SQUARE, n_iter=3, x64=True, engine="device", options={"maxcor": 4, "gtol": 1e-7}
+    )
+    (call,) = device
+    assert (call.dtype, call.lanes, call.starts.shape) == ("float64", 3, (3, 2))
+    assert call.options["maxcor"] == 4
+    assert call.options["gtol"] == 1e-7
+    assert res.engine == "device"
+    assert numbers(res.x) == [2, -1]
+    assert res.fun == 0
+    assert res.nfev == 15
+    assert res.start == 1
+    assert res.starts[0].x is None
+    assert res.starts[0].status == Stop.FAILED.status
+    assert res.starts[2].message == "start 2 ended"
+
+
+def test_an_accelerator_is_used_for_many_starts(device, monkeypatch):
+    monkeypatch.setattr(engines, "_accelerated", lambda: True)
+    minimizer = optdriver.Minimizer(quadratic, SQUARE, x64=True)
+    assert minimizer.minimize(engines.MANY).engine == "device"
+    assert minimizer.minimize(engines.MANY - 1).engine == "batch"

@@ -1,0 +1,93 @@
+"""Every method of SciPy's by name: its minimum, its bounds, and its second derivatives."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+import optdriver
+from optdriver import coroutine
+from optdriver.errors import InputError
+from tests.minimization.losses import beale
+
+WITHIN = ("L-BFGS-B", *coroutine.method_names(bounds=True))
+WITHOUT = tuple(name for name in coroutine.method_names() if name not in WITHIN)
+CURVED = [method.name for method in coroutine.METHODS if method.hessian]
+NEAR = {"COBYLA": 0.05, "SLSQP": 2e-3, "Nelder-Mead": 2e-3}
+
+
+@pytest.mark.parametrize("method", WITHIN)
+def test_beale_within_bounds(method):
+    seen = []
+
+    def watched(x, y):
+        jax.debug.callback(lambda *at: seen.append([float(v) for v in at]), x, y)
+        return beale(x, y)
+
+    res = optdriver.minimize(watched, [(-4.5, 4.5)] * 2, method, n_iter=3, x64=True,
+                             engine="serial")  # fmt: skip
+    jax.effects_barrier()
+    assert res.success
+    assert [float(v) for v in res.x] == pytest.approx([3, 0.5], abs=NEAR.get(method, 1e-4))
+    assert np.abs(seen).max() <= 4.5
+
+
+@pytest.mark.parametrize("method", WITHOUT)
+def test_beale_without_bounds(method):
+    open_box = {"x": (None, None), "y": (None, None)}
+    res = optdriver.minimize(beale, open_box, method.lower(), x0={"x": 1.0, "y": 0.2}, x64=True)
+    assert res.success
+    assert [float(v) for v in res.x.values()] == pytest.approx([3, 0.5], abs=NEAR.get(method, 1e-4))
+    assert (res.nhev > 0) == (method in CURVED)
+
+
+@pytest.mark.parametrize("method", WITHOUT)
+def test_a_method_that_would_leave_the_bounds_is_refused(method):
+    with pytest.raises(InputError, match=r"'y'?.*does not keep|does not keep.*y.*L-BFGS-B, SLSQP"):
+        optdriver.minimize(beale, {"x": (None, None), "y": (0, 1)}, method, x0={"x": 1, "y": 0.5})
+
+
+def test_a_method_that_would_violate_constraints_is_refused():
+    with pytest.raises(InputError, match="'L-BFGS-B' never does"):
+        optdriver.minimize(beale, [(0, 4), (0, 4)], "SLSQP", constraints="x + y <= 1")
+
+
+def test_derivative_free_methods_need_no_gradient():
+    called = []
+
+    def loss(x):
+        called.append(1)
+        return float(np.abs(x - 0.5))
+
+    res = optdriver.minimize(loss, (0.0, 2.0), "Nelder-Mead", n_iter=2, jac="3-point")
+    assert res.success
+    assert res.x == pytest.approx(0.5, abs=1e-3)
+    assert (res.nfev, res.njev, res.jac) == (len(called), 0, None)
+
+
+def test_a_method_without_second_derivatives_of_jax_makes_its_own():
+    def loss(x):
+        return float(np.cosh(x - 0.5))
+
+    res = optdriver.minimize(loss, (None, None), "Newton-CG", x0=0.0, jac="3-point")
+    assert res.x == pytest.approx(0.5, abs=1e-3)
+    assert res.nhev == 0
+
+
+def test_populations_are_methods_too():
+    minimizer = optdriver.Minimizer(beale, [(-4.5, 4.5)] * 2, "cma-es", x64=True)
+    first, again, other = (minimizer.minimize(2, seed=seed) for seed in (0, 0, 1))
+    assert first.success
+    assert [float(v) for v in first.x] == pytest.approx([3, 0.5], abs=1e-4)
+    assert (first.njev, first.jac) == (0, None)
+    assert (first.fun, first.nfev) == (again.fun, again.nfev) != (other.fun, other.nfev)
+    with pytest.raises(InputError, match="violate constraints"):
+        optdriver.minimize(beale, [(0, 4), (0, 4)], "CMA-ES", constraints="x + y <= 1")
+
+
+def test_32_bits_are_enough_for_success():
+    for method in ("SLSQP", "COBYQA"):
+        res = optdriver.minimize(beale, [(0, 4.5), (-1, 1)], method, x0=[2.5, 0.2], tol=4e-4)
+        assert res.success
+        assert [float(v) for v in res.x] == pytest.approx([3, 0.5], abs=0.1)
