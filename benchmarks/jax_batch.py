@@ -60,7 +60,7 @@ def rastrigin(x: Any) -> Any:
 
 
 def quadratic(x: Any) -> Any:
-    return 0.5 * x @ (jnp.asarray(MATRIX) @ x) - jnp.asarray(VECTOR) @ x
+    return 0.5 * x @ (jnp.asarray(MATRIX, x.dtype) @ x) - jnp.asarray(VECTOR, x.dtype) @ x
 
 
 def styblinski_tang(x: Any) -> Any:
@@ -68,8 +68,10 @@ def styblinski_tang(x: Any) -> Any:
 
 
 def wells(x: Any) -> Any:
-    distance = jnp.sum((x - jnp.asarray(WELLS)) ** 2, axis=1)
-    return 0.01 * jnp.sum(x * x) - jnp.sum(jnp.arange(1.0, 7.0) * jnp.exp(-0.05 * distance))
+    distance = jnp.sum((x - jnp.asarray(WELLS, x.dtype)) ** 2, axis=1)
+    return 0.01 * jnp.sum(x * x) - jnp.sum(
+        jnp.arange(1.0, 7.0, dtype=x.dtype) * jnp.exp(-0.05 * distance)
+    )
 
 
 def rosenbrock_box(n: int) -> Any:

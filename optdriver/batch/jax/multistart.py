@@ -168,7 +168,7 @@ def minimize(
     Notes
     -----
     A lane holds (2 maxcor + 9) n + 2 maxcor^2 + 35 numbers or so, a start 3n + 1 and four
-    counters; a round works in about twice the memory of its lanes.
+    counters; a round works in three to four times the memory of its lanes beside it.
 
     Examples
     --------
