@@ -189,14 +189,15 @@ def _newton(
     below, above = p.t - problem.lower, problem.upper - p.t
     gradient = problem.slope(p.t) - mu / below + mu / above
     dt, dlam, dnu = factor.directions(p, gradient, mu, infeasible, off)
+    ds = -infeasible - p.jac @ dt
     return _Step(
         t=dt,
-        s=-infeasible - p.jac @ dt,
+        s=ds,
         lam=dlam,
         nu=dnu,
         zl=mu / below - p.zl - p.zl / below * dt,
         zu=mu / above - p.zu + p.zu / above * dt,
-        curvature=factor.curvature(dt),
+        curvature=factor.curvature(dt, ds),
     )
 
 

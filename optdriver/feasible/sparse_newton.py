@@ -68,8 +68,7 @@ class SparseFactor:
     model: QuadraticModel
     bend: SparseHessian
     diagonal: Vector
-    rows: Any  # J, and lambda / s
-    ratio: Vector
+    ratio: Vector  # lambda / s
     raised: float
 
     @staticmethod
@@ -106,7 +105,6 @@ class SparseFactor:
                     model=model,
                     bend=bend,
                     diagonal=sides + raised,
-                    rows=p.jac,
                     ratio=p.lam / p.s,
                     raised=raised,
                 )
@@ -156,11 +154,10 @@ class SparseFactor:
         inner = self.vectors @ ((self.vectors.T @ behind) / self.values)
         return x - self.reach @ inner, inner
 
-    def curvature(self, dt: Vector) -> float:
-        """Return dt' K dt."""
-        along = self.rows @ dt
+    def curvature(self, dt: Vector, ds: Vector) -> float:
+        """Return dt' W dt + ds' diag(lambda/s) ds."""
         own = self.model @ dt + self.bend @ dt + self.diagonal * dt
-        return float(dt @ own + along @ (self.ratio * along))
+        return float(dt @ own + ds @ (self.ratio * ds))
 
 
 def _size(*parts: Vector) -> float:

@@ -100,7 +100,7 @@ def test_a_step_by_sparse_factors_is_that_of_a_dense_solve(problem_at, seed):
     np.testing.assert_allclose(dnu, wanted[N:], atol=1e-8 * size)
     slack = mu / p.s - p.lam + ratio * (infeasible + jac @ dt)
     np.testing.assert_allclose(dlam, slack, atol=1e-7 * np.max(np.abs(slack)))
-    assert factor.curvature(dt) == pytest.approx(dt @ matrix @ dt, rel=1e-8)
+    assert factor.curvature(dt, jac @ dt) == pytest.approx(dt @ matrix @ dt, rel=1e-8)
 
 
 @settings(max_examples=12)
