@@ -86,8 +86,8 @@ class DenseFactor:
             return np.asarray(cho_solve(self.reduced, right))
         return np.asarray(self.null @ cho_solve(self.reduced, self.null.T @ right))
 
-    def curvature(self, dt: Vector) -> float:
-        """Return dt' K dt."""
+    def curvature(self, dt: Vector, _ds: Vector) -> float:
+        """Return dt' K dt, that of the condensed matrix: slacks count as moved by -J dt."""
         return float(dt @ self.matrix @ dt)
 
 

@@ -35,6 +35,7 @@ ARMIJO = 1e-4
 SHORTEST = 1e-9
 SETTLED = 1e-7  # below this error a large problem ends when it does not fall for some iterations
 PATIENCE = 8
+SHORT = 0.05  # steps shortened to less than this get a large problem nowhere
 LARGEST_GUESS = 1e3  # multipliers beyond this are no guess worth starting from
 
 
@@ -89,15 +90,14 @@ def solve(
     begin = np.zeros_like(problem.lower) if start is None else start
     point = _first_point(problem, barrier, begin)
     mu, penalty, raised = barrier, 1.0, 0.0
-    error, least, patience, count = np.inf, np.inf, PATIENCE, 0
+    large = isinstance(problem.curvature, QuadraticModel)
+    error, least, patience, short, count = np.inf, np.inf, PATIENCE, 0, 0
     while count < ITERATIONS:
         error = _error(problem, point, 0.0)
         patience = PATIENCE if error < 0.9 * least else patience - 1
         least = min(least, error)
-        settled = (
-            patience <= 0 and error <= SETTLED and isinstance(problem.curvature, QuadraticModel)
-        )
-        if error <= tolerance or settled:
+        settled = patience <= 0 and error <= SETTLED
+        if error <= tolerance or (large and (settled or short >= PATIENCE)):
             break
         while mu > tolerance / 20.0 and _error(problem, point, mu) <= 10.0 * mu:
             mu, penalty = max(tolerance / 20.0, min(0.2 * mu, mu**1.5)), 1.0
@@ -109,6 +109,8 @@ def solve(
         moved, penalty = _search(problem, point, step, factor, mu, penalty)
         if moved is None:
             break
+        whole = _size(moved.t - point.t) >= SHORT * _size(step.t)
+        short = 0 if whole else short + 1
         point, count = moved, count + 1
     return Solution(
         t=point.t,
@@ -189,14 +191,15 @@ def _newton(
     below, above = p.t - problem.lower, problem.upper - p.t
     gradient = problem.slope(p.t) - mu / below + mu / above
     dt, dlam, dnu = factor.directions(p, gradient, mu, infeasible, off)
+    ds = -infeasible - p.jac @ dt
     return _Step(
         t=dt,
-        s=-infeasible - p.jac @ dt,
+        s=ds,
         lam=dlam,
         nu=dnu,
         zl=mu / below - p.zl - p.zl / below * dt,
         zu=mu / above - p.zu + p.zu / above * dt,
-        curvature=factor.curvature(dt),
+        curvature=factor.curvature(dt, ds),
     )
 
 

@@ -34,7 +34,7 @@ from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.symmetric import factorised, saddle
 from optdriver.feasible.barrier import Point, Subproblem, finite
 from optdriver.feasible.models import QuadraticModel
-from optdriver.feasible.types import Mask, Vector
+from optdriver.feasible.types import Indices, Mask, Vector
 
 EPSILON = 1e-8  # what makes dependent equalities harmless
 SLIGHT = 1e-12  # the same for those in the border, which needs no diagonal pivots
@@ -68,8 +68,7 @@ class SparseFactor:
     model: QuadraticModel
     bend: SparseHessian
     diagonal: Vector
-    rows: Any  # J, and lambda / s
-    ratio: Vector
+    ratio: Vector  # lambda / s
     raised: float
 
     @staticmethod
@@ -87,13 +86,13 @@ class SparseFactor:
         if not finite(bend.matrix, rows, border, corner, sides, dual):
             return None
         wanted = len(dual) - int(wide.sum()) + negative
+        top = bend.matrix + sparse.diags_array(model.theta + sides)
+        core = saddle(top, rows[~wide], dual[~wide])
+        filled = np.vstack([border, np.zeros((core.shape[0] - len(border), len(corner)))])
+        shifted = int(np.sum(~wide[len(p.lam) :]))
         for raised in shifts:
-            diagonal = model.theta + sides + raised
-            top = bend.matrix + sparse.diags_array(diagonal)
-            core = saddle(top, rows[~wide], dual[~wide])
-            filled = np.vstack([border, np.zeros((core.shape[0] - len(border), len(corner)))])
-            shifted = int(np.sum(~wide[len(p.lam) :]))
-            system = _System(core=core, border=filled, corner=corner, shifted=shifted)
+            lifted = _raised(core, len(sides), raised)
+            system = _System(core=lifted, border=filled, corner=corner, shifted=shifted)
             found = _factorised(system, wanted)
             if found is not None:
                 return SparseFactor(
@@ -106,7 +105,6 @@ class SparseFactor:
                     model=model,
                     bend=bend,
                     diagonal=sides + raised,
-                    rows=p.jac,
                     ratio=p.lam / p.s,
                     raised=raised,
                 )
@@ -156,11 +154,28 @@ class SparseFactor:
         inner = self.vectors @ ((self.vectors.T @ behind) / self.values)
         return x - self.reach @ inner, inner
 
-    def curvature(self, dt: Vector) -> float:
-        """Return dt' K dt."""
-        along = self.rows @ dt
+    def curvature(self, dt: Vector, ds: Vector) -> float:
+        """Return dt' W dt + ds' diag(lambda/s) ds."""
         own = self.model @ dt + self.bend @ dt + self.diagonal * dt
-        return float(dt @ own + along @ (self.ratio * along))
+        return float(dt @ own + ds @ (self.ratio * ds))
+
+
+def _diagonal(core: Any, n: int) -> Indices:
+    """Return where the first n entries of the diagonal are stored, as far as they are."""
+    column = np.repeat(np.arange(core.shape[1]), np.diff(core.indptr))
+    return np.flatnonzero((core.indices == column) & (column < n)).astype(np.int64)
+
+
+def _raised(core: Any, n: int, by: float) -> Any:
+    """Return the core with `by` added to the first n entries of its diagonal."""
+    if by == 0.0:
+        return core
+    own = _diagonal(core, n)
+    if len(own) < n:  # one that is exactly zero is not stored
+        return sparse.csc_array(core + sparse.diags_array(by * (np.arange(core.shape[0]) < n)))
+    data = core.data.copy()
+    data[own] += by
+    return sparse.csc_array((data, core.indices, core.indptr), shape=core.shape)
 
 
 def _size(*parts: Vector) -> float:
