@@ -89,18 +89,18 @@ def solve(
     begin = np.zeros_like(problem.lower) if start is None else start
     point = _first_point(problem, barrier, begin)
     mu, penalty, raised = barrier, 1.0, 0.0
+    large = isinstance(problem.curvature, QuadraticModel)
     error, least, patience, count = np.inf, np.inf, PATIENCE, 0
     while count < ITERATIONS:
         error = _error(problem, point, 0.0)
         patience = PATIENCE if error < 0.9 * least else patience - 1
         least = min(least, error)
-        settled = (
-            patience <= 0 and error <= SETTLED and isinstance(problem.curvature, QuadraticModel)
-        )
+        settled = patience <= 0 and error <= SETTLED and large
         if error <= tolerance or settled:
             break
         while mu > tolerance / 20.0 and _error(problem, point, mu) <= 10.0 * mu:
-            mu, penalty = max(tolerance / 20.0, min(0.2 * mu, mu**1.5)), 1.0
+            mu = max(tolerance / 20.0, min(0.2 * mu, mu**1.5))
+            penalty = 1.0 if large else penalty  # many rows drive it up, few need it to stay
         factor = _factorised(problem, point, raised)
         if factor is None:
             break

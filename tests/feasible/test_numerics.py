@@ -50,9 +50,10 @@ def test_a_linear_function_has_no_curvature():
 
 
 def test_the_better_model_is_chosen_and_a_rejection_counts():
-    scores = models.rescore(np.zeros(2), np.array([0.5, 0.4]), used=1, rejected=True)
-    np.testing.assert_allclose(scores, [0.5, 2.4])
-    assert models.choose(scores) == 0
+    misfits = np.array([0.5, 0.4])
+    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([False, False]))) == 1
+    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([False, True]))) == 0
+    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([True, True]))) == 1
     assert models.choose(np.zeros(2)) == 0
     assert models.choose(np.array([1.0, 0.5])) == 1
 
