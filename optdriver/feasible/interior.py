@@ -100,7 +100,7 @@ def solve(
             break
         while mu > tolerance / 20.0 and _error(problem, point, mu) <= 10.0 * mu:
             mu = max(tolerance / 20.0, min(0.2 * mu, mu**1.5))
-            penalty = 1.0 if large else penalty  # many rows drive it up, few need it to stay
+            penalty = 1.0 if large or len(point.e) else penalty  # it may have grown too far
         factor = _factorised(problem, point, raised)
         if factor is None:
             break
