@@ -35,7 +35,7 @@ SETTLED = 1e-9
 LARGEST = 200  # variables up to which the constraints' curvature is used
 ELSEWHERE = 24
 FAR = 1.0  # sizes of the variables
-DETOUR = 1.01  # less is left to the steps along the set
+DETOUR = 1.1  # less is left to the steps along the set
 
 
 def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = False) -> Arrival:
