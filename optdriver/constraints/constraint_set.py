@@ -180,8 +180,10 @@ class ConstraintSet:
             sizes = np.where(usable, found, sizes)
             if sizes.all():
                 break
+        everywhere = (sizes == 0.0) & np.isfinite(found) & (found > _HUGE)  # no pole nearby
+        sizes = np.where(everywhere, found, sizes)
         sizes[sizes == 0.0] = 1.0
-        powers: Array = np.exp2(np.clip(np.rint(np.log2(sizes)), -200, 200))
+        powers: Array = np.exp2(np.clip(np.rint(np.log2(sizes)), -200, 1000))
         return powers
 
     @property
@@ -410,6 +412,7 @@ class ConstraintSet:
         self._build(*state)
 
 
+_HUGE = 1e100
 _EIGENVALUES = 200
 _VERSION = 1
 

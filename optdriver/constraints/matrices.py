@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_HUGE = 1e150
+
 
 def is_sparse(matrix: Any) -> bool:
     """Tell whether the matrix is one of SciPy's sparse ones."""
@@ -68,5 +70,14 @@ def row_norms(matrix: Any) -> Array:
     if is_sparse(matrix):
         kept = csr(matrix)
         owner = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
-        return np.sqrt(np.bincount(owner, kept.data**2, minlength=kept.shape[0]))
-    return np.asarray(np.linalg.norm(np.asarray(matrix, dtype=np.float64), axis=1))
+        data, size = _squarable(kept.data)
+        return size * np.sqrt(np.bincount(owner, data**2, minlength=kept.shape[0]))
+    entries, size = _squarable(np.asarray(matrix, dtype=np.float64))
+    return np.asarray(size * np.linalg.norm(entries, axis=1))
+
+
+def _squarable(entries: Array) -> tuple[Array, float]:
+    """Return the entries divided by a size that is 1 unless their squares could overflow."""
+    peak = float(np.max(np.abs(entries), initial=0.0))
+    size = peak if _HUGE < peak < np.inf else 1.0
+    return entries / size, size

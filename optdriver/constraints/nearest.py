@@ -35,6 +35,7 @@ SETTLED = 1e-9
 LARGEST = 200  # variables up to which the constraints' curvature is used
 ELSEWHERE = 24
 FAR = 1.0  # sizes of the variables
+DETOUR = 1.1  # less is left to the steps along the set
 
 
 def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = False) -> Arrival:
@@ -69,10 +70,12 @@ def _without_detour(rows: Rows, start: Array, found: Arrival, steps: int) -> Arr
     if distance(rows, found.x, start) <= FAR or len(start) > LARGEST:
         return found
     others = (_from_beside(rows, start, k, steps) for k in range(0, ELSEWHERE, 3))
-    return min(
+    nearer = min(
         [found, *(made for made in others if made.strict)],
         key=lambda made: distance(rows, made.x, start),
     )
+    detour = DETOUR * distance(rows, nearer.x, start)
+    return nearer if distance(rows, found.x, start) > detour else found
 
 
 def _from_beside(rows: Rows, start: Array, k: int, steps: int) -> Arrival:

@@ -100,7 +100,8 @@ def solve(
         if error <= tolerance or (large and (settled or short >= PATIENCE)):
             break
         while mu > tolerance / 20.0 and _error(problem, point, mu) <= 10.0 * mu:
-            mu, penalty = max(tolerance / 20.0, min(0.2 * mu, mu**1.5)), 1.0
+            mu = max(tolerance / 20.0, min(0.2 * mu, mu**1.5))
+            penalty = 1.0 if large or len(point.e) else penalty  # it may have grown too far
         factor = _factorised(problem, point, raised)
         if factor is None:
             break

@@ -122,8 +122,10 @@ def _step_size(state: State, region: Region) -> float:
 
 def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool) -> None:
     scaled_s, scaled_y = s / region.scale, y * region.scale
-    misfits = np.array([models.misfit(m, scaled_s, scaled_y) for m in _models(state)])
-    state.scores = models.rescore(state.scores, misfits, state.used, not accepted)
+    both, slope = _models(state), float(state.g @ s)
+    misfits = np.array([models.misfit(m, scaled_s, scaled_y) for m in both])
+    promised = np.array([slope + 0.5 * float(scaled_s @ (m @ scaled_s)) < 0.0 for m in both])
+    state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
     if trust.usable(s, y, state.g, rho):
         keep = int(state.options.maxcor)
         state.steps = np.vstack([state.steps, scaled_s])[-keep:]

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optdriver.feasible.types import Indices, Vector
+from optdriver.feasible.types import Indices, Mask, Vector
 
 SKIP = 1e-8  # SR1 leaves a pair out when |r's| is below this part of |r||s|
 DAMPING = 0.2  # Powell's constants: keep s'y at least 0.2 s'Bs, weight 0.8
 MEMORY_OF_SCORE = 0.7
-REJECTION_PENALTY = 1.0  # with 2 the choice swings to and fro on LUKVLI9, 80 evaluations for 23
+REJECTION_PENALTY = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +166,13 @@ def misfit(model: QuadraticModel, s: Vector, y: Vector) -> float:
     return float(np.log(np.clip(part, 1e-3, 1e3)))
 
 
-def rescore(scores: Vector, misfits: Vector, used: int, rejected: bool) -> Vector:
-    """Return the scores after one more evaluation; the lower one is the better model."""
-    updated = MEMORY_OF_SCORE * scores + misfits
-    if rejected:
-        updated[used] += REJECTION_PENALTY
-    return np.asarray(updated)
+def rescore(scores: Vector, misfits: Vector, blamed: Mask) -> Vector:
+    """Return the scores after one more evaluation; the lower one is the better model.
+
+    Blamed is a model that promised a decrease by a step that was rejected.  To blame only the one
+    whose step it was lets the choice swing to and fro (on LUKVLI9, 80 evaluations for 29).
+    """
+    return np.asarray(MEMORY_OF_SCORE * scores + misfits + REJECTION_PENALTY * blamed)
 
 
 def choose(scores: Vector) -> int:

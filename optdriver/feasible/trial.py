@@ -14,7 +14,7 @@ import numpy as np
 
 from optdriver.constraints import least_distance
 from optdriver.constraints.matrices import row_norms, scaled
-from optdriver.constraints.restoration import MARGIN, restore
+from optdriver.constraints.restoration import restore
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem, finite
@@ -26,7 +26,7 @@ from optdriver.feasible.types import Indices, Vector
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
 SLACK_OF_REGION = 1e-3  # how far, relatively, the polish may leave the trust region
 SMALLEST_ROW = 1e-3
-NARROW = 1e-15  # a thousand rows each moved by 1e-12 cost more than the last steps gain
+NARROW = 1e-15  # rows moved by 1e-12, times their multipliers, cost more than the last steps gain
 FLAT = 1e-8  # a gradient below this part of the curvature does not set the scale of the model
 BARRIERS = (1e-4, 0.1)  # a small one keeps the solver on the iterate's side of obstacles
 
@@ -125,8 +125,7 @@ def _tries(
 
 def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
     """Polish `z`; return it as a trial if it is feasible, better and inside the region."""
-    margin = NARROW if local.region.large else MARGIN
-    polished = restore(local.region, z, tolerance=local.tolerance, margin=margin)
+    polished = restore(local.region, z, tolerance=local.tolerance, margin=NARROW)
     if polished is None:
         return None
     sigma = float(np.max(np.abs(polished - local.x) / local.region.scale, initial=0.0))

@@ -12,6 +12,7 @@ from scipy.optimize import NonlinearConstraint, minimize
 
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError
+from optdriver.feasible import FeasibleMinimizer
 
 NAMES = ("x", "y")
 BOX = [(-3.0, 3.0)] * 2
@@ -206,3 +207,8 @@ def test_the_nearest_point_of_a_set_that_is_not_convex_agrees_with_slsqp() -> No
     )
     assert made.strict
     assert made.distance**2 <= peer.fun + 1e-6
+
+
+def test_a_row_whose_square_overflows_is_neither_warned_of_nor_called_empty():
+    opt = FeasibleMinimizer([0.5, 0.5], "1e300*x1^2 <= 1e290", [(-1, 1)] * 2)
+    assert 1e300 * opt.x0[0] ** 2 <= 1e290

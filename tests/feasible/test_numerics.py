@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optdriver.constraints import ConstraintSet
-from optdriver.feasible import models, trust
+from optdriver.errors import InputError
+from optdriver.feasible import FeasibleMinimizer, models, trust
 from optdriver.feasible.criticality import criticality
 from optdriver.feasible.region import region
 
@@ -50,9 +51,10 @@ def test_a_linear_function_has_no_curvature():
 
 
 def test_the_better_model_is_chosen_and_a_rejection_counts():
-    scores = models.rescore(np.zeros(2), np.array([0.5, 0.4]), used=1, rejected=True)
-    np.testing.assert_allclose(scores, [0.5, 2.4])
-    assert models.choose(scores) == 0
+    misfits = np.array([0.5, 0.4])
+    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([False, False]))) == 1
+    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([False, True]))) == 0
+    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([True, True]))) == 1
     assert models.choose(np.zeros(2)) == 0
     assert models.choose(np.array([1.0, 0.5])) == 1
 
@@ -87,3 +89,23 @@ def test_opposite_rows_are_one_equality():
     made = compiled(["x1^2 + x2 <= 1", "x1^2 + x2 >= 1"], [(-2, 2)] * 2, [0.5, 0.5])
     assert len(made.inequalities) == 0
     assert len(made.equalities) == 1
+
+
+def test_pairs_of_another_run_bring_its_curvature():
+    """With the pairs of a quadratic the second point solves it, and a wrong shape is refused."""
+    matrix, middle = np.diag([1.0, 10.0, 100.0]), np.array([0.3, -0.2, 0.1])
+
+    def run(**options):
+        opt = FeasibleMinimizer([0.5, 0.5, 0.5], "x1 + x2 + x3 <= 2", **options)
+        while not opt.done:
+            slope = matrix @ (opt.ask() - middle)
+            opt.tell(0.5 * slope @ (opt.ask() - middle), slope)
+        return opt
+
+    first = run()
+    warm = run(pairs=(np.eye(3), matrix))
+    np.testing.assert_allclose(first.result.x, middle, atol=1e-6)
+    np.testing.assert_allclose(warm.result.x, middle, atol=1e-6)
+    assert warm.nfev == 2 < first.nfev
+    with pytest.raises(InputError, match="pairs are expected"):
+        FeasibleMinimizer([0.5], pairs=([[1.0], [2.0]], [[1.0]]))
