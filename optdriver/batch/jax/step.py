@@ -13,7 +13,7 @@ from jax import Array
 
 from optdriver.batch.jax.cauchy import cauchy_point
 from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_interval
-from optdriver.batch.jax.memory import columns, count, remember
+from optdriver.batch.jax.memory import count, factor, remember
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
 from optdriver.batch.jax.stopping import projected_gradient_norm, reduction_is_small
 from optdriver.batch.jax.subspace import subspace_minimum
@@ -270,9 +270,10 @@ def depart(s: Lane, o: Settings) -> Departure:
 
 def find_direction(s: Lane, o: Settings) -> tuple[Array, Array]:
     """Return the minimiser of the model in the box, and whether it could be found."""
-    a, definite = columns(s.pairs)
-    start = cauchy_point(s.x, s.g, s.l, s.u, s.pairs.theta, a, s.pairs.w[0], o.straight)
-    z, regular = subspace_minimum(s.x, s.g, s.l, s.u, s.pairs, a, start)
+    half, definite = factor(s.pairs)
+    w = s.pairs.w.reshape(-1, s.x.size)
+    start = cauchy_point(s.x, s.g, s.l, s.u, s.pairs.theta, half, w, o.straight)
+    z, regular = subspace_minimum(s.x, s.g, s.l, s.u, s.pairs, half, start)
     return z, definite & start.found & (regular | ~jnp.any(start.free))
 
 
