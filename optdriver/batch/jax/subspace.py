@@ -50,8 +50,8 @@ def solve_k(pairs: Pairs, free: Array, v: Array) -> tuple[Array, Array]:
     m = v.size // 2
     vy, vs = v[:m], v[m:]
     w = pairs.w.reshape(2 * m, -1)
-    belongs = jnp.where((jnp.arange(2 * m) < m)[:, None], free, ~free)
-    both = jnp.where(belongs, w, 0) @ w.T
+    belongs = jnp.stack([free, ~free])[:, None]
+    both = jnp.where(belongs, pairs.w, 0).reshape(2 * m, -1) @ w.T
     over_free, over_active = both[:m], both[m:]
     newer = pairs.stamp[:, None] >= pairs.stamp  # y of pair i, s of pair j
     c = jnp.where(newer, over_free[:, m:], -over_active[:, :m].T)  # R_Z' - L_A'
