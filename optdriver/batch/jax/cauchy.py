@@ -36,7 +36,7 @@ class Path(NamedTuple):
 
 
 class Cauchy(NamedTuple):
-    """The point `z`, (n,); the variables `free` there; `c` = [A'; Y'] (z - x); whether it was found."""
+    """The point `z`, (n,); the variables `free` there; `c` = [A'; Y'] (z - x); if it was found."""
 
     z: Array
     free: Array
@@ -81,7 +81,7 @@ def signed(c: Array) -> Array:
 
 
 class Walk(NamedTuple):
-    """The walk along the path: `left` are the breakpoints ahead, `nearest` of them, `time` is now."""
+    """The walk along the path: the breakpoints `left`, the `nearest` of them; `time` is now."""
 
     left: Array
     nearest: Array
