@@ -141,10 +141,12 @@ def test_both_searches_for_the_cauchy_point_agree_with_the_path() -> None:
     x[::6, 4] = -1.0
     a, y = 0.5 * rng.normal(size=(cases, m, n)), rng.normal(size=(cases, m, n))
     theta = 1.0 + np.linalg.norm(a, axis=(1, 2)) ** 2
+    w = np.concatenate([y, a], axis=1)
+    second = np.eye(m, 2 * m, m)  # a is the second half of w
     both = [
-        jax.vmap(lambda *r, straight=straight: cauchy_page.cauchy_point(*r, straight))(
-            *(jnp.asarray(v) for v in (x, g, lower, upper, theta, a, y))
-        )
+        jax.vmap(
+            lambda *r, straight=straight: cauchy_page.cauchy_point(*r[:5], second, r[5], straight)
+        )(*(jnp.asarray(v) for v in (x, g, lower, upper, theta, w)))
         for straight in (False, True)
     ]
     np.testing.assert_allclose(both[0].z, both[1].z, rtol=1e-9, atol=1e-11)

@@ -20,18 +20,23 @@ class Path(NamedTuple):
     """The projected steepest-descent path from x.
 
     `d` is -g on the variables free to move, else 0; `t` are their breakpoints (eq. 4.1), infinite
-    where there is none; `v` is [A'; -Y'] and `w` [A'; Y'], (2m, n), so that B = theta I - w'v.
+    where there is none; `w` is [Y'; S'], (2m, n), and ``half @ w`` is A'.
     """
 
     d: Array
     t: Array
     theta: Array
+    half: Array
     w: Array
     floor: Array
 
+    def columns(self, v: Array) -> Array:
+        """Return [A'; Y'] x for v = [Y'; S'] x."""
+        return jnp.concatenate([self.half @ v, v[: len(self.half)]])
+
 
 class Cauchy(NamedTuple):
-    """The point `z`, (n,); the variables `free` there; w (z - x) in `c`; whether it was found."""
+    """The point `z`, (n,); the variables `free` there; `c` = [A'; Y'] (z - x); if it was found."""
 
     z: Array
     free: Array
@@ -40,7 +45,7 @@ class Cauchy(NamedTuple):
 
 
 def cauchy_point(
-    x: Array, g: Array, l: Array, u: Array, theta: Array, a: Array, y: Array, straight: bool
+    x: Array, g: Array, l: Array, u: Array, theta: Array, half: Array, w: Array, straight: bool
 ) -> Cauchy:
     """Return the Cauchy point.
 
@@ -48,8 +53,8 @@ def cauchy_point(
     ----------
     x, g, l, u : (n,)
         Iterate, gradient, bounds.
-    theta, a, y
-        B = theta I - a'a + y'y; a and y are (m, n).
+    theta, half, w
+        B = theta I - A A' + Y Y' with w = [Y'; S'], (2m, n), and A' = half w.
     straight : bool
         Sort the breakpoints and look at all segments, instead of going from one to the next.
     """
@@ -57,11 +62,11 @@ def cauchy_point(
     d = jnp.where(held, 0, -g)
     bound = jnp.where(d < 0, l, u)
     t = jnp.where(d == 0, jnp.inf, (bound - x) / jnp.where(d == 0, 1, d))
-    w = jnp.concatenate([a, y])
-    p = w @ d
+    path = Path(d, t, theta, half, w, jnp.zeros_like(theta))
+    p = path.columns(w @ d)
     f1 = -(d @ d)
     f2 = -theta * f1 - p @ signed(p)
-    path = Path(d, t, theta, w, float(np.finfo(x.dtype).eps) * f2)
+    path = path._replace(floor=float(np.finfo(x.dtype).eps) * f2)
     time, c = by_sorting(path) if straight else by_walking(path, p, f1, f2)
     passed = (d != 0) & (t <= time)
     moving = within(x + time * d, l, u)
@@ -76,9 +81,10 @@ def signed(c: Array) -> Array:
 
 
 class Walk(NamedTuple):
-    """The walk along the path: `left` are the breakpoints ahead, `time` is now."""
+    """The walk along the path: the breakpoints `left`, the `nearest` of them; `time` is now."""
 
     left: Array
+    nearest: Array
     time: Array
     f1: Array
     f2: Array
@@ -87,34 +93,41 @@ class Walk(NamedTuple):
 
 
 def by_walking(path: Path, p: Array, f1: Array, f2: Array) -> tuple[Array, Array]:
-    """Return the time of the minimiser, and w (z - x), going from breakpoint to breakpoint."""
+    """Return the time of the minimiser, and `Cauchy.c`, going from breakpoint to breakpoint."""
 
     def goes_on(walk: Walk) -> Array:
-        nearest = jnp.min(walk.left)
-        return (nearest < jnp.inf) & (nearest - walk.time <= -walk.f1 / walk.f2)
+        return (walk.nearest < jnp.inf) & (walk.nearest - walk.time <= -walk.f1 / walk.f2)
 
     def pass_breakpoint(walk: Walk) -> Walk:
-        i = jnp.argmin(walk.left)
-        dt = walk.left[i] - walk.time
+        i = jnp.min(jnp.where(walk.left == walk.nearest, places, n - 1))
+        dt = walk.nearest - walk.time
         d = path.d[i]
-        gone = walk.left[i] * d
-        row = path.w[:, i]
+        gone = walk.nearest * d
+        row = path.columns(path.w[:, i])
         c = walk.c + dt * walk.p
         mrow = signed(row)
         f1 = walk.f1 + dt * walk.f2 + d * d - path.theta * d * gone + d * (c @ mrow)
         f2 = walk.f2 - path.theta * d * d + 2 * d * (walk.p @ mrow) - d * d * (row @ mrow)
         f2 = jnp.maximum(f2, path.floor)
-        left = jnp.where(jnp.arange(d_size) == i, jnp.inf, walk.left)
+        left = jnp.where(places == i, jnp.inf, walk.left)
+        nearest = jnp.min(left, initial=jnp.inf)
         # where nothing moves any more the minimiser is here
-        f1 = jnp.where(jnp.all(left == jnp.inf) & bounded, 0, f1)
-        return Walk(left, walk.left[i], f1, f2, walk.p - d * row, c)
+        f1 = jnp.where((nearest == jnp.inf) & bounded, 0, f1)
+        return Walk(left, nearest, walk.nearest, f1, f2, walk.p - d * row, c)
 
-    d_size = path.d.size
+    n = path.d.size
+    places = jnp.arange(n, dtype=jnp.int32)
     bounded = jnp.all((path.t < jnp.inf) | (path.d == 0))
-    zero = jnp.zeros_like(f1)
-    walk = lax.while_loop(
-        goes_on, pass_breakpoint, Walk(path.t, zero, f1, f2, p, jnp.zeros_like(p))
+    first = Walk(
+        left=path.t,
+        nearest=jnp.min(path.t, initial=jnp.inf),
+        time=jnp.zeros_like(f1),
+        f1=f1,
+        f2=f2,
+        p=p,
+        c=jnp.zeros_like(p),
     )
+    walk = lax.while_loop(goes_on, pass_breakpoint, first)
     step = jnp.maximum(-walk.f1 / walk.f2, 0)
     return walk.time + step, walk.c + step * walk.p
 
@@ -123,7 +136,7 @@ def by_sorting(path: Path) -> tuple[Array, Array]:
     """Return the same from suffix sums over the sorted breakpoints, without subtracting any."""
     order = jnp.argsort(path.t)
     t, d = path.t[order], path.d[order]
-    w = path.w[:, order]
+    w = path.columns(path.w[:, order])
     dd = lax.cumsum(d * d, reverse=True)
     p = lax.cumsum(
         w * d, axis=1, reverse=True
@@ -143,4 +156,4 @@ def by_sorting(path: Path) -> tuple[Array, Array]:
     last = jnp.max(jnp.where(t < jnp.inf, t, 0))
     time = jnp.where(found & (dd[j] > 0), begin[j] + step[j], last)
     everything = path.w @ (jnp.where(path.t <= time, path.t, time) * path.d)
-    return time, everything
+    return time, path.columns(everything)

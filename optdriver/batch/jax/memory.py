@@ -48,13 +48,16 @@ def remember(pairs: Pairs, s: Array, y: Array, sy: Array, *, store: Array, forge
     return Pairs(w, ss, lt, stamp, theta)
 
 
-def columns(pairs: Pairs) -> tuple[Array, Array]:
-    """Return A', (m, n), and whether rounding left T = theta S'S + L L' positive definite."""
+def factor(pairs: Pairs) -> tuple[Array, Array]:
+    """Return J^-1 [L, theta I], by which [Y'; S'] is to be multiplied for A', (m, 2m).
+
+    And whether rounding left J J' = theta S'S + L L' positive definite.
+    """
     m = pairs.stamp.size
     j = cholesky(pairs.theta * pairs.ss + pairs.lt.T @ pairs.lt + unused(pairs))
     sides = jnp.concatenate([pairs.lt.T, pairs.theta * jnp.eye(m, dtype=j.dtype)], axis=1)
-    sides = triangular_solve(j, sides, left_side=True, lower=True)  # J^-1 [L, theta I]
-    return sides @ pairs.w.reshape(2 * m, -1), jnp.all(jnp.isfinite(jnp.diagonal(j)))
+    sides = triangular_solve(j, sides, left_side=True, lower=True)
+    return sides, jnp.all(jnp.isfinite(jnp.diagonal(j)))
 
 
 def unused(pairs: Pairs) -> Array:

@@ -29,6 +29,9 @@ from optdriver.sampling import check_box
 ROUNDS = 64
 """Rounds between two looks from the host: for progress, and for Ctrl-C."""
 
+LANES, LANES_ON_CPU = 256, 32
+"""Minimizers at a time, if nothing is said: in all, and for each device where it is a CPU."""
+
 Floats = NDArray[Any]
 Integers = NDArray[np.int32]
 
@@ -114,7 +117,7 @@ def minimize(
     *,
     starts: Any = None,
     total: int | None = None,
-    lanes: int = 256,
+    lanes: int | None = None,
     seed: int = 0,
     args: tuple[Any, ...] = (),
     dtype: Any = "float64",
@@ -136,9 +139,10 @@ def minimize(
         By default the points of the scrambled Sobol sequence that `optdriver.sampling` gives for
         `seed`, generated on the device.  One that is not finite fails, and disturbs no other.
     total : int, optional
-        Number of starts; by default all of `starts`, or as many as there are lanes.
+        Number of starts; by default all of `starts`, or 256, or as many as `lanes` says.
     lanes : int, optional
-        Minimizers at a time, over all devices.
+        Minimizers at a time, over all devices.  By default 256; on CPUs, whose caches hold no
+        more, and where lanes that wait for the slowest one cost time, 32 for each device.
     seed : int, optional
         Seed of the sequence.
     args : tuple, optional
@@ -182,11 +186,14 @@ def minimize(
         raise InputTypeError(f"fun is {fun!r}; expected a function fun(x, *args) of JAX")
     kind = read_dtype(dtype)
     chosen = DeviceOptions.read(straight, options)
-    check_integer("lanes", lanes, 1)
+    if lanes is not None:
+        check_integer("lanes", lanes, 1)
     given = None if starts is None else _read_starts(starts)
     lower, upper = _read_box(bounds, given)
-    count = _read_total(total, given, lanes)
+    count = _read_total(total, given, lanes or LANES)
     parts = 1 if mesh is None else mesh.size
+    if lanes is None:
+        lanes = LANES if jax.default_backend() != "cpu" else LANES_ON_CPU * parts
     size = -(-min(lanes, count) // parts)
     rows = -(-count // parts)
     numbers = np.clip(count - rows * np.arange(parts), 0, rows).astype(np.int32)

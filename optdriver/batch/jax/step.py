@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from optdriver.batch.jax.cauchy import cauchy_point
 from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_interval
-from optdriver.batch.jax.memory import columns, count, remember
+from optdriver.batch.jax.memory import count, factor, remember
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
 from optdriver.batch.jax.stopping import projected_gradient_norm, reduction_is_small
 from optdriver.batch.jax.subspace import subspace_minimum
@@ -247,7 +247,8 @@ def depart(s: Lane, o: Settings) -> Departure:
     A direction of the model that is none of descent is answered by dropping the memory; one of
     the steepest descent, by the end.
     """
-    z, sound = find_direction(s, o)
+    # without the barrier XLA would compute z anew for each use of it
+    z, sound = lax.optimization_barrier(find_direction(s, o))
     slope = s.g @ (z - s.x)
     stored = count(s.pairs) > 0
     sound = sound & (slope < 0) & jnp.isfinite(slope) & jnp.all(jnp.isfinite(z))
@@ -270,9 +271,11 @@ def depart(s: Lane, o: Settings) -> Departure:
 
 def find_direction(s: Lane, o: Settings) -> tuple[Array, Array]:
     """Return the minimiser of the model in the box, and whether it could be found."""
-    a, definite = columns(s.pairs)
-    start = cauchy_point(s.x, s.g, s.l, s.u, s.pairs.theta, a, s.pairs.w[0], o.straight)
-    z, regular = subspace_minimum(s.x, s.g, s.l, s.u, s.pairs, a, start)
+    g = jnp.where(count(s.pairs) > 0, s.g, 0)  # else the answer is not used: no path to walk
+    half, definite = factor(s.pairs)
+    w = s.pairs.w.reshape(-1, s.x.size)
+    start = cauchy_point(s.x, g, s.l, s.u, s.pairs.theta, half, w, o.straight)
+    z, regular = subspace_minimum(s.x, s.g, s.l, s.u, s.pairs, half, start)
     return z, definite & start.found & (regular | ~jnp.any(start.free))
 
 

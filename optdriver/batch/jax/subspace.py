@@ -15,13 +15,13 @@ import jax.numpy as jnp
 from jax import Array
 from jax.lax.linalg import cholesky, triangular_solve
 
-from optdriver.batch.jax.cauchy import Cauchy, signed
+from optdriver.batch.jax.cauchy import Cauchy
 from optdriver.batch.jax.memory import unused
 from optdriver.batch.jax.state import Pairs
 
 
 def subspace_minimum(
-    x: Array, g: Array, l: Array, u: Array, pairs: Pairs, a: Array, start: Cauchy
+    x: Array, g: Array, l: Array, u: Array, pairs: Pairs, half: Array, start: Cauchy
 ) -> tuple[Array, Array]:
     """Return the minimiser of the model in the free subspace, and whether K is regular.
 
@@ -29,32 +29,33 @@ def subspace_minimum(
     ----------
     x, g, l, u : (n,)
         Iterate, gradient, bounds.
-    pairs, a
-        The memory, and A' of `memory.columns`.
+    pairs, half
+        The memory, and the factor of A' that `memory.factor` gives.
     start : Cauchy
         The Cauchy point.
     """
-    y, s = pairs.w
-    mc = signed(start.c) @ jnp.concatenate([a, y])
-    r = jnp.where(start.free, mc - pairs.theta * (start.z - x) - g, 0)  # eq. (5.4)
-    v, regular = solve_k(pairs, start.free, y @ r, pairs.theta * (s @ r))
-    m = y.shape[0]
-    step = (r + (v[:m] / pairs.theta) @ y + v[m:] @ s) / pairs.theta  # eq. (5.11)
+    m, theta = half.shape[0], pairs.theta
+    w = pairs.w.reshape(2 * m, -1)
+    mc = (start.c[:m] @ half).at[:m].add(-start.c[m:]) @ w
+    r = jnp.where(start.free, mc - theta * (start.z - x) - g, 0)  # eq. (5.4)
+    scale = jnp.repeat(jnp.stack([jnp.ones_like(theta), theta]), m)
+    v, regular = solve_k(pairs, start.free, scale * (w @ r))
+    step = (r + (scale / theta * v) @ w) / theta  # eq. (5.11)
     step = jnp.where(start.free, step, 0)
     return jnp.where(jnp.any(start.free), bent(x, g, l, u, start, step), start.z), regular
 
 
-def solve_k(pairs: Pairs, free: Array, vy: Array, vs: Array) -> tuple[Array, Array]:
-    """Return K^-1 [vy; vs], and whether K's blocks are positive definite."""
-    m = vy.size
-    y, s = pairs.w
-    yz = jnp.where(free, y, 0)
-    sa = jnp.where(free, 0, s)
-    over_free = yz @ pairs.w.reshape(2 * m, -1).T
-    over_active = sa @ pairs.w.reshape(2 * m, -1).T
+def solve_k(pairs: Pairs, free: Array, v: Array) -> tuple[Array, Array]:
+    """Return K^-1 v, and whether K's blocks are positive definite."""
+    m = v.size // 2
+    vy, vs = v[:m], v[m:]
+    w = pairs.w.reshape(2 * m, -1)
+    belongs = jnp.stack([free, ~free])[:, None]
+    both = jnp.where(belongs, pairs.w, 0).reshape(2 * m, -1) @ w.T
+    over_free, over_active = both[:m], both[m:]
     newer = pairs.stamp[:, None] >= pairs.stamp  # y of pair i, s of pair j
     c = jnp.where(newer, over_free[:, m:], -over_active[:, :m].T)  # R_Z' - L_A'
-    r1 = cholesky(jnp.eye(m, dtype=y.dtype) + over_free[:, :m] / pairs.theta)
+    r1 = cholesky(jnp.eye(m, dtype=v.dtype) + over_free[:, :m] / pairs.theta)
     solved = triangular_solve(
         r1, jnp.concatenate([c, vy[:, None]], axis=1), left_side=True, lower=True
     )
