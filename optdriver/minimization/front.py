@@ -130,7 +130,7 @@ class Minimizer:
         self._engine = engines.known(engine)
         self._problem = prepare(given, structure, self._first)
         methods.check_fits(self._method, self._problem)
-        self._factory = methods.Factory(self._method, self._problem, tol, dict(options or {}))
+        self._factory = methods.Factory(self._method, self._problem, tol, _options(options))
         self._seed, self._callback, self._progress = seed, callback, progress
         Watch(callback, self._problem, lambda: None)  # checks the callback
 
@@ -246,6 +246,12 @@ def _structure(bounds: Any, x0: Any) -> Structure:
             except InputError:
                 continue
     return Structure(bounds)
+
+
+def _options(options: Any) -> dict[str, Any]:
+    if options is not None and not isinstance(options, Mapping):
+        raise InputTypeError(f"options is a dict of options of the method, not {options!r}")
+    return dict(options or {})
 
 
 def _check_switches(**switches: Any) -> None:

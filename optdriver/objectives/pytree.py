@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -386,8 +387,11 @@ class _Remake:
     keys: tuple[Any, ...]
 
     def __call__(self, made: list[Any]) -> Any:
-        pairs = zip(self.keys, made, strict=True)
-        return dict(pairs) if self.kind is dict else self.kind(pairs)
+        pairs = dict(zip(self.keys, made, strict=True))
+        if self.kind is dict or issubclass(self.kind, defaultdict):
+            return pairs  # which would make up what is missing
+        made_of: Any = self.kind
+        return made_of(pairs)
 
 
 def _registered(node: Any) -> Branch | None:

@@ -162,6 +162,7 @@ def test_starts_that_violate_are_moved():
         ("x + z <= 1", "unknown name 'z'"),
         ("x^2 + y^2 <= -1", "cannot hold in the box"),
         ([lambda x, y: 1 + x**2], "no point satisfies"),
+        (lambda x, y, z: x, "neither the parameters.*nor the vector"),
         (7, "texts such as"),
         ([7], "constraint 1"),
         ({"type": "less", "fun": lambda x, y: x}, "'ineq'"),
