@@ -61,7 +61,7 @@ def test_finite_differences_agree_under_vmap_and_jit() -> None:
     held = (x <= LOWER) | (x >= UPPER)
     assert held.any(axis=1).sum() >= 3
     assert (~held).all(axis=1).any()
-    h = 1e-5
+    h = 1e-4
     for j in range(4):
         for side, name in ((0, "lower"), (1, "upper"), (2, "b")):
             fixed = (LOWER == UPPER).any(axis=1) & (side < 2)
@@ -73,9 +73,9 @@ def test_finite_differences_agree_under_vmap_and_jit() -> None:
             dx, df = ((p - q) / (2 * h) for p, q in zip(*ends, strict=True))
             for k in np.flatnonzero(~fixed):
                 np.testing.assert_allclose(
-                    jacobians[side][k][:, j], dx[k], rtol=1e-5, atol=1e-6, err_msg=f"{name} {k}"
+                    jacobians[side][k][:, j], dx[k], rtol=1e-4, atol=1e-4, err_msg=f"{name} {k}"
                 )
-                np.testing.assert_allclose(gradients[side][k][j], df[k], rtol=1e-5, atol=1e-6)
+                np.testing.assert_allclose(gradients[side][k][j], df[k], rtol=1e-4, atol=1e-4)
 
 
 def test_a_fixed_variable_follows_its_bounds() -> None:
