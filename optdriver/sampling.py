@@ -99,7 +99,8 @@ def check_box(kind: Kind, lower: Vector, upper: Vector) -> None:
         i = int(infinite[0])
         raise InputError(
             f"starts can only be drawn where all bounds are finite, but coordinate {i} has "
-            f"({lower[i]}, {upper[i]}): give finite bounds, or give the starts as initial_samples"
+            f"({lower[i]}, {upper[i]}): give finite bounds, or the starts "
+            "(initial_samples=, or starts=)"
         )
     if kind == "sobol" and lower.size > MAX_SOBOL_DIMENSION:
         raise InputError(

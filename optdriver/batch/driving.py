@@ -74,6 +74,8 @@ def drive(batch: Batch, fun: Objective, callback: Callback | None = None) -> Opt
 
     After an exception, of `fun` or of `callback`, call it again with the same batch.
     """
+    if not callable(fun):
+        raise InputTypeError(f"fun is {short(fun)}; expected a function fun(X) -> (f, G)")
     offered = _wants_lanes(fun)
     while not batch.done:
         x = batch.ask()

@@ -94,11 +94,12 @@ class Program:
 
     def __call__(self, wait: Wait) -> Outcome:
         """Run the method."""
-        self._wait = _unlocked(self._method, wait)
+        self._wait = wait
         if not self._free.any():
             f = self._answer(Request(x=self._start)).f
             message = "all variables are fixed by their bounds"
             return Outcome(success=True, status=0, message=message, x=self._start, f=f)
+        self._wait = _unlocked(self._method, wait)
         try:
             result = self._minimize()
         except _ERRORS as error:

@@ -164,8 +164,19 @@ class Function:
     def _fits(self) -> bool:
         positional, named = self._structure.arguments(self._structure.build(self._structure.lower))
         try:
-            inspect.signature(self._function).bind(*positional, *self._arguments, **named)
-        except (TypeError, ValueError):
+            signature = inspect.signature(self._function)
+        except (TypeError, ValueError):  # a builtin that does not tell
+            return False
+        try:
+            signature.bind(*positional, *self._arguments, **named)
+        except TypeError as error:
+            try:
+                signature.bind(None, *self._arguments)
+            except TypeError:
+                raise InputTypeError(
+                    f"a constraint takes neither the parameters, as the loss does ({error}), nor "
+                    "the vector of all numbers"
+                ) from None
             return False
         return True
 

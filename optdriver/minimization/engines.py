@@ -124,7 +124,10 @@ def step(problem: Problem, lane: Lane) -> None:
 
 
 def _tell_value(problem: Problem, lane: Lane, with_gradient: bool) -> None:
-    z = lane.minimizer.ask()
+    z, trouble = attempt(lane.minimizer.ask)
+    if trouble:  # in the optimizer of another package
+        lane.minimizer.halt(trouble)
+        return
     before = problem.objective.calls
     function = problem.value_and_grad if with_gradient else problem.value_alone
     made, reason = attempt(lambda: function(z))
@@ -218,6 +221,8 @@ def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
     )
     for k, lane in enumerate(lanes):
         lane.nfev = lane.njev = int(found.nfev[k])
+        if found.nfail[k]:
+            lane.reasons = ["the loss or its gradient is not finite"]
         lane.minimizer = _found(found, k, lane.start)
         watch.look(lane)
 
@@ -227,7 +232,7 @@ def _found(found: Any, k: int, start: Any) -> Found:
     x, g = np.array(found.x[k], dtype=np.float64), np.array(found.jac[k], dtype=np.float64)
     best = (x, f, g) if np.isfinite(f) else None
     success, nit = bool(found.success[k]), int(found.nit[k])
-    return Found(best, start, success, code.status, found.message(k), nit)
+    return Found(best, start, success, code.status, found.message[k], nit)
 
 
 _ENGINES = {"serial": serial, "batch": batch, "device": device}

@@ -49,10 +49,10 @@ class Minimizer:
         does not keep to the bounds or the constraints that are given is refused.
     constraints : str, mapping, function, SciPy constraint, or a list of these, optional
         Texts over the parameters by name: numbers of arrays are ``w[0]`` or ``w_0``, nested ones
-        ``layer.w[0, 1]`` or ``layer_w_0_1``, members of a list by the names that the loss has for
-        them.  Functions: ``c(...) <= 0``, called as the loss is if they take the same arguments
-        and otherwise with the vector of all numbers; the same holds for the ``fun`` of SciPy's
-        dictionaries and of its ``NonlinearConstraint``.  JAX makes their derivatives.
+        ``layer.w[0, 1]`` or ``layer_w_0_1``, members of a list, and a single one, by the names that
+        the loss has for them.  Functions: ``c(...) <= 0``, called as the loss is if they take the
+        same arguments and otherwise with the vector of all numbers; the same holds for the ``fun``
+        of SciPy's dictionaries and of its ``NonlinearConstraint``.  JAX makes their derivatives.
     tol : float, optional
         Tolerance for all tests of convergence.
     callback : callable, optional
@@ -130,7 +130,7 @@ class Minimizer:
         self._engine = engines.known(engine)
         self._problem = prepare(given, structure, self._first)
         methods.check_fits(self._method, self._problem)
-        self._factory = methods.Factory(self._method, self._problem, tol, dict(options or {}))
+        self._factory = methods.Factory(self._method, self._problem, tol, _options(options))
         self._seed, self._callback, self._progress = seed, callback, progress
         Watch(callback, self._problem, lambda: None)  # checks the callback
 
@@ -246,6 +246,12 @@ def _structure(bounds: Any, x0: Any) -> Structure:
             except InputError:
                 continue
     return Structure(bounds)
+
+
+def _options(options: Any) -> dict[str, Any]:
+    if options is not None and not isinstance(options, Mapping):
+        raise InputTypeError(f"options is a dict of options of the method, not {options!r}")
+    return dict(options or {})
 
 
 def _check_switches(**switches: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -211,7 +212,7 @@ class Structure:
         return self.names_for(())
 
     def names_for(self, positions: Sequence[str]) -> tuple[str, ...]:
-        """Return the names, those of a list's or tuple's members replaced by `positions`."""
+        """Return the names; of what is handed over by position they are those in `positions`."""
         listed = isinstance(self._root, Branch) and self._root.kind in (list, tuple)
         names = list[str]()
         for leaf in self.leaves:
@@ -219,7 +220,7 @@ class Structure:
             if listed:
                 i = path[0]
                 path = (positions[i] if i < len(positions) else f"x{i + 1}", *path[1:])
-            stem = [re.sub(r"\W", "_", str(key)) for key in path] or ["x"]
+            stem = [re.sub(r"\W", "_", str(key)) for key in path] or [*positions[:1], "x"][:1]
             names += ["_".join((*stem, *map(str, i))) for i in np.ndindex(leaf.shape)]
         return tuple(names)
 
@@ -386,8 +387,11 @@ class _Remake:
     keys: tuple[Any, ...]
 
     def __call__(self, made: list[Any]) -> Any:
-        pairs = zip(self.keys, made, strict=True)
-        return dict(pairs) if self.kind is dict else self.kind(pairs)
+        pairs = dict(zip(self.keys, made, strict=True))
+        if self.kind is dict or issubclass(self.kind, defaultdict):
+            return pairs  # which would make up what is missing
+        made_of: Any = self.kind
+        return made_of(pairs)
 
 
 def _registered(node: Any) -> Branch | None:

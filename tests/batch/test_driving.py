@@ -165,6 +165,11 @@ def test_an_answer_that_is_no_pair_is_refused(answer):
         minimize_batch(lambda x: answer, starts(2), BOX)
 
 
+def test_no_function_is_refused():
+    with pytest.raises(InputError, match="expected a function"):
+        minimize_batch(3, starts(2), BOX)
+
+
 def test_drawn_starts_follow_those_given():
     lower, upper = np.array(BOX, dtype=float).T
     batch = Batch(starts(3), BOX, total=20, seed=4)

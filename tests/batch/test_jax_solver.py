@@ -171,6 +171,13 @@ def test_a_start_that_is_not_finite_has_failed() -> None:
     assert np.isfinite(state.x).all()
 
 
+@pytest.mark.parametrize("lower", [2.0, np.nan])
+def test_traced_bounds_that_leave_nothing_have_failed(lower: float) -> None:
+    begin = jax.jit(lambda low: SOLVER.init(jnp.zeros(3), Bounds(low, 1.0), jnp.zeros(3)).lane)
+    assert message(begin(lower).stop) == Stop.FAILED.message
+    assert int(begin(0.5).stop) == 0
+
+
 def test_the_words_for_an_ending() -> None:
     assert message(jnp.int32(1)) == Stop.PROJECTED_GRADIENT.message
     assert "FLOAT32" in message(8)
@@ -199,6 +206,11 @@ def test_bad_bounds(bounds: Any, error: type[Exception], text: str) -> None:
 def test_bad_starts(x0: Any, text: str) -> None:
     with pytest.raises(InputTypeError, match=text):
         SOLVER.init(x0, None, jnp.zeros(3))
+
+
+def test_no_variables_are_refused() -> None:
+    with pytest.raises(InputError, match="empty"):
+        SOLVER.init(jnp.zeros(0), None, jnp.zeros(0))
 
 
 def test_bad_functions_and_options() -> None:

@@ -241,8 +241,9 @@ def test_bounds_are_refused_where_they_would_be_left(method):
         opt.tell(f, [*g, 1.0])
 
 
-def test_where_all_is_fixed_one_evaluation_is_enough():
-    opt = CallbackMinimizer("TNC", [0.0, 3.0], [(1, 1), (2, 2)])
+@pytest.mark.parametrize("method", ["TNC", "COBYQA"])
+def test_where_all_is_fixed_one_evaluation_is_enough(method):
+    opt = CallbackMinimizer(method, [0.0, 3.0], [(1, 1), (2, 2)])
     assert opt.ask().tolist() == [1.0, 2.0]
     opt.tell(5.0, [1.0, 1.0])
     assert opt.result.success

@@ -74,6 +74,13 @@ def test_two_nonlinear_constraints_from_every_seed():
     assert np.all(y >= x**2 - 0.5 - 1e-12)
 
 
+def test_a_single_parameter_has_the_name_that_the_loss_has_for_it():
+    res = optdriver.minimize(
+        lambda w: jnp.sum((w - 1) ** 2), ASSETS["w"], constraints="w[0] <= 0.5", x64=True, n_iter=1
+    )
+    np.testing.assert_allclose(res.x, [0.5, 1, 1], atol=1e-6)
+
+
 def test_numbers_are_named_by_the_path_that_leads_to_them():
     bounds = {"layer": {"w": (np.full((2, 2), -1.0), 1.0)}, "b": [(-1, 1), (-1, 1)]}
     res = optdriver.minimize(
@@ -162,6 +169,7 @@ def test_starts_that_violate_are_moved():
         ("x + z <= 1", "unknown name 'z'"),
         ("x^2 + y^2 <= -1", "cannot hold in the box"),
         ([lambda x, y: 1 + x**2], "no point satisfies"),
+        (lambda x, y, z: x, "neither the parameters.*nor the vector"),
         (7, "texts such as"),
         ([7], "constraint 1"),
         ({"type": "less", "fun": lambda x, y: x}, "'ineq'"),

@@ -26,14 +26,16 @@ def numbers(params):
 def test_engines_agree():
     minimizers = [
         optdriver.Minimizer(rosenbrock, SQUARE, x64=True, engine=engine)
-        for engine in ("serial", "batch")
+        for engine in ("serial", "batch", "device")
     ]
-    one, other = (minimizer.minimize(4) for minimizer in minimizers)
-    assert (one.engine, other.engine) == ("serial", "batch")
-    for a, b in zip(one.starts, other.starts, strict=True):
-        assert numbers(a.x0) == numbers(b.x0)
-        assert numbers(a.x) == pytest.approx(numbers(b.x), abs=1e-5)
-        assert a.success == b.success
+    one, *others = (minimizer.minimize(4) for minimizer in minimizers)
+    assert [one.engine, *(other.engine for other in others)] == ["serial", "batch", "device"]
+    for other in others:
+        for a, b in zip(one.starts, other.starts, strict=True):
+            assert numbers(a.x0) == numbers(b.x0)
+            assert numbers(a.x) == pytest.approx(numbers(b.x), abs=1e-5)
+            assert a.success == b.success
+            assert a.message == b.message
 
 
 def test_a_batch_is_narrowed_when_few_are_left(monkeypatch):
@@ -109,9 +111,10 @@ def device(monkeypatch):
             jac=np.zeros((k, 2)),
             nfev=np.full(k, 5),
             nit=np.full(k, 4),
+            nfail=(np.arange(k) == 0) * 2,
             stop=np.array([Stop.FAILED] + [Stop.PROJECTED_GRADIENT] * (k - 1)),
             success=np.arange(k) > 0,
-            message=lambda row: f"start {row} ended",
+            message=[f"start {row} ended" for row in range(k)],
         )
 
     monkeypatch.setitem(sys.modules, "optdriver.batch.jax", SimpleNamespace(minimize=minimize))
@@ -133,6 +136,7 @@ def test_the_device_gets_the_problem_and_its_answer_is_reported(device):
     assert res.start == 1
     assert res.starts[0].x is None
     assert res.starts[0].status == Stop.FAILED.status
+    assert res.starts[0].message == "start 0 ended: the loss or its gradient is not finite"
     assert res.starts[2].message == "start 2 ended"
 
 

@@ -9,6 +9,7 @@ import pytest
 import optdriver
 from optdriver import coroutine
 from optdriver.errors import InputError
+from optdriver.minimization.finished import Population
 from tests.minimization.losses import beale
 
 WITHIN = ("L-BFGS-B", *coroutine.method_names(bounds=True))
@@ -91,3 +92,23 @@ def test_32_bits_are_enough_for_success():
         res = optdriver.minimize(beale, [(0, 4.5), (-1, 1)], method, x0=[2.5, 0.2], tol=4e-4)
         assert res.success
         assert [float(v) for v in res.x] == pytest.approx([3, 0.5], abs=0.1)
+
+
+def test_an_optimizer_that_raises_costs_its_own_start_only(monkeypatch):
+    ask = Population.ask
+
+    def broken(self):
+        if self._start[0] < 0 and self.nit == 5:
+            raise TypeError("only 0-dimensional arrays")
+        return ask(self)
+
+    monkeypatch.setattr(Population, "ask", broken)
+    res = optdriver.minimize(
+        beale, [(-4.5, 4.5)] * 2, "CMA-ES", x0=[[-1.0, 1.0], [1.0, 1.0]], x64=True
+    )
+    first, second = res.starts
+    assert not first.success
+    assert first.nfev == 5
+    assert "only 0-dimensional arrays" in first.message
+    assert second.success
+    assert res.start == 1

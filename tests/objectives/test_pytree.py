@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 from functools import partial
 
 import jax
@@ -67,6 +67,13 @@ def test_containers_and_the_order_of_their_keys_stay():
     assert list(params) == ["b", "a", "p"]
     assert list(params["a"][1]) == ["z", "y"]
     assert params["p"] == Pair(5.0, 6.0)
+
+
+def test_a_dictionary_with_defaults_comes_back_plain():
+    bounds = defaultdict(list, z=(-1, 1), a=(0, 1))
+    made = Structure(bounds).build(np.array([0.5, 0.25]))
+    assert made == {"z": 0.5, "a": 0.25}
+    assert list(made) == ["z", "a"]
 
 
 def test_what_jax_knows_as_a_pytree_is_a_container():

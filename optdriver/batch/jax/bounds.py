@@ -37,6 +37,7 @@ def read(bounds: Any, x0: Any, flat: Array) -> tuple[Array, Array]:
     ------
     InputError
         If the shape is wrong, or, where the values are known, a bound is NaN or exceeds the other.
+        Where they are not known, such a run fails without an evaluation.
     """
     if isinstance(bounds, Bounds):
         lower = _side(bounds.lower, -jnp.inf, x0, flat, "lower")

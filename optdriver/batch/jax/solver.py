@@ -300,6 +300,8 @@ def _ravel(x: Any) -> tuple[Array, Callable[[Array], Any]]:
         raise InputTypeError("x0 is complex; expected real numbers")
     if not jnp.issubdtype(flat.dtype, jnp.floating):
         return _ravel(jax.tree.map(lambda a: jnp.asarray(a, float), x))
+    if flat.size == 0:
+        raise InputError("x0 is empty; expected at least one number")
     if np.finfo(flat.dtype).bits < 32:
         raise InputTypeError(f"x0 is {flat.dtype}; expected float32 or float64")
     return flat, unravel

@@ -143,7 +143,9 @@ class Lane(NamedTuple):
 
 
 def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
-    """Return a lane that waits for its first evaluation; one whose start is not finite has failed.
+    """Return a lane that waits for its first evaluation.
+
+    One whose start is not finite, or whose bounds leave nothing, has failed.
 
     Parameters
     ----------
@@ -153,7 +155,7 @@ def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
         The options.
     """
     n, m, dtype = x0.size, settings.maxcor, x0.dtype
-    sound = jnp.all(jnp.isfinite(x0))
+    sound = jnp.all(jnp.isfinite(x0) & (lower <= upper))
     zero = jnp.zeros((), dtype)
     none = jnp.zeros((), jnp.int32)
     no = jnp.zeros((), bool)
