@@ -35,7 +35,7 @@ SETTLED = 1e-9
 LARGEST = 200  # variables up to which the constraints' curvature is used
 ELSEWHERE = 24
 FAR = 1.0  # sizes of the variables
-DETOUR = 1.1  # less is left to the steps along the set
+NO_NEARER = 1e-6  # of a distance: two sides of a symmetric set
 
 
 def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = False) -> Arrival:
@@ -53,7 +53,7 @@ def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = Fa
     """
     first = project(rows, start, steps)
     if first.strict:
-        return _nearer(rows, start, _without_detour(rows, start, first, steps), steps)
+        return _without_detour(rows, start, _nearer(rows, start, first, steps), steps)
     if anywhere and not first.feasible:
         found = (_from_beside(rows, start, k, steps) for k in range(ELSEWHERE))
         first = next((made for made in found if made.feasible), first)
@@ -70,12 +70,14 @@ def _without_detour(rows: Rows, start: Array, found: Arrival, steps: int) -> Arr
     if distance(rows, found.x, start) <= FAR or len(start) > LARGEST:
         return found
     others = (_from_beside(rows, start, k, steps) for k in range(0, ELSEWHERE, 3))
-    nearer = min(
-        [found, *(made for made in others if made.strict)],
+    beside = min(
+        (made for made in others if made.strict),
         key=lambda made: distance(rows, made.x, start),
+        default=found,
     )
-    detour = DETOUR * distance(rows, nearer.x, start)
-    return nearer if distance(rows, found.x, start) > detour else found
+    nearer = _nearer(rows, start, beside, steps)
+    least = (1.0 - NO_NEARER) * distance(rows, found.x, start)
+    return nearer if distance(rows, nearer.x, start) < least else found
 
 
 def _from_beside(rows: Rows, start: Array, k: int, steps: int) -> Arrival:

@@ -127,10 +127,19 @@ def test_an_empty_set_is_a_result_that_names_the_constraint(texts: list[str]) ->
 
 def test_a_start_without_a_value_is_a_result_too() -> None:
     with pytest.warns(match="no real value"):
-        cs = ConstraintSet("log(x) + y <= 0", NAMES, BOX)
+        cs = ConstraintSet("log(x + y) <= 0", NAMES, BOX)
     made = cs.project([-1.0, 0.0])
     assert not made.feasible
     assert made.violation == np.inf
+
+
+def test_a_start_beyond_the_end_of_a_function_is_moved_to_where_it_has_values() -> None:
+    with pytest.warns(match="no real value"):
+        cs = ConstraintSet("sqrt(x) + y <= 0", NAMES, BOX)
+    made = cs.project([-1.0, 0.5])
+    assert made.feasible
+    assert made.x[0] >= 0.0
+    assert np.sqrt(made.x[0]) + made.x[1] <= 0.0
 
 
 @pytest.mark.parametrize("start", [[np.nan, 0.0], [np.inf, 0.0]])
