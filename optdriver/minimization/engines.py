@@ -213,7 +213,7 @@ def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
         problem.traceable,
         problem.bounds,
         starts=np.array([lane.start for lane in lanes]),
-        lanes=min(len(lanes), AT_A_TIME),
+        lanes=min(len(lanes), AT_A_TIME) if _accelerated() else None,
         dtype="float64" if problem.smooth.wide else "float32",
         maxcor=state.m,
         initial_step=state.initial_step or None,

@@ -328,7 +328,7 @@ class DriverContract:
     # -- stopping from outside
 
     def test_after_finish_nothing_is_asked_and_open_points_can_be_told(self):
-        session = self.session(3).run(20)
+        session = self.session(3).run(12)
         driver = session.driver
         session.asked.extend(driver.ask(2))
         driver.finish("enough")
