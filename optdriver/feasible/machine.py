@@ -20,6 +20,9 @@ from optdriver.feasible.types import Vector
 
 AFTER_FAILURE = 0.25  # of the step that failed
 AFTER_TROUBLE = 0.1
+TOWARD_FAILED = 0.5  # of the way to a point that failed twice
+SAME = 1e-9  # of the sizes of the variables
+REMEMBERED = 8
 MOST_FAILURES = 12  # in a row
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
@@ -37,6 +40,8 @@ def start(x0: Vector, region: Region, options: Options) -> State:
         tolerance=0.0 if region.is_feasible(x0) else TOLERANCE,
         steps=np.zeros((0, n)),
         changes=np.zeros((0, n)),
+        failed=np.zeros((0, n)),
+        avoided=np.zeros((0, n)),
     )
 
 
@@ -76,6 +81,7 @@ def advance_failure(state: State, region: Region, reason: str) -> None:
     if state.failures > MOST_FAILURES:
         finish(state, Stop.FAILED)
         return
+    _remember_failed(state, region)
     state.delta = AFTER_FAILURE * min(state.delta, _step_size(state, region))
     _next(state, region)
 
@@ -90,6 +96,20 @@ def finish(state: State, stop: Stop, reason: str = "") -> None:
 def _remember_best(state: State, f: float, g: Vector) -> None:
     if f < state.best_f or state.phase is Phase.START:
         state.best_x, state.best_f, state.best_g = state.pending.copy(), f, g.copy()
+
+
+def _remember_failed(state: State, region: Region) -> None:
+    """Keep the point that failed; one that fails again is not asked a third time."""
+    known = _distances(state.failed, state.pending, region) <= SAME
+    if known.any():
+        state.avoided = np.vstack([state.avoided, state.pending])[-REMEMBERED:]
+    else:
+        state.failed = np.vstack([state.failed, state.pending])[-REMEMBERED:]
+
+
+def _distances(points: Vector, x: Vector, region: Region) -> Vector:
+    """Return the size of the region round x that has each of the points on its border."""
+    return np.asarray(np.max(np.abs(points - x) / region.scale, axis=1, initial=0.0))
 
 
 def _begin(state: State, region: Region, f: float, g: Vector) -> None:
@@ -160,6 +180,10 @@ def _next(state: State, region: Region) -> None:
     state.used = models.choose(state.scores)
     model = _models(state)[state.used]
     smallest = state.options.smallest_radius * (TINY if state.failures else 1.0)
+    nearest = np.min(_distances(state.avoided, state.x, region), initial=np.inf)
+    kept_away = TOWARD_FAILED * nearest < state.delta
+    if kept_away:
+        state.delta = float(TOWARD_FAILED * nearest)
     shrink, brief = AFTER_TROUBLE, False
     while state.delta >= smallest:
         trial = propose(region, state.x, state.g, model, state.delta, state.tolerance, brief=brief)
@@ -168,4 +192,4 @@ def _next(state: State, region: Region) -> None:
             return
         state.delta *= shrink
         shrink, brief = shrink**2, True  # where nothing can move, four regions show it
-    finish(state, Stop.FAILED if state.failures else Stop.STALLED)
+    finish(state, Stop.FAILED if state.failures or kept_away else Stop.STALLED)

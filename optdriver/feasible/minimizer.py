@@ -388,7 +388,7 @@ def _state(data: Data) -> State:
     n = len(values["x0"])
     for name in ("x0", "lower", "upper", "pending", "x", "g", "best_x", "best_g", "scores"):
         values[name] = np.array(values[name], dtype=float)
-    for name in ("steps", "changes"):
+    for name in ("steps", "changes", "failed", "avoided"):
         values[name] = np.array(values[name], dtype=float).reshape(-1, n)
     return State(**values)
 

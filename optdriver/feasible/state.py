@@ -2,7 +2,8 @@
 
 Letters: x the iterate, f and g its value and gradient, D the size of each variable
 (``max(1, |x0|)``), Delta the trust region in u = x / D, S and Y the pairs in u (rows ``s / D`` and
-``D y``, oldest first), A and B the two models, whose scores say which foresaw the gradients better.
+``D y``, oldest first), A and B the two models, whose scores say which foresaw the gradients better;
+`failed` the last points that could not be evaluated, `avoided` those where that happened twice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from optdriver.feasible.options import Options
 from optdriver.feasible.types import Vector
 
-VERSION = 1
+VERSION = 2
 
 
 class Phase(IntEnum):
@@ -59,6 +60,8 @@ class State:
     steps: Vector = field(default_factory=lambda: np.zeros((0, 0)))
     changes: Vector = field(default_factory=lambda: np.zeros((0, 0)))
     scores: Vector = field(default_factory=lambda: np.zeros(2))
+    failed: Vector = field(default_factory=lambda: np.zeros((0, 0)))
+    avoided: Vector = field(default_factory=lambda: np.zeros((0, 0)))
     used: int = 0
     predicted: float = 0.0
     residual: float = np.inf

@@ -1,10 +1,12 @@
 """Shapes that trap methods: each ends right, or says why not, without one infeasible point."""
 
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
 
+from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintWarning, InputError
 from optdriver.feasible import FeasibleMinimizer, Stop, interior
 
@@ -176,3 +178,39 @@ def test_the_tip_of_a_cusp_is_found_or_reported():
     result, _ = run(opt, toward(2.0, 0.0))
     assert abs(result.fun - 1.0) <= 1e-5
     assert result.success == (result.stop is Stop.OPTIMAL)
+
+
+def test_a_point_that_failed_twice_is_not_asked_again():
+    """The least of a linear function lies in a corner that cannot be evaluated."""
+    cs = ConstraintSet("x + y <= 1", ["x", "y"], [(0, 1), (0, 1)])
+    minimizer = FeasibleMinimizer([0.2, 0.1], cs)
+    asked = Counter()
+    while not minimizer.done:
+        x = minimizer.ask()
+        asked[tuple(x)] += 1
+        if x[0] > 1.0 - 1e-3:
+            minimizer.tell_failure("the mesh folds")
+        else:
+            minimizer.tell(-2.0 * x[0] - x[1], np.array([-2.0, -1.0]))
+    assert max(asked.values()) == 2
+    result = minimizer.result
+    assert not result.success
+    assert result.stop == "failed"
+    assert 1.0 - 1e-2 < result.x[0] <= 1.0 - 1e-3
+    assert minimizer.nfev < 80
+
+
+def test_a_point_that_failed_once_is_still_reached():
+    cs = ConstraintSet("x + y <= 1", ["x", "y"], [(0, 1), (0, 1)])
+    minimizer = FeasibleMinimizer([0.2, 0.1], cs)
+    failed = False
+    while not minimizer.done:
+        x = minimizer.ask()
+        if x[0] == 1.0 and not failed:
+            failed = True
+            minimizer.tell_failure("no licence")
+        else:
+            minimizer.tell(-2.0 * x[0] - x[1], np.array([-2.0, -1.0]))
+    assert failed
+    assert minimizer.result.success
+    assert minimizer.result.x.tolist() == [1.0, 0.0]
