@@ -19,6 +19,12 @@ def is_sparse(matrix: Any) -> bool:
     return bool(sparse.issparse(matrix))
 
 
+def finite(*arrays: Any) -> bool:
+    """Say whether all entries of all arrays, dense or CSR, are finite."""
+    entries = (each.data if is_sparse(each) else each for each in arrays)
+    return all(bool(np.all(np.isfinite(each))) for each in entries)
+
+
 def dense(matrix: Any) -> Array:
     """Return the matrix as an ndarray."""
     return np.asarray(matrix.toarray() if is_sparse(matrix) else matrix, dtype=np.float64)

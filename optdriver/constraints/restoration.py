@@ -18,7 +18,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from optdriver.constraints.least_distance import least_distance
-from optdriver.constraints.matrices import beside, is_sparse, row_norms, scaled
+from optdriver.constraints.matrices import beside, finite, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY
 
 Array = NDArray[np.float64]
@@ -222,7 +222,7 @@ def _linear(rows: Rows, x: Array) -> _Linear | None:
         scaled(matrix if free.all() else matrix[:, free], columns=scale)
         for matrix in rows.linearised(x)
     )
-    if not (_is_finite(jacobian) and _is_finite(equality)):
+    if not finite(jacobian, equality):
         return None
     c, e = rows.values(x)
     return _Linear(
@@ -234,10 +234,6 @@ def _linear(rows: Rows, x: Array) -> _Linear | None:
         lower=(rows.lower - x)[free] / scale,
         upper=(rows.upper - x)[free] / scale,
     )
-
-
-def _is_finite(matrix: Any) -> bool:
-    return bool(np.all(np.isfinite(matrix.data if is_sparse(matrix) else matrix)))
 
 
 def _newton_step(rows: Rows, x: Array, margins: Array, *, slow: bool = False) -> Array | None:

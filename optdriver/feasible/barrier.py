@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints.matrices import is_sparse
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Vector
@@ -74,9 +73,3 @@ class Point:
     e: Vector
     jac: Any
     eq: Any
-
-
-def finite(*arrays: Any) -> bool:
-    """Say whether all entries of all arrays, dense or CSR, are finite."""
-    entries = (each.data if is_sparse(each) else each for each in arrays)
-    return all(bool(np.all(np.isfinite(each))) for each in entries)

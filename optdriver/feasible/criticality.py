@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optdriver.constraints import least_distance
-from optdriver.feasible.barrier import finite
+from optdriver.constraints.matrices import finite
 from optdriver.feasible.region import Region
 from optdriver.feasible.types import Vector
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
 
-from optdriver.feasible.barrier import Point, Subproblem, finite
+from optdriver.constraints.matrices import finite
+from optdriver.feasible.barrier import Point, Subproblem
 from optdriver.feasible.types import Indices, Vector
 
 

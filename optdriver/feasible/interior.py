@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optdriver.constraints.matrices import is_sparse
+from optdriver.constraints.matrices import finite, is_sparse
 from optdriver.feasible import dense_newton, sparse_newton
-from optdriver.feasible.barrier import Point, Subproblem, finite
+from optdriver.feasible.barrier import Point, Subproblem
 from optdriver.feasible.dense_newton import DenseFactor
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.sparse_newton import SparseFactor

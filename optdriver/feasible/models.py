@@ -150,9 +150,6 @@ def _assemble(theta: float, columns: list[Vector], signs: list[float], n: int) -
     return QuadraticModel(theta=theta, vectors=vectors, signs=np.array(signs, dtype=float))
 
 
-BUILDERS = (sr1, damped_bfgs)  # model A, model B
-
-
 def build(steps: Vector, changes: Vector, first: float) -> tuple[QuadraticModel, QuadraticModel]:
     """Build both models, A (SR1) and B (damped BFGS)."""
     return sr1(steps, changes, first), damped_bfgs(steps, changes, first)

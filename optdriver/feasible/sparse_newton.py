@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from optdriver.constraints.matrices import csr, dense
+from optdriver.constraints.matrices import csr, dense, finite
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.symmetric import factorised, saddle
-from optdriver.feasible.barrier import Point, Subproblem, finite
+from optdriver.feasible.barrier import Point, Subproblem
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Indices, Mask, Vector
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from optdriver.constraints import least_distance
-from optdriver.constraints.matrices import row_norms, scaled
+from optdriver.constraints.matrices import finite, row_norms, scaled
 from optdriver.constraints.restoration import restore
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
-from optdriver.feasible.barrier import Subproblem, finite
+from optdriver.feasible.barrier import Subproblem
 from optdriver.feasible.crossover import cross_over
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region

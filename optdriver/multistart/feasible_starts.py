@@ -45,7 +45,6 @@ _SAME = 1e-9  # widths of the box within which starts are one
 _BLOCK = 1024
 _STEPS_PER_VARIABLE = 10
 _SHRINKS = 12
-_LOOSE = 1e-9  # scaled violation that is accepted where there is no interior
 
 
 class FeasibleStarts:
@@ -166,11 +165,6 @@ def screen(constraints: ConstraintSet, points: Vector) -> Mask:
     return np.asarray(
         below & np.all(np.abs(values[:, p:]) <= 1e-10 * constraints.scales[p:], axis=1)
     )
-
-
-def is_admitted(constraints: ConstraintSet, x: Vector) -> bool:
-    """Return whether x is feasible, to 1e-9 scaled where the set has no interior."""
-    return constraints.is_feasible(x, _LOOSE)
 
 
 def widths(constraints: ConstraintSet) -> Vector:
