@@ -1,0 +1,115 @@
+"""What is recorded by each released version, and read by all later ones.
+
+``python -m tests.recorded.cases FOLDER`` writes the files; it is run once a release, by that release.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import optdriver
+from optdriver.batch import Batch
+
+BOX = {"x": (-1.5, 2.0), "y": (-1.0, 2.5)}
+BOUNDS = [BOX["x"], BOX["y"]]
+
+
+def valley(x: float, y: float) -> tuple[float, np.ndarray]:
+    """Rosenbrock's function, gentler: its minimum is 0 at (1, 1)."""
+    a, b = y - x * x, 1.0 - x
+    return 10.0 * a * a + b * b, np.array([-40.0 * a * x - 2.0 * b, 20.0 * a])
+
+
+STUDIES: dict[str, dict[str, Any]] = {
+    "gradients": {"jac": True, "num_parallel": 3, "num_initial": 2},
+    "differences": {"num_parallel": 2},
+    "two-sided": {"num_parallel": 2, "step_size": 1e-5, "seed": 3},
+    "linkage": {"jac": True, "start_rule": "mlsl", "num_parallel": 2},
+    "failures": {"jac": True, "retries": 1, "num_parallel": 2},
+    "linear": {"jac": True, "constraints": ["x + y <= 1"]},
+    "disc": {"jac": True, "constraints": ["x^2 + y^2 <= 1.5"], "num_parallel": 2},
+    "curve": {"jac": True, "constraints": ["x*y == 0.5"]},
+    "disc-differences": {"constraints": ["sqrt(x^2 + y^2) <= 1.2"]},
+    "simplex": {"driver": "Nelder-Mead"},
+    "sequential": {"driver": "SLSQP", "jac": True},
+    "evolution": {"driver": "CMA-ES"},
+}
+"""Studies, by the name of their file: arguments of `create_study`."""
+
+LEAST = {"linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016}
+"""The least value where it is not 0: on a grid of four million points along the boundary."""
+
+
+def answer(study: Any, suggestion: Any, fail: bool) -> None:
+    """Evaluate one suggestion."""
+    if fail and suggestion.id in {3, 8}:
+        study.tell_failure(suggestion.id, "no licence")
+        return
+    value, gradient = valley(suggestion.params["x"], suggestion.params["y"])
+    if study.parameters.get("jac"):
+        study.tell(suggestion.id, value, gradient)
+    else:
+        study.tell(suggestion.id, value)
+
+
+def play(study: Any, evaluations: int, *, fail: bool = False) -> None:
+    """Evaluate, in another order than asked, and leave a suggestion open if one can be."""
+    for _ in range(evaluations):
+        study.ask(4)
+        if not study.open_suggestions:
+            return
+        answer(study, study.open_suggestions[-1], fail)
+    study.ask(4)
+
+
+def minimizers() -> dict[str, Any]:
+    """Return objects whose state is data, in the middle of their runs."""
+    single = optdriver.LBFGSB([-1.2, 1.0], bounds=BOUNDS)
+    starts = optdriver.MultiStart(BOUNDS, num_initial=2, max_num_minimizers=3, seed=5)
+    fenced = optdriver.FeasibleMinimizer([-1.0, 0.5], ["x1^2 + x2^2 <= 1.5"], BOUNDS)
+    simplex = optdriver.CallbackMinimizer("Nelder-Mead", [-1.2, 1.0], BOUNDS)
+    many = Batch([[-1.2, 1.0], [0.3, 2.0], [1.5, -0.5]], bounds=BOUNDS)
+    for _ in range(9):
+        single.tell(*valley(*single.ask()))
+        for point in starts.ask(2):
+            starts.tell(point.id, *valley(*point.x))
+        simplex.tell(valley(*simplex.ask())[0])
+        told = [valley(*x) for x in many.ask()]
+        many.tell([value for value, _ in told], [gradient for _, gradient in told])
+    for _ in range(4):
+        fenced.tell(*valley(*fenced.ask()))
+    return {
+        "LBFGSB": single, "MultiStart": starts, "FeasibleMinimizer": fenced,
+        "CallbackMinimizer": simplex, "Batch": many,
+    }  # fmt: skip
+
+
+def write(folder: Path) -> None:
+    """Record everything."""
+    folder.mkdir(parents=True)
+    for name, arguments in STUDIES.items():
+        path = folder / f"{name}.db"
+        with optdriver.create_study(BOX, storage=path, name=name, **arguments) as study:
+            play(study, 17, fail=name == "failures")
+            study.export(folder / f"{name}.jsonl")
+            if name == "gradients":  # as a killed process leaves it
+                for there in folder.glob("gradients.db*"):
+                    shutil.copy(there, folder / there.name.replace("gradients", "killed"))
+    for path in folder.glob("*.db-lock*"):
+        path.unlink()
+    (folder / "killed.db-shm").unlink()
+    for name, minimizer in minimizers().items():
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps(minimizer, 5))
+        data = minimizer.to_dict()
+        (folder / f"{name}.json").write_text(json.dumps(data, default=lambda a: a.tolist()))
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,107 @@
+"""What an earlier version recorded is read by this one, and goes on."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+import optdriver
+from optdriver.batch import Batch
+from tests.recorded.cases import LEAST, STUDIES, answer, valley
+
+HERE = Path(__file__).parent
+RECORDED = sorted(folder for folder in HERE.iterdir() if (folder / "gradients.jsonl").exists())
+MINIMIZERS = {
+    "LBFGSB": optdriver.LBFGSB,
+    "MultiStart": optdriver.MultiStart,
+    "FeasibleMinimizer": optdriver.FeasibleMinimizer,
+    "CallbackMinimizer": optdriver.CallbackMinimizer,
+    "Batch": Batch,
+}
+
+
+@pytest.fixture(params=RECORDED, ids=lambda folder: folder.name)
+def folder(request):
+    return request.param
+
+
+def told(lines):
+    """Return what an exported study was told, by id."""
+    events = [json.loads(line) for line in lines]
+    return {e["id"]: e["value"] for e in events if e.get("event") == "Told"}
+
+
+def tolerant():
+    """Let the library say that a replay gives other last digits: it goes on from what is there."""
+    warnings.filterwarnings("ignore", "(?s).*were asked with .*numbers", RuntimeWarning)
+    warnings.filterwarnings("ignore", category=optdriver.coroutine.ReplayWarning)
+
+
+def check(study, name, folder):
+    """Compare with what was recorded, go on to the minimum."""
+    values = told((folder / f"{name}.jsonl").read_text().splitlines())
+    there = dict(zip(study.history["id"], study.history["value"], strict=True))
+    assert len(values) > 8
+    assert {id: there[id] for id in values} == values
+    assert study.open_suggestions
+    study.set_parameters(max_iter=600)
+    while study.num_evaluations < 500 and (study.ask(4) or study.open_suggestions):
+        for suggestion in study.open_suggestions:
+            answer(study, suggestion, fail=False)
+        if study.best.value < LEAST.get(name, 0.0) + 1e-6:
+            break
+    assert study.best.value == pytest.approx(LEAST.get(name, 0.0), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", [*STUDIES, "killed"])
+def test_a_file_goes_on(name, folder, tmp_path):
+    for there in folder.glob(f"{name}.db*"):
+        shutil.copy(there, tmp_path / there.name)
+    with warnings.catch_warnings():
+        tolerant()
+        with optdriver.load_study(tmp_path / f"{name}.db") as study:
+            check(study, "gradients" if name == "killed" else name, folder)
+        with optdriver.load_study(tmp_path / f"{name}.db") as again:
+            assert again.num_evaluations == study.num_evaluations
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_an_exported_study_goes_on(name, folder, tmp_path):
+    with warnings.catch_warnings():
+        tolerant()
+        with optdriver.import_study(folder / f"{name}.jsonl", tmp_path / "study.db") as study:
+            check(study, name, folder)
+
+
+@pytest.mark.parametrize("data", ["json", "pickle"])
+@pytest.mark.parametrize("name", MINIMIZERS)
+def test_a_state_goes_on(name, data, folder):
+    path = folder / f"{name}.{data}"
+    if data == "pickle":
+        minimizer = pickle.loads(path.read_bytes())
+    else:
+        minimizer = MINIMIZERS[name].from_dict(json.loads(path.read_text()))
+    before = minimizer.nfev
+    assert before >= 4
+    while not minimizer.done:
+        if name == "MultiStart":
+            for point in minimizer.pending or minimizer.ask(2):
+                minimizer.tell(point.id, *valley(*point.x))
+        elif name == "Batch":
+            answers = [valley(*x) for x in minimizer.ask()]
+            minimizer.tell([value for value, _ in answers], [slope for _, slope in answers])
+        elif name == "CallbackMinimizer":
+            minimizer.tell(valley(*minimizer.ask())[0])
+        else:
+            minimizer.tell(*valley(*minimizer.ask()))
+    best = min(minimizer.result.fun) if name == "Batch" else None
+    best = minimizer.best.f if name == "MultiStart" else best
+    best = minimizer.result.fun if best is None else best
+    least = LEAST["disc"] if name == "FeasibleMinimizer" else 0.0
+    assert best == pytest.approx(least, abs=1e-5)
+    assert minimizer.nfev > before
