@@ -164,8 +164,8 @@ class SQLiteJournal:
         n = len([e for e in self.spec["space"]["domain"] if e["type"] == "continuous"])
         with self._speaking() as connection:
             (crc,) = connection.execute(
-                "SELECT crc FROM study WHERE ?1 = 0 UNION ALL SELECT crc FROM event WHERE seq = ?1",
-                (after,),
+                "SELECT crc FROM study WHERE ? = 0 UNION ALL SELECT crc FROM event WHERE seq = ?",
+                (after, after),
             ).fetchone()
             for number, (seq, *row, kept) in enumerate(
                 connection.execute(_SELECT, (after,)), start=after + 1
