@@ -1,6 +1,6 @@
 """What is recorded by each released version, and read by all later ones.
 
-``python -m tests.recorded.cases FOLDER`` writes the files; it is run once a release, by that release.
+``python -m tests.recorded.cases FOLDER`` writes the files: once a release, run by that release.
 """
 
 from __future__ import annotations
