@@ -11,6 +11,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
+    "sphinx-mathjax-offline",  # formulas without a foreign host
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
