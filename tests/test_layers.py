@@ -25,7 +25,7 @@ RINGS: list[list[str]] = [
     ["multistart", "population", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],
-    ["integrations", "minimization"],
+    ["integrations", "minimization", "plots"],
     ["cli", "server"],
 ]
 PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}
