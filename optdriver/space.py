@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.reading import real_number, short
 
 FloatArray = NDArray[np.float64]
 
@@ -192,7 +193,7 @@ class Space:
         if len(listed) != self.size:
             raise InputError(
                 f"{len(listed)} values for {self.size} continuous parameters "
-                f"({_listed(self.free)}): {_short(listed)}"
+                f"({_listed(self.free)}): {short(listed)}"
             )
         return listed
 
@@ -358,14 +359,7 @@ def _is_pair(value: Any) -> bool:
 
 
 def _number(value: Any, what: str, *, finite: bool = True) -> float:
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise InputTypeError(f"{what} must be a number, not {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise InputError(f"{what} is too large for a float: {_short(value)}") from None
+    number = real_number(what, value)
     if math.isnan(number) or (finite and math.isinf(number)):
         raise InputError(
             f"{what} must be finite, not {number}" if finite else f"{what} must not be NaN"
@@ -384,8 +378,3 @@ def _check_names(entries: Sequence[Parameter]) -> None:
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:6])
     return shown if len(names) <= 6 else f"{shown}, ... {names[-1]}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -10,7 +10,8 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.batch.ask_tell import Batch
 from optdriver.errors import InputTypeError
-from optdriver.lbfgsb.options import OptionArguments, short
+from optdriver.lbfgsb.options import OptionArguments
+from optdriver.reading import short
 
 Objective = Callable[..., tuple[Any, Any]]
 Callback = Callable[[Batch], Any]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import sampling
-from optdriver.errors import InputError, InputTypeError
-from optdriver.lbfgsb.options import check_integer, read_bounds, real_array, short
+from optdriver.errors import InputError
+from optdriver.lbfgsb.options import check_integer, read_bounds
 from optdriver.multistart.options import check_bounds
+from optdriver.reading import real_array, short
 
 Vector = NDArray[np.float64]
 
@@ -156,16 +157,9 @@ def read_evaluation(f: Any, g: Any, k: int, n: int) -> tuple[Vector, Vector, boo
 
 
 def _read_told(name: str, given: Any, shape: tuple[int, ...], what: str) -> tuple[Vector, bool]:
-    if isinstance(given, str):
-        raise InputTypeError(f"{name} are {short(given)}; expected an array of shape {shape}")
-    if not isinstance(given, np.ndarray):
-        try:
-            given = np.asarray(given)
-        except (TypeError, ValueError) as error:
-            raise InputTypeError(
-                f"{name} are {short(given)}; expected an array of shape {shape}: {what}"
-            ) from error
-    if given.shape != shape:
-        raise InputError(f"{name} have shape {given.shape}; expected {shape}: {what}")
-    coarse = given.dtype.kind == "f" and given.dtype.itemsize < 8
-    return np.ascontiguousarray(real_array(name, given)), coarse
+    array = real_array(name, given)
+    if array.shape != shape:
+        raise InputError(f"{name} have shape {array.shape}; expected {shape}: {what}")
+    kind = np.asarray(given).dtype
+    coarse = kind.kind == "f" and kind.itemsize < 8
+    return np.ascontiguousarray(array), coarse

@@ -18,8 +18,9 @@ from optdriver.coroutine.options import checked_hessian, checked_limit, checked_
 from optdriver.coroutine.program import Outcome, Program, Request
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
-from optdriver.errors import InputError, InputTypeError, ProtocolError
-from optdriver.lbfgsb.options import read_bounds, read_point, real_array
+from optdriver.errors import InputError, ProtocolError
+from optdriver.lbfgsb.options import read_bounds, read_point
+from optdriver.reading import real_array, real_number, real_vector
 
 LEGS = 10
 """Further legs that a run may have."""
@@ -160,8 +161,9 @@ class CallbackMinimizer:
         x = self._running("tell")
         if self.wanted != "value":
             raise ProtocolError(f"tell() while the {self.wanted} is wanted: tell_hessian(h)")
-        value = _number(f)
-        gradient = None if g is None and "g" not in self.needs else _array("g", g, x.shape)
+        value = real_number("the value", f)
+        wanted = g is not None or "g" in self.needs
+        gradient = real_vector("the gradient", g, self.n).copy() if wanted else None
         if math.isfinite(value) and (gradient is None or np.all(np.isfinite(gradient))):
             self._record(Record(x=x, f=value, g=gradient))
         else:
@@ -179,7 +181,7 @@ class CallbackMinimizer:
         if wanted == "value":
             raise ProtocolError("tell_hessian() while a value is wanted: tell(f, g)")
         product = wanted == "product"
-        told = _array("h", h, x.shape if product else x.shape * 2)
+        told = _array("the product" if product else "the Hessian", h, x.shape * (2 - product))
         f = 0.0 if np.all(np.isfinite(told)) else math.nan
         if product:
             self._record(Record(x=x, f=f, g=told, p=p))
@@ -603,18 +605,7 @@ def _check_constraints(method: str, constraints: Any) -> None:
     )
 
 
-def _number(f: Any) -> float:
-    if isinstance(f, (str, bytes, bool)) or f is None:
-        raise InputTypeError(f"f must be a number, got {f!r}")
-    try:
-        return float(real_array("f", f).reshape(()))
-    except (TypeError, ValueError) as error:
-        raise InputTypeError(f"f must be a number, got {f!r}") from error
-
-
 def _array(name: str, values: Any, shape: tuple[int, ...]) -> Vector:
-    if values is None:
-        raise InputError(f"{name} is missing; expected an array of shape {shape}")
     array = np.array(real_array(name, values))
     if array.shape != shape:
         raise InputError(f"{name} has shape {array.shape}, expected {shape}")

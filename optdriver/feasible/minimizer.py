@@ -22,6 +22,7 @@ from optdriver.feasible.region import region
 from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
+from optdriver.reading import real_number, real_vector
 
 MESSAGES = {
     Stop.OPTIMAL: "OPTIMAL: the first-order conditions hold to gtol",
@@ -137,7 +138,8 @@ class FeasibleMinimizer:
     def tell(self, f: float, g: ArrayLike) -> None:
         """Take value and gradient at the pending point; not finite counts as a failure."""
         self._running("tell")
-        value, gradient = _evaluation(f, g, self.n)
+        value = real_number("the value", f)
+        gradient = real_vector("the gradient", g, self.n).copy()
         machine.advance(self._state, self._region, value, gradient)
 
     def tell_failure(self, reason: str = "") -> None:
@@ -443,15 +445,3 @@ def _box(constraints: Constraints, bounds: Any, n: int) -> tuple[Vector, Vector]
         worst = int(np.argmax(lower - upper))
         raise InputError(f"variable {worst}: lower side {lower[worst]} > upper {upper[worst]}")
     return lower, upper
-
-
-def _evaluation(f: Any, g: ArrayLike, n: int) -> tuple[float, Vector]:
-    try:
-        if isinstance(f, str):
-            raise TypeError("a text")
-        value, gradient = float(f), np.array(g, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputTypeError(f"f must be a number and g {n} numbers, got {f!r}, {g!r}") from error
-    if gradient.shape != (n,):
-        raise InputError(f"g must have shape ({n},), got {gradient.shape}")
-    return value, gradient

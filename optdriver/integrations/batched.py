@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError
 from optdriver.integrations.conventions import whole
-from optdriver.lbfgsb.options import check_integer, check_real, real_array
+from optdriver.lbfgsb.options import check_integer, check_real
+from optdriver.reading import real_array
 
 Floats = NDArray[np.float64]
 

@@ -22,9 +22,9 @@ from optdriver.lbfgsb.options import (
     limit,
     read_bounds,
     read_point,
-    real_array,
 )
 from optdriver.lbfgsb.state import State, from_dict
+from optdriver.reading import real_array, real_number, real_vector
 
 VERSION = 1
 
@@ -125,12 +125,8 @@ def advance(state: State, f: Any, g: Any) -> None:
     """
     if state.phase == DONE:
         raise ProtocolError(f"tell: the run has ended ({Stop(state.stop).message})")
-    value = float(f) if isinstance(f, float) else read_value(f)
-    if type(g) is not np.ndarray or g.dtype != np.float64:
-        g = real_array("the gradient", g)
-    if g.shape != (state.n,):
-        raise InputError(f"the gradient has shape {g.shape}; expected ({state.n},)")
-    state.vector("gt")[...] = g
+    value = real_number("the value", f)
+    state.vector("gt")[...] = real_vector("the gradient", g, state.n)
     machine.advance(state, value)
 
 
@@ -143,16 +139,6 @@ def advance_failure(state: State) -> None:
     if state.phase == DONE:
         raise ProtocolError(f"tell_failure: the run has ended ({Stop(state.stop).message})")
     machine.advance_failure(state)
-
-
-def read_value(f: Any) -> float:
-    """Return the value as a float, or raise an error that says what was given."""
-    if isinstance(f, str):
-        raise InputTypeError(f"the value is {f!r}; expected a number")
-    array = real_array("the value", f)
-    if array.size != 1:
-        raise InputError(f"the value has shape {array.shape}; expected a single number")
-    return float(array.reshape(-1)[0])
 
 
 def stored_pairs(state: State) -> tuple[Vector, Vector]:

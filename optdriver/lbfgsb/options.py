@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.reading import real_array, short
 
 Vector = NDArray[np.float64]
 
@@ -119,35 +120,6 @@ _NAMES = frozenset(field.name for field in dataclasses.fields(Options))
 def limit(value: float) -> int:
     """Return a checked limit as an integer that the kernel can hold."""
     return NO_LIMIT if value >= NO_LIMIT else int(value)
-
-
-def real_array(name: str, value: Any) -> Vector:
-    """Return `value` as an array of float64, or raise an error that names it."""
-    if type(value) is np.ndarray and value.dtype == np.float64:  # most are
-        return value
-    if np.ma.is_masked(value):
-        raise InputTypeError(f"{name} has masked entries; expected a number in every place")
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiub":
-            array = _numbers(array)
-        with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite
-            return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputTypeError(f"{name} is {short(value)}; expected real numbers") from error
-
-
-def short(value: Any) -> str:
-    """Return a value as text that fits into a message."""
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:120]}...{text[-40:]}"
-
-
-def _numbers(array: Any) -> Vector:
-    """Read Python objects as numbers; NumPy would take strings for numbers and None for NaN."""
-    if array.dtype.kind != "O" or any(x is None or isinstance(x, (str, bytes)) for x in array.flat):
-        raise TypeError(f"{array.dtype} is no kind of real number")
-    return np.array(array, dtype=np.float64)
 
 
 def read_point(x0: Any) -> Vector:

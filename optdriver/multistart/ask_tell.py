@@ -16,6 +16,7 @@ from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.options import MultiStartOptions, check_bounds, check_samples
 from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+from optdriver.reading import real_number, real_vector
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -293,7 +294,7 @@ class MultiStart:
         ProtocolError
             Something else was told for this point before.
         """
-        value = told.as_value(f)
+        value = real_number("the value", f)
         scheduler.tell(self._state, id, value, self._checked_gradient(value, g))
 
     def tell_failure(self, id: int, reason: str = "") -> None:
@@ -323,8 +324,8 @@ class MultiStart:
         state = self._state
         point = told.as_point(x, state.lower, state.upper)
         admission.check_added(state.constraints, point)
-        value = told.as_value(f)
-        gradient = None if g is None else told.as_gradient(g, self.n)
+        value = real_number("the value", f)
+        gradient = None if g is None else real_vector("the gradient", g, self.n)
         if not told.is_usable(value, gradient):
             raise InputError(f"only finite values and gradients can be added, not f = {value}")
         scheduler.add_point(state, states.read_only(point), value, gradient)
@@ -341,7 +342,7 @@ class MultiStart:
         if not (self._state.options.jac and self._state.options.gradients):
             return None
         if g is not None:
-            return told.as_gradient(g, self.n)
+            return real_vector("the gradient", g, self.n)
         if math.isfinite(f):
             raise InputError(
                 "the gradient is missing: tell(id, f, g), or use jac=False for finite differences"

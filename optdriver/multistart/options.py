@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, nearest
-from optdriver.lbfgsb.options import read_bounds, real_array
+from optdriver.lbfgsb.options import read_bounds
 from optdriver.multistart import local
 from optdriver.multistart.start_rules import START_RULES
+from optdriver.reading import real_array
 from optdriver.sampling import Kind, check_box
 
 Vector = NDArray[np.float64]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError, ObjectiveWarning
 from optdriver.objectives.pytree import Leaf, Structure
-from optdriver.objectives.units import Unit, is_quantity, number_in, number_of, unit_of
+from optdriver.objectives.units import Unit, number_in, number_of, unit_of
+from optdriver.reading import real_number
 
 Vector = NDArray[np.float64]
 
@@ -53,7 +54,7 @@ class PlainObjective:
         made = self._structure.call(self._loss, self.params(x))
         unit = unit_of(made)
         number = number_in(made, self._unit, "the loss") if self._called else number_of(made)
-        checked = as_number(number)
+        checked = real_number("what the loss returns", number)
         self._unit, self._called = (self._unit if self._called else unit), True
         return checked
 
@@ -78,26 +79,6 @@ def _typed(leaf: Leaf, part: Any) -> Any:
 def with_unit(leaf: Leaf, numbers: Any) -> Any:
     """Return numbers with the unit of the leaf, if it has one."""
     return numbers if leaf.unit is None else leaf.unit.attach(numbers)
-
-
-def as_number(value: Any) -> float:
-    """Return a loss as a float.
-
-    Raises
-    ------
-    InputTypeError
-        It is not one real number.
-    """
-    if value is None or isinstance(value, str | bytes | bool | dict | tuple | list):
-        raise InputTypeError(f"the loss must return one number, not {value!r}")
-    if is_quantity(value):
-        raise InputTypeError(f"the loss must return one number, not a {type(value).__name__}")
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "fiuV":
-        raise InputTypeError(
-            f"the loss must return one real number, not {array.dtype} of shape {array.shape}"
-        )
-    return float(array.reshape(()))
 
 
 def check_call(loss: Any, structure: Structure) -> None:

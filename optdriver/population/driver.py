@@ -20,6 +20,7 @@ from optdriver.multistart.records import Evaluation, Minimum, Point, Run
 from optdriver.population import state as states
 from optdriver.population.engines import Engine, checked_options, create_engine
 from optdriver.population.state import PopulationState, Row, Vector
+from optdriver.reading import real_number, real_vector
 
 OPTIONS = tuple(name for name in OPTION_NAMES if name != "method")
 
@@ -215,8 +216,8 @@ class PopulationDriver:
         ProtocolError
             Something else was told for this point before.
         """
-        value = told.as_value(f)
-        gradient = None if g is None else told.as_gradient(g, self._state.lower.size)
+        value = real_number("the value", f)
+        gradient = None if g is None else real_vector("the gradient", g, self._state.lower.size)
         if told.is_usable(value, gradient):
             self._settle(id, TOLD, value, gradient)
         else:
@@ -313,8 +314,8 @@ class PopulationDriver:
         """
         state = self._state
         point = states.protected(told.as_point(x, state.lower, state.upper))
-        value = told.as_value(f)
-        gradient = None if g is None else told.as_gradient(g, state.lower.size)
+        value = real_number("the value", f)
+        gradient = None if g is None else real_vector("the gradient", g, state.lower.size)
         if not told.is_usable(value, gradient):
             raise InputError(f"only finite values and gradients can be added, not f = {value}")
         if state.best is None or value < state.best.f:

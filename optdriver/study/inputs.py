@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
+from optdriver.reading import real_number
 from optdriver.space import Space
 from optdriver.study import observation
 from optdriver.study.desk import describe_failure
@@ -23,7 +24,7 @@ def value_and_gradient(value: Any, gradient: Any) -> tuple[float | None, Any]:
     """Return the value as a number, None for a failure, and the gradient as it was given."""
     if isinstance(value, Observation):
         value, gradient = observation.result_of(value, gradient)
-    return None if value is None else observation.as_number(value, "the value"), gradient
+    return None if value is None else real_number("the value", value), gradient
 
 
 def as_gradient(value: float | None, gradient: Any, space: Space, jac: bool) -> FloatArray | None:

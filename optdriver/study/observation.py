@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
+from optdriver.reading import real_number, real_vector, short
 from optdriver.space import Space
 
 FloatArray = NDArray[np.float64]
@@ -64,14 +64,16 @@ class Observation:
                 f"this observation has the value {self.value!r} already; an observation takes one "
                 "value and one derivative a parameter (make a new one for each suggestion)"
             )
-        self.value = None if value is None else as_number(value, "the observed value")
+        self.value = None if value is None else real_number("the observed value", value)
 
     def _add_derivative(self, name: str, value: Any) -> None:
         if not isinstance(name, str):
             raise InputTypeError(f"derivative= takes the name of a parameter, not {name!r}")
         if name in self.derivatives:
             raise InputError(f"this observation has a derivative by {name!r} already")
-        number = float("nan") if value is None else as_number(value, f"the derivative by {name!r}")
+        number = (
+            float("nan") if value is None else real_number(f"the derivative by {name!r}", value)
+        )
         self.derivatives[name] = number
 
     def result(self) -> tuple[float | None, dict[str, float] | None]:
@@ -94,21 +96,6 @@ def result_of(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
     return observed.result()
 
 
-def as_number(value: Any, what: str) -> float:
-    """Return a real number as a float; NaN and infinite ones too."""
-    if type(value) is float:
-        return value
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(())[()]
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        kind = type(value).__name__
-        raise InputTypeError(f"{what} must be one real number, not {_short(value)} ({kind})")
-    try:
-        return float(value)
-    except OverflowError:
-        raise InputError(f"{what} is too large for a float: {_short(value)}") from None
-
-
 def split(result: Any) -> tuple[float | None, Any]:
     """Return ``(value, gradient or None)`` of what an objective returned.
 
@@ -121,16 +108,16 @@ def split(result: Any) -> tuple[float | None, Any]:
         if len(result) != 2:
             raise InputTypeError(
                 "the objective must return a number, a pair (value, gradient), or an Observation; "
-                f"it returned {_short(result)}, a {type(result).__name__} of length {len(result)}"
+                f"it returned {short(result)}, a {type(result).__name__} of length {len(result)}"
             )
         value, gradient = result
-        return as_number(value, "the value of the objective"), gradient
+        return real_number("the value of the objective", value), gradient
     if result is None:
         raise InputTypeError(
             "the objective returned None: is a 'return' missing? It must return a number, "
             "a pair (value, gradient), or an Observation"
         )
-    return as_number(result, "the value of the objective"), None
+    return real_number("the value of the objective", result), None
 
 
 def as_gradient(gradient: Any, space: Space) -> FloatArray:
@@ -141,28 +128,11 @@ def as_gradient(gradient: Any, space: Space) -> FloatArray:
     InputError
         If one is missing or unknown (it is named), or if the shape or the type is wrong.
     """
-    if type(gradient) is np.ndarray:
-        array = gradient
-    elif np.ma.is_masked(gradient):
-        raise InputError(
-            "the gradient has masked entries: give every derivative, NaN where one could not be "
-            "computed (which reports a failed evaluation)"
-        )
-    elif isinstance(gradient, Mapping):
+    if isinstance(gradient, Mapping):
         return _by_name(gradient, space)
-    else:
-        array = np.asarray(gradient)
-    if array.dtype.kind not in "fiu":
-        raise InputTypeError(
-            f"the gradient must hold real numbers, not {_short(gradient)} ({array.dtype})"
-        )
-    if array.shape != (space.size,):
-        names = ", ".join(space.free[:6]) + (", ..." if space.size > 6 else "")
-        raise InputError(
-            f"the gradient has shape {array.shape}, expected ({space.size},): one derivative for "
-            f"each continuous parameter, in the order {names} (or a dictionary by name)"
-        )
-    return array.astype(np.float64)
+    names = ", ".join(space.free[:6]) + (", ..." if space.size > 6 else "")
+    which = f"one derivative for each continuous parameter, in the order {names}"
+    return real_vector("the gradient", gradient, space.size, which + " (or by name)").copy()
 
 
 def _by_name(gradient: Mapping[str, Any], space: Space) -> FloatArray:
@@ -177,7 +147,7 @@ def _by_name(gradient: Mapping[str, Any], space: Space) -> FloatArray:
         return np.array(values)
     return np.array(
         [
-            as_number(value, f"the derivative by {name!r}")
+            real_number(f"the derivative by {name!r}", value)
             for name, value in zip(space.free, values, strict=True)
         ]
     )
@@ -194,8 +164,3 @@ def missing_derivative(name: str) -> InputError:
         f"the derivative by {name!r} is missing: jac=True says that the objective supplies its "
         "gradient; add it, or set jac=False for finite differences"
     )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Final
 
 import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.reading import real_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,12 @@ def _wrong(name: str, expected: str, value: Any) -> InputTypeError:
 
 
 def _real(name: str, expected: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+    if isinstance(value, list | tuple):
         raise _wrong(name, expected, value)
     try:
-        number = float(value)
-    except OverflowError:
-        raise InputError(f"driver parameter {name!r} is too large for a float") from None
+        number = real_number(f"driver parameter {name!r}", value)
+    except InputTypeError:
+        raise _wrong(name, expected, value) from None
     if math.isnan(number):
         raise InputError(f"driver parameter {name!r} must be {expected}, not NaN")
     return number

@@ -11,9 +11,11 @@ import pytest
 from scipy.optimize import Bounds
 
 from optdriver.batch import Batch, minimize_batch
+from optdriver.batch.reading import read_evaluation
 from optdriver.errors import InputError, InputTypeError
 from tests.batch.tools import many_ripples
 from tests.contracts.minimizer import equal
+from tests.contracts.numbers import no_vectors, vectors
 
 X0S = np.array([[0.5, 0.5], [2.0, -2.0], [9.0, 1.0]])
 BOX = [(-1, 1), (-3, 3)]
@@ -35,10 +37,10 @@ def told(batch):
         ([1.0, 2.0], r"x0s has shape (2,); expected (N, n): a row for a start; for one start"),
         (1.0, "x0s has shape ()"),
         (np.zeros((2, 2, 2)), "x0s has shape (2, 2, 2)"),
-        ([[1.0, 2.0], [3.0]], "expected real numbers"),
-        ([["a", "b"]], "expected real numbers"),
-        ([[1.0, None]], "expected real numbers"),
-        ([[1j, 2.0]], "expected real numbers"),
+        ([[1.0, 2.0], [3.0]], "must be real numbers"),
+        ([["a", "b"]], "must be real numbers"),
+        ([[1.0, None]], "must be real numbers"),
+        ([[1j, 2.0]], "must be real numbers"),
         ([[1.0, 2.0], [3.0, math.nan]], "x0s[1, 1] is nan; expected a finite number"),
         ([[math.inf, 2.0]], "x0s[0, 0] is inf"),
         (None, "there are no starts: give x0s of shape (N, n), or total= and bounds"),
@@ -125,7 +127,7 @@ def test_bounds_of_each_lane_in_all_their_forms():
         ([[(0, 1), (math.inf, math.inf)]] * 3, "some finite number between"),
         ([(1, 0), (0, 1)], "bounds of variable 0 are (1.0, 0.0)"),
         ([[(0, 1), (0, 1)], [(0, 1)], [(0, 1)]], "bounds has 3 entries"),
-        ([[("a", 1), (0, 1)]] * 3, "expected real numbers"),
+        ([[("a", 1), (0, 1)]] * 3, "must be real numbers"),
     ],
 )
 def test_bounds_that_cannot_be_used(bounds, message):
@@ -197,6 +199,19 @@ def test_what_cannot_be_used_is_refused_and_changes_nothing(f, g):
         batch.tell(f, g)
     assert equal(batch.to_dict(), before)
     told(batch)
+
+
+@pytest.mark.parametrize("kind", no_vectors(3))
+def test_what_is_no_vector_of_values_is_refused(kind):
+    with pytest.raises(InputError, match="the values "):
+        Batch(X0S, BOX).tell(no_vectors(3)[kind], np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("kind", vectors([0]))
+def test_values_of_every_kind_are_read(kind):
+    values, gradients, _ = read_evaluation(vectors([3, 1, 2])[kind], np.ones((3, 2)), 3, 2)
+    assert values.tolist() == [3.0, 1.0, 2.0]
+    assert gradients.shape == (3, 2)
 
 
 def test_the_error_says_what_was_expected():

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optdriver.errors import InputError, ProtocolError, UnknownIdError
+from tests.contracts.numbers import no_values, values, vectors
 
 
 def objective(x):
@@ -240,15 +241,28 @@ class DriverContract:
         with pytest.raises(UnknownIdError, match="no point with id"):
             driver.tell_failure(id)
 
-    @pytest.mark.parametrize("f", [None, "1.0", 1j, [1.0, 2.0], "x", {}])
-    def test_a_value_that_is_no_number_is_refused_and_nothing_is_lost(self, f):
+    @pytest.mark.parametrize("kind", [*no_values(), "None"])
+    def test_a_value_that_is_no_number_is_refused_and_nothing_is_lost(self, kind):
         driver = self.make()
         (point,) = driver.ask()
-        with pytest.raises(InputError, match="value"):
-            driver.tell(point.id, f, np.zeros(3))
+        with pytest.raises(InputError, match="the value "):
+            driver.tell(point.id, {**no_values(), "None": None}[kind], np.zeros(3))
         assert driver.pending == (point,)
         driver.tell(point.id, *objective(point.x))
         assert driver.best.id == point.id
+
+    def test_numbers_of_every_kind_are_the_same(self):
+        one = self.make()
+        first = one.ask()[0]
+        one.tell(first.id, 3.0, np.array([1.0, -2.0, 5.0]))
+        for f in values(3).values():
+            driver = self.make()
+            driver.tell(driver.ask()[0].id, f, [1.0, -2.0, 5.0])
+            assert plain(driver.to_dict()) == plain(one.to_dict())
+        for g in vectors([1, -2, 5]).values():
+            driver = self.make()
+            driver.tell(driver.ask()[0].id, 3, g)
+            assert plain(driver.to_dict()) == plain(one.to_dict())
 
     @pytest.mark.parametrize("f", [math.nan, math.inf, -math.inf])
     def test_a_value_that_is_not_finite_is_a_failure(self, f):

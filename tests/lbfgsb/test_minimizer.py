@@ -160,7 +160,7 @@ def test_float32_and_integers():
 def test_huge_integers_are_numbers_or_refused():
     opt = LBFGSB([3.0])
     opt.tell(10**300, [1])
-    with pytest.raises(InputTypeError):
+    with pytest.raises(InputError, match="too large for a float"):
         opt.tell(10**400, [1])
     assert opt.nfev == 1
 
@@ -169,14 +169,14 @@ def test_huge_integers_are_numbers_or_refused():
 @pytest.mark.parametrize(
     ("f", "error", "message"),
     [
-        ("1.0", InputTypeError, "the value is '1.0'"),
+        ("1.0", InputTypeError, "the value must be one real number, not '1.0'"),
         (b"1", InputTypeError, "the value"),
-        (None, InputTypeError, "the value is None"),
+        (None, InputTypeError, "the value must be one real number, not None"),
         (1j, InputTypeError, "the value"),
         (np.complex128(1), InputTypeError, "the value"),
-        ([1.0, 2.0], InputError, r"the value has shape \(2,\); expected a single number"),
-        ([], InputError, r"the value has shape \(0,\)"),
-        ({}, InputTypeError, "the value is {}"),
+        ([1.0, 2.0], InputTypeError, "the value must be one real number"),
+        ([], InputTypeError, "the value"),
+        ({}, InputTypeError, "the value .* not {}"),
     ],
 )
 def test_bad_values(n, f, error, message):

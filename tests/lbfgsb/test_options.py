@@ -160,11 +160,10 @@ def test_bad_starts(x0, message):
         [object()],
         {"a": 1},
         np.array(["2020-01-01"], dtype="datetime64[D]"),
-        [10**400],
     ],
 )
 def test_what_is_no_vector_of_numbers_is_a_type_error(x0):
-    with pytest.raises(InputTypeError, match="x0 is .*expected real numbers"):
+    with pytest.raises(InputTypeError, match="x0 must be real numbers"):
         LBFGSB(x0)
 
 
@@ -281,7 +280,7 @@ def test_values_beyond_float64_are_failures_without_a_warning():
 
 
 def test_long_values_are_shortened_in_messages():
-    with pytest.raises(InputTypeError) as error:
+    with pytest.raises(InputError) as error:
         LBFGSB([10**400])
     assert len(str(error.value)) < 300
     with pytest.raises(InputTypeError, match=r"bounds is \[\('0', '1'\)\]; expected pairs"):

@@ -233,7 +233,7 @@ def test_a_loss_that_can_never_be_called_is_an_error():
         (7, [(0, 1)], "function"),
         (lambda x: x * jnp.ones(2), [(0, 1)], r"one real number.*\(2,\)"),
         (lambda x: (x, {}), [(0, 1)], "one number"),
-        (lambda x: None, [(0, 1)], "one number"),
+        (lambda x: None, [(0, 1)], "one real number"),
         (lambda x: x * 1j, [(0, 1)], "one real number"),
     ],
 )

@@ -519,7 +519,7 @@ def test_where_evaluations_fail_the_order_of_tells_does_not_matter_either(jac):
     ("g", "said"),
     [
         (None, "gradient is missing"),
-        ([1.0], r"shape \(1,\), expected \(2,\)"),
+        ([1.0], r"shape \(1,\); expected \(2,\)"),
         ([[1.0, 2.0]], "shape"),
         (["a", "b"], "real numbers"),
         ([1j, 0], "real numbers"),
@@ -539,7 +539,7 @@ def test_gradients_that_are_refused(g, said):
 def test_numbers_of_all_kinds_are_taken():
     ms = MultiStart(BOX, num_initial=6)
     points = ms.ask(6)
-    values = [1, np.float32(0.5), np.array(0.25), np.array([0.125]), True, np.int8(3)]
+    values = [1, np.float32(0.5), np.array(0.25), np.array([0.125]), [2], np.int8(3)]
     for point, f in zip(points, values, strict=True):
         ms.tell(point.id, f, [1, 2])
     assert ms.best.f == 0.125

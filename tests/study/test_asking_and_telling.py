@@ -16,6 +16,7 @@ from optdriver.errors import (
     UnknownIdError,
 )
 from optdriver.study import Observation, create_study
+from tests.contracts.numbers import values, vectors
 from tests.study.tools import BOX, answer, rastrigin
 
 
@@ -294,3 +295,20 @@ def test_add_many_adds_all_or_none():
     assert study.best is None
     bad.add(2.0)
     assert study.add_many([good, bad], [[0.5, 0.5], [0.0, 0.0]]) == [0, 1]
+
+
+def test_numbers_of_every_kind_are_told_alike():
+    def told(value, gradient):
+        study = create_study({"x": (-3, 3), "y": (-3, 3)}, jac=True, seed=4)
+        study.tell(study.ask().id, value, gradient)
+        return study.to_dict()["ledger"], study.ask().x.tolist()
+
+    ledger, x = told(3.0, [1.0, -2.0])
+    forms = [(value, [1.0, -2.0]) for value in values(3).values()]
+    forms += [(3.0, gradient) for gradient in vectors([1, -2]).values()]
+    forms += [(3.0, {"y": part, "x": 1}) for part in values(-2).values()]
+    for value, gradient in forms:
+        other, next_x = told(value, gradient)
+        assert next_x == x
+        assert other["value"].tolist() == ledger["value"].tolist()
+        assert other["gradient"].tolist() == ledger["gradient"].tolist()

@@ -23,7 +23,8 @@ from optdriver.batch.jax.state import Settings
 from optdriver.batch.jax.step import ROUNDING
 from optdriver.errors import InputError, InputTypeError
 from optdriver.lbfgsb.codes import DONE, HALTED, Stop
-from optdriver.lbfgsb.options import check_integer, read_bounds, real_array
+from optdriver.lbfgsb.options import check_integer, read_bounds
+from optdriver.reading import real_array
 from optdriver.sampling import check_box
 
 ROUNDS = 64
