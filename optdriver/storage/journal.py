@@ -31,6 +31,10 @@ class Journal(Protocol):
     def last(self) -> int:
         """The number of the last event; the first is 1, and 0 means that there is none."""
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it is not known what became of the last event: reading will tell."""
+
     def append(self, event: Event, /) -> None:
         """Keep `event`; when this returns, the event will be there after a crash as well."""
 
@@ -46,8 +50,11 @@ class Journal(Protocol):
     def respecify(self, spec: Record) -> None:
         """Begin anew, with another specification and without events."""
 
-    def attach(self, state: Callable[[], Record]) -> None:
-        """Tell the journal how to get the present state, for snapshots that it takes itself."""
+    def attach(self, state: Callable[[], Record | None]) -> None:
+        """Tell the journal how to get the present state, for snapshots that it takes itself.
+
+        None stands for a state that must not be kept.
+        """
 
     def close(self) -> None:
         """End; what was appended stays."""
@@ -56,7 +63,7 @@ class Journal(Protocol):
 class MemoryJournal:
     """The journal that is lost with the process."""
 
-    read_only = False
+    read_only = in_doubt = False
 
     def __init__(self, spec: Record) -> None:
         self.spec = spec
@@ -95,7 +102,7 @@ class MemoryJournal:
         self.spec, self._snapshot = spec, None
         self.events.clear()
 
-    def attach(self, state: Callable[[], Record]) -> None:
+    def attach(self, state: Callable[[], Record | None]) -> None:
         """Take no snapshots of one's own: memory is not kept."""
 
     def close(self) -> None:

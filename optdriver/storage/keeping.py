@@ -12,7 +12,7 @@ from typing import Any
 from optdriver.errors import InputError, OptDriverError, StorageError
 from optdriver.storage import place
 from optdriver.storage.sqlite import SQLiteJournal
-from optdriver.study import Spec, Study, fold, limits
+from optdriver.study import Spec, Study, fold, limits, recall
 from optdriver.study.events import Added, Event, Failed, Released, Told
 
 Clock = Callable[[], float]
@@ -105,9 +105,7 @@ def create_kept(
     spec = spec.with_parameters(given)
     fold.begin(spec)  # what the driver refuses is refused before there is a file
     journal = SQLiteJournal.create(place_, spec.to_dict(), durability=durability)
-    study = Study(spec, journal=journal, clock=clock)
-    journal.attach(study.to_dict)
-    return study
+    return Study(spec, journal=journal, clock=clock)
 
 
 def create_from_events(path: Path, spec: Spec, events: Iterable[Event]) -> Study:
@@ -128,8 +126,7 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
     """Return the study of a journal."""
     with _explaining(journal):
         spec = Spec.from_dict(journal.spec)
-        seq, state = _newest(journal, spec)
-        state = fold.replay(state, journal.read(seq))
+        state = recall.folded(journal, spec)
     if state.adopted:
         warnings.warn(
             f"{state.adopted} points of {journal.path} were asked with slightly other numbers than "
@@ -140,7 +137,6 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
         )
     study = Study(spec, journal=journal, clock=clock, state=state)
     if not journal.read_only:
-        journal.attach(study.to_dict)
         _finish_decision(study, state, journal)
     return study
 
@@ -158,19 +154,6 @@ def _explaining(journal: SQLiteJournal) -> Iterator[None]:
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{journal.path} is damaged: {error!r}") from error
-
-
-def _newest(journal: SQLiteJournal, spec: Spec) -> tuple[int, fold.State]:
-    """Return the state of the newest snapshot that can be used, or the first state."""
-    try:
-        found = journal.snapshot()
-        if found is not None:
-            state = fold.from_dict(found[1])
-            if state.spec.to_dict() == spec.to_dict():
-                return found[0], state
-    except (InputError, KeyError, TypeError, ValueError, IndexError):
-        return 0, fold.begin(spec)  # of another version: the log tells everything
-    return 0, fold.begin(spec)
 
 
 def _finish_decision(study: Study, state: fold.State, journal: SQLiteJournal) -> None:

@@ -58,21 +58,11 @@ class SQLiteJournal:
         self.path, self.read_only = path, read_only
         self._connection: sqlite3.Connection | None = connection
         self._process = os.getpid()
-        self._state: weakref.WeakMethod[Callable[[], Record]] | None = None
+        self._state: weakref.WeakMethod[Callable[[], Record | None]] | None = None
         self._last, self._crc, self._base, self._base_bytes, self._tail_bytes = 0, 0, 0, 0, 0
+        self._possible: tuple[tuple[int, int], ...] | None = ()
         with self._speaking():
-            self._last, self._crc = connection.execute(
-                "SELECT seq, crc FROM event UNION ALL SELECT 0, crc FROM study "
-                "ORDER BY seq DESC LIMIT 1"
-            ).fetchone()
-            self._base, self._base_bytes = connection.execute(
-                "SELECT seq, length(data) FROM snapshot ORDER BY seq DESC LIMIT 1"
-            ).fetchone() or (0, 0)
-            (self._tail_bytes,) = connection.execute(
-                "SELECT coalesce(sum(60 + coalesce(length(payload), 0) + coalesce(length(note), 0)"
-                "), 0) FROM event WHERE seq > ?",
-                (self._base,),
-            ).fetchone()
+            """Look up what the file has."""
         self._end = weakref.finalize(self, _close, connection, path, self._process, read_only)
         _open.add(self)
 
@@ -124,6 +114,11 @@ class SQLiteJournal:
         return self._connection is None
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether it has to be looked up what the file holds, after a call that did not end."""
+        return self._possible is not None
+
+    @property
     def written_by(self) -> str:
         """The versions of the libraries that made the file."""
         with self._speaking() as connection:
@@ -133,6 +128,9 @@ class SQLiteJournal:
     @property
     def last(self) -> int:
         """The number of the last event; the first is 1, and 0 means that there is none."""
+        if self._possible is not None:
+            with self._speaking():
+                """Look up what the file has."""
         return int(self._last)
 
     def append(self, event: Event, /) -> None:
@@ -147,11 +145,13 @@ class SQLiteJournal:
         row = rows.to_row(event)
         if row[1] not in ("Asked", "Held", "Drained"):  # before these, a point may be drawn already
             self._snapshot_if_it_pays(1)
-        crc = rows.checksum(row, self._crc)
         with self._speaking() as connection:
+            crc = rows.checksum(row, self._crc)
+            self._possible = ((self._last, self._crc), (self._last + 1, crc))
             connection.execute(_INSERT, (self._last + 1, *row, crc))
         self._last, self._crc = self._last + 1, crc
         self._tail_bytes += 60 + len(row[7] or b"") + len(row[8] or "")
+        self._possible = None
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """Yield the events that come after number `after`.
@@ -193,24 +193,30 @@ class SQLiteJournal:
         """Keep the state to which all events have led, in place of older ones."""
         self._check_writable()
         data = codec.to_bytes(state)
-        row = (self._last, self._crc, hashlib.sha256(data).digest(), data)
-        with self._speaking() as connection, _transaction(connection):
-            connection.execute("DELETE FROM snapshot")
-            connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?)", row)
+        with self._speaking() as connection:
+            row = (self._last, self._crc, hashlib.sha256(data).digest(), data)
+            self._possible = ((self._last, self._crc),)
+            with _transaction(connection):
+                connection.execute("DELETE FROM snapshot")
+                connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?)", row)
         self._base, self._base_bytes, self._tail_bytes = self._last, len(data), 0
+        self._possible = None
 
     def respecify(self, spec: Record) -> None:
         """Begin anew, with another specification and without events."""
         self._check_writable()
-        with self._speaking() as connection, _transaction(connection):
-            connection.execute("DELETE FROM event")
-            connection.execute("DELETE FROM snapshot")
-            text = codec.to_json(spec)
-            crc = zlib.crc32(text.encode())
-            connection.execute("UPDATE study SET spec = ?, crc = ?", (text, crc))
+        text = codec.to_json(spec)
+        crc = zlib.crc32(text.encode())
+        with self._speaking() as connection:
+            self._possible = ((self._last, self._crc), (0, crc))
+            with _transaction(connection):
+                connection.execute("DELETE FROM event")
+                connection.execute("DELETE FROM snapshot")
+                connection.execute("UPDATE study SET spec = ?, crc = ?", (text, crc))
         self._last, self._crc, self._base, self._base_bytes, self._tail_bytes = 0, crc, 0, 0, 0
+        self._possible = None
 
-    def attach(self, state: Callable[[], Record]) -> None:
+    def attach(self, state: Callable[[], Record | None]) -> None:
         """Take snapshots of what ``state()`` gives; a bound method, whose object is not held."""
         self._state = weakref.WeakMethod(state)
 
@@ -219,14 +225,15 @@ class SQLiteJournal:
         events, size = part * (self._last - self._base), part * self._tail_bytes
         if 2 * size < self._base_bytes or (events < PAYS and size < PAYS_BYTES):
             return
-        state = self._state() if self._state is not None else None
+        give = self._state() if self._state is not None else None
+        state = give() if give is not None else None
         if state is None:
             return
         with self._speaking() as connection:
             (time,) = connection.execute(
                 "SELECT time FROM event WHERE seq = ?", (self._last,)
             ).fetchone()
-        self.save_snapshot({**state(), "elapsed": time})
+        self.save_snapshot({**state, "elapsed": time})
 
     def check(self) -> None:
         """Have SQLite check the whole file.
@@ -254,6 +261,28 @@ class SQLiteJournal:
 
     # -- trouble --------------------------------------------------------------------------
 
+    def _look_up(self, connection: sqlite3.Connection) -> None:
+        """Learn from the file what it has, where a call was broken off or has failed."""
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        last, crc = connection.execute(
+            "SELECT seq, crc FROM event UNION ALL SELECT 0, crc FROM study "
+            "ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        if self._possible and (last, crc) not in self._possible:
+            raise _changed(self.path, f"{last} events")
+        base, base_bytes = connection.execute(
+            "SELECT seq, length(data) FROM snapshot ORDER BY seq DESC LIMIT 1"
+        ).fetchone() or (0, 0)
+        (tail_bytes,) = connection.execute(
+            "SELECT coalesce(sum(60 + coalesce(length(payload), 0) + coalesce(length(note), 0)"
+            "), 0) FROM event WHERE seq > ?",
+            (base,),
+        ).fetchone()
+        self._last, self._crc = last, crc
+        self._base, self._base_bytes, self._tail_bytes = base, base_bytes, tail_bytes
+        self._possible = None
+
     def _check_writable(self) -> None:
         if self.read_only:
             raise StorageError(
@@ -263,7 +292,8 @@ class SQLiteJournal:
     @contextmanager
     def _speaking(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection; SQLite's errors become ours."""
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise StorageError(
                 f"the study is closed; go on with optdriver.load_study({str(self.path)!r})"
             )
@@ -273,7 +303,9 @@ class SQLiteJournal:
                 "evaluate in the child, and tell the study in the parent"
             )
         try:
-            yield self._connection
+            if self._possible is not None:
+                self._look_up(connection)
+            yield connection
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _explained(self.path, error) from error
 
@@ -381,12 +413,16 @@ def _explained(path: Path, error: Exception) -> StorageError:
             "repeat the last call"
         )
     if "UNIQUE" in text or "readonly" in text:
-        return StorageError(
-            f"{path} has been changed by another program ({text}): open the study again"
-        )
+        return _changed(path, text)
     if "no such" in text:
         return StorageError(_damaged(path, text))
     return StorageError(f"{path} cannot be used: {text}")
+
+
+def _changed(path: Path, found: str) -> StorageError:
+    return StorageError(
+        f"{path} has been changed by another program ({found}): open the study again"
+    )
 
 
 def _make(path: Path, spec: Record) -> None:

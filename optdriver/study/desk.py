@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, ProtocolError, UnknownIdError
+from optdriver.errors import InputError, OptDriverError, ProtocolError, UnknownIdError
 from optdriver.multistart import admission
 from optdriver.study import fold, limits, parameters
 from optdriver.study.events import (
@@ -37,6 +37,7 @@ from optdriver.study.events import (
 )
 from optdriver.study.fold import Entry, State
 from optdriver.study.ledger import FAILED, TOLD
+from optdriver.study.recall import File, Memory
 from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
@@ -45,6 +46,14 @@ Clock = Callable[[], float]
 FIXED = {"constraints": "constraints", "domain": "space", "design_space": "space"}
 """What is no driver parameter and cannot be changed, and where the specification has it."""
 
+WHOLE, UNDECIDED, RECORDING, BROKEN = range(4)
+"""What an interrupt would leave now: a state that all events have led to; one after whose last
+event it is still to be decided whether to stop; one that lacks an event, perhaps; one to be made
+again."""
+
+RESULTS = (Told, Failed, Released, Added, Configured)
+"""Events after which the study may stop."""
+
 RESUMABLE = ("stop", "interrupt", "failures")
 """Kinds of stopping after which a study can simply go on."""
 
@@ -52,7 +61,10 @@ RESUMABLE = ("stop", "interrupt", "failures")
 class Desk:
     """Asks the driver, checks the limits, books the results of one study."""
 
-    __slots__ = ("_clock", "_drained", "_journal", "_since", "_state", "spec")
+    __slots__ = (
+        "__weakref__", "_clock", "_journal", "_keeper", "_mark", "_record", "_since", "_state",
+        "handing", "spec",
+    )  # fmt: skip
 
     def __init__(
         self, spec: Spec, state: State | None, journal: Journal | None, clock: Clock
@@ -60,16 +72,47 @@ class Desk:
         self.spec = spec
         self._state = state
         self._journal = journal
+        self._keeper = journal if isinstance(journal, Keeper) else None
+        self._record = self._new_record()
         self._clock = clock
         self._since: float | None = None
-        self._drained = False
+        self._mark = WHOLE
+        self.handing: list[int] = []
+        if self._keeper is not None and not self._keeper.read_only:
+            self._keeper.attach(self.snapshot)
+
+    def _new_record(self) -> Memory | File:
+        """Return what the state can be restored from; it begins with the present one."""
+        if self._keeper is not None:
+            return File(self._keeper)
+        return Memory(self._journal, self._state)
 
     @property
     def state(self) -> State:
-        """The present state; made when it is first wanted."""
+        """The present state; made when it is first wanted, restored when a call was broken off."""
+        if self._mark != WHOLE:
+            self._settle()
         if self._state is None:
             self._state = fold.begin(self.spec)
         return self._state
+
+    def _settle(self) -> None:
+        """Do what a call that was broken off has left to be done.
+
+        What was recorded has happened, and nothing else.
+        """
+        if self._mark != UNDECIDED:
+            self._mark = BROKEN  # also while this goes on: it may be broken off itself
+            self.spec, state, last = self._record.restored(self.spec)
+            for id, entry in state.open.items():
+                before = None if self._state is None else self._state.open.get(id)
+                entry.here = id in self.handing or (before is not None and before.here)
+            if type(last) is Suspended:
+                self._since = None
+            self._state = state
+            self._mark = UNDECIDED if isinstance(last, RESULTS) else WHOLE
+        if self._mark == UNDECIDED:
+            self._decide()
 
     @property
     def has_begun(self) -> bool:
@@ -85,12 +128,36 @@ class Desk:
         return self.spec.parameters if self._state is None else self._state.parameters
 
     def record(self, event: Event) -> None:
-        """Journal an event, then let it take effect."""
-        if self._drained:
-            self._record_drained(event.time)
-        if self._journal is not None:
-            self._journal.append(event)
-        fold.apply(self.state, event)
+        """Journal an event, then let it take effect.
+
+        From here to the end, what an interrupt leaves is not trusted.
+        """
+        state, before = self._begun(), self._mark
+        if before == WHOLE:
+            self._record.rest(state)
+        if before != BROKEN:
+            self._mark = RECORDING
+        try:
+            self._record.append(event)
+        except OptDriverError:
+            self._mark = BROKEN if self._record.in_doubt else before
+            raise
+        fold.apply(state, event)
+        if type(event) is Suspended:
+            self._since = None
+        self._mark = UNDECIDED if isinstance(event, RESULTS) else WHOLE
+
+    def _begun(self) -> State:
+        """Return the present state as it is."""
+        if self._state is None:
+            self._state = fold.begin(self.spec)
+        return self._state
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """Return what the journal may keep; None where the state cannot be trusted."""
+        if self._state is None or self._mark == BROKEN:
+            return None
+        return fold.to_dict(self._state)
 
     # -- configuration and clock ----------------------------------------------------------
 
@@ -104,10 +171,14 @@ class Desk:
                 )
         if not self.has_begun:
             spec = self.spec.with_parameters(given)
-            if isinstance(self._journal, Keeper) and spec.parameters != self.spec.parameters:
+            if self._keeper is not None and spec.parameters != self.spec.parameters:
                 fold.begin(spec)  # what the driver refuses is not kept
-                self._journal.respecify(spec.to_dict())
-            self.spec, self._state = spec, None
+                self._mark = BROKEN
+                self._keeper.respecify(spec.to_dict())
+            self._state = None
+            self.spec = spec
+            self._record = self._new_record()
+            self._mark = WHOLE
             return
         checked = self.spec.with_parameters(given).parameters
         present = self.state.parameters
@@ -129,22 +200,34 @@ class Desk:
 
     def suspend(self) -> None:
         """Halt the clock."""
+        now = self.now()
         if self._since is not None:
-            self.record(Suspended(time=self.now()))
-            self._since = None
+            self.record(Suspended(time=now))
 
     def now(self) -> float:
         """Return the run time in seconds."""
+        return self._time(self.state)
+
+    def _time(self, state: State) -> float:
         if self._since is None:
-            return self.state.elapsed
-        now, last = self._clock() - self._since, self.state.elapsed
+            return state.elapsed
+        now, last = self._clock() - self._since, state.elapsed
         return now if now > last else last
 
     # -- asking ---------------------------------------------------------------------------
 
-    def ask(self) -> Entry | None:
-        """Hand out the next point; None if there is none now."""
+    def ask(self, place: int = 0) -> Entry | None:
+        """Hand out the next point; None if there is none now.
+
+        Parameters
+        ----------
+        place : int
+            How many points the caller has got before in the same call.  Until it sets `handing`
+            to an empty list it may not have received them: then they come first in its next call.
+        """
         state = self.state
+        if place < len(self.handing) and (again := self._handed(state, place)) is not None:
+            return again
         if state.open and state.stop is None:
             self._expire(state)
         if state.stop is not None or limits.capped(state):
@@ -161,11 +244,26 @@ class Desk:
         entry = self._next(state, now)
         if entry is not None:
             id = state.ledger.size if entry.id < 0 else entry.id
+            self.handing.append(id)
+            entry.here = True
             self.record(
                 Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
             )
-            entry.here = True
         return entry
+
+    def _handed(self, state: State, place: int) -> Entry | None:
+        """Return what was handed out by a call that was broken off, None if nothing is left."""
+        handing = self.handing
+        while place < len(handing):
+            entry = state.open.get(handing[place])
+            if entry is not None:
+                return entry
+            del handing[place]
+        return None
+
+    def not_received(self, ids: list[int]) -> None:
+        """Let these suggestions come first in the next call."""
+        self.handing = list(dict.fromkeys([*ids, *self.handing]))
 
     def _expire(self, state: State) -> None:
         """Take note of leases that have run out."""
@@ -197,37 +295,38 @@ class Desk:
             reason = limits.too_close(state, entry.x, entry.kind)
             if reason is not None:
                 if drawn:
-                    self._record_held(entry, now)
+                    self._record_held(state, entry, now)
                 self.stop(*reason)
                 return None
         return entry
 
     def _draw(self, state: State, now: float) -> Entry | None:
         """Draw the next point; that there is none is a fact if finding out changed the driver."""
+        self._record.rest(state)
+        self._mark = BROKEN  # until it is recorded what was drawn
         before = state.driver.turns
         entry = fold.draw(state)
-        if entry is None and state.driver.turns != before:
-            self._drained = True
-            self._record_drained(now)
+        if entry is None:
+            if state.driver.turns != before:
+                self._record.append(Drained(time=now))
+                state.elapsed = now
+            self._mark = WHOLE
         return entry
 
-    def _record_drained(self, now: float) -> None:
-        if self._journal is not None:
-            self._journal.append(Drained(time=now))
-        self._drained = False
-        self.state.elapsed = now
-
-    def _record_held(self, entry: Entry, now: float) -> None:
+    def _record_held(self, state: State, entry: Entry, now: float) -> None:
         """Record a point that was drawn, which is the whole effect of the event."""
-        if self._journal is not None and entry.point is not None:
-            self._journal.append(
+        if entry.point is not None:
+            self._record.append(
                 Held(point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
             )
-        self.state.elapsed = now
+        state.elapsed = now
+        self._mark = WHOLE
 
     def is_done(self) -> bool:
         """Return whether no more points will be handed out; may find a reason to stop."""
         state = self.state
+        if self.handing and self._handed(state, 0) is not None:
+            return False
         if state.stop is not None or limits.capped(state):
             return True
         reason = limits.before_asking(state, self.now()) or limits.driver_ended(state)
@@ -243,7 +342,7 @@ class Desk:
         if not state.queue:
             if self._draw(state, now) is None:
                 return
-            self._record_held(state.queue[0], now)
+            self._record_held(state, state.queue[0], now)
         reason = limits.too_close(state, state.queue[0].x, state.queue[0].kind)
         if reason is not None:
             self.stop(*reason)
@@ -292,8 +391,7 @@ class Desk:
             self._check_same(id, value, gradient)
             return
         self.record(Told(id=id, value=value, gradient=gradient, time=self.now()))
-        if state.stop is None:
-            self._decide()
+        self._decide()
 
     def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
         ledger = self.state.ledger
@@ -352,9 +450,11 @@ class Desk:
 
     def _decide(self) -> None:
         """Stop if the result just booked gives a reason."""
-        reason = limits.after_result(self.state)
+        state = self._begun()
+        reason = limits.after_result(state) if state.stop is None else None
         if reason is not None:
-            self.stop(*reason)
+            self.record(Stopped(kind=reason[0], reason=reason[1], time=self._time(state)))
+        self._mark = WHOLE
 
     # -- suspension -----------------------------------------------------------------------
 
@@ -365,12 +465,13 @@ class Desk:
 
     def close(self) -> None:
         """Halt the clock, and end the journal."""
-        if isinstance(self._journal, Keeper) and not self._journal.closed:
+        keeper = self._keeper
+        if keeper is not None and not keeper.closed:
             try:
-                if not self._journal.read_only:
+                if not keeper.read_only:
                     self.suspend()
             finally:
-                self._journal.close()
+                keeper.close()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state, with the run time of this moment."""

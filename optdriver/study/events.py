@@ -7,7 +7,7 @@ seconds at which the event happened; no clock is read when events are folded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -173,7 +173,10 @@ class Journal(Protocol):
     """Where events go, each before it takes effect; a list is one."""
 
     def append(self, event: Event, /) -> None:
-        """Keep `event`; when this returns, the event will be there after a crash as well."""
+        """Keep `event`; when this returns, the event will be there after a crash as well.
+
+        If it raises, the event has not been kept.
+        """
 
 
 @runtime_checkable
@@ -187,6 +190,27 @@ class Keeper(Journal, Protocol):
     @property
     def read_only(self) -> bool:
         """Whether nothing can be appended."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The specification."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last event; the first is 1, and 0 means that there is none."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it is not known what became of the last event: reading will tell."""
+
+    def read(self, after: int = 0) -> Iterator[Event]:
+        """Yield the events that come after number `after`."""
+
+    def snapshot(self) -> tuple[int, Mapping[str, Any]] | None:
+        """Return the newest state that is kept whole, and the number of its last event."""
+
+    def attach(self, state: Callable[[], Mapping[str, Any] | None]) -> None:
+        """Tell how to get the present state, for snapshots; None where it must not be kept."""
 
     def respecify(self, spec: Mapping[str, Any]) -> None:
         """Begin anew, with another specification and without events."""

@@ -7,10 +7,11 @@ repeat on replay).  The state is data and a driver whose state is data.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -396,6 +397,20 @@ def _restored(data: Mapping[str, Any]) -> State:
         stop=None if data["stop"] is None else (data["stop"][0], data["stop"][1]),
         expired=set(data["expired"]),
         **{name: data[name] for name in _COUNTERS},
+    )
+
+
+def copied(state: State) -> State:
+    """Return an independent copy, without the way over data that is also text."""
+    return replace(
+        state,
+        parameters=dict(state.parameters),
+        driver=copy.copy(state.driver),
+        ledger=Ledger.from_dict(state.ledger.to_dict(), state.spec.space.size),
+        check=gradient_check.from_dict(gradient_check.to_dict(state.check)),
+        open={id: copy.copy(entry) for id, entry in state.open.items()},
+        queue=deque(copy.copy(entry) for entry in state.queue),
+        expired=set(state.expired),
     )
 
 

@@ -101,7 +101,7 @@ class Study:
         """
         with self._lock:
             self._desk.configure(given)
-            self._threads.changed.notify_all()
+            self._threads.wake()
 
     configure = set_parameters
 
@@ -139,15 +139,24 @@ class Study:
         None (or an empty list) means that there is nothing to evaluate now: `num_parallel`
         suggestions are open, or their results are needed first, or the study is done.
         """
-        if n is None:
-            with self._lock:
-                return self._ask()
-        check_number_wanted(n)
+        if n is not None:
+            check_number_wanted(n)
         found: list[Suggestion] = []
+        try:
+            with self._lock:
+                wanted = 1 if n is None else n
+                while len(found) < wanted and (entry := self._desk.ask(len(found))) is not None:
+                    found.append(self._suggestion(entry))
+                self._desk.handing = []
+            return found if n is not None else found[0] if found else None
+        except BaseException:
+            self._not_received(found)
+            raise
+
+    def _not_received(self, suggestions: Iterable[Suggestion]) -> None:
+        """Let suggestions that a call could not return come first in the next one."""
         with self._lock:
-            while len(found) < n and (suggestion := self._ask()) is not None:
-                found.append(suggestion)
-        return found
+            self._desk.not_received([suggestion.id for suggestion in suggestions])
 
     def get_suggestion(self, block: bool = True, timeout: float | None = None) -> Suggestion | None:
         """Return the next suggestion; wait for it if another thread can bring it about.
@@ -167,17 +176,29 @@ class Study:
             If, without a timeout, nothing can be suggested and no other thread could change that.
         """
         deadline = math.inf if timeout is None else time.monotonic() + check_timeout(timeout)
-        with self._lock:
-            while (suggestion := self._ask()) is None:
-                if self._desk.is_done():
-                    raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
-                if not block:
-                    return None
-                if timeout is None and self._desk.parameters["lease_seconds"] == math.inf:
-                    self._check_not_alone()
+        suggestion = None
+        try:
+            while True:
+                with self._lock:
+                    suggestion = self.ask()
+                    if suggestion is None and self._is_worth_waiting(block, timeout):
+                        self._threads.begin_waiting()
+                if suggestion is not None or not block:
+                    return suggestion
                 if not self._threads.wait(deadline - time.monotonic()):
                     return None
-            return suggestion
+        except BaseException:
+            self._threads.end_waiting()
+            self._not_received([] if suggestion is None else [suggestion])
+            raise
+
+    def _is_worth_waiting(self, block: bool, timeout: float | None) -> bool:
+        """Raise where no suggestion can come; return whether one is waited for."""
+        if self._desk.is_done():
+            raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
+        if block and timeout is None and self._desk.parameters["lease_seconds"] == math.inf:
+            self._check_not_alone()
+        return block
 
     def _check_not_alone(self) -> None:
         """Raise unless some other live thread could report a result."""
@@ -190,10 +211,6 @@ class Study:
             "no other thread is there to report one; report or clear them first, or raise "
             "num_parallel"
         )
-
-    def _ask(self) -> Suggestion | None:
-        entry = self._desk.ask()
-        return None if entry is None else self._suggestion(entry)
 
     def _suggestion(self, entry: Entry) -> Suggestion:
         params = self._desk.spec.space.params(entry.x)
@@ -399,13 +416,13 @@ class Study:
         """Stop asking; open suggestions can still be told.  `run` or `resume` goes on later."""
         with self._lock:
             self._desk.stop(kind, reason)
-            self._threads.changed.notify_all()
+            self._threads.wake()
 
     def resume(self) -> None:
         """Go on after `stop`, after Ctrl-C, or after too many failures in a row."""
         with self._lock:
             self._desk.resume()
-            self._threads.changed.notify_all()
+            self._threads.wake()
 
     def is_done(self) -> bool:
         """Return whether no more suggestions will come."""

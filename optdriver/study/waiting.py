@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+from contextlib import suppress
 from numbers import Integral, Real
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from optdriver.errors import InputTypeError
@@ -13,23 +15,26 @@ POLL: Final = 0.5
 """Seconds after which a waiting thread looks whether the others are still alive."""
 
 
+Change = SimpleQueue[None]
+
+
 class Threads:
-    """The condition on which threads wait for a change of the study, and who they are.
+    """The threads that wait for a change of the study, and who they are.
+
+    Waiting is one call of a queue, which an interrupt cannot leave half done, as it can a
+    condition's.
 
     Attributes
     ----------
     lock : threading.RLock
         Guards the study.
-    changed : threading.Condition
-        Notified, with that lock held, when somebody may go on.
     """
 
-    __slots__ = ("_bystanders", "_partners", "_waiting", "changed", "lock")
+    __slots__ = ("_bystanders", "_partners", "_waiting", "lock")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, Change] = {}
         self._partners: set[int] = set()
         self._bystanders = {thread.ident for thread in threading.enumerate() if thread.daemon}
 
@@ -37,7 +42,12 @@ class Threads:
         """Note that the calling thread reported a result, and wake those who wait."""
         self._partners.add(threading.get_ident())
         if self._waiting:
-            self.changed.notify_all()
+            self.wake()
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        for change in list(self._waiting.values()):
+            change.put(None)
 
     def someone_else_could_report(self) -> bool:
         """Return whether another live thread might report a result.
@@ -51,19 +61,23 @@ class Threads:
             if thread.ident in self._partners
             or not (thread.daemon and thread.ident in self._bystanders)
         }
-        return bool(alive - self._waiting - {threading.get_ident()})
+        return bool(alive - self._waiting.keys() - {threading.get_ident()})
+
+    def begin_waiting(self) -> None:
+        """Count the calling thread, which has the lock, among those that wait."""
+        self._waiting[threading.get_ident()] = Change()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a change, `POLL` seconds at most; False when there is no time left."""
-        if seconds <= 0.0:
-            return False
-        me = threading.get_ident()
-        self._waiting.add(me)
-        try:
-            self.changed.wait(min(seconds, POLL))
-        finally:
-            self._waiting.discard(me)
-        return True
+        """Wait for a change since `begin_waiting`, `POLL` seconds at most; False: no time left."""
+        change = self._waiting[threading.get_ident()]
+        with suppress(Empty):
+            change.get(timeout=min(max(seconds, 0.0), POLL))
+        self.end_waiting()
+        return seconds > 0.0
+
+    def end_waiting(self) -> None:
+        """Count the calling thread among the others again."""
+        self._waiting.pop(threading.get_ident(), None)
 
 
 def check_number_wanted(n: Any) -> None:

@@ -1,0 +1,192 @@
+"""A call of a study that is broken off anywhere: the next one finds nothing amiss."""
+
+import random
+
+import numpy as np
+import pytest
+
+import optdriver
+from tests.contracts.interrupts import Interrupt, Interrupter, insist
+
+BOX = {"x1": (-1.5, 1.5), "x2": (-2.0, 1.0), "radius": 2}
+SETTINGS = {
+    "gradients": {"jac": True, "num_initial": 3, "max_iter": 24},
+    "differences": {"jac": False, "num_initial": 2, "max_iter": 24, "eps": 1e-12},
+    "linkage": {"jac": True, "num_initial": 2, "start_rule": "mlsl", "retries": 1, "max_iter": 24},
+}
+
+
+def objective(x1, x2, radius):
+    x, k = np.array([x1, x2]), np.arange(1.0, 3.0)
+    f = np.sum(0.1 * (x - 0.3) ** 2 + np.cos(3 * x + k)) * radius
+    return float(f), radius * (0.2 * (x - 0.3) - 3 * np.sin(3 * x + k))
+
+
+def new(setting, path=None, **more):
+    settings = {"num_parallel": 3, "seed": 1} | SETTINGS[setting] | more
+    return optdriver.create_study(BOX, storage=path, **settings)
+
+
+def answer(study, suggestion):
+    if suggestion.id % 11 == 7:
+        study.tell_failure(suggestion.id, "on purpose")
+    else:
+        study.tell(suggestion.id, *objective(**suggestion.params))
+
+
+def play(study, make):
+    """Run a study to its end; return what was asked, in its order.  `make` makes every call."""
+    asked = []
+    while True:
+        while (suggestion := make(study.ask)) is not None:
+            asked.append((suggestion.id, suggestion.kind, suggestion.run, suggestion.x.tobytes()))
+        opened = make(lambda: study.open_suggestions)
+        if not opened:
+            return asked
+        chosen = max(opened, key=lambda one: one.id * 7919 % 5)
+        make(lambda chosen=chosen: answer(study, chosen))
+
+
+def undisturbed(function):
+    return function()
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["in memory", "kept"])
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_is_asked_does_not_depend_on_interrupts(setting, kept, tmp_path):
+    expected = play(new(setting), undisturbed)
+    assert len(expected) == 24
+    for seed in range(4):
+        rng = random.Random(seed)
+        moments = [rng.randint(1, rng.choice([30, 300, 1500])) for _ in range(80)]
+        path = tmp_path / f"{seed}.db" if kept else None
+        study = new(setting, path)
+        assert play(study, insist(iter(moments))) == expected
+        if kept:
+            assert study.verify().points == 24
+            study.close()
+            with optdriver.load_study(path) as study:
+                assert study.verify().points == 24
+
+
+def broken_off(study, call, at):
+    """Interrupt a call; return whether it got so far."""
+    try:
+        Interrupter(at).call(lambda: call(study))
+    except Interrupt:
+        return True
+    return False
+
+
+CALLS = {
+    "ask": lambda study: study.ask(2),
+    "get_suggestion": lambda study: study.get_suggestion(block=False),
+    "tell": lambda study: answer(study, study.open_suggestions[0]),
+    "tell_failure": lambda study: study.tell_failure(study.open_suggestions[0].id),
+    "clear": lambda study: study.clear_suggestion(study.open_suggestions[0].id),
+    "release": lambda study: study.release(study.open_suggestions[0].id),
+    "add_point": lambda study: study.add_point([0.5, 0.5], 1.0, [0.0, 0.0]),
+    "stop": lambda study: study.stop(),
+    "set_parameters": lambda study: study.set_parameters(max_iter=20),
+    "suspend": lambda study: study.suspend(),
+    "is_done": lambda study: study.is_done(),
+    "info": lambda study: study.info(),
+    "to_dict": lambda study: study.to_dict(),
+}
+
+
+def prepared(path):
+    study = new("gradients", path)
+    for _ in range(5):
+        study.ask(2)
+        answer(study, study.open_suggestions[0])
+    return study
+
+
+def rest(study):
+    study.resume()
+    asked = play(study, undisturbed)
+    return asked, study.num_evaluations, study.best.x.tobytes(), study.stop_kind
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["in memory", "kept"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_has_happened_or_has_not(call, kept, tmp_path):
+    path = tmp_path / "study.db" if kept else None
+    without, whole = prepared(None), prepared(None)
+    CALLS[call](whole)
+    known = [again for study in (without, whole) for again in [study.to_dict(), rest(study)]]
+    before, after = known[1], known[3]
+    at, step = 1, 37
+    while True:
+        study = prepared(path)
+        if not broken_off(study, CALLS[call], at):
+            break
+        opened = [suggestion.id for suggestion in study.open_suggestions]
+        assert len(set(opened)) == len(opened)
+        result = rest(study)
+        if call in ("ask", "get_suggestion"):  # what was not received comes again
+            assert result == before
+        else:
+            assert result in (before, after)
+        if kept:
+            assert study.verify().points
+            study.close()
+            path.unlink()
+        at += step
+    assert at > 2 * step
+
+
+def test_suggestions_that_were_not_received_come_first():
+    study, expected = new("gradients"), new("gradients").ask(3)
+    lost = 0
+    for at in range(1, 2000, 5):
+        study = new("gradients")
+        if not broken_off(study, lambda study: study.ask(3), at):
+            break
+        opened = study.open_suggestions
+        assert not study.is_done()
+        again = study.ask(3)
+        assert [suggestion.id for suggestion in again] == [0, 1, 2]
+        assert all((a.x == b.x).all() for a, b in zip(again, expected, strict=True))
+        assert study.ask() is None
+        lost += len(opened) > 0
+    assert lost > 5
+
+
+def test_a_list_as_journal_has_every_event_once():
+    expected = []
+    play(optdriver.Study.from_events(new("gradients").spec, [], journal=expected), undisturbed)
+    for seed in range(3):
+        rng = random.Random(seed)
+        events = []
+        study = optdriver.Study.from_events(new("gradients").spec, [], journal=events)
+        play(study, insist(rng.randint(1, 900) for _ in range(40)))
+        assert [type(event) for event in events] == [type(event) for event in expected]
+        again = optdriver.Study.from_events(study.spec, events)
+        assert again.best.x.tobytes() == study.best.x.tobytes()
+
+
+def test_an_unforeseen_error_leaves_the_study_as_the_record_says(monkeypatch):
+    expected = play(new("gradients"), undisturbed)
+    study = new("gradients")
+    asked = [(s.id, s.kind, s.run, s.x.tobytes()) for s in study.ask(3)]
+
+    def broken(*_arguments):
+        raise ArithmeticError("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optdriver.multistart.scheduler._observe", broken)
+        with pytest.raises(ArithmeticError):
+            answer(study, study.open_suggestions[1])
+    assert study.num_evaluations == 1
+    rest_of_it = play(study, undisturbed)
+    assert len(asked + rest_of_it) == len(expected)
+
+
+def test_a_copy_of_the_state_is_taken_now_and_then(monkeypatch):
+    monkeypatch.setattr("optdriver.study.recall.PAYS", 4)
+    expected = play(new("gradients"), undisturbed)
+    rng = random.Random(5)
+    study = new("gradients")
+    assert play(study, insist(rng.randint(1, 400) for _ in range(60))) == expected
