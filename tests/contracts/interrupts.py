@@ -16,7 +16,7 @@ from typing import Any
 
 import optdriver
 
-PACKAGE = os.path.dirname(optdriver.__file__) + os.sep
+PACKAGE = f"{Path(optdriver.__file__).parent}{os.sep}"
 
 
 class Interrupt(KeyboardInterrupt):
@@ -26,7 +26,7 @@ class Interrupt(KeyboardInterrupt):
 @functools.cache
 def _with_lines(file: str) -> frozenset[int]:
     """Return the lines with a ``with``: an interrupt never comes between its body and its end."""
-    if not os.path.exists(file):
+    if not Path(file).exists():
         return frozenset()
     nodes = ast.walk(ast.parse(Path(file).read_text(encoding="utf-8")))
     return frozenset(node.lineno for node in nodes if isinstance(node, ast.With))
