@@ -43,6 +43,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
+        is_stationary,
         projected_gradient_norm,
         reduction_is_small,
     )
@@ -68,7 +69,11 @@ else:
     from optdriver.lbfgsb.line_search import back_off, begin, judge
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.state import Scratch, State
-    from optdriver.lbfgsb.stopping import projected_gradient_norm, reduction_is_small
+    from optdriver.lbfgsb.stopping import (
+        is_stationary,
+        projected_gradient_norm,
+        reduction_is_small,
+    )
     from optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
 
 _local = threading.local()
@@ -192,8 +197,9 @@ def take_failure(s: State, q: Scratch) -> cython.void:
 
 def take_start(s: State, q: Scratch, f: cython.double) -> cython.void:
     """Make the start the first iterate."""
+    s.f_start = f
     move(s, f)
-    if s.pgnorm <= s.gtol:
+    if is_stationary(s, s.x, s.g, f):
         finish(s, PROJECTED_GRADIENT)
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)
@@ -254,7 +260,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     subtract(s.gt, s.g, q.y, s.n)
     move(s, f)
     s.nit += 1
-    if s.pgnorm <= s.gtol:
+    if is_stationary(s, s.x, s.g, f):
         stop = PROJECTED_GRADIENT
     elif not s.hampered and reduction_is_small(s, before, f):
         stop = REDUCTION
@@ -282,7 +288,7 @@ def passed_by_best(s: State, stop: cython.Py_ssize_t, before: cython.double) -> 
     """Return the test that the reported point passes where the iterate passes `stop`, or 0."""
     if s.best_f >= s.f:
         return stop
-    if projected_gradient_norm(s, s.xb, s.gb) <= s.gtol:
+    if is_stationary(s, s.xb, s.gb, s.best_f):
         return PROJECTED_GRADIENT
     if not s.hampered and reduction_is_small(s, before, s.best_f):
         return REDUCTION

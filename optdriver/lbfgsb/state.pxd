@@ -9,7 +9,7 @@ cdef class State:
     cdef public double ftol, gtol, initial_step, noise, f, theta
     cdef public double pgnorm, f0, slope0, stp, stpmax, stx
     cdef public double fx, gx, sty, fy, gy, stmin
-    cdef public double stmax, width, width1, best_f, best_stp
+    cdef public double stmax, width, width1, best_f, best_stp, f_start
     cdef public object reals, integers
     cdef object _arrays
     cdef double* l

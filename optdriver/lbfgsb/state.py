@@ -17,7 +17,8 @@ try:
 except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
-VERSION = 1
+VERSION = 2
+"""Version 1 did not know `f_start`."""
 
 INTEGERS = (
     "phase", "stop", "k", "head", "nit", "nfev", "nfail", "failures", "nskip", "nreset",
@@ -28,7 +29,7 @@ INTEGERS = (
 REALS = (
     "ftol", "gtol", "initial_step", "noise", "f", "theta", "pgnorm",
     "f0", "slope0", "stp", "stpmax", "stx", "fx", "gx", "sty", "fy", "gy",
-    "stmin", "stmax", "width", "width1", "best_f", "best_stp",
+    "stmin", "stmax", "width", "width1", "best_f", "best_stp", "f_start",
 )  # fmt: skip
 
 VECTORS = ("l", "u", "x", "g", "d", "z", "xt", "gt", "xb", "gb")
@@ -94,6 +95,8 @@ class State:
         The pending point, and the gradient told there.
     xb, gb, best_f, best_stp
         The best point evaluated; the step it had, if the present search found it, else -1.
+    f_start
+        The first value: what has been gained since is a measure of f.
     w : (n, 2m)
         The correction pairs, one row a variable: ``y_0[i], s_0[i], y_1[i], s_1[i], ...``, so that
         one sweep over the rows meets every number once.  The slots are a ring: the `k` pairs
@@ -130,7 +133,7 @@ class State:
         self.trials = self.bracketed = self.stage = self.hampered = 0
         self.single = 1
         self.ftol = self.gtol = self.initial_step = self.noise = 0.0
-        self.f = self.pgnorm = self.best_f = float("inf")
+        self.f = self.pgnorm = self.best_f = self.f_start = float("inf")
         self.theta = 1.0
         self.best_stp = -1.0
         self.f0 = self.slope0 = self.stp = self.stpmax = 0.0
@@ -222,8 +225,10 @@ def _names(reals: Any, integers: Any, n: int, m: int) -> dict[str, Any]:
 def from_dict(fields: Mapping[str, Any]) -> State:
     """Rebuild a state from `State.to_dict`; arrays may have become lists on the way."""
     version = fields.get("version")
-    if version != VERSION:
-        raise ValueError(f"state has version {version!r}, this optdriver reads {VERSION}")
+    if version == 1:
+        fields = {"f_start": fields["f"], **fields}
+    elif version != VERSION:
+        raise ValueError(f"state has version {version!r}, this optdriver reads {VERSION} and 1")
     n, m = int(fields["n"]), int(fields["m"])
     if n < 0 or m < 1 or np.size(fields["x"]) != n or np.size(fields["dd"]) != m:
         raise ValueError(f"its arrays are not those of {n} variables and {m} pairs")

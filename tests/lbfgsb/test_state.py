@@ -59,6 +59,22 @@ def test_arrays_have_names_and_places(kernel):
 
 
 @both
+@pytest.mark.parametrize("evaluations", [0, 1, 9])
+def test_a_state_of_the_first_version_goes_on(kernel, evaluations):
+    opt = part_of_a_run(kernel, evaluations)
+    data = opt.to_dict()
+    data["state"]["version"] = 1
+    del data["state"]["f_start"]
+    old = kernel.LBFGSB.from_dict(data)
+    assert old.state.f_start == opt.state.f
+    for run in (old, opt):
+        while not run.done:
+            run.tell(*rosenbrock(run.ask()))
+    assert np.array_equal(old.result.x, opt.result.x)
+    assert old.stop == opt.stop
+
+
+@both
 @pytest.mark.parametrize("n", [0, 1, 70])
 def test_any_size_survives(kernel, n):
     opt = kernel.LBFGSB(np.zeros(n))
@@ -73,7 +89,7 @@ def broken(data, **fields):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"version": 2},
+        {"version": 3},
         {"version": None},
         {"k": 5},
         {"k": -1},

@@ -98,6 +98,8 @@ class Lane(NamedTuple):
         Bounds.
     x, g : (n,), f
         The iterate, its gradient and value.
+    f_start
+        The first value.
     d, z : (n,)
         Search direction; the point at step 1.
     xt : (n,)
@@ -133,6 +135,7 @@ class Lane(NamedTuple):
     xb: Array
     gb: Array
     f: Array
+    f_start: Array
     best_f: Array
     best_stp: Array
     pgnorm: Array
@@ -181,6 +184,7 @@ def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
         xb=nothing,
         gb=nothing,
         f=largest,
+        f_start=largest,
         best_f=largest,
         best_stp=zero - 1,
         pgnorm=largest,

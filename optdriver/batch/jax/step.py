@@ -15,7 +15,7 @@ from optdriver.batch.jax.cauchy import cauchy_point
 from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_interval
 from optdriver.batch.jax.memory import count, factor, remember
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
-from optdriver.batch.jax.stopping import projected_gradient_norm, reduction_is_small
+from optdriver.batch.jax.stopping import is_stationary, projected_gradient_norm, reduction_is_small
 from optdriver.batch.jax.subspace import subspace_minimum
 from optdriver.lbfgsb.codes import (
     ABNORMAL,
@@ -30,6 +30,7 @@ from optdriver.lbfgsb.codes import (
     PROJECTED_GRADIENT,
     REDUCTION,
     SEARCH,
+    START,
 )
 
 ROUNDING = 8
@@ -135,6 +136,7 @@ def note(s: Lane, f: Array, live: Array, good: Array) -> Lane:
     """Count the evaluation, and notice a value that is no float32 number."""
     failed = live & ~good
     return s._replace(
+        f_start=jnp.where(good & (s.phase == START), f, s.f_start),
         nfev=s.nfev + live,
         nfail=s.nfail + failed,
         failures=jnp.where(good, 0, s.failures + failed),
@@ -196,7 +198,8 @@ def which_test(s: Lane, point: Point, visible: Array, promised: Array, o: Settin
     small = visible & reduction_is_small(s.f, point.f, o)
     coarse = visible & unseen(s.f, promised, o) & (s.f - point.f <= rounding_of(s.f))
     stop = jnp.where(small, REDUCTION, jnp.where(coarse, ROUNDING, 0))
-    return jnp.where(point.pgnorm <= o.gtol, PROJECTED_GRADIENT, stop)
+    stationary = is_stationary(s, point.x, point.g, point.f, point.pgnorm, o)
+    return jnp.where(stationary, PROJECTED_GRADIENT, stop)
 
 
 def unseen(f: Array, promised: Array, o: Settings) -> Array:

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from optdriver.batch.jax.state import Settings
+from optdriver.batch.jax.state import Lane, Settings
 
 
 def projected_gradient_norm(x: Array, g: Array, l: Array, u: Array) -> Array:
     """Return |P(x - g) - x|_inf (Byrd et al. 1995, eq. 6.1)."""
     cut = jnp.where(g < 0, jnp.maximum(x - u, g), jnp.minimum(x - l, g))
     return jnp.max(jnp.abs(cut), initial=0)
+
+
+def is_stationary(s: Lane, x: Array, g: Array, f: Array, norm: Array, o: Settings) -> Array:
+    """Whether the projected gradient is at most gtol, and what it promises is negligible.
+
+    See `optdriver.lbfgsb.stopping.is_stationary`; `norm` is that of the projected gradient.
+    """
+    size = jnp.abs(g)
+    room = jnp.where(g < 0, s.u - x, x - s.l)
+    is_near = size > o.gtol
+    reach = jnp.where(jnp.isfinite(room), room, jnp.abs(x))
+    promise = jnp.where((size == 0) | (room == 0), 0, size * reach)
+    near = jnp.sum(jnp.where(is_near, promise, 0))
+    far = jnp.sum(jnp.where(is_near, 0, promise))
+    scale = jnp.maximum(jnp.abs(f), jnp.abs(s.f_start - f))
+    seen = max(o.ftol, 4.0 * float(np.finfo(x.dtype).eps))
+    return (norm <= o.gtol) & (near <= seen * scale) & (far <= 100 * o.gtol * scale)
 
 
 def reduction_is_small(before: Array, after: Array, o: Settings) -> Array:
