@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 _ROUNDS = 60
 _WIDE = 64
 _ACCURATE = 1e-10
+_SETTLED = 1e-7  # below this, what does not fall any more is what rounding leaves
+_PATIENCE = 3
 
 
 class Centre(NamedTuple):
@@ -45,8 +47,9 @@ def interior_point(G: Any, h: Array, E: Any, f: Array) -> Centre | None:
     Returns
     -------
     Centre or None
-        The solution to 1e-10 of the size of the problem; None if there is no progress, which
-        is what an empty polyhedron looks like.
+        The solution to 1e-10 of the size of the problem, or to 1e-7 where the numbers of the
+        problem are so far apart that rounding lets it come no nearer; None if there is no
+        progress, which is what an empty polyhedron looks like.
 
     References
     ----------
@@ -58,16 +61,21 @@ def interior_point(G: Any, h: Array, E: Any, f: Array) -> Centre | None:
         return Centre(np.zeros(G.shape[1]), h.copy(), np.zeros(h.size), np.zeros(f.size))
     h, f = h / size, f / size
     at = Centre(np.zeros(G.shape[1]), np.maximum(h, 1.0), np.ones(h.size), np.zeros(f.size))
+    best, least, patience = at, np.inf, _PATIENCE
     for _ in range(_ROUNDS):
         residuals = _residuals(at, G, h, E, f)
         gap = float(at.s @ at.z) / max(1, h.size)
-        if max(gap, *(float(np.abs(r).max(initial=0.0)) for r in residuals)) < _ACCURATE:
-            return Centre(*(size * part for part in at))
+        error = max(gap, *(float(np.abs(r).max(initial=0.0)) for r in residuals))
+        patience = _PATIENCE if error < least else patience - 1
+        if error < least:
+            best, least = at, error
+        if least < _ACCURATE or (least < _SETTLED and patience <= 0):
+            break
         moved = _iterated(at, residuals, gap, G, E)
         if moved is None:
-            return None
+            break
         at = moved
-    return None
+    return Centre(*(size * part for part in best)) if least < _SETTLED else None
 
 
 def _residuals(at: Centre, G: Any, h: Array, E: Any, f: Array) -> tuple[Array, Array, Array]:
@@ -82,6 +90,8 @@ def _iterated(
     E: Any,
 ) -> Centre | None:
     solve = _factorised(G, E, at.z / at.s)
+    if solve is None:
+        return None
     affine = _direction(at, residuals, at.s * at.z, G, solve)
     reach = min(_reach(at.s, affine.s), _reach(at.z, affine.z))
     ahead = float((at.s + reach * affine.s) @ (at.z + reach * affine.z)) / max(1, at.s.size)
@@ -112,7 +122,10 @@ def _direction(
 
 
 def _factorised(G: Any, E: Any, weights: Array) -> Any:
-    """Return the solver of ``[I + G' diag(weights) G, E'; E, 0]``."""
+    """Return the solver of ``[I + G' diag(weights) G, E'; E, 0]``, or None if it is singular.
+
+    In exact arithmetic it is not; weights of 1e16 leave nothing of I.
+    """
     n, q = G.shape[1], E.shape[0]
     if is_sparse(G):
         wide = np.diff(G.indptr) > _WIDE  # these would fill G'G
@@ -120,7 +133,10 @@ def _factorised(G: Any, E: Any, weights: Array) -> Any:
         top = sparse.eye_array(n) + near.T @ scaled(near, rows=weights[~wide])
         apart = 1.0 / weights[wide]
         dual = np.concatenate([apart, np.full(q, 1e-13)])
-        factors = splu(saddle(top, stacked([G[wide], E]) if wide.any() else E, dual))
+        try:
+            factors = splu(saddle(top, stacked([G[wide], E]) if wide.any() else E, dual))
+        except RuntimeError:  # SuperLU's word for it
+            return None
 
         def solved(a: Array, b: Array) -> list[Array]:
             parts = factors.solve(np.concatenate([a, np.zeros(len(apart)), b]))

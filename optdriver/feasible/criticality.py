@@ -71,6 +71,28 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     )
 
 
+def tangential_change(region: Region, x: Vector, z: Vector, slope: Vector, at: Criticality) -> float:
+    """Return ``slope'(z - x)`` without what rounding of feasible points adds to it.
+
+    Where the gradient is large and normal to the active rows, its product with the rounding of x
+    and z drowns the change along them.  The Lagrangian changes as f does from one feasible point to
+    another, by the trapezoidal rule, and its gradient has no such part.
+
+    Parameters
+    ----------
+    region : Region
+    x, z : ndarray, shape (n,)
+        Feasible points.
+    slope : ndarray, shape (n,)
+        The mean gradient between them.
+    at : Criticality
+        Measured at x.
+    """
+    rows = 0.5 * (region.gradients(x, at.multipliers) + region.gradients(z, at.multipliers))
+    change = float((slope + rows + at.bound_multipliers) @ (z - x))
+    return change if np.isfinite(change) else float(slope @ (z - x))
+
+
 def unknown(region: Region) -> Criticality:
     """Return what is said where there is no gradient."""
     return Criticality(

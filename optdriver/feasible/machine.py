@@ -11,7 +11,7 @@ import numpy as np
 
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
-from optdriver.feasible.criticality import criticality
+from optdriver.feasible.criticality import criticality, tangential_change
 from optdriver.feasible.options import Options
 from optdriver.feasible.region import Region
 from optdriver.feasible.state import Phase, State, Stop
@@ -123,7 +123,7 @@ def _judge(state: State, region: Region, f: float, g: Vector) -> None:
     """Learn from the trial, set the trust region, and accept the trial or not."""
     s = state.pending - state.x
     slope = float(state.g @ s)
-    rho = trust.ratio(state.f, f, state.predicted, 0.5 * float((state.g + g) @ s))
+    rho = trust.ratio(state.f, f, state.predicted, _mean_slope(state, region, g))
     accepted = rho > trust.ACCEPT
     sigma = _step_size(state, region)
     _learn(state, region, s, g - state.g, rho, accepted)
@@ -134,6 +134,15 @@ def _judge(state: State, region: Region, f: float, g: Vector) -> None:
         _move(state, region, f, g)
     else:
         _next(state, region)
+
+
+def _mean_slope(state: State, region: Region, g: Vector) -> float:
+    """Return the change of f by the trapezoidal rule."""
+    mean = 0.5 * (state.g + g)
+    if not trust.drowned(state.predicted, state.x, state.g):
+        return float(mean @ (state.pending - state.x))
+    measured = criticality(region, state.x, state.g)
+    return tangential_change(region, state.x, state.pending, mean, measured)
 
 
 def _step_size(state: State, region: Region) -> float:

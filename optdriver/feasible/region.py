@@ -86,6 +86,11 @@ class Region:
             rows = scaled(csr(_linearised(self.constraints, x)), rows=self.row_scale)
         return chosen(rows, self.inequalities), chosen(rows, self.equalities)
 
+    def gradients(self, x: Vector, multipliers: Vector) -> Vector:
+        """Return the sum of multipliers times gradients of the unscaled rows, shape (n,)."""
+        with np.errstate(all="ignore"):
+            return np.asarray(_linearised(self.constraints, x).T @ multipliers)
+
     def hessian(self, x: Vector, inequality: Vector, equality: Vector) -> Vector:
         """Return the Hessian of multipliers times scaled rows, shape (n, n)."""
         with np.errstate(all="ignore"):

@@ -18,9 +18,11 @@ from optdriver.constraints.restoration import restore
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem
+from optdriver.feasible.criticality import criticality, tangential_change
 from optdriver.feasible.crossover import cross_over
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
+from optdriver.feasible.trust import drowned
 from optdriver.feasible.types import Indices, Vector
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
@@ -73,6 +75,13 @@ class Local:
         """Return m(z) - m(x)."""
         u = (z - self.x) / self.region.scale
         return float(self.gradient @ u + 0.5 * u @ (model @ u))
+
+    def tangential_change(self, model: QuadraticModel, z: Vector) -> float:
+        """Return the same, freed of the rounding of x and z."""
+        scale = self.region.scale
+        slope = (self.gradient + 0.5 * (model @ ((z - self.x) / scale))) / scale
+        measured = criticality(self.region, self.x, self.gradient / scale)
+        return tangential_change(self.region, self.x, z, slope, measured)
 
 
 def propose(
@@ -132,6 +141,8 @@ def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
     if sigma == 0.0 or sigma > (1.0 + SLACK_OF_REGION) * local.delta:
         return None
     predicted = local.change(model, polished)
+    if drowned(predicted, local.x, local.gradient / local.region.scale):
+        predicted = local.tangential_change(model, polished)
     return Trial(point=polished, predicted=predicted) if predicted < 0.0 else None
 
 

@@ -11,6 +11,7 @@ from optdriver.feasible.types import Vector
 
 ACCEPT = 1e-4
 ROUNDING = 1e-10
+DROWNED = 64.0 * float(np.finfo(np.float64).eps)
 
 
 def ratio(f: float, f_trial: float, predicted: float, mean_slope: float) -> float:
@@ -58,6 +59,11 @@ def _shrunk(rho: float, slope: float, change: float) -> float:
     bend = 2.0 * (change - slope)
     wanted = -slope / bend if bend > 0.0 else 0.5
     return float(np.clip(wanted, 0.03 if rho < -100.0 else 0.1, 0.5))
+
+
+def drowned(change: float, x: Vector, g: Vector) -> bool:
+    """Say whether a change of f along a step from x is what rounding of x alone can make."""
+    return abs(change) <= DROWNED * float(np.abs(g) @ np.abs(x))
 
 
 def usable(s: Vector, y: Vector, g: Vector, rho: float) -> bool:

@@ -105,7 +105,7 @@ def test_a_problem_is_solved_in_a_few_feasible_points(name):
     assert trace.kkt <= 1e-6
 
 
-@pytest.mark.parametrize("radius", [0.25, 0.5])
+@pytest.mark.parametrize("radius", [0.25, 0.5, 1.0])
 def test_a_success_reports_the_point_that_passed_the_test(radius):
     """The values of the last points of HS62 differ by rounding, their residuals do not."""
     problem = ALL["HS62"]
