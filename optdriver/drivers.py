@@ -62,6 +62,10 @@ class Driver(Protocol):
         """Failures told."""
 
     @property
+    def failed_in_row(self) -> int:
+        """Iterates that failed since the last one that succeeded."""
+
+    @property
     def turns(self) -> int:
         """A number that changes whenever asking has begun or ended a run."""
 

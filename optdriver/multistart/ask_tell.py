@@ -58,6 +58,9 @@ class MultiStart:
     two_sided : bool
         Difference on both sides where the bounds leave room, for twice the points.  Otherwise
         only a run whose line search fails goes on with such differences, from its best point.
+    difference_rule : {2, 1}
+        How finite differences are asked for.  1 is for what optdriver 0.1.0 has recorded: all
+        points of an iterate at once, also after a failure.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float
@@ -115,6 +118,7 @@ class MultiStart:
         jac: bool = True,
         step_size: float = 1e-6,
         two_sided: bool = False,
+        difference_rule: int = 2,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,
@@ -144,6 +148,7 @@ class MultiStart:
             jac=jac,
             step_size=step_size,
             two_sided=two_sided,
+            difference_rule=difference_rule,
             max_failures=max_failures,
             x_tolerance=x_tolerance,
             f_tolerance=f_tolerance,
@@ -211,7 +216,10 @@ class MultiStart:
 
     @property
     def best(self) -> Evaluation | None:
-        """The lowest value told, where it was observed; difference and added points count."""
+        """The lowest value told, where it was observed.
+
+        Difference and added points count, and points of which only the gradient failed.
+        """
         return self._state.best
 
     @property
@@ -233,6 +241,15 @@ class MultiStart:
     def nfail(self) -> int:
         """Failed evaluations."""
         return self._state.nfail
+
+    @property
+    def failed_in_row(self) -> int:
+        """Iterates that failed since one got its value and gradient, over all minimizers.
+
+        An iterate and its difference points that fail together are one.  Given starts that fail
+        are not counted before anything has succeeded.
+        """
+        return self._state.failed_in_row
 
     @property
     def turns(self) -> int:
@@ -272,8 +289,8 @@ class MultiStart:
     def tell(self, id: int, f: float, g: Any = None) -> None:
         """Tell the value, and with ``jac=True`` the gradient, at the point called `id`.
 
-        A value or gradient that is not finite is a failed evaluation.  Telling the same again
-        changes nothing.
+        A value or gradient that is not finite is a failed evaluation, of which a finite value
+        counts for `best` all the same.  Telling the same again changes nothing.
 
         Parameters
         ----------

@@ -19,6 +19,9 @@ from optdriver.sampling import Kind, check_box
 
 Vector = NDArray[np.float64]
 
+DIFFERENCE_RULES = (1, 2)
+"""How finite differences are asked for: as by 0.1.0, and as now."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MultiStartOptions:
@@ -36,6 +39,7 @@ class MultiStartOptions:
     x_tolerance: float
     f_tolerance: float
     project_starts: bool = True
+    difference_rule: int = 2
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
@@ -44,6 +48,10 @@ class MultiStartOptions:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
             _check_count(name, getattr(self, name), least=1, infinite=name != "num_initial")
         _check_count("seed", self.seed, least=0, infinite=False)
+        if type(self.difference_rule) is not int or self.difference_rule not in DIFFERENCE_RULES:
+            raise InputError(
+                f"difference_rule is one of {DIFFERENCE_RULES}, not {self.difference_rule!r}"
+            )
         for name in ("sobol_sequence", "jac", "two_sided", "project_starts"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise InputTypeError(f"{name} is True or False, not {getattr(self, name)!r}")
@@ -84,6 +92,7 @@ class MultiStartOptions:
         values: dict[str, Any] = {
             key: math.inf if value is None else value for key, value in data.items()
         }
+        values.setdefault("difference_rule", DIFFERENCE_RULES[0])
         return cls(**values)
 
 

@@ -165,8 +165,11 @@ def minimizer_at(state: MultiStartState, x0: Vector, after: Minimizer | None = N
 
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
-    """Line up the points of the minimizer's pending evaluation."""
-    if state.options.jac or not state.options.gradients:
+    """Line up the points of the minimizer's pending evaluation.
+
+    After a failure the iterate goes alone: its difference points are wanted only where it is good.
+    """
+    if state.options.jac or not state.options.gradients or _goes_alone(state, minimizer):
         _line_up(state, search, (BASE,))
         return
     search.stencil = _plan(state, search, minimizer)
@@ -174,6 +177,12 @@ def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimize
         _iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
     else:
         _line_up(state, search, range(BASE, len(search.stencil.values)))
+
+
+def _goes_alone(state: MultiStartState, minimizer: Minimizer) -> bool:
+    """Tell whether an iterate may well fail: its run's last one did, or all since the last good."""
+    doubtful = state.failed_in_row > 0 or minimizer.failures > 0
+    return doubtful and state.options.difference_rule > 1
 
 
 def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> None:
@@ -212,7 +221,8 @@ def tell(state: MultiStartState, id: Any, f: float, g: Vector | None) -> None:
     elif usable:
         _observe(state, point, f, g)
     else:
-        _observe_failure(state, point, f, g, "the value or the gradient is not finite")
+        what = "gradient" if math.isfinite(f) else "value"
+        _observe_failure(state, point, f, g, f"the {what} is not finite")
 
 
 def tell_failure(state: MultiStartState, id: Any, reason: str) -> None:
@@ -255,21 +265,22 @@ def _same_again(state: MultiStartState, id: int, status: int, f: float, g: Vecto
 def _observe(state: MultiStartState, point: Point, f: float, g: Vector | None) -> None:
     id = point.id
     search = _settle(state, point, TOLD, f, g)
-    best = state.best
-    if best is None or f < best.f:
-        _note_best(state, point.x, f, g, id, point.run)
     slot = search.slots.pop(id, None)
     if slot is None:
         return  # no longer wanted
     minimizer, stencil = search.minimizer, search.stencil
     if minimizer is None:
+        state.failed_in_row = 0
         _judge_sample(state, search, f, g)
     elif stencil is not None:
         if differences.record(stencil, slot, f):
             _assemble(state, search, minimizer, stencil)
     elif g is not None or not state.options.gradients:
+        state.failed_in_row = 0
         local.tell(minimizer, f, g)
         _after_success(state, search, minimizer)
+    else:
+        _want_differences(state, search, minimizer, f)
 
 
 def _observe_failure(
@@ -283,14 +294,17 @@ def _observe_failure(
         return  # no longer wanted
     minimizer, stencil = search.minimizer, search.stencil
     if minimizer is None:
+        _count_failure(state, search)
         _close(state, search, "failed", _start_failed(reason))
     elif stencil is None or slot == BASE:
+        _count_failure(state, search)
         _iterate_failed(state, search, minimizer, reason)
     else:
         instead = differences.replace_failed(
             stencil, slot, state.lower, state.upper, state.constraints
         )
         if instead is None:
+            _count_failure(state, search)
             _iterate_failed(state, search, minimizer, reason)
             return
         _line_up(state, search, instead)
@@ -307,7 +321,15 @@ def _settle(
     state.nfev += 1
     search = state.runs[point.run]
     search.nfev += 1
+    if math.isfinite(f):  # a value counts where only the gradient failed, too
+        _note_best(state, point.x, f, g if status == TOLD else None, point.id, point.run)
     return search
+
+
+def _count_failure(state: MultiStartState, search: Search) -> None:
+    """Count an iterate that failed; given starts do not count while nothing has succeeded."""
+    if state.best is not None or search.start >= len(state.initial_samples):
+        state.failed_in_row += 1
 
 
 def _note_best(
@@ -332,9 +354,11 @@ def _assemble(
     g = differences.gradient(stencil)
     if is_usable(stencil.f, g):
         search.stencil = None
+        state.failed_in_row = 0
         minimizer.tell(stencil.f, g)
         _after_success(state, search, minimizer)
     else:
+        _count_failure(state, search)
         _iterate_failed(state, search, minimizer, "the finite differences are not finite")
 
 

@@ -66,6 +66,8 @@ class MultiStartState:
         What was told.
     nfev, nfail : int
         Evaluations told, failures included, and the failures among them.
+    failed_in_row : int
+        Iterates that failed, over all runs, since the last one that got its gradient.
     ended, halted : str or None
         Why it has come to its end, and why it was stopped from outside.
     feasible_starts : FeasibleStarts or None
@@ -96,6 +98,7 @@ class MultiStartState:
     best: Evaluation | None
     nfev: int
     nfail: int
+    failed_in_row: int
     ended: str | None
     halted: str | None
     feasible_starts: FeasibleStarts | None
@@ -139,13 +142,14 @@ def begin(
         best=None,
         nfev=0,
         nfail=0,
+        failed_in_row=0,
         ended=None,
         halted=None,
         feasible_starts=admission.sequence_of(constraints, options),
     )
 
 
-_COUNTS = ("next_start", "live", "converged", "stopped", "nfev", "nfail")
+_COUNTS = ("next_start", "live", "converged", "stopped", "nfev", "nfail", "failed_in_row")
 _REASONS = ("ended", "halted")
 
 
@@ -211,8 +215,8 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
     state.catalogue.load(data["minima"])
     state.samples = start_rules.from_dict(data["samples"], state.samples.unit.shape[1])
     state.best = None if data["best"] is None else _evaluation_from_dict(data["best"])
-    for name in _COUNTS:
-        setattr(state, name, int(data[name]))
+    for name in _COUNTS:  # 0.1.0 did not count failures in a row
+        setattr(state, name, int(data.get(name, 0) if name == "failed_in_row" else data[name]))
     for name in _REASONS:
         setattr(state, name, data[name])
     return state

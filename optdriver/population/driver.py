@@ -154,6 +154,11 @@ class PopulationDriver:
         return self._state.nfail
 
     @property
+    def failed_in_row(self) -> int:
+        """Evaluations that failed since the last one that did not."""
+        return self._state.failed_in_row
+
+    @property
     def turns(self) -> int:
         """Runs begun and ended."""
         ended = sum(row.state != "running" for row in self._state.runs)
@@ -205,7 +210,7 @@ class PopulationDriver:
     def tell(self, id: int, f: float, g: Any = None) -> None:
         """Tell the value at the point called `id`; a gradient is kept with the best point.
 
-        A value that is not finite is a failed evaluation.
+        A value that is not finite is a failed evaluation; a gradient that is not is left out.
 
         Raises
         ------
@@ -218,10 +223,9 @@ class PopulationDriver:
         """
         value = real_number("the value", f)
         gradient = None if g is None else real_vector("the gradient", g, self._state.lower.size)
-        if told.is_usable(value, gradient):
-            self._settle(id, TOLD, value, gradient)
-        else:
-            self._settle(id, FAILED, value, gradient)
+        if gradient is not None and not np.isfinite(gradient).all():
+            gradient = None  # no engine needs it
+        self._settle(id, TOLD if math.isfinite(value) else FAILED, value, gradient)
 
     def tell_failure(self, id: int, reason: str = "") -> None:  # noqa: ARG002 (no engine asks why)
         """Tell that the evaluation of the point called `id` failed.
@@ -276,8 +280,10 @@ class PopulationDriver:
         row.nfev += 1
         if status == FAILED:
             state.nfail += 1
+            state.failed_in_row += 1
             row.nfail += 1
             return
+        state.failed_in_row = 0
         if row.x is None or f < row.f:
             row.x, row.f = point.x.copy(), f
         if state.best is None or f < state.best.f:

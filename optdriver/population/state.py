@@ -62,7 +62,7 @@ class PopulationState:
         Since then, ``2 k`` for the ask of its k-th point and ``2 k + 1`` for the tell.
     points, values : lists
         Of the last run, by k; NaN where nothing, or a failure, was told.
-    pending, ledger, catalogue, best, nfev, nfail, ended, halted
+    pending, ledger, catalogue, best, nfev, nfail, failed_in_row, ended, halted
         As those of a multi-start.
     """
 
@@ -84,11 +84,12 @@ class PopulationState:
     best: Evaluation | None = None
     nfev: int = 0
     nfail: int = 0
+    failed_in_row: int = 0
     ended: str | None = None
     halted: str | None = None
 
 
-_PLAIN = ("engine", "seed", "first", "nfev", "nfail", "ended", "halted")
+_PLAIN = ("engine", "seed", "first", "nfev", "nfail", "failed_in_row", "ended", "halted")
 _ROW = ("state", "reason", "nfev", "nfail", "f")
 
 
@@ -142,6 +143,7 @@ def from_dict(data: Mapping[str, Any]) -> PopulationState:
 
 def _read(data: Mapping[str, Any]) -> PopulationState:
     lower, upper = floats(data["lower"]), floats(data["upper"])
+    data = {"failed_in_row": 0, **data}  # 0.1.0 did not count them
     plain: Data = {name: data[name] for name in _PLAIN}
     state = PopulationState(
         **plain,

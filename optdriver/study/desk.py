@@ -409,10 +409,19 @@ class Desk:
                 f"(the value {float(ledger.value[id])!r}, now {value!r})"
             )
 
-    def failed(self, id: int, reason: str, retries: int, *, counted: bool = True) -> None:
+    def failed(
+        self,
+        id: int,
+        reason: str,
+        retries: int,
+        *,
+        counted: bool = True,
+        observed: tuple[float | None, FloatArray | None] = (None, None),
+    ) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
 
-        A suggestion that waits for its next try is known to have failed.
+        A suggestion that waits for its next try is known to have failed.  A finite value that was
+        `observed` with a gradient that cannot be used is kept.
         """
         state = self.state
         entry = fold.find(state, id)
@@ -421,8 +430,20 @@ class Desk:
             return
         waits_for_next_try = id not in state.open and entry.failures > 0
         if retries == 0 or not waits_for_next_try:
-            retry = entry.failures < retries
-            self.record(Failed(id=id, reason=reason, retry=retry, counted=counted, time=self.now()))
+            value, gradient = observed
+            if value is None or not math.isfinite(value):
+                value, gradient = None, None
+            self.record(
+                Failed(
+                    id=id,
+                    reason=reason,
+                    retry=entry.failures < retries,
+                    counted=counted,
+                    time=self.now(),
+                    value=value,
+                    gradient=gradient,
+                )
+            )
             self._decide()
 
     def _check_failed(self, id: int, reason: str) -> None:

@@ -67,7 +67,8 @@ class Failed:
     """The evaluation of suggestion `id` failed.
 
     `retry`: the same point will be handed out again.  `counted`: it counts among the failures in
-    a row that stop a study.  `expired`: nobody reported it, its lease ran out.
+    a row that stop a study.  `expired`: nobody reported it, its lease ran out.  `value`: what was
+    observed all the same, where only the derivatives in `gradient` cannot be used.
     """
 
     id: int
@@ -76,6 +77,8 @@ class Failed:
     counted: bool
     time: float
     expired: bool = False
+    value: float | None = None
+    gradient: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,7 +76,7 @@ class State:
 
     `parameters` are the present ones; `open` what is handed out, by id; `queue` what is handed out
     before the driver is asked again; `spent` the evaluations of the objective that have ended;
-    `failed_in_row` the last failures without a success between; `stop` kind and reason; `expired`
+    `failed_in_row` the iterates that failed since one succeeded or the study was resumed; `stop` kind and reason; `expired`
     the ids whose lease has ever run out; `adopted` (no part of the state) the recorded points that
     replaced those of a replay.
     """
@@ -224,7 +224,6 @@ def _take(state: State, id: int) -> Entry:
 def _told(state: State, event: Told) -> None:
     entry = _take(state, event.id)
     state.spent += not entry.spent
-    state.failed_in_row = 0
     state.ledger.close(event.id, event.value, event.gradient, event.time)
     gradient = event.gradient
     if gradient is not None:
@@ -232,7 +231,9 @@ def _told(state: State, event: Told) -> None:
     if entry.point is None:
         _told_check(state, entry, event.value, gradient)
         return
+    before = state.driver.failed_in_row
     state.driver.tell(entry.point, event.value, gradient)
+    _count(state, before)
     if gradient is not None and not state.check.done and gradient_check.wants_base(state.check):
         space = state.spec.space
         z = space.to_driver(entry.x)
@@ -240,6 +241,15 @@ def _told(state: State, event: Told) -> None:
             state.check, z, event.value, gradient, space.driver_bounds, _admitted(state)
         )
         _enqueue_check(state, points)
+
+
+def _count(state: State, before: int, counted: bool = True) -> None:
+    """Count the iterates that the driver has found to fail in a row, where there were `before`."""
+    after = state.driver.failed_in_row
+    if after == 0:
+        state.failed_in_row = 0
+    elif counted:
+        state.failed_in_row += max(0, after - before)
 
 
 def _told_check(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
@@ -272,17 +282,26 @@ def _failed(state: State, event: Failed) -> None:
     entry.failures += 1
     if event.expired:
         state.expired.add(event.id)
+    if event.value is not None:
+        state.ledger.note(event.id, event.value, event.gradient)
     if event.retry:
         entry.spent = True
         state.queue.append(entry)
         state.ledger.wait(event.id, event.reason)
         return
-    state.failed_in_row += event.counted
     state.ledger.fail(event.id, event.reason, event.time)
-    if entry.point is not None:
+    if entry.point is None:
+        _failed_check(state, entry)
+        return
+    before = state.driver.failed_in_row
+    if event.value is None:
         state.driver.tell_failure(entry.point, event.reason)
     else:
-        _failed_check(state, entry)
+        gradient = event.gradient
+        if gradient is not None:
+            gradient = state.spec.space.gradient_to_driver(gradient)
+        state.driver.tell(entry.point, event.value, gradient)
+    _count(state, before, event.counted)
 
 
 def _failed_check(state: State, failed: Entry) -> None:

@@ -93,17 +93,23 @@ class Ledger:
         self.state[row] = TOLD
         self.ended[row] = time
         if gradient is not None:
-            if self.gradient is None:
-                self.gradient = np.full(self.x.shape, math.nan)
-            self.gradient[row] = gradient
+            self._enter_gradient(row, gradient)
         if value < self.best_value:
             self.best, self.best_value = row, value
 
     def fail(self, row: int, reason: str, time: float) -> None:
-        """Enter that the evaluation of a suggestion failed, for good."""
+        """Enter that the evaluation of a suggestion failed, for good; a value noted counts."""
         self.state[row] = FAILED
         self.ended[row] = time
         self.reasons[row] = reason
+        if self.value[row] < self.best_value:
+            self.best, self.best_value = row, float(self.value[row])
+
+    def note(self, row: int, value: float, gradient: FloatArray | None) -> None:
+        """Enter the value of an evaluation that failed since its gradient cannot be used."""
+        self.value[row] = value
+        if gradient is not None:
+            self._enter_gradient(row, gradient)
 
     def wait(self, row: int, reason: str = "") -> None:
         """Enter that a suggestion is to be handed out again, after a failure with `reason`."""
@@ -112,11 +118,22 @@ class Ledger:
             self.reasons[row] = reason
 
     def gradient_of(self, row: int) -> FloatArray | None:
-        """Return the gradient of a row, None where there is none."""
-        if self.gradient is None or math.isnan(self.gradient[row, 0]):
+        """Return the gradient of a row, None where there is none that can be used."""
+        if self.gradient is None or not np.isfinite(self.gradient[row]).all():
             return None
         gradient: FloatArray = self.gradient[row]
         return gradient
+
+    def observed(self) -> NDArray[np.bool_]:
+        """Return which rows have ended with a value, shape (size,)."""
+        ended = ~np.isnan(self.ended[: self.size])
+        observed: NDArray[np.bool_] = ended & np.isfinite(self.value[: self.size])
+        return observed
+
+    def _enter_gradient(self, row: int, gradient: FloatArray) -> None:
+        if self.gradient is None:
+            self.gradient = np.full(self.x.shape, math.nan)
+        self.gradient[row] = gradient
 
     def _grow(self) -> None:
         for name in (*_COLUMNS, "x", "gradient"):

@@ -69,10 +69,18 @@ def driver_ended(state: State) -> Reason | None:
 
 
 def _failures(state: State) -> str:
-    last = next(reversed(state.ledger.reasons.values()), "")
+    """Say what failed, and what to do about it."""
+    last = next(reversed(state.ledger.reasons.values()), "") or "no reason given"
     count = state.failed_in_row
-    number = "an evaluation" if count == 1 else f"{count} evaluations in a row"
-    return f"{number} failed; the last: {last or 'no reason given'}"
+    if state.ledger.best < 0:
+        what = f"no evaluation has succeeded, and {count} start{'s' * (count > 1)} failed"
+    else:
+        what = f"{count} iterate{'s in a row' * (count > 1)} failed"
+    return (
+        f"{what}; the last: {last}. Is the set-up broken? Evaluate one of the points of "
+        "study.history by hand, then go on with run() or resume(); where so much of the box "
+        "fails, raise stop_after_failures"
+    )
 
 
 def _gradient(state: State) -> Reason | None:

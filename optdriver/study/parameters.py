@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.multistart.options import DIFFERENCE_RULES
 from optdriver.reading import real_number
 
 
@@ -156,6 +157,13 @@ def _samples(name: str, value: Any) -> tuple[Any, ...]:
     return tuple(dict(row) if isinstance(row, Mapping) else tuple(row) for row in rows)
 
 
+def _rule(name: str, value: Any) -> int:
+    number = _whole(1)(name, value)
+    if number not in DIFFERENCE_RULES:
+        raise InputError(f"driver parameter {name!r} is one of {DIFFERENCE_RULES}, not {value!r}")
+    return int(number)
+
+
 # -- the table ----------------------------------------------------------------------------
 
 _ROWS: Final = (
@@ -185,6 +193,8 @@ _ROWS: Final = (
                     "step of the finite differences, relative to the width of the box"),
     DriverParameter("two_sided", False, _flag, "driver",
                     "finite differences on both sides where the bounds leave room"),
+    DriverParameter("difference_rule", 2, _rule, "driver",
+                    "how finite differences are asked for: 2, or 1 as in optdriver 0.1.0"),
     DriverParameter("ftol", 2.220446049250313e-09, _number(0.0), "driver",
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",
@@ -198,7 +208,7 @@ _ROWS: Final = (
     DriverParameter("start_rule", "sobol", _choice("sobol", "mlsl"), "driver",
                     "which start comes next: as they come, or multi-level single linkage"),
     DriverParameter("max_failures", 5, _whole(1, endless=True), "driver",
-                    "failed evaluations in a row that retire a minimizer"),
+                    "failed iterates in a row that retire a minimizer"),
     DriverParameter("initial_step", None, _optional(_number(0.0, open_end=True)), "driver",
                     "length of the first step of a minimizer, in widths of the box"),
     DriverParameter("method_options", {}, _mapping, "driver",
@@ -211,8 +221,8 @@ _ROWS: Final = (
                     "the same when the worker died"),
     DriverParameter("lease_seconds", math.inf, _number(0.0, open_end=True, endless=True), "study",
                     "run time after which an open suggestion counts as lost"),
-    DriverParameter("stop_after_failures", 3, _whole(1, endless=True), "study",
-                    "failed evaluations in a row that stop the study"),
+    DriverParameter("stop_after_failures", 100, _whole(1, endless=True), "study",
+                    "failed iterates in a row, over all minimizers, that stop the study"),
 )  # fmt: skip
 
 TABLE: Final[dict[str, DriverParameter]] = {row.name: row for row in _ROWS}

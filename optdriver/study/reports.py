@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ from optdriver.study.parameters import TABLE
 from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
+
+NEAR: Final = 1e-3
+"""How far from its minimum a best point may lie, in widths of the box (as in the catalogue)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -142,7 +145,7 @@ class History(dict[str, NDArray[Any]]):
     ``pandas.DataFrame(study.history)`` and ``polars.DataFrame(study.history)`` read it.  Columns:
     one a continuous parameter, then ``id, run, kind, state, value, attempts, asked, ended,
     reason`` (with an underscore behind where a parameter has that name).  `value` is NaN where the
-    evaluation failed, `asked` and `ended` are run times in seconds.
+    evaluation failed (unless only the gradient could not be used), `asked` and `ended` are run times in seconds.
 
     Attributes
     ----------
@@ -269,17 +272,45 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
 
 
 def _conditions(state: State, found: Best | None) -> dict[str, Any]:
-    """Return what the minimizer that found the best point says of it."""
-    value = None if found is None else found.value
-    ends = [run for run in state.driver.runs if run.f is not None and run.f == value]
-    end = next((run for run in ends if run.state == "converged"), ends[0] if ends else None)
-    data: dict[str, Any] = {"success": end is not None and end.state == "converged"}
+    """Return what the minimizer says that converged to the minimum of the best point.
+
+    Without one it is the minimizer that asked for the best point.
+    """
+    runs = state.driver.runs
+    end = None if found is None else _converged_at(state, found, runs)
+    data: dict[str, Any] = {"success": end is not None}
+    if end is None and found is not None and found.run >= 0:
+        end = runs[found.run]
     if state.spec.compiled is not None:
         data["active_constraints"] = end.active if end else ()
         data["multipliers"] = _multipliers(state, end) if end else {}
         data["kkt_residual"] = end.residual if end else None
         data["notes"] = notes(state)
     return data
+
+
+def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
+    """Return the run whose minimum the best point belongs to, the one that asked for it first.
+
+    The best point is often a difference point beside the minimum, and lower by the last digits.
+    It belongs to a run that converged so near that the tests by which it did allow for what is
+    between the two values: the step times `gtol`, or `ftol` of the value; ten times as much, since
+    a gradient by differences is not exact.
+    """
+    parameters, bounds = state.spec.parameters, state.spec.space.driver_bounds
+    z = state.spec.space.to_driver(found.x)
+    widths = bounds[:, 1] / 2 - bounds[:, 0] / 2  # halves: a width can overflow
+    near = 2.0 * NEAR * np.where(np.isfinite(widths), widths, np.maximum(0.5, np.abs(z) / 2))
+    close: list[tuple[bool, float, Run]] = []
+    for run in runs:
+        if run.state != "converged" or run.x is None or run.f is None:
+            continue
+        away = np.abs(run.x - z)
+        slope = parameters["gtol"] * float(away.sum())
+        rounding = parameters["ftol"] * max(abs(run.f), abs(found.value), 1.0)
+        if np.all(away <= near) and run.f - found.value <= 10.0 * (slope + rounding):
+            close.append((run.index != found.run, float(away.sum()), run))
+    return min(close, key=lambda each: each[:2])[2] if close else None
 
 
 def _multipliers(state: State, run: Run) -> dict[str, float]:
@@ -312,8 +343,7 @@ def notes(state: State) -> list[str]:
 def observation_data(state: State, id: int | None = None) -> dict[str, Any]:
     """Return the observations, or one of them, as lists and numbers by name."""
     space, ledger = state.spec.space, state.ledger
-    present = ledger.state[: ledger.size]
-    rows = np.flatnonzero(present == TOLD) if id is None else np.array([id])
+    rows = np.flatnonzero(ledger.observed()) if id is None else np.array([id])
     data: dict[str, Any] = {"suggestion_id": rows.tolist()}
     data["sample"] = [space.params(ledger.x[row]) for row in rows]
     data["value"] = ledger.value[rows].tolist()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 
+_BEFORE: Final = {"difference_rule": 1}
+"""What parameters have in the specifications of versions that did not know them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spec:
@@ -114,7 +117,7 @@ class Spec:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConstraintWarning)  # they were said when it was made
             spec = spec.with_constraints(data["constraints"])
-        return spec.with_parameters(data["parameters"])
+        return spec.with_parameters({**_BEFORE, **data["parameters"]})
 
 
 def check_version(data: Mapping[str, Any], what: str) -> None:

@@ -22,7 +22,6 @@ from optdriver.study import fold, inputs, reports
 from optdriver.study.desk import Clock, Desk, describe_failure
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
-from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
@@ -234,7 +233,8 @@ class Study:
         id : int
             ``suggestion.id``.
         value : float or Observation
-            The value; NaN, infinite or None report a failed evaluation.
+            The value; NaN, infinite or None report a failed evaluation.  So does a gradient that
+            is not finite; the value then counts for `best` all the same.
         gradient : array or mapping, optional
             Derivatives by the continuous parameters, in their order or by name.  Not used with
             ``jac=False``.
@@ -258,7 +258,7 @@ class Study:
             if reason is None and number is not None:
                 desk.told(id, number, array)
             else:
-                desk.failed(id, str(reason), desk.parameters["retries"])
+                desk.failed(id, str(reason), desk.parameters["retries"], observed=(number, array))
             self._threads.note_result()
 
     def tell_failure(self, id: int, reason: str = "", *, worker_died: bool = False) -> None:
@@ -513,7 +513,7 @@ class Study:
             state = self._desk.state
             if suggestion_id is not None:
                 self._desk.check_id(suggestion_id)
-                if state.ledger.state[suggestion_id] != TOLD:
+                if not state.ledger.observed()[suggestion_id]:
                     raise ProtocolError(f"suggestion {suggestion_id} has no observation")
             return reports.observation_data(state, suggestion_id)
 

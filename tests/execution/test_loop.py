@@ -254,14 +254,14 @@ def test_sys_exit_is_a_failure_too():
         raise SystemExit(3)
 
     study = study_of(stop_after_failures=2)
-    with pytest.warns(RuntimeWarning, match="2 evaluations in a row failed; the last: SystemExit"):
+    with pytest.warns(RuntimeWarning, match="2 starts failed; the last: SystemExit"):
         study.run(objective)
     assert study.num_evaluations == 2
 
 
 def test_running_again_after_failures_goes_on():
-    study = study_of(max_iter=20)
-    with pytest.warns(RuntimeWarning, match="3 evaluations in a row failed"):
+    study = study_of(max_iter=20, stop_after_failures=3)
+    with pytest.warns(RuntimeWarning, match="no evaluation has succeeded, and 3 starts failed"):
         study.run(lambda x1, x2, radius: math.nan)
     study.run(in_process)
     assert study.num_evaluations == 20

@@ -86,7 +86,8 @@ def test_one_failure_at_any_position_does_no_harm(way, jac):
             assert minimum.value == pytest.approx(1.0, abs=1e-7), position
         failed = study.history["state"] == "failed"
         assert np.flatnonzero(failed).tolist() == [position]
-        assert np.isnan(study.history["value"][failed]).all()
+        observed = bool(np.isfinite(study.history["value"][position]))
+        assert observed == (way is by_gradient and jac)
         assert study.history["reason"][position]
 
 
@@ -165,15 +166,16 @@ def test_clearing_does_not_retry():
     assert study.history["reason"].tolist() == ["cleared"]
 
 
-def test_three_failures_in_a_row_stop_the_study():
-    study = create_study(BOX, jac=True)
+def test_so_many_failures_in_a_row_stop_the_study():
+    study = create_study(BOX, jac=True, stop_after_failures=3)
     answer(study, study.ask())
     for number in range(3):
         assert not study.is_done()
         study.tell_failure(study.ask().id, f"crash {number}")
     assert study.is_done()
     assert study.stop_kind == "failures"
-    assert study.stop_reason == "3 evaluations in a row failed; the last: crash 2"
+    assert study.stop_reason.startswith("3 iterates in a row failed; the last: crash 2. Is the")
+    assert "raise stop_after_failures" in study.stop_reason
     study.resume()
     assert not study.is_done()
     study.tell_failure(study.ask().id, "crash 4")
@@ -181,7 +183,7 @@ def test_three_failures_in_a_row_stop_the_study():
 
 
 def test_a_success_between_starts_the_count_again():
-    study = create_study(BOX, jac=True)
+    study = create_study(BOX, jac=True, stop_after_failures=3)
     for _ in range(4):
         for _ in range(2):
             study.tell_failure(study.ask().id, "crash")
@@ -199,7 +201,7 @@ def test_how_many_failures_stop_is_settable(number):
 
 
 def test_clearing_all_is_one_failure_in_a_row():
-    study = create_study(BOX, jac=True, num_parallel=5)
+    study = create_study(BOX, jac=True, num_parallel=5, stop_after_failures=2)
     study.ask(5)
     study.clear_all_suggestions("restarted the cluster")
     assert study.open_suggestions == ()
@@ -229,3 +231,117 @@ def test_only_failures_leave_no_best_and_no_success():
     assert study.minima == ()
     assert study.info()["min_objective"] is None
     assert not any(run.state == "converged" for run in study.runs)
+
+
+def test_a_stencil_that_fails_with_its_iterate_is_one_failure():
+    study = create_study(CUBE, num_parallel=4, stop_after_failures=3)
+    for number in range(2):  # the first start with its three neighbours, then another one
+        asked = study.ask(4)
+        assert len({suggestion.run for suggestion in asked if suggestion.kind != "iterate"}) < 2
+        for suggestion in asked:
+            study.tell_failure(suggestion.id, "crash")
+        assert study.is_done() == (number == 1)
+    assert study.info()["num_failed"] == 8
+
+
+def test_after_a_failure_the_iterate_goes_first():
+    """A crash then costs one evaluation: its neighbours are asked where it is good."""
+    study = create_study(CUBE, num_parallel=4, initial_samples=[[1, 1, 1]], max_num_minimizers=1)
+    for suggestion in study.ask(4):
+        study.tell(suggestion.id, bowl(**suggestion.params)[0])
+    trial = study.ask(4)
+    assert [suggestion.kind for suggestion in trial] == ["iterate"] + 3 * ["difference"]
+    for suggestion in trial:
+        study.tell_failure(suggestion.id, "crash")
+    for _ in range(2):
+        (alone,) = study.ask(4)
+        assert (alone.kind, alone.run) == ("iterate", 0)
+        study.tell_failure(alone.id, "crash")
+    (alone,) = study.ask(4)
+    study.tell(alone.id, bowl(**alone.params)[0])
+    around = study.ask(4)
+    assert [suggestion.kind for suggestion in around] == 3 * ["difference"]
+    for suggestion in around:
+        assert np.count_nonzero(suggestion.x != alone.x) == 1
+        study.tell(suggestion.id, bowl(**suggestion.params)[0])
+    assert len(study.ask(4)) == 4
+
+
+def test_difference_points_that_fail_round_good_iterates_stop_it_too():
+    study = create_study(CUBE, stop_after_failures=4)
+    while (suggestion := study.ask()) is not None:
+        if suggestion.kind == "iterate":
+            study.tell(suggestion.id, 1.0)
+        else:
+            study.tell_failure(suggestion.id, "crash")
+    assert study.stop_kind == "failures"
+    assert study.stop_reason.startswith("4 iterates in a row failed")
+    assert len(study.runs) == 4
+
+
+def test_starts_beyond_the_given_ones_are_reached():
+    given = [[1.0, y, z] for y in (0.5, 1.0, 1.5) for z in (0.0, 0.5, 1.0, 1.5)]
+    study = create_study(CUBE, jac=True, initial_samples=given, stop_after_failures=5)
+    for _ in range(len(given) + 5):
+        assert not study.is_done()
+        study.tell_failure((last := study.ask()).id, "crash")
+    assert last.run == len(given) + 4
+    assert study.stop_kind == "failures"
+    assert study.stop_reason.startswith("no evaluation has succeeded, and 5 starts failed")
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_value_counts_where_only_the_gradient_failed(retries):
+    study = create_study(CUBE, jac=True, initial_samples=[[1, 1, 1]], retries=retries)
+    study.tell((start := study.ask()).id, 7.0, [1.0, math.nan, 2.0])
+    if retries:
+        assert study.best is None  # the same point is tried once more
+        study.tell_failure(study.ask().id, "crash")
+    assert (study.best.value, study.best.id, study.best.gradient) == (7.0, start.id, None)
+    assert study.info()["min_objective"] == 7.0
+    assert study.history["state"].tolist() == ["failed"]
+    assert study.history["value"].tolist() == [7.0]
+    assert study.info()["num_failed"] == 1 + retries
+    assert study.get_observation_data(start.id)["value"] == 7.0
+    assert study.get_observation_data()["suggestion_id"] == [start.id]
+    assert study.ask().run == 1  # the minimizer has no gradient to begin with
+    study.tell(1, 9.0, [0.0, 0.0, 0.0])
+    assert study.best.id == start.id
+    again = type(study).from_dict(study.to_dict())
+    assert again.best.value == 7.0
+    assert again.history["value"].tolist() == [7.0, 9.0]
+
+
+@pytest.mark.parametrize("jac", [True, False])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
+def test_a_region_that_fails_stops_no_study(share, jac):
+    """Slabs and stripes that crash, six parameters, the minimum known."""
+    names, weights = "abcdef", np.arange(1.0, 7.0)
+    at = np.array([0.3, -0.4, 0.5, -0.6, 0.7, -0.2])
+
+    def evaluate(x):
+        d = x - at
+        value = np.sum(weights * d**2 + 0.1 * (1 - np.cos(3 * d)))
+        return float(value), 2 * weights * d + 0.3 * np.sin(3 * d)
+
+    def crashes(x, seed):
+        place = (x[seed % 6] + 2) / 4
+        if seed % 2:
+            return place > 1 - share
+        return (7 * (place - (at[seed % 6] + 2) / 4) + share / 2) % 1 > 1 - share
+
+    for seed in range(6):
+        study = create_study(
+            dict.fromkeys(names, (-2, 2)), jac=jac, seed=seed, num_parallel=7, max_iter=3000,
+            max_num_minimizers=1,
+        )  # fmt: skip
+        while not study.is_done():
+            for suggestion in study.ask(7):
+                if crashes(suggestion.x, seed):
+                    study.tell_failure(suggestion.id, "diverged")
+                else:
+                    value, gradient = evaluate(suggestion.x)
+                    study.tell(suggestion.id, value, gradient if jac else None)
+        assert study.stop_kind == "driver"
+        assert study.info()["success"]
+        assert study.best.value == pytest.approx(0.0, abs=1e-5)

@@ -1,0 +1,94 @@
+"""`success` and the conditions are those of the minimum that the best point belongs to."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from optdriver.study import create_study
+
+BOX = {"x": (-3, 3), "y": (-2, 4)}
+
+
+def slope(x, y):
+    return (x - 1) ** 2 + (y + 1) ** 2 + 0.1 * x * y
+
+
+def valley(x, y):
+    return 10 * (y - x * x) ** 2 + (1 - x) ** 2 - 5.0
+
+
+def waves(x, y):
+    return math.cos(3 * x) + 0.2 * x + math.sin(2 * y) + 0.05 * y * y
+
+
+def finished(objective, **options):
+    study = create_study(BOX, max_iter=2000, **options)
+    study.run(objective)
+    return study
+
+
+@pytest.mark.parametrize("objective", [slope, valley, waves])
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_runs_that_all_converged_are_a_success(objective, parallel):
+    """The lowest value is often that of a difference point."""
+    kinds = set()
+    for seed in range(6):
+        study = finished(objective, seed=seed, max_num_minimizers=2, num_parallel=parallel)
+        assert {run.state for run in study.runs} == {"converged"}
+        assert study.info()["success"]
+        assert study.info()["min_objective"] == np.nanmin(study.history["value"])
+        kinds.add(str(study.history["kind"][study.best.id]))
+    assert "difference" in kinds or objective is waves
+
+
+@pytest.mark.parametrize(
+    ("objective", "constraint", "active"),
+    [
+        (slope, "x + y <= -1", ("x + y <= -1",)),
+        (valley, "x^2 + y^2 <= 1.5", ("x^2 + y^2 <= 1.5",)),
+        (valley, "x + y <= 4.5", ()),
+    ],
+)
+def test_the_conditions_are_those_of_the_converged_run(objective, constraint, active):
+    for seed in range(2):
+        study = finished(objective, seed=seed, max_num_minimizers=2, constraints=[constraint])
+        info = study.info()
+        if any(run.state == "converged" for run in study.runs):
+            assert info["success"]
+            assert info["active_constraints"] == active
+            assert info["kkt_residual"] <= study.parameters["gtol"]
+            assert set(info["multipliers"]) == set(active)
+
+
+def test_a_lower_value_elsewhere_is_no_success():
+    study = finished(slope, max_num_minimizers=1)
+    assert study.info()["success"]
+    study.add_point({"x": 2.0, "y": 3.0}, study.best.value - 1e-3)
+    assert not study.info()["success"]
+
+
+@pytest.mark.parametrize(("lower", "success"), [(1e-12, True), (1e-4, False)])
+def test_beside_the_minimum_it_depends_on_how_much_lower_it_is(lower, success):
+    study = finished(slope, max_num_minimizers=1)
+    x = study.best.x + 1e-6
+    study.add_point(x, study.best.value - lower)
+    assert study.best.x.tolist() == x.tolist()
+    assert study.info()["success"] == success
+
+
+def test_a_run_that_was_cut_short_is_no_success():
+    study = create_study(BOX, max_iter=12, max_num_minimizers=1)
+    study.run(valley)
+    assert study.best is not None
+    assert not study.info()["success"]
+
+
+def test_nothing_observed_is_no_success():
+    study = create_study(BOX, constraints=["x + y <= 1"])
+    info = study.info()
+    assert not info["success"]
+    assert info["active_constraints"] == ()
+    assert info["kkt_residual"] is None
