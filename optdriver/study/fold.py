@@ -76,9 +76,9 @@ class State:
 
     `parameters` are the present ones; `open` what is handed out, by id; `queue` what is handed out
     before the driver is asked again; `spent` the evaluations of the objective that have ended;
-    `failed_in_row` the iterates that failed since one succeeded or the study was resumed; `stop` kind and reason; `expired`
-    the ids whose lease has ever run out; `adopted` (no part of the state) the recorded points that
-    replaced those of a replay.
+    `failed_in_row` the iterates that failed since one succeeded or the study was resumed; `stop`
+    kind and reason; `expired` the ids whose lease has ever run out; `adopted` (no part of the
+    state) the recorded points that replaced those of a replay.
     """
 
     spec: Spec

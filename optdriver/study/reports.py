@@ -145,7 +145,8 @@ class History(dict[str, NDArray[Any]]):
     ``pandas.DataFrame(study.history)`` and ``polars.DataFrame(study.history)`` read it.  Columns:
     one a continuous parameter, then ``id, run, kind, state, value, attempts, asked, ended,
     reason`` (with an underscore behind where a parameter has that name).  `value` is NaN where the
-    evaluation failed (unless only the gradient could not be used), `asked` and `ended` are run times in seconds.
+    evaluation failed (unless only the gradient could not be used), `asked` and `ended` are run
+    times in seconds.
 
     Attributes
     ----------

@@ -352,10 +352,10 @@ def test_results_that_nobody_wants_any_more_have_no_effect():
 
 
 def test_workers_that_always_die_stop_the_study():
-    study = study_of(max_iter=20, num_parallel=2)
+    study = study_of(max_iter=20, num_parallel=2, stop_after_failures=3)
     with (
         ProcessPoolExecutor(1) as pool,
-        pytest.warns(RuntimeWarning, match="3 evaluations in a row failed; the last: BrokenProc"),
+        pytest.warns(RuntimeWarning, match="3 starts failed; the last: BrokenProc"),
     ):
         study.run(dies, executor=pool)
     assert study.open_suggestions == ()

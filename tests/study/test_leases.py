@@ -93,7 +93,7 @@ def test_the_slower_of_two_holders_is_not_blamed(clock):
 
 
 def test_three_lost_points_stop_the_study(clock):
-    study = leased(clock, worker_retries=0)
+    study = leased(clock, worker_retries=0, stop_after_failures=3)
     for _ in range(3):
         study.ask()
         clock.time += 11
