@@ -51,6 +51,13 @@ class ObjectiveWarning(UserWarning):
     """An objective that works, but perhaps not as its author thinks."""
 
 
+class InternalWarning(RuntimeWarning):
+    """An exception inside of optdriver ended a minimizer: a fault in optdriver, please report it.
+
+    The study goes on without that minimizer, whose row in `runs` has the exception's text.
+    """
+
+
 class ProtocolError(OptDriverError, RuntimeError):
     """A call that the present state does not allow; the message names the call and the state."""
 

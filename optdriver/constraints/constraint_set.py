@@ -20,6 +20,7 @@ from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
+from optdriver.numerics import quiet
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -109,6 +110,7 @@ class ConstraintSet:
         self._build(specified(constraints, names, bounds, fixed, reference), None)
         announce(self.notes)
 
+    @quiet
     def _build(self, specification: Specification, units: Array | None) -> None:
         self._specification = specification
         self._units = units
@@ -222,6 +224,7 @@ class ConstraintSet:
         parts += [f.values(point) for f in self._functions]
         return np.concatenate(parts)[self._order]
 
+    @quiet
     def values_many(self, points: ArrayLike) -> Array:
         """Return the values, (k, m), at the rows of `points`, (k, n), vectorised.
 
@@ -241,10 +244,12 @@ class ConstraintSet:
             matrix = matrix[self._order]
         return matrix if self._units is None else scaled(matrix, columns=self._units)
 
+    @quiet
     def jacobian(self, x: ArrayLike) -> Array:
         """Return the (m, n) Jacobian as a dense array."""
         return dense(self.linearised(x))
 
+    @quiet
     def jacobian_sparse(self, x: ArrayLike) -> Any:
         """Return the (m, n) Jacobian as a CSR array."""
         return csr(self.linearised(x))
@@ -257,10 +262,12 @@ class ConstraintSet:
                 total = total + f.hessian(point, weights[first:last])
         return total if self._units is None else scaled(total, self._units, self._units)
 
+    @quiet
     def hessian(self, x: ArrayLike, multipliers: ArrayLike) -> Array:
         """Return sum_j multipliers_j Hess c_j as a dense (n, n) array."""
         return dense(self._curvature(x, multipliers))
 
+    @quiet
     def hessian_sparse(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
         """Return sum_j multipliers_j Hess c_j as a CSR array, both triangles."""
         return csr(self._curvature(x, multipliers))
@@ -270,6 +277,7 @@ class ConstraintSet:
         """Whether second derivatives are had without an (n, n) array: no function has any."""
         return all(f.linear for f in self._functions)
 
+    @quiet
     def hessian_parts(self, x: ArrayLike, multipliers: ArrayLike) -> SparseHessian:
         """Return sum_j multipliers_j Hess c_j in parts, no denser than the texts."""
         point, weights = self._point(x), self._weights(multipliers)
@@ -279,6 +287,7 @@ class ConstraintSet:
                 total = total.plus(f.hessian(point, weights[first:last]))
         return total if self._units is None else total.scaled(self._units)
 
+    @quiet
     def hessian_product(self, x: ArrayLike, multipliers: ArrayLike, v: ArrayLike) -> Array:
         """Return sum_j multipliers_j Hess c_j times v; dense Hessians are never formed."""
         point, weights = self._point(x), self._weights(multipliers)
@@ -295,10 +304,12 @@ class ConstraintSet:
         made = np.concatenate([np.maximum(scaled[:p], 0.0), np.abs(scaled[p:])])
         return np.where(np.isnan(made), np.inf, made)
 
+    @quiet
     def violation(self, x: ArrayLike) -> float:
         """Return the largest scaled violation of a row; infinite where one has no value."""
         return float(self._violations(x).max(initial=0.0))
 
+    @quiet
     def worst(self, x: ArrayLike) -> tuple[str, float]:
         """Return the name of the row that is violated most, and by how much, scaled."""
         found = self._violations(x)
@@ -320,6 +331,7 @@ class ConstraintSet:
         equal = (np.abs(values[p:]) <= max(EQUALITY, slack) * self.scales[p:]).all()
         return bool(inside and below and equal)
 
+    @quiet
     def project(
         self, x: ArrayLike, weights: ArrayLike | None = None, max_steps: int = 15
     ) -> Projection:
@@ -342,6 +354,7 @@ class ConstraintSet:
         start = self._start(x)
         return moved(self, start, self._sizes(start, weights), max_steps, project)
 
+    @quiet
     def nearest(
         self, x: ArrayLike, weights: ArrayLike | None = None, max_steps: int = 15
     ) -> Projection:
@@ -367,6 +380,7 @@ class ConstraintSet:
             raise InputError("weights must be positive and finite")
         return np.array(made)
 
+    @quiet
     def rescaled(self, units: ArrayLike) -> ConstraintSet:
         """Return the same constraints over z, where x = z * units; powers of two are exact."""
         made = np.broadcast_to(np.asarray(units, dtype=np.float64), (self.n,))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints.matrices import scaled
-from optdriver.constraints.restoration import TOLERANCE, Arrival, Rows
+from optdriver.constraints.restoration import TOLERANCE, Arrival, Rows, clip
+from optdriver.numerics import is_numeric
 
 Array = NDArray[np.float64]
 Move = Callable[[Rows, Array, int], Arrival]
@@ -110,8 +111,14 @@ class ScaledRows:
 
 
 def moved(constraints: Set, start: Array, weights: Array, steps: int, move: Move) -> Projection:
-    """Return where `move` leads from `start`."""
-    made = move(ScaledRows(constraints=constraints, scale=weights), start, steps)
+    """Return where `move` leads from `start`; nowhere if its numbers do not allow a step."""
+    rows = ScaledRows(constraints=constraints, scale=weights)
+    try:
+        made = move(rows, start, steps)
+    except Exception as error:
+        if not is_numeric(error):
+            raise
+        made = Arrival(x=clip(rows, start), feasible=False, strict=False, steps=0)
     strict = constraints.is_feasible(made.x)
     name, violation = constraints.worst(made.x)
     return Projection(

@@ -17,6 +17,7 @@ from optdriver.constraints import least_distance
 from optdriver.constraints.matrices import finite
 from optdriver.feasible.region import Region
 from optdriver.feasible.types import Vector
+from optdriver.numerics import is_numeric
 
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 
@@ -91,6 +92,16 @@ def tangential_change(region: Region, x: Vector, z: Vector, slope: Vector, at: C
     rows = 0.5 * (region.gradients(x, at.multipliers) + region.gradients(z, at.multipliers))
     change = float((slope + rows + at.bound_multipliers) @ (z - x))
     return change if np.isfinite(change) else float(slope @ (z - x))
+
+
+def measured(region: Region, x: Vector, g: Vector) -> Criticality:
+    """Return `criticality`, or what is said where its small problem cannot be solved."""
+    try:
+        return criticality(region, x, g)
+    except Exception as error:
+        if not is_numeric(error):
+            raise
+        return unknown(region)
 
 
 def unknown(region: Region) -> Criticality:

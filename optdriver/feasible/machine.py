@@ -11,7 +11,7 @@ import numpy as np
 
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
-from optdriver.feasible.criticality import criticality, tangential_change
+from optdriver.feasible.criticality import measured, tangential_change
 from optdriver.feasible.options import Options
 from optdriver.feasible.region import Region
 from optdriver.feasible.state import Phase, State, Stop
@@ -141,8 +141,8 @@ def _mean_slope(state: State, region: Region, g: Vector) -> float:
     mean = 0.5 * (state.g + g)
     if not trust.drowned(state.predicted, state.x, state.g):
         return float(mean @ (state.pending - state.x))
-    measured = criticality(region, state.x, state.g)
-    return tangential_change(region, state.x, state.pending, mean, measured)
+    at = measured(region, state.x, state.g)
+    return tangential_change(region, state.x, state.pending, mean, at)
 
 
 def _step_size(state: State, region: Region) -> float:
@@ -168,9 +168,9 @@ def _models(state: State) -> tuple[models.QuadraticModel, models.QuadraticModel]
 def _move(state: State, region: Region, f: float, g: Vector) -> None:
     """Make the pending point the iterate; stop if it is optimal."""
     state.x, state.f, state.g = state.pending.copy(), f, g.copy()
-    measured = criticality(region, state.x, g)
-    state.residual = measured.residual
-    if measured.residual <= max(state.options.gtol, measured.floor):
+    optimality = measured(region, state.x, g)
+    state.residual = optimality.residual
+    if optimality.residual <= max(state.options.gtol, optimality.floor):
         if f - state.best_f <= trust.ROUNDING * abs(f):  # what passed the test is what is reported
             state.best_x, state.best_f, state.best_g = state.x.copy(), f, state.g.copy()
         finish(state, Stop.OPTIMAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -16,12 +16,13 @@ from optdriver.constraints import ConstraintSet
 from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import machine
-from optdriver.feasible.criticality import criticality, unknown
+from optdriver.feasible.criticality import measured, unknown
 from optdriver.feasible.options import Options, checked
 from optdriver.feasible.region import region
 from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
+from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import real_number, real_vector
 
 MESSAGES = {
@@ -71,6 +72,7 @@ class FeasibleMinimizer:
     c(x) <= 0 exactly in floating point, and equalities to 1e-10 of the size of their gradient.
     """
 
+    @quiet
     def __init__(
         self,
         x0: ArrayLike,
@@ -135,17 +137,30 @@ class FeasibleMinimizer:
         self._running("ask")
         return self._state.pending.copy()
 
+    @quiet
     def tell(self, f: float, g: ArrayLike) -> None:
         """Take value and gradient at the pending point; not finite counts as a failure."""
         self._running("tell")
         value = real_number("the value", f)
         gradient = real_vector("the gradient", g, self.n).copy()
-        machine.advance(self._state, self._region, value, gradient)
+        self._advance(lambda: machine.advance(self._state, self._region, value, gradient))
 
+    @quiet
     def tell_failure(self, reason: str = "") -> None:
         """Take the news that the pending point could not be evaluated."""
         self._running("tell_failure")
-        machine.advance_failure(self._state, self._region, str(reason))
+        said = str(reason)
+        self._advance(lambda: machine.advance_failure(self._state, self._region, said))
+
+    def _advance(self, step: Callable[[], None]) -> None:
+        """Take a step; where its numbers do not allow one, the run ends and says why."""
+        try:
+            step()
+        except Exception as error:
+            if not is_numeric(error):
+                raise
+            reason = f"numeric error: {type(error).__name__}: {error}"
+            machine.finish(self._state, Stop.FAILED, reason)
 
     def halt(self, reason: str = "") -> None:
         """Stop from outside."""
@@ -234,6 +249,7 @@ class FeasibleMinimizer:
         return self._state.steps * scale, self._state.changes / scale
 
     @property
+    @quiet
     def result(self) -> OptimizeResult:
         """The best point with its active constraints, multipliers and optimality residual.
 
@@ -244,7 +260,8 @@ class FeasibleMinimizer:
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
         """
         x, f, g = self._answer()
-        measured = criticality(self._region, x, g) if math.isfinite(f) else unknown(self._region)
+        known = math.isfinite(f)
+        optimality = measured(self._region, x, g) if known else unknown(self._region)
         result = FeasibleResult()
         result.update(
             x=x,
@@ -258,13 +275,13 @@ class FeasibleMinimizer:
             success=self.converged,
             message=self._message(),
             stop=self.stop,
-            kkt=measured.residual,
+            kkt=optimality.residual,
             active=self._active(x),
             certified=self._certified(x),
             multipliers=dict(
-                zip(self._constraints.names, measured.multipliers.tolist(), strict=True)
+                zip(self._constraints.names, optimality.multipliers.tolist(), strict=True)
             ),
-            bound_multipliers=measured.bound_multipliers,
+            bound_multipliers=optimality.bound_multipliers,
             maxcv=max(self._region.violation(x)),
             notes=self.notes,
         )

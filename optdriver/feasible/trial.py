@@ -18,12 +18,13 @@ from optdriver.constraints.restoration import restore
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem
-from optdriver.feasible.criticality import criticality, tangential_change
+from optdriver.feasible.criticality import measured, tangential_change
 from optdriver.feasible.crossover import cross_over
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
 from optdriver.feasible.trust import drowned
 from optdriver.feasible.types import Indices, Vector
+from optdriver.numerics import is_numeric
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
 SLACK_OF_REGION = 1e-3  # how far, relatively, the polish may leave the trust region
@@ -80,8 +81,8 @@ class Local:
         """Return the same, freed of the rounding of x and z."""
         scale = self.region.scale
         slope = (self.gradient + 0.5 * (model @ ((z - self.x) / scale))) / scale
-        measured = criticality(self.region, self.x, self.gradient / scale)
-        return tangential_change(self.region, self.x, z, slope, measured)
+        at = measured(self.region, self.x, self.gradient / scale)
+        return tangential_change(self.region, self.x, z, slope, at)
 
 
 def propose(
@@ -113,13 +114,28 @@ def propose(
     local = Local(region=region, x=x, gradient=region.scale * g, delta=delta, tolerance=tolerance)
     best: Trial | None = None
     for candidate, quadratic, barrier in _tries(model, local, brief):
-        t, error = _solve(local, quadratic, barrier) if candidate else (_linear(local), np.inf)
-        trial = None if t is None else _checked(local, model, local.point(t))
+        trial, error = _tried(local, model, (quadratic, barrier) if candidate else None)
         if trial is not None and (best is None or trial.predicted < best.predicted):
             best = trial
         if best is not None and error <= GOOD:
             return best
     return best
+
+
+def _tried(
+    local: Local, model: QuadraticModel, attempt: tuple[QuadraticModel, float] | None
+) -> tuple[Trial | None, float]:
+    """Return what comes of one try, without `attempt` of the linearised step; and its error.
+
+    A try whose numbers overflow, or whose matrix is singular, gives nothing.
+    """
+    try:
+        t, error = (_linear(local), np.inf) if attempt is None else _solve(local, *attempt)
+        return None if t is None else _checked(local, model, local.point(t)), error
+    except Exception as error:
+        if not is_numeric(error):
+            raise
+        return None, np.inf
 
 
 def _tries(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Never
@@ -16,6 +17,7 @@ from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.options import MultiStartOptions, check_bounds, check_samples
 from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+from optdriver.numerics import quiet
 from optdriver.reading import real_number, real_vector
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class MultiStart:
 
     __slots__ = ("_state",)
 
+    @quiet
     def __init__(
         self,
         bounds: Any,
@@ -223,11 +226,13 @@ class MultiStart:
         return self._state.best
 
     @property
+    @quiet
     def minima(self) -> list[Minimum]:
         """The distinct minima to which minimizers converged, lowest first."""
         return self._state.catalogue.minima()
 
     @property
+    @quiet
     def runs(self) -> list[Run]:
         """A row for each minimizer, in the order of their starts."""
         return [searches.row(search, self._state.constraints) for search in self._state.runs]
@@ -255,7 +260,8 @@ class MultiStart:
     def turns(self) -> int:
         """Runs begun and ended, starts taken: it changes when `ask` alone has changed something."""
         state = self._state
-        return state.next_start + state.live + 2 * (state.converged + state.stopped)
+        over = state.ended is not None
+        return state.next_start + state.live + 2 * (state.converged + state.stopped) + over
 
     @property
     def constraints(self) -> ConstraintSet | None:
@@ -269,6 +275,7 @@ class MultiStart:
 
     # -- ask and tell -------------------------------------------------------------------------
 
+    @quiet
     def ask(self, n: int = 1) -> list[Point]:
         """Return up to `n` new points; fewer when no more can be evaluated now.
 
@@ -286,6 +293,7 @@ class MultiStart:
             raise InputError(f"ask(n) takes a positive number of points, not {n}")
         return scheduler.ask(self._state, int(n))
 
+    @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
         """Tell the value, and with ``jac=True`` the gradient, at the point called `id`.
 
@@ -314,6 +322,7 @@ class MultiStart:
         value = real_number("the value", f)
         scheduler.tell(self._state, id, value, self._checked_gradient(value, g))
 
+    @quiet
     def tell_failure(self, id: int, reason: str = "") -> None:
         """Tell that the evaluation of the point called `id` failed.
 
@@ -329,6 +338,7 @@ class MultiStart:
         """
         scheduler.tell_failure(self._state, id, str(reason))
 
+    @quiet
     def add_point(self, x: Any, f: float, g: Any = None) -> None:
         """Add an evaluation that was not asked for: it counts for `best` and for start rules.
 
@@ -399,6 +409,7 @@ class MultiStart:
     def __getstate__(self) -> dict[str, Any]:
         return states.to_dict(self._state, plain=False)
 
+    @quiet
     def __setstate__(self, data: Mapping[str, Any]) -> None:
         self._state = states.from_dict(data)
 
@@ -411,5 +422,5 @@ class MultiStart:
         )
 
 
-OPTION_NAMES: tuple[str, ...] = tuple(MultiStart.__init__.__kwdefaults__ or ())
+OPTION_NAMES: tuple[str, ...] = tuple(inspect.unwrap(MultiStart.__init__).__kwdefaults__ or ())
 """The options that `MultiStart` knows."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import ConstraintError
+from optdriver.numerics import is_numeric
 from optdriver.sampling import Kind, Starts, starts
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class FeasibleStarts:
         self._starts = np.empty((0, constraints.n))
         self._groups = self._barren = 0  # groups made, and those since the last new start
         self._rare: bool | None = None
+        self._tries: list[Projection] = []  # those of the groups without a start
         self._met = np.empty((0, constraints.n))  # feasible points among the tests
 
     def take(self, sequence: Starts) -> tuple[Vector, Starts]:
@@ -76,13 +78,13 @@ class FeasibleStarts:
         if not self.rare:
             for count, x in self._accepted(sequence.count):
                 return x, replace(sequence, count=count)
-        found = self._first(sequence.count + 1)
+        found = self._some(sequence.count + 1)
         x = found[sequence.count % len(found)].copy()
         return x, replace(sequence, count=sequence.count + 1)
 
     def are_used(self, sequence: Starts) -> bool:
         """Return whether there is no other start: the set is a few points, as far as is known."""
-        return self.rare and len(self._first(sequence.count + 1)) <= sequence.count
+        return self.rare and 0 < len(self._first(sequence.count + 1)) <= sequence.count
 
     def check(self) -> Vector:
         """Return some feasible points, (k, n).
@@ -93,7 +95,7 @@ class FeasibleStarts:
             None was found; the message names the constraint that resists.
         """
         if self.rare:
-            return self._first(_KEPT)
+            return self._some(_KEPT)
         return np.array([x for x, _ in zip(self._accepted_points(), range(_KEPT), strict=False)])
 
     @property
@@ -129,22 +131,37 @@ class FeasibleStarts:
 
     # -- where feasible points are rare ---------------------------------------------------------
 
+    def _some(self, number: int) -> Vector:
+        """Return so many starts or more, unless there are no more, but one at least."""
+        found = self._first(number)
+        if not len(found):
+            raise nothing_feasible(self._tries)
+        return found
+
     def _first(self, number: int) -> Vector:
         """Return so many starts or more, unless there are no more."""
         while len(self._starts) < number and self._barren < _BARREN:
-            made = self._make_group(self._groups)
+            made = self._group(self._groups)
             self._groups += 1
             self._barren = 0 if len(made) else self._barren + 1
             self._starts = np.vstack([self._starts, made])
         return self._starts
+
+    def _group(self, group: int) -> Vector:
+        """Return a group of starts; none where the numbers do not allow to look for them."""
+        try:
+            return self._make_group(group)
+        except Exception as error:
+            if not is_numeric(error):
+                raise
+            return self._starts[:0]
 
     def _make_group(self, group: int) -> Vector:
         """Return starts far from all before them and from each other, the farthest first."""
         moved = [_moved(self._constraints, x) for x in self._points(_GROUP * group, _GROUP)]
         found = [made.x for made in moved if made.feasible]
         if not found:
-            if group == 0:
-                raise nothing_feasible(moved)
+            self._tries += moved
             return self._starts[:0]
         random = np.random.default_rng((self._seed, group, 1))
         met = self._met[_KEPT * group : _KEPT * (group + 1)]
@@ -185,6 +202,11 @@ def _moved(constraints: ConstraintSet, x: Vector) -> Projection:
 
 def nothing_feasible(tries: Sequence[Projection]) -> ConstraintError:
     """Build the error for a set in which none of the `tries` arrived."""
+    if not tries:
+        return ConstraintError(
+            "no point that satisfies all constraints was found: their numbers do not allow to "
+            "look for one; nothing has been evaluated"
+        )
     best = min(tries, key=lambda made: made.violation)
     return ConstraintError(
         f"no point satisfies all constraints, as far as {len(tries)} searches can tell: "

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 State = Literal["sampling", "waiting", "running", "converged", "stopped", "failed"]
+OPEN: tuple[State, ...] = ("sampling", "waiting", "running")
 
 
 @dataclass(slots=True)

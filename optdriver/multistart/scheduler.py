@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections import deque
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, ProtocolError, UnknownIdError
+from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
 from optdriver.multistart import differences, directions, local, start_rules
 from optdriver.multistart import run as searches
 from optdriver.multistart import stencil as stencils
@@ -30,9 +31,11 @@ from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
 from optdriver.multistart.told import is_usable
+from optdriver.numerics import is_numeric
 from optdriver.sampling import take
 
 Vector = NDArray[np.float64]
+P = ParamSpec("P")
 
 STOPPED_PER_MINIMIZER = 10
 """Runs that may stop without converging, for each minimizer that is wanted to converge."""
@@ -98,13 +101,16 @@ def _open_run(state: MultiStartState, *, extra: bool) -> bool:
     waiting = start_rules.next_waiting(state.samples, last_resort=exhausted)
     if waiting is None and exhausted:
         return False
+    x0 = _start_point(state) if waiting is None else None
+    if waiting is None and x0 is None:
+        return False
     state.live += 1
     if extra:
         state.extra.append(len(state.runs) if waiting is None else waiting)
-    if waiting is None:
-        _open_start(state, state.next_start)
-    else:
-        _go_on(state, state.runs[waiting])
+    if x0 is not None:
+        _open_start(state, x0)
+    elif waiting is not None:
+        _contained(state, state.runs[waiting], _go_on)
     return True
 
 
@@ -116,9 +122,8 @@ def _are_used(state: MultiStartState) -> bool:
     )
 
 
-def _open_start(state: MultiStartState, start: int) -> None:
-    given = len(state.initial_samples)
-    x0 = state.initial_samples[start].copy() if start < given else _next_start(state)
+def _open_start(state: MultiStartState, x0: Vector) -> None:
+    start, given = state.next_start, len(state.initial_samples)
     state.next_start += 1
     search = Search(
         index=len(state.runs),
@@ -132,7 +137,43 @@ def _open_start(state: MultiStartState, start: int) -> None:
         search.state = "sampling"
         _line_up(state, search, (BASE,))
     else:
-        _begin(state, search)
+        _contained(state, search, _begin)
+
+
+def _contained(
+    state: MultiStartState,
+    search: Search,
+    drive: Callable[Concatenate[MultiStartState, Search, P], None],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> None:
+    """Let a run go on; an exception in there ends this run, and nothing else.
+
+    What set it off is recorded already, and must do the same whenever it is replayed.  That is so
+    of everything but a lack of memory or of stack, which are let through.
+    """
+    try:
+        drive(state, search, *args, **kwargs)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        if search.state not in searches.OPEN:
+            raise
+        _break_off(state, search, error)
+
+
+def _break_off(state: MultiStartState, search: Search, error: Exception) -> None:
+    """End a run that met an exception, and say what it was."""
+    numeric = is_numeric(error)
+    kind = "numeric error" if numeric else "internal error of optdriver"
+    reason = f"{kind}: {type(error).__name__}: {error}"
+    drop_ready(state, search.index)
+    state.stopped += 1  # it counts as one that stopped, so that a study of such runs ends
+    _close(state, search, "failed", reason)
+    if not numeric:
+        warnings.warn(
+            f"run {search.index} ended by an {reason}; please report it", InternalWarning, 6
+        )
 
 
 def _begin(state: MultiStartState, search: Search) -> None:
@@ -144,6 +185,21 @@ def _begin(state: MultiStartState, search: Search) -> None:
         return
     search.x0 = search.minimizer.ask()
     _want_evaluation(state, search, search.minimizer)
+
+
+def _start_point(state: MultiStartState) -> Vector | None:
+    """Return the next start; None where no other is found once something has been evaluated."""
+    if state.next_start < len(state.initial_samples):
+        given: Vector = state.initial_samples[state.next_start].copy()
+        return given
+    try:
+        return _next_start(state)
+    except Exception as error:
+        if not (state.runs and is_numeric(error)):
+            raise
+        if not state.live:
+            state.ended = f"no further start was found: {error}"
+        return None
 
 
 def _next_start(state: MultiStartState) -> Vector:
@@ -266,8 +322,11 @@ def _observe(state: MultiStartState, point: Point, f: float, g: Vector | None) -
     id = point.id
     search = _settle(state, point, TOLD, f, g)
     slot = search.slots.pop(id, None)
-    if slot is None:
-        return  # no longer wanted
+    if slot is not None:  # else it is no longer wanted
+        _contained(state, search, _take, slot, f, g)
+
+
+def _take(state: MultiStartState, search: Search, slot: int, f: float, g: Vector | None) -> None:
     minimizer, stencil = search.minimizer, search.stencil
     if minimizer is None:
         state.failed_in_row = 0
@@ -290,8 +349,11 @@ def _observe_failure(
     state.nfail += 1
     search.nfail += 1
     slot = search.slots.pop(point.id, None)
-    if slot is None:
-        return  # no longer wanted
+    if slot is not None:  # else it is no longer wanted
+        _contained(state, search, _take_failure, slot, reason)
+
+
+def _take_failure(state: MultiStartState, search: Search, slot: int, reason: str) -> None:
     minimizer, stencil = search.minimizer, search.stencil
     if minimizer is None:
         _count_failure(state, search)

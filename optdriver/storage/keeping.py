@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from optdriver.errors import InputError, OptDriverError, StorageError
+from optdriver.numerics import quiet
 from optdriver.storage import place
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.study import Spec, Study, fold, limits, recall
@@ -18,6 +19,7 @@ from optdriver.study.events import Added, Event, Failed, Released, Told
 Clock = Callable[[], float]
 
 
+@quiet
 def load_study(
     path: Any,
     *,

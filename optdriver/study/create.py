@@ -8,6 +8,7 @@ from typing import Any
 from optdriver.drivers import DEFAULT_DRIVER, driver_factory
 from optdriver.errors import InputError, InputTypeError
 from optdriver.multistart.feasible_starts import check_not_empty
+from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.study.desk import Clock
 from optdriver.study.dialect import check_keywords, one_of
@@ -16,6 +17,7 @@ from optdriver.study.spec import Spec
 from optdriver.study.study import Study
 
 
+@quiet
 def create_study(
     space: Any = None,
     *,

@@ -17,6 +17,7 @@ from optdriver.errors import (
     ProtocolError,
     StudyDoneError,
 )
+from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.study import fold, inputs, reports
 from optdriver.study.desk import Clock, Desk, describe_failure
@@ -82,6 +83,7 @@ class Study:
         """The present driver parameters by name."""
         return dict(self._desk.parameters)
 
+    @quiet
     def set_parameters(self, **given: Any) -> None:
         """Set driver parameters; also there as `configure`.
 
@@ -132,6 +134,7 @@ class Study:
     def ask(self) -> Suggestion | None: ...
     @overload
     def ask(self, n: int) -> list[Suggestion]: ...
+    @quiet
     def ask(self, n: int | None = None) -> Suggestion | list[Suggestion] | None:
         """Return the next suggestion, or a list of up to `n` of them.  Never waits.
 
@@ -157,6 +160,7 @@ class Study:
         with self._lock:
             self._desk.not_received([suggestion.id for suggestion in suggestions])
 
+    @quiet
     def get_suggestion(self, block: bool = True, timeout: float | None = None) -> Suggestion | None:
         """Return the next suggestion; wait for it if another thread can bring it about.
 
@@ -223,6 +227,7 @@ class Study:
 
     # -- telling --------------------------------------------------------------------------
 
+    @quiet
     def tell(self, id: int, value: Any, gradient: Any = None) -> None:
         """Report the result of a suggestion.
 
@@ -261,6 +266,7 @@ class Study:
                 desk.failed(id, str(reason), desk.parameters["retries"], observed=(number, array))
             self._threads.note_result()
 
+    @quiet
     def tell_failure(self, id: int, reason: str = "", *, worker_died: bool = False) -> None:
         """Report that the evaluation of a suggestion failed.
 
@@ -273,6 +279,7 @@ class Study:
             self._desk.failed(id, str(reason) or "no reason given", retries)
             self._threads.note_result()
 
+    @quiet
     def clear_suggestion(self, id: int, message: str = "") -> None:
         """Give a suggestion up: its evaluation counts as failed, for the reason `message`."""
         with self._lock:
@@ -280,6 +287,7 @@ class Study:
             self._desk.failed(id, str(message) or "cleared", 0)
             self._threads.note_result()
 
+    @quiet
     def clear_all_suggestions(self, message: str = "") -> None:
         """Give all open suggestions up; together they count as one failure in a row."""
         with self._lock:
@@ -314,6 +322,7 @@ class Study:
                 self._desk.release(key, spent=spent)
                 self._threads.note_result()
 
+    @quiet
     def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
         """Add an evaluation that the study did not ask for; return its id.
 
@@ -334,6 +343,7 @@ class Study:
             self._threads.note_result()
             return ids
 
+    @quiet
     def add_observation(
         self,
         observation: Observation,
@@ -362,6 +372,7 @@ class Study:
                 self._desk.check_point(suggestion_id, point)
         self.tell(suggestion_id, observation)
 
+    @quiet
     def add_many(self, observations: Iterable[Observation], points: Iterable[Any]) -> list[int]:
         """Add many evaluations that the study did not ask for; return their ids.
 
@@ -424,6 +435,7 @@ class Study:
             self._desk.resume()
             self._threads.wake()
 
+    @quiet
     def is_done(self) -> bool:
         """Return whether no more suggestions will come."""
         with self._lock:
@@ -432,24 +444,28 @@ class Study:
     # -- reporting ------------------------------------------------------------------------
 
     @property
+    @quiet
     def best(self) -> Best | None:
         """The best observed point, None before there is one."""
         with self._lock:
             return reports.best(self._desk.state)
 
     @property
+    @quiet
     def minima(self) -> tuple[LocalMinimum, ...]:
         """The distinct local minima that minimizers converged to."""
         with self._lock:
             return reports.minima(self._desk.state)
 
     @property
+    @quiet
     def runs(self) -> tuple[RunRow, ...]:
         """A row for each minimizer."""
         with self._lock:
             return reports.runs(self._desk.state)
 
     @property
+    @quiet
     def history(self) -> History:
         """Every evaluation that has ended, as columns for pandas and polars."""
         with self._lock:
@@ -479,6 +495,7 @@ class Study:
             stop = self._desk.state.stop
             return None if stop is None else stop[0]
 
+    @quiet
     def info(self) -> dict[str, Any]:
         """Return a summary.
 
@@ -493,12 +510,14 @@ class Study:
         with self._lock:
             return reports.info(self._desk.state, self._desk.now())
 
+    @quiet
     def get_state(self) -> dict[str, Any]:
         """Return `info` with the open suggestions by id (``open``: parameters by name)."""
         with self._lock:
             opened = {s.id: s.params for s in self.open_suggestions}
             return self.info() | {"is_done": self._desk.is_done(), "open": opened}
 
+    @quiet
     def describe(self) -> dict[str, Any]:
         """Return the domain, and every driver parameter with its meaning, default and value."""
         return reports.describe(self._desk.spec, self.parameters)
@@ -530,6 +549,7 @@ class Study:
     # -- suspension -----------------------------------------------------------------------
 
     @classmethod
+    @quiet
     def from_events(
         cls,
         spec: Spec,
@@ -547,12 +567,14 @@ class Study:
         """
         return cls(spec, journal=journal, clock=clock, state=fold.fold(spec, events))
 
+    @quiet
     def to_dict(self) -> dict[str, Any]:
         """Return the study as strings, numbers and arrays (no objective, no clock, no journal)."""
         with self._lock:
             return self._desk.to_dict()
 
     @classmethod
+    @quiet
     def from_dict(
         cls,
         data: Mapping[str, Any],
@@ -575,6 +597,7 @@ class Study:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    @quiet
     def verify(self) -> Verified:
         """Replay the file and compare to the bit; raise `StorageError` at a difference."""
         from optdriver.storage import verify

@@ -1,0 +1,46 @@
+"""Floating-point errors: the state in which optdriver computes, and which exceptions are numeric.
+
+What an overflow does must not depend on the caller's ``np.seterr``: a study that was recorded
+under one setting goes on under another.  So every entry point that computes is `quiet`: an
+overflow gives an infinity, and code that cannot go on with one tests for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from optdriver.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_WORDS = ("infs or nans", "nan", "infinity", "infinite", "finite", "math domain error")
+
+
+def quiet(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function compute in optdriver's own error state; the caller's is put back."""
+
+    @wraps(function)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+
+    return inside
+
+
+def is_numeric(error: Exception) -> bool:
+    """Tell whether numbers are to blame for an exception, rather than a fault in the program.
+
+    Arithmetic errors, singular matrices (SuperLU says it by a bare RuntimeError), numbers that are
+    not finite where a routine needs finite ones, and input that turned out to be unusable.
+    """
+    if isinstance(error, (ArithmeticError, np.linalg.LinAlgError, InputError)):
+        return True
+    text = str(error).lower()
+    if type(error) is RuntimeError:
+        return "singular" in text
+    return type(error) is ValueError and any(word in text for word in _WORDS)
