@@ -72,7 +72,9 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     )
 
 
-def tangential_change(region: Region, x: Vector, z: Vector, slope: Vector, at: Criticality) -> float:
+def tangential_change(
+    region: Region, x: Vector, z: Vector, slope: Vector, at: Criticality
+) -> float:
     """Return ``slope'(z - x)`` without what rounding of feasible points adds to it.
 
     Where the gradient is large and normal to the active rows, its product with the rounding of x
