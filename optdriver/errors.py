@@ -81,6 +81,10 @@ class StorageError(OptDriverError, OSError):
     """A file of a study cannot be used, or cannot be written any more; the message says why."""
 
 
+class StorageWarning(UserWarning):
+    """A study that was opened without evaluations that had been told: the message says which."""
+
+
 class StudyInUseError(StorageError):
     """Another process (or another object of this one) writes to the study; the message says who."""
 

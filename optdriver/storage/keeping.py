@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optdriver.errors import InputError, OptDriverError, StorageError
+from optdriver.errors import InputError, OptDriverError, StorageError, StorageWarning
 from optdriver.numerics import quiet
 from optdriver.storage import place
 from optdriver.storage.sqlite import SQLiteJournal
@@ -137,7 +137,12 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
             RuntimeWarning,
             stacklevel=3,
         )
+    if journal.loss is not None:
+        warnings.warn(
+            journal.loss.describe(journal.path, journal.last), StorageWarning, stacklevel=3
+        )
     study = Study(spec, journal=journal, clock=clock, state=state)
+    journal.accept()
     if not journal.read_only:
         _finish_decision(study, state, journal)
     return study

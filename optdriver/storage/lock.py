@@ -9,20 +9,47 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from optdriver.errors import StorageError, StudyInUseError
 
 SUFFIX: Final = "-lock"
-_held: Final[dict[str, int]] = {}
-"""Paths of the studies that this process writes, and the handles of their locks."""
+
+ROOM: Final = 4096
+"""Bytes of the lock that are for the name of its owner; behind them is the head of the study."""
+
+_START: Final = b'{"pid"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """A lock that this process holds: its handle, and which file the study is in."""
+
+    handle: int
+    file: tuple[int, int] | None
+
+
+_held: Final[dict[str, _Lock]] = {}
+"""The locks of the studies that this process writes, by path."""
 
 
 def is_held_here(path: Path) -> bool:
-    """Return whether this process writes the study at `path`."""
-    return str(path) in _held
+    """Return whether this process writes the study at `path`, under this name or another."""
+    file = identity(path)
+    return str(path) in _held or (file is not None and file in [at.file for at in _held.values()])
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what stays the same when a file is renamed; None if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def acquire(path: Path) -> None:
@@ -32,18 +59,17 @@ def acquire(path: Path) -> None:
     ------
     StudyInUseError
         If there is one; the message gives its process and host.
+    StorageError
+        If what has the name of the lock is none.
     """
     if is_held_here(path):
         raise StudyInUseError(
             f"{path} is open in this process (pid {os.getpid()} on {socket.gethostname()}) "
             "already; close that study first, or go on with it"
         )
-    place = _beside(path)
+    place = beside(path)
     while True:
-        try:
-            handle = os.open(place, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        except OSError as error:
-            raise StorageError(f"cannot write beside {path}: {error}") from error
+        handle = _opened(place, os.O_RDWR | os.O_CREAT)
         if not _lock(handle):
             owner = os.read(handle, 1000).decode(errors="replace")
             os.close(handle)
@@ -51,21 +77,87 @@ def acquire(path: Path) -> None:
         if _is_at(handle, place):
             break
         os.close(handle)  # its holder removed it between our opening and our locking
-    _held[str(path)] = handle
+    _held[str(path)] = _Lock(handle, identity(path))
     owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
-    os.truncate(place, 0)
-    os.write(handle, owner.encode())
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, owner.ljust(ROOM).encode())
 
 
-def release(path: Path) -> None:
-    """Stop being the writer."""
-    handle = _held.pop(str(path), None)
-    if handle is not None:
-        _beside(path).unlink(missing_ok=True)
+def made(path: Path) -> None:
+    """Take note that the file of a study whose lock is held is there now."""
+    _held[str(path)] = _Lock(handle_of(path), identity(path))
+
+
+def handle_of(path: Path) -> int:
+    """Return the handle of a lock that this process holds."""
+    return _held[str(path)].handle
+
+
+def release(path: Path, *, keep: bool = False) -> None:
+    """Stop being the writer; with `keep` the file stays, and with it the head of the study."""
+    held = _held.pop(str(path), None)
+    if held is not None:
+        if not keep:
+            beside(path).unlink(missing_ok=True)
+        os.close(held.handle)
+
+
+def abandon(path: Path) -> None:
+    """Stop being the writer of a study that could not be opened; its head stays."""
+    held = _held.get(str(path))
+    release(path, keep=held is not None and os.fstat(held.handle).st_size > ROOM)
+
+
+def read(path: Path, size: int) -> bytes:
+    """Return up to `size` bytes from behind the owner's name; none if there is no lock."""
+    held = next((at for at in _held.values() if at.file == identity(path)), None)
+    if held is not None:  # closing another handle would release the lock
+        return _read(held.handle, size)
+    place = beside(path)
+    if not os.path.lexists(place):
+        return b""
+    handle = _opened(place, os.O_RDONLY)
+    try:
+        return _read(handle, size)
+    finally:
         os.close(handle)
 
 
-def _beside(path: Path) -> Path:
+def _read(handle: int, size: int) -> bytes:
+    os.lseek(handle, ROOM, os.SEEK_SET)
+    return os.read(handle, size)
+
+
+def _opened(place: Path, how: int) -> int:
+    """Open a lock, and nothing else that has its name: it will be written to."""
+    if place.is_symlink():  # where the system has no O_NOFOLLOW
+        raise StorageError(_no_lock(place, "a symbolic link"))
+    extra = ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
+    try:
+        handle = os.open(place, how | sum(getattr(os, name, 0) for name in extra), 0o666)
+    except OSError as error:
+        raise StorageError(f"{place} cannot be opened: {error}") from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(handle)
+        raise StorageError(_no_lock(place, "no regular file, or has another name too"))
+    start = os.read(handle, ROOM).rstrip(b"\0")  # zeros: the power was cut
+    os.lseek(handle, 0, os.SEEK_SET)
+    if not (start.startswith(_START) or _START.startswith(start)):
+        os.close(handle)
+        raise StorageError(_no_lock(place, "a file of another kind"))
+    return handle
+
+
+def _no_lock(place: Path, what: str) -> str:
+    return (
+        f"{place} should be the lock of a study, but is {what}; it has not been changed: move it "
+        "away, or keep the study under another name"
+    )
+
+
+def beside(path: Path) -> Path:
+    """Return where the lock of the study at `path` is."""
     return path.with_name(path.name + SUFFIX)
 
 

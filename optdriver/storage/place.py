@@ -23,6 +23,13 @@ _REMOTE: Final = frozenset(
 )  # fmt: skip
 
 
+WRITTEN: Final = ("-wal", "-journal")
+"""Ends of the names of the files beside a study in which there can be events."""
+
+LONGEST: Final = ".{}-new-journal"
+"""The longest name that is made of that of a study, while it is created."""
+
+
 def check_path(path: Any) -> Path:
     """Return where a study is or will be kept, as an absolute path.
 
@@ -42,13 +49,20 @@ def check_path(path: Any) -> Path:
         )
     if re.match(r"\w{2,}://", text):
         raise InputError(f"storage is the path of a file, as 'study.db', and not the URL {text!r}")
-    place = Path(text).expanduser().resolve()
-    if place.is_dir():
-        raise InputError(f"{place} is a directory; storage is the path of a file in it")
-    if not place.parent.is_dir():
-        raise InputError(f"there is no directory {place.parent}: create it first")
+    try:
+        place = Path(text).expanduser().resolve()
+        if place.is_dir():
+            raise InputError(f"{place} is a directory; storage is the path of a file in it")
+        if not place.parent.is_dir():
+            raise InputError(f"there is no directory {place.parent}: create it first")
+    except (OSError, RuntimeError) as error:  # too long, no permission, links in a circle, no home
+        raise InputError(f"storage is the path of a file, not {_short(text)}: {error}") from error
     _check_local(place)
     return place
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 100 else f"{text[:60]}...{text[-30:]}")
 
 
 def named_path(directory: Any, study_id: Any) -> Path:
@@ -108,6 +122,14 @@ def check_study(path: Path, *, writing: bool) -> None:
         raise StorageError(f"there is no study at {path}{nearest(path.name, names)}")
     if not path.is_file():
         raise StorageError(f"{path} is no regular file, so it is no study")
+    _check_neighbours(path)
+    links = path.stat().st_nlink
+    if writing and links > 1:
+        raise StorageError(
+            f"{path} is one file with {links} names (hard links), and SQLite keeps what was told "
+            "last beside the name under which a file is open: work on a copy (cp), or remove the "
+            "other names when nobody has the study open"
+        )
     if writing and not _is_writable(path):
         raise StorageError(
             f"{path} or its directory is write-protected; make both writable to go on with the "
@@ -116,6 +138,17 @@ def check_study(path: Path, *, writing: bool) -> None:
     if not lock.is_held_here(path):  # closing a handle on it would release SQLite's locks
         with path.open("rb") as file:
             _check_header(path, file.read(100))
+
+
+def _check_neighbours(path: Path) -> None:
+    """Refuse links in place of the files that SQLite writes beside a study."""
+    for suffix in (*WRITTEN, "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.is_symlink() or (beside.exists() and not beside.is_file()):
+            raise StorageError(
+                f"{beside} should be a file of SQLite's, but is a link or no regular file; it has "
+                "not been changed: bring back the one that belongs to the study"
+            )
 
 
 def _is_writable(path: Path) -> bool:
@@ -141,10 +174,25 @@ def _check_header(path: Path, header: bytes) -> None:
 
 def check_free(path: Path) -> None:
     """Refuse to create a study beside what is left of another one."""
-    for suffix in ("-wal", "-journal"):
+    _check_neighbours(path)
+    _check_name(path)
+    for suffix in WRITTEN:
         rest = path.with_name(path.name + suffix)
         if rest.exists():
             raise StorageError(
                 f"{rest} is there, but {path.name} is missing: bring that file back, or remove "
                 f"{rest.name} if the study is not wanted any more"
             )
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name to which no more can be added: SQLite has files of its own beside it."""
+    if os.name != "posix":
+        return
+    most = os.pathconf(path.parent, "PC_NAME_MAX")
+    length, more = len(os.fsencode(path.name)), len(LONGEST.format(""))
+    if 0 < most < length + more:
+        raise InputError(
+            f"the name {_short(path.name)} has {length} bytes: here a study's can have "
+            f"{most - more}, since other files beside it are named after it"
+        )

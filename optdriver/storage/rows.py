@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError
+from optdriver.errors import InputError, StorageError
 from optdriver.storage.codec import from_json, to_json
 from optdriver.study.events import Added, Asked, Event, Held, Late, Told, pack, unpack
 
@@ -24,6 +25,13 @@ FloatArray = NDArray[np.float64]
 COLUMNS: Final = (
     "seq", "time", "kind", "id", "point", "run", "role", "value", "payload", "note", "crc",
 )  # fmt: skip
+
+_NAMES: Final = ", ".join(COLUMNS)
+INSERT: Final = f"INSERT INTO event ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  # constants of this module only
+SELECT: Final = f"SELECT {_NAMES} FROM event WHERE seq > ? ORDER BY seq"  # noqa: S608  # the same
+
+CHECKSUM: Final = "SELECT crc FROM study WHERE ? = 0 UNION ALL SELECT crc FROM event WHERE seq = ?"
+"""The checksum of an event; of the specification for number 0.  The number is given twice."""
 
 SHOWN: Final = 16
 """Points of up to so many parameters are also written out for people to read."""
@@ -102,3 +110,17 @@ def checksum(row: Row, before: int) -> int:
     time, kind, id, point, run, role, _, payload, note = row
     text = f"{kind}|{id}|{point}|{run}|{role}|{note}|".encode()
     return zlib.crc32(payload or b"", zlib.crc32(text + struct.pack("<d", time), before))
+
+
+def stored_checksum(row: Sequence[Any], before: int) -> int:
+    """Return the same for a row that was read.
+
+    Raises
+    ------
+    StorageError
+        If there is something in it that no event has.
+    """
+    try:
+        return checksum(tuple(row), before)
+    except (TypeError, ValueError, AttributeError, struct.error) as error:
+        raise StorageError(f"an event is not as it was written: {error}") from error

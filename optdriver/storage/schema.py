@@ -41,6 +41,22 @@ CREATE TABLE snapshot (
 );
 """
 
+MARK: Final = """CREATE TABLE IF NOT EXISTS mark (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    study TEXT NOT NULL,     -- random: tells the files of equal studies apart
+    seq INTEGER NOT NULL,    -- the last event when this was written
+    crc INTEGER NOT NULL,    -- its checksum
+    closed INTEGER NOT NULL  -- 0 while a process writes the study
+);
+"""
+"""The table that goes into the file itself whenever the log is merged into it; see `losses`."""
+
+PUT_MARK: Final = "INSERT OR REPLACE INTO mark VALUES (1, ?, ?, ?, 0)"
+
+CLOSE_MARK: Final = """UPDATE mark SET closed = 1, (seq, crc) = (
+    SELECT seq, crc FROM event UNION ALL SELECT 0, crc FROM study ORDER BY seq DESC LIMIT 1
+) WHERE closed = 0"""
+
 _VIEW: Final = """
 CREATE VIEW points AS
 WITH first AS (
@@ -74,7 +90,7 @@ def script(names: Sequence[str]) -> str:
     columns = "".join(
         f"\n    json_extract(a.note, '$[{i}]') AS {_quoted(name)}," for i, name in enumerate(shown)
     )
-    return _TABLES + _VIEW.format(columns=columns)
+    return _TABLES + MARK + _VIEW.format(columns=columns)
 
 
 def _quoted(name: str) -> str:

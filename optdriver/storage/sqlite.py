@@ -8,18 +8,22 @@ loses power too.  A study appears under its name when it is complete, never befo
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import secrets
 import sqlite3
+import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from optdriver.config import show_config
 from optdriver.errors import StorageError, unknown_option
-from optdriver.storage import codec, lock, place, rows, schema
+from optdriver.storage import bounds, codec, head, lock, losses, place, rows, schema
 from optdriver.storage.journal import Record
 from optdriver.study.events import Event
 
@@ -32,9 +36,13 @@ PAYS: Final = 2048
 PAYS_BYTES: Final = 1 << 25
 """So many events (or bytes of events) are replayed so fast that a snapshot would be no gain."""
 
-_COLUMNS: Final = ", ".join(rows.COLUMNS)
-_INSERT: Final = f"INSERT INTO event ({_COLUMNS}) VALUES ({', '.join('?' * len(rows.COLUMNS))})"  # noqa: S608  # constants of this package only
-_SELECT: Final = f"SELECT {_COLUMNS} FROM event WHERE seq > ? ORDER BY seq"  # noqa: S608  # the same
+MERGED: Final = 1000
+"""Pages in the log after which they are merged into the file, which is SQLite's own number."""
+
+LOOKS: Final = 0.05
+"""Seconds after which an append looks whether the file is still under its name."""
+
+_RANDOM: Final = "random"
 _inherited: Final[list[Any]] = []
 _open: Final[weakref.WeakSet[SQLiteJournal]] = weakref.WeakSet()
 
@@ -52,18 +60,35 @@ class SQLiteJournal:
     ----------
     path : pathlib.Path
     read_only : bool
+    loss : Loss or None
+        What had been recorded and was not there when the file was opened.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        *,
+        read_only: bool,
+        before: losses.Before | None = None,
+    ) -> None:
         self.path, self.read_only = path, read_only
         self._connection: sqlite3.Connection | None = connection
+        self._files, self._looked = {path: lock.identity(path)}, -math.inf
+        self._pages, self._writes, self._handle, self._key = 0, False, -1, 0
         self._process = os.getpid()
         self._state: weakref.WeakMethod[Callable[[], Record | None]] | None = None
         self._last, self._crc, self._base, self._base_bytes, self._tail_bytes = 0, 0, 0, 0, 0
         self._possible: tuple[tuple[int, int], ...] | None = ()
         with self._speaking():
             """Look up what the file has."""
-        self._end = weakref.finalize(self, _close, connection, path, self._process, read_only)
+            mark = losses.read_mark(connection)
+            last = self._last
+            self.loss = None if before is None else losses.find(path, connection, before, last)
+        self._mark = mark or losses.Mark(secrets.token_hex(16), 0, 0, closed=False)
+        closes = not read_only and self.loss is None
+        self._ending = _Ending(connection, path, self._process, closes, read_only)
+        self._end = weakref.finalize(self, self._ending.end)
         _open.add(self)
 
     # -- making ---------------------------------------------------------------------------
@@ -77,7 +102,10 @@ class SQLiteJournal:
                 raise StorageError(f"there is a file at {path} already")
             place.check_free(path)
             _make(path, spec)
-            return cls(path, _connect(path, durability), read_only=False)
+            lock.made(path)
+            made = cls(path, _connect(path, durability), read_only=False)
+            made._begin_to_write()
+            return made
 
     @classmethod
     def open(
@@ -88,13 +116,32 @@ class SQLiteJournal:
         place.check_study(path, writing=not read_only)
         if read_only:
             try:
-                return cls(path, _look(path), read_only=True)
+                return cls._open_checked(path, read_only=True)
             except sqlite3.Error as error:
                 raise _explained(path, error) from error
         with _writing(path):
-            looking = _look(path)
-            looking.close()
-            return cls(path, _connect(path, durability), read_only=False)
+            return cls._open_checked(path, read_only=False, durability=durability)
+
+    @classmethod
+    def _open_checked(cls, path: Path, *, read_only: bool, durability: str = "process") -> SQLiteJournal:
+        before = losses.look_before(path)
+        connection = _look(path)
+        try:
+            losses.check_log(path, connection, before)
+            if not read_only:
+                connection.close()
+                connection = _connect(path, durability)
+                bounds.bound(connection, path)
+            return cls(path, connection, read_only=read_only, before=before)
+        except BaseException:
+            connection.close()
+            raise
+
+    def accept(self) -> None:
+        """Go on from what is there: limits of opening are lifted, and a loss has been told."""
+        with self._speaking() as connection:
+            bounds.unbound(connection)
+        self._ending.closes = not self.read_only
 
     # -- the journal ----------------------------------------------------------------------
 
@@ -106,7 +153,7 @@ class SQLiteJournal:
         if not isinstance(text, str) or zlib.crc32(text.encode()) != crc:
             raise StorageError(f"{self.path} is damaged: the specification has been changed")
         found: Record = codec.from_json(text)
-        return found
+        return {name: value for name, value in found.items() if name != _RANDOM}
 
     @property
     def closed(self) -> bool:
@@ -143,14 +190,22 @@ class SQLiteJournal:
         """
         self._check_writable()
         row = rows.to_row(event)
+        if not self._writes:
+            self._begin_to_write()
         if row[1] not in ("Asked", "Held", "Drained"):  # before these, a point may be drawn already
+            self._check_place()
             self._snapshot_if_it_pays(1)
+        if self._pages >= MERGED:
+            self._merge()
+        size = 60 + len(row[7] or b"") + len(row[8] or "")
         with self._speaking() as connection:
             crc = rows.checksum(row, self._crc)
             self._possible = ((self._last, self._crc), (self._last + 1, crc))
-            connection.execute(_INSERT, (self._last + 1, *row, crc))
+            connection.execute(rows.INSERT, (self._last + 1, *row, crc))
         self._last, self._crc = self._last + 1, crc
-        self._tail_bytes += 60 + len(row[7] or b"") + len(row[8] or "")
+        self._tail_bytes += size
+        self._pages += 1 + size // 4096
+        head.write(self._handle, self._key, self._last, self._crc, _ended(row))
         self._possible = None
 
     def read(self, after: int = 0) -> Iterator[Event]:
@@ -163,14 +218,11 @@ class SQLiteJournal:
         """
         n = len([e for e in self.spec["space"]["domain"] if e["type"] == "continuous"])
         with self._speaking() as connection:
-            (crc,) = connection.execute(
-                "SELECT crc FROM study WHERE ? = 0 UNION ALL SELECT crc FROM event WHERE seq = ?",
-                (after, after),
-            ).fetchone()
+            (crc,) = connection.execute(rows.CHECKSUM, (after, after)).fetchone()
             for number, (seq, *row, kept) in enumerate(
-                connection.execute(_SELECT, (after,)), start=after + 1
+                connection.execute(rows.SELECT, (after,)), start=after + 1
             ):
-                crc = _checksum(row, crc)
+                crc = rows.stored_checksum(row, crc)
                 if seq != number or crc != kept:
                     raise StorageError(
                         f"{self.path} is damaged: event {number} is missing or has been changed"
@@ -180,18 +232,19 @@ class SQLiteJournal:
     def snapshot(self) -> tuple[int, Record] | None:
         """Return the newest snapshot that is whole, and the number of its last event."""
         with self._speaking() as connection:
-            found = connection.execute(
+            for seq, data, digest in connection.execute(
                 "SELECT s.seq, CAST(s.data AS BLOB), s.sha256 FROM snapshot AS s JOIN event AS e "
                 "ON e.seq = s.seq AND e.crc = s.crc ORDER BY s.seq DESC"
-            ).fetchall()
-        for seq, data, digest in found:
-            if hashlib.sha256(data).digest() == digest:
-                return seq, codec.from_bytes(data)
+            ):
+                if hashlib.sha256(data).digest() == digest:
+                    return seq, codec.from_bytes(data)
         return None
 
     def save_snapshot(self, state: Record) -> None:
         """Keep the state to which all events have led, in place of older ones."""
         self._check_writable()
+        if not self._writes:
+            self._begin_to_write()
         data = codec.to_bytes(state)
         with self._speaking() as connection:
             row = (self._last, self._crc, hashlib.sha256(data).digest(), data)
@@ -200,13 +253,17 @@ class SQLiteJournal:
                 connection.execute("DELETE FROM snapshot")
                 connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?)", row)
         self._base, self._base_bytes, self._tail_bytes = self._last, len(data), 0
+        self._pages += len(data) // 4096
         self._possible = None
 
     def respecify(self, spec: Record) -> None:
         """Begin anew, with another specification and without events."""
         self._check_writable()
-        text = codec.to_json(spec)
+        text = _specification(spec)
         crc = zlib.crc32(text.encode())
+        if self._writes:
+            head.begin(self._handle, self._key, 0, crc)
+            self._writes = False
         with self._speaking() as connection:
             self._possible = ((self._last, self._crc), (0, crc))
             with _transaction(connection):
@@ -214,6 +271,27 @@ class SQLiteJournal:
                 connection.execute("DELETE FROM snapshot")
                 connection.execute("UPDATE study SET spec = ?, crc = ?", (text, crc))
         self._last, self._crc, self._base, self._base_bytes, self._tail_bytes = 0, crc, 0, 0, 0
+        self._possible = None
+
+    def _begin_to_write(self) -> None:
+        """Leave what tells a later process, if this one is killed, how much there was."""
+        self._merge()
+        log = losses.log_of(self.path)
+        self._files[log] = lock.identity(log)
+        self._handle, self._key = lock.handle_of(self.path), self._mark.key()
+        head.begin(self._handle, self._key, self._last, self._crc)
+        self._writes = True
+
+    def _merge(self) -> None:
+        """Merge the log into the file, with a mark that says how far the file goes then."""
+        with self._speaking() as connection:
+            mark = (self._mark.study, self._last, self._crc)
+            self._possible = ((self._last, self._crc),)
+            with _transaction(connection):
+                connection.execute(schema.MARK)
+                connection.execute(schema.PUT_MARK, mark)
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._pages = 0
         self._possible = None
 
     def attach(self, state: Callable[[], Record | None]) -> None:
@@ -230,10 +308,10 @@ class SQLiteJournal:
         if state is None:
             return
         with self._speaking() as connection:
-            (time,) = connection.execute(
+            (elapsed,) = connection.execute(
                 "SELECT time FROM event WHERE seq = ?", (self._last,)
             ).fetchone()
-        self.save_snapshot({**state, "elapsed": time})
+        self.save_snapshot({**state, "elapsed": elapsed})
 
     def check(self) -> None:
         """Have SQLite check the whole file.
@@ -252,12 +330,16 @@ class SQLiteJournal:
         """End; take a snapshot before if that pays.  Closing again does nothing."""
         if self._connection is None:
             return
+        writes = not self.read_only and os.getpid() == self._process
+        moved = self._moved() if writes else None
         try:
-            if not self.read_only and os.getpid() == self._process:
+            if writes and moved is None:
                 self._snapshot_if_it_pays(8)
         finally:
             self._connection = None
             self._end()
+        if moved is not None:
+            raise StorageError(moved)
 
     # -- trouble --------------------------------------------------------------------------
 
@@ -289,6 +371,27 @@ class SQLiteJournal:
                 f"{self.path} was opened with read_only=True; open it without that to go on"
             )
 
+    def _check_place(self) -> None:
+        """Refuse to go on in a file that no one will find."""
+        now = time.monotonic()
+        if now < self._looked + LOOKS:
+            return
+        moved = self._moved()
+        if moved is not None:
+            raise StorageError(moved)
+        self._looked = now
+
+    def _moved(self) -> str | None:
+        """Return what to say if the file is not under its name any more."""
+        for path, file in self._files.items():
+            if lock.identity(path) != file:
+                return (
+                    f"{path} has been removed, renamed or exchanged while the study was open: put "
+                    "it back under its name and repeat the last call, or write what has been told "
+                    "until now to another file with study.export(...)"
+                )
+        return None
+
     @contextmanager
     def _speaking(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection; SQLite's errors become ours."""
@@ -310,11 +413,10 @@ class SQLiteJournal:
             raise _explained(self.path, error) from error
 
 
-def _checksum(row: list[Any], before: int) -> int:
-    try:
-        return rows.checksum(tuple(row), before)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise StorageError(f"an event is not as it was written: {error}") from error
+def _ended(row: rows.Row) -> int:
+    """Return the id of the evaluation that an event has ended, `head.NONE` if there is none."""
+    _, kind, id, *_ = row
+    return head.NONE if id is None or kind not in ("Told", "Failed", "Added") else id
 
 
 def _check_durability(durability: str) -> None:
@@ -329,10 +431,10 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        lock.release(path)
+        lock.abandon(path)
         raise _explained(path, error) from error
     except BaseException:
-        lock.release(path)
+        lock.abandon(path)
         raise
 
 
@@ -351,6 +453,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
     connection = _opened(path, "mode=rw")
     connection.execute(f"PRAGMA synchronous = {DURABILITY[durability]}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `SQLiteJournal._merge` does it
     return connection
 
 
@@ -367,7 +470,7 @@ def _look(path: Path) -> sqlite3.Connection:
     try:
         return _checked(path, "mode=ro")
     except sqlite3.OperationalError:
-        if path.with_name(path.name + "-wal").exists():
+        if losses.log_of(path).exists():
             raise
         return _checked(path, "immutable=1")  # on a disk where nothing can be written
 
@@ -375,6 +478,8 @@ def _look(path: Path) -> sqlite3.Connection:
 def _checked(path: Path, how: str) -> sqlite3.Connection:
     connection = _opened(path, how)
     try:
+        bounds.bound(connection, path)
+        bounds.check_tables(connection, path)
         if connection.execute("SELECT 1 FROM study").fetchone() is None:
             raise StorageError(_damaged(path, "the specification is missing"))
         if path.stat().st_size <= CHECKED_WHOLE:
@@ -438,13 +543,21 @@ def _make(path: Path, spec: Record) -> None:
         connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN IMMEDIATE; {schema.script(names)} COMMIT;")
-        text = codec.to_json(spec)
-        row = (text, zlib.crc32(text.encode()), codec.to_json(_versions()))
+        text = _specification(spec)
+        crc = zlib.crc32(text.encode())
+        row = (text, crc, codec.to_json(_versions()))
         connection.execute("INSERT INTO study VALUES (1, ?, ?, ?)", row)
+        connection.execute(schema.PUT_MARK, (secrets.token_hex(16), 0, crc))
+        connection.execute(schema.CLOSE_MARK)
     finally:
         connection.close()
     new.rename(path)
     _keep_name(path.parent)
+
+
+def _specification(spec: Record) -> str:
+    """Return a specification as it is kept: with a random number, with which the chain begins."""
+    return codec.to_json({**spec, _RANDOM: secrets.token_hex(16)})
 
 
 def _keep_name(directory: Path) -> None:
@@ -461,13 +574,36 @@ def _versions() -> dict[str, str]:
     return {**(show_config("dict") or {}), "sqlite": sqlite3.sqlite_version}
 
 
-def _close(connection: sqlite3.Connection, path: Path, process: int, read_only: bool) -> None:
-    """End a connection, in the process that made it only."""
-    if os.getpid() != process:
-        return
-    connection.close()
-    if not read_only:
-        lock.release(path)
+@dataclass
+class _Ending:
+    """What is done with a connection at its end, in the process that made it only.
+
+    `closes` says that the file is marked as closed then, and the lock with the head removed: not
+    if it was opened for reading, or with a loss that nobody was told of.
+    """
+
+    connection: sqlite3.Connection
+    path: Path
+    process: int
+    closes: bool
+    read_only: bool
+
+    def end(self) -> None:
+        """Close the connection, and release the lock."""
+        if os.getpid() != self.process:
+            return
+        closed = self.closes and self._mark_closed()
+        self.connection.close()
+        if not self.read_only:
+            lock.release(self.path, keep=not closed)
+
+    def _mark_closed(self) -> bool:
+        try:
+            if losses.read_mark(self.connection) is not None:
+                self.connection.execute(schema.CLOSE_MARK)
+        except sqlite3.Error:
+            return False  # nothing is lost: the head stays, and is right
+        return True
 
 
 def _keep_inherited() -> None:

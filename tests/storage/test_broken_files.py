@@ -5,6 +5,7 @@ Never a silently different study, and the file is left as it was.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 import optdriver
-from optdriver.errors import InputError, StorageError
+from optdriver.errors import InputError, StorageError, StorageWarning
 from optdriver.storage import SQLiteJournal, place
 from optdriver.study import Spec, Study
 from optdriver.study.events import Asked, pack
@@ -62,15 +63,22 @@ def events(path):
     return found
 
 
-def copied(path, to, *, main=None, log=None):
-    """Copy the file and its log, the one or the other cut."""
+def copied(path, to, *, main=None, log=None, lock=True):
+    """Copy the file, its log and its lock; cut the one or the other."""
     to.mkdir()
-    shutil.copy(path, to / path.name)
-    shutil.copy(wal(path), to / wal(path).name)
+    for file in (path, wal(path), *([path.with_name(path.name + "-lock")] if lock else [])):
+        shutil.copy(file, to / file.name)
     for target, size in ((to / path.name, main), (to / wal(path).name, log)):
         if size is not None:
             os.truncate(target, size)
     return to / path.name
+
+
+def loses(number):
+    """Expect to be told of a loss if there is one."""
+    if not number:
+        return contextlib.nullcontext()
+    return pytest.warns(StorageWarning, match="was opened .*without")
 
 
 def offsets(size, number, seed):
@@ -89,9 +97,11 @@ def test_a_log_cut_anywhere_leaves_the_events_before(tmp_path, merged):
         found = events(there)
         assert same(found, whole[: len(found)])
         lengths.append(len(found))
-        with optdriver.load_study(there) as study:
+        with loses(len(whole) - len(found)), optdriver.load_study(there) as study:
             assert study.verify().events == len(found)
             go_on(study, 2)
+            study.verify()
+        with optdriver.load_study(there) as study:  # what is missing has been told
             study.verify()
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 5
@@ -108,6 +118,8 @@ def test_a_log_changed_anywhere_leaves_the_events_before(tmp_path):
         wal(there).write_bytes(data)
         found = events(there)
         assert same(found, whole[: len(found)])
+        with loses(len(whole) - len(found)):
+            optdriver.load_study(there, read_only=True).close()
 
 
 def test_a_cut_file_with_its_log_is_whole_or_refused(tmp_path):

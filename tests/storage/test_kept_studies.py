@@ -285,6 +285,7 @@ def test_a_decision_that_was_not_recorded_is_made_up_for(path):
         answer(study, study.ask())
         assert study.stop_kind == "min_val"
     change(path, "DELETE FROM event WHERE kind IN ('Stopped', 'Suspended')")
+    change(path, "DELETE FROM mark")
     with optdriver.load_study(path) as study:
         assert study.stop_kind == "min_val"
         assert study.ask() is None
