@@ -123,7 +123,9 @@ class SQLiteJournal:
             return cls._open_checked(path, read_only=False, durability=durability)
 
     @classmethod
-    def _open_checked(cls, path: Path, *, read_only: bool, durability: str = "process") -> SQLiteJournal:
+    def _open_checked(
+        cls, path: Path, *, read_only: bool, durability: str = "process"
+    ) -> SQLiteJournal:
         before = losses.look_before(path)
         connection = _look(path)
         try:
@@ -261,10 +263,10 @@ class SQLiteJournal:
         self._check_writable()
         text = _specification(spec)
         crc = zlib.crc32(text.encode())
-        if self._writes:
-            head.begin(self._handle, self._key, 0, crc)
-            self._writes = False
         with self._speaking() as connection:
+            if self._writes:
+                head.begin(self._handle, self._key, 0, crc)
+                self._writes = False
             self._possible = ((self._last, self._crc), (0, crc))
             with _transaction(connection):
                 connection.execute("DELETE FROM event")
