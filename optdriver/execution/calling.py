@@ -32,10 +32,14 @@ class Outcome:
     mistake: InputError | None = None
 
 
-def evaluate(objective: Objective, params: Mapping[str, Any]) -> Outcome:
-    """Call the objective; an exception of its own becomes a failure.  Runs in the worker."""
+def evaluate(objective: Objective, params: Mapping[str, Any], id: int | None = None) -> Outcome:
+    """Call the objective; an exception of its own becomes a failure.  Runs in the worker.
+
+    One that has a method `evaluate_suggestion` is told which suggestion it evaluates.
+    """
+    told = getattr(objective, "evaluate_suggestion", None)
     try:
-        return Outcome(result=objective(**params))
+        return Outcome(result=objective(**params) if told is None else told(id, params))
     except InputError as mistake:
         return Outcome(mistake=mistake)
     except EvaluationError as error:

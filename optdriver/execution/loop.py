@@ -17,6 +17,7 @@ from optdriver.errors import (
     InputTypeError,
     ProtocolError,
 )
+from optdriver.execution import log
 from optdriver.execution.calling import Objective, Outcome, evaluate, prepare
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
@@ -77,6 +78,11 @@ def run(
     KeyboardInterrupt
         At the second Ctrl-C.
 
+    Notes
+    -----
+    Each evaluation is a line of the logger ``optdriver`` (level INFO): its value, or why it failed,
+    and the best value so far.
+
     Warns
     -----
     RuntimeWarning
@@ -96,6 +102,7 @@ def run(
             loop.run()
         finally:
             study.suspend()
+    log.end(study)
     _report(study, loop.error)
 
 
@@ -181,7 +188,7 @@ class _Loop:
         while (suggestion := self._next()) is not None:
             self.remaining -= 1
             try:
-                future = self.pool.submit(evaluate, self.call, suggestion.params)
+                future = self.pool.submit(evaluate, self.call, suggestion.params, suggestion.id)
             except (RuntimeError, BrokenExecutor) as error:  # it was shut down, or a worker died
                 self.study.release(suggestion.id)
                 self._give_up(error)
@@ -262,6 +269,7 @@ class _Loop:
         else:
             reason = f"{type(error).__name__}: {error}"
             self.study.tell_failure(id, reason, worker_died=has_lost_worker(error))
+            log.failure(id, reason)
 
     def _lose(self, id: int, future: Future[Any]) -> None:
         """Take note that a worker died.  If several calls were out, any of them may have done it.
@@ -276,6 +284,7 @@ class _Loop:
             error = future.exception()
             reason = f"{type(error).__name__}: {error}"
             self.study.tell_failure(id, reason, worker_died=True)
+            log.failure(id, reason)
             return
         self._release(list(lost.values()), spent=True)
 
@@ -289,11 +298,14 @@ class _Loop:
     def _tell(self, id: int, outcome: Outcome) -> None:
         if outcome.failure is not None:
             self.study.tell_failure(id, outcome.failure)
+            log.failure(id, outcome.failure)
             return
         try:
             if outcome.mistake is not None:
                 raise outcome.mistake
-            self.study.tell(id, *split(outcome.result))
+            value, gradient = split(outcome.result)
+            self.study.tell(id, value, gradient)
+            log.value(self.study, id, value)
         except InputError as mistake:  # of whoever wrote the objective: tell them, keep the point
             self.study.release(id, spent=True)
             self.error = mistake

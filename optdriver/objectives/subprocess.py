@@ -8,14 +8,21 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError
-
-Result = float | tuple[float, Any]
+from optdriver.objectives import templates
+from optdriver.objectives.answers import (
+    Place,
+    Result,
+    find_gradient,
+    find_number,
+    read_answer,
+    read_file,
+)
+from optdriver.objectives.workdirs import Workdirs
 
 _SHOWN: Final = 2000
 """Characters of the standard error that go into the reason of a failure."""
@@ -26,30 +33,49 @@ _GRACE: Final = 5.0
 
 
 class SubprocessObjective:
-    """Evaluates a study's points by running a program.
+    r"""Evaluates a study's points by running a program.
 
-    The program gets the parameters as a JSON object of names and numbers, on its standard input
-    and, if wanted, in a file or as arguments.  It answers with JSON: a number, or
-    ``{"value": 1.5, "gradient": [..]}`` with the gradient in the order of the domain or by name.
-    The answer is the last line of its standard output that is not empty, or a file.
+    The program gets the parameters as a JSON object of names and numbers on its standard input
+    and, if wanted, as arguments, in a file, or in input decks that are made from templates.  Its
+    answer is the last line of its standard output that is not empty, or a file: JSON (a number, or
+    ``{"value": 1.5, "gradient": [..]}`` with the gradient in the order of the domain or by name),
+    or a number in any form that simulators print, as ``R = 0.1D+01``.  With `value` and `gradient`
+    it is found by file and pattern.
 
     Parameters
     ----------
     command : list of str
         The program and its arguments.  ``{x1}`` in an argument becomes the value of the parameter
-        ``x1``, ``{input}`` and ``{output}`` the paths of two files: the parameters, and where the
-        program leaves its answer; ``{{x1}}`` is the word in braces.  No shell is involved.
+        ``x1``, ``{id}`` the number of the suggestion, ``{input}`` and ``{output}`` the paths of two
+        files: the parameters, and where the program leaves its answer; ``{{x1}}`` is the word in
+        braces.  No shell is involved.
     timeout : float, optional
         Seconds after which the program is killed, with everything that it has started.
     cwd : str or path-like, optional
-        The directory in which it runs.
+        The directory in which it runs, one for all evaluations.
     env : dict, optional
-        Environment variables, instead of those of this process.
+        Environment variables, instead of those of this process.  ``OPTDRIVER_ID``, the number of
+        the suggestion, is there in any case.
+    template : dict, optional
+        ``{'deck.in.j2': 'deck.in'}``: each file of the work directory that is made from a template,
+        in which ``{{ x1 }}`` or ``{{ "%.8e" % x1 }}`` is a parameter (Jinja2, the extra `cli`; a
+        template cannot run code).
+    value, gradient : dict, optional
+        Where the answer stands: ``{'file': 'out.txt', 'pattern': 'R *= *(\S+)'}``.  Without a
+        file it is the standard output.  The pattern is a regular expression with one group; of
+        several matches the last is the value, and all are the gradient.  Without a pattern the
+        value is on the last line, and the gradient a number a line, or ``name = number`` lines.
+    workdir : str or path-like, optional
+        A directory for each evaluation, as ``'runs/{id}'``, in which the program runs; where one
+        is there already (an evaluation that is tried again) the next is ``'runs/12-2'``.  Without
+        it, templates and files live in a temporary directory.
+    keep : {'all', 'failed', 'none'}
+        Which work directories stay.
 
     Raises
     ------
     InputError
-        If the command cannot be used.
+        If something given cannot be used.
 
     Notes
     -----
@@ -75,11 +101,27 @@ class SubprocessObjective:
         timeout: float | None = None,
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
+        template: Mapping[str, str] | None = None,
+        value: Mapping[str, str] | str | None = None,
+        gradient: Mapping[str, str] | str | None = None,
+        workdir: str | os.PathLike[str] | None = None,
+        keep: str = "all",
     ) -> None:
         self.command = _checked_command(command)
         self.timeout = _checked_timeout(timeout)
         self.cwd = None if cwd is None else Path(cwd)
         self.env = None if env is None else dict(env)
+        self.template = templates.checked_templates(template)
+        self.value = None if value is None else Place.of(value, "value")
+        self.gradient = None if gradient is None else Place.of(gradient, "gradient")
+        if self.gradient is not None and self.value is None:
+            raise InputError("gradient says where the gradient stands; say where the value is, too")
+        self.workdirs = Workdirs(workdir, keep)
+        if self.cwd is not None and (workdir is not None or self.template):
+            raise InputError(
+                "cwd is one directory for all evaluations, and workdir and template need one for "
+                "each: leave cwd out"
+            )
 
     def __call__(self, **params: float) -> Result:
         """Run the program at a point.
@@ -91,27 +133,53 @@ class SubprocessObjective:
         InputError
             If an argument names a parameter that there is not, or there is no such program.
         """
-        with tempfile.TemporaryDirectory(prefix="optdriver-") as directory:
-            files = {name: Path(directory) / f"{name}.json" for name in ("input", "output")}
-            text = json.dumps(params)
-            files["input"].write_text(text, encoding="utf-8")
-            arguments = [_filled(part, params, files) for part in self.command]
-            output = self._run(arguments, text)
-            if files["output"].exists():
-                output = files["output"].read_text(encoding="utf-8", errors="replace")
-                return read_answer(output)
-        return read_answer(_last_line(output))
+        return self.evaluate_suggestion(None, params)
 
-    def _run(self, arguments: list[str], text: str) -> str:
+    def evaluate_suggestion(self, id: int | None, params: Mapping[str, float]) -> Result:
+        """Run the program at a point; `id` is the number of the suggestion, as `run` tells it."""
+        with self.workdirs.directory(id) as directory:
+            templates.fill(self.template, params, directory)
+            files = {name: directory / f"{name}.json" for name in ("input", "output")}
+            text = json.dumps(dict(params))
+            files["input"].write_text(text, encoding="utf-8")
+            values = {name: repr(value) for name, value in params.items()}
+            values |= {name: str(path) for name, path in files.items()}
+            values.setdefault("id", "" if id is None else str(id))
+            arguments = [_filled(part, values) for part in self.command]
+            output = self._run(arguments, text, self._where(directory), id)
+            return self._answer(directory, files["output"], output)
+
+    def _where(self, directory: Path) -> Path | None:
+        """Return where the program runs: where its files are, if it has any of its own."""
+        places = (self.value, self.gradient)
+        has_files = bool(self.template) or any(place and place.file for place in places)
+        own = self.workdirs.named or (has_files and self.cwd is None)
+        return directory if own else self.cwd
+
+    def _answer(self, directory: Path, left: Path, output: str) -> Result:
+        if self.value is None:
+            return read_answer(read_file(left) if left.exists() else _last_line(output))
+        where = directory if self.cwd is None else self.cwd
+        value = find_number(self.value, where, output)
+        if self.gradient is None:
+            return value
+        return value, find_gradient(self.gradient, where, output)
+
+    def _run(self, arguments: list[str], text: str, where: Path | None, id: int | None) -> str:
         """Return the standard output of the program."""
+        environment = dict(os.environ) if self.env is None else dict(self.env)
+        if id is not None:
+            environment["OPTDRIVER_ID"] = str(id)
+        if where is not None and os.sep in arguments[0] and Path(arguments[0]).exists():
+            arguments[0] = str(Path(arguments[0]).absolute())
         try:
             process = subprocess.Popen(  # noqa: S603  # the user's own command, without a shell
                 arguments,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=self.cwd,
-                env=self.env,
+                cwd=where,
+                env=environment,
                 start_new_session=True,
             )
         except OSError as error:
@@ -161,10 +229,8 @@ def _checked_timeout(timeout: Any) -> float | None:
     return float(timeout)
 
 
-def _filled(part: str, params: Mapping[str, float], files: Mapping[str, Path]) -> str:
+def _filled(part: str, values: Mapping[str, str]) -> str:
     """Return an argument with numbers and paths in place of the names in braces."""
-    values = {name: repr(value) for name, value in params.items()}
-    values |= {name: str(path) for name, path in files.items()}
 
     def fill(found: re.Match[str]) -> str:
         name = found["name"]
@@ -218,22 +284,3 @@ def _said(errors: bytes) -> str:
 
 def _last_line(output: str) -> str:
     return next((line for line in reversed(output.splitlines()) if line.strip()), "")
-
-
-def read_answer(text: str) -> Result:
-    """Return value, or value and gradient, from the JSON that a program gave."""
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        answer = None
-    if isinstance(answer, Mapping) and "value" in answer:
-        value, gradient = answer["value"], answer.get("gradient")
-    else:
-        value, gradient = answer, None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        shown = text.strip() if len(text) < 200 else text[:200] + "..."
-        raise EvaluationError(
-            f'the program should answer with a number or {{"value": .., "gradient": ..}} in JSON, '
-            f"but gave {shown!r}"
-        )
-    return float(value) if gradient is None else (float(value), gradient)

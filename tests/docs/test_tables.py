@@ -40,3 +40,17 @@ def test_the_readme_repeats_what_was_measured() -> None:
         cells = [cell.strip() for cell in row[1].split("|")]
         scipy, optdriver = cells[0].split()[0], cells[4].split()[0]
         assert f"| {ours} | {scipy} | {optdriver} |" in readme
+
+
+def test_every_command_is_listed_with_its_exit_status() -> None:
+    from optdriver.cli import commands
+
+    page = ROOT.joinpath("docs/how-to/command-line.md").read_text(encoding="utf-8")
+    first = re.findall(r"^\| (`[^|]*) \|", page, re.M)
+    listed = {name for cell in first for name in re.findall(r"`([\w-]+)`", cell)}
+    names = {c.name or c.callback.__name__ for c in commands.app.registered_commands if c.callback}
+    assert names == listed
+    statuses = set(map(int, re.findall(r"^\| (\d+) \|", page, re.M)))
+    assert statuses == {
+        0, 1, 2, commands.NOTHING_NOW, commands.DONE, commands.STOPPED, commands.INTERRUPTED,
+    }  # fmt: skip

@@ -1,0 +1,155 @@
+"""A study in words: tables for a terminal, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any, Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from optdriver.study import Study
+
+MOST_ROWS: Final = 12
+"""Rows of a table that are shown; how many more there are is said."""
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON knows it; numbers that are not finite become texts."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def as_json(value: Any) -> str:
+    """Return one line of JSON; floats keep their bits."""
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def summary(study: Study) -> dict[str, Any]:
+    """Return what `show --json` prints."""
+    info = study.info()
+    return info | {
+        "minima": [
+            {"value": row.value, "params": row.params, "times_found": row.times_found}
+            for row in study.minima
+        ],
+        "runs": [
+            {"index": row.index, "state": row.state, "reason": row.reason,
+             "evaluations": row.evaluations, "failures": row.failures, "value": row.value}
+            for row in study.runs
+        ],
+        "open": [{"id": s.id, "params": s.params, "kind": s.kind} for s in study.open_suggestions],
+        "failures": failures(study),
+    }  # fmt: skip
+
+
+def failures(study: Study) -> dict[str, int]:
+    """Return how often an evaluation failed for each reason, the most frequent first.
+
+    Numbers in a reason are left out, so that the same trouble at two points is one reason.
+    """
+    history = study.history
+    free = len(study.space.free)
+    state, reason = list(history)[free + 3], list(history)[free + 8]
+    told = zip(history[state], history[reason], strict=True)
+    return dict(Counter(_first_line(text) for what, text in told if what == "failed").most_common())
+
+
+def _first_line(text: str) -> str:
+    line = str(text).strip().splitlines()[0] if str(text).strip() else "no reason given"
+    return line if len(line) <= 100 else line[:97] + "..."
+
+
+def number(value: Any) -> str:
+    """Return a number as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.8g}"
+    return "" if value is None else str(value)
+
+
+def screen(study: Study) -> RenderableType:
+    """Return everything that `show` shows."""
+    info = study.info()
+    parts: list[RenderableType] = [_head(info), _best(study)]
+    parts += [part for part in (_minima(study), _runs(study), _failures(study)) if part is not None]
+    return Group(*parts)
+
+
+def _head(info: dict[str, Any]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    state = info["status"] + (f": {info['stop_reason']}" if info["stop_reason"] else "")
+    table.add_row("study", Text(info["name"] or "(no name)", style="bold"))
+    table.add_row("state", state)
+    table.add_row("success", "yes" if info["success"] else "not yet")
+    table.add_row(
+        "evaluations",
+        f"{info['num_evaluations']} ended, {info['num_failed']} of them failed, "
+        f"{info['num_open']} open",
+    )
+    table.add_row("minimizers", f"{info['num_minimizers']}, {info['num_minima']} minima")
+    table.add_row("run time", f"{info['elapsed']:.1f} s")
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _best(study: Study) -> RenderableType:
+    best = study.best
+    if best is None:
+        return Text("\nnothing was observed yet")
+    table = _table("best", "value", *best.params)
+    table.add_row(number(best.value), *(number(value) for value in best.params.values()))
+    return table
+
+
+def _minima(study: Study) -> RenderableType | None:
+    rows = sorted(study.minima, key=lambda row: row.value)
+    if not rows:
+        return None
+    table = _table("minima", "value", "found", *rows[0].params)
+    for row in rows[:MOST_ROWS]:
+        values = (number(value) for value in row.params.values())
+        table.add_row(number(row.value), f"{row.times_found}x", *values)
+    return _with_rest(table, len(rows))
+
+
+def _runs(study: Study) -> RenderableType | None:
+    rows = study.runs
+    if not rows:
+        return None
+    table = _table("minimizers", "", "state", "evaluations", "failed", "value", "reason")
+    for row in rows[-MOST_ROWS:]:
+        cells = (row.index, row.state, row.evaluations, row.failures, row.value, row.reason)
+        table.add_row(*(number(cell) for cell in cells))
+    return _with_rest(table, len(rows))
+
+
+def _failures(study: Study) -> RenderableType | None:
+    rows = failures(study)
+    if not rows:
+        return None
+    table = _table("failures", "times", "reason")
+    for reason, times in list(rows.items())[:MOST_ROWS]:
+        table.add_row(str(times), reason)
+    return _with_rest(table, len(rows))
+
+
+def _with_rest(table: Table, number_of_rows: int) -> RenderableType:
+    more = number_of_rows - MOST_ROWS
+    return Group(table, Text(f"and {more} more", style="dim")) if more > 0 else table

@@ -1,0 +1,30 @@
+"""A line an evaluation, through Python's `logging`: the logger `optdriver`, at the level INFO."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from optdriver.study import Study
+
+LOG: Final = logging.getLogger("optdriver")
+
+
+def value(study: Study, id: int, observed: float | None) -> None:
+    """Note a value, and the best one so far."""
+    if LOG.isEnabledFor(logging.INFO):
+        best = study.best
+        so_far = "none yet" if best is None else f"{best.value:.10g} (evaluation {best.id})"
+        shown = "no value" if observed is None else f"{observed:.10g}"
+        LOG.info("evaluation %d: %s; best: %s", id, shown, so_far)
+
+
+def failure(id: int, reason: str) -> None:
+    """Note a failure."""
+    LOG.info("evaluation %d failed: %s", id, reason)
+
+
+def end(study: Study) -> None:
+    """Note why a run has ended."""
+    LOG.info("%s after %d evaluations", study.stop_reason or "returned", study.num_evaluations)

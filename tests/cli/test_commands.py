@@ -1,0 +1,186 @@
+"""The commands, as a shell sees them: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+
+import pytest
+
+import optdriver
+from optdriver.cli import commands
+
+STUDY = """\
+[parameters]
+x = { domain = [-2, 2] }
+y = { domain = [-2, 2] }
+
+[study]
+jac = true
+max_num_minimizers = 1
+max_iter = 40
+
+[objective]
+command = ["PYTHON", "-c", '''
+import json, sys
+p = json.load(sys.stdin)
+x, y = p["x"], p["y"]
+if x > 1.5: sys.exit("no mesh")
+print(json.dumps({"value": (x - .5)**2 + (y + 1)**2, "gradient": [2*(x - .5), 2*(y + 1)]}))
+''']
+"""
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["optdriver", *map(str, words)])
+        status = commands.run_app()
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def described(tmp_path):
+    path = tmp_path / "bowl.toml"
+    path.write_text(STUDY.replace("PYTHON", sys.executable))
+    return path
+
+
+def test_from_a_new_file_to_a_minimum(call, tmp_path):
+    assert call("new", "bowl.toml")[0] == 0
+    status, out, _ = call("check", "bowl.toml")
+    assert status == 0
+    assert "can be run" in out
+    assert not (tmp_path / "bowl.db").exists()
+    status, _, err = call("new", "bowl.toml")
+    assert (status, "there already" in err) == (1, True)
+
+
+def test_run_show_and_extend(call, described):
+    status, out, err = call("run", described, "--max-evaluations", 3)
+    assert status == 0
+    assert sum(" evaluation " in line for line in err.splitlines()) == 3
+    assert "best" in out
+    status, out, _ = call("run", described, "--quiet", "--json")
+    summary = json.loads(out)
+    assert status == 0
+    assert summary["success"] is True
+    assert summary["minima"][0]["params"] == pytest.approx({"x": 0.5, "y": -1.0}, abs=1e-6)
+    assert (
+        json.loads(call("show", "bowl.db", "--json")[1])["min_objective"]
+        == summary["min_objective"]
+    )
+    assert "bowl" in call("show", "bowl.db")[1]
+    assert json.loads(call("show", "bowl.db", "--json", "--watch")[1])["status"] == "stopped"
+
+
+def test_another_night(call, described):
+    described.write_text(described.read_text().replace("max_iter = 40", "max_iter = 4"))
+    assert json.loads(call("run", described, "--quiet", "--json")[1])["stop_kind"] == "max_iter"
+    status, out, _ = call("extend", "bowl.db", "max_iter=40")
+    assert (status, "can go on" in out) == (0, True)
+    status, out, err = call("run", described, "--json")
+    assert json.loads(out)["success"] is True
+    assert "max_iter is 40 in bowl.db (here 4)" in err
+
+
+def test_a_loop_in_a_shell(call, described):
+    with optdriver.create_study({"x": (-2, 2)}, jac=True, max_num_minimizers=1, storage="loop.db"):
+        pass
+    steps = 0
+    while True:
+        status, out, err = call("ask", "loop.db")
+        if status == commands.DONE:
+            break
+        assert status == 0
+        asked = json.loads(out)
+        x = asked["params"]["x"]
+        if steps == 1:
+            assert call("fail", "loop.db", asked["id"], "no licence")[0] == 0
+        else:
+            value = repr((x - 0.5) ** 2).replace("e", "D")
+            assert (
+                call("tell", "loop.db", asked["id"], value, "--gradient", f"{2 * (x - 0.5)}")[0]
+                == 0
+            )
+        steps += 1
+        assert steps < 30
+    assert "converged" in err
+    with optdriver.load_study("loop.db", read_only=True) as study:
+        assert study.best.params["x"] == pytest.approx(0.5, abs=1e-7)
+        assert "no licence" in list(study.history["reason"])
+
+
+def test_what_is_open_is_said_and_can_be_asked_again(call):
+    optdriver.create_study({"x": (-2, 2)}, storage="open.db", jac=True, num_parallel=1).close()
+    first = call("ask", "open.db")[1]
+    status, out, err = call("ask", "open.db")
+    assert (status, out) == (commands.NOTHING_NOW, "")
+    assert "1 suggestions are open" in err
+    assert call("ask", "open.db", "--again")[1] == first
+    assert json.loads(first)["params"]["x"] == json.loads(first)["params"]["x"]
+
+
+def test_gradients_in_three_forms(call):
+    for text in ("[1.5, -2]", '{"x": 1.5, "y": -2}', "1.5D0,-2."):
+        path = f"g{len(text)}.db"
+        optdriver.create_study({"x": (-2, 2), "y": (-2, 2)}, jac=True, storage=path).close()
+        call("ask", path)
+        assert call("tell", path, 0, "3.5", "--gradient", text) == (0, "", "")
+        with optdriver.load_study(path, read_only=True) as study:
+            assert study.best.gradient.tolist() == [1.5, -2.0]
+
+
+def test_values_that_are_not_finite_are_texts_in_json(call):
+    optdriver.create_study({"x": (-math.inf, 2)}, initial_samples=[[0.0]], storage="i.db").close()
+    json.loads(call("show", "i.db", "--json")[1], parse_constant=lambda name: pytest.fail(name))
+
+
+def test_pictures_exports_imports_and_verifies(call, described, tmp_path):
+    call("run", described, "--quiet")
+    for name in ("history.png", "gradient.svg", "whatever.png"):
+        assert call("plot", "bowl.db", name)[0] == 0
+        assert (tmp_path / name).stat().st_size > 1000
+    assert call("plot", "bowl.db", "runs.xyz")[0] == 1
+    assert call("export", "bowl.db", "bowl.jsonl")[0] == 0
+    assert call("import", "bowl.jsonl", "again.db")[0] == 0
+    status, out, _ = call("verify", "again.db")
+    assert status == 0
+    assert "bit for bit" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("show", "no.db"), 1, "no.db"),
+        (("ask", "no.db", "-n", "0"), 1, "positive"),
+        (("extend", "no.db", "max_iter"), 1, "max_iter=500"),
+        (("extend", "no.db", "maxiter=3"), 1, "max_iter"),
+        (("plot", "no.db", "a.png", "--kind", "hstory"), 1, "did you mean 'history'"),
+        (("show", "no.db", "--watch", "--every", "0"), 1, "positive"),
+        (("shwo",), 2, "show"),
+        (("tell", "no.db", "1"), 2, "value"),
+        (("tell", "no.db", "1", "1,5"), 1, "is not a number"),
+    ],
+)
+def test_what_is_wrong_is_one_message(call, words, status, said):
+    ended, out, err = call(*words)
+    assert ended == status
+    assert said in err
+    assert "Traceback" not in err + out
+
+
+def test_run_ends_with_a_status_of_its_own_where_nothing_works(call, tmp_path):
+    broken = STUDY.replace("PYTHON", sys.executable).replace("x > 1.5", "True")
+    broken = broken.replace("max_iter = 40\n", "")
+    (tmp_path / "broken.toml").write_text(broken)
+    with pytest.warns(RuntimeWarning, match="the study stopped"):
+        status, out, _ = call("run", "broken.toml", "--quiet", "--json")
+    assert status == commands.STOPPED
+    assert next(iter(json.loads(out)["failures"])).endswith("no mesh")
