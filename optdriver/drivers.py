@@ -10,8 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.coroutine.scipy_methods import method_names
-from optdriver.errors import InputError, unknown_option
+from optdriver.coroutine.scipy_methods import method_names, named
+from optdriver.errors import (
+    InputError,
+    UnknownOptionError,
+    nearest,
+    plain_name,
+    unknown_option,
+)
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
 from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
 
@@ -107,6 +113,8 @@ class DriverFactory:
         The options that `create` knows.
     aliases : tuple of str
         Other names for it.
+    gradient : bool
+        Whether gradients are of use to it.
     """
 
     name: str
@@ -114,32 +122,51 @@ class DriverFactory:
     restore: Callable[[Mapping[str, Any]], Driver]
     options: tuple[str, ...]
     aliases: tuple[str, ...] = ()
+    gradient: bool = True
 
 
 DEFAULT_DRIVER = "L-BFGS-B"
+
+NEVERGRAD = "nevergrad:"
+"""Before a name it means: Nevergrad's optimizer of that name, and not ours."""
 
 METHOD = "method"
 """The option of `MultiStart` that the name of the driver decides."""
 
 _OPTIONS = tuple(name for name in OPTION_NAMES if name != METHOD)
 
+_ALIASES = {
+    DEFAULT_DRIVER: ("L_BFGS_B_Optimization",),
+    "Nelder-Mead": ("SimplexOptimization", "DownhillSimplexOptimization"),
+    "DE": ("DifferentialEvolution",),
+}
+"""Names of the other dialect; case, hyphens and underscores do not matter in any name."""
+
 
 def _local_method(name: str) -> DriverFactory:
     """Return the driver that starts a method of SciPy's many times."""
     create = functools.partial(MultiStart, method=name)
-    return DriverFactory(name=name, create=create, restore=MultiStart.from_dict, options=_OPTIONS)
+    return DriverFactory(
+        name=name,
+        create=create,
+        restore=MultiStart.from_dict,
+        options=_OPTIONS,
+        aliases=_ALIASES.get(name, ()),
+        gradient=named(name).gradient,
+    )
 
 
 def _population(name: str) -> DriverFactory:
     """Return the driver that is CMA-ES or one of Nevergrad's optimizers."""
     create = functools.partial(PopulationDriver, engine=name)
-    aliases = ("CMAES", "cmaes") if name == CMA_ES else ()
+    taken = plain_name(name) in map(plain_name, (DEFAULT_DRIVER, *method_names()))
     return DriverFactory(
-        name=name,
+        name=NEVERGRAD + name if taken else name,
         create=create,
         restore=PopulationDriver.from_dict,
         options=_OPTIONS,
-        aliases=aliases,
+        aliases=_ALIASES.get(name, ()),
+        gradient=False,
     )
 
 
@@ -149,11 +176,20 @@ _FACTORIES = (
         create=MultiStart,
         restore=MultiStart.from_dict,
         options=_OPTIONS,
-        aliases=("L_BFGS_B", "L_BFGS_B_Optimization"),
+        aliases=_ALIASES[DEFAULT_DRIVER],
     ),
     *map(_local_method, method_names()),
     *map(_population, (CMA_ES, *COMMON_NAMES)),
 )
+_BY_NAME = {
+    plain_name(name): factory for factory in _FACTORIES for name in (factory.name, *factory.aliases)
+}
+_ELSEWHERE = {
+    "scipyminimizer": "name its method instead: 'L-BFGS-B', 'Nelder-Mead', 'SLSQP', ...",
+    "bayesianoptimization": "optdriver has none; optdriver.integrations.botorch is for BoTorch",
+    "activelearning": "optdriver has none; optdriver.integrations.botorch is for BoTorch",
+}
+"""Drivers of other packages, by plain names, and what to say of them."""
 
 
 def driver_names() -> tuple[str, ...]:
@@ -161,22 +197,64 @@ def driver_names() -> tuple[str, ...]:
     return tuple(factory.name for factory in _FACTORIES)
 
 
-def driver_factory(name: str) -> DriverFactory:
-    """Return the factory of the driver called `name`, in upper or lower case, or by an alias.
+def driver_factory(name: str, what: str = "driver") -> DriverFactory:
+    """Return the factory of the driver called `name`.
+
+    Case, hyphens and underscores do not matter: ``'L-BFGS-B'``, ``'LBFGSB'`` and ``'l_bfgs_b'`` are
+    the same.  A name means a driver of this package or a method of SciPy's first, and one of
+    Nevergrad's optimizers where there is none; ``'nevergrad:LBFGSB'`` always means Nevergrad's.
 
     Raises
     ------
     InputError
-        There is no such driver; the message names the nearest one.
+        There is no such driver; the message names the nearest one.  `what` is what it is called.
     """
     if not isinstance(name, str):
-        raise InputError(f"a driver is chosen by its name, a string, not {name!r}")
-    for factory in _FACTORIES:
-        if _plain(name) in map(_plain, (factory.name, *factory.aliases)):
-            return factory
-    if (found := nevergrad_names().get(_plain(name))) is not None:
-        return _population(found)
-    raise unknown_option("driver", name, {*driver_names(), *nevergrad_names().values()})
+        raise InputError(f"a {what} is chosen by its name, a string, not {name!r}")
+    prefix, found, rest = name.rpartition(":")
+    if found:
+        return _of_nevergrad(what, name, prefix, rest)
+    factory = _BY_NAME.get(plain_name(name))
+    if factory is not None:
+        return factory
+    nevergrads = nevergrad_names()
+    if plain_name(name) in nevergrads:
+        return _population(nevergrads[plain_name(name)])
+    hint = _ELSEWHERE.get(plain_name(name), "")
+    hint = f": {hint}" if hint else nearest(name, (*nevergrads.values(), *driver_names()))
+    raise UnknownOptionError(
+        f"unknown {what} {name!r}{hint}; known: {', '.join(driver_names())}, and Nevergrad's "
+        "optimizers by their names"
+    )
+
+
+def _of_nevergrad(what: str, name: str, prefix: str, rest: str) -> DriverFactory:
+    """Return the driver that is Nevergrad's optimizer called `rest`."""
+    if plain_name(prefix + ":") != NEVERGRAD:
+        raise InputError(
+            f"unknown {what} {name!r}: before a colon only 'nevergrad' is known, as in "
+            "'nevergrad:LBFGSB'"
+        )
+    names = nevergrad_names()
+    found = names.get(plain_name(rest), None if names else rest)  # what is missing is said later
+    if found is None:
+        raise InputError(f"Nevergrad has no optimizer {rest!r}{nearest(rest, names.values())}")
+    return _population(found)
+
+
+def engine_name(name: str) -> str:
+    """Return the name of an optimizer without that of its package."""
+    return name.removeprefix(NEVERGRAD)
+
+
+def recorded_name(name: str) -> str:
+    """Return the real name of a driver that a study was recorded with.
+
+    Nevergrad's optimizers of the same names as ours were recorded without its prefix at first.
+    """
+    if name in driver_names() or plain_name(name) not in _BY_NAME:
+        return name
+    return NEVERGRAD + name
 
 
 def create_driver(name: str, bounds: Any, **options: Any) -> Driver:
@@ -206,7 +284,3 @@ def create_driver(name: str, bounds: Any, **options: Any) -> Driver:
 def restore_driver(name: str, data: Mapping[str, Any]) -> Driver:
     """Return the driver whose ``to_dict`` gave `data`."""
     return driver_factory(name).restore(data)
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace("_", "-")

@@ -95,16 +95,26 @@ class MissingExtraError(OptDriverError, ImportError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the known name nearest to `name`, or ``""``."""
-    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    names = {plain_name(each): each for each in known}
+    found = difflib.get_close_matches(plain_name(str(name)), list(names), n=1, cutoff=0.5)
+    return f" (did you mean {names[found[0]]!r}?)" if found else ""
 
 
-def unknown_option(kind: str, name: str, known: Iterable[str]) -> UnknownOptionError:
-    """Build the error for an unknown `kind` (``"option"``, ``"parameter"``, ...) called `name`."""
+def plain_name(name: str) -> str:
+    """Return a name as names are compared: without case, hyphens, underscores and spaces."""
+    return "".join(part for part in name.casefold() if part not in "-_ ")
+
+
+def unknown_option(
+    kind: str, name: str, known: Iterable[str], hint: str = ""
+) -> UnknownOptionError:
+    """Build the error for an unknown `kind` (``"option"``, ``"parameter"``, ...) called `name`.
+
+    `hint` says what is called otherwise here; without it the nearest known name is proposed.
+    """
     names = sorted(known)
-    return UnknownOptionError(
-        f"unknown {kind} {name!r}{nearest(name, names)}; known: {', '.join(names)}"
-    )
+    said = f": {hint}" if hint else nearest(name, names)
+    return UnknownOptionError(f"unknown {kind} {name!r}{said}; known: {', '.join(names)}")
 
 
 def missing_extra(feature: str, module: str, extra: str) -> MissingExtraError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from optdriver.errors import InputError, nearest
+from optdriver.errors import InputError, nearest, plain_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,11 +146,7 @@ def named(name: str) -> Method:
     if not isinstance(name, str):
         raise InputError(f"a method is chosen by its name, a string, not {name!r}")
     for method in METHODS:
-        if _plain(method.name) == _plain(name):
+        if plain_name(method.name) == plain_name(name):
             return method
     known = method_names()
     raise InputError(f"unknown method {name!r}{nearest(name, known)}; known: {', '.join(known)}")
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace("_", "-")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver import coroutine, population
+from optdriver import coroutine
 from optdriver.coroutine.options import TOLERANCES
+from optdriver.drivers import driver_factory, engine_name
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb import Options
 from optdriver.minimization.finished import Population
@@ -22,11 +23,10 @@ from optdriver.objectives.jax_objective import JaxObjective
 Vector = NDArray[np.float64]
 
 OURS = "L-BFGS-B"
-POPULATIONS = (population.CMA_ES, *population.COMMON_NAMES)
 
 
 def known(method: Any) -> str:
-    """Return the real name of a method, which may be written in another case.
+    """Return the real name of a method; names are those of `optdriver.drivers.driver_factory`.
 
     Raises
     ------
@@ -37,12 +37,7 @@ def known(method: Any) -> str:
         return OURS
     if not isinstance(method, str):
         raise InputTypeError(f"a method is chosen by its name, a string, not {method!r}")
-    plain = method.strip().lower().replace("_", "-")
-    names = {name.lower(): name for name in (OURS, *coroutine.method_names(), *POPULATIONS)}
-    found = names.get(plain) or population.nevergrad_names().get(plain)
-    if found is None:
-        raise unknown_option("method", method, names.values())
-    return found
+    return driver_factory(method, "method").name
 
 
 def check_fits(method: str, problem: Problem) -> None:
@@ -122,7 +117,7 @@ class Factory:
         if self._ours:
             return local.create(z, problem.bounds, problem.constraints, options)
         if not _is_scipys(self._method):
-            return Population(self._method, z, problem.bounds, seed, options)
+            return Population(engine_name(self._method), z, problem.bounds, seed, options)
         return coroutine.CallbackMinimizer(
             self._method, z, problem.bounds, hessian=self._hessian, **options
         )

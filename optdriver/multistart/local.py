@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.coroutine.scipy_methods import method_names, named
-from optdriver.errors import InputError, nearest
+from optdriver.errors import InputError, nearest, plain_name
 from optdriver.lbfgsb import LBFGSB, Options, Stop
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def has_rows(constraints: ConstraintSet | None) -> bool:
 def checked_method(method: Any) -> str:
     """Return the real name of a method, or raise an error that names the nearest."""
     known = (PLAIN, *method_names())
-    if isinstance(method, str) and method.upper().replace("_", "-") == PLAIN:
+    if isinstance(method, str) and plain_name(method) == plain_name(PLAIN):
         return PLAIN
     try:
         return named(method).name

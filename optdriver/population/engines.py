@@ -17,7 +17,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, InputTypeError, missing_extra, unknown_option
+from optdriver.errors import (
+    InputError,
+    InputTypeError,
+    missing_extra,
+    plain_name,
+    unknown_option,
+)
 
 Vector = NDArray[np.float64]
 
@@ -221,17 +227,13 @@ def create_engine(
 
 @functools.cache
 def nevergrad_names() -> dict[str, str]:
-    """Return the names of Nevergrad's optimizers, by lower-case names; none where it is missing."""
+    """Return the names of Nevergrad's optimizers, by plain ones; none where it is missing."""
     if importlib.util.find_spec("nevergrad") is None:
         return {}
     names: dict[str, str] = {}
     for name in _nevergrad().optimizers.registry:
-        names.setdefault(_plain(name), name)
+        names.setdefault(plain_name(name), name)
     return names
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace("_", "-")
 
 
 def _nevergrad() -> Any:

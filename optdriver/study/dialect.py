@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from optdriver.errors import InputError, unknown_option
+from optdriver.study.hints import hint
 from optdriver.study.parameters import ALIASES, TABLE
 
 ARGUMENTS: Final = {"design_space": "domain", "study_name": "name"}
@@ -35,4 +36,4 @@ def check_keywords(given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in TABLE and name not in ALIASES:
             known = (*KEYWORDS, *ARGUMENTS, *TABLE, *ALIASES)
-            raise unknown_option("argument of create_study", name, known)
+            raise unknown_option("argument of create_study", name, known, hint(name))

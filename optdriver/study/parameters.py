@@ -18,6 +18,7 @@ import numpy as np
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.multistart.options import DIFFERENCE_RULES
 from optdriver.reading import real_number
+from optdriver.study.hints import hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def check_all(given: Mapping[str, Any]) -> dict[str, Any]:
         name = ALIASES.get(written, written)
         row = TABLE.get(name)
         if row is None:
-            raise unknown_option("driver parameter", written, TABLE)
+            raise unknown_option("driver parameter", written, TABLE, hint(written))
         if name in checked:
             raise InputError(f"driver parameter {name!r} is given twice, once as an alias")
         checked[name] = row.check(written, value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from optdriver.drivers import recorded_name
 from optdriver.errors import ConstraintWarning, InputError, InputTypeError
 from optdriver.space import Space
 from optdriver.study import parameters as table
@@ -110,7 +111,7 @@ class Spec:
         check_version(data, "specification of a study")
         spec = cls(
             space=Space.from_dict(data["space"]),
-            driver=data["driver"],
+            driver=recorded_name(data["driver"]),
             name=data["name"],
             study_id=data["study_id"],
         )
