@@ -11,6 +11,7 @@ from optdriver.drivers import (
     create_driver,
     driver_factory,
     driver_names,
+    recorded_name,
     restore_driver,
 )
 from optdriver.errors import InputError, UnknownOptionError
@@ -61,7 +62,7 @@ class TestGivenStarts(MultiStartContract):
 
 @pytest.mark.parametrize(
     "name",
-    ["L-BFGS-B", "l-bfgs-b", "L_BFGS_B", "L_BFGS_B_Optimization", "l_bfgs_b_optimization"],
+    ["L-BFGS-B", "l-bfgs-b", "L_BFGS_B", "LBFGSB", "L_BFGS_B_Optimization", "lbfgsb "],
 )
 def test_a_driver_has_several_names(name):
     assert driver_factory(name).name == DEFAULT_DRIVER
@@ -72,9 +73,46 @@ def test_the_names_are_listed():
     assert DEFAULT_DRIVER in driver_names()
 
 
-def test_an_unknown_driver_is_an_error_that_names_the_nearest():
-    with pytest.raises(UnknownOptionError, match="did you mean 'L-BFGS-B'"):
-        create_driver("L-BFGS", [(0, 1)])
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("NelderMead", "Nelder-Mead"),
+        ("SimplexOptimization", "Nelder-Mead"),
+        ("trust_constr", "trust-constr"),
+        ("DifferentialEvolution", "DE"),
+        ("nevergrad:PSO", "PSO"),
+    ],
+)
+def test_a_name_means_ours_first_and_others_by_prefix(written, name):
+    assert driver_factory(written).name == name
+
+
+def test_nevergrads_optimizers_of_the_same_names_have_a_prefix():
+    pytest.importorskip("nevergrad")
+    for written in ("nevergrad:NelderMead", "Nevergrad:nelder-mead"):
+        driver = driver_factory(written)
+        assert driver.name == "nevergrad:NelderMead"
+        assert not driver.gradient
+    with pytest.raises(InputError, match="no optimizer 'PSOO'.*did you mean"):
+        driver_factory("nevergrad:PSOO")
+    with pytest.raises(InputError, match="only 'nevergrad' is known"):
+        driver_factory("optuna:TPE")
+
+
+def test_names_that_were_recorded_without_a_prefix_are_nevergrads():
+    assert recorded_name("LBFGSB") == "nevergrad:LBFGSB"
+    assert recorded_name("NelderMead") == "nevergrad:NelderMead"
+    for name in (*driver_names(), "NGOpt39", "nevergrad:LBFGSB"):
+        assert recorded_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["L-BFGS", "lbfgs", "LBFGS", "l_bfgs"])
+def test_an_unknown_driver_is_an_error_that_names_the_nearest(name):
+    with pytest.raises(UnknownOptionError, match="did you mean 'L-BFGS-B'") as caught:
+        create_driver(name, [(0, 1)])
+    assert len(str(caught.value)) < 400
+    with pytest.raises(UnknownOptionError, match="name its method instead"):
+        create_driver("ScipyMinimizer", [(0, 1)])
     with pytest.raises(InputError, match="a string"):
         driver_factory(3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.drivers import driver_factory
 from optdriver.errors import (
     InputTypeError,
+    ObjectiveWarning,
     ProtocolError,
     StudyDoneError,
 )
@@ -60,6 +63,7 @@ class Study:
         self._threads = Threads()
         self._lock = self._threads.lock
         self._objective: Callable[..., Any] | None = None
+        self._said_unused = False
 
     # -- configuration --------------------------------------------------------------------
 
@@ -242,7 +246,7 @@ class Study:
             is not finite; the value then counts for `best` all the same.
         gradient : array or mapping, optional
             Derivatives by the continuous parameters, in their order or by name.  Not used with
-            ``jac=False``.
+            ``jac=False``, which an `ObjectiveWarning` says once.
 
         Raises
         ------
@@ -265,6 +269,20 @@ class Study:
             else:
                 desk.failed(id, str(reason), desk.parameters["retries"], observed=(number, array))
             self._threads.note_result()
+        if gradient is not None and array is None:
+            self._say_unused()
+
+    def _say_unused(self) -> None:
+        """Say once that gradients are supplied which nothing uses."""
+        if self._said_unused or not driver_factory(self._desk.spec.driver).gradient:
+            return
+        self._said_unused = True
+        warnings.warn(
+            "a gradient was told, and jac=False does not use it: set jac=True, and no evaluations "
+            "are spent on finite differences",
+            ObjectiveWarning,
+            stacklevel=4,
+        )
 
     @quiet
     def tell_failure(self, id: int, reason: str = "", *, worker_died: bool = False) -> None:

@@ -11,6 +11,7 @@ import pytest
 from optdriver.errors import (
     InputError,
     InputTypeError,
+    ObjectiveWarning,
     ProtocolError,
     StudyDoneError,
     UnknownIdError,
@@ -152,6 +153,7 @@ def test_gradients_whose_square_overflows_are_finite():
     assert study.info()["num_failed"] == 1
 
 
+@pytest.mark.filterwarnings("ignore:a gradient was told")
 def test_a_gradient_that_is_not_asked_for_is_not_used():
     study = study_of(jac=False, max_iter=30, num_parallel=3)
     plain = study_of(jac=False, max_iter=30, num_parallel=3)
@@ -160,6 +162,15 @@ def test_a_gradient_that_is_not_asked_for_is_not_used():
             for suggestion in one.ask(3):
                 one.tell(suggestion.id, rastrigin(**suggestion.params)[0], gradient)
     assert study.history.x.tobytes() == plain.history.x.tobytes()
+
+
+def test_a_gradient_that_is_not_used_is_said_once():
+    study = study_of(jac=False, max_iter=6)
+    with pytest.warns(ObjectiveWarning, match="set jac=True") as caught:
+        study.run(rastrigin)
+    assert len(caught) == 1
+    study = study_of(jac=False, driver="Nelder-Mead", max_iter=6)
+    study.run(rastrigin)  # which needs none
 
 
 def test_finite_differences_are_asked_together():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 
 import pytest
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownOptionError
 from optdriver.study import Client, Study, client, create_study
-from optdriver.study.dialect import ARGUMENTS, METHODS
+from optdriver.study.dialect import ARGUMENTS, KEYWORDS, METHODS
+from optdriver.study.hints import _MEANT
+from optdriver.study.parameters import TABLE
 from tests.study.tools import BOX, rastrigin
 
 DOMAIN = [
@@ -217,3 +220,31 @@ def test_get_state_tells_what_is_open():
 def test_parts_of_the_wrong_kind_are_refused_at_once(given):
     with pytest.raises(InputTypeError, match=f"{next(iter(given))} is"):
         create_study(BOX, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("maximize", "tell minus the value"),
+        ("direction", "tell minus the value"),
+        ("x0", "initial_samples"),
+        ("n_trials", "max_iter"),
+        ("maxfev", "max_iter"),
+        ("n_jobs", "num_parallel"),
+        ("timeout", "max_time"),
+        ("random_state", "seed"),
+        ("gradient", "jac=True"),
+        ("bounds", "domain"),
+    ],
+)
+def test_arguments_of_other_packages_get_a_hint(name, hint):
+    with pytest.raises(UnknownOptionError, match=f"{name!r}: .*{hint}"):
+        create_study({"x": (0, 1)}, **{name: 1})
+    with pytest.raises(UnknownOptionError, match=f"{name!r}: .*{hint}"):
+        create_study({"x": (0, 1)}).set_parameters(**{name: 1})
+
+
+def test_hints_name_what_exists():
+    for words in _MEANT:
+        named = set(re.findall(r"(\w+)=", words)) - {"executor", "progress"}
+        assert named <= {*KEYWORDS, *TABLE}, words
