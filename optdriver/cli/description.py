@@ -102,7 +102,7 @@ class _Reader:
         arguments |= {key: study.pop(key) for key in ("driver", "durability") if key in study}
         real = parameters.ALIASES
         given: dict[str, Any] = {
-            real.get(key, key): self.value(key, item) for key, item in study.items()
+            str(real.get(key, key)): self.value(key, item) for key, item in study.items()
         }
         return Description(
             path=self.path,
