@@ -19,9 +19,9 @@ Integers = NDArray[np.intp]
 NUMBERS = ("x", "fun", "jac")
 COUNTS = ("nfev", "nit", "nfail", "stop")
 
-_SUCCESS = np.array([stop.success for stop in Stop])
-_STATUS = np.array([stop.status for stop in Stop])
-_MESSAGES = [stop.message for stop in Stop]
+_SUCCESS = {int(stop): stop.success for stop in Stop}
+_STATUS = {int(stop): stop.status for stop in Stop}
+_MESSAGES = {int(stop): stop.message for stop in Stop}
 
 
 @dataclass(slots=True)
@@ -86,14 +86,15 @@ class Records:
 
     def result(self, reasons: Mapping[int, str]) -> OptimizeResult:
         """Return copies of the arrays, and what they mean."""
-        messages = [_MESSAGES[stop] for stop in self.stop]
+        stops = self.stop.tolist()
+        messages = [_MESSAGES[stop] for stop in stops]
         for row, reason in reasons.items():
             messages[row] = f"{messages[row]}: {reason}"
         result = OptimizeResult()
         result.update(
             self.to_dict(),
-            status=_STATUS[self.stop],
-            success=_SUCCESS[self.stop],
+            status=np.array([_STATUS[stop] for stop in stops], dtype=np.intp),
+            success=np.array([_SUCCESS[stop] for stop in stops], dtype=bool),
             message=messages,
             best=None if np.isnan(self.fun).all() else int(np.nanargmin(self.fun)),
         )

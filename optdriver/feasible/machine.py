@@ -1,4 +1,4 @@
-"""The one writer of the phase: takes one evaluation, leaves the next point, or the end.
+"""The one writer of the phase: takes one evaluation, then finds the next point, or the end.
 
 The constraints come as an argument: the state is data and knows no formula.
 """
@@ -13,7 +13,7 @@ from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
 from optdriver.feasible.criticality import measured, tangential_change
 from optdriver.feasible.options import Options
-from optdriver.feasible.region import Region
+from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
@@ -24,6 +24,8 @@ TOWARD_FAILED = 0.5  # of the way to a point that failed twice
 SAME = 1e-9  # of the sizes of the variables
 REMEMBERED = 8
 MOST_FAILURES = 12  # in a row
+OUTGROWN = 1e3  # times larger or smaller than it was, a variable needs another scale
+ENDLESS = 1e20  # times what is known of the size of f at the start
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
 
@@ -52,21 +54,19 @@ def seed(state: State, region: Region, steps: Vector, changes: Vector) -> None:
     state.changes = (changes * region.scale)[-keep:]
 
 
-def advance(state: State, region: Region, f: float, g: Vector) -> None:
-    """Take the value and gradient at the pending point."""
+def take(state: State, region: Region, f: float, g: Vector) -> bool:
+    """Take the value and gradient at the pending point; return whether another is wanted."""
     if not (math.isfinite(f) and np.all(np.isfinite(g))):
-        advance_failure(state, region, "the value or the gradient is not finite")
-        return
+        return take_failure(state, region, "the value or the gradient is not finite")
     state.nfev += 1
     state.failures = 0
     _remember_best(state, f, g)
     if state.phase is Phase.START:
-        _begin(state, region, f, g)
-    else:
-        _judge(state, region, f, g)
+        return _begin(state, region, f, g)
+    return _judge(state, region, f, g)
 
 
-def advance_failure(state: State, region: Region, reason: str) -> None:
+def take_failure(state: State, region: Region, reason: str) -> bool:
     """Take the news that the pending point could not be evaluated: the region shrinks."""
     state.nfev += 1
     state.nfail += 1
@@ -77,13 +77,26 @@ def advance_failure(state: State, region: Region, reason: str) -> None:
             finish(state, Stop.FAILED)
         elif state.nfev >= state.options.maxfun:
             finish(state, Stop.MAX_EVALUATIONS)
-        return
+        return False
     if state.failures > MOST_FAILURES:
         finish(state, Stop.FAILED)
-        return
+        return False
     _remember_failed(state, region)
     state.delta = AFTER_FAILURE * min(state.delta, _step_size(state, region))
-    _next(state, region)
+    return True
+
+
+def outgrown(state: State, region: Region) -> bool:
+    """Say whether a variable has left the scale that was made for it."""
+    now = sizes(state.x) / region.scale
+    return bool(np.any(now > OUTGROWN) or np.any(now < 1.0 / OUTGROWN))
+
+
+def rescale(state: State, before: Region, after: Region) -> None:
+    """Turn what is known in the scaled variables of one region into those of another."""
+    ratio = after.scale / before.scale
+    state.steps, state.changes = state.steps / ratio, state.changes * ratio
+    state.first_theta = _first_theta(state, after, state.g)
 
 
 def finish(state: State, stop: Stop, reason: str = "") -> None:
@@ -112,14 +125,19 @@ def _distances(points: Vector, x: Vector, region: Region) -> Vector:
     return np.asarray(np.max(np.abs(points - x) / region.scale, axis=1, initial=0.0))
 
 
-def _begin(state: State, region: Region, f: float, g: Vector) -> None:
-    scaled = float(np.linalg.norm(region.scale * g))
-    state.first_theta = scaled / state.delta if scaled > 0.0 else 1.0
+def _begin(state: State, region: Region, f: float, g: Vector) -> bool:
+    state.first_f, state.first_change = f, float(np.linalg.norm(region.scale * g))
+    state.first_theta = _first_theta(state, region, g)
     state.phase = Phase.TRIAL
-    _move(state, region, f, g)
+    return _move(state, region, f, g)
 
 
-def _judge(state: State, region: Region, f: float, g: Vector) -> None:
+def _first_theta(state: State, region: Region, g: Vector) -> float:
+    scaled = float(np.linalg.norm(region.scale * g))
+    return scaled / state.delta if scaled > 0.0 else 1.0
+
+
+def _judge(state: State, region: Region, f: float, g: Vector) -> bool:
     """Learn from the trial, set the trust region, and accept the trial or not."""
     s = state.pending - state.x
     slope = float(state.g @ s)
@@ -131,9 +149,8 @@ def _judge(state: State, region: Region, f: float, g: Vector) -> None:
     if accepted:
         state.delta = max(state.delta, state.options.smallest_radius)
         state.nit += 1
-        _move(state, region, f, g)
-    else:
-        _next(state, region)
+        return _move(state, region, f, g)
+    return True
 
 
 def _mean_slope(state: State, region: Region, g: Vector) -> float:
@@ -165,7 +182,7 @@ def _models(state: State) -> tuple[models.QuadraticModel, models.QuadraticModel]
     return models.build(state.steps, state.changes, state.first_theta)
 
 
-def _move(state: State, region: Region, f: float, g: Vector) -> None:
+def _move(state: State, region: Region, f: float, g: Vector) -> bool:
     """Make the pending point the iterate; stop if it is optimal."""
     state.x, state.f, state.g = state.pending.copy(), f, g.copy()
     optimality = measured(region, state.x, g)
@@ -174,14 +191,20 @@ def _move(state: State, region: Region, f: float, g: Vector) -> None:
         if f - state.best_f <= trust.ROUNDING * abs(f):  # what passed the test is what is reported
             state.best_x, state.best_f, state.best_g = state.x.copy(), f, state.g.copy()
         finish(state, Stop.OPTIMAL)
-        return
-    if state.nit >= state.options.maxiter:
+    elif _falls_without_end(state):
+        finish(state, Stop.UNBOUNDED)
+    elif state.nit >= state.options.maxiter:
         finish(state, Stop.MAX_ITERATIONS)
-        return
-    _next(state, region)
+    return state.phase is not Phase.DONE
 
 
-def _next(state: State, region: Region) -> None:
+def _falls_without_end(state: State) -> bool:
+    """Say whether f has fallen so far that no size of it at the start explains it."""
+    size = max(1.0, abs(state.first_f), state.first_change)
+    return state.first_f - state.f >= ENDLESS * size
+
+
+def go_on(state: State, region: Region) -> None:
     """Find the next trial, shrinking the region until the subproblem gives one."""
     if state.nfev >= state.options.maxfun:
         finish(state, Stop.MAX_EVALUATIONS)

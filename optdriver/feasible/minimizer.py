@@ -32,6 +32,7 @@ MESSAGES = {
     Stop.MAX_ITERATIONS: "STOP: the limit of iterations is reached",
     Stop.FAILED: "FAILED: evaluations failed until the trust region was too small to go on",
     Stop.HALTED: "HALTED: stopped by the caller",
+    Stop.UNBOUNDED: "UNBOUNDED: the objective falls without end within the constraints",
 }
 LONG = 60  # Newton steps to a start that may be far away
 ACTIVE = 1e-8  # a scaled row closer to zero than this is active
@@ -143,24 +144,33 @@ class FeasibleMinimizer:
         self._running("tell")
         value = real_number("the value", f)
         gradient = real_vector("the gradient", g, self.n).copy()
-        self._advance(lambda: machine.advance(self._state, self._region, value, gradient))
+        self._advance(lambda: machine.take(self._state, self._region, value, gradient))
 
     @quiet
     def tell_failure(self, reason: str = "") -> None:
         """Take the news that the pending point could not be evaluated."""
         self._running("tell_failure")
         said = str(reason)
-        self._advance(lambda: machine.advance_failure(self._state, self._region, said))
+        self._advance(lambda: machine.take_failure(self._state, self._region, said))
 
-    def _advance(self, step: Callable[[], None]) -> None:
+    def _advance(self, step: Callable[[], bool]) -> None:
         """Take a step; where its numbers do not allow one, the run ends and says why."""
         try:
-            step()
+            if step():
+                self._go_on()
         except Exception as error:
             if not is_numeric(error):
                 raise
             reason = f"numeric error: {type(error).__name__}: {error}"
             machine.finish(self._state, Stop.FAILED, reason)
+
+    def _go_on(self) -> None:
+        """Find the next point, with the variables' sizes here where they have changed much."""
+        if machine.outgrown(self._state, self._region):
+            before, self._reference = self._region, self._state.x.copy()
+            self._region = region(self._constraints, before.lower, before.upper, self._reference)
+            machine.rescale(self._state, before, self._region)
+        machine.go_on(self._state, self._region)
 
     def halt(self, reason: str = "") -> None:
         """Stop from outside."""
@@ -395,6 +405,7 @@ _STATUS = {
     Stop.STALLED: 2,
     Stop.FAILED: 3,
     Stop.HALTED: 99,
+    Stop.UNBOUNDED: 4,
 }
 
 

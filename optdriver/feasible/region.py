@@ -134,7 +134,7 @@ def _largest(values: Vector) -> float:
 
 def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Vector) -> Region:
     """Scale `constraints` at the `reference` point and find the equalities among them."""
-    scale = np.maximum(1.0, np.abs(reference))
+    scale = sizes(reference)
     row_scale = _row_scales(constraints, reference, scale)
     equality = np.arange(len(row_scale)) >= constraints.n_inequalities
     kept, equality = _pairs(constraints, reference, lower, upper, equality)
@@ -147,6 +147,11 @@ def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Ve
         equalities=np.flatnonzero(kept & equality).astype(np.int64),
         row_scale=row_scale,
     )
+
+
+def sizes(x: Vector) -> Vector:
+    """Return D, the sizes of the variables at x."""
+    return np.asarray(np.maximum(1.0, np.abs(x)))
 
 
 def _linearised(constraints: Constraints, x: Vector) -> Any:

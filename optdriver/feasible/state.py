@@ -36,6 +36,7 @@ class Stop(StrEnum):
     MAX_ITERATIONS = "max_iterations"
     FAILED = "failed"
     HALTED = "halted"
+    UNBOUNDED = "unbounded"
 
 
 @dataclass(kw_only=True)
@@ -56,6 +57,8 @@ class State:
     best_g: Vector = field(default_factory=lambda: np.zeros(0))
     delta: float = 1.0
     tolerance: float = 0.0
+    first_f: float = 0.0
+    first_change: float = 0.0
     first_theta: float = 1.0
     steps: Vector = field(default_factory=lambda: np.zeros((0, 0)))
     changes: Vector = field(default_factory=lambda: np.zeros((0, 0)))

@@ -31,6 +31,7 @@ class Stop(IntEnum):
     ABNORMAL = 5
     FAILED = 6
     HALTED = 7
+    UNBOUNDED = 9  # 8 is a reason that float32 alone has: `optdriver.batch.jax.step.ROUNDING`
 
     @property
     def success(self) -> bool:
@@ -57,6 +58,7 @@ _STATUS = {
     Stop.ABNORMAL: 2,
     Stop.FAILED: 3,
     Stop.HALTED: 99,
+    Stop.UNBOUNDED: 4,
 }
 
 _MESSAGES = {
@@ -68,6 +70,7 @@ _MESSAGES = {
     Stop.ABNORMAL: "ABNORMAL: NO FURTHER DECREASE ALONG THE STEEPEST DESCENT DIRECTION",
     Stop.FAILED: "STOP: EVALUATIONS FAILED TOO OFTEN IN A ROW",
     Stop.HALTED: "STOP: HALTED BY THE CALLER",
+    Stop.UNBOUNDED: "UNBOUNDED: F FALLS WITHOUT END ALONG A FEASIBLE DIRECTION",
 }
 
 # The names that the interpreted kernel uses; the compiled one takes them from constants.pxd.
@@ -81,6 +84,7 @@ START, SEARCH, DONE = (int(phase) for phase in Phase)
     ABNORMAL,
     FAILED,
     HALTED,
+    UNBOUNDED,
 ) = (int(stop) for stop in Stop)
 
 # What the line search says of a trial.

@@ -14,6 +14,7 @@ cdef enum:
     ABNORMAL = 5
     FAILED = 6
     HALTED = 7
+    UNBOUNDED = 9
 
 cdef enum:
     GO_ON = 0

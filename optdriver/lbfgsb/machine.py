@@ -30,6 +30,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         REDUCTION,
         SEARCH,
         START,
+        UNBOUNDED,
     )
     from cython.cimports.optdriver.lbfgsb.linalg import (
         all_finite,
@@ -43,6 +44,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
+        falls_without_end,
         is_stationary,
         projected_gradient_norm,
         reduction_is_small,
@@ -64,12 +66,14 @@ else:
         REDUCTION,
         SEARCH,
         START,
+        UNBOUNDED,
     )
     from optdriver.lbfgsb.linalg import all_finite, copy, dot, finite, scale, subtract
     from optdriver.lbfgsb.line_search import back_off, begin, judge
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.state import Scratch, State
     from optdriver.lbfgsb.stopping import (
+        falls_without_end,
         is_stationary,
         projected_gradient_norm,
         reduction_is_small,
@@ -256,6 +260,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     stop: cython.Py_ssize_t = 0
     passed: cython.Py_ssize_t = 0
     doubtful: cython.bint
+    endless: cython.bint = falls_without_end(s, f)
     scale(s.d, s.stp, q.s, s.n)
     subtract(s.gt, s.g, q.y, s.n)
     move(s, f)
@@ -269,6 +274,8 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
         passed = passed_by_best(s, stop, before)
     if passed:
         finish(s, passed)
+    elif endless:
+        finish(s, UNBOUNDED)
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)
     elif doubtful:

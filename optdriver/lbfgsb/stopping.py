@@ -15,12 +15,12 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs
-    from cython.cimports.optdriver.lbfgsb.linalg import finite
+    from cython.cimports.optdriver.lbfgsb.linalg import dot, finite
     from cython.cimports.optdriver.lbfgsb.state import State
 else:
     from math import fabs
 
-    from optdriver.lbfgsb.linalg import finite
+    from optdriver.lbfgsb.linalg import dot, finite
     from optdriver.lbfgsb.state import State
 
 
@@ -69,3 +69,24 @@ def is_stationary(
 def reduction_is_small(s: State, before: cython.double, after: cython.double) -> cython.bint:
     """Whether (f_k - f_{k+1}) <= ftol max(|f_k|, |f_{k+1}|, 1)."""
     return before - after <= s.ftol * max(max(fabs(before), fabs(after)), 1.0)
+
+
+def falls_without_end(s: State, after: cython.double) -> cython.bint:
+    """Whether the step from the iterate to the trial, where f is `after`, shows no lower bound.
+
+    It does where f falls 1e20 times as far as any size known of it, and where the longest step
+    that there is, 1e10 times the direction, was taken over a distance of 1e8, with no bound in the
+    way and half of the slope or more left at its end: were f a parabola, its minimum would lie
+    more than as far again beyond.
+    """
+    i: cython.Py_ssize_t
+    size: cython.double = 1.0
+    reach: cython.double = 0.0
+    if s.f - after >= 1e20 * max(max(fabs(s.f), -s.slope0), 1.0):
+        return True
+    if s.stp < 1e10 or dot(s.gt, s.d, s.n) > 0.5 * s.slope0:
+        return False
+    for i in range(s.n):
+        size = max(size, fabs(s.x[i]))
+        reach = max(reach, fabs(s.d[i]))
+    return s.stp * reach >= 1e8 * size

@@ -36,7 +36,11 @@ VERSION = 1
 COMMON_OPTIONS = ("gtol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
 
-_STOPS = {Stop.FAILED: FeasibleStop.FAILED, Stop.HALTED: FeasibleStop.HALTED}
+_STOPS = {
+    Stop.FAILED: FeasibleStop.FAILED,
+    Stop.HALTED: FeasibleStop.HALTED,
+    Stop.UNBOUNDED: FeasibleStop.UNBOUNDED,
+}
 
 
 class Handover:

@@ -117,6 +117,13 @@ def lost(minimizer: Minimizer) -> bool:
     return str(minimizer.stop) in ("stalled", "abnormal")
 
 
+def unbounded(minimizer: Minimizer) -> bool:
+    """Return whether a minimizer ended because the objective falls without end."""
+    if isinstance(minimizer, LBFGSB):
+        return minimizer.stop == Stop.UNBOUNDED
+    return str(minimizer.stop) == "unbounded"
+
+
 def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str, Any] | None:
     """Return what is known of the constraints at the best point; None without constraints.
 

@@ -429,6 +429,9 @@ def _after_success(state: MultiStartState, search: Search, minimizer: Minimizer)
         _want_evaluation(state, search, minimizer)
     elif minimizer.converged:
         _close(state, search, "converged", local.reason(minimizer))
+    elif local.unbounded(minimizer):
+        state.ended = f"the objective has no minimum: {local.reason(minimizer)}"
+        _close(state, search, "stopped", local.reason(minimizer))
     elif not _sharpen(state, search, minimizer):
         _close(state, search, "stopped", local.reason(minimizer))
 
@@ -499,7 +502,9 @@ def _leave_place(state: MultiStartState, search: Search) -> None:
 def _end_if_over(state: MultiStartState, reason: str) -> None:
     wanted = state.options.max_num_minimizers
     barren = state.runs[-BARREN:]
-    if state.converged >= wanted:
+    if state.ended is not None:
+        pass  # what ended the run ends them all
+    elif state.converged >= wanted:
         many = state.converged != 1
         state.ended = f"{state.converged} minimizer{'s have' if many else ' has'} converged"
     elif state.stopped >= STOPPED_PER_MINIMIZER * wanted:

@@ -15,7 +15,12 @@ from optdriver.batch.jax.cauchy import cauchy_point
 from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_interval
 from optdriver.batch.jax.memory import count, factor, remember
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
-from optdriver.batch.jax.stopping import is_stationary, projected_gradient_norm, reduction_is_small
+from optdriver.batch.jax.stopping import (
+    falls_without_end,
+    is_stationary,
+    projected_gradient_norm,
+    reduction_is_small,
+)
 from optdriver.batch.jax.subspace import subspace_minimum
 from optdriver.lbfgsb.codes import (
     ABNORMAL,
@@ -31,6 +36,7 @@ from optdriver.lbfgsb.codes import (
     REDUCTION,
     SEARCH,
     START,
+    UNBOUNDED,
 )
 
 ROUNDING = 8
@@ -170,6 +176,8 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     stops = arrived & ~doubtful & (stop > 0)
     by_best_seen = which_test(s, best, visible, promised, o)
     passed = jnp.where(stops, jnp.where(best.f < new.f, by_best_seen, stop), 0)
+    endless = searching & arrived & falls_without_end(s, stp, new.f, new.g)
+    passed = jnp.where(endless & (passed == 0), UNBOUNDED, passed)
     late = arrived & (passed == 0) & (s.nit + searching >= o.maxiter)
     goes_back = stops & (passed == 0) & ~late  # the best point does not pass what the iterate does
     hopeless = jnp.where(s.failures > 0, FAILED, jnp.where(stored, 0, dead_end(s, o)))

@@ -36,3 +36,12 @@ def reduction_is_small(before: Array, after: Array, o: Settings) -> Array:
     """Whether (f_k - f_{k+1}) <= ftol max(|f_k|, |f_{k+1}|, 1); never with a negative ftol."""
     scale = jnp.maximum(jnp.maximum(jnp.abs(before), jnp.abs(after)), 1)
     return (before - after <= o.ftol * scale) & (o.ftol >= 0)
+
+
+def falls_without_end(s: Lane, stp: Array, after: Array, g: Array) -> Array:
+    """Whether a step shows no lower bound, as `optdriver.lbfgsb.stopping` has it."""
+    size = jnp.maximum(jnp.maximum(jnp.abs(s.f), -s.slope0), 1)
+    reach = stp * jnp.max(jnp.abs(s.d), initial=0)
+    far = reach >= 1e8 * jnp.max(jnp.abs(s.x), initial=1)
+    longest = (stp >= jnp.asarray(1e10, stp.dtype)) & (g @ s.d <= 0.5 * s.slope0) & far
+    return (s.f - after >= 1e20 * size) | longest

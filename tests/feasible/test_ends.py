@@ -1,0 +1,117 @@
+"""Ends with a name of their own, and scales that a run outgrows."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import optdriver
+from optdriver import MultiStart, scipy_feasible_method
+from optdriver.feasible import FeasibleMinimizer, Stop
+
+
+def drive(opt, f, g, most=200):
+    while not opt.done and opt.nfev < most:
+        x = opt.ask()
+        opt.tell(float(f(x)), np.asarray(g(x), dtype=float))
+    return opt
+
+
+FALLING = {
+    "beside a parabola": ("x2 <= x1^2", lambda x: -3.0 * x[1], lambda x: [0.0, -3.0]),
+    "hyperbola": ("x1*x2 <= 2", lambda x: x[1] - x[0] ** 2, lambda x: [-2 * x[0], 1.0]),
+    "slow": ("x1 <= x2^4", lambda x: 1e-3 * x[0], lambda x: [1e-3, 0.0]),
+    "under an exponential": ("x2 <= exp(x1)", lambda x: -x[1], lambda x: [0.0, -1.0]),
+    "on a curve": ("x2 == x1^3", lambda x: -x[1], lambda x: [0.0, -1.0]),
+    "exponential": ("x1 + x2 >= -1", lambda x: -np.exp(x[0]), lambda x: [-np.exp(x[0]), 0.0]),
+}
+
+
+@pytest.mark.parametrize("name", FALLING)
+def test_a_fall_without_end_within_the_constraints_has_a_name(name):
+    text, f, g = FALLING[name]
+    opt = FeasibleMinimizer([1.0, 1.0], text)
+    while not opt.done and opt.nfev < 100:
+        x = opt.ask()
+        assert max(opt.constraints.violation(x), 0.0) <= 1e-9
+        opt.tell(float(f(x)), g(x))
+    assert opt.stop is Stop.UNBOUNDED
+    assert opt.result.status == 4
+    assert not opt.result.success
+    assert opt.result.message.startswith("UNBOUNDED")
+
+
+@pytest.mark.parametrize("jac", [True, None])
+def test_scipy_and_studies_say_it_too(jac):
+    text, f, g = FALLING["beside a parabola"]
+    fun = (lambda x: (f(x), g(x))) if jac else f
+    result = minimize(fun, [1.0, 0.5], jac=jac, method=scipy_feasible_method, constraints=text)
+    assert (result.status, result.success, result.stop) == (4, False, Stop.UNBOUNDED)
+
+    unlimited = (-np.inf, np.inf)
+    study = optdriver.create_study(
+        {"x1": unlimited, "x2": unlimited},
+        constraints=text,
+        initial_samples=[[1.0, 0.5], [2.0, 0.5]],
+        jac=bool(jac),
+    )
+    study.run(lambda x1, x2: fun([x1, x2]))
+    assert "UNBOUNDED" in study.stop_reason
+    assert study.info()["success"] is False
+    assert study.best.value < -1e6
+
+
+def test_one_run_without_end_ends_a_multi_start():
+    ms = MultiStart([(None, None)] * 2, initial_samples=[[1.0, 1.0], [5.0, 5.0]], num_initial=2)
+    while not ms.done:
+        (point,) = ms.ask(1)
+        ms.tell(point.id, -point.x[0], [-1.0, 0.0])
+    assert "no minimum" in ms.stop_reason
+    assert ms.nfev < 60
+    assert {run.state for run in ms.runs} == {"stopped"}
+
+
+@pytest.mark.parametrize("power", [20, 60, 140])
+def test_an_epigraph_is_descended_from_any_height(power):
+    """SLSQP, from the same start, gives the minimum to compare with."""
+    rows = [f"x3 >= exp({power}*x1 - 1) + x2^2", f"x3 >= exp({power}*x2) - x1"]
+    start = np.array([1.0, 1.0, 2.0 * np.exp(power)])
+    opt = drive(FeasibleMinimizer(start, rows), lambda x: x[2], lambda x: [0.0, 0.0, 1.0])
+    assert opt.converged
+    assert opt.nfev <= 20
+
+    def slack(x):
+        return [
+            x[2] - np.exp(power * x[0] - 1) - x[1] ** 2,
+            x[2] - np.exp(power * x[1]) + x[0],
+        ]
+
+    peer = minimize(
+        lambda x: x[2],
+        [0.0, 0.0, 2.0],
+        method="SLSQP",
+        constraints={"type": "ineq", "fun": slack},
+        options={"ftol": 1e-12},
+    )
+    assert opt.result.fun == pytest.approx(peer.fun, abs=1e-6)
+
+
+def test_a_run_that_outgrows_its_scales_is_resumed_exactly():
+    rows = ["x3 >= exp(40*x1 - 1) + x2^2", "x3 >= exp(40*x2) - x1"]
+    start = np.array([1.0, 1.0, 2.0 * np.exp(40)])
+    whole = FeasibleMinimizer(start, rows)
+    broken = whole.copy()
+    while not whole.done:
+        x = whole.ask()
+        assert np.array_equal(x, broken.ask())
+        for opt in (whole, broken):
+            opt.tell(x[2], [0.0, 0.0, 1.0])
+        data = broken.to_dict()
+        for name, values in data["state"].items():
+            if isinstance(values, np.ndarray):
+                data["state"][name] = values.tolist()
+        data["reference"] = data["reference"].tolist()
+        broken = FeasibleMinimizer.from_dict(json.loads(json.dumps(data)))
+    assert broken.done
+    assert whole.nit > 2
