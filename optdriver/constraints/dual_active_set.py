@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from optdriver.constraints.matrices import row_norms
+
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -57,7 +59,7 @@ def dual_active_set(
         Violation that counts as none, relative to the largest of `p` and of what it violates.
     """
     rows = np.vstack([e_rows, a])
-    lengths = np.linalg.norm(rows, axis=1)
+    lengths = row_norms(rows)
     usable = lengths > NOTHING
     safe = np.where(usable, lengths, 1.0)
     unit = rows / safe[:, None]

@@ -74,15 +74,19 @@ def reduction_is_small(s: State, before: cython.double, after: cython.double) ->
 def falls_without_end(s: State, after: cython.double) -> cython.bint:
     """Whether the step from the iterate to the trial, where f is `after`, shows no lower bound.
 
-    It does where f falls 1e20 times as far as any size known of it, and where the longest step
-    that there is, 1e10 times the direction, was taken over a distance of 1e8, with no bound in the
-    way and half of the slope or more left at its end: were f a parabola, its minimum would lie
-    more than as far again beyond.
+    It does where f has fallen 1e20 times as far as any size known of it, and falls on; and where
+    the longest step that there is, 1e10 times the direction, was taken over a distance of 1e8, with
+    no bound in the way and half of the slope or more left at its end: were f a parabola, its
+    minimum would lie more than as far again beyond.
     """
     i: cython.Py_ssize_t
     size: cython.double = 1.0
     reach: cython.double = 0.0
-    if s.f - after >= 1e20 * max(max(fabs(s.f), -s.slope0), 1.0):
+    fall: cython.double = s.f_start - after
+    known: cython.double = max(fabs(s.f_start), 1.0)
+    if s.nit == 0:
+        known = max(known, -s.slope0)  # what a step of the length of the gradient would gain
+    if fall >= 1e20 * known and s.f - after >= 1e-3 * fall:
         return True
     if s.stp < 1e10 or dot(s.gt, s.d, s.n) > 0.5 * s.slope0:
         return False

@@ -178,6 +178,22 @@ def test_traced_bounds_that_leave_nothing_have_failed(lower: float) -> None:
     assert int(begin(0.5).stop) == 0
 
 
+def test_a_fall_without_end_has_the_name_that_it_has_on_the_host() -> None:
+    def hill(x: Any) -> Any:
+        return -jnp.sum(x**2) + x[0]
+
+    x0, box = jnp.array([0.3, -0.2]), Bounds(jnp.full(2, -jnp.inf), jnp.array([jnp.inf, 1.0]))
+    found = jax.jit(LBFGSB(hill).run)(x0, box)
+    opt = optdriver.LBFGSB(np.asarray(x0), [(None, None), (None, 1.0)])
+    while not opt.done:
+        x = opt.ask()
+        opt.tell(float(x[0] - x @ x), np.array([1.0, 0.0]) - 2 * x)
+    assert int(found.stop) == opt.stop == Stop.UNBOUNDED
+    assert int(found.nfev) == opt.nfev
+    assert not bool(found.success)
+    assert message(found.stop).startswith("UNBOUNDED")
+
+
 def test_the_words_for_an_ending() -> None:
     assert message(jnp.int32(1)) == Stop.PROJECTED_GRADIENT.message
     assert "FLOAT32" in message(8)

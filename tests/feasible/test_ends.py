@@ -55,6 +55,7 @@ def test_scipy_and_studies_say_it_too(jac):
         constraints=text,
         initial_samples=[[1.0, 0.5], [2.0, 0.5]],
         jac=bool(jac),
+        max_num_minimizers=2,
     )
     study.run(lambda x1, x2: fun([x1, x2]))
     assert "UNBOUNDED" in study.stop_reason

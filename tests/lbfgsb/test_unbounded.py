@@ -41,7 +41,7 @@ def test_an_objective_without_a_minimum_is_said_to_have_none(name, box):
     assert not opt.result.success
     assert opt.result.status == 4
     assert opt.result.message.startswith("UNBOUNDED")
-    assert opt.nfev < 150
+    assert opt.nfev < 500
 
 
 @pytest.mark.parametrize("far", [1e3, 1e6, 1e7])

@@ -40,8 +40,9 @@ def reduction_is_small(before: Array, after: Array, o: Settings) -> Array:
 
 def falls_without_end(s: Lane, stp: Array, after: Array, g: Array) -> Array:
     """Whether a step shows no lower bound, as `optdriver.lbfgsb.stopping` has it."""
-    size = jnp.maximum(jnp.maximum(jnp.abs(s.f), -s.slope0), 1)
+    fall = s.f_start - after
+    size = jnp.maximum(jnp.abs(s.f_start), jnp.where(s.nit == 0, jnp.maximum(-s.slope0, 1), 1))
     reach = stp * jnp.max(jnp.abs(s.d), initial=0)
     far = reach >= 1e8 * jnp.max(jnp.abs(s.x), initial=1)
     longest = (stp >= jnp.asarray(1e10, stp.dtype)) & (g @ s.d <= 0.5 * s.slope0) & far
-    return (s.f - after >= 1e20 * size) | longest
+    return ((fall >= 1e20 * size) & (s.f - after >= 1e-3 * fall)) | longest
