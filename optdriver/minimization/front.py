@@ -20,6 +20,7 @@ from optdriver.minimization.watching import Stopped, Watch, gradient, line, with
 from optdriver.objectives.jax_objective import checked_x64
 from optdriver.objectives.plain import check_call
 from optdriver.objectives.pytree import Structure
+from optdriver.study.tables import Rows
 
 Vector = NDArray[np.float64]
 
@@ -298,7 +299,7 @@ def _result(
         nit=int(best.raw.nit),
         maxcv=best.violation,
         start=best.lane.index,
-        starts=tuple(_row(problem, end) for end in ends),
+        starts=Rows(_row(problem, end) for end in ends),
         engine=engine,
     )
     return made

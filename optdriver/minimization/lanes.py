@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,8 @@ class Start:
     nfev, njev, nit : int
         Calls of the loss and of its gradient, and iterations.
     """
+
+    shown: ClassVar = ("index", "success", "fun", "nfev", "nit", "message")
 
     index: int
     x0: Any

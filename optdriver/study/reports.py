@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
 from optdriver.study.parameters import TABLE
 from optdriver.study.spec import Spec
+from optdriver.study.tables import Rows
 
 FloatArray = NDArray[np.float64]
 
@@ -94,6 +95,8 @@ class LocalMinimum:
     runs : tuple of int
     """
 
+    shown: ClassVar = ("value", "times_found", "params")
+
     value: float
     params: dict[str, float]
     x: FloatArray
@@ -125,6 +128,8 @@ class RunRow:
         What is left of the first-order conditions there, in the driver's coordinates; None
         without constraints.
     """
+
+    shown: ClassVar = ("index", "state", "evaluations", "failures", "value", "reason", "params")
 
     index: int
     start: dict[str, float]
@@ -207,11 +212,11 @@ def best(state: State) -> Best | None:
     )
 
 
-def minima(state: State) -> tuple[LocalMinimum, ...]:
+def minima(state: State) -> Rows[LocalMinimum]:
     """Return the distinct local minima, as the driver lists them."""
     space = state.spec.space
     starts = {run.index: run.x0 for run in state.driver.runs}
-    return tuple(
+    return Rows(
         LocalMinimum(
             value=minimum.f,
             params=space.params(space.to_user(minimum.x)),
@@ -224,7 +229,7 @@ def minima(state: State) -> tuple[LocalMinimum, ...]:
     )
 
 
-def runs(state: State) -> tuple[RunRow, ...]:
+def runs(state: State) -> Rows[RunRow]:
     """Return a row for each minimizer."""
     space = state.spec.space
     cut_short = "" if state.stop is None else f"the study stopped: {state.stop[1]}"
@@ -232,7 +237,7 @@ def runs(state: State) -> tuple[RunRow, ...]:
     def named(z: FloatArray) -> dict[str, float]:
         return space.params(space.to_user(z))
 
-    return tuple(
+    return Rows(
         RunRow(
             index=run.index,
             start=named(run.x0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import time
 import warnings
@@ -29,6 +30,7 @@ from optdriver.study.fold import Entry, State
 from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
+from optdriver.study.tables import Rows
 from optdriver.study.waiting import Threads, check_number_wanted, check_timeout
 
 if TYPE_CHECKING:
@@ -470,15 +472,15 @@ class Study:
 
     @property
     @quiet
-    def minima(self) -> tuple[LocalMinimum, ...]:
-        """The distinct local minima that minimizers converged to."""
+    def minima(self) -> Rows[LocalMinimum]:
+        """The distinct local minima that minimizers converged to, lowest first (a table)."""
         with self._lock:
             return reports.minima(self._desk.state)
 
     @property
     @quiet
-    def runs(self) -> tuple[RunRow, ...]:
-        """A row for each minimizer."""
+    def runs(self) -> Rows[RunRow]:
+        """A row for each minimizer; shown as a table."""
         with self._lock:
             return reports.runs(self._desk.state)
 
@@ -563,6 +565,10 @@ class Study:
                 f"<Study {self.name!r}: {self.space.size} parameters, {state.spent} evaluations, "
                 f"best value {value}{done}>"
             )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the summary in a line, then the minima."""
+        return f"<p>{html.escape(repr(self))}</p>{self.minima._repr_html_()}"
 
     # -- suspension -----------------------------------------------------------------------
 

@@ -1,0 +1,79 @@
+"""Rows that are shown as a table: in a terminal as lines, in a notebook as HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+Row = TypeVar("Row")
+
+_MOST_ROWS: Final = 30
+"""Rows of a table that are shown; how many more there are is said."""
+
+_MOST_COLUMNS: Final = 12
+_WIDTH: Final = 48
+"""Characters of a cell."""
+
+
+class Rows(tuple[Row, ...]):
+    """A tuple of records of one kind, which is shown as a table."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the table as aligned lines."""
+        if not self:
+            return "()"
+        head, body = _cells(self)
+        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in (head, *body)
+        ]
+        return "\n".join([*lines, *_rest(self)])
+
+    def _repr_html_(self) -> str:
+        """Return the table as a notebook shows it."""
+        if not self:
+            return "<p>no rows</p>"
+        head, body = _cells(self)
+        rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in body]
+        return (
+            "<table><thead><tr>"
+            + "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+            + "</tr></thead><tbody>"
+            + "".join(f"<tr>{row}</tr>" for row in rows)
+            + "</tbody></table>"
+            + "".join(f"<p>{html.escape(line)}</p>" for line in _rest(self))
+        )
+
+
+def _rest(rows: Rows[Any]) -> list[str]:
+    more = len(rows) - _MOST_ROWS
+    return [f"... and {more} more"] if more > 0 else []
+
+
+def _cells(rows: Rows[Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns, and the texts of the rows that are shown."""
+    names = [name for name in type(rows[0]).shown if name != "params"]
+    shown = rows[:_MOST_ROWS]
+    params: list[Mapping[str, Any]] = [getattr(row, "params", None) or {} for row in shown]
+    parameters = max((list(values) for values in params), key=len)
+    parts = parameters[: max(_MOST_COLUMNS - len(names), 1)]
+    dots = ["..."] if len(parts) < len(parameters) else []
+    body = [
+        [_text(getattr(row, name)) for name in names]
+        + [_text(values.get(part)) for part in parts]
+        + dots
+        for row, values in zip(shown, params, strict=True)
+    ]
+    return [*names, *parts, *dots], body
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.7g}" if isinstance(value, float) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
