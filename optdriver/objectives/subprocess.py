@@ -22,13 +22,15 @@ from optdriver.objectives.answers import (
     read_answer,
     read_file,
 )
+from optdriver.objectives.orphans import guard
+from optdriver.objectives.output import SHORT, Tail, gather
 from optdriver.objectives.workdirs import Workdirs
 
 _SHOWN: Final = 2000
 """Characters of the standard error that go into the reason of a failure."""
 
 _NAME: Final = re.compile(r"\{\{(?P<literal>\w+)\}\}|\{(?P<name>[^\W\d]\w*)\}")
-_GRACE: Final = 5.0
+_GRACE: Final = 2.0
 """Seconds that the pipes of a killed program are given to close."""
 
 
@@ -81,8 +83,12 @@ class SubprocessObjective:
     -----
     Whatever goes wrong is a failed evaluation of the study, with the end of the program's standard
     error in its reason: an exit status that is not 0, a signal, the time limit, an answer that
-    cannot be read.  The program runs in a process group (on Windows: a job of `taskkill`) of its
-    own, so that its children end with it, and so that Ctrl-C reaches the study and not the program.
+    cannot be read.  Of what a program writes to its standard output, the last 32 MiB are kept.
+
+    The program runs in a process group (on Windows: a job of `taskkill`) of its own, so that its
+    children end with it, and so that Ctrl-C reaches the study and not the program.  When this
+    process is killed (``kill -9``), its programs are killed too, with all they have started (not on
+    Windows).
 
     Objects of this class can be sent to other processes.
 
@@ -140,13 +146,12 @@ class SubprocessObjective:
         with self.workdirs.directory(id) as directory:
             templates.fill(self.template, params, directory)
             files = {name: directory / f"{name}.json" for name in ("input", "output")}
-            text = json.dumps(dict(params))
-            files["input"].write_text(text, encoding="utf-8")
+            _write(files["input"], json.dumps(dict(params)))
             values = {name: repr(value) for name, value in params.items()}
             values |= {name: str(path) for name, path in files.items()}
             values.setdefault("id", "" if id is None else str(id))
             arguments = [_filled(part, values) for part in self.command]
-            output = self._run(arguments, text, self._where(directory), id)
+            output = self._run(arguments, files["input"], self._where(directory), id)
             return self._answer(directory, files["output"], output)
 
     def _where(self, directory: Path) -> Path | None:
@@ -156,16 +161,16 @@ class SubprocessObjective:
         own = self.workdirs.named or (has_files and self.cwd is None)
         return directory if own else self.cwd
 
-    def _answer(self, directory: Path, left: Path, output: str) -> Result:
+    def _answer(self, directory: Path, left: Path, output: Tail) -> Result:
         if self.value is None:
-            return read_answer(read_file(left) if left.exists() else _last_line(output))
+            return read_answer(read_file(left) if os.path.lexists(left) else output.last_line())
         where = directory if self.cwd is None else self.cwd
-        value = find_number(self.value, where, output)
+        value = find_number(self.value, where, output.text())
         if self.gradient is None:
             return value
-        return value, find_gradient(self.gradient, where, output)
+        return value, find_gradient(self.gradient, where, output.text())
 
-    def _run(self, arguments: list[str], text: str, where: Path | None, id: int | None) -> str:
+    def _run(self, arguments: list[str], input_: Path, where: Path | None, id: int | None) -> Tail:
         """Return the standard output of the program."""
         environment = dict(os.environ) if self.env is None else dict(self.env)
         if id is not None:
@@ -173,36 +178,48 @@ class SubprocessObjective:
         if where is not None and os.sep in arguments[0] and Path(arguments[0]).exists():
             arguments[0] = str(Path(arguments[0]).absolute())
         try:
-            process = subprocess.Popen(  # noqa: S603  # the user's own command, without a shell
-                arguments,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=where,
-                env=environment,
-                start_new_session=True,
-            )
-        except OSError as error:
+            with input_.open("rb") as text:
+                process = subprocess.Popen(  # noqa: S603  # the user's own command, without a shell
+                    arguments,
+                    stdin=text,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=where,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except (OSError, ValueError) as error:
             raise InputError(f"the program {arguments[0]!r} cannot be started: {error}") from error
-        late = False
+        output, errors = Tail(), Tail(SHORT)
         try:
-            output, errors = process.communicate(text.encode(), timeout=self.timeout)
-        except subprocess.TimeoutExpired:
-            late = True
-            kill_group(process)
-            output, errors = _rest(process)
+            with guard.over(process.pid):
+                in_time = gather(process, self.timeout, output, errors)
+                if not in_time:
+                    kill_group(process)
+                    gather(process, _GRACE, output, errors)
         except BaseException:
             kill_group(process)
-            process.communicate()
+            process.wait()
             raise
-        if late or process.returncode:
-            how = f"was killed after {self.timeout:g} s" if late else _ended(process.returncode)
-            raise EvaluationError(f"{Path(arguments[0]).name} {how}{_said(errors)}")
-        return output.decode("utf-8", errors="replace")
+        finally:
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        if not in_time or process.returncode:
+            how = _ended(process.returncode) if in_time else f"was killed after {self.timeout:g} s"
+            raise EvaluationError(f"{Path(arguments[0]).name} {how}{_said(errors.text())}")
+        return output
 
     def __repr__(self) -> str:
         limit = "" if self.timeout is None else f", timeout={self.timeout:g}"
         return f"SubprocessObjective({list(self.command)!r}{limit})"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EvaluationError(f"the program's parameters cannot be written: {error}") from error
 
 
 def _checked_command(command: Any) -> tuple[str, ...]:
@@ -258,14 +275,6 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         subprocess.run(tree, capture_output=True, check=False)  # noqa: S603  # constant
 
 
-def _rest(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Return what a killed program had written; a grandchild elsewhere may hold its pipes open."""
-    try:
-        return process.communicate(timeout=_GRACE)
-    except subprocess.TimeoutExpired as error:
-        return error.output or b"", error.stderr or b""
-
-
 def _ended(status: int) -> str:
     if status > 0:
         return f"ended with status {status}"
@@ -275,12 +284,8 @@ def _ended(status: int) -> str:
         return f"was ended by signal {-status}"
 
 
-def _said(errors: bytes) -> str:
-    text = errors.decode("utf-8", errors="replace").strip()
+def _said(errors: str) -> str:
+    text = errors.strip()
     if not text:
         return " and wrote nothing to its standard error"
     return f": {text if len(text) <= _SHOWN else '...' + text[-_SHOWN:]}"
-
-
-def _last_line(output: str) -> str:
-    return next((line for line in reversed(output.splitlines()) if line.strip()), "")

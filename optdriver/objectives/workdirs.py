@@ -40,7 +40,9 @@ class Workdirs:
     def directory(self, id: int | None) -> Iterator[Path]:
         """Yield the directory of an evaluation, a new one."""
         if self.name is None:
-            with tempfile.TemporaryDirectory(prefix="optdriver-") as temporary:
+            with tempfile.TemporaryDirectory(
+                prefix="optdriver-", ignore_cleanup_errors=True
+            ) as temporary:
                 yield Path(temporary)
             return
         path = _new(self.name, "by-hand" if id is None else str(id))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import pytest
 import optdriver
 from optdriver import SubprocessObjective
 from optdriver.errors import EvaluationError, InputError, InputTypeError
+from optdriver.objectives import answers, output
+from optdriver.objectives.orphans import Guard
 from tests.study.tools import BOX
 
 READ = "import json, os, sys; p = json.load(sys.stdin); "
@@ -158,23 +163,118 @@ def test_a_study_of_a_program():
     assert study.history["reason"][0].endswith("ended with status 1: mesh too fine")
 
 
-def test_ctrl_c_ends_the_program(monkeypatch):
-    killed = []
-    monkeypatch.setattr(optdriver.objectives.subprocess, "kill_group", killed.append)
+def wait_for(path):
+    while not (path.exists() and path.read_text().endswith("\n")):
+        continue
+    return [int(pid) for pid in path.read_text().split()]
 
-    class Interrupted:
-        pid, returncode = 1, None
 
-        def __init__(self, *_, **__):
-            self.calls = 0
+def gone(pids):
+    while any(alive(pid) for pid in pids):  # the kernel, or the shell, is about to end them
+        continue
+    return True
 
-        def communicate(self, *_, **__):
-            self.calls += 1
-            if self.calls == 1:
-                raise KeyboardInterrupt
-            return b"", b""
 
-    monkeypatch.setattr(optdriver.objectives.subprocess.subprocess, "Popen", Interrupted)
+SLEEPS = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w')); time.sleep(600)"
+
+
+def test_ctrl_c_ends_the_program(monkeypatch, tmp_path):
+    def interrupted(*_):
+        wait_for(tmp_path / "pid")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(optdriver.objectives.subprocess, "gather", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        SubprocessObjective(["run"])(x=1.0)
-    assert len(killed) == 1
+        program(SLEEPS, str(tmp_path / "pid"))(x=1.0)
+    assert gone(wait_for(tmp_path / "pid"))
+
+
+@pytest.mark.parametrize("text", ["'x' * 10**6", r"'line\n' * 10**5"])
+def test_endless_output_ends_at_the_time_limit_in_bounded_memory(text):
+    code = f"import sys\nwhile True: sys.stdout.write({text}); sys.stderr.write({text})"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(EvaluationError, match="was killed after 1 s: "):
+        program(code, timeout=1)(x=1.0)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_an_answer_behind_much_output(monkeypatch):
+    monkeypatch.setattr(answers, "MOST", 1000)
+    monkeypatch.setattr(output.Tail.__init__, "__defaults__", (1000,))
+    assert program("for k in range(9999): print('step', k)\nprint(2.5)")(x=1.0) == 2.5
+    for code in ("print('[' + '1,' * 999 + '1]')", "print('1' * 99999)"):
+        with pytest.raises(EvaluationError, match="last line of its standard output has more"):
+            program(code)(x=1.0)
+    with pytest.raises(EvaluationError, match="output.json has more than 1000 bytes"):
+        program("import sys; open(sys.argv[1], 'w').write(' ' * 2000)", "{output}")(x=1.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("os.mkfifo(sys.argv[1])", "is not a plain file"),
+        ("os.mkdir(sys.argv[1])", "is not a plain file"),
+        ("os.symlink('/dev/zero', sys.argv[1])", "is not a plain file"),
+        ("open(sys.argv[1], 'w').write('[' * 10**6)", "should answer with a number"),
+        ("print('[' * 10**6 + ']' * 10**6)", "should answer with a number"),
+        ("print('{\"a\":' * 10**5 + '1' + '}' * 10**5)", "should answer with a number"),
+        ("print('9' * 400)", "too large for a float"),
+        ("print('9' * 10**6 + 'x')", "should answer with a number"),
+    ],
+)
+def test_strange_answers_are_failures_with_a_reason(code, said):
+    with pytest.raises(EvaluationError, match=said):
+        program(f"import os, sys; {code}", "{output}", timeout=60)(x=1.0)
+
+
+def test_a_child_that_keeps_the_pipes_is_not_waited_for(tmp_path):
+    code = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid, file=open(sys.argv[1], 'w'))\n"
+        "print(1.5)"
+    )
+    assert program(code, str(tmp_path / "pid"))(x=1.0) == 1.5
+    (child,) = wait_for(tmp_path / "pid")
+    os.kill(child, signal.SIGKILL)
+
+
+STUDY = """
+import sys, threading
+from optdriver import SubprocessObjective
+code = '''
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
+print(os.getpid(), child.pid, file=open(sys.argv[1], 'w'))
+child.wait()
+'''
+for k in range(4):
+    command = [sys.executable, '-c', code, f"{sys.argv[1]}/{k}"]
+    threading.Thread(target=SubprocessObjective(command), kwargs={"x": 1.0}).start()
+"""
+
+
+def test_the_programs_of_a_process_that_is_killed_end_with_it(tmp_path):
+    study = subprocess.Popen([sys.executable, "-c", STUDY, str(tmp_path)])
+    pids = [pid for k in range(4) for pid in wait_for(tmp_path / str(k))]
+    assert len(pids) == 8
+    assert all(alive(pid) for pid in pids)
+    study.kill()
+    study.wait()
+    assert gone(pids)
+
+
+def test_a_guard_that_was_killed_is_replaced():
+    guard = Guard()
+    sleepers = [subprocess.Popen(["sleep", "600"], start_new_session=True) for _ in range(2)]
+    with guard.over(sleepers[0].pid):
+        first = guard._pid
+        os.kill(first, signal.SIGKILL)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        with guard.over(sleepers[1].pid):
+            assert guard._pid != first
+        guard.forget()  # as if this process had ended
+    assert sleepers[0].wait() == -signal.SIGKILL
+    assert sleepers[1].poll() is None
+    sleepers[1].kill()
+    sleepers[1].wait()
