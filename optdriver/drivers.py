@@ -20,6 +20,7 @@ from optdriver.errors import (
 )
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
 from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
+from optdriver.undo import Undoing
 
 Vector = NDArray[np.float64]
 
@@ -284,3 +285,10 @@ def create_driver(name: str, bounds: Any, **options: Any) -> Driver:
 def restore_driver(name: str, data: Mapping[str, Any]) -> Driver:
     """Return the driver whose ``to_dict`` gave `data`."""
     return driver_factory(name).restore(data)
+
+
+def without_undo(driver: Driver) -> Driver:
+    """Return a driver that leaves it to its study to make it anew where a call was broken off."""
+    if isinstance(driver, Undoing):
+        driver.without_undo()
+    return driver

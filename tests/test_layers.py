@@ -19,7 +19,7 @@ PACKAGE = ROOT / "optdriver"
 
 # Inner rings first; in a ring, a room may import from the rooms listed before it.
 RINGS: list[list[str]] = [
-    ["errors", "numerics", "reading"],
+    ["errors", "undo", "numerics", "reading"],
     ["lbfgsb", "config"],
     ["constraints", "feasible", "coroutine", "space", "sampling"],
     ["multistart", "population", "drivers"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
@@ -33,20 +34,20 @@ def alone(
     """Let one call at a time into a batch, and settle first what an interrupt has left.
 
     The kernel works on the states without the interpreter's lock.  Entering is one operation of a
-    dict, so that an interrupt between two instructions cannot leave the batch closed.
+    dict, and so is leaving; where an interrupt comes before it, the same thread goes on.
     """
 
     @functools.wraps(method)
     def entered(self: Batch, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        mine = object()
+        inside, me = self._inside, threading.get_ident()
         try:
-            if self._inside.setdefault("call", mine) is not mine:
+            if inside.setdefault("call", me) != me:
                 raise ProtocolError(f"{method.__name__}: another thread is calling this batch")
             self._recover()
             return method(self, *args, **kwargs)
         finally:
-            if self._inside.get("call") is mine:
-                del self._inside["call"]
+            if "call" in inside and inside["call"] == me:  # nothing here lets an interrupt in
+                del inside["call"]
 
     return entered
 
@@ -150,7 +151,7 @@ class Batch:
         self._points: Vector = np.empty((min(self._limit, count), n))
         self._reasons: dict[int, str] = {}
         self._ended: tuple[tuple[int, State], ...] = ()
-        self._inside: dict[str, object] = {}
+        self._inside: dict[str, int] = {}
         self._unsettled = self._said = False
 
     @alone
@@ -197,7 +198,12 @@ class Batch:
         if coarse and not self._said:
             self._say_coarse()
         self._unsettled = True
-        self._settle(advance_lanes(self._states, values, gradients, self._points[:k]))
+        states = self._states
+        if not compiled():  # then an interrupt can come in between
+            states = tuple(state.copy() for state in states)
+        ended = advance_lanes(states, values, gradients, self._points[:k])
+        self._states = states
+        self._settle(ended)
 
     @alone
     def halt(self, reason: str = "", lanes: Iterable[int] | None = None) -> None:
@@ -267,7 +273,8 @@ class Batch:
 
     def _look(self) -> None:
         """Settle what an interrupt has left, unless a call of another thread is at it."""
-        if self._unsettled and not self._inside:
+        me = threading.get_ident()
+        if self._unsettled and self._inside.get("call", me) == me:
             self._recover()
 
     def _retire(self, places: list[int]) -> None:

@@ -21,6 +21,7 @@ from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, 
 from optdriver.errors import InputError, ProtocolError
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.reading import real_array, real_number, real_vector
+from optdriver.undo import Undo, Undoing
 
 LEGS = 10
 """Further legs that a run may have."""
@@ -47,7 +48,7 @@ _STATUS = {
 }
 
 
-class CallbackMinimizer:
+class CallbackMinimizer(Undoing[State]):
     """A method of `scipy.optimize.minimize`, asked for points and told what is there.
 
     Parameters
@@ -120,7 +121,8 @@ class CallbackMinimizer:
         start = np.minimum(np.maximum(start, lower), upper)
         self._live: _Live | None = None
         self._thread: object = None
-        self._state = State(
+        self._undo = Undo()
+        self._now = State(
             method=found.name,
             options=checked_options(found, options, lower < upper),
             hessian=checked_hessian(found, hessian),
@@ -165,9 +167,10 @@ class CallbackMinimizer:
         wanted = g is not None or "g" in self.needs
         gradient = real_vector("the gradient", g, self.n).copy() if wanted else None
         if math.isfinite(value) and (gradient is None or np.all(np.isfinite(gradient))):
-            self._record(Record(x=x, f=value, g=gradient))
+            self._change(CallbackMinimizer._record, Record(x=x, f=value, g=gradient))
         else:
-            self._failed(x, "the value or the gradient is not finite")
+            reason = "the value or the gradient is not finite"
+            self._change(CallbackMinimizer._failed, x, reason)
 
     def tell_hessian(self, h: ArrayLike) -> None:
         """Take the Hessian at the pending point, or its product with `direction`.
@@ -184,18 +187,20 @@ class CallbackMinimizer:
         told = _array("the product" if product else "the Hessian", h, x.shape * (2 - product))
         f = 0.0 if np.all(np.isfinite(told)) else math.nan
         if product:
-            self._record(Record(x=x, f=f, g=told, p=p))
+            self._change(CallbackMinimizer._record, Record(x=x, f=f, g=told.copy(), p=p))
         else:
-            self._record(Record(x=x, f=f, h=told))
+            self._change(CallbackMinimizer._record, Record(x=x, f=f, h=told.copy()))
 
     def tell_failure(self, reason: str = "") -> None:
         """Take the news that the pending point could not be evaluated."""
-        self._failed(self._running("tell_failure"), str(reason))
+        x = self._running("tell_failure")
+        self._change(CallbackMinimizer._failed, x, str(reason))
 
     def halt(self, reason: str = "") -> None:
         """Stop from outside."""
         self._running("halt")
-        self._finish(Stop.HALTED, f"HALTED: {reason or 'stopped by the caller'}")
+        message = f"HALTED: {reason or 'stopped by the caller'}"
+        self._change(CallbackMinimizer._finish, Stop.HALTED, message)
 
     def _running(self, call: str) -> Vector:
         state = self._state
@@ -539,7 +544,13 @@ class CallbackMinimizer:
 
     def __setstate__(self, data: Mapping[str, Any]) -> None:
         self._live = self._thread = None
-        self._state = states.from_dict(data)
+        self._undo = Undo()
+        self.restore(data)
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Go on from a state of `to_dict`."""
+        self._let_go()
+        self._now = states.from_dict(data)
 
     def __repr__(self) -> str:
         return (

@@ -144,25 +144,32 @@ class FeasibleMinimizer:
         self._running("tell")
         value = real_number("the value", f)
         gradient = real_vector("the gradient", g, self.n).copy()
-        self._advance(lambda: machine.take(self._state, self._region, value, gradient))
+        self._advance(lambda made: machine.take(made._state, made._region, value, gradient))
 
     @quiet
     def tell_failure(self, reason: str = "") -> None:
         """Take the news that the pending point could not be evaluated."""
         self._running("tell_failure")
         said = str(reason)
-        self._advance(lambda: machine.take_failure(self._state, self._region, said))
+        self._advance(lambda made: machine.take_failure(made._state, made._region, said))
 
-    def _advance(self, step: Callable[[], bool]) -> None:
-        """Take a step; where its numbers do not allow one, the run ends and says why."""
+    def _advance(self, step: Callable[[FeasibleMinimizer], bool]) -> None:
+        """Take a step; where its numbers do not allow one, the run ends and says why.
+
+        It is made on a copy (which is flat: no array is changed in its place) that takes the place
+        of this object when it is complete, so that a call that is broken off changes nothing.
+        """
+        made = type(self).__new__(type(self))
+        made.__dict__ = {**self.__dict__, "_state": copy.copy(self._state)}
         try:
-            if step():
-                self._go_on()
+            if step(made):
+                made._go_on()
         except Exception as error:
             if not is_numeric(error):
                 raise
             reason = f"numeric error: {type(error).__name__}: {error}"
-            machine.finish(self._state, Stop.FAILED, reason)
+            machine.finish(made._state, Stop.FAILED, reason)
+        self.__dict__ = made.__dict__
 
     def _go_on(self) -> None:
         """Find the next point, with the variables' sizes here where they have changed much."""
@@ -175,7 +182,9 @@ class FeasibleMinimizer:
     def halt(self, reason: str = "") -> None:
         """Stop from outside."""
         self._running("halt")
-        machine.finish(self._state, Stop.HALTED, reason)
+        state = copy.copy(self._state)
+        machine.finish(state, Stop.HALTED, reason)
+        self._state = state
 
     def _running(self, call: str) -> None:
         if self.done:

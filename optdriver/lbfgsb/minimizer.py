@@ -30,6 +30,12 @@ VERSION = 1
 
 FLOAT64 = np.dtype(np.float64)
 
+COMPILED = machine.compiled()
+
+HALT = -1
+NO_REASON = (0, "")
+"""When a reason was given (the number of the failed evaluation, or `HALT`), and which."""
+
 LARGE = 1000
 """Variables from which on the interpreted kernel is slow enough to say so."""
 
@@ -230,7 +236,7 @@ class LBFGSB:
     array([1., 0.])
     """
 
-    __slots__ = ("_gt", "_reasons", "_shape", "_xt", "state")
+    __slots__ = ("_gt", "_reason", "_shape", "_xt", "state")
 
     def __init__(
         self,
@@ -245,12 +251,16 @@ class LBFGSB:
             _seed(self.state, pairs)
 
     def _take(self, state: State) -> None:
-        """Make `state` this minimizer's, with the two arrays at hand that every call needs."""
+        """Make `state` this minimizer's, with the two arrays at hand that every call needs.
+
+        Where the kernel is interpreted there is none: a step goes into a copy of the state, which
+        takes its place when it is complete, so that a call that is broken off changes nothing.
+        """
         self.state = state
-        self._xt: Vector = state.vector("xt")
-        self._gt: Vector = state.vector("gt")
+        self._xt: Vector | None = state.vector("xt") if COMPILED else None
+        self._gt: Vector | None = state.vector("gt") if COMPILED else None
         self._shape = (state.n,)
-        self._reasons: list[str] = []
+        self._reason: tuple[int, str] = NO_REASON
 
     def ask(self) -> Vector:
         """Return the point to evaluate next, the same until it is told.
@@ -265,8 +275,8 @@ class LBFGSB:
         ProtocolError
             If the run has ended.
         """
-        if self.state.phase == DONE:
-            return pending(self.state)  # the error
+        if self._xt is None or self.state.phase == DONE:
+            return pending(self.state)  # or the error
         return self._xt.copy()
 
     def tell(self, f: Any, g: Any) -> None:
@@ -280,7 +290,8 @@ class LBFGSB:
             If `f` is not a number or `g` not a vector of length n; nothing is changed.
         """
         if (
-            isinstance(f, float)  # NumPy's float64 is one
+            self._gt is not None
+            and isinstance(f, float)  # NumPy's float64 is one
             and type(g) is np.ndarray
             and g.dtype is FLOAT64  # others take the longer way
             and g.shape == self._shape
@@ -289,9 +300,13 @@ class LBFGSB:
             self._gt[...] = g
             machine.advance(self.state, f)
         else:
-            advance(self.state, f, g)
-        if self._reasons:
-            self._reasons.clear()
+            state = self._spare()
+            advance(state, f, g)
+            self.state = state
+
+    def _spare(self) -> State:
+        """Return the state in which a step is made: see `_take`."""
+        return self.state if COMPILED else self.state.copy()
 
     def tell_failure(self, reason: str = "") -> None:
         """Tell that the evaluation at the pending point failed; see `advance_failure`.
@@ -301,15 +316,19 @@ class LBFGSB:
         reason : str, optional
             Kept for the message of a run that ends by failures.
         """
-        advance_failure(self.state)
-        self._reasons[:] = [str(reason)] if reason else []
+        state = self._spare()
+        self._reason = int(state.nfev) + 1, str(reason)  # it counts from the next line on
+        advance_failure(state)
+        self.state = state
 
     def halt(self, reason: str = "") -> None:
         """End the run from outside, without success; what was evaluated stays in `result`."""
         if self.done:
             raise ProtocolError(f"halt: the run has ended ({self.stop.message})")
-        machine.halt(self.state)
-        self._reasons[:] = [str(reason)] if reason else []
+        state = self._spare()
+        self._reason = HALT, str(reason)
+        machine.halt(state)
+        self.state = state
 
     @property
     def n(self) -> int:
@@ -389,7 +408,7 @@ class LBFGSB:
         """
         s, stop = self.state, self.stop
         x, fun, jac = self.best or (s.vector("xt").copy(), math.nan, np.full(s.n, math.nan))
-        message = ": ".join([stop.message, *self._reasons])
+        message = ": ".join([stop.message, *self._reasons()])
         result = OptimizeResult()
         result.update(
             x=x,
@@ -407,6 +426,12 @@ class LBFGSB:
         )
         return result
 
+    def _reasons(self) -> list[str]:
+        """Return what was said of the end, or of the last evaluation if it failed."""
+        when, reason = self._reason
+        told = HALT if self.state.stop == Stop.HALTED else int(self.state.nfev)
+        return [reason] if reason and when == told else []
+
     def copy(self) -> LBFGSB:
         """Return an independent copy that goes on in the same way."""
         return LBFGSB.from_dict(self.to_dict())
@@ -418,7 +443,7 @@ class LBFGSB:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole state: a version, numbers, strings and arrays; nothing else."""
-        return {"version": VERSION, "reasons": list(self._reasons), "state": self.state.to_dict()}
+        return {"version": VERSION, "reasons": self._reasons(), "state": self.state.to_dict()}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> LBFGSB:
@@ -437,7 +462,9 @@ class LBFGSB:
                     f"this optdriver reads version {VERSION}"
                 )
             self._take(from_dict(fields["state"]))
-            self._reasons = [str(reason) for reason in fields["reasons"]]
+            when = HALT if self.state.stop == Stop.HALTED else int(self.state.nfev)
+            for reason in fields["reasons"]:
+                self._reason = when, str(reason)
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

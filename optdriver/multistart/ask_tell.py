@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Never
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Never, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,20 @@ from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.options import MultiStartOptions, check_bounds, check_samples
 from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+from optdriver.multistart.state import MultiStartState
 from optdriver.numerics import quiet
 from optdriver.reading import real_number, real_vector
+from optdriver.undo import Undo, Undoing
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
 
 Vector = NDArray[np.float64]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class MultiStart:
+class MultiStart(Undoing[MultiStartState]):
     """Local minimizers from many starts, with one ask and one tell.
 
     Parameters
@@ -105,7 +109,7 @@ class MultiStart:
     [(-1.0, 2), (0.9339, 2)]
     """
 
-    __slots__ = ("_state",)
+    __slots__ = ()
 
     @quiet
     def __init__(
@@ -182,7 +186,8 @@ class MultiStart:
         local.check_constraints(options.method, known)
         if known is not None:
             lower, upper = known.lower.copy(), known.upper.copy()
-        self._state = states.begin(options, lower, upper, samples, known)
+        self._undo = Undo()
+        self._now = states.begin(options, lower, upper, samples, known)
         self._admit()
 
     def _admit(self) -> None:
@@ -291,7 +296,7 @@ class MultiStart:
             raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
         if n < 1:
             raise InputError(f"ask(n) takes a positive number of points, not {n}")
-        return scheduler.ask(self._state, int(n))
+        return self._change(_on_state, scheduler.ask, int(n))
 
     @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
@@ -320,7 +325,7 @@ class MultiStart:
             Something else was told for this point before.
         """
         value = real_number("the value", f)
-        scheduler.tell(self._state, id, value, self._checked_gradient(value, g))
+        self._change(_on_state, scheduler.tell, id, value, self._checked_gradient(value, g))
 
     @quiet
     def tell_failure(self, id: int, reason: str = "") -> None:
@@ -336,7 +341,7 @@ class MultiStart:
         ProtocolError
             A value was told for this point before.
         """
-        scheduler.tell_failure(self._state, id, str(reason))
+        self._change(_on_state, scheduler.tell_failure, id, str(reason))
 
     @quiet
     def add_point(self, x: Any, f: float, g: Any = None) -> None:
@@ -352,24 +357,25 @@ class MultiStart:
         point = told.as_point(x, state.lower, state.upper)
         admission.check_added(state.constraints, point)
         value = real_number("the value", f)
-        gradient = None if g is None else real_vector("the gradient", g, self.n)
+        gradient = None if g is None else real_vector("the gradient", g, self.n).copy()
         if not told.is_usable(value, gradient):
             raise InputError(f"only finite values and gradients can be added, not f = {value}")
-        scheduler.add_point(state, states.read_only(point), value, gradient)
+        self._change(_on_state, scheduler.add_point, states.read_only(point), value, gradient)
 
     def finish(self, reason: str) -> None:
         """Stop from outside: nothing more is asked; points that are out can still be told."""
-        self._state.halted = str(reason)
+        self._change(_on_state, scheduler.halt, str(reason))
 
     def resume(self) -> None:
         """Take back `finish`: go on as if it had not been called."""
-        self._state.halted = None
+        self._change(_on_state, scheduler.halt, None)
 
     def _checked_gradient(self, f: float, g: Any) -> Vector | None:
         if not (self._state.options.jac and self._state.options.gradients):
             return None
         if g is not None:
-            return real_vector("the gradient", g, self.n)
+            gradient = real_vector("the gradient", g, self.n)
+            return gradient if self._undo is None else gradient.copy()  # the caller's may change
         if math.isfinite(f):
             raise InputError(
                 "the gradient is missing: tell(id, f, g), or use jac=False for finite differences"
@@ -411,7 +417,12 @@ class MultiStart:
 
     @quiet
     def __setstate__(self, data: Mapping[str, Any]) -> None:
-        self._state = states.from_dict(data)
+        self._undo = Undo()
+        self.restore(data)
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Go on from a state of `to_dict`."""
+        self._now = states.from_dict(data)
 
     def __repr__(self) -> str:
         state = self._state
@@ -420,6 +431,15 @@ class MultiStart:
             f"converged={state.converged} nfev={state.nfev} pending={len(state.pending)}"
             f"{'' if not self.done else f' done: {self.stop_reason}'}>"
         )
+
+
+def _on_state(
+    owner: MultiStart,
+    change: Callable[Concatenate[MultiStartState, P], R],
+    *args: P.args,
+    **named: P.kwargs,
+) -> R:
+    return change(owner._now, *args, **named)  # noqa: SLF001  # our own class
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(inspect.unwrap(MultiStart.__init__).__kwdefaults__ or ())

@@ -93,7 +93,8 @@ def _suspended(
     shared = {name: value for name, value in options.items() if name in known}
     if "fatol" in known:
         shared["fatol"] = options["ftol"]
-    return CallbackMinimizer(method, x0, bounds, **{**shared, "maxfun": options["maxfun"], **own})
+    made = CallbackMinimizer(method, x0, bounds, **{**shared, "maxfun": options["maxfun"], **own})
+    return made.without_undo()  # the multi-start undoes what is broken off
 
 
 def tell(minimizer: Minimizer, f: float, g: Vector | None) -> None:
@@ -154,7 +155,7 @@ def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Min
     if "method" in data:
         from optdriver.coroutine import CallbackMinimizer
 
-        return CallbackMinimizer.from_dict(data)
+        return CallbackMinimizer.from_dict(data).without_undo()
     if constraints is None or not has_rows(constraints):
         return LBFGSB.from_dict(dict(data))
     from optdriver.multistart.handover import Handover

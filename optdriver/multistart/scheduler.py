@@ -297,6 +297,11 @@ def add_point(state: MultiStartState, x: Vector, f: float, g: Vector | None) -> 
         _add_sample(state, x, f)
 
 
+def halt(state: MultiStartState, reason: str | None) -> None:
+    """Stop from outside, or go on for None."""
+    state.halted = reason
+
+
 def _pending(state: MultiStartState, id: Any) -> Point | None:
     """Return the point that is pending under `id`, or None if it has been told."""
     try:

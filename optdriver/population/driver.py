@@ -21,13 +21,14 @@ from optdriver.population import state as states
 from optdriver.population.engines import Engine, checked_options, create_engine
 from optdriver.population.state import PopulationState, Row, Vector
 from optdriver.reading import real_number, real_vector
+from optdriver.undo import Undo, Undoing
 
 OPTIONS = tuple(name for name in OPTION_NAMES if name != "method")
 
 CLOSE = 1e-6
 
 
-class PopulationDriver:
+class PopulationDriver(Undoing[PopulationState]):
     """CMA-ES, or an optimizer of Nevergrad's, asked and told by ids.
 
     Parameters
@@ -83,7 +84,8 @@ class PopulationDriver:
                 f"driver {engine!r} needs a finite box, and variable {i} has the bounds "
                 f"({lower[i]}, {upper[i]})"
             )
-        self._state = PopulationState(
+        self._undo = Undo()
+        self._now = PopulationState(
             engine=engine,
             options=checked_options(engine, method_options),
             seed=_count("seed", seed, 0),
@@ -178,6 +180,9 @@ class PopulationDriver:
             raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
         if n < 1:
             raise InputError(f"ask(n) takes a positive number of points, not {n}")
+        return self._change(PopulationDriver._ask, int(n))
+
+    def _ask(self, n: int) -> list[Point]:
         points: list[Point] = []
         while len(points) < n and not self.done and self._room() > 0:
             points.append(self._issue())
@@ -223,9 +228,10 @@ class PopulationDriver:
         """
         value = real_number("the value", f)
         gradient = None if g is None else real_vector("the gradient", g, self._state.lower.size)
-        if gradient is not None and not np.isfinite(gradient).all():
-            gradient = None  # no engine needs it
-        self._settle(id, TOLD if math.isfinite(value) else FAILED, value, gradient)
+        if gradient is not None:  # no engine needs it
+            gradient = gradient.copy() if np.isfinite(gradient).all() else None
+        status = TOLD if math.isfinite(value) else FAILED
+        self._change(PopulationDriver._settle, id, status, value, gradient)
 
     def tell_failure(self, id: int, reason: str = "") -> None:  # noqa: ARG002 (no engine asks why)
         """Tell that the evaluation of the point called `id` failed.
@@ -237,7 +243,7 @@ class PopulationDriver:
         ProtocolError
             A value was told for this point before.
         """
-        self._settle(id, FAILED, math.nan, None)
+        self._change(PopulationDriver._settle, id, FAILED, math.nan, None)
 
     def _settle(self, id: Any, status: int, f: float, g: Vector | None) -> None:
         state = self._state
@@ -324,17 +330,23 @@ class PopulationDriver:
         gradient = None if g is None else real_vector("the gradient", g, state.lower.size)
         if not told.is_usable(value, gradient):
             raise InputError(f"only finite values and gradients can be added, not f = {value}")
-        if state.best is None or value < state.best.f:
-            kept = None if gradient is None else states.protected(gradient)
-            state.best = Evaluation(x=point, f=value, g=kept, id=None, run=None)
+        kept = None if gradient is None else states.protected(gradient)
+        self._change(PopulationDriver._add, Evaluation(x=point, f=value, g=kept, id=None, run=None))
+
+    def _add(self, evaluation: Evaluation) -> None:
+        if self._now.best is None or evaluation.f < self._now.best.f:
+            self._now.best = evaluation
 
     def finish(self, reason: str) -> None:
         """Stop from outside: nothing more is asked; points that are out can still be told."""
-        self._state.halted = str(reason)
+        self._change(PopulationDriver._halt, str(reason))
 
     def resume(self) -> None:
         """Take back `finish`."""
-        self._state.halted = None
+        self._change(PopulationDriver._halt, None)
+
+    def _halt(self, reason: str | None) -> None:
+        self._now.halted = reason
 
     # -- the engine ---------------------------------------------------------------------------
 
@@ -414,8 +426,13 @@ class PopulationDriver:
         return states.to_dict(self._state)
 
     def __setstate__(self, data: Mapping[str, Any]) -> None:
-        self._state = states.from_dict(data)
+        self._undo = Undo()
+        self.restore(data)
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Go on from a state of `to_dict`."""
         self._engine = None
+        self._now = states.from_dict(data)
 
     def __repr__(self) -> str:
         return f"<PopulationDriver {self._state.engine} nfev={self.nfev} {self.stop_reason or ''}>"

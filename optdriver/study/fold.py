@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.drivers import Driver, create_driver, restore_driver
+from optdriver.drivers import Driver, create_driver, restore_driver, without_undo
 from optdriver.errors import InputError, OptDriverError, ProtocolError
 from optdriver.study import gradient_check, parameters
 from optdriver.study.events import (
@@ -114,7 +114,7 @@ def _driver(spec: Spec) -> Driver:
     options["initial_samples"] = samples
     if spec.compiled is not None:
         options["constraints"] = spec.compiled.rescaled(spec.space.scale)
-    return create_driver(spec.driver, spec.space.driver_bounds, **options)
+    return without_undo(create_driver(spec.driver, spec.space.driver_bounds, **options))
 
 
 def draw(state: State) -> Entry | None:
@@ -408,7 +408,7 @@ def _restored(data: Mapping[str, Any]) -> State:
     return State(
         spec=spec,
         parameters={**spec.parameters, **data["parameters"]},
-        driver=restore_driver(spec.driver, data["driver"]),
+        driver=without_undo(restore_driver(spec.driver, data["driver"])),
         ledger=Ledger.from_dict(data["ledger"], spec.space.size),
         check=gradient_check.from_dict(data["check"]),
         open={entry.id: entry for entry in entries},
@@ -424,7 +424,7 @@ def copied(state: State) -> State:
     return replace(
         state,
         parameters=dict(state.parameters),
-        driver=copy.copy(state.driver),
+        driver=without_undo(copy.copy(state.driver)),
         ledger=Ledger.from_dict(state.ledger.to_dict(), state.spec.space.size),
         check=gradient_check.from_dict(gradient_check.to_dict(state.check)),
         open={id: copy.copy(entry) for id, entry in state.open.items()},

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import pickle
+import random
 import threading
 
 import numpy as np
@@ -17,7 +18,8 @@ from optdriver.batch import Batch
 from optdriver.errors import InputError, ProtocolError, UnknownOptionError
 from optdriver.lbfgsb import Phase, Stop
 from tests.batch.tools import alone, batches_on, by_rows, check_lane, go, many_ripples
-from tests.contracts.minimizer import equal, is_data, plain
+from tests.contracts.interrupts import insist
+from tests.contracts.minimizer import equal, is_data, plain, settle
 from tests.lbfgsb.kernels import imported, interpreted
 from tests.lbfgsb.problems import KINDS, options, random_bounds, ripples, rosenbrock
 
@@ -501,3 +503,18 @@ def test_a_halt_needs_no_reason():
     batch = Batch(starts(2), BOX)
     batch.halt()
     assert batch.result.message == ["STOP: HALTED BY THE CALLER"] * 2
+
+
+def test_a_call_that_is_broken_off_has_happened_or_has_not():
+    def played(moments):
+        batch, make, asked = Batch(starts(4), BOX, lanes=2), insist(moments), []
+        while not batch.done:
+            asked.append(make(batch.ask).tobytes())
+            evaluation = many_ripples(batch.ask())
+            settle(batch, moments, lambda evaluation=evaluation: batch.tell(*evaluation))
+        return asked, make(lambda: batch.result).x.tobytes()
+
+    expected = played(iter(()))
+    for seed in range(4):
+        choice = random.Random(seed)
+        assert played(choice.randint(1, choice.choice([8, 30, 300])) for _ in range(60)) == expected

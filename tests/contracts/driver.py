@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optdriver.errors import InputError, ProtocolError, UnknownIdError
+from tests.contracts.interrupts import insist
 from tests.contracts.numbers import no_values, values, vectors
 
 
@@ -111,6 +112,29 @@ class DriverContract:
             assert point.x.shape == self.lower.shape
             assert point.x.dtype == np.float64
             assert np.all((self.lower <= point.x) & (point.x <= self.upper))
+
+    # -- calls that are broken off
+
+    def interrupted(self, moments):
+        """Ask 40 points or so, every call broken off at these moments until it is made."""
+        driver, make, asked = self.make(), insist(moments), []
+        while len(asked) < 40 and not make(lambda: driver.done):
+            asked += make(lambda: driver.ask(2))
+            point = max(driver.pending, key=lambda one: one.id * 7919 % 5)
+            if point.id % 11 == 7:
+                make(lambda point=point: driver.tell_failure(point.id, "on purpose"))
+            else:
+                make(lambda point=point: driver.tell(point.id, *objective(point.x)))
+        best = make(lambda: driver.best)
+        return [(p.id, p.run, p.kind, p.x.tobytes()) for p in asked], best.x.tobytes(), driver.nfev
+
+    def test_what_is_asked_does_not_depend_on_interrupts(self):
+        expected = self.interrupted(iter(()))
+        for seed in range(2):
+            choice = random.Random(seed)
+            most = (20, 200, 2000)
+            moments = (choice.randint(1, choice.choice(most)) for _ in range(80))
+            assert self.interrupted(moments) == expected
 
     # -- points and ids
 

@@ -17,11 +17,13 @@ import copy
 import json
 import math
 import pickle
+import random
 
 import numpy as np
 import pytest
 
 from optdriver.errors import InputError, ProtocolError
+from tests.contracts.interrupts import Interrupt, Interrupter, insist
 from tests.contracts.numbers import no_values, no_vectors, values, vectors
 
 
@@ -61,6 +63,18 @@ def is_data(value):
     return value is None or type(value) in (bool, int, float, str)
 
 
+def settle(opt, moments, call):
+    """Make a call that counts an evaluation, broken off at these moments until it has happened."""
+    before = opt.nfev
+    while True:
+        try:
+            at = next(moments, None)
+            return call() if at is None else Interrupter(at).call(call)
+        except Interrupt:
+            if opt.nfev > before:
+                return None
+
+
 class MinimizerContract:
     """Inherit, and define `make` and `restore`."""
 
@@ -68,6 +82,9 @@ class MinimizerContract:
     lower = np.array([-1.5, -np.inf, -2.0])
     upper = np.array([0.8, np.inf, 2.0])
     most_failures = 3  # failures in a row, away from the start, that a run survives
+
+    undoes = True
+    """Whether it undoes by itself what is broken off."""
 
     def make(self, x0, bounds, **options):
         """Return a new minimizer."""
@@ -201,6 +218,31 @@ class MinimizerContract:
             self.go(twin)
             assert equal(twin.to_dict(), reference.to_dict())
             self.evaluate(opt)
+
+    def test_a_call_that_is_broken_off_has_happened_or_has_not(self):
+        if not self.undoes:
+            pytest.skip("its owner undoes what is broken off")
+        expected, best = self.interrupted(self.fresh(), iter(()))
+        for seed in range(3):
+            choice = random.Random(seed)
+            moments = (choice.randint(1, choice.choice([10, 100, 1000])) for _ in range(80))
+            points, found = self.interrupted(self.fresh(), moments)
+            assert equal(points, expected)
+            assert equal(found.x, best.x)
+            assert found.message == best.message
+
+    def interrupted(self, opt, moments):
+        """Run 25 evaluations, a failed one among them; return the points and the result."""
+        points = []
+        ask = insist(moments)
+        while len(points) < 25 and not opt.done:
+            points.append(ask(opt.ask))
+            f, g = objective(points[-1])
+            if len(points) == 9:
+                settle(opt, moments, lambda: opt.tell_failure("on purpose"))
+            else:
+                settle(opt, moments, lambda f=f, g=g: opt.tell(f, g))
+        return points, ask(lambda: opt.result)
 
     def test_a_copy_shares_nothing(self):
         opt = self.fresh()

@@ -21,6 +21,7 @@ def made(text, bounds=SQUARE):
 
 class HandoverContract(MinimizerContract):
     text = ""
+    undoes = False  # a multi-start does it
 
     def make(self, x0, bounds, **options):
         return Handover(x0, made(self.text, bounds), **options)
