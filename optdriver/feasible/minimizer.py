@@ -18,7 +18,7 @@ from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import machine
 from optdriver.feasible.criticality import measured, unknown
 from optdriver.feasible.options import Options, checked
-from optdriver.feasible.region import region
+from optdriver.feasible.region import Region, region
 from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
@@ -144,40 +144,42 @@ class FeasibleMinimizer:
         self._running("tell")
         value = real_number("the value", f)
         gradient = real_vector("the gradient", g, self.n).copy()
-        self._advance(lambda made: machine.take(made._state, made._region, value, gradient))
+        self._advance(lambda state, here: machine.take(state, here, value, gradient))
 
     @quiet
     def tell_failure(self, reason: str = "") -> None:
         """Take the news that the pending point could not be evaluated."""
         self._running("tell_failure")
         said = str(reason)
-        self._advance(lambda made: machine.take_failure(made._state, made._region, said))
+        self._advance(lambda state, here: machine.take_failure(state, here, said))
 
-    def _advance(self, step: Callable[[FeasibleMinimizer], bool]) -> None:
+    def _advance(self, step: Callable[[State, Region], bool]) -> None:
         """Take a step; where its numbers do not allow one, the run ends and says why.
 
-        It is made on a copy (which is flat: no array is changed in its place) that takes the place
-        of this object when it is complete, so that a call that is broken off changes nothing.
+        It is made on a copy (a flat one: no array is changed in its place), which is put in place
+        when it is complete, so that a call that is broken off changes nothing.
         """
-        made = type(self).__new__(type(self))
-        made.__dict__ = {**self.__dict__, "_state": copy.copy(self._state)}
+        new = {**self.__dict__, "_state": copy.copy(self._state)}
         try:
-            if step(made):
-                made._go_on()
+            if step(new["_state"], new["_region"]):
+                self._go_on(new)
         except Exception as error:
             if not is_numeric(error):
                 raise
             reason = f"numeric error: {type(error).__name__}: {error}"
-            machine.finish(made._state, Stop.FAILED, reason)
-        self.__dict__ = made.__dict__
+            machine.finish(new["_state"], Stop.FAILED, reason)
+        self.__dict__ = new
 
-    def _go_on(self) -> None:
+    def _go_on(self, new: dict[str, Any]) -> None:
         """Find the next point, with the variables' sizes here where they have changed much."""
-        if machine.outgrown(self._state, self._region):
-            before, self._reference = self._region, self._state.x.copy()
-            self._region = region(self._constraints, before.lower, before.upper, self._reference)
-            machine.rescale(self._state, before, self._region)
-        machine.go_on(self._state, self._region)
+        state, before = new["_state"], new["_region"]
+        if machine.outgrown(state, before):
+            new["_reference"] = state.x.copy()
+            new["_region"] = region(
+                self._constraints, before.lower, before.upper, new["_reference"]
+            )
+            machine.rescale(state, before, new["_region"])
+        machine.go_on(state, new["_region"])
 
     def halt(self, reason: str = "") -> None:
         """Stop from outside."""

@@ -31,7 +31,8 @@ def answer(study, suggestion):
     if suggestion.id % 11 == 7:
         study.tell_failure(suggestion.id, "on purpose")
     else:
-        study.tell(suggestion.id, *objective(**suggestion.params))
+        value, gradient = objective(**suggestion.params)
+        study.tell(suggestion.id, value, gradient if study.parameters["jac"] else None)
 
 
 def play(study, make):
