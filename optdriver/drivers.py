@@ -94,6 +94,9 @@ class Driver(Protocol):
     def resume(self) -> None:
         """Take back `finish`."""
 
+    def configure(self, **given: Any) -> None:
+        """Change limits and add starts, after the end too; those that mean nothing are ignored."""
+
     def to_dict(self) -> dict[str, Any]:
         """Return the state as data."""
 

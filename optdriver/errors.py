@@ -58,6 +58,10 @@ class InternalWarning(RuntimeWarning):
     """
 
 
+class StudyDoneWarning(UserWarning):
+    """A call that would go on with a study that is done; it says why, and what to raise."""
+
+
 class ProtocolError(OptDriverError, RuntimeError):
     """A call that the present state does not allow; the message names the call and the state."""
 

@@ -16,6 +16,7 @@ from optdriver.errors import (
     InputError,
     InputTypeError,
     ProtocolError,
+    StudyDoneWarning,
 )
 from optdriver.execution import log
 from optdriver.execution.calling import Objective, Outcome, evaluate, prepare
@@ -87,6 +88,8 @@ def run(
     -----
     RuntimeWarning
         If the study stopped because too many evaluations in a row failed.
+    StudyDoneWarning
+        If the study is done already: why, and what to raise so that it goes on.
     UserWarning
         If nothing limits the study.
     """
@@ -97,11 +100,12 @@ def run(
         study.resume()
         study.release()
         loop = _Loop(study, call, pool, limit, show)
-        study.start_clock()
-        try:
-            loop.run()
-        finally:
-            study.suspend()
+        if limit == 0 or not _is_done(study):
+            study.start_clock()
+            try:
+                loop.run()
+            finally:
+                study.suspend()
     log.end(study)
     _report(study, loop.error)
 
@@ -125,6 +129,14 @@ def _check_end(study: Study, limit: float) -> None:
             "run() goes on until Ctrl-C or stop()",
             stacklevel=4,
         )
+
+
+def _is_done(study: Study) -> bool:
+    """Return whether there is nothing to evaluate; say why, and what would change it."""
+    why = study.how_to_go_on()
+    if why is not None and study.stop_kind != "check_grad":  # which is an error, see `_report`
+        warnings.warn(f"run() evaluates nothing: {why}", StudyDoneWarning, stacklevel=4)
+    return why is not None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.multistart import admission, local, scheduler, told
+from optdriver.multistart import admission, going_on, local, scheduler, told
 from optdriver.multistart import run as searches
 from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
@@ -369,6 +369,23 @@ class MultiStart(Undoing[MultiStartState]):
     def resume(self) -> None:
         """Take back `finish`: go on as if it had not been called."""
         self._change(_on_state, scheduler.halt, None)
+
+    def configure(self, **given: Any) -> None:
+        """Raise (or lower) limits and add starts, after the end too, which then goes on.
+
+        Parameters
+        ----------
+        num_initial, max_num_minimizers, start_rule, max_failures
+            As at the beginning.
+        initial_samples : array_like of shape (k, n)
+            Further starts, which come next.
+
+        Raises
+        ------
+        InputError
+            Something else was given, or a value cannot be used; nothing has changed.
+        """
+        going_on.configure(self._state, given)
 
     def _checked_gradient(self, f: float, g: Any) -> Vector | None:
         if not (self._state.options.jac and self._state.options.gradients):

@@ -1,8 +1,8 @@
 """One run: a minimizer, and the points of its pending evaluation that are out.
 
 A run is *sampling* while its start is evaluated only to see whether the start rule lets it go on,
-and *waiting* when it does not.  It has a minimizer while it is *running*, and in the other states
-only what a row of the report needs.
+and *waiting* when it does not.  It has a minimizer while it is *running*, and still when it was cut
+short by the end of all; in the other states only what a row of the report needs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Search:
     nfev, nfail : int
         Evaluations told, and the failures among them.
     minimizer : LBFGSB, FeasibleMinimizer or None
-        There while the run is running.
+        There while the run is running, and when it was cut short.
     stencil : Stencil, Directions or None
         The pending finite-difference gradient, where the objective supplies none.
     two_sided : bool
@@ -86,6 +86,13 @@ def end(
     search.state, search.reason = state, reason
     search.minimizer, search.stencil, search.g = None, None, None
     search.slots.clear()
+
+
+def cut(search: Search, reason: str, constraints: ConstraintSet | None = None) -> None:
+    """Stop an open run; what it needs to go on later is kept."""
+    minimizer, g = search.minimizer, search.g
+    end(search, "stopped", reason, constraints)
+    search.minimizer, search.g = minimizer, g
 
 
 def row(search: Search, constraints: ConstraintSet | None = None) -> Run:

@@ -116,24 +116,31 @@ def _open_run(state: MultiStartState, *, extra: bool) -> bool:
 
 def _are_used(state: MultiStartState) -> bool:
     """Tell whether there are no more starts; a feasible set may be a few points."""
-    found, given = state.feasible_starts, len(state.initial_samples)
+    found = state.feasible_starts
     return state.next_start >= state.start_limit or (
-        found is not None and state.next_start >= given and found.are_used(state.sequence)
+        found is not None and not _has_sample(state) and found.are_used(state.sequence)
     )
 
 
+def _has_sample(state: MultiStartState) -> bool:
+    """Tell whether a start that the user gave has not been used."""
+    return len(state.sample_starts) < len(state.initial_samples)
+
+
 def _open_start(state: MultiStartState, x0: Vector) -> None:
-    start, given = state.next_start, len(state.initial_samples)
-    state.next_start += 1
+    given = _has_sample(state)
+    if given:
+        state.sample_starts.append(state.next_start)
     search = Search(
         index=len(state.runs),
-        start=start,
+        start=state.next_start,
         x0=x0,
         state="running",
         two_sided=state.options.two_sided,
     )
+    state.next_start += 1
     state.runs.append(search)
-    if start >= given and state.sampled:
+    if state.sampled and not given:
         search.state = "sampling"
         _line_up(state, search, (BASE,))
     else:
@@ -189,8 +196,8 @@ def _begin(state: MultiStartState, search: Search) -> None:
 
 def _start_point(state: MultiStartState) -> Vector | None:
     """Return the next start; None where no other is found once something has been evaluated."""
-    if state.next_start < len(state.initial_samples):
-        given: Vector = state.initial_samples[state.next_start].copy()
+    if _has_sample(state):
+        given: Vector = state.initial_samples[len(state.sample_starts)].copy()
         return given
     try:
         return _next_start(state)
@@ -395,7 +402,7 @@ def _settle(
 
 def _count_failure(state: MultiStartState, search: Search) -> None:
     """Count an iterate that failed; given starts do not count while nothing has succeeded."""
-    if state.best is not None or search.start >= len(state.initial_samples):
+    if state.best is not None or search.start not in state.sample_starts:
         state.failed_in_row += 1
 
 
@@ -495,7 +502,7 @@ def _close(state: MultiStartState, search: Search, outcome: searches.State, reas
             _add_sample(state, search.x, search.f)
     elif outcome == "stopped":
         state.stopped += 1
-    _end_if_over(state, reason)
+    end_if_over(state, reason)
 
 
 def _leave_place(state: MultiStartState, search: Search) -> None:
@@ -504,28 +511,53 @@ def _leave_place(state: MultiStartState, search: Search) -> None:
         state.extra.remove(search.index)
 
 
-def _end_if_over(state: MultiStartState, reason: str) -> None:
+def end_if_over(state: MultiStartState, reason: str) -> None:
+    """End it all where a limit is reached; `reason` is why the last run ended."""
+    if state.ended is None:  # else what ended the run ends them all
+        state.ended = _why_over(state, reason)
+    if state.ended is None:
+        return
+    for search in state.runs:
+        if search.state in searches.OPEN:
+            searches.cut(search, state.ended, state.constraints)
+    for queue in (state.ready, state.spare, state.extra):
+        queue.clear()
+    state.live = 0
+
+
+def _why_over(state: MultiStartState, reason: str, *, fresh: bool = False) -> str | None:
+    """Return why nothing more is to be asked; `fresh` says that starts were just added."""
     wanted = state.options.max_num_minimizers
     barren = state.runs[-BARREN:]
-    if state.ended is not None:
-        pass  # what ended the run ends them all
-    elif state.converged >= wanted:
+    if state.converged >= wanted:
         many = state.converged != 1
-        state.ended = f"{state.converged} minimizer{'s have' if many else ' has'} converged"
-    elif state.stopped >= STOPPED_PER_MINIMIZER * wanted:
-        state.ended = f"{state.stopped} minimizers stopped without converging, the last: {reason}"
-    elif len(barren) == BARREN and all(s.state == "failed" and not s.nfev for s in barren):
-        state.ended = f"{BARREN} starts in a row could not be evaluated: {reason}"
-    elif not (state.live or state.samples.row_of) and _are_used(state):
+        return f"{state.converged} minimizer{'s have' if many else ' has'} converged"
+    if state.stopped >= STOPPED_PER_MINIMIZER * wanted:
+        return f"{state.stopped} minimizers stopped without converging, the last: {reason}"
+    empty = len(barren) == BARREN and all(s.state == "failed" and not s.nfev for s in barren)
+    if empty and not fresh:
+        return f"{BARREN} starts in a row could not be evaluated: {reason}"
+    if not (state.live or state.samples.row_of) and _are_used(state):
         few = state.next_start < state.start_limit
-        state.ended = "all starts are used" + few * f", the feasible set has no other: {reason}"
+        return "all starts are used" + few * f", the feasible set has no other: {reason}"
+    return None
+
+
+def begin_again(state: MultiStartState, reason: str, *, fresh: bool) -> None:
+    """Take back the end, which was for `reason`, unless there is still cause for it."""
+    state.ended = None
+    for search in state.runs:
+        if search.index in state.samples.row_of:
+            search.state, search.reason = "waiting", ""
+        elif search.state == "stopped" and search.minimizer is not None:  # it was cut short
+            search.state, search.reason = "running", ""
+            if state.live >= state.options.num_initial:
+                state.extra.append(search.index)
+            state.live += 1
+            _contained(state, search, _want_evaluation, search.minimizer)
+    state.ended = _why_over(state, reason, fresh=fresh)
     if state.ended is not None:
-        for search in state.runs:
-            if search.state in ("running", "sampling", "waiting"):
-                searches.end(search, "stopped", state.ended, state.constraints)
-        for queue in (state.ready, state.spare, state.extra, state.samples.row_of):
-            queue.clear()
-        state.live = 0
+        end_if_over(state, reason)
 
 
 # -- multi-level single linkage ---------------------------------------------------------------

@@ -48,6 +48,8 @@ class MultiStartState:
         How many starts there are.
     next_start : int
         Starts taken so far, the user's and those of the sequence.
+    sample_starts : list of int
+        Which of these were the user's; the k-th took the k-th initial sample.
     sequence : Starts
         The starts that come after the user's.
     runs : list of Search
@@ -83,6 +85,7 @@ class MultiStartState:
     moved: list[Moved]
     start_limit: float
     next_start: int
+    sample_starts: list[int]
     sequence: Starts
     runs: list[Search]
     live: int
@@ -127,6 +130,7 @@ def begin(
         moved=[],
         start_limit=start_limit(options, initial_samples, lower, upper),
         next_start=0,
+        sample_starts=[],
         sequence=Starts(kind=options.sequence, seed=options.seed),
         runs=[],
         live=0,
@@ -167,6 +171,7 @@ def to_dict(state: MultiStartState, *, plain: bool = True) -> dict[str, Any]:
         "initial_samples": state.initial_samples.copy(),
         "constraints": constraints.to_dict() if plain and constraints is not None else constraints,
         "moved": [moved.to_dict() for moved in state.moved],
+        "sample_starts": list(state.sample_starts),
         "sequence": asdict(state.sequence),
         "runs": [runs.to_dict(search) for search in state.runs],
         "extra": list(state.extra),
@@ -219,6 +224,8 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
         setattr(state, name, int(data.get(name, 0) if name == "failed_in_row" else data[name]))
     for name in _REASONS:
         setattr(state, name, data[name])
+    used = data.get("sample_starts")  # at first they were the first ones
+    state.sample_starts = list(range(min(state.next_start, len(samples)))) if used is None else used
     return state
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from optdriver.coroutine.state import ReplayWarning
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError
 from optdriver.errors import unknown_option as _unknown_option
-from optdriver.multistart import OPTION_NAMES, told
+from optdriver.multistart import OPTION_NAMES, going_on, told
 from optdriver.multistart.ledger import FAILED, TOLD, Ledger
 from optdriver.multistart.options import check_bounds, check_samples
 from optdriver.multistart.records import Evaluation, Minimum, Point, Run
@@ -347,6 +347,28 @@ class PopulationDriver(Undoing[PopulationState]):
 
     def _halt(self, reason: str | None) -> None:
         self._now.halted = reason
+
+    def configure(self, **given: Any) -> None:
+        """Change `max_num_minimizers`, and add `initial_samples`; the others mean nothing here.
+
+        Raises
+        ------
+        InputError
+            Something else was given, or a value cannot be used; nothing has changed.
+        """
+        state = self._state
+        for name in given:
+            if name not in (*going_on.CHANGEABLE, going_on.SAMPLES):
+                raise _unknown_option("option that can be changed", name, going_on.CHANGEABLE)
+        most = _count("max_num_minimizers", given.get("max_num_minimizers", state.most), 1)
+        new = check_samples(given.get(going_on.SAMPLES, ()), state.lower, state.upper)
+        state.most, state.samples = most, np.concatenate([state.samples, new])
+        converged = sum(row.state == "converged" for row in state.runs)
+        unused = len(state.samples) > len(state.runs)
+        if state.ended is not None and converged < most:
+            last = state.runs[-1].state
+            if unused or (last == "converged" and np.any(state.lower < state.upper)):
+                state.ended = None
 
     # -- the engine ---------------------------------------------------------------------------
 

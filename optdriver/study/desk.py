@@ -7,6 +7,7 @@ is written in `optdriver.study.fold`.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral
@@ -180,18 +181,33 @@ class Desk:
             self._record = self._new_record()
             self._mark = WHOLE
             return
-        checked = self.spec.with_parameters(given).parameters
-        present = self.state.parameters
-        names = [parameters.ALIASES.get(name, name) for name in given]
-        changed = {name: checked[name] for name in names if checked[name] != present[name]}
-        for name in changed:
-            if parameters.TABLE[name].owner != "study" or name == "check_grad":
-                raise ProtocolError(
-                    f"{name!r} cannot be changed once the study has begun; create a new study"
-                )
+        changed = self._changes(given)
         if changed:
             self.record(Configured(parameters=changed, time=self.now()))
             self._decide()
+
+    def _changes(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that are to be changed; refuse what cannot be, or not any more."""
+        checked = self.spec.with_parameters(given).parameters
+        state = self.state
+        names = [parameters.ALIASES.get(name, name) for name in given]
+        wanted = {name: checked[name] for name in names}
+        if "initial_samples" in wanted:  # those that were given before stay
+            before = state.parameters["initial_samples"]
+            added = tuple(each for each in wanted["initial_samples"] if each not in before)
+            wanted["initial_samples"] = before + added
+        changed = {name: new for name, new in wanted.items() if new != state.parameters[name]}
+        for name in changed:
+            owner = parameters.TABLE[name].owner
+            if (owner != "study" and name not in parameters.LATER) or name == "check_grad":
+                raise ProtocolError(
+                    f"{name!r} cannot be changed once the study has begun; create a new study"
+                )
+        if for_driver := fold.for_driver(state, changed):
+            copy.copy(state.driver).configure(**for_driver)  # what it refuses is not recorded
+        if "initial_samples" in changed:
+            changed["initial_samples"] = [list(each) for each in changed["initial_samples"]]
+        return changed
 
     def start_clock(self) -> None:
         """Count run time from now on."""
@@ -352,6 +368,11 @@ class Desk:
         if self.state.stop is not None:
             return self.state.stop[1]
         return f"max_iter = {self.state.parameters['max_iter']} evaluations have ended or are open"
+
+    def how_to_go_on(self) -> str:
+        """Return what would let a study that is done go on."""
+        stop = self.state.stop
+        return limits.how_to_go_on("max_iter" if stop is None else stop[0])
 
     def stop(self, kind: str, reason: str) -> None:
         """Stop asking, if that has not happened yet."""

@@ -331,10 +331,33 @@ def _added(state: State, event: Added) -> None:
     state.driver.add_point(space.to_driver(event.x), event.value, gradient)
 
 
+LIFTED: Final = {"failures": "stop_after_failures", "flat": "stop_after_flat"}
+"""Kinds of stopping that have not the name of their limit, and that name."""
+
+
 def _configured(state: State, event: Configured) -> None:
+    given = for_driver(state, event.parameters)
+    if given:
+        state.driver.configure(**given)
     state.parameters.update(event.parameters)
-    if state.stop is not None and state.stop[0] in event.parameters:  # the limit that stopped it
-        state.stop = None
+    if "initial_samples" in event.parameters:
+        samples = event.parameters["initial_samples"]
+        state.parameters["initial_samples"] = tuple(map(tuple, samples))
+    if state.stop is None:
+        return
+    kind = state.stop[0]
+    goes_on = kind == "driver" and given and not state.driver.done
+    if goes_on or LIFTED.get(kind, kind) in event.parameters:
+        state.stop = None  # this was the limit that stopped it
+
+
+def for_driver(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the driver is to be told of changed parameters; of starts the new ones."""
+    options = {name: given[name] for name in parameters.LATER if name in given}
+    if "initial_samples" in options:
+        new = options["initial_samples"][len(state.parameters["initial_samples"]) :]
+        options["initial_samples"] = [state.spec.space.to_driver(np.array(each)) for each in new]
+    return options
 
 
 def _stopped(state: State, event: Stopped) -> None:
@@ -379,7 +402,7 @@ def to_dict(state: State) -> dict[str, Any]:
     return {
         "version": VERSION,
         "spec": state.spec.to_dict(),
-        "parameters": parameters.owned_by("study", state.parameters),
+        "parameters": _present(state),
         "driver": state.driver.to_dict(),
         "ledger": state.ledger.to_dict(),
         "check": gradient_check.to_dict(state.check),
@@ -389,6 +412,13 @@ def to_dict(state: State) -> dict[str, Any]:
         "expired": sorted(state.expired),
         **{name: getattr(state, name) for name in _COUNTERS},
     }
+
+
+def _present(state: State) -> dict[str, Any]:
+    """Return the parameters that can have changed."""
+    present = {name: state.parameters[name] for name in parameters.LATER}
+    present["initial_samples"] = [list(each) for each in present["initial_samples"]]
+    return parameters.owned_by("study", state.parameters) | present
 
 
 def from_dict(data: Mapping[str, Any]) -> State:
@@ -405,9 +435,11 @@ def from_dict(data: Mapping[str, Any]) -> State:
 def _restored(data: Mapping[str, Any]) -> State:
     spec = Spec.from_dict(data["spec"])
     entries = [_entry_from_dict(entry) for entry in data["open"]]
+    present = {**spec.parameters, **data["parameters"]}
+    present["initial_samples"] = tuple(map(tuple, present["initial_samples"]))
     return State(
         spec=spec,
-        parameters={**spec.parameters, **data["parameters"]},
+        parameters=present,
         driver=without_undo(restore_driver(spec.driver, data["driver"])),
         ledger=Ledger.from_dict(data["ledger"], spec.space.size),
         check=gradient_check.from_dict(data["check"]),

@@ -68,6 +68,30 @@ def driver_ended(state: State) -> Reason | None:
     return "driver", state.driver.stop_reason or "the driver has finished"
 
 
+_GO_ON = {
+    "max_iter": "a larger max_iter",
+    "max_time": "a larger max_time",
+    "eps": "a smaller eps",
+    "min_val": "a lower min_val",
+    "flat": "a larger stop_after_flat, if there is something to be found",
+}
+
+
+def how_to_go_on(kind: str) -> str:
+    """Say what would let a study go on that was stopped by `kind`."""
+    if kind == "check_grad":
+        return "correct the gradient, and create a new study"
+    if kind == "driver":
+        return (
+            "to go on: study.set_parameters(max_num_minimizers=...) with a larger number; "
+            "initial_samples=[[...], ...] adds starts of your own"
+        )
+    if kind in _GO_ON:
+        name = "stop_after_flat" if kind == "flat" else kind
+        return f"to go on: study.set_parameters({name}=...) with {_GO_ON[kind]}"
+    return "run() or resume() goes on"
+
+
 def _failures(state: State) -> str:
     """Say what failed, and what to do about it."""
     last = next(reversed(state.ledger.reasons.values()), "") or "no reason given"

@@ -226,6 +226,11 @@ _ROWS: Final = (
                     "failed iterates in a row, over all minimizers, that stop the study"),
 )  # fmt: skip
 
+LATER: Final = (
+    "num_initial", "max_num_minimizers", "initial_samples", "start_rule", "max_failures",
+)  # fmt: skip
+"""Parameters of the driver that can be changed, and starts that can be added, at any time."""
+
 TABLE: Final[dict[str, DriverParameter]] = {row.name: row for row in _ROWS}
 
 ALIASES: Final = {"f_tol": "ftol"}

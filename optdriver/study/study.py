@@ -93,9 +93,12 @@ class Study:
     def set_parameters(self, **given: Any) -> None:
         """Set driver parameters; also there as `configure`.
 
-        Before the first suggestion all of them may be set.  Later only the limits, which the study
-        itself keeps: `max_iter`, `max_time`, `num_parallel`, `eps`, `min_val`, `retries`,
-        `worker_retries`, `stop_after_failures`.
+        Before the first suggestion all of them may be set.  Later, and after the study has
+        stopped, those that say how far and from where it goes: `max_iter`, `max_time`,
+        `num_parallel`, `eps`, `min_val`, `max_num_minimizers`, `num_initial`, `start_rule`,
+        `max_failures`, `retries`, `worker_retries`, `lease_seconds`, `stop_after_failures`; and
+        `initial_samples`, which are added to those that were given before and come next.  A study
+        that was stopped by a limit goes on when that is raised.
 
         Raises
         ------
@@ -204,7 +207,9 @@ class Study:
     def _is_worth_waiting(self, block: bool, timeout: float | None) -> bool:
         """Raise where no suggestion can come; return whether one is waited for."""
         if self._desk.is_done():
-            raise StudyDoneError(f"no more suggestions: {self._desk.why_done()}")
+            raise StudyDoneError(
+                f"no more suggestions: {self._desk.why_done()}; {self._desk.how_to_go_on()}"
+            )
         if block and timeout is None and self._desk.parameters["lease_seconds"] == math.inf:
             self._check_not_alone()
         return block
@@ -516,6 +521,13 @@ class Study:
             return None if stop is None else stop[0]
 
     @quiet
+    def how_to_go_on(self) -> str | None:
+        """Return why the study is done, and what would let it go on; None while it is not done."""
+        with self._lock:
+            if not self._desk.is_done():
+                return None
+            return f"{self._desk.why_done()}; {self._desk.how_to_go_on()}"
+
     def info(self) -> dict[str, Any]:
         """Return a summary.
 

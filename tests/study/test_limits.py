@@ -73,7 +73,7 @@ def test_limits_can_be_raised_later():
 def test_what_the_driver_was_made_of_cannot_be_changed_later():
     study = create_study(BOX, jac=True)
     answer(study, study.ask())
-    for name, value in {"jac": False, "seed": 1, "initial_samples": [[0, 0]]}.items():
+    for name, value in {"jac": False, "seed": 1, "project_starts": False}.items():
         with pytest.raises(ProtocolError, match=f"'{name}' cannot be changed once"):
             study.set_parameters(**{name: value})
     with pytest.raises(ProtocolError, match="'ftol' cannot be changed"):
