@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -385,7 +386,7 @@ class MultiStart(Undoing[MultiStartState]):
         InputError
             Something else was given, or a value cannot be used; nothing has changed.
         """
-        going_on.configure(self._state, given)
+        self._change(_on_state, going_on.configure, copy.deepcopy(given))
 
     def _checked_gradient(self, f: float, g: Any) -> Vector | None:
         if not (self._state.options.jac and self._state.options.gradients):

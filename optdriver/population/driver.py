@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 import warnings
@@ -356,10 +357,13 @@ class PopulationDriver(Undoing[PopulationState]):
         InputError
             Something else was given, or a value cannot be used; nothing has changed.
         """
-        state = self._state
         for name in given:
             if name not in (*going_on.CHANGEABLE, going_on.SAMPLES):
                 raise _unknown_option("option that can be changed", name, going_on.CHANGEABLE)
+        self._change(PopulationDriver._reconfigure, copy.deepcopy(given))
+
+    def _reconfigure(self, given: Mapping[str, Any]) -> None:
+        state = self._state
         most = _count("max_num_minimizers", given.get("max_num_minimizers", state.most), 1)
         new = check_samples(given.get(going_on.SAMPLES, ()), state.lower, state.upper)
         state.most, state.samples = most, np.concatenate([state.samples, new])
