@@ -26,7 +26,7 @@ RINGS: list[list[str]] = [
     ["study", "storage"],
     ["execution", "objectives", "batch"],
     ["integrations", "minimization", "plots"],
-    ["cli", "server"],
+    ["server", "cli"],
 ]
 PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}
 

@@ -261,6 +261,15 @@ def fail(
 
 
 @app.command()
+def stdio(path: File) -> None:
+    """Drive a study by lines of JSON on standard input and output (JSON-RPC 2.0)."""
+    from optdriver.server import serve_stdio
+
+    with load_study(path) as study:
+        serve_stdio(study, sys.stdin.buffer, sys.stdout.buffer)
+
+
+@app.command()
 def extend(
     path: File,
     limits: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...", help="New limits.")],

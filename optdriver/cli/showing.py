@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from typing import Any, Final
 
@@ -12,23 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from optdriver.server.wire import plain
 from optdriver.study import Study
 
 MOST_ROWS: Final = 12
 """Rows of a table that are shown; how many more there are is said."""
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it; numbers that are not finite become texts."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
 
 
 def as_json(value: Any) -> str:

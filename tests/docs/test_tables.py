@@ -46,7 +46,7 @@ def test_every_command_is_listed_with_its_exit_status() -> None:
     from optdriver.cli import commands
 
     page = ROOT.joinpath("docs/how-to/command-line.md").read_text(encoding="utf-8")
-    first = re.findall(r"^\| (`[^|]*) \|", page, re.M)
+    first = re.findall(r"^\| (`[^|]*) \|", page.split("## From another language")[0], re.M)
     listed = {name for cell in first for name in re.findall(r"`([\w-]+)`", cell)}
     names = {c.name or c.callback.__name__ for c in commands.app.registered_commands if c.callback}
     assert names == listed
@@ -54,3 +54,12 @@ def test_every_command_is_listed_with_its_exit_status() -> None:
     assert statuses == {
         0, 1, 2, commands.NOTHING_NOW, commands.DONE, commands.STOPPED, commands.INTERRUPTED,
     }  # fmt: skip
+
+
+def test_every_request_of_the_wire_is_listed() -> None:
+    from optdriver.server.wire import REQUESTS
+
+    page = ROOT.joinpath("docs/how-to/command-line.md").read_text(encoding="utf-8")
+    table = page.split("## From another language")[1]
+    first = re.findall(r"^\| (`[^|]*) \|", table, re.M)
+    assert {name for cell in first for name in re.findall(r"`(\w+)`", cell)} == set(REQUESTS)
