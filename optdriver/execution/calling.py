@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from optdriver.errors import EvaluationError, InputError, InputTypeError
+from optdriver.errors import EvaluationError, InputError, InputTypeError, ProtocolError
 from optdriver.execution.local import LocalExecutor
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _check_picklable(objective: Objective, executor: Executor) -> None:
         return
     try:
         importlib.import_module(pickler).dumps(objective)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
+    except (pickle.PicklingError, TypeError, AttributeError, ProtocolError) as error:
         advice = "leave out what it refers to (locks, open files, studies)"
         if pickler == "pickle":
             advice = "define it with 'def' at the top level of a module, or use threads"

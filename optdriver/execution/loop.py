@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from numbers import Integral
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from optdriver.errors import (
     GradientError,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from optdriver.study import Study, Suggestion
 
 _LOOK_UP: Final = 0.2  # seconds
+
+_LEFT: Final[WeakKeyDictionary[Study, dict[int, Future[Any] | None]]] = WeakKeyDictionary()
+"""What the last `run` of a study could not record: by id, the evaluation that it had sent out."""
 
 
 def run(
@@ -78,6 +82,9 @@ def run(
         asked by hand.
     KeyboardInterrupt
         At the second Ctrl-C.
+    StorageError
+        If the file of the study cannot be written; what had been evaluated and could not be told
+        is told by the next `run` of this process.
 
     Notes
     -----
@@ -100,7 +107,8 @@ def run(
         study.resume()
         study.release()
         loop = _Loop(study, call, pool, limit, show)
-        if limit == 0 or not _is_done(study):
+        loop.adopt(_LEFT.get(study, {}))
+        if loop.out or limit == 0 or not _is_done(study):
             study.start_clock()
             try:
                 loop.run()
@@ -177,6 +185,20 @@ class _Loop:
             may_raise=lambda: pool.is_calling,
         )
         self.suspects: set[int] = set()
+        self.held: dict[int, Future[Any] | None] = {}  # asked for, with its evaluation, if begun
+
+    def adopt(self, left: dict[int, Future[Any] | None]) -> None:
+        """Take over what an earlier run has left: results and evaluations that still go on."""
+        for id, future in left.items():
+            if not self.study.wants(id):
+                continue
+            self.held[id] = future
+            if future is None or future.cancelled():
+                self._release([id])
+            else:
+                self.out[future] = id
+        for future in self.out:
+            future.add_done_callback(self.results.put)
 
     def run(self) -> None:
         with self.interrupts.caught():
@@ -190,6 +212,7 @@ class _Loop:
 
     def _leave(self) -> None:
         """Give back what an exception left behind; a call that was begun counts for `max_iter`."""
+        _LEFT[self.study] = self.held
         for future, id in self.out.items():
             self._release([id], spent=future.running() or future.done())
 
@@ -199,15 +222,17 @@ class _Loop:
         """Submit points as long as there are any."""
         while (suggestion := self._next()) is not None:
             self.remaining -= 1
+            self.held[suggestion.id] = None
             try:
                 future = self.pool.submit(evaluate, self.call, suggestion.params, suggestion.id)
             except (RuntimeError, BrokenExecutor) as error:  # it was shut down, or a worker died
-                self.study.release(suggestion.id)
+                self._give_back(suggestion.id)
                 self._give_up(error)
                 return
             except BaseException:  # out of the objective, if it is called in this thread
-                self.study.release(suggestion.id, spent=self.pool.is_local)
+                self._give_back(suggestion.id, spent=self.pool.is_local)
                 raise
+            self.held[suggestion.id] = future
             self.out[future] = suggestion.id
             future.add_done_callback(self.results.put)
 
@@ -261,8 +286,10 @@ class _Loop:
             self._settle(id, future)
         except ProtocolError:
             if self.study.wants(id):
+                del self.held[id]
                 raise
             # it was cleared or told by someone else meanwhile: the late result has no effect
+        self.held.pop(id, None)
         self.show()
 
     def _settle(self, id: int, future: Future[Any]) -> None:
@@ -273,10 +300,10 @@ class _Loop:
             self.suspects.discard(id)
             self._tell(id, future.result())
         elif isinstance(error, CancelledError):
-            self.study.release(id)
+            self._give_back(id)
             self._give_up(error)
         elif isinstance(error, KeyboardInterrupt):  # in another process
-            self.study.release(id, spent=True)
+            self._give_back(id, spent=True)
             self.interrupts.count += 1
         else:
             reason = f"{type(error).__name__}: {error}"
@@ -305,7 +332,12 @@ class _Loop:
         opened = {suggestion.id for suggestion in self.study.open_suggestions}
         for id in ids:
             if id in opened:
-                self.study.release(id, spent=spent)
+                self._give_back(id, spent=spent)
+            self.held.pop(id, None)
+
+    def _give_back(self, id: int, *, spent: bool = False) -> None:
+        self.study.release(id, spent=spent)
+        self.held.pop(id, None)
 
     def _tell(self, id: int, outcome: Outcome) -> None:
         if outcome.failure is not None:
@@ -319,5 +351,5 @@ class _Loop:
             self.study.tell(id, value, gradient)
             log.value(self.study, id, value)
         except InputError as mistake:  # of whoever wrote the objective: tell them, keep the point
-            self.study.release(id, spent=True)
+            self._give_back(id, spent=True)
             self.error = mistake

@@ -133,7 +133,27 @@ class Minimizer:
         methods.check_fits(self._method, self._problem)
         self._factory = methods.Factory(self._method, self._problem, tol, _options(options))
         self._seed, self._callback, self._progress = seed, callback, progress
+        self._given = {
+            "loss_fun": loss_fun,
+            "bounds": bounds,
+            "method": method,
+            "constraints": constraints,
+            "tol": tol,
+            "callback": callback,
+            "options": options,
+            "x0": x0,
+            "seed": seed,
+            "units": units,
+            "x64": x64,
+            "jac": jac,
+            "scale": scale,
+            "engine": engine,
+            "progress": progress,
+        }
         Watch(callback, self._problem, lambda: None)  # checks the callback
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (self._given,)  # what it was made of: the rest is computed and compiled
 
     @property
     def problem(self) -> Problem:
@@ -231,6 +251,10 @@ def minimize(
         progress=progress,
     )
     return made.minimize(n_iter)
+
+
+def _made(given: Mapping[str, Any]) -> Minimizer:
+    return Minimizer(**given)
 
 
 # -- the arguments ------------------------------------------------------------------------------

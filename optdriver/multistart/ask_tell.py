@@ -281,7 +281,6 @@ class MultiStart(Undoing[MultiStartState]):
 
     # -- ask and tell -------------------------------------------------------------------------
 
-    @quiet
     def ask(self, n: int = 1) -> list[Point]:
         """Return up to `n` new points; fewer when no more can be evaluated now.
 
@@ -297,7 +296,7 @@ class MultiStart(Undoing[MultiStartState]):
             raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
         if n < 1:
             raise InputError(f"ask(n) takes a positive number of points, not {n}")
-        return self._change(_on_state, scheduler.ask, int(n))
+        return self._change(_ask, int(n))  # no call after it, in which points could be lost
 
     @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
@@ -458,6 +457,11 @@ def _on_state(
     **named: P.kwargs,
 ) -> R:
     return change(owner._now, *args, **named)  # noqa: SLF001  # our own class
+
+
+@quiet
+def _ask(owner: MultiStart, n: int) -> list[Point]:
+    return scheduler.ask(owner._now, n)  # noqa: SLF001  # our own class
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(inspect.unwrap(MultiStart.__init__).__kwdefaults__ or ())

@@ -218,7 +218,8 @@ class Desk:
         """Halt the clock."""
         now = self.now()
         if self._since is not None:
-            self.record(Suspended(time=now))
+            event, self._since = Suspended(time=now), None
+            self.record(event)
 
     def now(self) -> float:
         """Return the run time in seconds."""
@@ -499,6 +500,11 @@ class Desk:
         self._mark = WHOLE
 
     # -- suspension -----------------------------------------------------------------------
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file, or what is like one."""
+        return self._keeper is not None
 
     @property
     def journal(self) -> Journal | None:

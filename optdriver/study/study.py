@@ -31,7 +31,7 @@ from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
-from optdriver.study.waiting import Threads, check_number_wanted, check_timeout
+from optdriver.study.waiting import SPINS, Threads, check_number_wanted, check_timeout
 
 if TYPE_CHECKING:
     from optdriver.storage import Verified
@@ -143,7 +143,6 @@ class Study:
     def ask(self) -> Suggestion | None: ...
     @overload
     def ask(self, n: int) -> list[Suggestion]: ...
-    @quiet
     def ask(self, n: int | None = None) -> Suggestion | list[Suggestion] | None:
         """Return the next suggestion, or a list of up to `n` of them.  Never waits.
 
@@ -154,22 +153,39 @@ class Study:
             check_number_wanted(n)
         found: list[Suggestion] = []
         try:
-            with self._lock:
-                wanted = 1 if n is None else n
-                while len(found) < wanted and (entry := self._desk.ask(len(found))) is not None:
-                    found.append(self._suggestion(entry))
-                self._desk.handing = []
+            self._ask(1 if n is None else n, found)
             return found if n is not None else found[0] if found else None
         except BaseException:
             self._not_received(found)
             raise
+
+    @quiet
+    def _ask(self, wanted: int, found: list[Suggestion]) -> None:
+        """Put up to `wanted` suggestions into `found`."""
+        with self._lock:
+            while len(found) < wanted and (entry := self._desk.ask(len(found))) is not None:
+                found.append(self._suggestion(entry))
+            self._desk.handing = []
+            if wanted:
+                self._note_asked(found)
+
+    def _note_asked(self, found: list[Suggestion]) -> None:
+        """Warn where a thread that nobody can answer asks and asks, and all is handed out."""
+        state = self._desk.state
+        if self._threads.asks_in_vain(bool(found) or not state.open or state.stop is not None):
+            warnings.warn(
+                f"asked {SPINS} times in a row without a result being reported, while "
+                f"{len(state.open)} suggestions are open (ids {list(state.open)[:8]}); if they "
+                "were lost, give them back with release_all(), and they come again",
+                RuntimeWarning,
+                stacklevel=5,
+            )
 
     def _not_received(self, suggestions: Iterable[Suggestion]) -> None:
         """Let suggestions that a call could not return come first in the next one."""
         with self._lock:
             self._desk.not_received([suggestion.id for suggestion in suggestions])
 
-    @quiet
     def get_suggestion(self, block: bool = True, timeout: float | None = None) -> Suggestion | None:
         """Return the next suggestion; wait for it if another thread can bring it about.
 
@@ -204,6 +220,7 @@ class Study:
             self._not_received([] if suggestion is None else [suggestion])
             raise
 
+    @quiet
     def _is_worth_waiting(self, block: bool, timeout: float | None) -> bool:
         """Raise where no suggestion can come; return whether one is waited for."""
         if self._desk.is_done():
@@ -342,10 +359,20 @@ class Study:
             if id is not None:
                 self._desk.check_id(id)
             orphans = [key for key, entry in state.open.items() if not entry.here]
-            ids = orphans if id is None else [id]
-            for key in ids:
-                self._desk.release(key, spent=spent)
-                self._threads.note_result()
+            self._release(orphans if id is None else [id], spent)
+
+    def release_all(self, *, spent: bool = False) -> None:
+        """Give all open suggestions back, those too that this process asked for and has lost.
+
+        They are handed out again, under their ids; `spent` as for `release`.
+        """
+        with self._lock:
+            self._release(list(self._desk.state.open), spent)
+
+    def _release(self, ids: list[int], spent: bool) -> None:
+        for id in ids:
+            self._desk.release(id, spent=spent)
+            self._threads.note_result()
 
     @quiet
     def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
@@ -649,4 +676,11 @@ class Study:
             return export_study(self._desk.journal, path)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._desk.is_kept:
+            raise ProtocolError(
+                "a kept study cannot be copied or pickled, since a copy would go on without the "
+                "file: hand over its path, and open it with optdriver.load_study where the first "
+                "is closed (read_only=True: beside it), or write it with export and read that with "
+                "optdriver.import_study"
+            )
         return Study.from_dict, (self.to_dict(),)

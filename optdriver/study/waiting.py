@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from contextlib import suppress
 from numbers import Integral, Real
 from queue import Empty, SimpleQueue
@@ -14,6 +15,10 @@ from optdriver.errors import InputTypeError
 POLL: Final = 0.5
 """Seconds after which a waiting thread looks whether the others are still alive."""
 
+
+SPINS: Final = 10_000
+SPIN_SECONDS: Final = 10.0
+"""Asking so often in vain, within so many seconds, is a loop that gets nowhere."""
 
 Change = SimpleQueue[None]
 
@@ -30,19 +35,36 @@ class Threads:
         Guards the study.
     """
 
-    __slots__ = ("_bystanders", "_partners", "_waiting", "lock")
+    __slots__ = ("_bystanders", "_partners", "_vain", "_vain_since", "_waiting", "lock")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._waiting: dict[int, Change] = {}
         self._partners: set[int] = set()
+        self._vain, self._vain_since = 0, 0.0
         self._bystanders = {thread.ident for thread in threading.enumerate() if thread.daemon}
 
     def note_result(self) -> None:
         """Note that the calling thread reported a result, and wake those who wait."""
         self._partners.add(threading.get_ident())
+        self._vain = 0
         if self._waiting:
             self.wake()
+
+    def asks_in_vain(self, got: bool) -> bool:
+        """Count an ask that got something or could not, and tell of a loop that gets nowhere.
+
+        Nobody is counted on for a result: it is told once, and again after a result.
+        """
+        if got:
+            self._vain = 0
+            return False
+        self._vain += 1
+        if self._vain == 1:
+            self._vain_since = time.monotonic()
+        if self._vain != SPINS or self.someone_else_could_report():
+            return False
+        return time.monotonic() - self._vain_since < SPIN_SECONDS
 
     def wake(self) -> None:
         """Let those who wait look again."""

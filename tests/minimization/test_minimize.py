@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 from functools import partial
 
@@ -314,3 +316,15 @@ def test_a_bar_is_drawn_on_demand(capsys):
     assert "2/2" in capsys.readouterr().err
     wide(quadratic, SQUARE, n_iter=2, progress=False)
     assert capsys.readouterr().err == ""
+
+
+def steep(a, b):
+    return (a - 2) ** 4 + (b + 1) ** 2
+
+
+def test_a_minimizer_can_be_pickled_and_copied():
+    made = optdriver.Minimizer(steep, {"a": (-5, 5), "b": (-5, 5)}, seed=3, jac="2-point")
+    result = made.minimize(2)
+    for again in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        found = again.minimize(2)
+        assert (found.x, found.fun, found.nfev) == (result.x, result.fun, result.nfev)

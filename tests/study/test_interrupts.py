@@ -1,11 +1,14 @@
 """A call of a study that is broken off anywhere: the next one finds nothing amiss."""
 
+import copy
+import pickle
 import random
 
 import numpy as np
 import pytest
 
 import optdriver
+from optdriver.errors import ProtocolError
 from tests.contracts.interrupts import Interrupt, Interrupter, insist
 
 BOX = {"x1": (-1.5, 1.5), "x2": (-2.0, 1.0), "radius": 2}
@@ -191,3 +194,29 @@ def test_a_copy_of_the_state_is_taken_now_and_then(monkeypatch):
     rng = random.Random(5)
     study = new("gradients")
     assert play(study, insist(rng.randint(1, 400) for _ in range(60))) == expected
+
+
+def test_a_kept_study_is_not_copied_or_pickled(tmp_path):
+    with new("gradients", tmp_path / "study.db") as study:
+        for make in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(ProtocolError, match=r"load_study.*export"):
+                make(study)
+    study = new("gradients")
+    study.ask()
+    for again in (copy.copy(study), copy.deepcopy(study), pickle.loads(pickle.dumps(study))):
+        assert play(again, undisturbed) == play(copy.copy(study), undisturbed)
+
+
+def test_lost_suggestions_are_given_back(monkeypatch):
+    monkeypatch.setattr("optdriver.study.waiting.SPINS", 50)
+    study = new("gradients")
+    lost = [suggestion.id for suggestion in study.ask(3)]
+    with pytest.warns(RuntimeWarning, match=r"3 suggestions are open .*release_all") as caught:
+        for _ in range(200):
+            assert not study.is_done()
+            assert study.ask(3) == []
+    assert len(caught) == 1
+    study.release()  # only those of an earlier process
+    assert study.ask() is None
+    study.release_all()
+    assert [suggestion.id for suggestion in study.ask(3)] == lost
