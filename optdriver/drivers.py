@@ -19,6 +19,7 @@ from optdriver.errors import (
     unknown_option,
 )
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
+from optdriver.multistart.records import Fill
 from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
 from optdriver.undo import Undoing
 
@@ -76,8 +77,11 @@ class Driver(Protocol):
     def turns(self) -> int:
         """A number that changes whenever asking has begun or ended a run."""
 
-    def ask(self, n: int = 1) -> list[Point]:
-        """Return up to `n` new points; an empty list when none can be evaluated now."""
+    def ask(self, n: int = 1, *, fill: Fill = False) -> list[Point]:
+        """Return up to `n` new points; an empty list when none can be evaluated now.
+
+        `fill` asks for work beyond what is wanted: see `MultiStart.ask`.
+        """
 
     def tell(self, id: int, f: float, g: Any = None) -> None:
         """Tell value and gradient at a point, in any order, each id once."""

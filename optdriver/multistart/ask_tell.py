@@ -17,7 +17,7 @@ from optdriver.multistart import run as searches
 from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.options import MultiStartOptions, check_bounds, check_samples
-from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, Run
 from optdriver.multistart.state import MultiStartState
 from optdriver.numerics import quiet
 from optdriver.reading import real_number, real_vector
@@ -281,11 +281,20 @@ class MultiStart(Undoing[MultiStartState]):
 
     # -- ask and tell -------------------------------------------------------------------------
 
-    def ask(self, n: int = 1) -> list[Point]:
+    def ask(self, n: int = 1, *, fill: Fill = False) -> list[Point]:
         """Return up to `n` new points; fewer when no more can be evaluated now.
 
         New minimizers are opened for the places that the running ones cannot use, as far as
         `max_num_minimizers` allows; the first `num_initial` of those that run come first.
+
+        Parameters
+        ----------
+        n : int
+        fill : bool or 'idle'
+            True gives exactly `n` points as long as it is not done and there are starts: new
+            minimizers begin beyond `max_num_minimizers`.  ``'idle'`` lets them begin while fewer
+            than `max_num_minimizers` run and fewer have converged.  The end then waits for those of
+            `initial_samples` that would have been among the first `max_num_minimizers` anyway.
 
         Raises
         ------
@@ -296,7 +305,7 @@ class MultiStart(Undoing[MultiStartState]):
             raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
         if n < 1:
             raise InputError(f"ask(n) takes a positive number of points, not {n}")
-        return self._change(_ask, int(n))  # no call after it, in which points could be lost
+        return self._change(_ask, int(n), fill)  # no call after it, in which points could be lost
 
     @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
@@ -460,8 +469,8 @@ def _on_state(
 
 
 @quiet
-def _ask(owner: MultiStart, n: int) -> list[Point]:
-    return scheduler.ask(owner._now, n)  # noqa: SLF001  # our own class
+def _ask(owner: MultiStart, n: int, fill: Fill) -> list[Point]:
+    return scheduler.ask(owner._now, n, fill)  # noqa: SLF001  # our own class
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(inspect.unwrap(MultiStart.__init__).__kwdefaults__ or ())

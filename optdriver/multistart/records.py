@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 PointKind = Literal["iterate", "difference"]
+Fill = Literal[True, False, "idle"]
 RunState = Literal["running", "waiting", "converged", "stopped", "failed"]
 
 

@@ -50,6 +50,8 @@ class Search:
         The pending finite-difference gradient, where the objective supplies none.
     two_sided : bool
         Whether its gradients are differenced on both sides.
+    spare : bool
+        Whether it was begun beyond `max_num_minimizers`, for a place that would have stayed free.
     slots : dict of int to int
         For each id that is out and still wanted, its slot in the stencil.
     x, f, g : ndarray or None, float, ndarray or None
@@ -69,6 +71,7 @@ class Search:
     minimizer: Minimizer | None = None
     stencil: Differences | None = None
     two_sided: bool = False
+    spare: bool = False
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
     f: float = math.nan
@@ -131,6 +134,7 @@ def to_dict(search: Search) -> dict[str, Any]:
         "minimizer": None if minimizer is None else local.to_dict(minimizer),
         "stencil": None if stencil is None else differences.to_dict(stencil),
         "two_sided": search.two_sided,
+        "spare": search.spare,
         "slots": [[id, slot] for id, slot in search.slots.items()],
         "x": None if search.x is None else search.x.copy(),
         "f": search.f,
@@ -157,6 +161,7 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         minimizer=None if minimizer is None else local.from_dict(minimizer, constraints),
         stencil=None if stencil is None else differences.from_dict(stencil),
         two_sided=bool(data["two_sided"]),
+        spare=bool(data.get("spare", False)),
         slots={int(id): int(slot) for id, slot in data["slots"]},
         x=floats(data["x"]),
         f=float(data["f"]),

@@ -26,7 +26,7 @@ from optdriver.multistart import stencil as stencils
 from optdriver.multistart.differences import Differences
 from optdriver.multistart.ledger import FAILED, TOLD
 from optdriver.multistart.local import Minimizer
-from optdriver.multistart.records import Evaluation, Point, PointKind
+from optdriver.multistart.records import Evaluation, Fill, Point, PointKind
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
@@ -47,8 +47,8 @@ BARREN = 20
 # -- asking -----------------------------------------------------------------------------------
 
 
-def ask(state: MultiStartState, number: int) -> list[Point]:
-    """Return up to `number` new points."""
+def ask(state: MultiStartState, number: int, fill: Fill = False) -> list[Point]:
+    """Return up to `number` new points, or exactly so many: see `MultiStart.ask`."""
     if state.ended is not None or state.halted is not None:
         return []
     while state.live - len(state.extra) < state.options.num_initial and _fill_place(state):
@@ -57,7 +57,7 @@ def ask(state: MultiStartState, number: int) -> list[Point]:
     while len(points) < number and state.ended is None:
         if queue := state.ready or state.spare:
             points.append(_issue(state, *queue.popleft()))
-        elif not _open_run(state, extra=True):
+        elif not _open_run(state, extra=True, fill=fill):
             break
     return points
 
@@ -91,11 +91,13 @@ def _issue(state: MultiStartState, run: int, slot: int) -> Point:
 # -- opening runs -----------------------------------------------------------------------------
 
 
-def _open_run(state: MultiStartState, *, extra: bool) -> bool:
+def _open_run(state: MultiStartState, *, extra: bool, fill: Fill = False) -> bool:
     """Let one more run begin, or return False if none may or can."""
     options = state.options
-    crowded = state.live + state.converged >= options.max_num_minimizers
-    if state.ended is not None or (crowded and len(state.runs) >= options.num_initial):
+    wanted = options.max_num_minimizers
+    crowded = state.live + state.converged >= wanted and len(state.runs) >= options.num_initial
+    beyond = fill is True or (fill == "idle" and max(state.live, state.converged) < wanted)
+    if state.ended is not None or (crowded and not beyond):
         return False
     exhausted = _are_used(state)
     waiting = start_rules.next_waiting(state.samples, last_resort=exhausted)
@@ -108,7 +110,7 @@ def _open_run(state: MultiStartState, *, extra: bool) -> bool:
     if extra:
         state.extra.append(len(state.runs) if waiting is None else waiting)
     if x0 is not None:
-        _open_start(state, x0)
+        _open_start(state, x0, spare=crowded)
     elif waiting is not None:
         _contained(state, state.runs[waiting], _go_on)
     return True
@@ -127,7 +129,7 @@ def _has_sample(state: MultiStartState) -> bool:
     return len(state.sample_starts) < len(state.initial_samples)
 
 
-def _open_start(state: MultiStartState, x0: Vector) -> None:
+def _open_start(state: MultiStartState, x0: Vector, *, spare: bool = False) -> None:
     given = _has_sample(state)
     if given:
         state.sample_starts.append(state.next_start)
@@ -137,6 +139,7 @@ def _open_start(state: MultiStartState, x0: Vector) -> None:
         x0=x0,
         state="running",
         two_sided=state.options.two_sided,
+        spare=spare,
     )
     state.next_start += 1
     state.runs.append(search)
@@ -529,7 +532,7 @@ def _why_over(state: MultiStartState, reason: str, *, fresh: bool = False) -> st
     """Return why nothing more is to be asked; `fresh` says that starts were just added."""
     wanted = state.options.max_num_minimizers
     barren = state.runs[-BARREN:]
-    if state.converged >= wanted:
+    if state.converged >= wanted and not _owes_given_starts(state):
         many = state.converged != 1
         return f"{state.converged} minimizer{'s have' if many else ' has'} converged"
     if state.stopped >= STOPPED_PER_MINIMIZER * wanted:
@@ -541,6 +544,14 @@ def _why_over(state: MultiStartState, reason: str, *, fresh: bool = False) -> st
         few = state.next_start < state.start_limit
         return "all starts are used" + few * f", the feasible set has no other: {reason}"
     return None
+
+
+def _owes_given_starts(state: MultiStartState) -> bool:
+    """Tell whether runs that only filled places have converged before the user's own starts."""
+    return any(search.spare for search in state.runs) and any(
+        search.state in searches.OPEN and not search.spare and search.start in state.sample_starts
+        for search in state.runs
+    )
 
 
 def begin_again(state: MultiStartState, reason: str, *, fresh: bool) -> None:

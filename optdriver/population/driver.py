@@ -17,7 +17,7 @@ from optdriver.errors import unknown_option as _unknown_option
 from optdriver.multistart import OPTION_NAMES, going_on, told
 from optdriver.multistart.ledger import FAILED, TOLD, Ledger
 from optdriver.multistart.options import check_bounds, check_samples
-from optdriver.multistart.records import Evaluation, Minimum, Point, Run
+from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, Run
 from optdriver.population import state as states
 from optdriver.population.engines import Engine, checked_options, create_engine
 from optdriver.population.state import PopulationState, Row, Vector
@@ -169,8 +169,10 @@ class PopulationDriver(Undoing[PopulationState]):
 
     # -- ask and tell -------------------------------------------------------------------------
 
-    def ask(self, n: int = 1) -> list[Point]:
+    def ask(self, n: int = 1, *, fill: Fill = False) -> list[Point]:  # noqa: ARG002
         """Return up to `n` new points; fewer while the optimizer waits for what is out.
+
+        That cannot be filled up: a generation has the size that it has.
 
         Raises
         ------

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError, OptDriverError, ProtocolError, UnknownIdError
 from optdriver.multistart import admission
+from optdriver.multistart.records import Fill
 from optdriver.study import fold, limits, parameters
 from optdriver.study.events import (
     Added,
@@ -233,11 +234,14 @@ class Desk:
 
     # -- asking ---------------------------------------------------------------------------
 
-    def ask(self, place: int = 0) -> Entry | None:
+    def ask(self, place: int = 0, *, fill: bool = False) -> Entry | None:
         """Hand out the next point; None if there is none now.
 
         Parameters
         ----------
+        fill : bool
+            There is one as long as the study is not done: `num_parallel` and
+            `max_num_minimizers` do not matter.
         place : int
             How many points the caller has got before in the same call.  Until it sets `handing`
             to an empty list it may not have received them: then they come first in its next call.
@@ -249,7 +253,7 @@ class Desk:
             self._expire(state)
         if state.stop is not None or limits.capped(state):
             return None
-        if len(state.open) >= state.parameters["num_parallel"]:
+        if len(state.open) >= state.parameters["num_parallel"] and not fill:
             return None
         if self._since is None:
             self.start_clock()
@@ -258,7 +262,7 @@ class Desk:
         if reason is not None:
             self.stop(*reason)
             return None
-        entry = self._next(state, now)
+        entry = self._next(state, now, fold.fills(state, everything=fill))
         if entry is not None:
             id = state.ledger.size if entry.id < 0 else entry.id
             self.handing.append(id)
@@ -299,10 +303,10 @@ class Desk:
             )
             self._decide()
 
-    def _next(self, state: State, now: float) -> Entry | None:
+    def _next(self, state: State, now: float, fills: tuple[Fill, ...]) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
         drawn = not state.queue
-        if drawn and self._draw(state, now) is None:
+        if drawn and self._draw(state, now, fills) is None:
             reason = limits.driver_ended(state)
             if reason is not None:
                 self.stop(*reason)
@@ -317,12 +321,14 @@ class Desk:
                 return None
         return entry
 
-    def _draw(self, state: State, now: float) -> Entry | None:
+    def _draw(
+        self, state: State, now: float, fills: tuple[Fill, ...] = fold.FILLS[:1]
+    ) -> Entry | None:
         """Draw the next point; that there is none is a fact if finding out changed the driver."""
         self._record.rest(state)
         self._mark = BROKEN  # until it is recorded what was drawn
         before = state.driver.turns
-        entry = fold.draw(state)
+        entry = fold.draw(state, fills)
         if entry is None:
             if state.driver.turns != before:
                 self._record.append(Drained(time=now))

@@ -17,8 +17,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.drivers import Driver, create_driver, restore_driver, without_undo
+from optdriver.drivers import (
+    Driver,
+    create_driver,
+    driver_factory,
+    restore_driver,
+    without_undo,
+)
 from optdriver.errors import InputError, OptDriverError, ProtocolError
+from optdriver.multistart.records import Fill, Point
 from optdriver.study import gradient_check, parameters
 from optdriver.study.events import (
     Added,
@@ -117,9 +124,25 @@ def _driver(spec: Spec) -> Driver:
     return without_undo(create_driver(spec.driver, spec.space.driver_bounds, **options))
 
 
-def draw(state: State) -> Entry | None:
+FILLS: Final[tuple[Fill, ...]] = (False, "idle", True)
+"""How a point is wanted, each after those before it have given none: see `MultiStart.ask`."""
+
+
+def fills(state: State, *, everything: bool) -> tuple[Fill, ...]:
+    """Return how points are wanted: `everything`, or only what places would stay free for.
+
+    Where gradients are differenced a minimizer has points for several places, and others beside it
+    would hold them up.
+    """
+    differenced = driver_factory(state.spec.driver).gradient and not state.parameters["jac"]
+    return FILLS if everything else FILLS[:1] if differenced else FILLS[:2]
+
+
+def draw(state: State, fills: tuple[Fill, ...] = FILLS[:1]) -> Entry | None:
     """Get the next point of the driver into the queue; return it, or None if there is none."""
-    points = state.driver.ask(1)
+    points: list[Point] = []
+    for fill in fills:
+        points = points or state.driver.ask(1, fill=fill)
     if not points:
         return None
     point = points[0]
@@ -153,7 +176,7 @@ def replay(state: State, events: Any) -> State:
     """Take recorded events into `state`, and return it."""
     for event in events:
         if type(event) is Held:
-            _same(state, draw(state), event)
+            _same(state, draw(state, FILLS), event)
             state.elapsed = event.time
         elif type(event) is Drained:
             if draw(state) is not None:
@@ -170,7 +193,7 @@ def replay(state: State, events: Any) -> State:
 
 
 def _asked(state: State, event: Asked) -> None:
-    entry = state.queue[0] if state.queue else draw(state)
+    entry = state.queue[0] if state.queue else draw(state, FILLS)  # there was one
     _same(state, entry, event)
     entry = state.queue.popleft()
     entry.spent = False

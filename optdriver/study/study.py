@@ -142,28 +142,42 @@ class Study:
     @overload
     def ask(self) -> Suggestion | None: ...
     @overload
-    def ask(self, n: int) -> list[Suggestion]: ...
-    def ask(self, n: int | None = None) -> Suggestion | list[Suggestion] | None:
+    def ask(self, n: int, *, fill: bool = False) -> list[Suggestion]: ...
+    def ask(
+        self, n: int | None = None, *, fill: bool = False
+    ) -> Suggestion | list[Suggestion] | None:
         """Return the next suggestion, or a list of up to `n` of them.  Never waits.
 
         None (or an empty list) means that there is nothing to evaluate now: `num_parallel`
         suggestions are open, or their results are needed first, or the study is done.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many are wanted.
+        fill : bool
+            Return exactly `n`, whatever is open, as long as the study is not done, `max_iter`
+            leaves so many and there are starts: new minimizers begin, beyond
+            `max_num_minimizers` too.  Only CMA-ES and other populations may still give fewer.
         """
         if n is not None:
             check_number_wanted(n)
         found: list[Suggestion] = []
         try:
-            self._ask(1 if n is None else n, found)
+            self._ask(1 if n is None else n, found, fill=fill)
             return found if n is not None else found[0] if found else None
         except BaseException:
             self._not_received(found)
             raise
 
     @quiet
-    def _ask(self, wanted: int, found: list[Suggestion]) -> None:
+    def _ask(self, wanted: int, found: list[Suggestion], *, fill: bool = False) -> None:
         """Put up to `wanted` suggestions into `found`."""
         with self._lock:
-            while len(found) < wanted and (entry := self._desk.ask(len(found))) is not None:
+            while len(found) < wanted:
+                entry = self._desk.ask(len(found), fill=fill)
+                if entry is None:
+                    break
                 found.append(self._suggestion(entry))
             self._desk.handing = []
             if wanted:

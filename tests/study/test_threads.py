@@ -136,5 +136,5 @@ def test_those_who_wait_hear_of_the_end():
     waiting.start()
     study.stop("enough")
     waiting.join()
-    assert ended == ["no more suggestions: enough"]
+    assert ended == ["no more suggestions: enough; run() or resume() goes on"]
     answer(study, suggestion)
