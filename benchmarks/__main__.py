@@ -23,6 +23,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "study": ("study",),
     "storage": ("storage",),
     "chaos": ("chaos",),
+    "hostile": ("hostile",),
     "dropins": ("dropins",),
     "dropins-busy": ("dropins", "--busy", "--quick", "3"),
     "constrained": ("constrained",),

@@ -30,8 +30,17 @@ def to_json(data: Any) -> str:
 
 
 def from_json(text: str | bytes) -> Any:
-    """Return the record that `to_json` wrote."""
-    return json.loads(text, object_hook=_special)
+    """Return the record that `to_json` wrote.
+
+    Raises
+    ------
+    InputError
+        If this is no such text.
+    """
+    try:
+        return json.loads(text, object_hook=_special)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"this text is no record: {error!r}") from error
 
 
 def _listed(array: NDArray[Any]) -> Any:
@@ -90,17 +99,26 @@ def from_bytes(blob: bytes) -> Any:
     InputError
         If these are no such bytes.
     """
+    start = _LENGTH + int.from_bytes(blob[:_LENGTH], "little")
+    left = len(blob)
+
+    def value(found: dict[str, Any]) -> Any:
+        nonlocal left
+        if len(found) != 1 or "array" not in found:
+            return _special(found)
+        array = _array(found["array"], blob, start)
+        left -= array.nbytes
+        if left < 0:  # many arrays of the same bytes would fill the memory
+            raise InputError("these bytes are no record: its arrays are larger than they")
+        return array
+
     try:
-        start = _LENGTH + int.from_bytes(blob[:_LENGTH], "little")
-        return json.loads(blob[_LENGTH:start], object_hook=lambda found: _value(found, blob, start))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"these bytes are no record: {error}") from error
+        return json.loads(blob[_LENGTH:start], object_hook=value)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"these bytes are no record: {error!r}") from error
 
 
-def _value(found: dict[str, Any], blob: bytes, start: int) -> Any:
-    if len(found) != 1 or "array" not in found:
-        return _special(found)
-    place = found["array"]
+def _array(place: Any, blob: bytes, start: int) -> NDArray[Any]:
     if place["dtype"] not in _DTYPES:
         raise InputError(f"an array of {place['dtype']!r} is not one of {', '.join(_DTYPES)}")
     shape = tuple(place["shape"])

@@ -6,15 +6,15 @@ back unchanged.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from optdriver.errors import InputError, StorageError
+from optdriver.errors import InputError, OptDriverError, StorageError
 from optdriver.storage import place
+from optdriver.storage.bounds import FORGED
 from optdriver.storage.codec import from_json, to_json
 from optdriver.storage.journal import MemoryJournal, not_kept
 from optdriver.storage.keeping import create_from_events
@@ -80,7 +80,7 @@ def import_study(source: Any, storage: Any) -> Study:
         return create_from_events(target, spec, _events(lines, Path(source)))
     except StorageError:
         raise
-    except (InputError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OptDriverError, *FORGED) as error:
         raise StorageError(f"{source} is no exported study: {error}") from error
 
 
@@ -98,12 +98,12 @@ def _events(lines: list[str], source: Path) -> Iterator[Event]:
     for number, line in enumerate(lines[1:-1], start=2):
         try:
             yield unpack(from_json(line))
-        except (InputError, TypeError, ValueError) as error:
+        except InputError as error:
             raise StorageError(f"{source}, line {number}, is no event: {error}") from error
     if len(lines) > 1 and lines[-1]:
         try:
-            torn = unpack(json.loads(lines[-1]))
-        except (InputError, TypeError, ValueError):
+            torn = unpack(from_json(lines[-1]))
+        except InputError:
             warnings.warn(
                 f"the last line of {source} is torn, and was dropped", RuntimeWarning, stacklevel=2
             )

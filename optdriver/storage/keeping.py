@@ -11,7 +11,8 @@ from typing import Any
 
 from optdriver.errors import InputError, OptDriverError, StorageError, StorageWarning
 from optdriver.numerics import quiet
-from optdriver.storage import place
+from optdriver.storage import bounds, place
+from optdriver.storage.bounds import FORGED
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.study import Spec, Study, fold, limits, recall
 from optdriver.study.events import Added, Event, Failed, Released, Told
@@ -105,6 +106,7 @@ def create_kept(
             raise
         return study
     spec = spec.with_parameters(given)
+    bounds.check_cost(spec.to_dict())
     fold.begin(spec)  # what the driver refuses is refused before there is a file
     journal = SQLiteJournal.create(place_, spec.to_dict(), durability=durability)
     return Study(spec, journal=journal, clock=clock)
@@ -113,6 +115,7 @@ def create_kept(
 def create_from_events(path: Path, spec: Spec, events: Iterable[Event]) -> Study:
     """Create a study at `path` to which `events` have happened."""
     events = list(events)
+    bounds.check_cost(spec.to_dict())
     fold.fold(spec, events)  # before anything is written
     journal = SQLiteJournal.create(path, spec.to_dict())
     try:
@@ -128,6 +131,7 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
     """Return the study of a journal."""
     with _explaining(journal):
         spec = Spec.from_dict(journal.spec)
+        bounds.check_cost(spec.to_dict())
         state = recall.folded(journal, spec)
     if state.adopted:
         warnings.warn(
@@ -144,7 +148,8 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
     study = Study(spec, journal=journal, clock=clock, state=state)
     journal.accept()
     if not journal.read_only:
-        _finish_decision(study, state, journal)
+        with _explaining(journal):
+            _finish_decision(study, state, journal)
     return study
 
 
@@ -159,7 +164,7 @@ def _explaining(journal: SQLiteJournal) -> Iterator[None]:
         raise StorageError(
             f"{journal.path} cannot be replayed: {error} (it was made with {journal.written_by})"
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except FORGED as error:
         raise StorageError(f"{journal.path} is damaged: {error!r}") from error
 
 

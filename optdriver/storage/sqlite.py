@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from optdriver.config import show_config
-from optdriver.errors import StorageError, unknown_option
+from optdriver.errors import InputError, StorageError, unknown_option
 from optdriver.storage import bounds, codec, head, lock, losses, place, rows, schema
 from optdriver.storage.journal import Record
 from optdriver.study.events import Event
@@ -172,7 +172,10 @@ class SQLiteJournal:
         """The versions of the libraries that made the file."""
         with self._speaking() as connection:
             (text,) = connection.execute("SELECT written_by FROM study").fetchone()
-        return ", ".join(f"{name} {version}" for name, version in codec.from_json(text).items())
+        try:
+            return ", ".join(f"{name} {version}" for name, version in codec.from_json(text).items())
+        except (InputError, AttributeError):
+            return "unknown versions"
 
     @property
     def last(self) -> int:
@@ -261,6 +264,7 @@ class SQLiteJournal:
     def respecify(self, spec: Record) -> None:
         """Begin anew, with another specification and without events."""
         self._check_writable()
+        bounds.check_cost(spec)
         text = _specification(spec)
         crc = zlib.crc32(text.encode())
         with self._speaking() as connection:

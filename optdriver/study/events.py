@@ -7,6 +7,7 @@ seconds at which the event happened; no clock is read when events are folded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, runtime_checkable
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError
+from optdriver.study.parameters import check_all
 
 FloatArray = NDArray[np.float64]
 
@@ -230,13 +232,75 @@ def pack(event: Event) -> dict[str, Any]:
 
 
 def unpack(data: Mapping[str, Any]) -> Event:
-    """Return the event of which `pack` made `data`; arrays may have become lists."""
+    """Return the event of which `pack` made `data`; arrays may have become lists.
+
+    Raises
+    ------
+    InputError
+        If it is none: something is missing, or of a kind that no event has.
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(f"not an event: a {type(data).__name__}")
     values = dict(data)
     kind = values.pop("event", None)
-    if kind not in _KINDS:
-        raise InputError(f"not an event: {data!r}")
-    for name in ("x", "gradient"):
-        if values.get(name) is not None:
-            values[name] = np.array(values[name], dtype=np.float64)
-    event: Event = _KINDS[kind](**values)
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise InputError(f"not an event: its kind is {str(kind)[:80]!r}")
+    try:
+        for name, value in values.items():
+            values[name] = _READ[name](value)
+        event: Event = _KINDS[kind](**values)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"not an event {kind}: {error!r}") from error
     return event
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not -1 <= value < _MOST:
+        raise TypeError(f"{value!r} is not the number of anything")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not True or False")
+    return value
+
+
+def _real(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is no finite number")
+    return float(value)
+
+
+def _array(value: Any) -> FloatArray:
+    array = np.array(value, dtype=np.float64)
+    if array.ndim != 1:
+        raise TypeError(f"an array of {array.ndim} dimensions is no point")
+    return array
+
+
+def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+def _parameters(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{value!r} is no dictionary")
+    return check_all(value)
+
+
+_MOST: Final = 1 << 53
+"""Nothing has a larger number."""
+
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "id": _number, "run": _number, "point": _or_none(_number), "kind": _text, "reason": _text,
+    "retry": _flag, "counted": _flag, "expired": _flag, "spent": _flag, "time": _real, "x": _array,
+    "value": _or_none(_real), "gradient": _or_none(_array), "parameters": _parameters,
+}  # fmt: skip
+"""How the fields of events are read."""

@@ -112,6 +112,7 @@ def _newest(journal: Keeper, spec: Spec) -> tuple[int, State]:
             state = fold.from_dict(found[1])
             if state.spec.to_dict() == spec.to_dict():
                 return found[0], state
-    except (InputError, KeyError, TypeError, ValueError, IndexError):
+    except (InputError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+            RecursionError, MemoryError):  # fmt: skip
         return 0, fold.begin(spec)  # of another version: the log tells everything
     return 0, fold.begin(spec)
