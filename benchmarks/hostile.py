@@ -136,16 +136,10 @@ def opened(path: Path, whole: list[Any]) -> str:
     there = events_of(path)
     if there[: len(whole)] == whole:
         return "warned without need" if told else "whole"
-    if there[: _common(there, whole)] != whole[: _common(there, whole)]:
+    kept = next((k for k, (a, b) in enumerate(zip(there, whole, strict=False)) if a != b), None)
+    if kept is not None and not told:  # where that was told, the study has gone on in its own way
         return "altered"
     return "told" if told else "silent"
-
-
-def _common(there: list[Any], whole: list[Any]) -> int:
-    """Return how many events are as they were recorded; behind them a study may have been stopped."""
-    return next(
-        (k for k, (a, b) in enumerate(zip(there, whole, strict=False)) if a != b), 0
-    ) or min(len(there), len(whole))
 
 
 def damaged_files(number: int, seed: int, directory: Path) -> Counter[str]:
@@ -261,8 +255,8 @@ def _event(file: sqlite3.Connection, chance: random.Random) -> None:
     column = chance.choice(["time", "kind", "id", "point", "run", "role", "payload", "note"])
     last = file.execute("SELECT max(seq) FROM event").fetchone()[0]
     value = chance.choice(
-        [None, -1, 2**62, "text", b"", b"\xff" * 7, bytes(8), bytes(10**6), b"\xff" * 16, 1e308, "{}",
-         '{"retry": 1}', "[]", float("inf"), "Stopped", "Drained", "Told", "Added", "Held"]
+        [None, -1, 2**62, "text", b"", b"\xff" * 7, bytes(8), bytes(10**6), b"\xff" * 16, 1e308,
+         "{}", '{"retry": 1}', "[]", float("inf"), "Stopped", "Drained", "Told", "Added", "Held"]
     )  # fmt: skip
     try:
         file.execute(

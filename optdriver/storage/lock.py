@@ -130,11 +130,13 @@ def _read(handle: int, size: int) -> bytes:
 
 def _opened(place: Path, how: int) -> int:
     """Open a lock, and nothing else that has its name: it will be written to."""
-    if place.is_symlink():  # where the system has no O_NOFOLLOW
-        raise StorageError(_no_lock(place, "a symbolic link"))
     extra = ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
     try:
+        if place.is_symlink():  # where the system has no O_NOFOLLOW
+            raise StorageError(_no_lock(place, "a symbolic link"))
         handle = os.open(place, how | sum(getattr(os, name, 0) for name in extra), 0o666)
+    except StorageError:
+        raise
     except OSError as error:
         raise StorageError(f"{place} cannot be opened: {error}") from error
     found = os.fstat(handle)

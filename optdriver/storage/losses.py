@@ -151,7 +151,7 @@ def find(path: Path, connection: sqlite3.Connection, before: Before, last: int) 
     if missing:
         ids = tuple(trace.ended for trace in missing if trace.ended != head.NONE)
         return Loss(ids, max(missing[-1].seq - last, len(missing)), _cause(path, before))
-    if there.get(mark.seq, mark.crc) != mark.crc or last < mark.seq:
+    if mark.seq and (there.get(mark.seq, mark.crc) != mark.crc or last < mark.seq):
         return Loss((), max(mark.seq - last, 1), "it has been exchanged for an earlier state")
     if not mark.closed and not traces and not before.log and last == mark.seq:
         return Loss((), None, _cause(path, before))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 from pathlib import Path
 from typing import Any, Final
@@ -144,7 +145,10 @@ def _check_neighbours(path: Path) -> None:
     """Refuse links in place of the files that SQLite writes beside a study."""
     for suffix in (*WRITTEN, "-shm"):
         beside = path.with_name(path.name + suffix)
-        if beside.is_symlink() or (beside.exists() and not beside.is_file()):
+        if not os.path.lexists(beside):
+            continue
+        found = beside.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise StorageError(
                 f"{beside} should be a file of SQLite's, but is a link or no regular file; it has "
                 "not been changed: bring back the one that belongs to the study"
@@ -175,7 +179,6 @@ def _check_header(path: Path, header: bytes) -> None:
 def check_free(path: Path) -> None:
     """Refuse to create a study beside what is left of another one."""
     _check_neighbours(path)
-    _check_name(path)
     for suffix in WRITTEN:
         rest = path.with_name(path.name + suffix)
         if rest.exists():
@@ -185,7 +188,7 @@ def check_free(path: Path) -> None:
             )
 
 
-def _check_name(path: Path) -> None:
+def check_name(path: Path) -> None:
     """Refuse a name to which no more can be added: SQLite has files of its own beside it."""
     if os.name != "posix":
         return

@@ -97,6 +97,7 @@ class SQLiteJournal:
     def create(cls, path: Path, spec: Record, *, durability: str = "process") -> SQLiteJournal:
         """Make the file of a new study; `path` is as `place.check_path` returns it."""
         _check_durability(durability)
+        place.check_name(path)
         with _writing(path):
             if path.exists():
                 raise StorageError(f"there is a file at {path} already")
@@ -337,7 +338,8 @@ class SQLiteJournal:
         if self._connection is None:
             return
         writes = not self.read_only and os.getpid() == self._process
-        moved = self._moved() if writes else None
+        gone = writes and lock.identity(self.path) != self._files[self.path]
+        moved = self._moved() if gone else None
         try:
             if writes and moved is None:
                 self._snapshot_if_it_pays(8)
@@ -391,10 +393,14 @@ class SQLiteJournal:
         """Return what to say if the file is not under its name any more."""
         for path, file in self._files.items():
             if lock.identity(path) != file:
+                rest = (
+                    "or write what has been told until now to another file with study.export(...)"
+                    if path == self.path
+                    else "or close the study, which merges it into the file, and open that again"
+                )
                 return (
                     f"{path} has been removed, renamed or exchanged while the study was open: put "
-                    "it back under its name and repeat the last call, or write what has been told "
-                    "until now to another file with study.export(...)"
+                    f"it back under its name and repeat the last call, {rest}"
                 )
         return None
 
