@@ -15,7 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
 
-PAYS: Final = 1024
+PAYS: Final = 256
 """So many calls are made again so fast that a newer state aside would be no gain."""
 
 

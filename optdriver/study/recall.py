@@ -14,7 +14,7 @@ from optdriver.study.events import Event, Journal, Keeper
 from optdriver.study.fold import State
 from optdriver.study.spec import Spec
 
-PAYS: Final = 2048
+PAYS: Final = 256
 """So many events are replayed so fast that a copy of the state would be no gain."""
 
 
