@@ -22,6 +22,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "failures": ("failures",),
     "study": ("study",),
     "storage": ("storage",),
+    "signals": ("signals",),
     "chaos": ("chaos",),
     "hostile": ("hostile",),
     "dropins": ("dropins",),

@@ -11,9 +11,11 @@ import os
 import socket
 import stat
 import sys
+import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from optdriver.errors import StorageError, StudyInUseError
 
@@ -25,15 +27,36 @@ ROOM: Final = 4096
 _START: Final = b'{"pid"'
 
 
-@dataclass(frozen=True, slots=True)
-class _Lock:
-    """A lock that this process holds: its handle, and which file the study is in."""
+class Owner(Protocol):
+    """Whose lock it is."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it needs the lock no more."""
+
+
+@dataclass(slots=True, eq=False)
+class Lock:
+    """A lock that this process holds: its handle, and which file the study is in.
+
+    `thread` is the one that took it, and `owner` refers to what it was taken for, once that is
+    there: a lock whose owner has gone, or never came, was left by a call that was broken off.
+    """
 
     handle: int
     file: tuple[int, int] | None
+    thread: int
+    owner: weakref.ref[Owner] | None = None
+
+    def is_left(self) -> bool:
+        """Return whether nobody needs it any more."""
+        if self.owner is None:
+            return self.thread == threading.get_ident()
+        owner = self.owner()
+        return owner is None or owner.closed
 
 
-_held: Final[dict[str, _Lock]] = {}
+_held: Final[dict[str, Lock]] = {}
 """The locks of the studies that this process writes, by path."""
 
 
@@ -62,6 +85,9 @@ def acquire(path: Path) -> None:
     StorageError
         If what has the name of the lock is none.
     """
+    for other, held in list(_held.items()):
+        if held.is_left():
+            release(Path(other), held, keep=True)
     if is_held_here(path):
         raise StudyInUseError(
             f"{path} is open in this process (pid {os.getpid()} on {socket.gethostname()}) "
@@ -77,7 +103,7 @@ def acquire(path: Path) -> None:
         if _is_at(handle, place):
             break
         os.close(handle)  # its holder removed it between our opening and our locking
-    _held[str(path)] = _Lock(handle, identity(path))
+    _held[str(path)] = Lock(handle, identity(path), threading.get_ident())
     owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
     os.lseek(handle, 0, os.SEEK_SET)
     os.write(handle, owner.ljust(ROOM).encode())
@@ -85,7 +111,14 @@ def acquire(path: Path) -> None:
 
 def made(path: Path) -> None:
     """Take note that the file of a study whose lock is held is there now."""
-    _held[str(path)] = _Lock(handle_of(path), identity(path))
+    _held[str(path)].file = identity(path)
+
+
+def claim(path: Path, owner: Owner) -> Lock:
+    """Say for what the lock was taken; return it."""
+    held = _held[str(path)]
+    held.owner = weakref.ref(owner)
+    return held
 
 
 def handle_of(path: Path) -> int:
@@ -93,19 +126,26 @@ def handle_of(path: Path) -> int:
     return _held[str(path)].handle
 
 
-def release(path: Path, *, keep: bool = False) -> None:
-    """Stop being the writer; with `keep` the file stays, and with it the head of the study."""
-    held = _held.pop(str(path), None)
-    if held is not None:
-        if not keep:
-            beside(path).unlink(missing_ok=True)
-        os.close(held.handle)
+def release(path: Path, held: Lock | None = None, *, keep: bool = False) -> None:
+    """Stop being the writer; with `keep` the file stays, and with it the head of the study.
+
+    Only if the lock still is `held`, where that is given: it may have been left, and taken anew.
+    """
+    name = str(path)
+    present = _held.get(name)
+    if present is None or held not in (None, present):
+        return
+    if not keep:
+        beside(path).unlink(missing_ok=True)
+    if name in _held:
+        del _held[name]  # nothing lets an interrupt in before the next line is done
+        os.close(present.handle)
 
 
 def abandon(path: Path) -> None:
     """Stop being the writer of a study that could not be opened; its head stays."""
     held = _held.get(str(path))
-    release(path, keep=held is not None and os.fstat(held.handle).st_size > ROOM)
+    release(path, held, keep=held is not None and os.fstat(held.handle).st_size > ROOM)
 
 
 def read(path: Path, size: int) -> bytes:

@@ -87,7 +87,8 @@ class SQLiteJournal:
             self.loss = None if before is None else losses.find(path, connection, before, last)
         self._mark = mark or losses.Mark(secrets.token_hex(16), 0, 0, closed=False)
         closes = not read_only and self.loss is None
-        self._ending = _Ending(connection, path, self._process, closes, read_only)
+        held = None if read_only else lock.claim(path, self)
+        self._ending = _Ending(connection, path, self._process, closes, held)
         self._end = weakref.finalize(self, self._ending.end)
         _open.add(self)
 
@@ -336,6 +337,7 @@ class SQLiteJournal:
     def close(self) -> None:
         """End; take a snapshot before if that pays.  Closing again does nothing."""
         if self._connection is None:
+            self._ending.end()
             return
         writes = not self.read_only and os.getpid() == self._process
         gone = writes and lock.identity(self.path) != self._files[self.path]
@@ -345,7 +347,8 @@ class SQLiteJournal:
                 self._snapshot_if_it_pays(8)
         finally:
             self._connection = None
-            self._end()
+            self._ending.end()
+            self._end.detach()
         if moved is not None:
             raise StorageError(moved)
 
@@ -598,16 +601,18 @@ class _Ending:
     path: Path
     process: int
     closes: bool
-    read_only: bool
+    held: lock.Lock | None
+    marked: bool | None = None
 
     def end(self) -> None:
-        """Close the connection, and release the lock."""
+        """Close the connection, and release the lock; what an interrupt has left, once more."""
         if os.getpid() != self.process:
             return
-        closed = self.closes and self._mark_closed()
+        if self.marked is None:
+            self.marked = self.closes and self._mark_closed()
         self.connection.close()
-        if not self.read_only:
-            lock.release(self.path, keep=not closed)
+        if self.held is not None:
+            lock.release(self.path, self.held, keep=not self.marked)
 
     def _mark_closed(self) -> bool:
         try:

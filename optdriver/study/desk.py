@@ -520,9 +520,9 @@ class Desk:
     def close(self) -> None:
         """Halt the clock, and end the journal."""
         keeper = self._keeper
-        if keeper is not None and not keeper.closed:
+        if keeper is not None:
             try:
-                if not keeper.read_only:
+                if not (keeper.closed or keeper.read_only):
                     self.suspend()
             finally:
                 keeper.close()
