@@ -20,7 +20,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNEL = Path("optdriver", "lbfgsb")
+KERNEL = [Path("optdriver", "lbfgsb"), Path("optdriver", "geometry")]
 
 # -ffp-contract=off: a fused multiply-add rounds once where Python rounds twice.
 # -fvisibility=hidden: a kernel function may bear the name of one in the C library.
@@ -36,9 +36,10 @@ DIRECTIVES = {
 }
 
 
-def kernel_modules() -> list[str]:
-    """Return the names of the modules in the kernel directory that have a ``.pxd`` sibling."""
-    return sorted(p.stem for p in KERNEL.glob("[!_]*.py") if p.with_suffix(".pxd").exists())
+def kernel_modules() -> list[Path]:
+    """Return the files in the kernel directories that have a ``.pxd`` sibling."""
+    files = (p for room in KERNEL for p in sorted(room.glob("[!_]*.py")))
+    return [p for p in files if p.with_suffix(".pxd").exists()]
 
 
 def unwanted() -> bool:
@@ -48,10 +49,10 @@ def unwanted() -> bool:
 
 def extensions() -> list[Extension]:
     """Return one extension a kernel module."""
-    headers = sorted(p.as_posix() for p in KERNEL.glob("*.pxd"))
+    headers = sorted(p.as_posix() for room in KERNEL for p in room.glob("*.pxd"))
     return [
-        Extension(f"optdriver.lbfgsb.{name}", [(KERNEL / f"{name}.py").as_posix()], depends=headers)
-        for name in kernel_modules()
+        Extension(".".join(path.with_suffix("").parts), [path.as_posix()], depends=headers)
+        for path in kernel_modules()
     ]
 
 
@@ -109,8 +110,8 @@ class BuildAllOrNothing(build_ext):
         if self.inplace or self.editable_mode:
             roots.append(Path())
         suffix = Path(self.get_ext_filename("any")).name.removeprefix("any")
-        for root in roots:
-            for path in (root / KERNEL).glob(f"*{suffix}"):
+        for path in (p for root in roots for room in KERNEL for p in (root / room).glob("*")):
+            if path.name.endswith(suffix):
                 path.unlink()
 
     @staticmethod

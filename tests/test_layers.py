@@ -21,6 +21,7 @@ PACKAGE = ROOT / "optdriver"
 RINGS: list[list[str]] = [
     ["errors", "undo", "numerics", "reading"],
     ["lbfgsb", "config"],
+    ["geometry"],
     ["constraints", "feasible", "coroutine", "space", "sampling"],
     ["multistart", "population", "drivers"],
     ["study", "storage"],

@@ -19,6 +19,7 @@ from optdriver.errors import InputError
 
 VARIABLE = "OPTDRIVER_KERNEL"
 _HERE = Path(__file__).parent
+_ROOMS = {"optdriver.lbfgsb": _HERE, "optdriver.geometry": _HERE.parent / "geometry"}
 
 
 class SourceFinder:
@@ -29,9 +30,10 @@ class SourceFinder:
     ) -> ModuleSpec | None:
         """Return the spec of a kernel module's source; None for every other module."""
         package, _, module = name.rpartition(".")
-        if package != "optdriver.lbfgsb" or not (_HERE / f"{module}.pxd").exists():
+        room = _ROOMS.get(package)
+        if room is None or not (room / f"{module}.pxd").exists():
             return None
-        source = str(_HERE / f"{module}.py")
+        source = str(room / f"{module}.py")
         loader = importlib.machinery.SourceFileLoader(name, source)
         return importlib.util.spec_from_file_location(name, source, loader=loader)
 

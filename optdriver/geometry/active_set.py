@@ -1,0 +1,315 @@
+"""The nearest point of a small polyhedron, one active row at a time.
+
+minimise 1/2 |d - p|^2  subject to  A d <= b,  E d = e
+
+by the dual method of Goldfarb and Idnani, Math. Prog. 27 (1983) 1, for the identity matrix.  It
+ends after finitely many steps and proves it when there is no such point.
+
+The active rows are kept as N = Q R with orthonormal columns in Q, by Gram and Schmidt's process
+done twice (Giraud, Langou, Rozloznik, Numer. Math. 101 (2005) 87).  A row that leaves has those
+after it orthonormalised afresh: these problems are small, and accuracy is worth more than the time
+of an update.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import fabs, sqrt
+    from cython.cimports.optdriver.geometry.products import add, inner
+    from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+else:
+    from math import fabs, sqrt
+
+    from optdriver.geometry.products import add, inner
+    from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+
+from optdriver.geometry.products import flat
+
+
+class Polyhedron:
+    """The problem and where its solution stands; all rows are of unit length.
+
+    Attributes
+    ----------
+    n, k, q : int
+        Variables; rows; how many of the rows, the first ones, are equalities.
+    count : int
+        Active rows.
+    wish, point, normal, direction : (n,)
+        p; d; the row that enters, oriented; its part outside the span of the active rows.
+    unit, level : (k, n), (k,)
+        The rows.
+    status : (k,)
+        What each row is: 0 out, 1 active, 2 not to be looked at, since it is nothing or said
+        already by the active ones.
+    rows : (n,)
+        The active rows in the order in which they came.
+    sign, dual : (n,)
+        Their orientation, ``sign * row . d >= sign * level``, and multipliers.
+    basis, upper : (n, n)
+        Q', one row an active row; R by columns: ``upper[j, i]`` is R[i, j].
+    inside, rates : (n,)
+        Q' normal; R^-1 of it.
+    """
+
+    def __init__(self, wish: Any, unit: Any, level: Any, equalities: int, usable: Any) -> None:
+        n: cython.Py_ssize_t = len(wish)
+        k: cython.Py_ssize_t = len(level)
+        self.n = n
+        self.k = k
+        self.q = equalities
+        self.count = 0
+        self.reals = np.zeros(8 * n + k * n + k + 2 * n * n)
+        self.whole = np.zeros(k + n + 1, dtype=np.intp)
+        self.reals[:n] = wish
+        self.reals[n : 2 * n] = wish
+        self.reals[8 * n : 8 * n + k * n] = flat(unit)
+        self.reals[8 * n + k * n : 8 * n + k * n + k] = level
+        self.whole[:k] = np.where(usable, 0, 2)
+        p: cython.p_double = numbers(self.reals)
+        i: cython.p_Py_ssize_t = integers(self.whole)
+        self.wish = cut(p, 0, n)
+        self.point = cut(p, n, n)
+        self.normal = cut(p, 2 * n, n)
+        self.direction = cut(p, 3 * n, n)
+        self.sign = cut(p, 4 * n, n)
+        self.dual = cut(p, 5 * n, n)
+        self.inside = cut(p, 6 * n, n)
+        self.rates = cut(p, 7 * n, n)
+        self.unit = cut(p, 8 * n, k * n)
+        self.level = cut(p, 8 * n + k * n, k)
+        self.basis = cut(p, 8 * n + k * n + k, n * n)
+        self.upper = cut(p, 8 * n + k * n + k + n * n, n * n)
+        self.status = i
+        self.rows = cut_integers(i, k, n)
+
+    def solution(self) -> Any:
+        """Return d."""
+        return self.reals[self.n : 2 * self.n].copy()
+
+    def multipliers(self) -> Any:
+        """Return the multipliers of the unit rows, shape (k,), for ``A d <= b``."""
+        found = np.zeros(self.k)
+        i: cython.Py_ssize_t
+        for i in range(self.count):
+            found[self.rows[i]] = -self.sign[i] * self.dual[i]
+        return found
+
+
+def largest(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
+    """Return the largest size of n numbers."""
+    i: cython.Py_ssize_t
+    most: cython.double = 0.0
+    for i in range(n):
+        if fabs(x[i]) > most:
+            most = fabs(x[i])
+    return most
+
+
+def gap(s: Polyhedron, row: cython.Py_ssize_t) -> cython.double:
+    """Return how much a row is above its level at the point."""
+    return inner(s.unit, row * s.n, s.point, 0, s.n) - s.level[row]
+
+
+def extent(s: Polyhedron) -> cython.double:
+    """Return how large the numbers of the problem are: the wish, and how far its rows are."""
+    row: cython.Py_ssize_t
+    above: cython.double
+    most: cython.double = largest(s.wish, s.n)
+    for row in range(s.k):
+        above = gap(s, row)
+        if row < s.q:
+            above = fabs(above)
+        if above > most:
+            most = above
+    return most
+
+
+def most_violated(s: Polyhedron, tolerance: cython.double) -> cython.Py_ssize_t:
+    """Return the row to enter, equalities first; -1 when none is violated."""
+    row: cython.Py_ssize_t
+    above: cython.double
+    found: cython.Py_ssize_t = -1
+    most: cython.double = tolerance
+    for row in range(s.q):
+        if s.status[row] == 0:
+            return row
+    for row in range(s.q, s.k):
+        if s.status[row] == 0:
+            above = gap(s, row)
+            if above > most:
+                most = above
+                found = row
+    return found
+
+
+def split(s: Polyhedron) -> cython.void:
+    """Split the normal into Q' normal and its part outside the span of the active rows."""
+    i: cython.Py_ssize_t
+    turn: cython.Py_ssize_t
+    n: cython.Py_ssize_t = s.n
+    x: cython.double
+    for i in range(n):
+        s.direction[i] = s.normal[i]
+        s.inside[i] = 0.0
+    if s.count == 0:
+        return
+    for turn in range(2):
+        for i in range(s.count):
+            x = inner(s.basis, i * n, s.direction, 0, n)
+            s.inside[i] += x
+            add(-x, s.basis, i * n, s.direction, 0, n)
+    x = sqrt(inner(s.direction, 0, s.direction, 0, n))
+    if s.count == n or x <= 1e-13:  # of its length 1: it depends on the active rows
+        for i in range(n):
+            s.direction[i] = 0.0
+
+
+def back_substitute(s: Polyhedron, b: cython.p_double) -> cython.void:
+    """b <- R^-1 b."""
+    i: cython.Py_ssize_t
+    for i in range(s.count - 1, -1, -1):
+        b[i] /= s.upper[i * s.n + i]
+        add(-b[i], s.upper, i * s.n, b, 0, i)
+
+
+def append(s: Polyhedron, row: cython.Py_ssize_t, sign: cython.double) -> cython.bint:
+    """Make the row, split before, active; False if it depends on those that are."""
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = s.n
+    at: cython.Py_ssize_t = s.count
+    length: cython.double = sqrt(inner(s.direction, 0, s.direction, 0, n))
+    if at >= n or not length > 0.0:
+        return False
+    for i in range(n):
+        s.basis[at * n + i] = s.direction[i] / length
+    for i in range(at):
+        s.upper[at * n + i] = s.inside[i]
+    s.upper[at * n + at] = length
+    s.rows[at] = row
+    s.sign[at] = sign
+    s.status[row] = 1
+    s.count += 1
+    return True
+
+
+def orient(s: Polyhedron, row: cython.Py_ssize_t, sign: cython.double) -> cython.void:
+    """Make the row the normal."""
+    i: cython.Py_ssize_t
+    for i in range(s.n):
+        s.normal[i] = sign * s.unit[row * s.n + i]
+
+
+def remove(s: Polyhedron, place: cython.Py_ssize_t) -> cython.void:
+    """Let an active row go; those after it are orthonormalised again."""
+    i: cython.Py_ssize_t
+    last: cython.Py_ssize_t = s.count
+    s.status[s.rows[place]] = 0
+    s.count = place
+    for i in range(place + 1, last):
+        orient(s, s.rows[i], s.sign[i])
+        split(s)
+        if append(s, s.rows[i], s.sign[i]):
+            s.dual[s.count - 1] = s.dual[i]
+        else:
+            s.status[s.rows[i]] = 0
+
+
+def enter(s: Polyhedron, row: cython.Py_ssize_t, sign: cython.double) -> cython.bint:
+    """Move until the row holds, dropping rows whose dual falls to zero; False if it cannot."""
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = s.n
+    blocking: cython.Py_ssize_t
+    own: cython.double = 0.0
+    slope: cython.double
+    primal: cython.double
+    longest: cython.double
+    step: cython.double
+    ratio: cython.double
+    while True:
+        orient(s, row, sign)
+        split(s)
+        for i in range(s.count):
+            s.rates[i] = s.inside[i]
+        back_substitute(s, s.rates)
+        blocking = -1
+        longest = 1e300
+        for i in range(s.count):
+            if s.rows[i] >= s.q and s.rates[i] > 0.0:
+                ratio = (s.dual[i] if s.dual[i] > 0.0 else 0.0) / s.rates[i]
+                if ratio < longest:
+                    longest = ratio
+                    blocking = i
+        slope = inner(s.direction, 0, s.normal, 0, n)
+        primal = 1e300
+        if slope > 1e-26:
+            primal = (sign * s.level[row] - inner(s.normal, 0, s.point, 0, n)) / slope
+        step = primal if primal <= longest else longest
+        if not step < 1e300:
+            return False
+        if primal < 1e300:
+            add(step, s.direction, 0, s.point, 0, n)
+        for i in range(s.count):
+            s.dual[i] -= step * s.rates[i]
+        own += step
+        if primal <= longest:
+            s.dual[s.count] = own
+            return append(s, row, sign)
+        remove(s, blocking)
+
+
+def refine(s: Polyhedron) -> cython.void:
+    """Go to the nearest point on the active rows, free of the rounding that was gathered."""
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = s.n
+    if s.count == 0:
+        for i in range(n):
+            s.point[i] = s.wish[i]
+        return
+    for i in range(s.count):  # R' w = what the rows lack
+        s.rates[i] = -s.sign[i] * gap(s, s.rows[i])
+    for i in range(s.count):
+        s.rates[i] = (s.rates[i] - inner(s.upper, i * n, s.rates, 0, i)) / s.upper[i * n + i]
+    for i in range(s.count):
+        add(s.rates[i], s.basis, i * n, s.point, 0, n)
+    for i in range(n):
+        s.direction[i] = s.point[i] - s.wish[i]
+    for i in range(s.count):
+        s.dual[i] = inner(s.basis, i * n, s.direction, 0, n)
+    back_substitute(s, s.dual)
+
+
+def activate(s: Polyhedron, tolerance: cython.double) -> cython.bint:
+    """Find the active rows and the nearest point; False where no point satisfies the rows."""
+    row: cython.Py_ssize_t
+    turn: cython.Py_ssize_t
+    limit: cython.double = tolerance * extent(s)
+    sign: cython.double
+    for turn in range(20 + 10 * s.k):
+        row = most_violated(s, limit)
+        if row < 0:
+            refine(s)
+            return True
+        sign = 1.0 if row < s.q and gap(s, row) <= 0.0 else -1.0
+        if not enter(s, row, sign):
+            if fabs(gap(s, row)) > 1e-10 * (1.0 + largest(s.point, s.n)):
+                return False
+            s.status[row] = 2  # said already by the active rows, but for rounding
+    return False
+
+
+def solve(s: Polyhedron, tolerance: float) -> bool:
+    """Solve the problem; False where no point satisfies the rows.
+
+    The tolerance is relative to the largest of the wish and of what it violates.
+    """
+    return s.n == 0 or bool(activate(s, tolerance))

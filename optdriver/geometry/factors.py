@@ -1,0 +1,370 @@
+"""Factors of small dense matrices, in a fixed order.
+
+Householder's reflections work on the rows of a matrix, which are the columns of the transpose that
+is factorised (Golub and Van Loan, Matrix Computations, 5.1 to 5.5).  After step k row j holds
+R[0..k, j], so that R' stands in the lower triangle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import fabs, sqrt
+    from cython.cimports.optdriver.geometry.products import add, inner
+    from cython.cimports.optdriver.lbfgsb.linalg import cholesky as factorise
+    from cython.cimports.optdriver.lbfgsb.linalg import solve, solve_transposed
+    from cython.cimports.optdriver.lbfgsb.state import integers, numbers
+else:
+    from math import fabs, sqrt
+
+    from optdriver.geometry.products import add, inner
+    from optdriver.lbfgsb.linalg import cholesky as factorise
+    from optdriver.lbfgsb.linalg import solve, solve_transposed
+    from optdriver.lbfgsb.state import integers, numbers
+
+from optdriver.geometry.products import flat
+
+
+def reflect(
+    v: cython.p_double,
+    beta: cython.double,
+    k: cython.Py_ssize_t,
+    x: cython.p_double,
+    a: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """x <- (I - beta v v') x, for the n numbers of x from `a` on; v is row k of its matrix."""
+    s: cython.double
+    if beta != 0.0:
+        s = -beta * inner(v, k * n + k, x, a + k, n - k)
+        add(s, v, k * n + k, x, a + k, n - k)
+
+
+def triangularise(
+    a: cython.p_double,
+    v: cython.p_double,
+    beta: cython.p_double,
+    order: cython.p_Py_ssize_t,
+    q: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+    pivoting: cython.bint,
+) -> cython.void:
+    """Factorise the transpose of a, which has q rows of n, in place: A' P = Q R.
+
+    Leaves R' in the lower triangle of a, the vectors of the reflections in the rows of v, and in
+    `order` which row each one of a was.
+    """
+    j: cython.Py_ssize_t
+    k: cython.Py_ssize_t
+    best: cython.Py_ssize_t
+    size: cython.double
+    most: cython.double
+    for j in range(q):
+        order[j] = j
+    for k in range(min(q, n)):
+        best = k
+        most = inner(a, k * n + k, a, k * n + k, n - k)
+        if pivoting:
+            for j in range(k + 1, q):
+                size = inner(a, j * n + k, a, j * n + k, n - k)
+                if size > most:
+                    best = j
+                    most = size
+        if best != k:
+            swap(a, order, k, best, n)
+        size = sqrt(most)
+        if a[k * n + k] > 0.0:
+            size = -size
+        for j in range(n):
+            v[k * n + j] = a[k * n + j] if j >= k else 0.0
+        v[k * n + k] -= size
+        most = inner(v, k * n + k, v, k * n + k, n - k)
+        beta[k] = 2.0 / most if most > 0.0 else 0.0
+        a[k * n + k] = size
+        for j in range(k + 1, n):
+            a[k * n + j] = 0.0
+        for j in range(k + 1, q):
+            reflect(v, beta[k], k, a, j * n, n)
+
+
+def swap(
+    a: cython.p_double,
+    order: cython.p_Py_ssize_t,
+    i: cython.Py_ssize_t,
+    j: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """Exchange two rows."""
+    k: cython.Py_ssize_t
+    x: cython.double
+    which: cython.Py_ssize_t = order[i]
+    order[i] = order[j]
+    order[j] = which
+    for k in range(n):
+        x = a[i * n + k]
+        a[i * n + k] = a[j * n + k]
+        a[j * n + k] = x
+
+
+def rank_of(
+    a: cython.p_double, q: cython.Py_ssize_t, n: cython.Py_ssize_t, least: cython.double
+) -> cython.Py_ssize_t:
+    """Return how many of the first diagonal elements of R are larger than `least` in size."""
+    k: cython.Py_ssize_t = 0
+    while k < min(q, n) and fabs(a[k * n + k]) > least:
+        k += 1
+    return k
+
+
+def solve_lower(
+    a: cython.p_double, b: cython.p_double, r: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.void:
+    """b <- R'^-1 b with the leading r rows of R', which are n numbers apart."""
+    j: cython.Py_ssize_t
+    for j in range(r):
+        b[j] = (b[j] - inner(a, j * n, b, 0, j)) / a[j * n + j]
+
+
+def solve_upper(
+    a: cython.p_double, b: cython.p_double, r: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.void:
+    """b <- R^-1 b with the leading r rows of R', which are n numbers apart."""
+    i: cython.Py_ssize_t
+    for i in range(r - 1, -1, -1):
+        b[i] /= a[i * n + i]
+        add(-b[i], a, i * n, b, 0, i)
+
+
+def lower_upper(
+    a: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.bint:
+    """Factorise an (n, n) matrix in place as P'L U, with row pivoting; False if singular."""
+    i: cython.Py_ssize_t
+    k: cython.Py_ssize_t
+    best: cython.Py_ssize_t
+    for i in range(n):
+        order[i] = i
+    for k in range(n):
+        best = k
+        for i in range(k + 1, n):
+            if fabs(a[i * n + k]) > fabs(a[best * n + k]):
+                best = i
+        if best != k:
+            swap(a, order, k, best, n)
+        if not fabs(a[k * n + k]) > 0.0:
+            return False
+        for i in range(k + 1, n):
+            if a[i * n + k] != 0.0:
+                a[i * n + k] /= a[k * n + k]
+                add(-a[i * n + k], a, k * n + k + 1, a, i * n + k + 1, n - k - 1)
+    return True
+
+
+# -- on NumPy's arrays --------------------------------------------------------------------------
+
+
+class Cholesky:
+    """The factor of a symmetric positive definite matrix, A + shift I = R'R.
+
+    Attributes
+    ----------
+    upper : ndarray, shape (n * n,)
+        R, the diagonal as reciprocals; what is below it means nothing.
+    n : int
+    """
+
+    def __init__(self, upper: Any, n: int) -> None:
+        self.upper = upper
+        self.n = n
+
+    @staticmethod
+    def of(matrix: Any, shift: float = 0.0) -> Cholesky | None:
+        """Factorise the (n, n) array; None if it is not positive definite with the shift."""
+        n: cython.Py_ssize_t = len(matrix)
+        upper = flat(matrix).copy()
+        if shift:
+            upper[:: n + 1] += shift
+        if n and not factorise(numbers(upper), n, n):
+            return None
+        return Cholesky(upper, n)
+
+    def solve(self, b: Any) -> Any:
+        """Return (A + shift I)^-1 b."""
+        n: cython.Py_ssize_t = self.n
+        x = np.array(b, dtype=np.float64)
+        if n:
+            solve_transposed(numbers(self.upper), numbers(x), n, n)
+            solve(numbers(self.upper), numbers(x), n, n)
+        return x
+
+    def inverse_root(self) -> Any:
+        """Return R^-1, shape (n, n): upper triangular, and R^-1 R'^-1 is the inverse."""
+        n: cython.Py_ssize_t = self.n
+        rows = np.eye(n)  # row i becomes R'^-1 ... transposed: column i of R^-1
+        i: cython.Py_ssize_t
+        for i in range(n):
+            row: Any = rows[i]
+            solve(numbers(self.upper), numbers(row), n, n)
+        return np.ascontiguousarray(rows.T)
+
+
+class Orthogonal:
+    """The factors A'P = Q R of the transpose of a (q, n) matrix, with pivoting.
+
+    Attributes
+    ----------
+    lower : ndarray, shape (q, n)
+        R' in the lower triangle.
+    order : ndarray of int, shape (q,)
+        Which row of A each one of `lower` belongs to.
+    rank : int
+    basis : ndarray, shape (n, n)
+        The columns of Q as rows; the first `rank` span the rows of A, the others are normal to
+        them.
+    """
+
+    def __init__(self, matrix: Any, tolerance: float) -> None:
+        q: cython.Py_ssize_t
+        n: cython.Py_ssize_t
+        q, n = matrix.shape
+        self.q = q
+        self.n = n
+        lower = flat(matrix).copy()
+        vectors = np.zeros(q * n)
+        beta = np.zeros(q)
+        self.order = np.arange(q, dtype=np.intp)
+        self.rank = 0
+        self.basis = np.eye(n)
+        self.lower = lower
+        if not (q and n):
+            return
+        triangularise(
+            numbers(lower), numbers(vectors), numbers(beta), integers(self.order), q, n, True
+        )
+        largest = abs(float(lower[0]))
+        self.rank = rank_of(numbers(lower), q, n, tolerance * largest) if largest > 0.0 else 0
+        i: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        steps: cython.Py_ssize_t = min(q, n)
+        rows: Any = self.basis.reshape(-1)
+        for i in range(n):
+            for k in range(steps - 1, -1, -1):
+                reflect(numbers(vectors), beta[k], k, numbers(rows), i * n, n)
+
+    def solve_transposed(self, b: Any) -> Any:
+        """Return the w of `rank` numbers with R'w = (P'b) for the leading rows."""
+        w = np.asarray(b, dtype=np.float64)[self.order[: self.rank]]
+        if self.rank:
+            solve_lower(numbers(self.lower), numbers(w), self.rank, self.n)
+        return w
+
+    def solve(self, c: Any) -> Any:
+        """Return P R^-1 c, shape (q,); zero for the rows that depend on others."""
+        y = np.array(c, dtype=np.float64)[: self.rank]
+        if self.rank:
+            solve_upper(numbers(self.lower), numbers(y), self.rank, self.n)
+        x = np.zeros(self.q)
+        x[self.order[: self.rank]] = y
+        return x
+
+
+def least_squares(matrix: Any, target: Any, tolerance: float) -> Any:
+    """Return the x of least norm among those that make |A x - b| least.
+
+    A complete orthogonal factorisation: what is below `tolerance` times the largest pivot counts
+    as dependent (Golub and Van Loan, 5.5.2).
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (m, n)
+    target : ndarray, shape (m,)
+    tolerance : float
+    """
+    m: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    m, n = matrix.shape
+    x = np.zeros(n)
+    if not (m and n):
+        return x
+    columns = flat(np.ascontiguousarray(np.asarray(matrix, dtype=np.float64).T)).copy()
+    vectors = np.zeros(n * m)
+    beta = np.zeros(n)
+    order = np.zeros(n, dtype=np.intp)
+    b = np.array(target, dtype=np.float64)
+    a: cython.p_double = numbers(columns)
+    triangularise(a, numbers(vectors), numbers(beta), integers(order), n, m, True)
+    largest: cython.double = abs(float(columns[0]))
+    r: cython.Py_ssize_t = rank_of(a, n, m, tolerance * largest) if largest > 0.0 else 0
+    k: cython.Py_ssize_t
+    for k in range(r):
+        reflect(numbers(vectors), beta[k], k, numbers(b), 0, m)
+    y = np.zeros(n)
+    y[:r] = b[:r]
+    if r == n:
+        solve_upper(a, numbers(y), n, m)
+    elif r:
+        _least_norm(np.ascontiguousarray(columns.reshape(n, m)[:, :r].T), y, r, n)
+    x[order] = y
+    return x
+
+
+def _least_norm(rows: Any, y: Any, rank: int, size: int) -> None:
+    """Replace y, whose first `rank` numbers are c, by the shortest y with [R11 R12] y = c."""
+    r: cython.Py_ssize_t = rank
+    n: cython.Py_ssize_t = size
+    k: cython.Py_ssize_t
+    block = flat(rows).copy()
+    vectors = np.zeros(r * n)
+    beta = np.zeros(r)
+    order = np.zeros(r, dtype=np.intp)
+    triangularise(
+        numbers(block), numbers(vectors), numbers(beta), integers(order), r, n, False
+    )
+    solve_lower(numbers(block), numbers(y), r, n)
+    for k in range(r - 1, -1, -1):
+        reflect(numbers(vectors), beta[k], k, numbers(y), 0, n)
+
+
+class LowerUpper:
+    """The factors of a square matrix by Gaussian elimination with row pivoting."""
+
+    def __init__(self, factors: Any, order: Any, n: int) -> None:
+        self.factors = factors
+        self.order = order
+        self.n = n
+
+    @staticmethod
+    def of(matrix: Any) -> LowerUpper | None:
+        """Factorise the (n, n) array; None if it is singular."""
+        n: cython.Py_ssize_t = len(matrix)
+        factors = flat(matrix).copy()
+        order = np.arange(n, dtype=np.intp)
+        if n and not lower_upper(numbers(factors), integers(order), n):
+            return None
+        return LowerUpper(factors, order, n)
+
+    def solve(self, b: Any) -> Any:
+        """Return A^-1 b."""
+        n: cython.Py_ssize_t = self.n
+        x = np.asarray(b, dtype=np.float64)[self.order]
+        if n:
+            self._substitute(x)
+        return x
+
+    def _substitute(self, x: Any) -> None:
+        n: cython.Py_ssize_t = self.n
+        i: cython.Py_ssize_t
+        a: cython.p_double = numbers(self.factors)
+        b: cython.p_double = numbers(x)
+        for i in range(1, n):
+            b[i] -= inner(a, i * n, b, 0, i)
+        for i in range(n - 1, -1, -1):
+            b[i] = (b[i] - inner(a, i * n + i + 1, b, i + 1, n - i - 1)) / a[i * n + i]

@@ -1,0 +1,231 @@
+"""Products of vectors and matrices, summed in one order.
+
+Matrices are rows one after the other.  The functions of the first part take addresses, those of the
+second NumPy's arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import sqrt
+    from cython.cimports.optdriver.lbfgsb.state import numbers
+else:
+    from math import sqrt
+
+    from optdriver.lbfgsb.state import numbers
+
+
+def inner(
+    x: cython.p_double,
+    a: cython.Py_ssize_t,
+    y: cython.p_double,
+    b: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.double:
+    """Return the product of n numbers of x from `a` on with n of y from `b` on, in four sums."""
+    i: cython.Py_ssize_t
+    n4: cython.Py_ssize_t = n - n % 4
+    p: cython.double = 0.0
+    q: cython.double = 0.0
+    r: cython.double = 0.0
+    s: cython.double = 0.0
+    for i in range(0, n4, 4):
+        p += x[a + i] * y[b + i]
+        q += x[a + i + 1] * y[b + i + 1]
+        r += x[a + i + 2] * y[b + i + 2]
+        s += x[a + i + 3] * y[b + i + 3]
+    for i in range(n4, n):
+        p += x[a + i] * y[b + i]
+    return (p + q) + (r + s)
+
+
+def add(
+    w: cython.double,
+    x: cython.p_double,
+    a: cython.Py_ssize_t,
+    y: cython.p_double,
+    b: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """y <- y + w x, for n numbers from `b` and from `a` on."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        y[b + i] += w * x[a + i]
+
+
+def multiply(
+    a: cython.p_double,
+    x: cython.p_double,
+    out: cython.p_double,
+    m: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """out <- A x, A of m rows and n columns."""
+    i: cython.Py_ssize_t
+    for i in range(m):
+        out[i] = inner(a, i * n, x, 0, n)
+
+
+def multiply_transposed(
+    a: cython.p_double,
+    x: cython.p_double,
+    out: cython.p_double,
+    m: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """out <- A' x, A of m rows and n columns."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        out[i] = 0.0
+    for i in range(m):
+        if x[i] != 0.0:
+            add(x[i], a, i * n, out, 0, n)
+
+
+def multiply_matrices(
+    a: cython.p_double,
+    b: cython.p_double,
+    out: cython.p_double,
+    m: cython.Py_ssize_t,
+    k: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """out <- A B, of (m, k) and (k, n)."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    for i in range(m * n):
+        out[i] = 0.0
+    for i in range(m):
+        for j in range(k):
+            if a[i * k + j] != 0.0:
+                add(a[i * k + j], b, j * n, out, i * n, n)
+
+
+def add_gram(
+    a: cython.p_double,
+    w: cython.p_double,
+    out: cython.p_double,
+    m: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """out <- out + A' diag(w) A, upper triangle only."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    x: cython.double
+    for i in range(m):
+        for j in range(n):
+            x = w[i] * a[i * n + j]
+            if x != 0.0:
+                add(x, a, i * n + j, out, j * n + j, n - j)
+
+
+def mirror(a: cython.p_double, n: cython.Py_ssize_t) -> cython.void:
+    """Copy the upper triangle of an (n, n) matrix into the lower one."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    for i in range(n):
+        for j in range(i):
+            a[i * n + j] = a[j * n + i]
+
+
+# -- on NumPy's arrays --------------------------------------------------------------------------
+
+
+def flat(array: Any) -> Any:
+    """Return the numbers of an array, row by row, as contiguous float64; a view where it can be."""
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(-1)
+
+
+def dot(x: Any, y: Any) -> float:
+    """Return x'y."""
+    u: Any = flat(x)
+    v: Any = flat(y)
+    n: cython.Py_ssize_t = len(u)
+    if n != len(v):
+        raise ValueError(f"vectors of {n} and {len(v)} numbers")
+    return inner(numbers(u), 0, numbers(v), 0, n) if n else 0.0
+
+
+def norm(x: Any) -> float:
+    """Return the Euclidean length of a vector."""
+    u: Any = flat(x)
+    n: cython.Py_ssize_t = len(u)
+    peak = float(np.max(np.abs(u))) if n else 0.0
+    if not 1e-140 < peak < 1e140:  # squares could overflow, or vanish
+        if peak == 0.0 or not peak < float("inf"):
+            return peak
+        u = u / peak
+        return peak * sqrt(inner(numbers(u), 0, numbers(u), 0, n))
+    return sqrt(inner(numbers(u), 0, numbers(u), 0, n))
+
+
+def times(a: Any, x: Any) -> Any:
+    """Return A x, shape (m,), of a dense (m, n) array and n numbers."""
+    m: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    m, n = a.shape
+    u: Any = flat(x)
+    if n != len(u):
+        raise ValueError(f"a matrix of {n} columns and a vector of {len(u)} numbers")
+    out = np.zeros(m)
+    if m and n:
+        b: Any = flat(a)
+        multiply(numbers(b), numbers(u), numbers(out), m, n)
+    return out
+
+
+def transposed_times(a: Any, x: Any) -> Any:
+    """Return A' x, shape (n,), of a dense (m, n) array and m numbers."""
+    m: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    m, n = a.shape
+    u: Any = flat(x)
+    if m != len(u):
+        raise ValueError(f"a matrix of {m} rows and a vector of {len(u)} numbers")
+    out = np.zeros(n)
+    if m and n:
+        b: Any = flat(a)
+        multiply_transposed(numbers(b), numbers(u), numbers(out), m, n)
+    return out
+
+
+def product(a: Any, b: Any) -> Any:
+    """Return A B, shape (m, n), of dense arrays of shapes (m, k) and (k, n)."""
+    m: cython.Py_ssize_t
+    k: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    m, k = a.shape
+    n = b.shape[1]
+    if k != b.shape[0]:
+        raise ValueError(f"matrices of {k} columns and of {b.shape[0]} rows")
+    out = np.zeros(m * n)
+    if m and k and n:
+        left: Any = flat(a)
+        right: Any = flat(b)
+        multiply_matrices(numbers(left), numbers(right), numbers(out), m, k, n)
+    return out.reshape(m, n)
+
+
+def gram(a: Any, w: Any) -> Any:
+    """Return A' diag(w) A, shape (n, n), of a dense (m, n) array and m numbers."""
+    m: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    m, n = a.shape
+    u: Any = flat(w)
+    if m != len(u):
+        raise ValueError(f"a matrix of {m} rows and {len(u)} weights")
+    out = np.zeros(n * n)
+    if m and n:
+        b: Any = flat(a)
+        add_gram(numbers(b), numbers(u), numbers(out), m, n)
+        mirror(numbers(out), n)
+    return out.reshape(n, n)
