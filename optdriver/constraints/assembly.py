@@ -17,6 +17,7 @@ results (r), the chain rule reads ::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from optdriver.constraints.matrices import product, times, transposed_times
 from optdriver.constraints.printing import formula
 from optdriver.constraints.symbolic import Key, Template, signature, template
 from optdriver.constraints.syntax import (
@@ -55,7 +57,7 @@ _DENSE = 40_000
 """Matrices with fewer entries than this are kept dense: it is faster."""
 _STEEP = 1e12
 """What an infinite derivative, such as that of sqrt at 0, is replaced by."""
-_LOGARITHMS = {"log10": 1.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
+_LOGARITHMS = {"log10": 1.0 / math.log(10.0), "log2": 1.0 / math.log(2.0)}
 
 
 @dataclass(slots=True)
@@ -356,7 +358,7 @@ class Assembly:
         direct, nested = extended[: self.k, : self.n], extended[: self.k, self.n :]
         inner = direct
         for _ in self._levels[1:]:
-            inner = direct + nested @ inner
+            inner = direct + product(nested, inner)
         return inner
 
     def jacobian(self, x: Array) -> Any:
@@ -366,7 +368,7 @@ class Assembly:
             if not self.k:
                 return extended
             rows = extended[self.k :]
-            return rows[:, : self.n] + rows[:, self.n :] @ self._inner(extended)
+            return rows[:, : self.n] + product(rows[:, self.n :], self._inner(extended))
 
     def hessian(self, x: Array, multipliers: Array) -> Any:
         """Return sum_j multipliers_j Hess c_j, (n, n), a dense or a CSR one."""
@@ -374,16 +376,17 @@ class Assembly:
         if inner is None:
             return second
         n = self.n
-        mixed = inner.T @ second[n:, :n]
-        return second[:n, :n] + mixed + mixed.T + inner.T @ (second[n:, n:] @ inner)
+        mixed = product(inner.T, second[n:, :n])
+        corner = product(inner.T, product(second[n:, n:], inner))
+        return second[:n, :n] + mixed + mixed.T + corner
 
     def hessian_product(self, x: Array, multipliers: Array, v: Array) -> Array:
         """Return the same times v, without making a matrix that is denser than the terms."""
         second, inner = self.extended_hessian(x, multipliers)
         if inner is None:
-            return np.asarray(second @ v)
-        product = second @ np.concatenate([v, inner @ v])
-        return np.asarray(product[: self.n] + inner.T @ product[self.n :])
+            return times(second, v)
+        whole = times(second, np.concatenate([v, times(inner, v)]))
+        return np.asarray(whole[: self.n] + transposed_times(inner, whole[self.n :]))
 
     def extended_hessian(self, x: Array, multipliers: Array) -> tuple[Any, Any]:
         """Return S, (n + k, n + k), and U, (k, n), of H = [I; U]' S [I; U]; U None if k = 0."""
@@ -392,10 +395,10 @@ class Assembly:
             if not self.k:
                 return self._second(y, multipliers), None
             extended = self._first(y)
-            below = extended[self.k :, self.n :].T @ multipliers
+            below = transposed_times(extended[self.k :, self.n :], multipliers)
             weights = below
             for _ in self._levels[1:]:
-                weights = below + extended[: self.k, self.n :].T @ weights
+                weights = below + transposed_times(extended[: self.k, self.n :], weights)
             second = self._second(y, np.concatenate([weights, multipliers]))
             return second, self._inner(extended)
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.matrices import csr, dense, is_sparse, scaled
+from optdriver.constraints.matrices import csr, dense, is_sparse, scaled, times, transposed_times
 from optdriver.errors import ConstraintError, InputError, InputTypeError, unknown_option
+from optdriver.geometry.products import product
 
 Array = NDArray[np.float64]
 
@@ -64,7 +65,7 @@ class Functions:
         if not (self.linear and len(points)):
             return np.array([self.values(x) for x in points]).reshape(len(points), len(self.kinds))
         slopes = dense(self.jacobian(points[0]))
-        return np.asarray(self.values(points[0]) + (points - points[0]) @ slopes.T)
+        return np.asarray(self.values(points[0]) + product(points - points[0], slopes.T))
 
     def _raw(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -106,7 +107,11 @@ class Functions:
             made = self.hess(x.copy(), weights)
             total = np.asarray(made @ np.eye(x.size), dtype=np.float64)
         else:
-            total = differences(lambda z: weights @ dense(self._raw_jacobian(z)), x)
+
+            def slope(z: Array) -> Array:
+                return transposed_times(dense(self._raw_jacobian(z)), weights)
+
+            total = differences(slope, x)
         return np.asarray(0.5 * (total + total.T), dtype=np.float64)
 
 
@@ -187,7 +192,7 @@ class _Matrix:
     slope: bool
 
     def __call__(self, x: Array) -> Any:
-        return self.matrix if self.slope else self.matrix @ x
+        return self.matrix if self.slope else times(self.matrix, x)
 
 
 def from_object(spec: Any, name: str, probe: Array) -> Functions:

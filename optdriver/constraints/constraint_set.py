@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
 from optdriver.constraints.evaluation import Evaluation
-from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked
+from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked, times
 from optdriver.constraints.nearest import nearest
 from optdriver.constraints.projection import Projection, moved
 from optdriver.constraints.restoration import project
@@ -20,6 +20,7 @@ from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
+from optdriver.geometry.elementary import nearest_powers_of_two
 from optdriver.numerics import quiet
 
 Array = NDArray[np.float64]
@@ -185,8 +186,7 @@ class ConstraintSet:
         everywhere = (sizes == 0.0) & np.isfinite(found) & (found > _HUGE)  # no pole nearby
         sizes = np.where(everywhere, found, sizes)
         sizes[sizes == 0.0] = 1.0
-        powers: Array = np.exp2(np.clip(np.rint(np.log2(sizes)), -200, 1000))
-        return powers
+        return np.clip(nearest_powers_of_two(sizes), 2.0**-200, 2.0**1000)
 
     @property
     def _unit(self) -> Array | float:
@@ -295,7 +295,7 @@ class ConstraintSet:
         total = self._assembly.hessian_product(point, weights[: self._parts[0]], vector)
         for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
             if not f.linear:
-                total = total + f.hessian(point, weights[first:last]) @ vector
+                total = total + times(f.hessian(point, weights[first:last]), vector)
         return np.asarray(total * self._unit)
 
     def _violations(self, x: ArrayLike) -> Array:

@@ -13,8 +13,10 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
-from optdriver.constraints.matrices import is_sparse, scaled, stacked
+from optdriver.constraints.matrices import is_sparse, scaled, stacked, times, transposed_times
 from optdriver.constraints.symmetric import saddle
+from optdriver.geometry.factors import LowerUpper
+from optdriver.geometry.products import dot, gram
 
 Array = NDArray[np.float64]
 
@@ -64,7 +66,7 @@ def interior_point(G: Any, h: Array, E: Any, f: Array) -> Centre | None:
     best, least, patience = at, np.inf, _PATIENCE
     for _ in range(_ROUNDS):
         residuals = _residuals(at, G, h, E, f)
-        gap = float(at.s @ at.z) / max(1, h.size)
+        gap = dot(at.s, at.z) / max(1, h.size)
         error = max(gap, *(float(np.abs(r).max(initial=0.0)) for r in residuals))
         patience = _PATIENCE if error < least else patience - 1
         if error < least:
@@ -79,7 +81,8 @@ def interior_point(G: Any, h: Array, E: Any, f: Array) -> Centre | None:
 
 
 def _residuals(at: Centre, G: Any, h: Array, E: Any, f: Array) -> tuple[Array, Array, Array]:
-    return at.d + G.T @ at.z + E.T @ at.y, G @ at.d + at.s - h, E @ at.d - f
+    stationarity = at.d + transposed_times(G, at.z) + transposed_times(E, at.y)
+    return stationarity, times(G, at.d) + at.s - h, times(E, at.d) - f
 
 
 def _iterated(
@@ -94,7 +97,7 @@ def _iterated(
         return None
     affine = _direction(at, residuals, at.s * at.z, G, solve)
     reach = min(_reach(at.s, affine.s), _reach(at.z, affine.z))
-    ahead = float((at.s + reach * affine.s) @ (at.z + reach * affine.z)) / max(1, at.s.size)
+    ahead = dot(at.s + reach * affine.s, at.z + reach * affine.z) / max(1, at.s.size)
     centring = (ahead / gap) ** 3 if gap > 0.0 else 0.0
     target = at.s * at.z + affine.s * affine.z - centring * gap
     step = _direction(at, residuals, target, G, solve)
@@ -116,8 +119,8 @@ def _direction(
 ) -> Centre:
     stationarity, primal, equal = residuals
     right = (at.z * primal - target) / at.s
-    d, y = solve(-stationarity - G.T @ right, -equal)
-    s = -primal - G @ d
+    d, y = solve(-stationarity - transposed_times(G, right), -equal)
+    s = -primal - times(G, d)
     return Centre(d, s, -(target + at.z * s) / at.s, y)
 
 
@@ -144,7 +147,8 @@ def _factorised(G: Any, E: Any, weights: Array) -> Any:
 
         return solved
     matrix = np.zeros((n + q, n + q))
-    matrix[:n, :n] = np.eye(n) + G.T @ (weights[:, None] * G)
+    matrix[:n, :n] = np.eye(n) + gram(G, weights)
     matrix[:n, n:], matrix[n:, :n] = E.T, E
     matrix[n:, n:] = -1e-13 * np.eye(q)
-    return lambda a, b: np.split(np.linalg.solve(matrix, np.concatenate([a, b])), [n])
+    whole = LowerUpper.of(matrix)
+    return whole and (lambda a, b: np.split(whole.solve(np.concatenate([a, b])), [n]))

@@ -17,8 +17,18 @@ from numpy.typing import NDArray
 
 from optdriver.constraints.dual_active_set import dual_active_set
 from optdriver.constraints.interior_point import interior_point
-from optdriver.constraints.matrices import csr, dense, is_sparse, row_norms, scaled, stacked
+from optdriver.constraints.matrices import (
+    csr,
+    dense,
+    is_sparse,
+    row_norms,
+    scaled,
+    stacked,
+    times,
+    transposed_times,
+)
 from optdriver.constraints.symmetric import factorised, saddle
+from optdriver.geometry.factors import least_squares
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -88,7 +98,9 @@ def least_distance(
     wanted = np.zeros(lower.size) if toward is None else toward
     if lower.size + b.size + f.size <= _SMALL and (lower <= upper).all():
         return _one_by_one(wanted, dense(A), b, dense(E), f, lower, upper)
-    problem = _Problem(A, b - A @ wanted, E, f - E @ wanted, lower - wanted, upper - wanted)
+    problem = _Problem(
+        A, b - times(A, wanted), E, f - times(E, wanted), lower - wanted, upper - wanted
+    )
     if (lower > upper).any():
         return problem.failed()
     guessed = problem.guess_all(problem.b < -problem.tolerance, problem.sides())
@@ -107,8 +119,9 @@ def _one_by_one(
     box, sides = np.zeros(wanted.size), made.inequality[b.size :]
     box[high] += sides[: high.size]
     box[low] -= sides[high.size :]
+    d = np.minimum(np.maximum(made.point, lower), upper)
     return LeastDistance(
-        d=np.minimum(np.maximum(made.point, lower), upper),
+        d=np.select([box > 0.0, box < 0.0], [upper, lower], d),
         inequalities=made.inequality[: b.size],
         equalities=made.equality,
         box=box,
@@ -177,8 +190,8 @@ class _Problem:
                 return None
             seen.add(state)
             d, ineq, eq = self.on(active, sides)
-            box = -(d + self.A.T @ ineq + self.E.T @ eq)
-            next_active = np.where(active, ineq > 0.0, self.A @ d > self.b + self.tolerance)
+            box = -(d + transposed_times(self.A, ineq) + transposed_times(self.E, eq))
+            next_active = np.where(active, ineq > 0.0, times(self.A, d) > self.b + self.tolerance)
             next_sides = np.select(
                 [d > self.upper + self.tolerance, d < self.lower - self.tolerance, sides * box > 0],
                 [1, -1, sides],
@@ -194,7 +207,7 @@ class _Problem:
     def meets(self, d: Array, active: Mask) -> bool:
         """Tell whether the equations were solvable: a dependent set may have no solution."""
         allowed = 1e-9 / _TINY * self.tolerance
-        residual = np.concatenate([self.E @ d - self.f, (self.A @ d - self.b)[active]])
+        residual = np.concatenate([times(self.E, d) - self.f, (times(self.A, d) - self.b)[active]])
         return bool((np.abs(residual) <= allowed).all() if residual.size else True)
 
     def on(self, active: Mask, sides: NDArray[Any]) -> tuple[Array, Array, Array]:
@@ -202,7 +215,7 @@ class _Problem:
         free = sides == 0
         d = np.where(sides > 0, self.upper, np.where(sides < 0, self.lower, 0.0))
         rows = stacked([self.E, self.A[active]])
-        target = np.concatenate([self.f, self.b[active]]) - rows @ d
+        target = np.concatenate([self.f, self.b[active]]) - times(rows, d)
         multipliers = np.zeros(target.size)
         if target.size and free.any():
             step, multipliers = _least_norm(rows[:, free], target, self.dense)
@@ -245,8 +258,8 @@ def _norms(rows: Any) -> Array:
 def _least_norm(rows: Any, target: Array, is_dense: bool) -> tuple[Array, Array]:
     """Return the d of least norm with ``rows d = target``, and l with ``d = -rows' l``."""
     if is_dense:
-        d = np.linalg.lstsq(rows, target, rcond=1e-12)[0]
-        return d, -np.linalg.lstsq(rows.T, d, rcond=1e-12)[0]
+        d = least_squares(rows, target, 1e-12)
+        return d, -least_squares(rows.T, d, 1e-12)
     n = rows.shape[1]
     shift = np.full(target.size, _SHIFT)
     factors = factorised(saddle(sparse.eye_array(n), rows, shift))

@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from optdriver.geometry import products
+
 Array = NDArray[np.float64]
 
 _HUGE = 1e150
@@ -33,6 +35,25 @@ def dense(matrix: Any) -> Array:
 def csr(matrix: Any) -> Any:
     """Return the matrix in compressed rows."""
     return sparse.csr_array(matrix)
+
+
+def times(matrix: Any, x: Array) -> Array:
+    """Return the matrix times a vector, summed in one order whatever the processor."""
+    return np.asarray(matrix @ x if is_sparse(matrix) else products.times(matrix, x))
+
+
+def product(left: Any, right: Any) -> Any:
+    """Return the product of two matrices, summed in one order."""
+    if is_sparse(left) or is_sparse(right):
+        return left @ right
+    return products.product(left, right)
+
+
+def transposed_times(matrix: Any, x: Array) -> Array:
+    """Return the transposed matrix times a vector, summed in one order."""
+    if is_sparse(matrix):
+        return np.asarray(matrix.T @ x)
+    return np.asarray(products.transposed_times(matrix, x))
 
 
 def stacked(parts: Sequence[Any]) -> Any:

@@ -10,6 +10,7 @@ always the global one.  No evaluation of the objective is spent here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,9 @@ from optdriver.constraints.restoration import (
     descend,
     project,
 )
+from optdriver.geometry.elementary import cosines
+from optdriver.geometry.factors import Cholesky
+from optdriver.geometry.products import norm, product, times, transposed_times
 
 Array = NDArray[np.float64]
 
@@ -62,7 +66,7 @@ def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = Fa
 
 def distance(rows: Rows, x: Array, y: Array) -> float:
     """Return ``|D^-1 (x - y)|``."""
-    return float(np.linalg.norm((x - y) / rows.scale))
+    return norm((x - y) / rows.scale)
 
 
 def _without_detour(rows: Rows, start: Array, found: Arrival, steps: int) -> Arrival:
@@ -83,7 +87,8 @@ def _without_detour(rows: Rows, start: Array, found: Arrival, steps: int) -> Arr
 def _from_beside(rows: Rows, start: Array, k: int, steps: int) -> Arrival:
     """Restore from the k-th point around `start`, each farther away than the one before."""
     x = clip(rows, start)
-    angles = np.sin(np.arange(1, x.size + 1) * (1.0 + 0.7548776662 * (k + 1)) * 7.0)
+    turns = np.arange(1, x.size + 1) * (1.0 + 0.7548776662 * (k + 1)) * 7.0
+    angles = cosines(turns - 0.5 * math.pi)
     return descend(rows, x + 0.05 * 1.4**k * angles * rows.scale, steps)
 
 
@@ -128,15 +133,13 @@ def _toward(
 
 
 def _curvature_root(rows: Rows, x: Array, multipliers: tuple[Array, Array] | None) -> Array | None:
-    """Return the Cholesky factor of I + D (sum lambda Hess c) D, or None to do without it."""
+    """Return R^-1 of R'R = I + D (sum lambda Hess c) D, or None to do without it."""
     if multipliers is None or x.size > LARGEST:
         return None
     bend = rows.hessian(x, *multipliers)
     matrix = np.eye(x.size) + rows.scale[:, None] * bend * rows.scale
-    try:
-        return np.asarray(np.linalg.cholesky(matrix))
-    except np.linalg.LinAlgError:  # not convex along the set: the straight step will do
-        return None
+    factor = Cholesky.of(matrix)
+    return None if factor is None else factor.inverse_root()  # not convex: a straight step will do
 
 
 def _straight(
@@ -150,20 +153,19 @@ def _straight(
 
 
 def _curved(
-    rows: Rows, start: Array, x: Array, jacobian: Array, equality: Array, root: Array
+    rows: Rows, start: Array, x: Array, jacobian: Array, equality: Array, inverse: Array
 ) -> tuple[Array, tuple[Array, Array]] | None:
     c, e = rows.values(x)
-    inverse = np.linalg.inv(root).T  # step in the scaled variables: inverse @ v
-    middle = inverse.T @ ((start - x) / rows.scale)
+    middle = transposed_times(inverse, (start - x) / rows.scale)  # the step is R^-1 v
     up, down = np.isfinite(rows.upper), np.isfinite(rows.lower)
     sides = [((rows.upper - x) / rows.scale)[up], ((x - rows.lower) / rows.scale)[down]]
-    a = np.vstack([jacobian @ inverse, inverse[up], -inverse[down]])
+    a = np.vstack([product(jacobian, inverse), inverse[up], -inverse[down]])
     none = np.full(x.size, np.inf)
     found = least_distance(
-        a, np.concatenate([-c, *sides]), equality @ inverse, -e, -none, none, toward=middle
+        a, np.concatenate([-c, *sides]), product(equality, inverse), -e, -none, none, toward=middle
     )
     found = replace(found, inequalities=found.inequalities[: len(c)])
-    return _unless_failed(found, rows.scale * (inverse @ found.d))
+    return _unless_failed(found, rows.scale * times(inverse, found.d))
 
 
 def _unless_failed(found: LeastDistance, d: Array) -> tuple[Array, tuple[Array, Array]] | None:

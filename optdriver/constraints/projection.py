@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from optdriver.constraints.matrices import scaled
 from optdriver.constraints.restoration import TOLERANCE, Arrival, Rows, clip
+from optdriver.geometry.products import norm
 from optdriver.numerics import is_numeric
 
 Array = NDArray[np.float64]
@@ -128,5 +129,5 @@ def moved(constraints: Set, start: Array, weights: Array, steps: int, move: Move
         violation=violation,
         resisting=name if violation > 0.0 else "",
         steps=made.steps,
-        distance=float(np.linalg.norm((made.x - start) / weights)),
+        distance=norm((made.x - start) / weights),
     )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from optdriver.constraints.least_distance import least_distance
 from optdriver.constraints.matrices import beside, finite, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY
+from optdriver.geometry.elementary import cosines
 
 Array = NDArray[np.float64]
 
@@ -137,7 +138,7 @@ def project(rows: Rows, start: Array, steps: int = STEPS) -> Arrival:
     for attempt, width in enumerate(BESIDE):
         if best.strict:
             return best
-        direction = np.cos(1.0 + (attempt + 2) * np.arange(start.size))
+        direction = cosines(1.0 + (attempt + 2) * np.arange(start.size))
         made = descend(rows, start + width * rows.scale * direction, steps)
         if made.strict or (not best.feasible and _total(rows, made.x) < _total(rows, best.x)):
             best = _rounded(rows, made)

@@ -18,6 +18,7 @@ import numpy as np
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Vector
+from optdriver.geometry.products import dot, times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +53,16 @@ class Subproblem:
 
     def model(self, t: Vector) -> float:
         """Return the change of the model at t."""
-        return float(self.gradient @ t + 0.5 * t @ (self.curvature @ t))
+        return dot(self.gradient, t) + 0.5 * dot(t, self._bent(t))
 
     def slope(self, t: Vector) -> Vector:
         """Return the gradient of the model at t."""
-        return np.asarray(self.gradient + self.curvature @ t)
+        return np.asarray(self.gradient + self._bent(t))
+
+    def _bent(self, t: Vector) -> Vector:
+        """Return B t."""
+        b = self.curvature
+        return b @ t if isinstance(b, QuadraticModel) else np.asarray(times(b, t))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from optdriver.constraints import least_distance
 from optdriver.constraints.matrices import finite
 from optdriver.feasible.region import Region
 from optdriver.feasible.types import Vector
+from optdriver.geometry.products import dot
 from optdriver.numerics import is_numeric
 
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
@@ -92,8 +93,8 @@ def tangential_change(
         Measured at x.
     """
     rows = 0.5 * (region.gradients(x, at.multipliers) + region.gradients(z, at.multipliers))
-    change = float((slope + rows + at.bound_multipliers) @ (z - x))
-    return change if np.isfinite(change) else float(slope @ (z - x))
+    change = dot(slope + rows + at.bound_multipliers, z - x)
+    return change if np.isfinite(change) else dot(slope, z - x)
 
 
 def measured(region: Region, x: Vector, g: Vector) -> Criticality:

@@ -13,6 +13,7 @@ from optdriver.feasible.barrier import Subproblem
 from optdriver.feasible.interior import Solution
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Mask, Vector
+from optdriver.geometry.factors import least_squares
 
 STEPS = 3
 LARGEST_MOVE = 1e-4
@@ -56,11 +57,11 @@ def _newton(
     system = np.zeros((k + size, k + size))
     system[:k, :k] = matrix[np.ix_(moving, moving)]
     system[:k, k:], system[k:, :k] = rows[:, moving].T, rows[:, moving]
-    gradient = (problem.gradient + problem.curvature @ t)[moving]
+    gradient = problem.slope(t)[moving]
     if not (np.all(np.isfinite(system)) and np.all(np.isfinite(gaps))):
         return None
     right = np.concatenate([-gradient, -gaps])
-    answer = np.linalg.lstsq(system, right, rcond=1e-13)[0]
+    answer = least_squares(system, right, 1e-13)
     following = t.copy()
     following[moving] += answer[:k]
     return following, answer[k:], float(np.max(np.abs(answer[:k]), initial=0.0))

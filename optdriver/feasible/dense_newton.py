@@ -9,23 +9,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
 
 from optdriver.constraints.matrices import finite
 from optdriver.feasible.barrier import Point, Subproblem
-from optdriver.feasible.types import Indices, Vector
+from optdriver.feasible.types import Vector
+from optdriver.geometry.factors import Cholesky, Orthogonal, least_squares
+from optdriver.geometry.products import dot, gram, product, times, transposed_times
+
+DEPENDENT = 1e-10  # of the largest pivot: an equality below it depends on the others
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenseFactor:
-    """Factors of the Newton matrix in the null space of the equalities."""
+    """Factors of the Newton matrix in the null space of the equalities.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (n, n)
+        K, raised.
+    rows : Orthogonal or None
+        Bases of the equalities' row space and of its complement; None where there are none.
+    reduced : Cholesky
+        Of K in the complement.
+    raised : float
+        What was added to the diagonal.
+    """
 
     matrix: Vector
-    basis: Vector  # of the equalities' row space
-    triangle: Vector
-    order: Indices  # which equality each column of the triangle stands for
-    null: Vector
-    reduced: tuple[Vector, bool]
+    rows: Orthogonal | None
+    reduced: Cholesky
     raised: float
 
     @staticmethod
@@ -33,26 +45,18 @@ class DenseFactor:
         """Factorise at `p`, raised by the first of `shifts` that makes it positive definite."""
         below, above = p.t - problem.lower, problem.upper - p.t
         matrix = np.asarray(problem.curvature) + np.asarray(problem.hessian(p.t, p.lam, p.nu))
-        matrix = matrix + (p.jac.T * (p.lam / p.s)) @ p.jac
-        matrix = matrix + np.diag(p.zl / below + p.zu / above)
+        matrix = matrix + gram(p.jac, p.lam / p.s)
+        diagonal = np.diag_indices_from(matrix)
+        matrix[diagonal] += p.zl / below + p.zu / above
         if not finite(matrix):
             return None
-        basis, triangle, order, null = _split(p.eq)
-        reduced = null.T @ matrix @ null if len(p.e) else matrix
+        rows = Orthogonal(p.eq, DEPENDENT) if len(p.e) else None
+        reduced = matrix if rows is None else _among(matrix, rows.basis[rows.rank :])
         for raised in shifts:
-            try:
-                factor = cho_factor(reduced + raised * np.eye(len(reduced)))
-            except LinAlgError:
-                continue
-            return DenseFactor(
-                matrix=matrix + raised * np.eye(len(matrix)),
-                basis=basis,
-                triangle=triangle,
-                order=order,
-                null=null,
-                reduced=factor,
-                raised=raised,
-            )
+            factor = Cholesky.of(reduced, raised)
+            if factor is not None:
+                matrix[diagonal] += raised
+                return DenseFactor(matrix=matrix, rows=rows, reduced=factor, raised=raised)
         return None
 
     def directions(
@@ -70,41 +74,31 @@ class DenseFactor:
             Residuals of ``c + s = 0`` and ``e = 0``.
         """
         ratio = p.lam / p.s
-        right = -(gradient + p.eq.T @ p.nu + p.jac.T @ (ratio * infeasible + mu / p.s))
-        rank = self.triangle.shape[0]
-        normal = solve_triangular(self.triangle, -off[self.order[:rank]], trans="T")
-        dt = self.basis @ normal
-        dt = dt + self._tangent(right - self.matrix @ dt, len(p.e))
-        dnu = np.zeros(len(p.nu))
-        dnu[self.order[:rank]] = solve_triangular(
-            self.triangle, self.basis.T @ (right - self.matrix @ dt)
-        )
-        return dt, mu / p.s - p.lam + ratio * (infeasible + p.jac @ dt), dnu
+        right = -(gradient + transposed_times(p.jac, ratio * infeasible + mu / p.s))
+        if self.rows is None:
+            dt, dnu = self.reduced.solve(right), np.zeros(0)
+        else:
+            dt, dnu = self._split(self.rows, right - transposed_times(p.eq, p.nu), off)
+        return dt, mu / p.s - p.lam + ratio * (infeasible + times(p.jac, dt)), dnu
 
-    def _tangent(self, right: Vector, equalities: int) -> Vector:
-        """Return the step along the equalities; without any, the null space is everything."""
-        if not equalities:
-            return np.asarray(cho_solve(self.reduced, right))
-        return np.asarray(self.null @ cho_solve(self.reduced, self.null.T @ right))
+    def _split(self, rows: Orthogonal, right: Vector, off: Vector) -> tuple[Vector, Vector]:
+        """Return the steps of t and nu: onto the equalities, then along them."""
+        across, along = rows.basis[: rows.rank], rows.basis[rows.rank :]
+        dt = transposed_times(across, rows.solve_transposed(-off))
+        rest = times(along, right - times(self.matrix, dt))
+        dt = dt + transposed_times(along, self.reduced.solve(rest))
+        return dt, rows.solve(times(across, right - times(self.matrix, dt)))
 
     def curvature(self, dt: Vector, _ds: Vector) -> float:
         """Return dt' K dt, that of the condensed matrix: slacks count as moved by -J dt."""
-        return float(dt @ self.matrix @ dt)
+        return dot(dt, times(self.matrix, dt))
 
 
 def multipliers(eq: Vector, residual: Vector) -> Vector:
     """Return the nu that makes ``residual + E' nu`` least."""
-    return np.asarray(np.linalg.lstsq(eq.T, -residual, rcond=1e-10)[0], dtype=np.float64)
+    return np.asarray(least_squares(eq.T, -residual, DEPENDENT))
 
 
-def _split(eq: Vector) -> tuple[Vector, Vector, Indices, Vector]:
-    """Return range basis, triangle, order and null space of the equalities' gradients."""
-    q, n = eq.shape
-    if q == 0:
-        return np.zeros((n, 0)), np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.eye(n)
-    factors = qr(eq.T, pivoting=True)
-    full, triangle = (np.asarray(each, dtype=np.float64) for each in factors[:2])
-    order = np.asarray(factors[2], dtype=np.int64)
-    diagonal = np.abs(np.diag(triangle))
-    rank = int(np.sum(diagonal > 1e-10 * max(1.0, float(diagonal[0]))))
-    return full[:, :rank], triangle[:rank, :rank], order, full[:, rank:]
+def _among(matrix: Vector, rows: Vector) -> Vector:
+    """Return Z' K Z, the columns of Z given as rows."""
+    return np.asarray(product(product(rows, matrix), rows.T))

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optdriver.constraints.matrices import finite, is_sparse
+from optdriver.constraints.matrices import finite, is_sparse, times, transposed_times
 from optdriver.feasible import dense_newton, sparse_newton
 from optdriver.feasible.barrier import Point, Subproblem
 from optdriver.feasible.dense_newton import DenseFactor
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.sparse_newton import SparseFactor
 from optdriver.feasible.types import Vector
+from optdriver.geometry.products import dot, sum_of_logs
 
 Factor = DenseFactor | SparseFactor
 
@@ -157,7 +158,8 @@ def _first_point(problem: Subproblem, mu: float, start: Vector) -> Point:
 
 def _dual_residual(problem: Subproblem, p: Point) -> Vector:
     gradient = problem.slope(p.t)
-    return np.asarray(gradient + p.jac.T @ p.lam + p.eq.T @ p.nu - p.zl + p.zu)
+    rows = transposed_times(p.jac, p.lam) + transposed_times(p.eq, p.nu)
+    return np.asarray(gradient + rows - p.zl + p.zu)
 
 
 def _error(problem: Subproblem, p: Point, mu: float) -> float:
@@ -192,7 +194,7 @@ def _newton(
     below, above = p.t - problem.lower, problem.upper - p.t
     gradient = problem.slope(p.t) - mu / below + mu / above
     dt, dlam, dnu = factor.directions(p, gradient, mu, infeasible, off)
-    ds = -infeasible - p.jac @ dt
+    ds = -infeasible - times(p.jac, dt)
     return _Step(
         t=dt,
         s=ds,
@@ -255,13 +257,12 @@ def _l1(values: Vector) -> float:
 def _barrier_slope(problem: Subproblem, p: Point, step: _Step, mu: float) -> float:
     below, above = p.t - problem.lower, problem.upper - p.t
     gradient = problem.slope(p.t) - mu / below + mu / above
-    return float(gradient @ step.t) - mu * float(np.sum(step.s / p.s))
+    return dot(gradient, step.t) - mu * float(np.sum(step.s / p.s))
 
 
 def _merit(problem: Subproblem, p: Point, mu: float, penalty: float) -> float:
-    logs = np.sum(np.log(p.s)) + np.sum(np.log(p.t - problem.lower))
-    logs = logs + np.sum(np.log(problem.upper - p.t))
-    return problem.model(p.t) - mu * float(logs) + penalty * (_l1(p.c + p.s) + _l1(p.e))
+    logs = sum_of_logs(p.s) + sum_of_logs(p.t - problem.lower) + sum_of_logs(problem.upper - p.t)
+    return problem.model(p.t) - mu * logs + penalty * (_l1(p.c + p.s) + _l1(p.e))
 
 
 def _to_boundary(problem: Subproblem, p: Point, step: _Step, mu: float) -> float:

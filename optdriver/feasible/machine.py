@@ -17,6 +17,7 @@ from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
+from optdriver.geometry.products import dot, norm
 
 AFTER_FAILURE = 0.25  # of the step that failed
 AFTER_TROUBLE = 0.1
@@ -126,21 +127,21 @@ def _distances(points: Vector, x: Vector, region: Region) -> Vector:
 
 
 def _begin(state: State, region: Region, f: float, g: Vector) -> bool:
-    state.first_f, state.first_change = f, float(np.linalg.norm(region.scale * g))
+    state.first_f, state.first_change = f, norm(region.scale * g)
     state.first_theta = _first_theta(state, region, g)
     state.phase = Phase.TRIAL
     return _move(state, region, f, g)
 
 
 def _first_theta(state: State, region: Region, g: Vector) -> float:
-    scaled = float(np.linalg.norm(region.scale * g))
+    scaled = norm(region.scale * g)
     return scaled / state.delta if scaled > 0.0 else 1.0
 
 
 def _judge(state: State, region: Region, f: float, g: Vector) -> bool:
     """Learn from the trial, set the trust region, and accept the trial or not."""
     s = state.pending - state.x
-    slope = float(state.g @ s)
+    slope = dot(state.g, s)
     rho = trust.ratio(state.f, f, state.predicted, _mean_slope(state, region, g))
     accepted = rho > trust.ACCEPT
     sigma = _step_size(state, region)
@@ -157,7 +158,7 @@ def _mean_slope(state: State, region: Region, g: Vector) -> float:
     """Return the change of f by the trapezoidal rule."""
     mean = 0.5 * (state.g + g)
     if not trust.drowned(state.predicted, state.x, state.g):
-        return float(mean @ (state.pending - state.x))
+        return dot(mean, state.pending - state.x)
     at = measured(region, state.x, state.g)
     return tangential_change(region, state.x, state.pending, mean, at)
 
@@ -168,9 +169,9 @@ def _step_size(state: State, region: Region) -> float:
 
 def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool) -> None:
     scaled_s, scaled_y = s / region.scale, y * region.scale
-    both, slope = _models(state), float(state.g @ s)
+    both, slope = _models(state), dot(state.g, s)
     misfits = np.array([models.misfit(m, scaled_s, scaled_y) for m in both])
-    promised = np.array([slope + 0.5 * float(scaled_s @ (m @ scaled_s)) < 0.0 for m in both])
+    promised = np.array([slope + 0.5 * dot(scaled_s, m @ scaled_s) < 0.0 for m in both])
     state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
     if trust.usable(s, y, state.g, rho):
         keep = int(state.options.maxcor)

@@ -12,15 +12,17 @@ optimization calculations" (1978) (damping); Byrd, Nocedal, Schnabel, Math. Prog
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from optdriver.feasible.types import Indices, Mask, Vector
+from optdriver.geometry import quasi_newton
+from optdriver.geometry.products import dot, gram, norm, times, transposed_times
 
-SKIP = 1e-8  # SR1 leaves a pair out when |r's| is below this part of |r||s|
-DAMPING = 0.2  # Powell's constants: keep s'y at least 0.2 s'Bs, weight 0.8
+SKIP = 1e-8  # a pair with s'y below this part of |s||y| sets no base
 MEMORY_OF_SCORE = 0.7
 REJECTION_PENALTY = 2.0
 
@@ -42,7 +44,8 @@ class QuadraticModel:
 
     def __matmul__(self, s: Vector) -> Vector:
         """Return B s."""
-        result: Vector = self.theta * s + self.vectors @ (self.signs * (self.vectors.T @ s))
+        rows = self.vectors.T
+        result: Vector = self.theta * s + transposed_times(rows, self.signs * times(rows, s))
         return result
 
     def among(self, chosen: Indices) -> QuadraticModel:
@@ -56,13 +59,14 @@ class QuadraticModel:
 
     def peak(self) -> float:
         """Return the largest entry of B in size; it is on the diagonal, or nearly."""
-        diagonal = self.theta + (self.vectors**2) @ self.signs
+        diagonal = self.theta + times(self.vectors**2, self.signs)
         return float(np.max(np.abs(diagonal), initial=0.0))
 
     def dense(self) -> Vector:
         """Return B as an array of shape (n, n)."""
-        low_rank: Vector = (self.vectors * self.signs) @ self.vectors.T
-        return np.asarray(self.theta * np.eye(self.vectors.shape[0]) + low_rank)
+        matrix: Vector = gram(self.vectors.T, self.signs)
+        matrix[np.diag_indices_from(matrix)] += self.theta
+        return matrix
 
 
 def sr1(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
@@ -75,54 +79,27 @@ def sr1(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
     first : float
         The base while no pair is usable.
     """
-    columns: list[Vector] = []
-    signs: list[float] = []
     theta = _base(steps, changes, _low, first)
-    for s, y in zip(steps, changes, strict=True):
-        r = y - _apply(theta, columns, signs, s)
-        curvature = float(r @ s)
-        if abs(curvature) <= SKIP * float(np.linalg.norm(r) * np.linalg.norm(s)):
-            continue
-        columns.append(r / np.sqrt(abs(curvature)))
-        signs.append(1.0 if curvature > 0.0 else -1.0)
-    return _assemble(theta, columns, signs, steps.shape[1])
+    rows, signs = quasi_newton.sr1(steps, changes, theta)
+    return QuadraticModel(theta=theta, vectors=rows.T, signs=signs)
 
 
 def damped_bfgs(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
     """Build the BFGS model, each pair damped after Powell (arguments as in `sr1`)."""
-    columns: list[Vector] = []
-    signs: list[float] = []
     theta = _base(steps, changes, _high, first)
-    for s, y in zip(steps, changes, strict=True):
-        image = _apply(theta, columns, signs, s)
-        old = float(s @ image)
-        if old <= 0.0:
-            continue
-        damped = _damp(s, y, image, old)
-        new = float(s @ damped)
-        columns += [image / np.sqrt(old), damped / np.sqrt(new)]
-        signs += [-1.0, 1.0]
-    return _assemble(theta, columns, signs, steps.shape[1])
-
-
-def _damp(s: Vector, y: Vector, image: Vector, old: float) -> Vector:
-    product = float(s @ y)
-    if product >= DAMPING * old:
-        return y
-    weight = (1.0 - DAMPING) * old / (old - product)
-    return weight * y + (1.0 - weight) * image
+    rows, signs = quasi_newton.damped_bfgs(steps, changes, theta)
+    return QuadraticModel(theta=theta, vectors=rows.T, signs=signs)
 
 
 def _low(s: Vector, y: Vector) -> float | None:
     """Return |s'y| / s's; zero where f is linear along s, which is right."""
-    return abs(float(s @ y)) / float(s @ s)
+    return abs(dot(s, y)) / dot(s, s)
 
 
 def _high(s: Vector, y: Vector) -> float | None:
     """Return y'y / s'y, or None where the curvature is not positive."""
-    product = float(s @ y)
-    usable = product > SKIP * float(np.linalg.norm(s) * np.linalg.norm(y))
-    return float(y @ y) / product if usable else None
+    product = dot(s, y)
+    return dot(y, y) / product if product > SKIP * norm(s) * norm(y) else None
 
 
 def _base(
@@ -133,21 +110,9 @@ def _base(
 ) -> float:
     for s, y in zip(steps[::-1], changes[::-1], strict=True):
         theta = rule(s, y)
-        if theta is not None and np.isfinite(theta):
+        if theta is not None and math.isfinite(theta):
             return theta
     return first
-
-
-def _apply(theta: float, columns: list[Vector], signs: list[float], s: Vector) -> Vector:
-    result = theta * s
-    for column, sign in zip(columns, signs, strict=True):
-        result = result + (sign * float(column @ s)) * column
-    return result
-
-
-def _assemble(theta: float, columns: list[Vector], signs: list[float], n: int) -> QuadraticModel:
-    vectors = np.array(columns).T if columns else np.zeros((n, 0))
-    return QuadraticModel(theta=theta, vectors=vectors, signs=np.array(signs, dtype=float))
 
 
 def build(steps: Vector, changes: Vector, first: float) -> tuple[QuadraticModel, QuadraticModel]:
@@ -157,10 +122,8 @@ def build(steps: Vector, changes: Vector, first: float) -> tuple[QuadraticModel,
 
 def misfit(model: QuadraticModel, s: Vector, y: Vector) -> float:
     """Return log clip(|y - B s| / |y|, 1e-3, 1e3): how badly the model foresaw this change."""
-    size = float(np.linalg.norm(y))
-    error = float(np.linalg.norm(y - model @ s))
-    part = error / max(size, 1e-300)
-    return float(np.log(np.clip(part, 1e-3, 1e3)))
+    part = norm(y - model @ s) / max(norm(y), 1e-300)
+    return math.log(min(max(part, 1e-3), 1e3))
 
 
 def rescore(scores: Vector, misfits: Vector, blamed: Mask) -> Vector:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from optdriver.constraints import ConstraintSet
-from optdriver.constraints.matrices import chosen, csr, row_norms, scaled
+from optdriver.constraints.matrices import chosen, csr, row_norms, scaled, transposed_times
 from optdriver.constraints.rows import EQUALITY
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
+from optdriver.geometry.elementary import cosines
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
@@ -89,7 +90,7 @@ class Region:
     def gradients(self, x: Vector, multipliers: Vector) -> Vector:
         """Return the sum of multipliers times gradients of the unscaled rows, shape (n,)."""
         with np.errstate(all="ignore"):
-            return np.asarray(_linearised(self.constraints, x).T @ multipliers)
+            return transposed_times(_linearised(self.constraints, x), multipliers)
 
     def hessian(self, x: Vector, inequality: Vector, equality: Vector) -> Vector:
         """Return the Hessian of multipliers times scaled rows, shape (n, n)."""
@@ -196,7 +197,7 @@ def _probes(reference: Vector, lower: Vector, upper: Vector) -> list[Vector]:
     n = len(reference)
     probes = [reference]
     for k in range(1, 4):
-        offsets = np.cos(1.0 + k * np.arange(1, n + 1, dtype=float)) * (0.3 + 0.2 * k)
+        offsets = cosines(1.0 + k * np.arange(1, n + 1, dtype=float)) * (0.3 + 0.2 * k)
         step = offsets * np.maximum(1.0, np.abs(reference))
         probes.append(np.minimum(np.maximum(reference + step, lower), upper))
     return probes

@@ -8,12 +8,13 @@ in turn: another first barrier, a multiple of D^-2 for B, a linearised step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from optdriver.constraints import least_distance
-from optdriver.constraints.matrices import finite, row_norms, scaled
+from optdriver.constraints.matrices import finite, row_norms, scaled, times
 from optdriver.constraints.restoration import restore
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
@@ -24,6 +25,7 @@ from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
 from optdriver.feasible.trust import drowned
 from optdriver.feasible.types import Indices, Vector
+from optdriver.geometry.products import dot, norm
 from optdriver.numerics import is_numeric
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
@@ -52,20 +54,23 @@ class Local:
     delta: float
     tolerance: float
 
-    @property
+    @cached_property
     def free(self) -> Indices:
         """Indices of the variables that can move."""
         return np.flatnonzero(self.region.free).astype(np.int64)
 
     def point(self, t: Vector) -> Vector:
         """Return x + Delta D t."""
-        z = self.x.copy()
-        free = self.free
+        z, free = self.x.copy(), self.free
         z[free] += self.delta * self.region.scale[free] * t
+        lower, upper = self.box
+        z[free[(t <= lower) & (lower > -1.0)]] = -np.inf  # at a bound, not a rounding beside it
+        z[free[(t >= upper) & (upper < 1.0)]] = np.inf
         return self.region.clip(z)
 
+    @cached_property
     def box(self) -> tuple[Vector, Vector]:
-        """Return the box of t: bounds and trust region."""
+        """The box of t: bounds and trust region."""
         free = self.free
         step = self.delta * self.region.scale[free]
         lower = np.maximum(-1.0, (self.region.lower - self.x)[free] / step)
@@ -75,7 +80,7 @@ class Local:
     def change(self, model: QuadraticModel, z: Vector) -> float:
         """Return m(z) - m(x)."""
         u = (z - self.x) / self.region.scale
-        return float(self.gradient @ u + 0.5 * u @ (model @ u))
+        return dot(self.gradient, u) + 0.5 * dot(u, model @ u)
 
     def tangential_change(self, model: QuadraticModel, z: Vector) -> float:
         """Return the same, freed of the rounding of x and z."""
@@ -142,7 +147,7 @@ def _tries(
     model: QuadraticModel, local: Local, brief: bool
 ) -> list[tuple[bool, QuadraticModel, float]]:
     n = len(local.x)
-    theta = max(model.theta, float(np.linalg.norm(local.gradient)) / local.delta)
+    theta = max(model.theta, norm(local.gradient) / local.delta)
     plain = QuadraticModel(theta=theta, vectors=np.zeros((n, 0)), signs=np.zeros(0))
     others = [] if brief else [(True, model, BARRIERS[1]), (True, plain, BARRIERS[0])]
     return [(True, model, BARRIERS[0]), *others, (False, plain, 0.0)]
@@ -180,7 +185,7 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
         return None
     gradient = local.delta * local.gradient[free]
     phi, curvature = _scaled_model(gradient, model, local)
-    lower, upper = local.box()
+    lower, upper = local.box
 
     def values(t: Vector) -> tuple[Vector, Vector]:
         c, e = region.values(local.point(t))
@@ -232,7 +237,7 @@ def _weights(rows: Any, delta: float) -> Vector:
 def _rounding(local: Local, rows: Any, weights: Vector) -> float:
     """Return how far rounding of x moves the rows, in sum; `rows` are gradients in t."""
     size = np.abs(local.x[local.free]) / (local.delta * local.region.scale[local.free])
-    return float(0.1 * np.finfo(np.float64).eps * np.sum(weights * (abs(rows) @ size)))
+    return float(0.1 * np.finfo(np.float64).eps * np.sum(weights * times(abs(rows), size)))
 
 
 def _linear(local: Local) -> Vector | None:
@@ -243,7 +248,7 @@ def _linear(local: Local) -> Vector | None:
     jac, eq = region.linearised(local.x)
     if not finite(jac, eq):
         return None
-    lower, upper = local.box()
+    lower, upper = local.box
     gradient = local.gradient[free]
     wish = -gradient / max(float(np.max(np.abs(gradient), initial=0.0)), 1e-300)
     answer = least_distance(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from optdriver.feasible.types import Vector
+from optdriver.geometry.products import dot, norm
 
 ACCEPT = 1e-4
 ROUNDING = 1e-10
@@ -63,10 +64,9 @@ def _shrunk(rho: float, slope: float, change: float) -> float:
 
 def drowned(change: float, x: Vector, g: Vector) -> bool:
     """Say whether a change of f along a step from x is what rounding of x alone can make."""
-    return abs(change) <= DROWNED * float(np.abs(g) @ np.abs(x))
+    return abs(change) <= DROWNED * dot(np.abs(g), np.abs(x))
 
 
 def usable(s: Vector, y: Vector, g: Vector, rho: float) -> bool:
     """Say whether the pair of this evaluation may enter the memory."""
-    size, limit = float(np.linalg.norm(y)), 1e8 * float(np.linalg.norm(g))
-    return bool(rho > -10.0 and size <= limit and np.any(s != 0.0))
+    return bool(rho > -10.0 and norm(y) <= 1e8 * norm(g) and np.any(s != 0.0))

@@ -155,7 +155,7 @@ def most_violated(s: Polyhedron, tolerance: cython.double) -> cython.Py_ssize_t:
 def split(s: Polyhedron) -> cython.void:
     """Split the normal into Q' normal and its part outside the span of the active rows."""
     i: cython.Py_ssize_t
-    turn: cython.Py_ssize_t
+    _turn: cython.Py_ssize_t
     n: cython.Py_ssize_t = s.n
     x: cython.double
     for i in range(n):
@@ -163,7 +163,7 @@ def split(s: Polyhedron) -> cython.void:
         s.inside[i] = 0.0
     if s.count == 0:
         return
-    for turn in range(2):
+    for _turn in range(2):
         for i in range(s.count):
             x = inner(s.basis, i * n, s.direction, 0, n)
             s.inside[i] += x
@@ -175,7 +175,7 @@ def split(s: Polyhedron) -> cython.void:
 
 
 def back_substitute(s: Polyhedron, b: cython.p_double) -> cython.void:
-    """b <- R^-1 b."""
+    """B <- R^-1 b."""
     i: cython.Py_ssize_t
     for i in range(s.count - 1, -1, -1):
         b[i] /= s.upper[i * s.n + i]
@@ -291,10 +291,10 @@ def refine(s: Polyhedron) -> cython.void:
 def activate(s: Polyhedron, tolerance: cython.double) -> cython.bint:
     """Find the active rows and the nearest point; False where no point satisfies the rows."""
     row: cython.Py_ssize_t
-    turn: cython.Py_ssize_t
+    _turn: cython.Py_ssize_t
     limit: cython.double = tolerance * extent(s)
     sign: cython.double
-    for turn in range(20 + 10 * s.k):
+    for _turn in range(20 + 10 * s.k):
         row = most_violated(s, limit)
         if row < 0:
             refine(s)

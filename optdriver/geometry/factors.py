@@ -41,7 +41,7 @@ def reflect(
     a: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """x <- (I - beta v v') x, for the n numbers of x from `a` on; v is row k of its matrix."""
+    """X <- (I - beta v v') x, for the n numbers of x from `a` on; v is row k of its matrix."""
     s: cython.double
     if beta != 0.0:
         s = -beta * inner(v, k * n + k, x, a + k, n - k)
@@ -127,7 +127,7 @@ def rank_of(
 def solve_lower(
     a: cython.p_double, b: cython.p_double, r: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.void:
-    """b <- R'^-1 b with the leading r rows of R', which are n numbers apart."""
+    """B <- R'^-1 b with the leading r rows of R', which are n numbers apart."""
     j: cython.Py_ssize_t
     for j in range(r):
         b[j] = (b[j] - inner(a, j * n, b, 0, j)) / a[j * n + j]
@@ -136,7 +136,7 @@ def solve_lower(
 def solve_upper(
     a: cython.p_double, b: cython.p_double, r: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.void:
-    """b <- R^-1 b with the leading r rows of R', which are n numbers apart."""
+    """B <- R^-1 b with the leading r rows of R', which are n numbers apart."""
     i: cython.Py_ssize_t
     for i in range(r - 1, -1, -1):
         b[i] /= a[i * n + i]
@@ -325,9 +325,7 @@ def _least_norm(rows: Any, y: Any, rank: int, size: int) -> None:
     vectors = np.zeros(r * n)
     beta = np.zeros(r)
     order = np.zeros(r, dtype=np.intp)
-    triangularise(
-        numbers(block), numbers(vectors), numbers(beta), integers(order), r, n, False
-    )
+    triangularise(numbers(block), numbers(vectors), numbers(beta), integers(order), r, n, False)
     solve_lower(numbers(block), numbers(y), r, n)
     for k in range(r - 1, -1, -1):
         reflect(numbers(vectors), beta[k], k, numbers(y), 0, n)

@@ -16,10 +16,10 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import sqrt
+    from cython.cimports.libc.math import log, sqrt
     from cython.cimports.optdriver.lbfgsb.state import numbers
 else:
-    from math import sqrt
+    from math import log, sqrt
 
     from optdriver.lbfgsb.state import numbers
 
@@ -56,7 +56,7 @@ def add(
     b: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """y <- y + w x, for n numbers from `b` and from `a` on."""
+    """Y <- y + w x, for n numbers from `b` and from `a` on."""
     i: cython.Py_ssize_t
     for i in range(n):
         y[b + i] += w * x[a + i]
@@ -69,7 +69,7 @@ def multiply(
     m: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """out <- A x, A of m rows and n columns."""
+    """Out <- A x, A of m rows and n columns."""
     i: cython.Py_ssize_t
     for i in range(m):
         out[i] = inner(a, i * n, x, 0, n)
@@ -82,7 +82,7 @@ def multiply_transposed(
     m: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """out <- A' x, A of m rows and n columns."""
+    """Out <- A' x, A of m rows and n columns."""
     i: cython.Py_ssize_t
     for i in range(n):
         out[i] = 0.0
@@ -99,7 +99,7 @@ def multiply_matrices(
     k: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """out <- A B, of (m, k) and (k, n)."""
+    """Out <- A B, of (m, k) and (k, n)."""
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     for i in range(m * n):
@@ -117,7 +117,7 @@ def add_gram(
     m: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """out <- out + A' diag(w) A, upper triangle only."""
+    """Out <- out + A' diag(w) A, upper triangle only."""
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     x: cython.double
@@ -135,6 +135,15 @@ def mirror(a: cython.p_double, n: cython.Py_ssize_t) -> cython.void:
     for i in range(n):
         for j in range(i):
             a[i * n + j] = a[j * n + i]
+
+
+def add_logs(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
+    """Return the sum of the logarithms of n positive numbers."""
+    i: cython.Py_ssize_t
+    total: cython.double = 0.0
+    for i in range(n):
+        total += log(x[i])
+    return total
 
 
 # -- on NumPy's arrays --------------------------------------------------------------------------
@@ -164,8 +173,18 @@ def norm(x: Any) -> float:
         if peak == 0.0 or not peak < float("inf"):
             return peak
         u = u / peak
-        return peak * sqrt(inner(numbers(u), 0, numbers(u), 0, n))
-    return sqrt(inner(numbers(u), 0, numbers(u), 0, n))
+        return peak * float(sqrt(inner(numbers(u), 0, numbers(u), 0, n)))
+    return float(sqrt(inner(numbers(u), 0, numbers(u), 0, n)))
+
+
+def sum_of_logs(x: Any) -> float:
+    """Return the sum of the logarithms of positive numbers, by the C library's logarithm.
+
+    NumPy's own depends on the processor in its last bit.
+    """
+    u: Any = flat(x)
+    n: cython.Py_ssize_t = len(u)
+    return add_logs(numbers(u), n) if n else 0.0
 
 
 def times(a: Any, x: Any) -> Any:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.geometry.factors import least_squares
+from optdriver.geometry.products import norm, times, transposed_times
 from optdriver.multistart.stencil import BASE
 
 if TYPE_CHECKING:
@@ -129,15 +131,15 @@ def _directions(
         best, gain = None, _NEW
         for end in _candidates(constraints, x, steps, i, inward):
             d = (end - x) / steps
-            size = float(np.linalg.norm(d))
-            new = d[without] - basis.T @ (basis @ d[without])
-            if _SHORT <= size <= _LONG and np.linalg.norm(new) > gain * size:
-                best, gain = (end, new), float(np.linalg.norm(new)) / size
+            size = norm(d)
+            new = d[without] - transposed_times(basis, times(basis, d[without]))
+            if _SHORT <= size <= _LONG and norm(new) > gain * size:
+                best, gain = (end, new), norm(new) / size
             if gain > 0.5:
                 break
         if best is not None:
             ends.append(best[0])
-            basis = np.vstack([basis, best[1] / np.linalg.norm(best[1])])
+            basis = np.vstack([basis, best[1] / norm(best[1])])
     return ends
 
 
@@ -224,10 +226,10 @@ def gradient(made: Directions) -> Vector:
 def _explain(g: Vector, made: Directions, unknown: list[int], along: Any) -> None:
     """Fill in the unknown derivatives by least squares."""
     moves = np.array([d for d, _ in along])
-    changes = np.array([change for _, change in along]) - moves @ g
+    changes = np.array([change for _, change in along]) - times(moves, g)
     rows = moves[:, unknown] / made.step[unknown]
     sizes = np.linalg.norm(rows, axis=1)
-    solved = np.linalg.lstsq(rows / sizes[:, None], changes / sizes, rcond=1e-3)[0]
+    solved = least_squares(rows / sizes[:, None], changes / sizes, 1e-3)
     g[unknown] = solved / made.step[unknown]
 
 

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import ConstraintError
+from optdriver.geometry.factors import Orthogonal
+from optdriver.geometry.products import gram, product, transposed_times
 from optdriver.numerics import is_numeric
 from optdriver.sampling import Kind, Starts, starts
 
@@ -283,7 +285,7 @@ def _straight(constraints: ConstraintSet, points: Vector, random: np.random.Gene
     along = _along_equalities(constraints, points[0])
     x = points.copy()
     for _ in range(min(_STEPS_PER_VARIABLE * constraints.n, 400)):
-        d = random.standard_normal(x.shape) @ along
+        d = product(random.standard_normal(x.shape), along)
         first, last = _chord(constraints, x, d)
         waiting = np.arange(len(x))
         for _ in range(_SHRINKS):
@@ -311,7 +313,9 @@ def _along_equalities(constraints: ConstraintSet, x: Vector) -> Vector:
     rows = constraints.jacobian(x)[constraints.n_inequalities :] * width
     keep = np.eye(constraints.n)
     if len(rows):
-        keep -= np.linalg.pinv(rows) @ rows
+        made = Orthogonal(rows, 1e-13)
+        across = made.basis[: made.rank]
+        keep -= gram(across, np.ones(len(across)))
     return np.asarray(keep * width)
 
 
@@ -328,7 +332,8 @@ def _curved(constraints: ConstraintSet, points: Vector, random: np.random.Genera
     """Walk along a curved surface: a tangent step, and back onto it."""
     x = points.copy()
     for k in range(len(x)):
-        d = random.standard_normal(constraints.n) @ _along_equalities(constraints, x[k])
+        along = _along_equalities(constraints, x[k])
+        d = transposed_times(along, random.standard_normal(constraints.n))
         trial = np.clip(x[k] + 0.3 * d, constraints.lower, constraints.upper)
         made = restored(constraints, trial)
         if made is not None:

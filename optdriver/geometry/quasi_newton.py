@@ -1,0 +1,179 @@
+"""Quadratic models from limited-memory pairs, by the recursion of the updates, oldest pair first.
+
+B = theta I + V diag(signs) V', the columns of V as rows one after the other.
+
+Sources: Conn, Gould, Toint, Math. Prog. 50 (1991) 177 (SR1); Powell, "A fast algorithm for
+nonlinearly constrained optimization calculations" (1978) (damping).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import fabs, sqrt
+    from cython.cimports.optdriver.geometry.products import add, inner
+    from cython.cimports.optdriver.lbfgsb.state import numbers
+else:
+    from math import fabs, sqrt
+
+    from optdriver.geometry.products import add, inner
+    from optdriver.lbfgsb.state import numbers
+
+from optdriver.geometry.products import flat
+
+
+def apply(
+    v: cython.p_double,
+    signs: cython.p_double,
+    k: cython.Py_ssize_t,
+    theta: cython.double,
+    s: cython.p_double,
+    a: cython.Py_ssize_t,
+    out: cython.p_double,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """Out <- B s, s from `a` on."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        out[i] = theta * s[a + i]
+    for i in range(k):
+        add(signs[i] * inner(v, i * n, s, a, n), v, i * n, out, 0, n)
+
+
+def put(
+    x: cython.p_double,
+    factor: cython.double,
+    sign: cython.double,
+    v: cython.p_double,
+    signs: cython.p_double,
+    k: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """Make factor x the column k of V."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        v[k * n + i] = x[i] * factor
+    signs[k] = sign
+
+
+def rank_one(
+    s: cython.p_double,
+    y: cython.p_double,
+    theta: cython.double,
+    v: cython.p_double,
+    signs: cython.p_double,
+    r: cython.p_double,
+    pairs: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.Py_ssize_t:
+    """Update by SR1, leaving out a pair with |r's| <= 1e-8 |r||s|; return the columns of V."""
+    p: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    k: cython.Py_ssize_t = 0
+    bend: cython.double
+    size: cython.double
+    for p in range(pairs):
+        apply(v, signs, k, theta, s, p * n, r, n)
+        for i in range(n):
+            r[i] = y[p * n + i] - r[i]
+        bend = inner(r, 0, s, p * n, n)
+        size = sqrt(inner(r, 0, r, 0, n)) * sqrt(inner(s, p * n, s, p * n, n))
+        if fabs(bend) > 1e-8 * size:
+            put(r, 1.0 / sqrt(fabs(bend)), 1.0 if bend > 0.0 else -1.0, v, signs, k, n)
+            k += 1
+    return k
+
+
+def damped(
+    s: cython.p_double,
+    y: cython.p_double,
+    theta: cython.double,
+    v: cython.p_double,
+    signs: cython.p_double,
+    r: cython.p_double,
+    z: cython.p_double,
+    pairs: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.Py_ssize_t:
+    """Update by BFGS with Powell's damping, s'y at least 0.2 s'Bs; return the columns of V."""
+    p: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    k: cython.Py_ssize_t = 0
+    old: cython.double
+    new: cython.double
+    weight: cython.double
+    for p in range(pairs):
+        apply(v, signs, k, theta, s, p * n, r, n)
+        old = inner(s, p * n, r, 0, n)
+        if not old > 0.0:
+            continue
+        new = inner(s, p * n, y, p * n, n)
+        weight = 1.0 if new >= 0.2 * old else 0.8 * old / (old - new)
+        for i in range(n):
+            z[i] = weight * y[p * n + i] + (1.0 - weight) * r[i]
+        new = inner(s, p * n, z, 0, n)
+        if not new > 0.0:
+            continue
+        put(r, 1.0 / sqrt(old), -1.0, v, signs, k, n)
+        put(z, 1.0 / sqrt(new), 1.0, v, signs, k + 1, n)
+        k += 2
+    return k
+
+
+def sr1(steps: Any, changes: Any, base: float) -> tuple[Any, Any]:
+    """Return V' and the signs of the symmetric rank-one model.
+
+    Parameters
+    ----------
+    steps, changes : ndarray, shape (k, n)
+        Pairs s, y, oldest first.
+    base : float
+        theta.
+    """
+    n: cython.Py_ssize_t = steps.shape[1]
+    pairs: cython.Py_ssize_t = steps.shape[0]
+    k: cython.Py_ssize_t = 0
+    rows = np.zeros(pairs * n)
+    signs = np.zeros(pairs)
+    if pairs and n:
+        s: Any = flat(steps)
+        y: Any = flat(changes)
+        r = np.zeros(n)
+        k = rank_one(
+            numbers(s), numbers(y), base, numbers(rows), numbers(signs), numbers(r), pairs, n
+        )
+    return rows[: k * n].reshape(k, n), signs[:k]
+
+
+def damped_bfgs(steps: Any, changes: Any, base: float) -> tuple[Any, Any]:
+    """Return V' and the signs of the damped BFGS model (arguments as in `sr1`)."""
+    n: cython.Py_ssize_t = steps.shape[1]
+    pairs: cython.Py_ssize_t = steps.shape[0]
+    k: cython.Py_ssize_t = 0
+    rows = np.zeros(2 * pairs * n)
+    signs = np.zeros(2 * pairs)
+    if pairs and n:
+        s: Any = flat(steps)
+        y: Any = flat(changes)
+        r = np.zeros(n)
+        z = np.zeros(n)
+        k = damped(
+            numbers(s),
+            numbers(y),
+            base,
+            numbers(rows),
+            numbers(signs),
+            numbers(r),
+            numbers(z),
+            pairs,
+            n,
+        )
+    return rows[: k * n].reshape(k, n), signs[:k]
