@@ -72,7 +72,7 @@ class Evaluation:
         return self._rows(y)
 
     def many(self, points: Array) -> Array:
-        """Return the values at the rows of `points`; the last bits may differ from a call's."""
+        """Return the values at the rows of `points`."""
         return self._all.many(points)
 
 

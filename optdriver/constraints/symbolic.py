@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from optdriver.constraints.syntax import (
     Sum,
 )
 from optdriver.errors import ConstraintError, missing_extra
+from optdriver.geometry.functions import NAMES, applied, arctan2, power
 
 if TYPE_CHECKING:
     import sympy  # type: ignore[import-untyped]
@@ -193,8 +194,29 @@ def _functions(sp: Any) -> dict[str, Any]:
 def _function(sp: Any, symbols: list[sympy.Symbol], expressions: list[sympy.Expr]) -> Evaluate:
     for expression in expressions:
         _checked(sp, expression, set(symbols))
-    made: Evaluate = sp.lambdify(symbols, expressions, modules=["scipy", "numpy"], cse=True)
+    made: Evaluate = sp.lambdify(
+        symbols, expressions, modules=[_numeric(), "numpy"], printer=_printer(), cse=True
+    )
     return made
+
+
+@cache
+def _printer() -> Any:
+    """Return what writes powers as calls: NumPy's ``**`` has other last bits elsewhere."""
+    from sympy.printing.numpy import SciPyPrinter  # type: ignore[import-untyped]
+
+    class Printer(SciPyPrinter):  # type: ignore[misc]
+        def _print_Pow(self, expr: Any, rational: bool = False) -> str:  # noqa: ARG002
+            return f"power({self._print(expr.base)}, {self._print(expr.exp)})"
+
+    return Printer({"fully_qualified_modules": False, "allow_unknown_functions": True})
+
+
+def _numeric() -> dict[str, Any]:
+    """Return the functions under the names that SymPy writes."""
+    longer = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+    made = {longer.get(name, name): partial(applied, name) for name in NAMES}
+    return made | {"power": power, "arctan2": arctan2}
 
 
 def _checked(sp: Any, expression: sympy.Expr, symbols: set[sympy.Symbol]) -> None:

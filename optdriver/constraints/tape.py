@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from optdriver.constraints.syntax import (
     Call,
@@ -26,6 +26,7 @@ from optdriver.constraints.syntax import (
     Sum,
     walk,
 )
+from optdriver.geometry import functions
 
 Array = NDArray[np.float64]
 
@@ -56,30 +57,30 @@ _OPERATIONS: dict[str, _Operation] = {
     "/": _Operation(lambda a, b: a / b, np.divide),
     "negative": _Operation(lambda a: -a, np.negative),
     "square": _Operation(lambda a: a * a, np.square),
-    "power": _Operation(math.pow, np.power),
+    "power": _Operation(math.pow, functions.power),
     "sqrt": _Operation(math.sqrt, np.sqrt),
-    "exp": _Operation(math.exp, np.exp),
-    "log": _Operation(math.log, np.log),
-    "log10": _Operation(math.log10, np.log10),
-    "log2": _Operation(math.log2, np.log2),
-    "sin": _Operation(math.sin, np.sin),
-    "cos": _Operation(math.cos, np.cos),
-    "tan": _Operation(math.tan, np.tan),
-    "asin": _Operation(math.asin, np.arcsin),
-    "acos": _Operation(math.acos, np.arccos),
-    "atan": _Operation(math.atan, np.arctan),
-    "sinh": _Operation(math.sinh, np.sinh),
-    "cosh": _Operation(math.cosh, np.cosh),
-    "tanh": _Operation(math.tanh, np.tanh),
-    "erf": _Operation(math.erf, erf),
+    "exp": _Operation(math.exp, partial(functions.applied, "exp")),
+    "log": _Operation(math.log, partial(functions.applied, "log")),
+    "log10": _Operation(math.log10, partial(functions.applied, "log10")),
+    "log2": _Operation(math.log2, partial(functions.applied, "log2")),
+    "sin": _Operation(math.sin, partial(functions.applied, "sin")),
+    "cos": _Operation(math.cos, partial(functions.applied, "cos")),
+    "tan": _Operation(math.tan, partial(functions.applied, "tan")),
+    "asin": _Operation(math.asin, partial(functions.applied, "asin")),
+    "acos": _Operation(math.acos, partial(functions.applied, "acos")),
+    "atan": _Operation(math.atan, partial(functions.applied, "atan")),
+    "sinh": _Operation(math.sinh, partial(functions.applied, "sinh")),
+    "cosh": _Operation(math.cosh, partial(functions.applied, "cosh")),
+    "tanh": _Operation(math.tanh, partial(functions.applied, "tanh")),
+    "erf": _Operation(math.erf, partial(functions.applied, "erf")),
     "abs": _Operation(abs, np.abs),
     "sign": _Operation(_sign, np.sign),
     "round": _Operation(lambda a: float(round(a)), np.rint),
     "trunc": _Operation(lambda a: float(math.trunc(a)), np.trunc),
     "floor": _Operation(lambda a: float(math.floor(a)), np.floor),
     "ceil": _Operation(lambda a: float(math.ceil(a)), np.ceil),
-    "atan2": _Operation(math.atan2, np.arctan2),
-    "hypot": _Operation(math.hypot, np.hypot),
+    "atan2": _Operation(math.atan2, functions.arctan2),
+    "hypot": _Operation(math.hypot, functions.hypot),
     "min": _Operation(_minimum, np.minimum),
     "max": _Operation(_maximum, np.maximum),
 }
@@ -127,7 +128,7 @@ class Tape:
             return float(operation(*(np.float64(a) for a in arguments)))
 
     def many(self, points: Array) -> Array:
-        """Evaluate at the rows of `points`, vectorised; the last bits may differ from a call's."""
+        """Evaluate at the rows of `points`, all at once."""
         columns = np.ascontiguousarray(np.asarray(points, dtype=np.float64).T)
         registers: list[Any] = [*columns, *self._constants]
         with np.errstate(all="ignore"):

@@ -1,13 +1,16 @@
 """The points that are asked under constraints, as hexadecimal numbers.
 
-``python -m tests.geometry.sequences`` prints them: what the processor may not change.
+``python -m tests.geometry.sequences [NAME ...]`` prints them: what the processor may not change.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import warnings
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -44,9 +47,10 @@ def local(name: str) -> list[list[str]]:
 def study(texts: list[str], *, gradients: bool) -> list[list[str]]:
     """Return the points of a study from feasible starts."""
     box = {"x": (-2.0, 2.0), "y": (-2.0, 2.0), "z": (-2.0, 2.0)}
-    made = optdriver.create_study(box, constraints=texts, jac=gradients, num_initial=2, maxfun=60)
+    made = optdriver.create_study(box, constraints=texts, jac=gradients, num_initial=2, max_iter=30)
     points = []
-    while (asked := made.ask()) is not None:
+    while not made.is_done():
+        asked = made.ask()
         x = np.array([asked.params[name] for name in box])
         points.append(hexed(x))
         f, g = bowl(x)
@@ -57,7 +61,7 @@ def study(texts: list[str], *, gradients: bool) -> list[list[str]]:
 def large(n: int = 40) -> list[list[str]]:
     """Return what projection makes of points, rows of one form together and a wide sum."""
     names = [f"v{i}" for i in range(n)]
-    texts = [f"exp({a}) + sin({b})^2 <= 1.5" for a, b in zip(names, names[1:], strict=False)]
+    texts = [f"exp({a}) + sin({b})^2 <= 1.5" for a, b in itertools.pairwise(names)]
     texts += ["+".join(f"{name}^1.5" for name in names) + " <= 3"]
     made = ConstraintSet(texts, names, [(0.01, 2.0)] * n)
     starts = np.random.default_rng(1).uniform(0.01, 2.0, (4, n))
@@ -78,16 +82,23 @@ def hexed(x: np.ndarray) -> list[str]:
     return [float(v).hex() for v in np.atleast_1d(x)]
 
 
-def main() -> None:
-    """Print all sequences."""
-    warnings.simplefilter("ignore")
-    made = {name: local(name) for name in LOCAL}
+def all_sequences() -> dict[str, Callable[[], list[list[str]]]]:
+    """Return what makes each sequence, by name."""
+    made: dict[str, Callable[[], list[list[str]]]] = {"large": large}
+    for name in LOCAL:
+        made[name] = partial(local, name)
     for name, texts in STUDIES.items():
-        made[name] = study(texts, gradients=True)
-        made[f"{name}, differences"] = study(texts, gradients=False)
-    made["large"] = large()
-    json.dump(made, sys.stdout)
+        made[name] = partial(study, texts, gradients=True)
+        made[f"{name}-differences"] = partial(study, texts, gradients=False)
+    return made
+
+
+def main(wanted: list[str]) -> None:
+    """Print the sequences of these names, or all."""
+    warnings.simplefilter("ignore")
+    known = all_sequences()
+    json.dump({name: known[name]() for name in wanted or known}, sys.stdout)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
