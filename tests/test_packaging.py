@@ -23,8 +23,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = sorted(
-    p.stem
-    for p in ROOT.joinpath("optdriver/lbfgsb").glob("[!_]*.py")
+    p.relative_to(ROOT).with_suffix("").as_posix()
+    for room in ("lbfgsb", "geometry")
+    for p in ROOT.joinpath("optdriver", room).glob("[!_]*.py")
     if p.with_suffix(".pxd").exists()
 )
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -52,7 +53,7 @@ while not opt.done:
         opt.tell_failure("injected")
     else:
         opt.tell(*rosenbrock(x))
-files = [importlib.import_module("optdriver.lbfgsb." + name).__file__ for name in sys.argv[1:]]
+files = [importlib.import_module(name.replace("/", ".")).__file__ for name in sys.argv[1:]]
 json.dump({"points": points, "success": bool(opt.result.success), "files": files}, sys.stdout)
 """
 
@@ -147,7 +148,7 @@ def test_compiled_and_interpreted_installations_agree_to_the_last_bit(
     names = zipfile.ZipFile(wheel).namelist()
     for name in KERNEL:
         for suffix in (".py", ".pxd", SUFFIX):
-            assert f"optdriver/lbfgsb/{name}{suffix}" in names
+            assert f"{name}{suffix}" in names
     assert "optdriver/py.typed" in names
     assert not [name for name in names if name.endswith(".c") or not name.startswith("optdriver")]
     pip(python, "install", wheel, cwd=tmp_path)
@@ -168,7 +169,7 @@ def test_compiled_and_interpreted_installations_agree_to_the_last_bit(
 def test_half_a_kernel_never_stays(tree: Path, tmp_path: Path) -> None:
     compiler = fake_compiler(tmp_path, fails_at=KERNEL[-1])
     leftover = tree / f"build/lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
-    leftover = leftover / f"optdriver/lbfgsb/{KERNEL[0]}{SUFFIX}"
+    leftover = leftover / f"{KERNEL[0]}{SUFFIX}"
     leftover.parent.mkdir(parents=True)
     leftover.touch()
     done = run(sys.executable, "setup.py", "build_ext", cwd=tree, CC=str(compiler))
@@ -183,20 +184,23 @@ def test_a_build_without_cython_goes_without_the_extension(tree: Path, tmp_path:
     hidden.joinpath("__init__.py").write_text("raise ImportError('no Cython here')")
     done = run(*(sys.executable, "setup.py", "build"), cwd=tree, PYTHONPATH=str(hidden.parent))
     assert "kernel was NOT compiled: there is no Cython" in done.stderr
-    built = list(tree.glob("build/lib*/optdriver/lbfgsb/*"))
-    assert {f"{name}.py" for name in KERNEL} <= {path.name for path in built}
+    built = [
+        *tree.glob("build/lib*/optdriver/lbfgsb/*"),
+        *tree.glob("build/lib*/optdriver/geometry/*"),
+    ]
+    assert {f"{Path(name).name}.py" for name in KERNEL} <= {path.name for path in built}
     assert compiled(built) == []
 
 
 def test_an_error_in_a_kernel_file_ends_the_build(tree: Path) -> None:
-    source = tree / f"optdriver/lbfgsb/{KERNEL[0]}.py"
+    source = tree / f"{KERNEL[0]}.py"
     source.write_text(source.read_text(encoding="utf-8") + "\ndef (:\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="CompileError"):
         run(sys.executable, "setup.py", "build_ext", cwd=tree)
 
 
 def test_an_editable_installation_can_do_without_a_compiler(tree: Path, tmp_path: Path) -> None:
-    leftover = tree / f"optdriver/lbfgsb/{KERNEL[0]}{SUFFIX}"
+    leftover = tree / f"{KERNEL[0]}{SUFFIX}"
     leftover.touch()
     python = new_environment(tmp_path / "environment")
     pip(python, "install", "--editable", tree, cwd=tmp_path, OPTDRIVER_NO_EXTENSION="1")

@@ -135,9 +135,18 @@ def applied(name: str, x: Any) -> Any:
     return out.reshape(given.shape)
 
 
+def _alike(x: Any, y: Any) -> tuple[Any, Any]:
+    """Return both as arrays of one shape."""
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if a.shape != b.shape:
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        a, b = (np.array(np.broadcast_to(each, shape)) for each in (a, b))
+    return a, b
+
+
 def power(x: Any, y: Any) -> Any:
     """Return x to the power of y, elementwise."""
-    a, b = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    a, b = _alike(x, y)
     u: Any = flat(a)
     v: Any = flat(b)
     out = np.empty(len(u))
@@ -148,7 +157,7 @@ def power(x: Any, y: Any) -> Any:
 
 def pairwise(function: Any, x: Any, y: Any) -> Any:
     """Return a function of two Python floats, elementwise."""
-    a, b = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    a, b = _alike(x, y)
     made = [function(p, q) for p, q in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True)]
     return np.array(made, dtype=np.float64).reshape(a.shape)
 

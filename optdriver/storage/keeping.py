@@ -136,8 +136,7 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
     if state.adopted:
         warnings.warn(
             f"{state.adopted} points of {journal.path} were asked with slightly other numbers than "
-            "a replay gives here, so a library is of another version (the file was made with "
-            f"{journal.written_by}); the study goes on from what is recorded",
+            f"a replay gives here ({journal.changes}); the study goes on from what is recorded",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -180,6 +180,24 @@ class SQLiteJournal:
             return "unknown versions"
 
     @property
+    def changes(self) -> str:
+        """What is different here from where the file was made, for messages."""
+        with self._speaking() as connection:
+            (text,) = connection.execute("SELECT written_by FROM study").fetchone()
+        then, now = codec.from_json(text), _versions()
+        changed = [
+            f"{name} was {version}, is {now.get(name)}"
+            for name, version in then.items()
+            if now.get(name) != version
+        ]
+        if changed:
+            return "different since the file was made: " + "; ".join(changed)
+        return (
+            "the versions are those of the file: the BLAS rounds otherwise (for another kind of "
+            "processor, or with other threads), or the C library does"
+        )
+
+    @property
     def last(self) -> int:
         """The number of the last event; the first is 1, and 0 means that there is none."""
         if self._possible is not None:

@@ -56,7 +56,8 @@ def verify(journal: object, state: fold.State) -> Verified:
         raise StorageError(f"{journal.path} does not lead to its own points: {error}") from error
     if replayed.adopted:
         raise StorageError(
-            f"{journal.path}: {replayed.adopted} points are not, to the bit, those of a replay"
+            f"{journal.path}: {replayed.adopted} points are not, to the bit, those of a replay "
+            f"({journal.changes})"
         )
     while len(replayed.queue) < len(state.queue) and fold.draw(replayed) is not None:
         continue  # a point was drawn, and its being asked could not be written
