@@ -8,6 +8,10 @@ continuous ones only, in the order in which they were given, as a vector ``z`` w
 so that every finite box is about one unit wide for the driver.  The factor is a power of two:
 multiplying by it changes no digit, bounds map to bounds exactly, and the way there and back
 gives the same bits.
+
+A logarithmic parameter is seen by its logarithm: ``log(x_i) = z_i * 2**k_i``, with the factor of
+the width of that.  Bounds map to bounds exactly here, too, and no point lies outside; between them
+the way there and back gives the same number to rounding.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ from optdriver.reading import real_number, short
 
 FloatArray = NDArray[np.float64]
 
-_KEYS: Final = ("name", "type", "domain")
+_KEYS: Final = ("name", "type", "domain", "scale")
+_SCALES: Final = ("linear", "log")
 _KINDS: Final = ("continuous", "fixed")
 _REFUSED: Final = {
     "integer": "integer",
@@ -38,12 +43,16 @@ _REFUSED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: `lower` and `upper` when it is continuous, `value` when it is fixed."""
+    """One parameter: `lower` and `upper` when it is continuous, `value` when it is fixed.
+
+    `log` says that minimizers see its logarithm.
+    """
 
     name: str
     lower: float = -math.inf
     upper: float = math.inf
     value: float | None = None
+    log: bool = False
 
     @property
     def fixed(self) -> bool:
@@ -54,7 +63,8 @@ class Parameter:
         """Return the parameter as an entry ``{'name', 'type', 'domain'}``."""
         if self.fixed:
             return {"name": self.name, "type": "fixed", "domain": self.value}
-        return {"name": self.name, "type": "continuous", "domain": [self.lower, self.upper]}
+        entry = {"name": self.name, "type": "continuous", "domain": [self.lower, self.upper]}
+        return entry | ({"scale": "log"} if self.log else {})
 
 
 class Space:
@@ -65,7 +75,9 @@ class Space:
     domain : mapping, sequence of entries, or Space
         Either ``{'x1': (-1.5, 1.5), 'radius': 2.0}`` (a pair is a range, a number is a fixed
         value) or ``[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}, ...]``.  A
-        bound may be None or infinite.
+        bound may be None or infinite.  An entry with ``'scale': 'log'`` is a logarithmic parameter,
+        as in ``{'D': {'domain': (1e-15, 1e-10), 'scale': 'log'}}``: its bounds are above 0, and
+        steps, starts and differences are taken in its logarithm.
     environment : mapping or sequence of entries, optional
         More fixed parameters.
     scale : bool, optional
@@ -78,8 +90,8 @@ class Space:
     """
 
     __slots__ = (
-        "_base", "_known", "entries", "fixed", "free", "lower", "names", "scale", "scaled", "size",
-        "upper",
+        "_base", "_known", "_sides", "entries", "fixed", "free", "log", "logarithmic", "lower",
+        "names", "scale", "scaled", "size", "upper",
     )  # fmt: skip
 
     def __init__(
@@ -108,7 +120,10 @@ class Space:
         self.upper = np.array([entry.upper for entry in free])
         self.size = len(free)
         self.scaled: bool = scale
-        factors = [factor(entry.lower, entry.upper) if scale else 1.0 for entry in free]
+        self.log: NDArray[np.bool_] = np.array([entry.log for entry in free])
+        self.logarithmic = bool(self.log.any())
+        self._sides = np.array([self.inner(self.lower), self.inner(self.upper)])
+        factors = [factor(*sides) if scale else 1.0 for sides in self._sides.T.tolist()]
         self.scale: FloatArray = np.array(factors)
         self._base: dict[str, float] | None = (
             dict.fromkeys(self.names, 0.0) | self.fixed if self.fixed else None
@@ -119,23 +134,42 @@ class Space:
     @property
     def driver_bounds(self) -> FloatArray:
         """Bounds of the continuous parameters in the driver's coordinates, shape ``(n, 2)``."""
-        return np.stack([self.lower / self.scale, self.upper / self.scale], axis=1)
+        return np.stack([side / self.scale for side in self._sides], axis=1)
 
     def to_user(self, z: FloatArray) -> FloatArray:
         """Return the user's values of the continuous parameters for the driver's point `z`."""
-        return np.multiply(z, self.scale)
+        x = np.multiply(z, self.scale)
+        if self.logarithmic:
+            lower, upper = self._sides
+            for i in np.flatnonzero(self.log):
+                inside = min(max(exponential(x[i]), self.lower[i]), self.upper[i])
+                at_bound = self.lower[i] if x[i] <= lower[i] else self.upper[i]
+                x[i] = inside if lower[i] < x[i] < upper[i] else at_bound
+        return x
 
     def to_driver(self, x: FloatArray) -> FloatArray:
         """Return the driver's point for the values `x` of the continuous parameters."""
-        return np.divide(x, self.scale)
+        return np.divide(self.inner(x), self.scale)
 
-    def gradient_to_driver(self, gradient: FloatArray) -> FloatArray:
-        """Return the derivatives by the driver's coordinates (chain rule: times the factor).
+    def inner(self, x: FloatArray) -> FloatArray:
+        """Return `x` with the logarithms of those parameters that are seen by them."""
+        if not self.logarithmic:
+            return x
+        inner = np.array(x)
+        inner[self.log] = [math.log(value) for value in inner[self.log].tolist()]
+        return inner
+
+    def slope(self, x: FloatArray) -> FloatArray:
+        """Return the derivatives of the user's values by the driver's coordinates, at `x`."""
+        return np.where(self.log, x, 1.0) * self.scale if self.logarithmic else self.scale
+
+    def gradient_to_driver(self, gradient: FloatArray, x: FloatArray) -> FloatArray:
+        """Return the derivatives at `x` by the driver's coordinates (chain rule).
 
         What is too large there becomes infinite, which the driver takes for a failure.
         """
         with np.errstate(over="ignore"):
-            return np.multiply(gradient, self.scale)
+            return np.multiply(gradient, self.slope(x))
 
     # -- names and vectors ----------------------------------------------------------------
 
@@ -236,6 +270,14 @@ class Space:
         return f"Space({shown!r})"
 
 
+def exponential(t: float) -> float:
+    """Return exp(t), infinite where that is too large."""
+    try:
+        return math.exp(t)
+    except OverflowError:
+        return math.inf
+
+
 def factor(lower: float, upper: float) -> float:
     """Power of two nearest to the width of the box; 1 where there is none that is exact."""
     width = upper - lower
@@ -298,8 +340,11 @@ def _from_entry(entry: Any) -> Parameter:
         if key not in entry:
             raise InputError(f"a domain entry needs {key!r}; given: {dict(entry)!r}")
     name = _name(entry["name"])
+    scale = entry.get("scale", "linear")
+    if scale not in _SCALES:
+        raise unknown_option(f"scale of parameter {name!r}:", str(scale), _SCALES)
     if _kind(entry.get("type", "continuous"), name) == "continuous":
-        return _continuous(name, entry["domain"])
+        return _continuous(name, entry["domain"], log=scale == "log")
     return _fixed(name, entry["domain"])
 
 
@@ -331,7 +376,7 @@ def _kind(kind: Any, name: str) -> str:
     return lowered
 
 
-def _continuous(name: str, domain: Any) -> Parameter:
+def _continuous(name: str, domain: Any, *, log: bool = False) -> Parameter:
     if not _is_pair(domain):
         raise InputTypeError(
             f"continuous parameter {name!r} has a pair [lower, upper] as its domain, "
@@ -344,7 +389,12 @@ def _continuous(name: str, domain: Any) -> Parameter:
         raise InputError(f"the bounds of parameter {name!r} are crossed: [{low}, {high}]")
     if low == math.inf or high == -math.inf:
         raise InputError(f"parameter {name!r} has no finite value between {low} and {high}")
-    return Parameter(name, low, high)
+    if log and low <= 0.0:
+        raise InputError(
+            f"parameter {name!r} is logarithmic, and its lower bound is {low}: it must be above 0 "
+            "(use 'scale': 'linear' where 0 or negative values are meant)"
+        )
+    return Parameter(name, low, high, log=log)
 
 
 def _fixed(name: str, value: Any) -> Parameter:

@@ -133,7 +133,7 @@ def test_scaling_can_be_switched_off():
 
 def test_gradients_follow_the_chain_rule():
     space = Space({"x": (0, 1000)})
-    assert space.gradient_to_driver(np.array([2.0])) == 2.0 * space.scale
+    assert space.gradient_to_driver(np.array([2.0]), np.ones(1)) == 2.0 * space.scale
 
 
 def test_vectors_by_name_and_in_order():
@@ -179,4 +179,4 @@ def test_round_trips():
 
 def test_derivatives_too_large_for_the_driver_become_infinite_without_a_warning():
     space = Space({"x": (0, 1024.0)})
-    assert space.gradient_to_driver(np.array([-1e308])).tolist() == [-np.inf]
+    assert space.gradient_to_driver(np.array([-1e308]), np.ones(1)).tolist() == [-np.inf]

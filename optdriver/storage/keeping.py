@@ -202,7 +202,7 @@ def _changes(there: Spec, wanted: Spec) -> Iterator[str]:
 def _described(spec: Spec) -> dict[str, str]:
     data = spec.to_dict()
     found = {
-        f"parameter {entry['name']!r}": f"{entry['type']} {entry['domain']}"
+        f"parameter {entry['name']!r}": " ".join(map(str, list(entry.values())[1:]))
         for entry in data["space"]["domain"]
     }
     found |= {f"constraint {k + 1}": repr(text) for k, text in enumerate(data["constraints"])}

@@ -49,6 +49,9 @@ from optdriver.study.spec import VERSION, Spec, check_version
 FloatArray = NDArray[np.float64]
 
 
+NUDGES: Final = 64
+"""Within so many last digits a logarithmic parameter is moved onto the feasible set."""
+
 CLOSE: Final = 1e-6
 """How far a replayed point may be from the recorded one, in the driver's coordinates."""
 
@@ -120,7 +123,7 @@ def _driver(spec: Spec) -> Driver:
     samples = [spec.space.to_driver(np.array(sample)) for sample in options["initial_samples"]]
     options["initial_samples"] = samples
     if spec.compiled is not None:
-        options["constraints"] = spec.compiled.rescaled(spec.space.scale)
+        options["constraints"] = spec.inner_constraints().rescaled(spec.space.scale)
     return without_undo(create_driver(spec.driver, spec.space.driver_bounds, **options))
 
 
@@ -146,11 +149,41 @@ def draw(state: State, fills: tuple[Fill, ...] = FILLS[:1]) -> Entry | None:
     if not points:
         return None
     point = points[0]
-    x = state.spec.space.to_user(point.x)
+    x = _user_point(state, point.x)
+    if x is None:
+        state.driver.tell_failure(point.id, "no feasible point beside it, to rounding")
+        return draw(state, fills)
     x.setflags(write=False)
     entry = Entry(-1, point.id, point.run, point.kind, x)
     state.queue.append(entry)
     return entry
+
+
+def _user_point(state: State, z: FloatArray) -> FloatArray | None:
+    """Return what a point of the driver is for the user.
+
+    A logarithmic parameter goes there and back to rounding only: so initial samples are handed out
+    as they were given, and a point that rounding has put beyond a constraint is the nearest one
+    that satisfies it; None if there is none within a few last digits.
+    """
+    space, compiled = state.spec.space, state.spec.compiled
+    x = space.to_user(z)
+    if not space.logarithmic:
+        return x
+    for sample in state.parameters["initial_samples"]:
+        given = np.array(sample)
+        if np.array_equal(space.to_driver(given), z):
+            x = given
+            break
+    if compiled is None or compiled.is_feasible(x):
+        return x
+    for digits in range(1, NUDGES):
+        for sign in (1.0, -1.0):
+            near = x * (1.0 + sign * digits * np.finfo(np.float64).eps * space.log)
+            near = np.asarray(np.minimum(np.maximum(near, space.lower), space.upper))
+            if compiled.is_feasible(near):
+                return near
+    return None
 
 
 def find(state: State, id: int) -> Entry | None:
@@ -250,7 +283,7 @@ def _told(state: State, event: Told) -> None:
     state.ledger.close(event.id, event.value, event.gradient, event.time)
     gradient = event.gradient
     if gradient is not None:
-        gradient = state.spec.space.gradient_to_driver(gradient)
+        gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
     if entry.point is None:
         _told_check(state, entry, event.value, gradient)
         return
@@ -322,7 +355,7 @@ def _failed(state: State, event: Failed) -> None:
     else:
         gradient = event.gradient
         if gradient is not None:
-            gradient = state.spec.space.gradient_to_driver(gradient)
+            gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
         state.driver.tell(entry.point, event.value, gradient)
     _count(state, before, event.counted)
 
@@ -350,7 +383,7 @@ def _added(state: State, event: Added) -> None:
     state.ledger.close(row, event.value, event.gradient, event.time)
     space, gradient = state.spec.space, event.gradient
     if gradient is not None:
-        gradient = space.gradient_to_driver(gradient)
+        gradient = space.gradient_to_driver(gradient, event.x)
     state.driver.add_point(space.to_driver(event.x), event.value, gradient)
 
 

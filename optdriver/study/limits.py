@@ -52,7 +52,8 @@ def too_close(state: State, x: FloatArray, kind: str) -> Reason | None:
     eps = state.parameters["eps"]
     if kind != "iterate" or state.ledger.best < 0:
         return None
-    distance = math.dist(x, state.ledger.x[state.ledger.best])
+    space = state.spec.space
+    distance = math.dist(space.inner(x), space.inner(state.ledger.x[state.ledger.best]))
     if distance >= eps:
         return None
     return "eps", (
@@ -112,7 +113,9 @@ def _gradient(state: State) -> Reason | None:
     if worst is None:
         return None
     space = state.spec.space
-    given, observed = gradient_check.report(state.check, worst, float(space.scale[worst]))
+    base = state.check.z
+    slope = space.scale if base is None else space.slope(space.to_user(base))
+    given, observed = gradient_check.report(state.check, worst, float(slope[worst]))
     return "check_grad", (
         f"the derivative by {space.free[worst]!r} looks wrong: the objective supplies {given:.6g}, "
         f"finite differences give {observed:.6g}"

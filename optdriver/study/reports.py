@@ -320,13 +320,15 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
 
 
 def _multipliers(state: State, run: Run) -> dict[str, float]:
-    """Return the multipliers of a run; those of bounds are by the driver's coordinates."""
-    known, compiled = dict(run.multipliers), state.spec.compiled
-    if compiled is None:
+    """Return the multipliers of a run; the driver has those of bounds by its coordinates."""
+    known, space = dict(run.multipliers), state.spec.space
+    seen = getattr(state.driver, "constraints", None)  # a bound on D may be a row on its logarithm
+    if seen is None or run.x is None:
         return known
-    for (i, _), name in compiled.bound_names.items():
-        if name in known and name not in compiled.names:
-            known[name] /= float(state.spec.space.scale[i])
+    slope = space.slope(space.to_user(run.x))
+    for (i, _), name in seen.bound_names.items():
+        if name in known and name not in seen.names:
+            known[name] /= float(slope[i])
     return known
 
 

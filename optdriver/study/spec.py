@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,29 @@ class Spec:
         compiled = ConstraintSet(given, space.free, bounds, fixed=space.fixed)
         texts = tuple((name, text) for name, text in compiled.to_dict()["texts"])
         return replace(self, constraints=texts, compiled=compiled)
+
+    def inner_constraints(self) -> ConstraintSet:
+        """Return the constraints over what minimizers see but for factors: ``exp(D)`` for D.
+
+        Their derivatives by a logarithm are those of the formula with the exponential in it.
+        """
+        if self.compiled is None:
+            raise InputError("there are no constraints")
+        space = self.space
+        if not space.logarithmic:
+            return self.compiled
+        from optdriver.constraints import ConstraintSet
+
+        names = "|".join(re.escape(space.free[i]) for i in np.flatnonzero(space.log))
+        pattern = re.compile(rf"(?<![\w.])({names})(?!\w)")
+        texts = [
+            {"name": name or text, "constraint": pattern.sub(r"exp(\1)", text)}
+            for name, text in self.constraints
+        ]
+        bounds = np.column_stack([space.inner(space.lower), space.inner(space.upper)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConstraintWarning)  # said of the texts as written
+            return ConstraintSet(texts, space.free, bounds, fixed=space.fixed)
 
     def written_constraints(self) -> list[dict[str, str]]:
         """Return the constraints as ``{'name', 'constraint'}``."""

@@ -153,7 +153,6 @@ def test_gradients_whose_square_overflows_are_finite():
     assert study.info()["num_failed"] == 1
 
 
-@pytest.mark.filterwarnings("ignore:a gradient was told")
 def test_a_gradient_that_is_not_asked_for_is_not_used():
     study = study_of(jac=False, max_iter=30, num_parallel=3)
     plain = study_of(jac=False, max_iter=30, num_parallel=3)
