@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from optdriver.errors import StorageError
-from optdriver.storage import head, log, rows
+from optdriver.storage import bounds, head, log, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,10 @@ def _mark_alone(path: Path) -> Mark | None:
     """Return the mark in a file without its log: which may be torn, since the log mends it."""
     connection = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
     try:
+        bounds.bound(connection, path)
+        bounds.check_tables(connection, path)
         return read_mark(connection)
-    except (sqlite3.Error, UnicodeDecodeError):
+    except (sqlite3.Error, UnicodeDecodeError, StorageError):
         return None
     finally:
         connection.close()

@@ -70,6 +70,18 @@ def test_an_endless_view_in_place_of_a_table(path):
     refused(path, "the table snapshot is another one")
 
 
+@pytest.mark.parametrize("name", ["study", "event", "snapshot", "mark"])
+def test_a_view_that_never_gives_a_row(path, name):
+    file = sqlite3.connect(path, isolation_level=None)
+    columns = [row[1] for row in file.execute(f"PRAGMA table_info({name})")]
+    chosen = ", ".join(f"1 AS {column}" for column in columns)
+    file.execute("DROP VIEW points")
+    file.execute(f"DROP TABLE {name}")
+    file.execute(f"CREATE VIEW {name} AS {hostile.ENDLESS} SELECT {chosen} FROM t WHERE a < 0")
+    file.close()
+    refused(path, f"the table {name} is another one")
+
+
 def test_a_trigger_and_an_index_are_refused_and_a_table_of_the_users_is_not(path):
     file = sqlite3.connect(path, isolation_level=None)
     file.execute("CREATE TABLE notes (text)")
