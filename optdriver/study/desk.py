@@ -331,7 +331,7 @@ class Desk:
         entry = fold.draw(state, fills)
         if entry is None:
             if state.driver.turns != before:
-                self._record.append(Drained(time=now))
+                self._record.append(Drained(fills=len(fills), time=now))
                 state.elapsed = now
             self._mark = WHOLE
         return entry

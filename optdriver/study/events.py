@@ -49,9 +49,13 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drained:
-    """The driver had no point to give, and was changed by being asked (it ended a run, say)."""
+    """The driver had no point to give, and was changed by being asked (it ended a run, say).
+
+    `fills` is in how many ways it was asked, see `optdriver.study.fold.FILLS`.
+    """
 
     time: float
+    fills: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -299,8 +303,9 @@ _MOST: Final = 1 << 53
 """Nothing has a larger number."""
 
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
-    "id": _number, "run": _number, "point": _or_none(_number), "kind": _text, "reason": _text,
-    "retry": _flag, "counted": _flag, "expired": _flag, "spent": _flag, "time": _real, "x": _array,
-    "value": _or_none(_real), "gradient": _or_none(_array), "parameters": _parameters,
+    "id": _number, "run": _number, "point": _or_none(_number), "fills": _number, "kind": _text,
+    "reason": _text, "retry": _flag, "counted": _flag, "expired": _flag, "spent": _flag,
+    "time": _real, "x": _array, "value": _or_none(_real), "gradient": _or_none(_array),
+    "parameters": _parameters,
 }  # fmt: skip
 """How the fields of events are read."""

@@ -212,7 +212,7 @@ def replay(state: State, events: Any) -> State:
             _same(state, draw(state, FILLS), event)
             state.elapsed = event.time
         elif type(event) is Drained:
-            if draw(state) is not None:
+            if draw(state, FILLS[: event.fills]) is not None:
                 raise ProtocolError(
                     "the events do not fit this study: the driver has a point where it had none"
                 )

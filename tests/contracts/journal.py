@@ -69,6 +69,7 @@ EVENTS = [
     Stopped(kind="stop", reason="", time=1.0),
     Resumed(time=1.0),
     Drained(time=1.5),
+    Drained(time=1.6, fills=2),
     Suspended(time=1e9),
 ]
 
