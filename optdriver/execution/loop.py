@@ -16,6 +16,7 @@ from optdriver.errors import (
     GradientError,
     InputError,
     InputTypeError,
+    ObjectiveWarning,
     ProtocolError,
     StudyDoneWarning,
 )
@@ -95,6 +96,8 @@ def run(
     -----
     RuntimeWarning
         If the study stopped because too many evaluations in a row failed.
+    ObjectiveWarning
+        If the study stopped because the objective has one value at all points.
     StudyDoneWarning
         If the study is done already: why, and what to raise so that it goes on.
     UserWarning
@@ -166,6 +169,8 @@ def _report(study: Study, error: Exception | None) -> None:
         raise GradientError(str(study.stop_reason))
     if study.stop_kind == "failures":
         warnings.warn(f"the study stopped: {study.stop_reason}", RuntimeWarning, stacklevel=4)
+    if study.stop_kind == "flat":
+        warnings.warn(f"the study stopped: {study.stop_reason}", ObjectiveWarning, stacklevel=4)
 
 
 class _Loop:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.study import gradient_check
+from optdriver.study import flatness, gradient_check
 from optdriver.study.fold import State
 
 FloatArray = NDArray[np.float64]
@@ -34,6 +34,9 @@ def after_result(state: State) -> Reason | None:
         reason = _gradient(state)
         if reason is not None:
             return reason
+    flat = flatness.why(state, at_the_end=False)
+    if flat is not None:
+        return "flat", flat
     if state.spent >= parameters["max_iter"]:
         return "max_iter", f"max_iter = {parameters['max_iter']} evaluations are used up"
     return None
@@ -66,6 +69,9 @@ def driver_ended(state: State) -> Reason | None:
     """Decide whether the driver wants nothing more."""
     if state.queue or not state.driver.done:
         return None
+    flat = flatness.why(state, at_the_end=True)
+    if flat is not None:
+        return "flat", flat
     return "driver", state.driver.stop_reason or "the driver has finished"
 
 
@@ -74,7 +80,7 @@ _GO_ON = {
     "max_time": "a larger max_time",
     "eps": "a smaller eps",
     "min_val": "a lower min_val",
-    "flat": "a larger stop_after_flat, if there is something to be found",
+    "flat": "a larger number of starts or math.inf, if there is something to be found",
 }
 
 

@@ -222,6 +222,9 @@ _ROWS: Final = (
                     "the same when the worker died"),
     DriverParameter("lease_seconds", math.inf, _number(0.0, open_end=True, endless=True), "study",
                     "run time after which an open suggestion counts as lost"),
+    DriverParameter("stop_after_flat", 20, _whole(1, endless=True), "study",
+                    "starts at which all values are the same and no gradient differs from zero, "
+                    "and which stop the study"),
     DriverParameter("stop_after_failures", 100, _whole(1, endless=True), "study",
                     "failed iterates in a row, over all minimizers, that stop the study"),
 )  # fmt: skip

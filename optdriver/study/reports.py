@@ -283,7 +283,8 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
     Without one it is the minimizer that asked for the best point.
     """
     runs = state.driver.runs
-    end = None if found is None else _converged_at(state, found, runs)
+    flat = state.stop is not None and state.stop[0] == "flat"
+    end = None if found is None or flat else _converged_at(state, found, runs)
     data: dict[str, Any] = {"success": end is not None}
     if end is None and found is not None and found.run >= 0:
         end = runs[found.run]

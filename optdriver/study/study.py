@@ -554,8 +554,8 @@ class Study:
     def stop_kind(self) -> str | None:
         """The limit or cause that stopped the study, None while none has.
 
-        One of 'max_iter', 'max_time', 'eps', 'min_val', 'driver', 'failures', 'check_grad',
-        'stop', 'interrupt'.
+        One of 'max_iter', 'max_time', 'eps', 'min_val', 'driver', 'flat', 'failures',
+        'check_grad', 'stop', 'interrupt'.
         """
         with self._lock:
             stop = self._desk.state.stop

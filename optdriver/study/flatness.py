@@ -1,0 +1,60 @@
+"""Whether an objective looks as if it did not read its parameters: one value everywhere.
+
+That can only be doubted, never known, from points where it has one value: so it takes many starts,
+none of which has met another value or a slope, and the study can go on all the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from optdriver.population import PopulationDriver
+from optdriver.study.fold import State
+
+ENOUGH_AT_THE_END: Final = 5
+"""Starts after which a study that is done anyway is said to be flat."""
+
+
+def why(state: State, *, at_the_end: bool) -> str | None:
+    """Return what a flat objective is to be told about; None where it is not, or not yet."""
+    most: float = state.parameters["stop_after_flat"]
+    wanted = min(most, ENOUGH_AT_THE_END) if at_the_end and most < np.inf else most
+    if state.ledger.size < wanted or _has_another_value(state):
+        return None
+    starts, points = _evaluated(state)
+    if starts < wanted:
+        return None
+    value = state.ledger.best_value
+    zero = ", with a gradient of zero," if state.ledger.gradient is not None else ""
+    return (
+        f"the objective returned {value:.6g}{zero} at all of {points} different points, from "
+        f"{starts} starts: does it read its parameters?"
+    )
+
+
+def _has_another_value(state: State) -> bool:
+    ledger = state.ledger
+    first, best = ledger.value[0], ledger.best_value
+    if ledger.best < 0 or (np.isfinite(first) and first != best):  # most end here
+        return True
+    seen = ledger.observed()
+    values = ledger.value[: ledger.size][seen]
+    if values.size == 0 or np.any(values != best):
+        return True
+    gradients = ledger.gradient
+    return gradients is not None and bool(np.any(np.nan_to_num(gradients[: ledger.size]) != 0.0))
+
+
+def _evaluated(state: State) -> tuple[int, int]:
+    """Return from how many starts, and at how many different points, there is a value.
+
+    A population is everywhere at once: each of its points counts as a start.
+    """
+    ledger = state.ledger
+    seen = ledger.observed()
+    points = len(np.unique(ledger.x[: ledger.size][seen], axis=0))
+    runs = ledger.run[: ledger.size][seen]
+    everywhere = isinstance(state.driver, PopulationDriver)
+    return (points if everywhere else len(np.unique(runs[runs >= 0]))), points
