@@ -50,6 +50,12 @@ def before_asking(state: State, elapsed: float) -> Reason | None:
     return None
 
 
+def is_over(state: State, elapsed: float) -> bool:
+    """Return whether no more points will be handed out, as far as that is known without asking."""
+    over = state.stop is not None or capped(state) or before_asking(state, elapsed) is not None
+    return over or driver_ended(state) is not None
+
+
 def too_close(state: State, x: FloatArray, kind: str) -> Reason | None:
     """Decide whether the next suggestion `x` lies too close to the best point known."""
     eps = state.parameters["eps"]

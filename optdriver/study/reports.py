@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver.multistart import Run
 from optdriver.space import Space
+from optdriver.study import limits
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
 from optdriver.study.parameters import TABLE
@@ -270,6 +271,9 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "num_evaluations": state.spent,
         "num_failed": state.failures,
         "num_open": len(state.open),
+        "open_suggestions": list(state.open),
+        "num_parallel": state.parameters["num_parallel"],
+        "is_done": limits.is_over(state, elapsed),
         "num_minimizers": len(state.driver.runs),
         "num_minima": len(state.driver.minima),
         "elapsed": elapsed,
@@ -293,7 +297,33 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
         data["multipliers"] = _multipliers(state, end) if end else {}
         data["kkt_residual"] = end.residual if end else None
         data["notes"] = notes(state)
+    elif end is not None:
+        data |= _at_bounds(state, end)
     return data
+
+
+def _at_bounds(state: State, end: Run) -> dict[str, Any]:
+    """Return the bounds at which a run ended, and what is left of its gradient beside them.
+
+    Nothing where no gradient was told at its best point.
+    """
+    space, ledger = state.spec.space, state.ledger
+    rows = np.flatnonzero(ledger.run[: ledger.size] == end.index)
+    at = rows[ledger.value[rows] == end.f] if end.f is not None else rows[:0]
+    gradient = ledger.gradient_of(int(at[0])) if at.size else None
+    if gradient is None:
+        return {}
+    x = ledger.x[at[0]]
+    low, high = x == space.lower, x == space.upper
+    held = (low & (gradient >= 0.0)) | (high & (gradient <= 0.0))
+    left = np.where(held, 0.0, space.gradient_to_driver(gradient, x))
+    sides = {name: "lower" if low[i] else "upper" for i, name in enumerate(space.free) if held[i]}
+    forces = {name: abs(float(gradient[i])) for i, name in enumerate(space.free) if held[i]}
+    return {
+        "active_bounds": sides,
+        "multipliers": forces,
+        "residual": float(np.max(np.abs(left), initial=0.0)),
+    }
 
 
 def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:

@@ -576,8 +576,13 @@ class Study:
         ``objective(**min_params)`` evaluates it again) are the best observed point, None before
         there is one.  Further: ``status`` ('created', 'running', 'stopped'), ``stop_kind``,
         ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_open``, ``num_minimizers``,
+        ``open_suggestions`` (ids), ``num_parallel``, ``is_done``,
         ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``, ``success`` (the best point
-        ends a converged minimizer); and under constraints ``active_constraints``, ``multipliers``,
+        ends a converged minimizer); where gradients are told and there are no constraints,
+        ``active_bounds`` ('lower' or 'upper' by name), their ``multipliers`` (by which the value
+        falls for each unit that the bound gives way) and the ``residual`` of the gradient beside
+        them, in the driver's coordinates; and under constraints ``active_constraints``,
+        ``multipliers``,
         ``kkt_residual`` at the end of the minimizer that found it, and ``notes``.
         """
         with self._lock:

@@ -140,3 +140,34 @@ def test_the_ledger_grows():
     assert study.history["id"].tolist() == list(range(100))
     assert study.history.gradient.shape == (100, 2)
     assert not np.isnan(study.history.gradient).any()
+
+
+def test_the_summary_has_what_programs_of_the_other_dialect_read():
+    study = create_study({"x": (0, 1)}, jac=True, num_parallel=3, max_iter=4)
+    first, second = study.ask(2)
+    info = study.info()
+    assert info["open_suggestions"] == [first.id, second.id]
+    assert (info["num_parallel"], info["is_done"]) == (3, False)
+    study.stop()
+    assert study.info()["is_done"]
+    full = create_study({"x": (0, 1)}, jac=True, num_parallel=3, max_iter=2)
+    full.ask(3)
+    assert full.info()["is_done"]
+
+
+def test_active_bounds_have_their_multipliers():
+    def slope(x, y, z):
+        return 3 * x - 2 * y + (z - 1) ** 2, [3.0, -2.0, 2 * (z - 1)]
+
+    study = create_study(
+        {"x": (0.5, 4), "y": (-1, 7), "z": (-3, 3)}, jac=True, max_num_minimizers=1
+    )
+    study.run(slope)
+    info = study.info()
+    assert info["success"]
+    assert info["active_bounds"] == {"x": "lower", "y": "upper"}
+    assert info["multipliers"] == {"x": 3.0, "y": 2.0}
+    assert info["residual"] <= 1e-5
+    by_differences = create_study({"x": (0.5, 4)}, max_num_minimizers=1)
+    by_differences.run(lambda x: 3 * x)
+    assert "multipliers" not in by_differences.info()
