@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Never, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,7 +16,12 @@ from optdriver.multistart import admission, going_on, local, scheduler, told
 from optdriver.multistart import run as searches
 from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
-from optdriver.multistart.options import MultiStartOptions, check_bounds, check_samples
+from optdriver.multistart.options import (
+    MultiStartOptions,
+    check_bounds,
+    check_samples,
+    check_steps,
+)
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, Run
 from optdriver.multistart.state import MultiStartState
 from optdriver.numerics import quiet
@@ -60,8 +65,12 @@ class MultiStart(Undoing[MultiStartState]):
     jac : bool
         Gradients are told.  Otherwise they are made of finite differences: every iterate is asked
         together with its difference points, and a gradient that is told is not used.
-    step_size : float
-        Step of the finite differences.
+    step_size : float, sequence of n floats, optional
+        Step of the finite differences, in the unit of the variable.  Without it (or with None for
+        a variable) the steps follow a rule that knows the box, the size of the variable, the
+        noise of the values, which is measured where there is any, and the curvature that a run has
+        met: see `optdriver.multistart.steps`.  The first gradient of each minimizer then takes one
+        point more.
     two_sided : bool
         Difference on both sides where the bounds leave room, for twice the points.  Otherwise
         only a run whose line search fails goes on with such differences, from its best point.
@@ -124,7 +133,7 @@ class MultiStart(Undoing[MultiStartState]):
         sobol_sequence: bool = True,
         start_rule: str = "sobol",
         jac: bool = True,
-        step_size: float = 1e-6,
+        step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
         difference_rule: int = 2,
         max_failures: float = 5,
@@ -154,7 +163,7 @@ class MultiStart(Undoing[MultiStartState]):
             sobol_sequence=sobol_sequence,
             start_rule=start_rule,
             jac=jac,
-            step_size=step_size,
+            step_size=step_size,  # type: ignore[arg-type]  # checked, and made a tuple
             two_sided=two_sided,
             difference_rule=difference_rule,
             max_failures=max_failures,
@@ -174,6 +183,7 @@ class MultiStart(Undoing[MultiStartState]):
             method=method,
             method_options={} if method_options is None else method_options,
         )
+        check_steps(options.step_size, lower.size)
         samples = check_samples(initial_samples, lower, upper)
         local.create(
             np.clip(0.0, lower, upper),

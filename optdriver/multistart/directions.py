@@ -6,7 +6,8 @@ inwards), which gives a direction near to e_i.  The directions that add to what 
 kept, and the derivatives by the coordinates without a step of their own are those of least size
 that explain the values along them (least squares): on a surface, the gradient along it.
 
-A point that fails is replaced once: by the next feasible step, or by half the direction.
+A point that fails is replaced: by the next feasible step, and then by shorter ones, or once by
+half the direction.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from optdriver.geometry.factors import least_squares
 from optdriver.geometry.products import norm, times, transposed_times
-from optdriver.multistart.stencil import BASE
+from optdriver.multistart.stencil import BASE, DROPPED, PROBE
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -35,6 +36,8 @@ _LEAST_STEP = 2.0**-49  # relative to x
 _SHORTENED = (1.0, 0.25, 0.0625, 0.015625)
 _NEW = 0.01  # part of a direction that must be new
 _SHORT, _LONG = 0.01, 8.0  # directions between these lengths, in steps
+_PROBE_AT = 2.0**-4  # on the way to the middle of the points
+_TIMES = 4  # so often a coordinate is tried
 _NEAR = 8.0  # rows within so many steps of their boundary are pushed away from
 
 
@@ -51,7 +54,8 @@ class Directions:
     step : ndarray, shape (n,)
         The step wanted in each coordinate.
     coordinate : list of int
-        For each slot, the coordinate that is moved, or -1 for a direction.
+        For each slot, the coordinate that is moved, -1 for a direction, -2 for one in the place of
+        another, or PROBE.
     ends : list of ndarray
         For each slot, its point.
     values : list of float
@@ -69,7 +73,13 @@ class Directions:
     missing: int
 
 
-def plan(x: Vector, constraints: ConstraintSet, step: float, two_sided: bool) -> Directions | None:
+def plan(
+    x: Vector,
+    constraints: ConstraintSet,
+    step: float | Vector,
+    two_sided: bool,
+    probe: bool = False,
+) -> Directions | None:
     """Return the differences at the feasible point `x`, or None where there are none."""
     steps = np.maximum(step, _LEAST_STEP * np.abs(x))
     made = Directions(x.copy(), math.nan, steps, [], [], [], 1)
@@ -82,7 +92,18 @@ def plan(x: Vector, constraints: ConstraintSet, step: float, two_sided: bool) ->
             without.append(int(i))
     for end in _directions(constraints, x, steps, without):
         _add(made, -1, end)
+    if probe and made.ends:
+        near = x + _PROBE_AT * (np.mean(_one_each(made), axis=0) - x)
+        if np.any(near != x) and constraints.is_feasible(near):
+            _add(made, PROBE, near)
     return made if made.values or not np.any(constraints.lower < constraints.upper) else None
+
+
+def _one_each(made: Directions) -> list[Vector]:
+    """Return a point for each coordinate, the first one, and those of directions."""
+    first = dict(reversed(list(zip(made.coordinate, made.ends, strict=True))))
+    along = [end for i, end in zip(made.coordinate, made.ends, strict=True) if i < 0]
+    return [end for i, end in first.items() if i >= 0] + along
 
 
 def _add(made: Directions, coordinate: int, end: Vector) -> None:
@@ -180,6 +201,40 @@ def replace_failed(
 ) -> tuple[int, ...] | None:
     """Return the slots to ask instead of one that failed, or None if there is no way."""
     i = made.coordinate[slot]
+    made.values[slot] = math.inf
+    made.missing -= 1
+    same = [k for k, c in enumerate(made.coordinate) if c == i]
+    if i == PROBE or (i >= 0 and any(not math.isinf(made.values[k]) for k in same)):
+        return ()
+    failed = [made.ends[k] for k in same if made.values[k] == math.inf]
+    instead = None
+    if i < 0:
+        instead = _instead(made, slot, constraints)
+    elif len(failed) < _TIMES:
+        step = float(np.max(np.abs(failed[0] - made.x)))
+        ends = _feasible_ends(constraints, made.x, i, _tried(step))
+        instead = next((e for e in ends if all(e[i] != end[i] for end in failed)), None)
+    if instead is None:
+        return None
+    _add(made, i if i >= 0 else -2, instead)
+    return (len(made.values) - 1,)
+
+
+def again(made: Directions, i: int, step: float, constraints: ConstraintSet) -> tuple[int, ...]:
+    """Take another step in a coordinate of complete differences: return the slot to ask."""
+    end = next(_feasible_ends(constraints, made.x, i, _tried(step)), None)
+    if end is None:
+        return ()
+    for slot, coordinate in enumerate(made.coordinate):
+        if coordinate == i:
+            made.values[slot] = DROPPED
+    _add(made, i, end)
+    return (len(made.values) - 1,)
+
+
+def replace_once(made: Directions, slot: int, constraints: ConstraintSet) -> tuple[int, ...] | None:
+    """Make up for a slot that failed as optdriver 0.1.0 did, for what it has recorded."""
+    i = made.coordinate[slot]
     others = [k for k, c in enumerate(made.coordinate) if c == i >= 0 and k != slot]
     if any(math.isinf(made.values[k]) for k in others):
         return None
@@ -213,7 +268,7 @@ def gradient(made: Directions) -> Vector:
     for i, end, f in zip(made.coordinate, made.ends, made.values, strict=True):
         if math.isfinite(f) and i >= 0:
             ends.setdefault(i, []).append((float(end[i]), f))
-        elif math.isfinite(f):
+        elif math.isfinite(f) and i != PROBE:
             along.append((end - made.x, f - made.f))
     for i, known in ends.items():
         (there, f_there), (here, f_here) = (*known, (float(made.x[i]), made.f))[:2]

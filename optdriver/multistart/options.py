@@ -22,6 +22,8 @@ Vector = NDArray[np.float64]
 DIFFERENCE_RULES = (1, 2)
 """How finite differences are asked for: as by 0.1.0, and as now."""
 
+STEP_OF_RULE_1 = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MultiStartOptions:
@@ -33,7 +35,7 @@ class MultiStartOptions:
     sobol_sequence: bool
     start_rule: str
     jac: bool
-    step_size: float
+    step_size: float | tuple[float | None, ...] | None
     two_sided: bool
     max_failures: float
     x_tolerance: float
@@ -55,7 +57,7 @@ class MultiStartOptions:
         for name in ("sobol_sequence", "jac", "two_sided", "project_starts"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise InputTypeError(f"{name} is True or False, not {getattr(self, name)!r}")
-        _check_number("step_size", self.step_size, above_zero=True)
+        object.__setattr__(self, "step_size", _checked_steps(self.step_size))
         for name in ("x_tolerance", "f_tolerance"):
             _check_number(name, getattr(self, name), above_zero=False)
         if self.start_rule not in START_RULES:
@@ -71,6 +73,13 @@ class MultiStartOptions:
         for name in ("num_initial", "max_num_minimizers", "max_failures", "seed"):
             value = getattr(self, name)
             object.__setattr__(self, name, value if value == math.inf else int(value))
+
+    @property
+    def given_steps(self) -> Vector:
+        """The steps of the differences, NaN where the rule finds them: one, or shape (n,)."""
+        if self.step_size is None and self.difference_rule == 1:
+            return np.array(STEP_OF_RULE_1)
+        return np.array(self.step_size, dtype=np.float64)  # None becomes NaN
 
     @property
     def sequence(self) -> Kind:
@@ -90,7 +99,8 @@ class MultiStartOptions:
     def from_dict(cls, data: Mapping[str, Any]) -> MultiStartOptions:
         """Return the options of which `to_dict` made `data`."""
         values: dict[str, Any] = {
-            key: math.inf if value is None else value for key, value in data.items()
+            key: math.inf if value is None and key != "step_size" else value
+            for key, value in data.items()
         }
         values.setdefault("difference_rule", DIFFERENCE_RULES[0])
         return cls(**values)
@@ -141,6 +151,14 @@ def check_samples(samples: Any, lower: Vector, upper: Vector) -> Vector:
     return table
 
 
+def check_steps(steps: float | tuple[float | None, ...] | None, n: int) -> None:
+    """Refuse steps for another number of variables."""
+    if isinstance(steps, tuple) and len(steps) != n:
+        raise InputError(
+            f"step_size has {len(steps)} entries, expected one for each of {n} variables"
+        )
+
+
 def start_limit(options: MultiStartOptions, samples: Vector, lower: Vector, upper: Vector) -> float:
     """Return how many starts there are: all of a sequence, the user's, or one single point."""
     if np.all(lower == upper):
@@ -150,6 +168,20 @@ def start_limit(options: MultiStartOptions, samples: Vector, lower: Vector, uppe
     if bounded or len(samples) < wanted:
         check_box(options.sequence, lower, upper)
     return math.inf if bounded else len(samples)
+
+
+def _checked_steps(steps: Any) -> float | tuple[float | None, ...] | None:
+    """Return one step, or one for each variable; None where the rule finds it."""
+    if steps is None or isinstance(steps, str | bytes) or not hasattr(steps, "__len__"):
+        return _checked_step(steps)
+    return tuple(_checked_step(step) for step in steps)
+
+
+def _checked_step(step: Any) -> float | None:
+    if step is None:
+        return None
+    _check_number("step_size", step, above_zero=True)
+    return float(step)
 
 
 def _check_count(name: str, value: Any, *, least: int, infinite: bool) -> None:

@@ -110,6 +110,8 @@ class Run:
         ``c <= 1``, to first order.
     residual : float or None
         What is left of the first-order conditions there; None without constraints.
+    noise : float
+        The noise of the values as it was measured for finite differences; 0 where there is none.
     """
 
     index: int
@@ -124,3 +126,4 @@ class Run:
     active: tuple[str, ...] = ()
     multipliers: Mapping[str, float] = field(default_factory=dict)
     residual: float | None = None
+    noise: float = 0.0

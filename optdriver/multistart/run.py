@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.multistart import differences, local
-from optdriver.multistart.differences import Differences
+from optdriver.multistart.differences import Pending
 from optdriver.multistart.local import Minimizer
 from optdriver.multistart.records import Run
+from optdriver.multistart.steps import Learnt
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -46,8 +47,10 @@ class Search:
         Evaluations told, and the failures among them.
     minimizer : LBFGSB, FeasibleMinimizer or None
         There while the run is running, and when it was cut short.
-    stencil : Stencil, Directions or None
+    stencil : Stencil, Directions, Line or None
         The pending finite-difference gradient, where the objective supplies none.
+    learnt : Learnt or None
+        What its steps are made by, None where they are given; of a run that ended, its noise.
     two_sided : bool
         Whether its gradients are differenced on both sides.
     spare : bool
@@ -69,7 +72,8 @@ class Search:
     nfev: int = 0
     nfail: int = 0
     minimizer: Minimizer | None = None
-    stencil: Differences | None = None
+    stencil: Pending | None = None
+    learnt: Learnt | None = None
     two_sided: bool = False
     spare: bool = False
     slots: dict[int, int] = field(default_factory=dict)
@@ -88,6 +92,8 @@ def end(
         search.conditions = local.conditions(search.minimizer, constraints)
     search.state, search.reason = state, reason
     search.minimizer, search.stencil, search.g = None, None, None
+    if search.learnt is not None:
+        search.learnt = Learnt(noise=search.learnt.noise, checked=True)
     search.slots.clear()
 
 
@@ -118,6 +124,7 @@ def row(search: Search, constraints: ConstraintSet | None = None) -> Run:
         active=tuple(known["active"]),
         multipliers=dict(known["multipliers"]),
         residual=known["residual"],
+        noise=0.0 if search.learnt is None else search.learnt.noise,
     )
 
 
@@ -133,6 +140,7 @@ def to_dict(search: Search) -> dict[str, Any]:
         "nfail": search.nfail,
         "minimizer": None if minimizer is None else local.to_dict(minimizer),
         "stencil": None if stencil is None else differences.to_dict(stencil),
+        "learnt": None if search.learnt is None else search.learnt.to_dict(),
         "two_sided": search.two_sided,
         "spare": search.spare,
         "slots": [[id, slot] for id, slot in search.slots.items()],
@@ -149,7 +157,7 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
     def floats(values: Any) -> Vector | None:
         return None if values is None else np.array(values, dtype=np.float64)
 
-    minimizer, stencil = data["minimizer"], data["stencil"]
+    minimizer, stencil, learnt = data["minimizer"], data["stencil"], data.get("learnt")
     return Search(
         index=index,
         start=int(data["start"]),
@@ -160,6 +168,7 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         nfail=int(data["nfail"]),
         minimizer=None if minimizer is None else local.from_dict(minimizer, constraints),
         stencil=None if stencil is None else differences.from_dict(stencil),
+        learnt=None if learnt is None else Learnt.from_dict(learnt),
         two_sided=bool(data["two_sided"]),
         spare=bool(data.get("spare", False)),
         slots={int(id): int(slot) for id, slot in data["slots"]},

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
-from optdriver.multistart import differences, directions, local, start_rules
+from optdriver.multistart import differences, directions, gradients, local, start_rules
 from optdriver.multistart import run as searches
-from optdriver.multistart import stencil as stencils
-from optdriver.multistart.differences import Differences
+from optdriver.multistart.differences import Pending
 from optdriver.multistart.ledger import FAILED, TOLD
 from optdriver.multistart.local import Minimizer
+from optdriver.multistart.noise import Line
 from optdriver.multistart.records import Evaluation, Fill, Point, PointKind
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
@@ -140,6 +140,7 @@ def _open_start(state: MultiStartState, x0: Vector, *, spare: bool = False) -> N
         state="running",
         two_sided=state.options.two_sided,
         spare=spare,
+        learnt=gradients.beginner(state),
     )
     state.next_start += 1
     state.runs.append(search)
@@ -189,7 +190,7 @@ def _break_off(state: MultiStartState, search: Search, error: Exception) -> None
 def _begin(state: MultiStartState, search: Search) -> None:
     """Give a start its minimizer, which may move it by a few last digits onto an equality."""
     try:
-        search.minimizer = minimizer_at(state, search.x0)
+        search.minimizer = minimizer_at(state, search, search.x0)
     except InputError as error:  # no feasible point was found at the start
         _close(state, search, "failed", _start_failed(str(error)))
         return
@@ -220,9 +221,13 @@ def _next_start(state: MultiStartState) -> Vector:
     return np.asarray(points[0])
 
 
-def minimizer_at(state: MultiStartState, x0: Vector, after: Minimizer | None = None) -> Minimizer:
+def minimizer_at(
+    state: MultiStartState, search: Search, x0: Vector, after: Minimizer | None = None
+) -> Minimizer:
     """Return a new minimizer with the options of all, or what is left of them `after` another."""
     options = dict(state.options.minimizer)
+    if search.learnt is not None:
+        options["noise"] = search.learnt.noise
     if after is not None:
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
@@ -238,7 +243,7 @@ def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimize
     if state.options.jac or not state.options.gradients or _goes_alone(state, minimizer):
         _line_up(state, search, (BASE,))
         return
-    search.stencil = _plan(state, search, minimizer)
+    search.stencil = gradients.plan(state, search, minimizer.ask())
     if search.stencil is None:
         _iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
     else:
@@ -256,18 +261,11 @@ def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> No
     queue.extend([(search.index, slot) for slot in slots])
 
 
-def _plan(state: MultiStartState, search: Search, minimizer: Minimizer) -> Differences | None:
-    step = state.options.step_size
-    if state.constraints is not None and local.has_rows(state.constraints):
-        return directions.plan(minimizer.ask(), state.constraints, step, search.two_sided)
-    return stencils.plan(minimizer.ask(), state.lower, state.upper, step, search.two_sided)
-
-
 def _want_differences(
     state: MultiStartState, search: Search, minimizer: Minimizer, f: float
 ) -> None:
     """Line up the points of a gradient where the value is known."""
-    search.stencil = stencil = _plan(state, search, minimizer)
+    search.stencil = stencil = gradients.plan(state, search, minimizer.ask())
     if stencil is None:
         _iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
         return
@@ -378,7 +376,12 @@ def _take_failure(state: MultiStartState, search: Search, slot: int, reason: str
         _iterate_failed(state, search, minimizer, reason)
     else:
         instead = differences.replace_failed(
-            stencil, slot, state.lower, state.upper, state.constraints
+            stencil,
+            slot,
+            state.lower,
+            state.upper,
+            state.constraints,
+            once=state.options.difference_rule == 1,
         )
         if instead is None:
             _count_failure(state, search)
@@ -426,10 +429,24 @@ def _note_best(
 
 
 def _assemble(
-    state: MultiStartState, search: Search, minimizer: Minimizer, stencil: Differences
+    state: MultiStartState, search: Search, minimizer: Minimizer, stencil: Pending
 ) -> None:
+    """Use a gradient of which all points are told, or ask what is wanted before it is used."""
+    if isinstance(stencil, Line):
+        wanted = gradients.measured(state, search, stencil)
+        if wanted is None:  # the minimizer has not been told anything yet
+            _begin_again(state, search, minimizer_at(state, search, stencil.x), stencil)
+            return
+        if wanted:
+            _line_up(state, search, wanted)
+            return
+        stencil = stencil.before
     g = differences.gradient(stencil)
     if is_usable(stencil.f, g):
+        if wanted := gradients.more(state, search, stencil, g):
+            _line_up(state, search, wanted)
+            return
+        gradients.told(state, search, stencil, g)
         search.stencil = None
         state.failed_in_row = 0
         minimizer.tell(stencil.f, g)
@@ -439,33 +456,46 @@ def _assemble(
         _iterate_failed(state, search, minimizer, "the finite differences are not finite")
 
 
+def _begin_again(state: MultiStartState, search: Search, minimizer: Minimizer, known: Line) -> None:
+    """Let another minimizer begin at a point of which the value is known."""
+    search.minimizer, search.stencil = minimizer, None
+    if np.array_equal(minimizer.ask(), known.x):
+        _want_differences(state, search, minimizer, known.f)
+    else:  # it was moved by a few last digits
+        _want_evaluation(state, search, minimizer)
+
+
 def _after_success(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     if not minimizer.done:
         _want_evaluation(state, search, minimizer)
+    elif _sharpen(state, search, minimizer):
+        return
     elif minimizer.converged:
         _close(state, search, "converged", local.reason(minimizer))
     elif local.unbounded(minimizer):
         state.ended = f"the objective has no minimum: {local.reason(minimizer)}"
         _close(state, search, "stopped", local.reason(minimizer))
-    elif not _sharpen(state, search, minimizer):
+    else:
         _close(state, search, "stopped", local.reason(minimizer))
 
 
 def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
     """Let a run that forward differences led astray go on from its best point, once.
 
-    A line search fails where the error of the gradient is larger than what is left of it.  A new
-    minimizer with two-sided differences takes over, with what is left of the limits.
+    A line search fails where the error of the gradient is larger than what is left of it, and
+    where values are noisy a run may seem to have converged for that.  A new minimizer with
+    two-sided differences takes over, with what is left of the limits.
     """
     limits, best = state.options.minimizer, minimizer.best
     exact = state.options.jac or search.two_sided or not state.options.gradients
-    coarse = not exact and local.lost(minimizer)
+    noisy = search.learnt is not None and search.learnt.noise > 0.0
+    coarse = not exact and (local.lost(minimizer) or (noisy and minimizer.converged))
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not coarse or spent:
         return False
     x, f, _ = best
     search.two_sided = True
-    search.minimizer = minimizer_at(state, x, after=minimizer)
+    search.minimizer = minimizer_at(state, search, x, after=minimizer)
     if np.array_equal(search.minimizer.ask(), x):
         _want_differences(state, search, search.minimizer, f)
     else:
@@ -594,7 +624,7 @@ def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | 
 def _go_on(state: MultiStartState, search: Search) -> None:
     """Give a sample its minimizer, which is told at once what is known."""
     search.state = "running"
-    search.minimizer = minimizer = minimizer_at(state, search.x0)
+    search.minimizer = minimizer = minimizer_at(state, search, search.x0)
     if not np.array_equal(minimizer.ask(), search.x0):  # it was moved by a few last digits
         _want_evaluation(state, search, minimizer)
     elif search.g is not None or not state.options.gradients:

@@ -5,7 +5,7 @@ that are both nearer, the step to the farther bound.  Every point is inside the 
 that divides is the difference of the two floating-point numbers, not the step that was wished for.
 Two-sided differences, where asked for and where both sides fit, cost 2 n points instead of n.
 
-A point that fails is replaced once, on the other side or else at half the step.
+A point that fails is replaced on the other side, then at an eighth of the step on either side.
 """
 
 from __future__ import annotations
@@ -21,6 +21,15 @@ Vector = NDArray[np.float64]
 
 BASE = -1
 """The slot of x itself; the other slots count from 0."""
+
+PROBE = -3
+"""What stands for the coordinate of a point that shows whether there is noise."""
+
+DROPPED = -math.inf
+"""The value of a slot that was told, and is not used any more."""
+
+_NEAR = 2.0**-4  # the probe, on the way to the middle of the points
+_SHORTER = 2.0**-3
 
 _LEAST_STEP = 2.0**-49  # relative to x: at least eight units in its last place
 
@@ -51,6 +60,8 @@ class Stencil:
         For each slot, the value told; NaN until told, infinite when it failed.
     missing : int
         How many of x and the slots have yet to be told.
+    probe : ndarray or None
+        The point of the slot whose coordinate is PROBE, if there is one.
     """
 
     x: Vector
@@ -59,10 +70,18 @@ class Stencil:
     moved: list[float]
     values: list[float]
     missing: int
+    probe: Vector | None = None
 
 
-def plan(x: Vector, lower: Vector, upper: Vector, step: float, two_sided: bool) -> Stencil:
-    """Return the stencil at `x` for all coordinates that are not fixed."""
+def plan(
+    x: Vector,
+    lower: Vector,
+    upper: Vector,
+    step: float | Vector,
+    two_sided: bool,
+    probe: bool = False,
+) -> Stencil:
+    """Return the stencil at `x` for all coordinates that are not fixed, by steps of `step`."""
     step_here = np.maximum(step, _LEAST_STEP * np.abs(x))
     with np.errstate(over="ignore"):
         up, down = x + step_here, x - step_here
@@ -76,11 +95,35 @@ def plan(x: Vector, lower: Vector, upper: Vector, step: float, two_sided: bool) 
         coordinate = np.concatenate([coordinate, both])
         moved = np.concatenate([moved, down[both]])
     slots = len(coordinate)
-    return Stencil(x, math.nan, coordinate.tolist(), moved.tolist(), [math.nan] * slots, slots + 1)
+    made = Stencil(x, math.nan, coordinate.tolist(), moved.tolist(), [math.nan] * slots, slots + 1)
+    near = _near(x, first, lower < upper)
+    if probe and np.any(near != x):
+        made.probe = near
+        _add(made, PROBE, math.nan)
+        made.missing += 1
+    return made
+
+
+def _near(x: Vector, first: Vector, free: NDArray[np.bool_]) -> Vector:
+    """Return the probe: on the way to the middle of one point for each coordinate, so inside."""
+    near: Vector = x + np.where(
+        free, _NEAR * (first - x) / max(1, int(np.count_nonzero(free))), 0.0
+    )
+    return near
+
+
+def _add(stencil: Stencil, coordinate: int, moved: float) -> int:
+    """Add a slot, not counted as missing; return it."""
+    stencil.coordinate.append(coordinate)
+    stencil.moved.append(moved)
+    stencil.values.append(math.nan)
+    return len(stencil.values) - 1
 
 
 def point(stencil: Stencil, slot: int) -> Vector:
     """Return the point of a slot."""
+    if slot != BASE and stencil.coordinate[slot] == PROBE and stencil.probe is not None:
+        return stencil.probe.copy()
     x = stencil.x.copy()
     if slot != BASE:
         x[stencil.coordinate[slot]] = stencil.moved[slot]
@@ -102,9 +145,41 @@ def replace_failed(
 ) -> tuple[int, ...] | None:
     """Make up for a slot that failed: return the slots to ask instead, or None if there is no way.
 
-    The new point is on the other side of x, or at half the step where that is out of bounds.  A
-    coordinate that is differenced on both sides goes on with the side that is left.
+    The new point is on the other side of x, and if that fails too, or is out of bounds, at an
+    eighth of the step, on one side and the other.  A coordinate that is differenced on both sides
+    goes on with the side that is left.
     """
+    i = stencil.coordinate[slot]
+    stencil.values[slot] = math.inf
+    same = [k for k, c in enumerate(stencil.coordinate) if c == i]
+    if i == PROBE or any(not math.isinf(stencil.values[k]) for k in same):
+        stencil.missing -= 1
+        return ()
+    x = float(stencil.x[i])
+    tried = {stencil.moved[k] for k in same}
+    h = stencil.moved[next(k for k in same if stencil.values[k] == math.inf)] - x
+    for step in (-h, _SHORTER * h, -_SHORTER * h):
+        if lower[i] <= x + step <= upper[i] and x + step != x and x + step not in tried:
+            return (_add(stencil, i, x + step),)
+    return None
+
+
+def again(stencil: Stencil, i: int, step: float, lower: Vector, upper: Vector) -> tuple[int, ...]:
+    """Take another step in a coordinate of a complete stencil: return the slot to ask."""
+    for slot, coordinate in enumerate(stencil.coordinate):
+        if coordinate == i:
+            stencil.values[slot] = DROPPED
+    x = float(stencil.x[i])
+    farther = float(upper[i]) if upper[i] - x >= x - lower[i] else float(lower[i])
+    sides = [end for end in (x + step, x - step) if lower[i] <= end <= upper[i] and end != x]
+    stencil.missing += 1
+    return (_add(stencil, i, sides[0] if sides else farther),)
+
+
+def replace_once(
+    stencil: Stencil, slot: int, lower: Vector, upper: Vector
+) -> tuple[int, ...] | None:
+    """Make up for a slot that failed as optdriver 0.1.0 did, for what it has recorded."""
     i = stencil.coordinate[slot]
     others = [k for k, c in enumerate(stencil.coordinate) if c == i and k != slot]
     if any(math.isinf(stencil.values[k]) for k in others):
@@ -116,12 +191,7 @@ def replace_failed(
     x = float(stencil.x[i])
     h = stencil.moved[slot] - x
     other = x - h if lower[i] <= x - h <= upper[i] else x + h / 2
-    if other in (x, stencil.moved[slot]):
-        return None
-    stencil.coordinate.append(i)
-    stencil.moved.append(other)
-    stencil.values.append(math.nan)
-    return (len(stencil.values) - 1,)
+    return None if other in (x, stencil.moved[slot]) else (_add(stencil, i, other),)
 
 
 def gradient(stencil: Stencil) -> Vector:
@@ -129,7 +199,7 @@ def gradient(stencil: Stencil) -> Vector:
     g = np.zeros(stencil.x.size)
     ends: dict[int, list[tuple[float, float]]] = {}
     for i, moved, f in zip(stencil.coordinate, stencil.moved, stencil.values, strict=True):
-        if math.isfinite(f):
+        if math.isfinite(f) and i != PROBE:
             ends.setdefault(i, []).append((moved, f))
     for i, known in ends.items():
         (there, f_there), (here, f_here) = (*known, (float(stencil.x[i]), stencil.f))[:2]
@@ -146,6 +216,7 @@ def to_dict(stencil: Stencil) -> dict[str, Any]:
         "moved": np.array(stencil.moved),
         "values": np.array(stencil.values),
         "missing": stencil.missing,
+        "probe": None if stencil.probe is None else stencil.probe.copy(),
     }
 
 
@@ -162,4 +233,5 @@ def from_dict(data: dict[str, Any]) -> Stencil:
         floats(data["moved"]).tolist(),
         floats(data["values"]).tolist(),
         int(data["missing"]),
+        None if data.get("probe") is None else floats(data["probe"]),
     )

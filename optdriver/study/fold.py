@@ -122,9 +122,24 @@ def _driver(spec: Spec) -> Driver:
     options = parameters.owned_by("driver", spec.parameters)
     samples = [spec.space.to_driver(np.array(sample)) for sample in options["initial_samples"]]
     options["initial_samples"] = samples
+    if options["difference_rule"] > 1:  # before, a step was one of the driver's coordinates
+        options["step_size"] = _driver_steps(spec, options["step_size"])
     if spec.compiled is not None:
         options["constraints"] = spec.inner_constraints().rescaled(spec.space.scale)
     return without_undo(create_driver(spec.driver, spec.space.driver_bounds, **options))
+
+
+def _driver_steps(spec: Spec, given: Any) -> list[float | None] | None:
+    """Return the given steps in the driver's coordinates, None where there is none."""
+    if given is None:
+        return None
+    space = spec.space
+    steps = given if isinstance(given, Mapping) else dict.fromkeys(space.free, given)
+    named = [steps.get(name) for name in space.free]
+    return [
+        None if step is None else float(step / scale)
+        for step, scale in zip(named, space.scale, strict=True)
+    ]
 
 
 FILLS: Final[tuple[Fill, ...]] = (False, "idle", True)

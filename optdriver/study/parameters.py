@@ -158,6 +158,14 @@ def _samples(name: str, value: Any) -> tuple[Any, ...]:
     return tuple(dict(row) if isinstance(row, Mapping) else tuple(row) for row in rows)
 
 
+def _steps(name: str, value: Any) -> Any:
+    """Accept one step, steps by name, or None; the names are checked against the space."""
+    step = _optional(_number(0.0, open_end=True))
+    if isinstance(value, Mapping):
+        return {key: step(f"{name}[{key!r}]", each) for key, each in value.items()}
+    return step(name, value)
+
+
 def _rule(name: str, value: Any) -> int:
     number = _whole(1)(name, value)
     if number not in DIFFERENCE_RULES:
@@ -190,8 +198,10 @@ _ROWS: Final = (
                     "move initial samples that violate a constraint to the nearest feasible point"),
     DriverParameter("jac", False, _flag, "driver",
                     "the objective supplies its gradient"),
-    DriverParameter("step_size", 1e-6, _number(0.0, open_end=True), "driver",
-                    "step of the finite differences, relative to the width of the box"),
+    DriverParameter("step_size", None, _steps, "driver",
+                    "step of the finite differences in the parameter's unit, one or by name"),
+    DriverParameter("noise", 0.0, _number(0.0), "driver",
+                    "error to be expected in a value of the objective"),
     DriverParameter("two_sided", False, _flag, "driver",
                     "finite differences on both sides where the bounds leave room"),
     DriverParameter("difference_rule", 2, _rule, "driver",

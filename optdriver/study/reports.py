@@ -331,8 +331,8 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
 
     The best point is often a difference point beside the minimum, and lower by the last digits.
     It belongs to a run that converged so near that the tests by which it did allow for what is
-    between the two values: the step times `gtol`, or `ftol` of the value; ten times as much, since
-    a gradient by differences is not exact.
+    between the two values: the step times `gtol`, `ftol` of the value, or the noise; ten times as
+    much, since a gradient by differences is not exact.
     """
     parameters, bounds = state.spec.parameters, state.spec.space.driver_bounds
     z = state.spec.space.to_driver(found.x)
@@ -345,7 +345,7 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
         away = np.abs(run.x - z)
         slope = parameters["gtol"] * float(away.sum())
         rounding = parameters["ftol"] * max(abs(run.f), abs(found.value), 1.0)
-        if np.all(away <= near) and run.f - found.value <= 10.0 * (slope + rounding):
+        if np.all(away <= near) and run.f - found.value <= 10.0 * (slope + rounding + run.noise):
             close.append((run.index != found.run, float(away.sum()), run))
     return min(close, key=lambda each: each[:2])[2] if close else None
 

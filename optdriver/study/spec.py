@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from optdriver.drivers import recorded_name
-from optdriver.errors import ConstraintWarning, InputError, InputTypeError
+from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
 from optdriver.space import Space
 from optdriver.study import parameters as table
 
@@ -59,6 +59,10 @@ class Spec:
         parameters["initial_samples"] = tuple(
             tuple(self.space.vector(sample).tolist()) for sample in samples
         )
+        if isinstance(parameters["step_size"], Mapping):
+            for name in parameters["step_size"]:
+                if name not in self.space.free:
+                    raise unknown_option("parameter in step_size", name, self.space.free)
         if parameters["check_grad"] and "check_grad" in given and not parameters["jac"]:
             raise InputError(
                 "check_grad=True checks the gradient that the objective supplies: it needs jac=True"

@@ -76,7 +76,7 @@ def test_differences_lead_where_a_naive_gradient_leads():
             g[i] = (waves(y)[0] - f) / (y[i] - x[i])
         return f, g
 
-    ms = MultiStart(bounds, jac=False, num_initial=2, max_num_minimizers=3)
+    ms = MultiStart(bounds, jac=False, step_size=1e-6, num_initial=2, max_num_minimizers=3)
     log = drive(ms, waves, 5)
     for run in ms.runs:
         path, result = alone(differenced, run.x0, bounds)
@@ -152,7 +152,7 @@ def test_a_slow_evaluation_holds_nobody_back():
 
 
 def test_the_first_minimizer_comes_before_those_opened_for_free_places():
-    ms = MultiStart([(-1, 1)] * 4, jac=False)
+    ms = MultiStart([(-1, 1)] * 4, jac=False, step_size=1e-6)
     asked = ms.ask(6)
     assert [p.run for p in asked] == [0] * 5 + [1]
     for p in asked[:5]:
@@ -261,7 +261,7 @@ def test_one_variable(jac, rule):
 
 
 def test_a_fixed_variable_is_never_moved():
-    ms = MultiStart([(-3, 3), (0.1, 0.1), (-2, 2)], jac=False, max_num_minimizers=3)
+    ms = MultiStart([(-3, 3), (0.1, 0.1), (-2, 2)], jac=False, step_size=1e-6, max_num_minimizers=3)
     log = drive(ms, waves, 3)
     assert all(p.x[1] == 0.1 for p, _ in log)
     assert sum(p.kind == "difference" for p, _ in log) == 2 * sum(
@@ -300,7 +300,7 @@ def test_single_linkage_uses_added_points():
 
 
 def test_the_points_of_a_gradient_are_asked_together():
-    ms = MultiStart([(-1, 1)] * 4, jac=False, max_num_minimizers=1)
+    ms = MultiStart([(-1, 1)] * 4, jac=False, step_size=1e-6, max_num_minimizers=1)
     points = ms.ask(10)
     assert [p.kind for p in points] == ["iterate"] + ["difference"] * 4
     assert ms.ask(10) == []
@@ -355,21 +355,23 @@ def test_where_forward_differences_are_too_coarse_two_sided_ones_take_over():
 
 @pytest.mark.parametrize("limit", ["maxfun", "maxiter"])
 def test_the_second_minimizer_has_what_is_left_of_the_limits(limit):
-    free = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=1)
+    free = MultiStart([(-2, 2)] * 3, jac=False, step_size=1e-6, max_num_minimizers=1)
     log = drive(free, steep)
     points = [
         sum(p.run == 0 and p.kind == kind for p, _ in log) for kind in ("iterate", "difference")
     ]
     assert points[1] > 3 * points[0]
     for most in range(1, points[0] + 3):
-        ms = MultiStart([(-2, 2)] * 3, jac=False, max_num_minimizers=1, **{limit: most})
+        ms = MultiStart(
+            [(-2, 2)] * 3, jac=False, step_size=1e-6, max_num_minimizers=1, **{limit: most}
+        )
         told = [p for p, _ in drive(ms, steep, most=500) if p.run == 0 and p.kind == "iterate"]
         assert len(told) <= most or limit == "maxiter"
         assert ms.runs[0].state in ("stopped", "converged")
 
 
 def test_a_failed_difference_point_is_replaced_on_the_other_side():
-    ms = MultiStart([(-1, 1)] * 2, jac=False, max_num_minimizers=1)
+    ms = MultiStart([(-1, 1)] * 2, jac=False, step_size=1e-6, max_num_minimizers=1)
     base, first, second = ms.ask(3)
     ms.tell_failure(first.id, "no luck")
     (other,) = ms.ask(3)
@@ -380,14 +382,18 @@ def test_a_failed_difference_point_is_replaced_on_the_other_side():
     assert ms.runs[0].nfail == 1
 
 
-def test_a_difference_point_that_fails_twice_fails_the_iterate():
-    ms = MultiStart([(-1, 1)] * 2, jac=False, max_num_minimizers=1)
+def test_a_difference_point_that_fails_everywhere_fails_the_iterate():
+    ms = MultiStart([(-1, 1)] * 2, jac=False, step_size=1e-6, max_num_minimizers=1)
     for p in ms.ask(3):
         ms.tell(p.id, quadratic(p.x)[0])
     base, first, second = ms.ask(3)
     ms.tell_failure(first.id)
-    (other,) = ms.ask()
-    ms.tell_failure(other.id)
+    h = first.x[0] - base.x[0]
+    for step in (-h, h / 8, -h / 8):
+        if abs(base.x[0] + step) <= 1.0:
+            (other,) = ms.ask()
+            np.testing.assert_allclose(other.x - base.x, [step, 0], atol=1e-15)
+            ms.tell_failure(other.id)
     again = ms.ask(3)
     assert [p.kind for p in again] == ["iterate"]
     start = ms.runs[0].x0
@@ -400,7 +406,7 @@ def test_a_difference_point_that_fails_twice_fails_the_iterate():
 
 
 def test_points_of_a_failed_iterate_that_were_not_asked_are_dropped():
-    ms = MultiStart([(-1, 1)] * 5, jac=False, max_num_minimizers=1)
+    ms = MultiStart([(-1, 1)] * 5, jac=False, step_size=1e-6, max_num_minimizers=1)
     for p in ms.ask(6):
         ms.tell(p.id, quadratic(p.x)[0])
     (base,) = ms.ask()
@@ -412,7 +418,7 @@ def test_points_of_a_failed_iterate_that_were_not_asked_are_dropped():
 
 
 def test_a_gradient_that_overflows_is_a_failure():
-    ms = MultiStart([(-1, 1)], jac=False, max_num_minimizers=1)
+    ms = MultiStart([(-1, 1)], jac=False, step_size=1e-6, max_num_minimizers=1)
     base, first = ms.ask(2)
     ms.tell(base.id, -1e308)
     ms.tell(first.id, 1e308)

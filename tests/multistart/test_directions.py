@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optdriver.constraints import ConstraintSet
 from optdriver.multistart import directions
-from optdriver.multistart.stencil import BASE, record
+from optdriver.multistart.stencil import BASE, PROBE, record
 
 
 def linear(x):
@@ -78,7 +78,7 @@ def test_nothing_feasible_beside_a_single_point():
 
 
 @pytest.mark.parametrize("x", [[0.1, 0.2], [1.0, 0.0], [0.6, 0.8]])
-def test_a_failed_point_is_replaced_once_by_a_feasible_one(x):
+def test_a_failed_point_is_replaced_by_feasible_ones(x):
     constraints = disc()
     x = constraints.project(x).x
     for slot in range(2):
@@ -92,13 +92,43 @@ def test_a_failed_point_is_replaced_once_by_a_feasible_one(x):
             record(made, k, linear(directions.point(made, k)))
         assert made.missing == 0
         np.testing.assert_allclose(directions.gradient(made), [3, -2], atol=1e-3)
-        assert directions.replace_failed(made, instead[0], constraints) is None
+        for _ in range(3):
+            if instead is not None:
+                instead = directions.replace_failed(made, instead[0], constraints)
+            if instead is not None:
+                assert constraints.is_feasible(directions.point(made, instead[0]))
+        assert instead is None  # not for ever
+
+
+def test_another_step_is_taken_in_complete_differences():
+    made = directions.plan(np.array([0.6, 0.8]), disc(), 1e-3, False)
+    for k in (BASE, 0, 1):
+        record(made, k, linear(directions.point(made, k)) ** 2)
+    (slot,) = directions.again(made, 0, 1e-9, disc())
+    assert directions.point(made, slot).tolist() == [0.6 - 1e-9, 0.8]
+    assert record(made, slot, linear(directions.point(made, slot)) ** 2)
+    exact = 2 * linear(made.x) * np.array([3.0, -2.0])
+    np.testing.assert_allclose(directions.gradient(made)[0], exact[0], atol=1e-5)
+
+
+def test_the_probe_is_feasible_and_no_difference():
+    for x in ([0.0, 0.0], [0.6, 0.8], [1.0, 0.0]):
+        x = disc().project(np.array(x)).x
+        with_probe = directions.plan(x, disc(), 1e-4, True, True)
+        without = directions.plan(x, disc(), 1e-4, True)
+        assert with_probe.coordinate == [*without.coordinate, PROBE]
+        assert disc().is_feasible(directions.point(with_probe, len(without.values)))
+        for made in (with_probe, without):
+            for k in range(BASE, len(made.values)):
+                record(made, k, linear(directions.point(made, k)))
+        assert directions.gradient(with_probe).tobytes() == directions.gradient(without).tobytes()
 
 
 def test_one_of_two_sides_is_enough():
     made = directions.plan(np.zeros(2), disc(), 1e-6, True)
     assert directions.replace_failed(made, 1, disc()) == ()
-    assert directions.replace_failed(made, 0, disc()) is None
+    (shorter,) = directions.replace_failed(made, 0, disc())
+    assert abs(directions.point(made, shorter)[0]) == 2.5e-7
 
 
 def test_the_state_is_data():

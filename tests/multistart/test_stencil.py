@@ -119,17 +119,36 @@ class TestFailures:
         assert complete
         assert stencils.gradient(stencil).tolist() == [0.875, 1.125]
 
-    def test_half_the_step_where_the_other_side_is_out_of_bounds(self):
+    def test_a_shorter_step_where_the_other_side_is_out_of_bounds(self):
         stencil = self.plan([0.0, 1.0])
         assert self.fail(stencil, 0) == (2,)
         assert self.fail(stencil, 1) == (3,)
-        assert stencils.point(stencil, 2).tolist() == [0.0625, 1.0]
-        assert stencils.point(stencil, 3).tolist() == [0.0, 0.9375]
+        assert stencils.point(stencil, 2).tolist() == [0.015625, 1.0]
+        assert stencils.point(stencil, 3).tolist() == [0.0, 0.984375]
+        assert self.fail(stencil, 2) is None
 
-    def test_twice_is_the_end(self):
+    def test_shorter_steps_where_both_sides_fail(self):
         stencil = self.plan([0.5, 0.5])
-        (new,) = self.fail(stencil, 0)
-        assert self.fail(stencil, new) is None
+        slot, tried = 0, []
+        for _ in range(3):
+            (slot,) = self.fail(stencil, slot)
+            tried.append(stencils.point(stencil, slot)[0])
+        assert tried == [0.375, 0.515625, 0.484375]
+        assert self.fail(stencil, slot) is None
+
+    def test_once_is_what_was_recorded(self):
+        stencil = self.plan([0.0, 0.5])
+        assert stencils.replace_once(stencil, 0, self.lower, self.upper) == (2,)
+        assert stencils.point(stencil, 2).tolist() == [0.0625, 0.5]
+        assert stencils.replace_once(stencil, 2, self.lower, self.upper) is None
+
+    def test_another_step_is_taken_in_a_complete_stencil(self):
+        stencil = self.plan([0.5, 1.0])
+        fill(stencil, lambda x: float(np.sum(x**2)))
+        assert stencils.again(stencil, 1, 0.0078125, self.lower, self.upper) == (2,)
+        assert stencils.point(stencil, 2).tolist() == [0.5, 0.9921875]
+        assert stencils.record(stencil, 2, 0.25 + 0.9921875**2)
+        assert stencils.gradient(stencil).tolist() == [1.125, 1.9921875]
 
     def test_there_may_be_no_other_point(self):
         x = np.array([1.0])
@@ -150,7 +169,8 @@ class TestFailures:
         assert complete
         one_sided = 1.0 - 0.125 if slot == 0 else 1.0 + 0.125
         assert stencils.gradient(stencil).tolist() == [one_sided, 1.0]
-        assert self.fail(stencil, 2 - slot) is None
+        (shorter,) = self.fail(stencil, 2 - slot)
+        assert abs(stencils.point(stencil, shorter)[0] - 0.5) == 0.015625
 
 
 def test_it_is_data():

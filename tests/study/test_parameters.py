@@ -21,7 +21,7 @@ EXPECTED = {
     "sobol_sequence": True,
     "initial_samples": (),
     "jac": False,
-    "step_size": 1e-6,
+    "step_size": None,
     "ftol": 2.220446049250313e-09,
     "gtol": 1e-5,
     "maxcor": 10,
@@ -140,3 +140,31 @@ def test_no_initial_samples_may_be_said_in_words():
 def test_numbers_beyond_floats(name):
     with pytest.raises(InputError, match=f"'{name}' is too large for a float"):
         create_study(BOX, **{name: 10**400})
+
+
+def test_steps_are_in_the_unit_of_their_parameter():
+    space = {"x": (100.0, 1000.0), "y": (0.0, 1e-3), "fixed": 2.0}
+    for given, steps in ((0.1, {"x": 0.1, "y": None}), ({"y": 1e-6}, {"x": None, "y": 1e-6})):
+        study = create_study(space, num_parallel=4, max_iter=40)
+        if given == 0.1:
+            with pytest.raises(UnknownOptionError, match="step_size 'z'"):
+                study.set_parameters(step_size={"z": 1.0})
+        study.set_parameters(step_size=given)
+        asked = study.ask(4)
+        base = asked[0].params
+        for suggestion in asked[1:]:
+            moved = {k: abs(v - base[k]) for k, v in suggestion.params.items() if v != base[k]}
+            if len(moved) == 1:
+                ((name, step),) = moved.items()
+                if steps[name] is not None and step <= 1e-3 * (space[name][1] - space[name][0]):
+                    assert step == pytest.approx(steps[name], rel=1e-6)
+
+
+def test_a_specification_of_before_keeps_its_steps():
+    study = create_study(BOX, step_size=1e-3)
+    data = study.spec.to_dict()
+    assert type(study.spec).from_dict(data).parameters == study.parameters
+    del data["parameters"]["difference_rule"], data["parameters"]["noise"]
+    old = type(study.spec).from_dict(data)
+    assert old.parameters["difference_rule"] == 1
+    assert old.parameters["step_size"] == 1e-3

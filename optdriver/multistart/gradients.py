@@ -1,0 +1,123 @@
+"""The gradient of one run by differences: with which steps, and what is asked before it is used."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.multistart import differences, directions, local, noise, stencil, steps
+from optdriver.multistart.differences import Differences
+from optdriver.multistart.noise import Line
+from optdriver.multistart.steps import Learnt
+
+if TYPE_CHECKING:
+    from optdriver.multistart.run import Search
+    from optdriver.multistart.state import MultiStartState
+
+Vector = NDArray[np.float64]
+
+_ON_SURFACE = 2.0**-20
+"""Least step in widths of the box where there are equalities, which hold to 1e-9 only."""
+
+
+def beginner(state: MultiStartState) -> Learnt | None:
+    """Return what a new run knows, None where it has nothing to learn."""
+    options = state.options
+    if options.jac or not options.gradients or not np.isnan(options.given_steps).any():
+        return None
+    told = float(options.minimizer["noise"])
+    return Learnt(noise=told, checked=told > 0.0)
+
+
+def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | None:
+    """Return the differences at `x`, or None where there are none."""
+    learnt, two_sided = search.learnt, search.two_sided
+    step = state.options.given_steps
+    if learnt is not None:
+        rule = steps.wanted(learnt, x, state.lower, state.upper, two_sided)
+        if state.constraints is not None and state.constraints.n_equalities:
+            rule = np.maximum(rule, _ON_SURFACE * steps.widths(x, state.lower, state.upper))
+        step = np.where(np.isnan(step), rule, step)
+    probe = learnt is not None and not learnt.checked
+    if state.constraints is not None and local.has_rows(state.constraints):
+        return directions.plan(x, state.constraints, step, two_sided, probe)
+    return stencil.plan(x, state.lower, state.upper, step, two_sided, probe)
+
+
+def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -> tuple[int, ...]:
+    """Return what is to be asked before the gradient `g` of complete differences is used.
+
+    It is a line on which the noise is measured, which then is what is pending, or some of the
+    differences with other steps.
+    """
+    learnt = search.learnt
+    if learnt is None:
+        return ()
+    if not learnt.checked:
+        learnt.checked = True
+        if noise.is_suspicious(made, g, steps.ROUNDING):
+            return _measure(state, search, made, tried=int(all_equal(made)))
+    if search.two_sided:
+        return ()
+    wanted = steps.too_long(
+        learnt, made.x, made.f, g, differences.used(made), state.lower, state.upper
+    )
+    wanted[~np.isnan(np.broadcast_to(state.options.given_steps, wanted.shape))] = np.nan
+    slots = differences.again(made, wanted, state.lower, state.upper, state.constraints)
+    learnt.repeated = bool(slots)
+    return slots
+
+
+def all_equal(made: Differences) -> bool:
+    """Tell whether no point has another value than the iterate."""
+    return all(f == made.f for f in made.values)
+
+
+def _measure(
+    state: MultiStartState, search: Search, made: Differences, tried: int
+) -> tuple[int, ...]:
+    known = state.constraints
+    rows = known is not None and local.has_rows(known)
+    admitted = known.is_feasible if rows and known is not None else _anywhere
+    line = noise.plan(made, state.lower, state.upper, admitted, tried)
+    if line is None:
+        return ()
+    search.stencil = line
+    return tuple(range(len(line.values)))
+
+
+def _anywhere(_x: Vector) -> bool:
+    return True
+
+
+def measured(state: MultiStartState, search: Search, line: Line) -> tuple[int, ...] | None:
+    """Take in a complete line.
+
+    Returns
+    -------
+    slots : tuple of int or None
+        Those of a longer line; none if the differences from before are good; None if they are to
+        be made again, with the noise that is known now.
+    """
+    learnt = search.learnt
+    search.stencil = line.before
+    if learnt is None:
+        return ()
+    if noise.is_too_short(line) and line.tried < noise.TRIES:
+        return _measure(state, search, line.before, line.tried + 1)
+    found, size = noise.of(line), abs(line.f)
+    if found is None:  # not clear; then what has raised the suspicion, which is of two values
+        found = noise.rest(line.before, differences.gradient(line.before)) / math.sqrt(2.0)
+    if found <= steps.ROUNDING * size:
+        return ()
+    learnt.noise, learnt.largest = found, max(learnt.largest, size)
+    return None
+
+
+def told(state: MultiStartState, search: Search, made: Differences, g: Vector) -> None:
+    """Learn from the gradient with which the run goes on."""
+    if search.learnt is not None:
+        steps.learn(search.learnt, made.x, made.f, g, state.lower, state.upper)
