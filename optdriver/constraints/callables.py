@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints.matrices import csr, dense, is_sparse, scaled, times, transposed_times
+from optdriver.constraints.precision import Precision, measured
 from optdriver.errors import ConstraintError, InputError, InputTypeError, unknown_option
 from optdriver.geometry.products import product
 
 Array = NDArray[np.float64]
-
-_FIRST = float(np.finfo(np.float64).eps) ** (1.0 / 3.0)
-"""Relative step of two-sided differences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Functions:
         k.
     linear : bool
         Whether the function is affine.
+    precision : Precision
+        How precisely its k values are computed.
     """
 
     name: str
@@ -54,6 +54,24 @@ class Functions:
     kinds: tuple[str, ...]
     size: int
     linear: bool = False
+    precision: Precision = Precision(np.zeros(0))  # noqa: RUF009 - it is frozen
+
+    @property
+    def noise(self) -> Array:
+        """The noise in the values of the rows."""
+        made = self.precision.noise
+        return made[self.components] if made.size else np.zeros(self.components.size)
+
+    @property
+    def slope_error(self) -> float:
+        """The relative error of the rows' gradients."""
+        known = self.jac is not None
+        return self.precision.relative if known else self.precision.slope_error
+
+    def cost(self, n: int) -> tuple[int, int]:
+        """Return how often a Jacobian and a Hessian call the function or its Jacobian."""
+        first = 2 * n if self.jac is None else 1
+        return first, 1 if self.hess is not None or self.linear else 2 * n * first
 
     def values(self, x: Array) -> Array:
         """Return the values of the rows; NaN where the function raised an arithmetic error."""
@@ -86,7 +104,7 @@ class Functions:
 
     def _raw_jacobian(self, x: Array) -> Any:
         if self.jac is None:
-            return differences(self._raw, x)
+            return differences(self._raw, x, self.precision.first_step)
         given = self.jac(x.copy())
         made = csr(given) if is_sparse(given) else _numbers(given, f"{self.name}: the Jacobian")
         shape = (self.size, x.size)
@@ -107,12 +125,20 @@ class Functions:
             made = self.hess(x.copy(), weights)
             total = np.asarray(made @ np.eye(x.size), dtype=np.float64)
         else:
-
-            def slope(z: Array) -> Array:
-                return transposed_times(dense(self._raw_jacobian(z)), weights)
-
-            total = differences(slope, x)
+            total = self._bend(x, weights)
         return np.asarray(0.5 * (total + total.T), dtype=np.float64)
+
+    def _bend(self, x: Array, weights: Array) -> Array:
+        """Return the Hessian by differences of the gradient, which may be one of differences."""
+        if self.jac is not None:
+            step = self.precision.first_step
+            return differences(
+                lambda z: transposed_times(dense(self._raw_jacobian(z)), weights), x, step
+            )
+        step = self.precision.second_step
+        return differences(
+            lambda z: transposed_times(differences(self._raw, z, step), weights), x, step
+        )
 
 
 def _numbers(given: Any, what: str) -> Array:
@@ -123,11 +149,11 @@ def _numbers(given: Any, what: str) -> Array:
     return made.astype(np.float64)
 
 
-def differences(function: Callable[[Array], Array], x: Array) -> Array:
-    """Return the Jacobian of `function` by two-sided differences."""
+def differences(function: Callable[[Array], Array], x: Array, relative: float) -> Array:
+    """Return the Jacobian of `function` by two-sided differences of a `relative` step."""
     columns = []
     for i in range(x.size):
-        step = _FIRST * max(1.0, abs(float(x[i])))
+        step = relative * max(1.0, abs(float(x[i])))
         above, below = x.copy(), x.copy()
         above[i] += step
         below[i] -= step
@@ -157,7 +183,7 @@ def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
         _Partial(spec[key], arguments) if callable(spec.get(key)) else None
         for key in ("jac", "hess")
     )
-    size = _numbers(fun(probe.copy()), f"{name}: the function").size
+    size, precision = _looked_at(fun, name, probe)
     sign = -1.0 if kind == "ineq" else 1.0
     return Functions(
         name,
@@ -170,7 +196,23 @@ def from_dict(spec: Mapping[str, Any], name: str, probe: Array) -> Functions:
         ("<=" if kind == "ineq" else "==",) * size,
         size,
         bool(spec.get("linear", False)),
+        precision,
     )
+
+
+def _looked_at(fun: Callable[[Array], Any], name: str, probe: Array) -> tuple[int, Precision]:
+    """Return how many values a function has, and how precise they are."""
+
+    def values(x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            try:
+                made = _numbers(fun(x.copy()), f"{name}: the function").ravel()
+            except ArithmeticError:
+                made = np.full(size, np.nan)
+        return made if made.size == size else np.full(size, np.nan)
+
+    size = _numbers(fun(probe.copy()), f"{name}: the function").size
+    return size, measured(values, probe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +248,11 @@ def from_object(spec: Any, name: str, probe: Array) -> Functions:
             )
         fun, jac, hess = _Matrix(matrix, False), _Matrix(matrix, True), None
         return _two_sided(name, fun, jac, hess, spec, matrix.shape[0], linear=True)
-    size = _numbers(spec.fun(probe.copy()), f"{name}: the function").size
+    size, precision = _looked_at(spec.fun, name, probe)
     slope = spec.jac if callable(spec.jac) else None
     bend = spec.hess if callable(spec.hess) else None
-    return _two_sided(name, spec.fun, slope, bend, spec, size, linear=False)
+    made = _two_sided(name, spec.fun, slope, bend, spec, size, linear=False)
+    return replace(made, precision=precision)
 
 
 def _two_sided(

@@ -56,7 +56,13 @@ class ConstraintSet:
     bound_names : dict
         ``(i, "lower" | "upper")`` -> name of the constraint that is that bound.
     scales : ndarray, shape (m,)
-        Sizes of the rows' gradients at the reference, powers of two.
+        Sizes of the rows' gradients at the reference, powers of two; for a function that is
+        computed less precisely than in 64 bits so much larger that 1e-10 of them can be met.
+    noise, slope_errors : ndarray, shape (m,)
+        The noise that was measured in the values of functions, and the relative error of their
+        gradients; 0 for texts.
+    costs : tuple of int
+        How often functions are called for values, a Jacobian and a Hessian; texts are not counted.
     linear, convex, smooth, unions : ndarray of bool, shape (m,)
         What is known of the rows. ``convex`` False means not known. Rows that are not smooth
         are followed by one-sided derivatives; unions by their active branch.
@@ -132,7 +138,16 @@ class ConstraintSet:
         self._functions = specification.functions
         self._arrange(made.rows)
         self._set_box(made.lower, made.upper)
+        texts = np.zeros(len(made.rows))
+        self.noise = np.concatenate([texts, *(f.noise for f in self._functions)])[self._order]
+        errors = [np.full(len(f.kinds), f.slope_error) for f in self._functions]
+        self.slope_errors = np.concatenate([texts, *errors])[self._order]
+        self.costs = self._costs()
         self.scales = self._scales()
+
+    def _costs(self) -> tuple[int, int, int]:
+        made = [f.cost(self.n) for f in self._functions]
+        return len(made), sum(first for first, _ in made), sum(second for _, second in made)
 
     def _arrange(self, rows: Sequence[Any]) -> None:
         """Order the rows: inequalities, then equalities."""
@@ -186,6 +201,7 @@ class ConstraintSet:
         everywhere = (sizes == 0.0) & np.isfinite(found) & (found > _HUGE)  # no pole nearby
         sizes = np.where(everywhere, found, sizes)
         sizes[sizes == 0.0] = 1.0
+        sizes = np.maximum(sizes, COARSEST * self.noise)
         return np.clip(nearest_powers_of_two(sizes), 2.0**-200, 2.0**1000)
 
     @property
@@ -425,6 +441,9 @@ class ConstraintSet:
         """Compile again."""
         self._build(*state)
 
+
+COARSEST = 8.0 / EQUALITY
+"""A row's unit is at least so many times its noise: else no point could satisfy an equality."""
 
 _HUGE = 1e100
 _EIGENVALUES = 200

@@ -10,16 +10,20 @@ qualification.  The duals of the small problem are the multipliers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from optdriver.constraints import least_distance
-from optdriver.constraints.matrices import finite
+from optdriver.constraints.least_distance import LeastDistance
+from optdriver.constraints.matrices import finite, row_norms
 from optdriver.feasible.region import Region
 from optdriver.feasible.types import Vector
 from optdriver.geometry.products import dot
 from optdriver.numerics import is_numeric
 
+EXACT = 1e-9  # slopes with less than this of relative error are as good as exact
+LARGEST_SHARE = 4.0  # times the gradient: what a row counts for, whatever its multiplier
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 
 
@@ -65,12 +69,30 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     multipliers[region.equalities] = answer.equalities
     bounds = np.zeros(region.n)
     bounds[free] = answer.box
+    size = float(np.max(np.abs(g), initial=0.0))
     return Criticality(
         residual=float(np.max(np.abs(answer.d), initial=0.0)),
-        floor=ROUNDING * float(np.max(np.abs(g), initial=0.0)),
+        floor=ROUNDING * size + _left_by_slopes(region, (jac, eq), answer, size),
         multipliers=multipliers * region.row_scale,
         bound_multipliers=bounds,
     )
+
+
+def _left_by_slopes(region: Region, rows: Any, answer: LeastDistance, size: float) -> float:
+    """Return what errors in the rows' gradients leave; gradients of texts have none."""
+    errors = getattr(region.constraints, "slope_errors", None)
+    if errors is None or not np.any(errors > EXACT):
+        return 0.0
+    jac, eq = rows
+    left = 0.0
+    for which, matrix, duals in (
+        (region.inequalities, jac, answer.inequalities),
+        (region.equalities, eq, answer.equalities),
+    ):
+        if len(duals) == len(which):
+            sizes = np.minimum(np.abs(duals) * row_norms(matrix), LARGEST_SHARE * size)
+            left += float(errors[which] @ sizes)
+    return left
 
 
 def tangential_change(

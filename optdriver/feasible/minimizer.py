@@ -22,6 +22,7 @@ from optdriver.feasible.region import Region, region
 from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
+from optdriver.feasible.work import TooMuchWork
 from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import real_number, real_vector
 
@@ -109,7 +110,10 @@ class FeasibleMinimizer:
                 f"the start violates {name!r} by {size:.3g} (scaled); give a feasible start, or "
                 "let it be moved with project_starts=True"
             )
-        moved = nearest(self._region, wanted, LONG, anywhere=True)
+        try:
+            moved = nearest(self._region, wanted, LONG, anywhere=True)
+        except TooMuchWork:
+            raise InputError(f"no feasible point was found: {self._too_coarse()}") from None
         if not moved.feasible:
             name, size = self.resisting(self._region.clip(wanted))
             raise InputError(
@@ -122,8 +126,8 @@ class FeasibleMinimizer:
 
     def resisting(self, x: ArrayLike) -> tuple[str, float]:
         """Return the name of the most violated constraint at `x`, and its scaled violation."""
-        point = np.asarray(x, dtype=float)
-        c, e = self._region.values(point)
+        self._region.work.renew()
+        c, e = self._region.values(np.asarray(x, dtype=float))
         rows = np.concatenate([self._region.inequalities, self._region.equalities])
         sizes = np.nan_to_num(np.concatenate([np.maximum(c, 0.0), np.abs(e)]), nan=np.inf)
         if not len(sizes):
@@ -160,15 +164,29 @@ class FeasibleMinimizer:
         when it is complete, so that a call that is broken off changes nothing.
         """
         new = {**self.__dict__, "_state": copy.copy(self._state)}
+        self._region.work.renew()
         try:
             if step(new["_state"], new["_region"]):
                 self._go_on(new)
+        except TooMuchWork:
+            machine.finish(new["_state"], Stop.STALLED, self._too_coarse())
         except Exception as error:
             if not is_numeric(error):
                 raise
             reason = f"numeric error: {type(error).__name__}: {error}"
             machine.finish(new["_state"], Stop.FAILED, reason)
         self.__dict__ = new
+
+    def _too_coarse(self) -> str:
+        """Return what to say of functions that were called so often for nothing."""
+        noise = np.asarray(getattr(self._constraints, "noise", np.zeros(1)))
+        worst = int(np.argmax(noise * self._region.row_scale)) if len(noise) else 0
+        name = self._constraints.names[worst]
+        return (
+            f"too many calls of the constraints for one point; {name!r} is the coarsest: its "
+            f"values are exact to {noise[worst]:.1g} only.  Compute it in 64 bits, or give its "
+            "derivatives"
+        )
 
     def _go_on(self, new: dict[str, Any]) -> None:
         """Find the next point, with the variables' sizes here where they have changed much."""
@@ -281,6 +299,7 @@ class FeasibleMinimizer:
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
         """
         x, f, g = self._answer()
+        self._region.work.renew()
         known = math.isfinite(f)
         optimality = measured(self._region, x, g) if known else unknown(self._region)
         result = FeasibleResult()

@@ -8,16 +8,18 @@ compiled the constraints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from optdriver.constraints import ConstraintSet
+from optdriver.constraints.constraint_set import COARSEST
 from optdriver.constraints.matrices import chosen, csr, row_norms, scaled, transposed_times
 from optdriver.constraints.rows import EQUALITY
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
+from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
@@ -41,6 +43,8 @@ class Region:
         Which rows are which; rows recognised as the second half of an equality are in neither.
     row_scale : ndarray, shape (rows,)
         What each row is multiplied by.
+    work : Work
+        The calls of functions that are left for the present point.
     """
 
     constraints: Constraints
@@ -50,6 +54,7 @@ class Region:
     inequalities: Indices
     equalities: Indices
     row_scale: Vector
+    work: Work = field(default_factory=Work, compare=False)
 
     @property
     def n(self) -> int:
@@ -63,12 +68,14 @@ class Region:
 
     def values(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the scaled c(x) and e(x); not finite where a formula has no value."""
+        self.work.spend(0)
         with np.errstate(all="ignore"):
             rows = self.constraints.values(x) * self.row_scale
         return rows[self.inequalities], rows[self.equalities]
 
     def jacobians(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the scaled Jacobians of c and e, shapes (m, n) and (q, n)."""
+        self.work.spend(1)
         with np.errstate(all="ignore"):
             rows = self.constraints.jacobian(x) * self.row_scale[:, None]
         return rows[self.inequalities], rows[self.equalities]
@@ -83,6 +90,7 @@ class Region:
         """Return the scaled Jacobians of c and e, dense arrays or, if `large`, CSR ones."""
         if not self.large:
             return self.jacobians(x)
+        self.work.spend(1)
         with np.errstate(all="ignore"):
             rows = scaled(csr(_linearised(self.constraints, x)), rows=self.row_scale)
         return chosen(rows, self.inequalities), chosen(rows, self.equalities)
@@ -94,6 +102,7 @@ class Region:
 
     def hessian(self, x: Vector, inequality: Vector, equality: Vector) -> Vector:
         """Return the Hessian of multipliers times scaled rows, shape (n, n)."""
+        self.work.spend(2)
         with np.errstate(all="ignore"):
             return self.constraints.hessian(x, self._weights(inequality, equality))
 
@@ -147,6 +156,7 @@ def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Ve
         inequalities=np.flatnonzero(kept & ~equality).astype(np.int64),
         equalities=np.flatnonzero(kept & equality).astype(np.int64),
         row_scale=row_scale,
+        work=Work.of(constraints),
     )
 
 
@@ -169,7 +179,10 @@ def _row_scales(constraints: Constraints, reference: Vector, scale: Vector) -> V
     floor = SMALLEST_SCALE * float(np.max(lengths[usable], initial=0.0))
     sizes = np.where(usable, np.maximum(lengths, floor), 1.0)
     own = getattr(constraints, "scales", None)  # what the constraints call a unit: the finer one
-    return np.asarray(1.0 / (sizes if own is None else np.minimum(sizes, own)))
+    if own is None:
+        return np.asarray(1.0 / sizes)
+    noise = getattr(constraints, "noise", np.zeros(len(sizes)))
+    return np.asarray(1.0 / np.maximum(np.minimum(sizes, own), COARSEST * noise))
 
 
 def _pairs(

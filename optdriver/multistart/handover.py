@@ -2,8 +2,9 @@
 
 A constraint that is nowhere near costs nothing: the points are those of L-BFGS-B.  A point that
 violates a constraint is never asked: half of the step is tried, since in a box the first one goes
-all the way.  If that is infeasible too, the feasible minimizer takes over from the best point told,
-with its value, its gradient and the correction pairs; so nothing is evaluated twice.  It also takes
+all the way.  If that is infeasible too, or the first point of the next search, the feasible minimizer
+takes over from the best point told, with its value, its gradient and the correction pairs; so
+nothing is evaluated twice.  It also takes
 over where L-BFGS-B ends, and tells whether the first-order conditions hold there; if not, it goes
 on.
 
@@ -33,6 +34,7 @@ from optdriver.lbfgsb import LBFGSB, Options, Stop
 Vector = NDArray[np.float64]
 
 VERSION = 1
+NEVER = -2
 COMMON_OPTIONS = ("gtol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
 
@@ -74,6 +76,7 @@ class Handover:
         box = np.column_stack([constraints.lower, constraints.upper])
         self._plain = LBFGSB(start, box, **(options | {"maxfun": np.inf}))  # counted here
         self._skipped = 0  # points that were not asked, as they are infeasible
+        self._skipped_at = NEVER  # the iteration of the last of them
         self._halved = False  # whether one of them is among the failures in a row
 
     # -- asking and telling ---------------------------------------------------------------------
@@ -116,9 +119,11 @@ class Handover:
             return
         if not plain.failures:
             self._halved = False
-        if not plain.failures and self._leaves():
+        first = plain.nit > self._skipped_at + 1  # a second one in a row: it goes to the boundary
+        if first and not plain.failures and self._leaves():
             plain.tell_failure("infeasible")  # half of the step is tried: nothing was evaluated
             self._skipped, self._halved = self._skipped + 1, True
+            self._skipped_at = plain.nit
         if plain.done or self.nfev >= self._limits["maxfun"] or self._leaves():
             evaluations = self._limits["maxfun"] - self.nfev
             self._feasible = self._successor(evaluations, self._limits["maxiter"] - plain.nit)
@@ -255,6 +260,7 @@ class Handover:
             "plain": self._plain.to_dict(),
             "feasible": after,
             "skipped": self._skipped,
+            "skipped_at": self._skipped_at,
             "halved": self._halved,
         }
 
@@ -276,6 +282,7 @@ class Handover:
             self._limits = {name: data["limits"][name] for name in COMMON_OPTIONS}
             self._plain = LBFGSB.from_dict(data["plain"])
             self._skipped, self._halved = int(data["skipped"]), bool(data["halved"])
+            self._skipped_at = int(data.get("skipped_at", NEVER))  # 0.1.0 had none
             after = data["feasible"]
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error
