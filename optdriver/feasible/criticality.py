@@ -18,12 +18,13 @@ from optdriver.constraints import least_distance
 from optdriver.constraints.least_distance import LeastDistance
 from optdriver.constraints.matrices import finite, row_norms
 from optdriver.feasible.region import Region
-from optdriver.feasible.types import Vector
+from optdriver.feasible.types import Indices, Mask, Vector
 from optdriver.geometry.products import dot
 from optdriver.numerics import is_numeric
 
 EXACT = 1e-9  # slopes with less than this of relative error are as good as exact
 LARGEST_SHARE = 4.0  # times the gradient: what a row counts for, whatever its multiplier
+STEEP = 1e10  # a slope beyond is infinite: the rows give 1e12 for one that is
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 
 
@@ -40,21 +41,28 @@ class Criticality:
         grad f + J' multipliers + bound_multipliers = -d.
     bound_multipliers : ndarray, shape (n,)
         Positive at an upper side, negative at a lower one.
+    pinned : ndarray of bool, shape (n,)
+        Variables that an infinite slope of a row holds at their bound: they have no multiplier.
+    cusps : ndarray of int
+        The rows with such a slope that are active: these have none either.
     """
 
     residual: float
     floor: float
     multipliers: Vector
     bound_multipliers: Vector
+    pinned: Mask
+    cusps: Indices
 
 
 def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     """Measure the optimality of the feasible point `x` with gradient `g`."""
-    free = np.flatnonzero(region.free)
     c, _ = region.values(x)
     jac, eq = region.linearised(x)
     if not finite(jac, eq):
         return unknown(region)
+    pinned, cusps = _pinned(region, x, jac)
+    free = np.flatnonzero(region.free & ~pinned)
     lower, upper = (region.lower - x)[free], (region.upper - x)[free]
     levels = np.maximum(-c, 0.0)
     keep = np.isfinite(levels)
@@ -75,7 +83,30 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
         floor=ROUNDING * size + _left_by_slopes(region, (jac, eq), answer, size),
         multipliers=multipliers * region.row_scale,
         bound_multipliers=bounds,
+        pinned=pinned,
+        cusps=region.inequalities[
+            cusps & (np.append(answer.inequalities, 0.0)[_places(keep)] > 0.0)
+        ],
     )
+
+
+def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
+    """Return the variables that an infinite slope holds at their bound, and the rows of these.
+
+    Such as x in ``y <= 1 - sqrt(x)`` at x = 0: to leave the bound by t costs y more than any
+    multiple of t.  To first order the variable is fixed, and there are no multipliers.
+    """
+    none = np.zeros(region.n, dtype=bool), np.zeros(len(region.inequalities), dtype=bool)
+    if region.large or not np.any(np.abs(jac) > STEEP):
+        return none
+    sides = np.where(x <= region.lower, 1.0, np.where(x >= region.upper, -1.0, 0.0))
+    steep = jac * sides > STEEP * np.minimum(1.0, region.row_scale[region.inequalities])[:, None]
+    return steep.any(axis=0), steep.any(axis=1)
+
+
+def _places(keep: Mask) -> Indices:
+    """Return for each row its place among those that are kept, or -1."""
+    return np.where(keep, np.cumsum(keep) - 1, -1)
 
 
 def _left_by_slopes(region: Region, rows: Any, answer: LeastDistance, size: float) -> float:
@@ -91,7 +122,7 @@ def _left_by_slopes(region: Region, rows: Any, answer: LeastDistance, size: floa
     ):
         if len(duals) == len(which):
             sizes = np.minimum(np.abs(duals) * row_norms(matrix), LARGEST_SHARE * size)
-            left += float(errors[which] @ sizes)
+            left += dot(errors[which], sizes)
     return left
 
 
@@ -136,4 +167,6 @@ def unknown(region: Region) -> Criticality:
         floor=0.0,
         multipliers=np.full(len(region.row_scale), np.nan),
         bound_multipliers=np.full(region.n, np.nan),
+        pinned=np.zeros(region.n, dtype=bool),
+        cusps=np.zeros(0, dtype=np.int64),
     )

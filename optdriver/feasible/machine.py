@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from optdriver.constraints.matrices import row_norms
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
 from optdriver.feasible.criticality import measured, tangential_change
@@ -26,6 +27,7 @@ SAME = 1e-9  # of the sizes of the variables
 REMEMBERED = 8
 MOST_FAILURES = 12  # in a row
 OUTGROWN = 1e3  # times larger or smaller than it was, a variable needs another scale
+VANISHING = 1e-6  # in scaled rows, of a value and of a gradient
 ENDLESS = 1e20  # times what is known of the size of f at the start
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
@@ -225,4 +227,20 @@ def go_on(state: State, region: Region) -> None:
             return
         state.delta *= shrink
         shrink, brief = shrink**2, True  # where nothing can move, four regions show it
-    finish(state, Stop.FAILED if state.failures or kept_away else Stop.STALLED)
+    if state.failures or kept_away:
+        finish(state, Stop.FAILED)
+    else:
+        finish(state, Stop.STALLED, _perhaps_a_cusp(region, state.x))
+
+
+def _perhaps_a_cusp(region: Region, x: Vector) -> str:
+    """Name an active constraint whose gradient vanishes: none of first order tells where it is."""
+    c, e = region.values(x)
+    for which, values, rows in zip(
+        (region.inequalities, region.equalities), (c, e), region.linearised(x), strict=True
+    ):
+        flat = (np.abs(values) <= VANISHING) & (row_norms(rows) <= VANISHING)
+        if flat.any():
+            name = region.constraints.names[int(which[np.flatnonzero(flat)[0]])]
+            return f"the gradient of {name!r} vanishes there, perhaps a cusp without multipliers"
+    return ""

@@ -16,7 +16,7 @@ from optdriver.constraints import ConstraintSet
 from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import machine
-from optdriver.feasible.criticality import measured, unknown
+from optdriver.feasible.criticality import Criticality, measured, unknown
 from optdriver.feasible.options import Options, checked
 from optdriver.feasible.region import Region, region
 from optdriver.feasible.result import FeasibleResult
@@ -293,6 +293,8 @@ class FeasibleMinimizer:
         """The best point with its active constraints, multipliers and optimality residual.
 
         After success it is the point that passed the test.
+        At a cusp, as at the end of ``y <= 1 - sqrt(x)``, there are no multipliers: `message` says
+        so, the constraint is not among `multipliers`, and the bound has NaN.
         ``certified`` is False where an active constraint has a kink or is a union (``min(a, b) <=
         0``): the conditions hold for the branch that is active.
 
@@ -313,19 +315,22 @@ class FeasibleMinimizer:
             nfail=self.nfail,
             status=_STATUS[self.stop] if self.stop else -1,
             success=self.converged,
-            message=self._message(),
+            message=self._message(optimality),
             stop=self.stop,
             kkt=optimality.residual,
             active=self._active(x),
             certified=self._certified(x),
-            multipliers=dict(
-                zip(self._constraints.names, optimality.multipliers.tolist(), strict=True)
-            ),
-            bound_multipliers=optimality.bound_multipliers,
+            multipliers=self._multipliers(optimality),
+            bound_multipliers=np.where(optimality.pinned, np.nan, optimality.bound_multipliers),
             maxcv=max(self._region.violation(x)),
             notes=self.notes,
         )
         return result
+
+    def _multipliers(self, at: Criticality) -> dict[str, float]:
+        """Return the multipliers by name, of the rows that have one."""
+        rows = zip(self._constraints.names, at.multipliers.tolist(), strict=True)
+        return {name: value for i, (name, value) in enumerate(rows) if i not in at.cusps}
 
     def _answer(self) -> tuple[Vector, float, Vector]:
         """Return the point that passed the test, else the best; their values may tie."""
@@ -334,9 +339,12 @@ class FeasibleMinimizer:
             return state.x.copy(), state.f, state.g.copy()
         return self.best or (self.x0, math.nan, np.full(self.n, math.nan))
 
-    def _message(self) -> str:
+    def _message(self, at: Criticality | None = None) -> str:
         message = MESSAGES[self.stop] if self.stop else "running"
         reason = self._state.reason
+        if self.converged and at is not None and len(at.cusps):
+            name = self._constraints.names[int(at.cusps[0])]
+            return f"{message}, without multipliers: {name!r} has a cusp there"
         return f"{message}: {reason}" if reason and not self.converged else message
 
     def _active(self, x: Vector) -> tuple[str, ...]:

@@ -140,7 +140,7 @@ def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[
     active = list(result.active)
     return {
         "active": active,
-        "multipliers": {name: float(known[name]) for name in active},
+        "multipliers": {name: float(known[name]) for name in active if name in known},
         "residual": float(result.kkt),
     }
 

@@ -116,3 +116,74 @@ def test_a_run_that_outgrows_its_scales_is_resumed_exactly():
         broken = FeasibleMinimizer.from_dict(json.loads(json.dumps(data)))
     assert broken.done
     assert whole.nit > 2
+
+
+CUSPS = {
+    "up": (lambda x: -x[1], lambda x: [0.0, -1.0]),
+    "near": (lambda x: (x[0] + 0.5) ** 2 + (x[1] - 3) ** 2, lambda x: [2 * x[0] + 1, 2 * x[1] - 6]),
+    "beyond": (
+        lambda x: (x[0] - 0.2) ** 2 + (x[1] - 2) ** 2,
+        lambda x: [2 * x[0] - 0.4, 2 * x[1] - 4],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUSPS)
+@pytest.mark.parametrize("jac", [True, False])
+def test_a_cusp_is_a_minimum_without_multipliers(name, jac):
+    """The tip of ``2 y <= 3 - sqrt(x)`` is the minimum, whatever the slope in x."""
+    f, g = CUSPS[name]
+    study = optdriver.create_study(
+        {"x": (0, 3), "y": (-1, 3)},
+        constraints={"name": "tip", "constraint": "2*y <= 3 - sqrt(x)"},
+        jac=jac,
+        max_num_minimizers=1,
+        initial_samples=[[0.7, 0.2]],
+    )
+    study.run(lambda x, y: (f([x, y]), g([x, y])) if jac else f([x, y]))
+    assert study.best.x == pytest.approx([0.0, 1.5], abs=1e-7)
+    assert study.num_evaluations <= 15
+    (run,) = study.runs
+    assert run.state == "converged"
+    assert "without multipliers: 'tip' has a cusp" in run.reason
+    assert "tip" in run.active_constraints
+    assert "tip" not in run.multipliers
+
+
+def test_a_corner_keeps_its_multipliers():
+    opt = FeasibleMinimizer([0.5, 0.2], "2*x2 <= 3 - x1", [(0, 3), (-1, 3)])
+    drive(opt, lambda x: -x[1], lambda x: [0.0, -1.0])
+    assert opt.converged
+    assert opt.result.multipliers == {"2*x2 <= 3 - x1": pytest.approx(0.5)}
+    assert opt.result.bound_multipliers == pytest.approx([-0.5, 0.0])
+
+
+def test_a_vanishing_gradient_is_named():
+    rows = {"name": "horn", "constraint": "x2^2 <= (1 - x1)^3"}
+    opt = FeasibleMinimizer([0.2, 0.2], [rows], [(-2, 2), (-2, 2)])
+    drive(opt, lambda x: -x[0] + 0.1 * x[1], lambda x: [-1.0, 0.1])
+    np.testing.assert_allclose(opt.result.x, [1.0, 0.0], atol=1e-6)
+    assert opt.converged or "'horn' vanishes" in opt.result.message
+
+
+@pytest.mark.parametrize("jac", [True, False])
+@pytest.mark.parametrize("height", [0.0, 0.6])
+def test_a_disc_in_its_box_is_no_crawl(jac, height):
+    """Where the box touches the disc the points of L-BFGS-B are infeasible again and again."""
+    middle, radius = np.array([2.0, -1.0]), 1.5
+    wish = middle + np.array([2 * radius, height])
+    nearest = middle + radius * (wish - middle) / np.hypot(*(wish - middle))
+    study = optdriver.create_study(
+        {"a": (0.5, 3.5), "b": (-2.5, 0.5)},
+        constraints="(a - 2)^2 + (b + 1)^2 <= 2.25",
+        jac=jac,
+        max_num_minimizers=1,
+    )
+
+    def distance(a, b):
+        d = np.array([a, b]) - wish
+        return (float(d @ d), 2 * d) if jac else float(d @ d)
+
+    study.run(distance)
+    np.testing.assert_allclose(study.best.x, nearest, atol=2e-6)
+    assert study.num_evaluations <= 20
