@@ -56,6 +56,8 @@ def nearest(rows: Rows, start: Array, steps: int = STEPS, *, anywhere: bool = Fa
         Begin elsewhere too, wider and wider, if no feasible point is found near the start.
     """
     first = project(rows, start, steps)
+    if first.alone:
+        return first  # far away, and no step along the set is of use
     if first.strict:
         return _without_detour(rows, start, _nearer(rows, start, first, steps), steps)
     if anywhere and not first.feasible:

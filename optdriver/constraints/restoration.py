@@ -18,7 +18,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from optdriver.constraints.least_distance import least_distance
-from optdriver.constraints.matrices import beside, finite, row_norms, scaled
+from optdriver.constraints.matrices import beside, dense, finite, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY
 from optdriver.geometry.elementary import cosines
 
@@ -31,6 +31,7 @@ MARGIN = 1e-12
 LARGEST_MARGIN = 1e-6
 SHORTENINGS = 16
 SUFFICIENT = 0.1  # part of the foreseen fall of the violation that must be seen
+ALONE = 8  # steps of one variable
 PATIENCE, SLOW = 5, 0.2  # steps after which a fall by less than this factor is slow
 STRETCHES = (2.0, 3.0, 4.0)
 SHORTEST_ROW = 1e-6
@@ -79,12 +80,15 @@ class Arrival:
         Whether the inequalities hold exactly.
     steps : int
         Newton steps taken.
+    alone : bool
+        Whether a single variable was moved, since all together led nowhere.
     """
 
     x: Array
     feasible: bool
     strict: bool
     steps: int
+    alone: bool = False
 
 
 def clip(rows: Rows, x: Array) -> Array:
@@ -135,6 +139,8 @@ def project(rows: Rows, start: Array, steps: int = STEPS) -> Arrival:
     on round numbers, such as x = 0, which are tried first.
     """
     best = _rounded(rows, descend(rows, start, steps))
+    if not best.strict:
+        best = along_one(rows, start) or best
     for attempt, width in enumerate(BESIDE):
         if best.strict:
             return best
@@ -143,6 +149,57 @@ def project(rows: Rows, start: Array, steps: int = STEPS) -> Arrival:
         if made.strict or (not best.feasible and _total(rows, made.x) < _total(rows, best.x)):
             best = _rounded(rows, made)
     return best
+
+
+def along_one(rows: Rows, start: Array) -> Arrival | None:
+    """Move one variable until all inequalities hold, the one that moves least; None if none can.
+
+    Newton's steps of least norm move the variables of ``u >= exp(100 x)`` a little each, and come
+    nowhere where x cannot follow.  To raise u alone is always right.
+    """
+    x = clip(rows, start)
+    c, e = rows.values(x)
+    wrong = c > 0.0
+    if not (np.isfinite(c).all() and wrong.any()) or np.any(np.abs(e) > EQUALITY):
+        return None
+    slopes = dense(rows.linearised(x)[0])[wrong]
+    if not np.isfinite(slopes).all():
+        return None
+    found: Arrival | None = None
+    for i in np.flatnonzero((rows.lower < rows.upper) & np.all(slopes != 0.0, axis=0)):
+        made = _moved_along(rows, x, int(i))
+        if made is not None and (found is None or _moves(rows, x, made) < _moves(rows, x, found)):
+            found = made
+    return found
+
+
+def _moves(rows: Rows, x: Array, made: Arrival) -> float:
+    return float(np.max(np.abs(made.x - x) / rows.scale))
+
+
+def _moved_along(rows: Rows, x: Array, i: int) -> Arrival | None:
+    """Return where Newton's method for the worst row, in variable i alone, ends; None if it fails.
+
+    It changes its mind about the direction where rows want different ones: then it fails.
+    """
+    z, way = x.copy(), 0.0
+    for taken in range(1, ALONE + 1):
+        c, e = rows.values(z)
+        slope = dense(rows.linearised(z)[0])[:, i]
+        wrong = c > 0.0
+        with np.errstate(all="ignore"):
+            wanted = -c[wrong] / slope[wrong]
+        if not np.isfinite(wanted).all() or np.any(wanted * (way or wanted[0]) <= 0.0):
+            return None
+        way = float(wanted[np.argmax(np.abs(wanted))])
+        reached = z[i] + way * (1.0 + MARGIN)
+        z[i] = min(max(reached, rows.lower[i]), rows.upper[i])
+        above, off = violation(rows, z)
+        if above <= 0.0 and off <= EQUALITY:
+            return Arrival(x=z, feasible=True, strict=True, steps=taken, alone=True)
+        if z[i] in (rows.lower[i], rows.upper[i]) or not np.isfinite(above + off):
+            return None
+    return None
 
 
 def _total(rows: Rows, x: Array) -> float:

@@ -13,7 +13,7 @@ from optdriver.constraints.matrices import row_norms
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import models, trust
 from optdriver.feasible.criticality import measured, tangential_change
-from optdriver.feasible.options import Options
+from optdriver.feasible.options import Options, pairs_kept
 from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import Phase, State, Stop
 from optdriver.feasible.trial import propose
@@ -52,7 +52,7 @@ def start(x0: Vector, region: Region, options: Options) -> State:
 
 def seed(state: State, region: Region, steps: Vector, changes: Vector) -> None:
     """Take the pairs of another run, rows s and y in x, oldest first."""
-    keep = int(state.options.maxcor)
+    keep = _kept(state)
     state.steps = (steps / region.scale)[-keep:]
     state.changes = (changes * region.scale)[-keep:]
 
@@ -176,9 +176,13 @@ def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accep
     promised = np.array([slope + 0.5 * dot(scaled_s, m @ scaled_s) < 0.0 for m in both])
     state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
     if trust.usable(s, y, state.g, rho):
-        keep = int(state.options.maxcor)
+        keep = _kept(state)
         state.steps = np.vstack([state.steps, scaled_s])[-keep:]
         state.changes = np.vstack([state.changes, scaled_y])[-keep:]
+
+
+def _kept(state: State) -> int:
+    return int(state.options.maxcor) or pairs_kept(state.n)
 
 
 def _models(state: State) -> tuple[models.QuadraticModel, models.QuadraticModel]:

@@ -10,6 +10,10 @@ from typing import Any
 from optdriver.errors import InputError, InputTypeError, unknown_option
 
 
+FEW = 20
+LARGE = 150  # variables from which on matrices are sparse
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What a user can set.
@@ -23,7 +27,8 @@ class Options:
     maxiter : float
         Accepted steps at most; may be ``math.inf``.
     maxcor : int
-        Pairs kept.
+        Pairs kept; 0, the default, for as many as there are variables, at least 20, and for 20
+        where there are 150 variables or more (see `pairs_kept`).
     initial_radius : float
         First trust region, in the scaled variables.
     smallest_radius : float
@@ -33,7 +38,7 @@ class Options:
     gtol: float = 1e-6
     maxfun: float = 15000
     maxiter: float = 15000
-    maxcor: int = 20
+    maxcor: int = 0
     initial_radius: float = 1.0
     smallest_radius: float = 1e-9
 
@@ -54,12 +59,22 @@ def checked(given: dict[str, Any]) -> Options:
         if math.isnan(value) or value < 0:
             raise InputError(f"{name} must not be negative or NaN, got {value!r}")
     options = Options(**given)
-    _check_positive(options)
+    _check_positive(options, "maxcor" in given)
     return options
 
 
-def _check_positive(options: Options) -> None:
-    if options.maxcor < 1 or options.maxcor != int(options.maxcor):
+def pairs_kept(n: int) -> int:
+    """Return how many pairs are kept of n variables, if nothing else is said.
+
+    Along a path of 20 points in the plane (`python -m benchmarks memory`) 20 pairs take more than
+    ten times the evaluations that 40 take.  From `LARGE` variables on more pairs would cost more
+    than they gain: every one of them is a column of the sparse system's border.
+    """
+    return max(FEW, n) if n < LARGE else FEW
+
+
+def _check_positive(options: Options, given_pairs: bool) -> None:
+    if options.maxcor != int(options.maxcor) or (given_pairs and options.maxcor < 1):
         raise InputError(f"maxcor must be a whole number, 1 or more, got {options.maxcor!r}")
     if not 0.0 < options.smallest_radius < options.initial_radius < math.inf:
         raise InputError(

@@ -18,14 +18,13 @@ from optdriver.constraints.constraint_set import COARSEST
 from optdriver.constraints.matrices import chosen, csr, row_norms, scaled, transposed_times
 from optdriver.constraints.rows import EQUALITY
 from optdriver.constraints.sparse_hessian import SparseHessian
+from optdriver.feasible.options import LARGE
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
-
-LARGE = 150  # variables from which on sparse matrices are faster than dense ones
 
 
 @dataclass(frozen=True, kw_only=True)

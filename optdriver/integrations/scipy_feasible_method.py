@@ -57,7 +57,7 @@ def scipy_feasible_method(
     gtol: float | None = None,
     maxfun: float = 15000,
     maxiter: float = 15000,
-    maxcor: int = 20,
+    maxcor: int | None = None,
     initial_radius: float = 1.0,
     eps: ArrayLike | None = None,
     finite_diff_rel_step: ArrayLike | None = None,
@@ -98,7 +98,8 @@ def scipy_feasible_method(
     maxiter : int
         Greatest number of iterations, which are accepted steps.
     maxcor : int
-        Number of pairs kept.
+        Number of pairs kept; by default that of the variables, at least 20, and 20 where there are
+        150 variables or more.
     initial_radius : float
         First trust region, relative to ``max(1, abs(x0))``.
     eps : float or (n,) array, optional
@@ -156,7 +157,7 @@ def scipy_feasible_method(
         gtol=first(gtol, tol, 1e-6),
         maxfun=math.inf,  # the cap counts calls, differences included: `_run` keeps it
         maxiter=whole("maxiter", maxiter),
-        maxcor=maxcor,
+        **({} if maxcor is None else {"maxcor": maxcor}),
         initial_radius=initial_radius,
     )
     source = _gradient_source(opt, jac, finite_diff_scheme, finite_diff_rel_step, eps)

@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 import optdriver
 from optdriver import MultiStart, scipy_feasible_method
+from optdriver.constraints import ConstraintSet
 from optdriver.feasible import FeasibleMinimizer, Stop
 
 
@@ -96,6 +97,32 @@ def test_an_epigraph_is_descended_from_any_height(power):
         options={"ftol": 1e-12},
     )
     assert opt.result.fun == pytest.approx(peer.fun, abs=1e-6)
+
+
+EPIGRAPHS = {
+    "cosines": (["x3 >= cosh(60*x1) + cosh(70*x2)", "x3 >= cosh(50*(x1 + x2))"], 2.0),
+    "power": (["x3 >= (1 + x1^2)^40 + x2^2", "x3 >= x1 - x2"], 1.0),
+    "bounded": (["x3 >= exp(20*x1*(1 + x2^2))", "x3 >= exp(15*x1) + x2"], np.exp(20 * 0.5)),
+}
+
+
+START = np.array([2.5, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("name", EPIGRAPHS)
+def test_an_epigraph_is_entered_by_its_own_variable(name):
+    """All variables together lead nowhere, where one of them is enough."""
+    rows, lowest = EPIGRAPHS[name]
+    box = [(0.5, 5.0) if name == "bounded" else (None, None), (None, None), (None, None)]
+    made = ConstraintSet(rows, ["x1", "x2", "x3"], box, reference=START)
+    values, calls = made.values, []
+    made.values = lambda x: calls.append(1) or values(x)
+    opt = FeasibleMinimizer(START, made)
+    assert len(calls) <= 4000
+    assert made.is_feasible(opt.ask())
+    drive(opt, lambda x: x[2], lambda x: [0.0, 0.0, 1.0])
+    assert opt.result.fun == pytest.approx(lowest, rel=1e-5)
+    assert opt.nfev <= 25
 
 
 def test_a_run_that_outgrows_its_scales_is_resumed_exactly():

@@ -13,7 +13,8 @@ from optdriver.constraints import ConstraintSet
 from optdriver.feasible import FeasibleMinimizer, region, sparse_newton
 from optdriver.feasible.barrier import Point
 from optdriver.feasible.models import sr1
-from optdriver.feasible.region import LARGE, Region
+from optdriver.feasible.options import LARGE
+from optdriver.feasible.region import Region
 from optdriver.feasible.sparse_newton import SparseFactor
 from optdriver.feasible.trial import Local, subproblem
 
