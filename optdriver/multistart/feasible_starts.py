@@ -14,12 +14,14 @@ maximin).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.constraints.projection import ScaledRows
+from optdriver.constraints.restoration import STEPS, descend
 from optdriver.errors import ConstraintError
 from optdriver.geometry.factors import Orthogonal
 from optdriver.geometry.products import gram, product, transposed_times
@@ -44,8 +46,11 @@ ENOUGH = 64
 _GROUP, _KEPT = 16, 8
 _TRIES = 24
 _BARREN = 2
+_INSETS = (0.02, 0.002)  # widths of the box by which starts keep off its faces
+_ON_FACE = 1e-6
 _SAME = 1e-9  # widths of the box within which starts are one
 _BLOCK = 1024
+_LENGTHS = (0.3, 0.1)  # of a step along a curved surface, in widths
 _STEPS_PER_VARIABLE = 10
 _SHRINKS = 12
 
@@ -158,12 +163,22 @@ class FeasibleStarts:
                 raise
             return self._starts[:0]
 
-    def _make_group(self, group: int) -> Vector:
-        """Return starts far from all before them and from each other, the farthest first."""
-        moved = [_moved(self._constraints, x) for x in self._points(_GROUP * group, _GROUP)]
+    def _arrived(self, points: Vector) -> list[Vector]:
+        """Return where the points are moved to: off the faces of the box, if that is possible."""
+        inside = [_inside(self._constraints, x) for x in points]
+        found = [x for x in inside if x is not None]
+        if found:
+            return found
+        moved = [_moved(self._constraints, x) for x in points]
         found = [made.x for made in moved if made.feasible]
         if not found:
             self._tries += moved
+        return found
+
+    def _make_group(self, group: int) -> Vector:
+        """Return starts far from all before them and from each other, the farthest first."""
+        found = self._arrived(self._points(_GROUP * group, _GROUP))
+        if not found:
             return self._starts[:0]
         random = np.random.default_rng((self._seed, group, 1))
         met = self._met[_KEPT * group : _KEPT * (group + 1)]
@@ -171,6 +186,8 @@ class FeasibleStarts:
         walked = np.vstack([walk(self._constraints, np.array(found), random), met])
         if len(walked) < _KEPT:
             walked = np.vstack([walked, found])
+        off = walked[~on_faces(self._constraints, walked)]
+        walked = off if len(off) >= _KEPT else walked
         width = widths(self._constraints)
         return walked[spread(walked / width, _KEPT, self._starts / width)]
 
@@ -200,6 +217,47 @@ def restored(constraints: ConstraintSet, x: Vector) -> Vector | None:
 
 def _moved(constraints: ConstraintSet, x: Vector) -> Projection:
     return constraints.project(x, widths(constraints))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inset(ScaledRows):
+    """The rows in a box whose faces are moved inwards by a part of its widths."""
+
+    part: float
+
+    @property
+    def _margin(self) -> Vector:
+        box = self.constraints
+        width = box.upper - box.lower
+        return np.where(np.isfinite(width), self.part * width, 0.0)
+
+    @property
+    def lower(self) -> Vector:
+        """Lower side of the smaller box."""
+        return self.constraints.lower + self._margin
+
+    @property
+    def upper(self) -> Vector:
+        """Upper side of the smaller box."""
+        return self.constraints.upper - self._margin
+
+
+def _inside(constraints: ConstraintSet, x: Vector) -> Vector | None:
+    """Return a feasible point near `x` that is off the faces of the box, if the set has such."""
+    for part in _INSETS:
+        rows = _Inset(constraints=constraints, scale=widths(constraints), part=part)
+        made = descend(rows, np.clip(x, rows.lower, rows.upper), STEPS)
+        if made.strict and constraints.is_feasible(made.x):
+            return made.x
+    return None
+
+
+def on_faces(constraints: ConstraintSet, points: Vector) -> Mask:
+    """Return which of the points, (k, n), lie on a face of the box in a variable that can move."""
+    near = _ON_FACE * widths(constraints)
+    free = constraints.lower < constraints.upper
+    at = (points <= constraints.lower + near) | (points >= constraints.upper - near)
+    return np.asarray(np.any(at & free, axis=1))
 
 
 def nothing_feasible(tries: Sequence[Projection]) -> ConstraintError:
@@ -334,8 +392,15 @@ def _curved(constraints: ConstraintSet, points: Vector, random: np.random.Genera
     for k in range(len(x)):
         along = _along_equalities(constraints, x[k])
         d = transposed_times(along, random.standard_normal(constraints.n))
-        trial = np.clip(x[k] + 0.3 * d, constraints.lower, constraints.upper)
-        made = restored(constraints, trial)
-        if made is not None:
-            x[k] = made
+        for length in _LENGTHS:
+            trial = np.clip(x[k] + length * d, constraints.lower, constraints.upper)
+            made = _inside(constraints, trial)
+            if made is not None:
+                x[k] = made
+                break
+        else:
+            made = restored(
+                constraints, np.clip(x[k] + 0.3 * d, constraints.lower, constraints.upper)
+            )
+            x[k] = x[k] if made is None else made
     return x
