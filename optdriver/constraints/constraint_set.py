@@ -13,8 +13,8 @@ from optdriver.constraints.callables import Functions
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked, times
 from optdriver.constraints.nearest import nearest
-from optdriver.constraints.projection import Projection, moved
-from optdriver.constraints.restoration import project
+from optdriver.constraints.projection import InsetRows, Projection, moved
+from optdriver.constraints.restoration import descend, project
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
@@ -371,6 +371,21 @@ class ConstraintSet:
         return moved(self, start, self._sizes(start, weights), max_steps, project)
 
     @quiet
+    def project_inside(
+        self, x: ArrayLike, part: float, weights: ArrayLike | None = None, max_steps: int = 15
+    ) -> Array | None:
+        """Move x onto the constraints, off the faces of the box by a `part` of its widths.
+
+        Returns
+        -------
+        ndarray or None
+            None if there is no such point, as far as `max_steps` Newton steps can tell.
+        """
+        start = self._start(x)
+        rows = InsetRows(constraints=self, scale=self._sizes(start, weights), part=part)
+        made = descend(rows, start, max_steps)
+        return made.x if made.strict and self.is_feasible(made.x) else None
+
     def nearest(
         self, x: ArrayLike, weights: ArrayLike | None = None, max_steps: int = 15
     ) -> Projection:

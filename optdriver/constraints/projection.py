@@ -111,6 +111,28 @@ class ScaledRows:
         return self.constraints.n_inequalities
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsetRows(ScaledRows):
+    """The rows in a box whose faces are moved inwards by a part of its widths."""
+
+    part: float
+
+    @property
+    def lower(self) -> Array:
+        """Lower side of the smaller box."""
+        return self.constraints.lower + self._margin
+
+    @property
+    def upper(self) -> Array:
+        """Upper side of the smaller box."""
+        return self.constraints.upper - self._margin
+
+    @property
+    def _margin(self) -> Array:
+        width = self.constraints.upper - self.constraints.lower
+        return np.where(np.isfinite(width), self.part * width, 0.0)
+
+
 def moved(constraints: Set, start: Array, weights: Array, steps: int, move: Move) -> Projection:
     """Return where `move` leads from `start`; nowhere if its numbers do not allow a step."""
     rows = ScaledRows(constraints=constraints, scale=weights)

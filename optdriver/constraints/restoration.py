@@ -184,7 +184,7 @@ def _moved_along(rows: Rows, x: Array, i: int) -> Arrival | None:
     """
     z, way = x.copy(), 0.0
     for taken in range(1, ALONE + 1):
-        c, e = rows.values(z)
+        c, _ = rows.values(z)
         slope = dense(rows.linearised(z)[0])[:, i]
         wrong = c > 0.0
         with np.errstate(all="ignore"):

@@ -9,7 +9,6 @@ from typing import Any
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
 
-
 FEW = 20
 LARGE = 150  # variables from which on matrices are sparse
 
@@ -66,8 +65,8 @@ def checked(given: dict[str, Any]) -> Options:
 def pairs_kept(n: int) -> int:
     """Return how many pairs are kept of n variables, if nothing else is said.
 
-    Along a path of 20 points in the plane (`python -m benchmarks memory`) 20 pairs take more than
-    ten times the evaluations that 40 take.  From `LARGE` variables on more pairs would cost more
+    Along a robot's path of 20 points in the plane 20 pairs take more than ten times the evaluations
+    that 40 take.  From `LARGE` variables on more would cost more
     than they gain: every one of them is a column of the sparse system's border.
     """
     return max(FEW, n) if n < LARGE else FEW

@@ -7,6 +7,7 @@ from collections import UserDict
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
@@ -130,8 +131,8 @@ def scipy_feasible_method(
         constraint divided by the size of its gradient), ``stop``, ``nfail`` and ``notes``.
         ``x, fun, jac`` are the best point that was evaluated.
 
-        By differences on an equality, `jac` is the gradient along it, and the multiplier of the
-        equality is about 0.
+        By differences on an equality, `jac` is the gradient along it, from which no multiplier can
+        be told: `multipliers` is empty and `bound_multipliers` are NaN then.
 
     Raises
     ------
@@ -147,6 +148,7 @@ def scipy_feasible_method(
     """
     warn_unknown(list(unknown), OPTIONS)
     warn_hessian("scipy_feasible_method", hess, hessp)
+    kept: dict[str, Any] = {} if maxcor is None else {"maxcor": maxcor}
     opt = FeasibleMinimizer(
         start(x0),
         _together(constraints, bounds, names, fixed),
@@ -157,7 +159,7 @@ def scipy_feasible_method(
         gtol=first(gtol, tol, 1e-6),
         maxfun=math.inf,  # the cap counts calls, differences included: `_run` keeps it
         maxiter=whole("maxiter", maxiter),
-        **({} if maxcor is None else {"maxcor": maxcor}),
+        **kept,
         initial_radius=initial_radius,
     )
     source = _gradient_source(opt, jac, finite_diff_scheme, finite_diff_rel_step, eps)
@@ -242,6 +244,9 @@ def _report(opt: FeasibleMinimizer, evaluate: Evaluator, ending: Ending) -> Opti
     result.update(
         nfev=evaluate.nfev, njev=evaluate.njev, multipliers=_multipliers(opt.constraints, result)
     )
+    if isinstance(evaluate.jac, FeasibleDifferences) and evaluate.jac.constraints.n_equalities:
+        unknown = np.full(len(result.x), math.nan)
+        result.update(multipliers=UserDict(), bound_multipliers=unknown)
     if ending is Ending.CALLS:
         stop = Stop.MAX_EVALUATIONS
         result.update(stop=stop, status=1, success=False, message=MESSAGES[stop])

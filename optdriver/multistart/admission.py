@@ -107,7 +107,9 @@ def sequence_of(
     """Return where starts come from under constraints; None where the box is all."""
     if constraints is None or not has_rows(constraints):
         return None
-    return FeasibleStarts(constraints, options.sequence, options.seed)
+    return FeasibleStarts(
+        constraints, options.sequence, options.seed, off_faces=options.constraint_rule > 1
+    )
 
 
 def admit(
@@ -131,6 +133,9 @@ def admit(
     for k, given in enumerate(samples):
         if constraints.is_feasible(given):
             continue
+        if _is_feasible_but_for_rounding(constraints, given):
+            samples[k] = _nearest(constraints, given, starts)
+            continue
         name, violation = violated(constraints, given)
         if not project_starts:
             raise InputError(
@@ -143,6 +148,13 @@ def admit(
     if starts is not None and not len(samples):
         check_not_empty(constraints)
     return samples, moved
+
+
+def _is_feasible_but_for_rounding(constraints: ConstraintSet, x: Vector) -> bool:
+    """Say whether nobody who computes by hand would call `x` infeasible: it is moved in silence."""
+    clipped = np.clip(x, constraints.lower, constraints.upper)
+    near = np.all(np.abs(clipped - x) <= SLACK * np.maximum(1.0, np.abs(x)))
+    return bool(near) and constraints.is_feasible(clipped, SLACK)
 
 
 def _nearest(constraints: ConstraintSet, x: Vector, starts: FeasibleStarts | None) -> Vector:

@@ -77,6 +77,10 @@ class MultiStart(Undoing[MultiStartState]):
     difference_rule : {2, 1}
         How finite differences are asked for.  1 is for what optdriver 0.1.0 has recorded: all
         points of an iterate at once, also after a failure.
+    constraint_rule : {2, 1}
+        Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
+        and how many pairs that keeps.  1 is for what optdriver 0.1.0 has recorded: starts on the
+        faces of the box too, one shortened step after the other, 10 pairs.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float
@@ -136,6 +140,7 @@ class MultiStart(Undoing[MultiStartState]):
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
         difference_rule: int = 2,
+        constraint_rule: int = 2,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,
@@ -166,6 +171,7 @@ class MultiStart(Undoing[MultiStartState]):
             step_size=step_size,  # type: ignore[arg-type]  # checked, and made a tuple
             two_sided=two_sided,
             difference_rule=difference_rule,
+            constraint_rule=constraint_rule,
             max_failures=max_failures,
             x_tolerance=x_tolerance,
             f_tolerance=f_tolerance,
@@ -251,7 +257,8 @@ class MultiStart(Undoing[MultiStartState]):
     @quiet
     def runs(self) -> list[Run]:
         """A row for each minimizer, in the order of their starts."""
-        return [searches.row(search, self._state.constraints) for search in self._state.runs]
+        constraints, exact = self._state.constraints, self._state.options.jac
+        return [searches.row(search, constraints, exact=exact) for search in self._state.runs]
 
     @property
     def nfev(self) -> int:

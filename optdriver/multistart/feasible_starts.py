@@ -14,14 +14,12 @@ maximin).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.projection import ScaledRows
-from optdriver.constraints.restoration import STEPS, descend
 from optdriver.errors import ConstraintError
 from optdriver.geometry.factors import Orthogonal
 from optdriver.geometry.products import gram, product, transposed_times
@@ -64,9 +62,14 @@ class FeasibleStarts:
         With a finite box.
     kind : {'sobol', 'uniform'}
     seed : int
+    off_faces : bool
+        Whether starts keep off the faces of the box where the set has an inside.
     """
 
-    def __init__(self, constraints: ConstraintSet, kind: Kind, seed: int) -> None:
+    def __init__(
+        self, constraints: ConstraintSet, kind: Kind, seed: int, *, off_faces: bool = True
+    ) -> None:
+        self._off_faces = off_faces
         self._constraints, self._kind, self._seed = constraints, kind, seed
         self._starts = np.empty((0, constraints.n))
         self._groups = self._barren = 0  # groups made, and those since the last new start
@@ -165,7 +168,7 @@ class FeasibleStarts:
 
     def _arrived(self, points: Vector) -> list[Vector]:
         """Return where the points are moved to: off the faces of the box, if that is possible."""
-        inside = [_inside(self._constraints, x) for x in points]
+        inside = [_inside(self._constraints, x) for x in points] if self._off_faces else []
         found = [x for x in inside if x is not None]
         if found:
             return found
@@ -183,11 +186,13 @@ class FeasibleStarts:
         random = np.random.default_rng((self._seed, group, 1))
         met = self._met[_KEPT * group : _KEPT * (group + 1)]
         met = met[[self._constraints.is_feasible(x) for x in met]] if len(met) else met
-        walked = np.vstack([walk(self._constraints, np.array(found), random), met])
+        walked = np.vstack(
+            [walk(self._constraints, np.array(found), random, off_faces=self._off_faces), met]
+        )
         if len(walked) < _KEPT:
             walked = np.vstack([walked, found])
         off = walked[~on_faces(self._constraints, walked)]
-        walked = off if len(off) >= _KEPT else walked
+        walked = off if self._off_faces and len(off) >= _KEPT else walked
         width = widths(self._constraints)
         return walked[spread(walked / width, _KEPT, self._starts / width)]
 
@@ -219,36 +224,12 @@ def _moved(constraints: ConstraintSet, x: Vector) -> Projection:
     return constraints.project(x, widths(constraints))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Inset(ScaledRows):
-    """The rows in a box whose faces are moved inwards by a part of its widths."""
-
-    part: float
-
-    @property
-    def _margin(self) -> Vector:
-        box = self.constraints
-        width = box.upper - box.lower
-        return np.where(np.isfinite(width), self.part * width, 0.0)
-
-    @property
-    def lower(self) -> Vector:
-        """Lower side of the smaller box."""
-        return self.constraints.lower + self._margin
-
-    @property
-    def upper(self) -> Vector:
-        """Upper side of the smaller box."""
-        return self.constraints.upper - self._margin
-
-
 def _inside(constraints: ConstraintSet, x: Vector) -> Vector | None:
     """Return a feasible point near `x` that is off the faces of the box, if the set has such."""
     for part in _INSETS:
-        rows = _Inset(constraints=constraints, scale=widths(constraints), part=part)
-        made = descend(rows, np.clip(x, rows.lower, rows.upper), STEPS)
-        if made.strict and constraints.is_feasible(made.x):
-            return made.x
+        made = constraints.project_inside(x, part, widths(constraints))
+        if made is not None:
+            return made
     return None
 
 
@@ -323,13 +304,19 @@ def spread(points: Vector, number: int, before: Vector | None = None) -> list[in
 # -- walking ------------------------------------------------------------------------------------
 
 
-def walk(constraints: ConstraintSet, points: Vector, random: np.random.Generator) -> Vector:
+def walk(
+    constraints: ConstraintSet,
+    points: Vector,
+    random: np.random.Generator,
+    *,
+    off_faces: bool = True,
+) -> Vector:
     """Return where hit-and-run leads from feasible points, all of them feasible too."""
     p = constraints.n_inequalities
     if constraints.linear[p:].all():
         ends = _straight(constraints, points, random)
     else:
-        ends = _curved(constraints, points, random)
+        ends = _curved(constraints, points, random, off_faces)
     made = [_settled(constraints, end) for end in ends]
     return np.array([x if end is None else end for x, end in zip(points, made, strict=True)])
 
@@ -386,21 +373,25 @@ def _chord(constraints: ConstraintSet, x: Vector, d: Vector) -> tuple[Vector, Ve
     return np.clip(back, -4.0, 0.0), np.clip(ahead, 0.0, 4.0)
 
 
-def _curved(constraints: ConstraintSet, points: Vector, random: np.random.Generator) -> Vector:
+def _curved(
+    constraints: ConstraintSet, points: Vector, random: np.random.Generator, off_faces: bool
+) -> Vector:
     """Walk along a curved surface: a tangent step, and back onto it."""
     x = points.copy()
     for k in range(len(x)):
         along = _along_equalities(constraints, x[k])
         d = transposed_times(along, random.standard_normal(constraints.n))
-        for length in _LENGTHS:
-            trial = np.clip(x[k] + length * d, constraints.lower, constraints.upper)
-            made = _inside(constraints, trial)
-            if made is not None:
-                x[k] = made
-                break
-        else:
-            made = restored(
-                constraints, np.clip(x[k] + 0.3 * d, constraints.lower, constraints.upper)
-            )
-            x[k] = x[k] if made is None else made
+        ends = [
+            np.clip(x[k] + length * d, constraints.lower, constraints.upper) for length in _LENGTHS
+        ]
+        made = next(_all_inside(constraints, ends), None) if off_faces else None
+        made = restored(constraints, ends[0]) if made is None else made
+        x[k] = x[k] if made is None else made
     return x
+
+
+def _all_inside(constraints: ConstraintSet, points: Sequence[Vector]) -> Iterator[Vector]:
+    for x in points:
+        made = _inside(constraints, x)
+        if made is not None:
+            yield made

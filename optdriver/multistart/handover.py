@@ -27,8 +27,8 @@ from scipy.optimize import OptimizeResult
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError, ProtocolError
 from optdriver.feasible import FeasibleMinimizer
-from optdriver.feasible.options import pairs_kept
 from optdriver.feasible import Stop as FeasibleStop
+from optdriver.feasible.options import pairs_kept
 from optdriver.lbfgsb import LBFGSB, Options, Stop
 
 Vector = NDArray[np.float64]
@@ -54,6 +54,8 @@ class Handover:
         Start; moved to a feasible point if it violates a constraint.
     constraints : ConstraintSet
         With the box.
+    rule : {2, 1}
+        1 as in optdriver 0.1.0: one shortened step after the other, and the pairs of L-BFGS-B.
     **options
         See `optdriver.lbfgsb.Options`; `gtol`, `maxfun`, `maxiter` and `maxcor` hold for both.
 
@@ -64,11 +66,16 @@ class Handover:
     `gtol` under all constraints.
     """
 
-    def __init__(self, x0: ArrayLike, constraints: ConstraintSet, **options: Any) -> None:
+    def __init__(
+        self, x0: ArrayLike, constraints: ConstraintSet, *, rule: int = 2, **options: Any
+    ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
         self._constraints = constraints
         self._limits = {name: getattr(settings, name) for name in COMMON_OPTIONS}
-        if settings.maxcor == Options().maxcor:  # that of L-BFGS-B; here more are worth their time
+        self._rule = rule
+        if (
+            rule > 1 and settings.maxcor == Options().maxcor
+        ):  # that of L-BFGS-B; here more are worth their time
             self._limits["maxcor"] = pairs_kept(constraints.n)
         self._feasible: FeasibleMinimizer | None = None
         start = np.array(x0, dtype=np.float64)
@@ -121,7 +128,8 @@ class Handover:
             return
         if not plain.failures:
             self._halved = False
-        first = plain.nit > self._skipped_at + 1  # a second one in a row: it goes to the boundary
+        # a second one in a row: the way leads to the boundary
+        first = self._rule == 1 or plain.nit > self._skipped_at + 1
         if first and not plain.failures and self._leaves():
             plain.tell_failure("infeasible")  # half of the step is tried: nothing was evaluated
             self._skipped, self._halved = self._skipped + 1, True
@@ -263,6 +271,7 @@ class Handover:
             "feasible": after,
             "skipped": self._skipped,
             "skipped_at": self._skipped_at,
+            "rule": self._rule,
             "halved": self._halved,
         }
 
@@ -284,7 +293,8 @@ class Handover:
             self._limits = {name: data["limits"][name] for name in COMMON_OPTIONS}
             self._plain = LBFGSB.from_dict(data["plain"])
             self._skipped, self._halved = int(data["skipped"]), bool(data["halved"])
-            self._skipped_at = int(data.get("skipped_at", NEVER))  # 0.1.0 had none
+            self._skipped_at = int(data.get("skipped_at", NEVER))
+            self._rule = int(data.get("rule", 1))  # 0.1.0 had no other
             after = data["feasible"]
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error

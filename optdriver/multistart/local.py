@@ -69,6 +69,7 @@ def create(
     options: Mapping[str, Any],
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
+    constraint_rule: int = 2,
 ) -> Minimizer:
     """Return a new minimizer at `x0`; `own` are further options of a `method` of SciPy's."""
     if method != PLAIN:
@@ -80,7 +81,7 @@ def create(
         return LBFGSB(x0, bounds, **options)
     from optdriver.multistart.handover import Handover
 
-    return Handover(x0, constraints, **options)
+    return Handover(x0, constraints, rule=constraint_rule, **options)
 
 
 def _suspended(
@@ -125,11 +126,16 @@ def unbounded(minimizer: Minimizer) -> bool:
     return str(minimizer.stop) == "unbounded"
 
 
-def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str, Any] | None:
+def conditions(
+    minimizer: Minimizer, constraints: ConstraintSet | None, *, exact: bool = True
+) -> dict[str, Any] | None:
     """Return what is known of the constraints at the best point; None without constraints.
 
     ``active``: their names.  ``multipliers``: by name, of the active ones.  ``residual``: of the
     first-order conditions, which `gtol` is compared with.
+
+    Not `exact` are gradients by differences: on equalities they are those along the surface, from
+    which no multiplier can be told, so that none is.
     """
     if constraints is None or not has_rows(constraints) or minimizer.best is None:
         return None
@@ -137,10 +143,10 @@ def conditions(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[
     known = dict(result.multipliers)
     for (i, _), name in constraints.bound_names.items():
         known.setdefault(name, abs(result.bound_multipliers[i]))
-    active = list(result.active)
+    active, told = list(result.active), exact or not constraints.n_equalities
     return {
         "active": active,
-        "multipliers": {name: float(known[name]) for name in active if name in known},
+        "multipliers": {name: float(known[name]) for name in active if name in known and told},
         "residual": float(result.kkt),
     }
 

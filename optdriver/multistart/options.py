@@ -20,6 +20,7 @@ from optdriver.sampling import Kind, check_box
 Vector = NDArray[np.float64]
 
 DIFFERENCE_RULES = (1, 2)
+CONSTRAINT_RULES = (1, 2)
 """How finite differences are asked for: as by 0.1.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
@@ -42,6 +43,7 @@ class MultiStartOptions:
     f_tolerance: float
     project_starts: bool = True
     difference_rule: int = 2
+    constraint_rule: int = 2
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
@@ -50,10 +52,13 @@ class MultiStartOptions:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
             _check_count(name, getattr(self, name), least=1, infinite=name != "num_initial")
         _check_count("seed", self.seed, least=0, infinite=False)
-        if type(self.difference_rule) is not int or self.difference_rule not in DIFFERENCE_RULES:
-            raise InputError(
-                f"difference_rule is one of {DIFFERENCE_RULES}, not {self.difference_rule!r}"
-            )
+        for name, rules in (
+            ("difference_rule", DIFFERENCE_RULES),
+            ("constraint_rule", CONSTRAINT_RULES),
+        ):
+            value = getattr(self, name)
+            if type(value) is not int or value not in rules:
+                raise InputError(f"{name} is one of {rules}, not {value!r}")
         for name in ("sobol_sequence", "jac", "two_sided", "project_starts"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise InputTypeError(f"{name} is True or False, not {getattr(self, name)!r}")
@@ -103,6 +108,7 @@ class MultiStartOptions:
             for key, value in data.items()
         }
         values.setdefault("difference_rule", DIFFERENCE_RULES[0])
+        values.setdefault("constraint_rule", CONSTRAINT_RULES[0])
         return cls(**values)
 
 

@@ -84,12 +84,17 @@ class Search:
 
 
 def end(
-    search: Search, state: State, reason: str, constraints: ConstraintSet | None = None
+    search: Search,
+    state: State,
+    reason: str,
+    constraints: ConstraintSet | None = None,
+    *,
+    exact: bool = True,
 ) -> None:
     """Close a run; ids that are still out are no longer wanted."""
     if search.minimizer is not None and search.minimizer.best is not None:
         search.x, search.f, _ = search.minimizer.best
-        search.conditions = local.conditions(search.minimizer, constraints)
+        search.conditions = local.conditions(search.minimizer, constraints, exact=exact)
     search.state, search.reason = state, reason
     search.minimizer, search.stencil, search.g = None, None, None
     if search.learnt is not None:
@@ -97,19 +102,21 @@ def end(
     search.slots.clear()
 
 
-def cut(search: Search, reason: str, constraints: ConstraintSet | None = None) -> None:
+def cut(
+    search: Search, reason: str, constraints: ConstraintSet | None = None, *, exact: bool = True
+) -> None:
     """Stop an open run; what it needs to go on later is kept."""
     minimizer, g = search.minimizer, search.g
-    end(search, "stopped", reason, constraints)
+    end(search, "stopped", reason, constraints, exact=exact)
     search.minimizer, search.g = minimizer, g
 
 
-def row(search: Search, constraints: ConstraintSet | None = None) -> Run:
+def row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool = True) -> Run:
     """Return the run as a row of the report."""
     x, f, known = search.x, search.f, search.conditions
     if search.minimizer is not None and search.minimizer.best is not None:
         x, f, _ = search.minimizer.best
-        known = local.conditions(search.minimizer, constraints)
+        known = local.conditions(search.minimizer, constraints, exact=exact)
     known = known or {"active": (), "multipliers": {}, "residual": None}
     return Run(
         index=search.index,

@@ -232,7 +232,8 @@ def minimizer_at(
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
     method, own = state.options.method, state.options.method_options
-    return local.create(x0, state.bounds, state.constraints, options, method, own)
+    rule = state.options.constraint_rule
+    return local.create(x0, state.bounds, state.constraints, options, method, own, rule)
 
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
@@ -526,7 +527,7 @@ def _start_failed(reason: str) -> str:
 
 
 def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
-    searches.end(search, outcome, reason, state.constraints)
+    searches.end(search, outcome, reason, state.constraints, exact=state.options.jac)
     _leave_place(state, search)
     if outcome == "converged" and search.x is not None:
         state.converged += 1
@@ -552,7 +553,7 @@ def end_if_over(state: MultiStartState, reason: str) -> None:
         return
     for search in state.runs:
         if search.state in searches.OPEN:
-            searches.cut(search, state.ended, state.constraints)
+            searches.cut(search, state.ended, state.constraints, exact=state.options.jac)
     for queue in (state.ready, state.spare, state.extra):
         queue.clear()
     state.live = 0

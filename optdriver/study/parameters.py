@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.multistart.options import DIFFERENCE_RULES
+from optdriver.multistart.options import CONSTRAINT_RULES, DIFFERENCE_RULES
 from optdriver.reading import real_number
 from optdriver.study.hints import hint
 
@@ -166,11 +166,14 @@ def _steps(name: str, value: Any) -> Any:
     return step(name, value)
 
 
-def _rule(name: str, value: Any) -> int:
-    number = _whole(1)(name, value)
-    if number not in DIFFERENCE_RULES:
-        raise InputError(f"driver parameter {name!r} is one of {DIFFERENCE_RULES}, not {value!r}")
-    return int(number)
+def _rule(known: tuple[int, ...]) -> Callable[[str, Any], int]:
+    def check(name: str, value: Any) -> int:
+        number = _whole(1)(name, value)
+        if number not in known:
+            raise InputError(f"driver parameter {name!r} is one of {known}, not {value!r}")
+        return int(number)
+
+    return check
 
 
 # -- the table ----------------------------------------------------------------------------
@@ -204,8 +207,10 @@ _ROWS: Final = (
                     "error to be expected in a value of the objective"),
     DriverParameter("two_sided", False, _flag, "driver",
                     "finite differences on both sides where the bounds leave room"),
-    DriverParameter("difference_rule", 2, _rule, "driver",
+    DriverParameter("difference_rule", 2, _rule(DIFFERENCE_RULES), "driver",
                     "how finite differences are asked for: 2, or 1 as in optdriver 0.1.0"),
+    DriverParameter("constraint_rule", 2, _rule(CONSTRAINT_RULES), "driver",
+                    "how minimizers and starts keep to constraints: 2, or 1 as in 0.1.0"),
     DriverParameter("ftol", 2.220446049250313e-09, _number(0.0), "driver",
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintError, InputError
 from optdriver.multistart import MultiStart
+from optdriver.multistart.feasible_starts import FeasibleStarts
+from optdriver.sampling import Starts
 from tests.contracts.driver import Session, objective, plain
 
 SQUARE = [(-1.5, 1.5)] * 2
@@ -292,3 +294,94 @@ def test_starts_keep_away_from_those_before(texts, least):
     starts = np.array([p.x for p in ms.ask(24)])
     apart = np.linalg.norm(starts[:, None] - starts, axis=2) + np.diag(np.full(24, np.inf))
     assert apart.min() >= least
+
+
+SURFACES = {
+    "sphere": ("+".join(f"x{i}^2" for i in range(1, 9)) + " == 1", 8),
+    "simplex": ("+".join(f"x{i}" for i in range(1, 7)) + " == 1", 6),
+    "product": ("x1*x2*x3 == 0.1", 3),
+    "thin shell": ("1 <= x1^2 + x2^2 + x3^2 + x4^2 <= 1.001", 4),
+}
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_starts_keep_off_the_faces_of_the_box(name):
+    """A product of the variables is 0 on a face, and so is its gradient."""
+    text, n = SURFACES[name]
+    made = ConstraintSet(text, [f"x{i + 1}" for i in range(n)], [(0, 1)] * n)
+    found, sequence = FeasibleStarts(made, "sobol", 1), Starts(kind="sobol", seed=1, count=0)
+    points = []
+    for _ in range(20):
+        x, sequence = found.take(sequence)
+        assert made.is_feasible(x)
+        points.append(x)
+    assert np.min(points) > 1e-4
+    assert np.max(points) < 1.0 - 1e-4
+    gaps = [np.linalg.norm(a - b) for i, a in enumerate(points) for b in points[:i]]
+    assert min(gaps) > 0.02
+
+
+def test_a_set_that_lies_on_a_face_has_its_starts_there():
+    made = ConstraintSet(
+        ["x1 + x2^2 <= 0", "x3 == 0.5*x2 + 0.25"], ["x1", "x2", "x3"], [(0, 1)] * 3
+    )
+    x, _ = FeasibleStarts(made, "sobol", 0).take(Starts(kind="sobol", seed=0, count=0))
+    np.testing.assert_allclose(x, [0.0, 0.0, 0.25], atol=1e-4)
+
+
+def test_a_product_on_a_sphere_is_found_from_every_start():
+    """The best of the product of five variables on the sphere is 5^-2.5, at equal variables."""
+    text = "+".join(f"x{i}^2" for i in range(1, 6)) + " == 1"
+    ms = MultiStart([(0, 1)] * 5, constraints=text, num_initial=2, max_num_minimizers=4)
+    while not ms.done:
+        for point in ms.ask(2):
+            value = -np.prod(point.x)
+            ms.tell(point.id, value, [-np.prod(np.delete(point.x, i)) for i in range(5)])
+    assert [run.f for run in ms.runs if run.state == "converged"] == pytest.approx(
+        [-(5**-2.5)] * 4, rel=1e-6
+    )
+
+
+def test_differences_on_an_equality_tell_no_multiplier():
+    """The price of the equality is 1.5, by hand; along it nothing is known of it."""
+    bounds, text = [(0, 4)] * 3, {"name": "demand", "constraint": "x1 + x2 + x3 == 3"}
+
+    def cost(x):
+        return 0.5 * x[0] ** 2 + 0.75 * x[1] ** 2 + 1.5 * x[2] ** 2
+
+    found = {}
+    for jac in (True, False):
+        ms = MultiStart(bounds, constraints=text, jac=jac, max_num_minimizers=1)
+        while not ms.done:
+            for point in ms.ask(1):
+                x = point.x
+                ms.tell(point.id, cost(x), [x[0], 1.5 * x[1], 3 * x[2]] if jac else None)
+        (run,) = ms.runs
+        assert run.active == ("demand",)
+        assert run.x == pytest.approx([1.5, 1.0, 0.5], abs=1e-4)
+        found[jac] = run.multipliers
+    assert abs(found[True]["demand"]) == pytest.approx(1.5, rel=1e-4)
+    assert found[False] == {}
+
+
+@pytest.mark.parametrize("angle", [0.3, 0.7, 1.1, 2.9, 4.4])
+def test_a_sample_that_rounding_alone_keeps_out_is_admitted(angle):
+    sample = 1.3 * np.array([np.cos(angle), np.sin(angle)])
+    for factor in (1.0, 1.0 + 1e-15, 1.0 + 1e-12):
+        ms = MultiStart(
+            [(-2, 2)] * 2,
+            constraints="x1^2 + x2^2 <= 1.69",
+            initial_samples=[factor * sample],
+            project_starts=False,
+        )
+        assert ms.moved == ()
+        (point,) = ms.ask(1)
+        assert point.x @ point.x <= 1.69
+        np.testing.assert_allclose(point.x, sample, rtol=1e-8)
+    with pytest.raises(InputError, match="violates"):
+        MultiStart(
+            [(-2, 2)] * 2,
+            constraints="x1^2 + x2^2 <= 1.69",
+            initial_samples=[1.001 * sample],
+            project_starts=False,
+        )
