@@ -96,7 +96,8 @@ def test_minima_pass_the_test_of_optimality(name, jac):
     for run in converged:
         assert run.residual <= 1e-4
         assert set(run.active) <= set(session.driver.constraints.names)
-        assert set(run.multipliers) == set(run.active)
+        told = jac or not session.driver.constraints.n_equalities
+        assert set(run.multipliers) == (set(run.active) if told else set())
 
 
 @pytest.mark.parametrize("name", ["disc", "annulus", "sickle"])
