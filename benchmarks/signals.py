@@ -194,33 +194,32 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser = argparse.ArgumentParser(prog="python -m benchmarks signals", description=__doc__)
     parser.add_argument("--signals", type=int, default=SIGNALS)
     wanted = parser.parse_args(arguments).signals
-    rows, total, wrong, seed = [], 0, 0, 0
+    rows: list[tuple[str, ...]] = []
     counts: Counter[str] = Counter()
+    wrong = 0
+    runs = int(SHARE_OF_RUNS * wanted)
     with tempfile.TemporaryDirectory() as directory:
-        while total < wanted * (1 - SHARE_OF_RUNS):
-            setting = list(SETTINGS)[seed // 2 % len(SETTINGS)]
-            path = Path(directory) / f"{seed}.db" if seed % 2 else None
+        while counts.total() < wanted or counts["run"] < runs:
+            k = len(rows)
+            path = Path(directory) / f"{k}.db" if k % 2 else None
             landed: Counter[str] = Counter()
-            found = once(setting, seed, path, landed)
+            if counts.total() - counts["run"] < wanted - runs:
+                name = list(SETTINGS)[k // 2 % len(SETTINGS)]
+                found = once(name, k, path, landed)
+            else:
+                name = "run"
+                found = once_run(k, path, landed, wanted - counts.total())
             where = "file" if path is not None else "memory"
-            rows.append((setting, where, str(landed.total()), "; ".join(found) or "none"))
+            rows.append((name, where, str(landed.total()), "; ".join(found) or "none"))
             counts.update(landed)
-            total, wrong, seed = total + landed.total(), wrong + bool(found), seed + 1
-        while total < wanted:
-            path = Path(directory) / f"run{seed}.db" if seed % 2 else None
-            landed = Counter()
-            found = once_run(seed, path, landed, wanted - total)
-            where = "file" if path is not None else "memory"
-            rows.append(("run", where, str(landed.total()), "; ".join(found) or "none"))
-            counts.update(landed)
-            total, wrong, seed = total + landed.total(), wrong + bool(found), seed + 1
+            wrong += bool(found)
     by_call = [(name, str(count)) for name, count in counts.most_common()]
     return Section(
         name="signals",
         title="Interrupted again and again",
         text=TEXT,
         targets=[
-            Target(claim="signals", value=total, limit=wanted, at_least=True, form="d"),
+            Target(claim="signals", value=counts.total(), limit=wanted, at_least=True, form="d"),
             Target(
                 claim="studies that differ from undisturbed ones", value=wrong, limit=0, form="d"
             ),
