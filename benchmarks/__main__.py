@@ -20,6 +20,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "batch-busy": ("batch", "--busy", "--quick", "3"),
     "wasted": ("wasted",),
     "failures": ("failures",),
+    "crashes": ("crashes",),
     "study": ("study",),
     "storage": ("storage",),
     "signals": ("signals",),
