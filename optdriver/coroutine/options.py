@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.coroutine.scipy_methods import Method
+from optdriver.coroutine.scipy_methods import Method, named
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb.options import check_integer
 
@@ -29,6 +29,9 @@ TOLERANCES = {
     "trust-constr": ("xtol", "gtol", "barrier_tol"),
 }
 """What `tol` stands for, as in `scipy.optimize.minimize`; ``gtol`` where nothing is said."""
+
+SMALLEST_RADIUS: Final = 1e-5
+"""Ten times the radius at which COBYQA ends by default."""
 
 
 def checked_options(
@@ -87,3 +90,18 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(name, item) for item in value]
     raise InputTypeError(f"option {name!r} is a number, a string or a list of them, not {value!r}")
+
+
+def kept_start(method: str, x0: Any, bounds: Any) -> dict[str, Any]:
+    """Return options with which a method evaluates its start first, and no point beside it.
+
+    COBYQA moves a start that is nearer to a bound than its first trust region reaches onto the
+    bound, or away from it: so the radius is that distance at most.
+    """
+    if named(method).name != "COBYQA":
+        return {}
+    x, (lower, upper) = np.asarray(x0), np.asarray(bounds).T
+    free = lower < upper
+    gaps = np.concatenate([x - lower, upper - x, (upper - lower) / 2])[np.tile(free, 3)]
+    radius = float(np.min(gaps[gaps > 0.0], initial=1.0))
+    return {"initial_tr_radius": max(radius, SMALLEST_RADIUS)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import coroutine
-from optdriver.coroutine.options import TOLERANCES
+from optdriver.coroutine.options import TOLERANCES, kept_start
 from optdriver.drivers import driver_factory, engine_name
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb import Options
@@ -118,6 +118,7 @@ class Factory:
             return local.create(z, problem.bounds, problem.constraints, options)
         if not _is_scipys(self._method):
             return Population(engine_name(self._method), z, problem.bounds, seed, options)
+        options = kept_start(self._method, z, problem.bounds) | dict(options)
         return coroutine.CallbackMinimizer(
             self._method, z, problem.bounds, hessian=self._hessian, **options
         )

@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.options import kept_start
 from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
 from optdriver.multistart import differences, directions, gradients, local, start_rules
 from optdriver.multistart import run as searches
@@ -233,6 +234,8 @@ def minimizer_at(
         options["maxiter"] -= after.nit
     method, own = state.options.method, state.options.method_options
     rule = state.options.constraint_rule
+    if method != local.PLAIN and state.options.difference_rule > 1:  # at first starts were moved
+        own = kept_start(method, x0, state.bounds) | dict(own)
     return local.create(x0, state.bounds, state.constraints, options, method, own, rule)
 
 

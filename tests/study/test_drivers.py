@@ -136,3 +136,23 @@ def test_options_of_the_method_reach_it():
 def test_what_a_driver_cannot_do_is_refused(driver, change, message):
     with pytest.raises(InputError, match=message):
         create_study({"x": (-2, 2), "y": (-1, 3)}, driver=driver, **change).ask()
+
+
+@pytest.mark.parametrize("driver", [method.name for method in METHODS if method.bounds])
+def test_the_users_starts_are_the_first_points(driver):
+    samples = [[0.31, 0.42], [-1.99, 0.7], [-2.0, -1.0], [1.99, 2.9], [0.0, 3.0]]
+    space, parameters = {"x": (-2, 2), "y": (-1, 3)}, {"num_initial": 5, "num_parallel": 60}
+    study = create_study(space, driver=driver, initial_samples=samples, **parameters)
+    first = {}
+    for suggestion in study.ask(60):
+        first.setdefault(suggestion.run, suggestion.x.tolist())
+    assert [first[run] for run in range(5)] == samples
+
+
+def test_cobyqa_begins_at_every_start():
+    study = create_study({"x": (-2, 2), "y": (-1, 3)}, driver="COBYQA", num_parallel=20, seed=1)
+    study.set_parameters(num_initial=20)
+    assert len({tuple(suggestion.x) for suggestion in study.ask(20)}) == 20
+    study = create_study({"x": (-2, 2), "y": (-1, 3)}, driver="COBYQA", max_num_minimizers=2)
+    study.run(lambda x, y: (x - 1) ** 2 + (y - 1) ** 2)
+    assert study.best.value < 1e-8
