@@ -25,6 +25,10 @@ _is_quiet: ContextVar[bool] = ContextVar("_is_quiet", default=False)
 _WORDS = ("infs or nans", "nan", "infinity", "infinite", "finite", "math domain error")
 
 
+PASSING = (MemoryError, RecursionError, ImportError, OSError, Warning)
+"""Exceptions that are those of the surroundings: they would not come again on another replay."""
+
+
 def quiet(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function compute in optdriver's own error state; the caller's is put back."""
 

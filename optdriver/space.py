@@ -25,6 +25,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.reading import real_number, short
 
@@ -247,7 +248,8 @@ class Space:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Space:
         """Return the space that `to_dict` described."""
-        return cls(data["domain"], scale=data["scale"])
+        with stored.restoring("space"):
+            return cls(data["domain"], scale=stored.flag("scale", data["scale"]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Space.from_dict, (self.to_dict(),)

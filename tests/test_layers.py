@@ -19,7 +19,7 @@ PACKAGE = ROOT / "optdriver"
 
 # Inner rings first; in a ring, a room may import from the rooms listed before it.
 RINGS: list[list[str]] = [
-    ["errors", "undo", "numerics", "reading"],
+    ["errors", "undo", "numerics", "stored", "reading"],
     ["lbfgsb", "config"],
     ["geometry"],
     ["constraints", "feasible", "coroutine", "space", "sampling"],
@@ -32,7 +32,7 @@ RINGS: list[list[str]] = [
 PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}
 
 # The pages of the paper, in the order in which they may lean on each other.
-PAGES = ["options", "state", "linalg", "memory", "cauchy", "subspace"]
+PAGES = ["options", "soundness", "state", "linalg", "memory", "cauchy", "subspace"]
 PAGES += ["line_search", "stopping", "machine", "lanes", "minimizer"]
 
 # Arrows that point outwards on purpose: (from room, to room) and the reason.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optdriver import stored
 from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Functions
 from optdriver.constraints.evaluation import Evaluation
@@ -442,10 +443,13 @@ class ConstraintSet:
                 f"this set has version {data.get('version')!r}; version {_VERSION} is read here"
             )
         other = object.__new__(cls)
-        units = data.get("units")
-        other._build(
-            Specification.from_dict(data), None if units is None else np.array(units, float)
-        )
+        with stored.restoring("set of constraints"):
+            specification, units = Specification.from_dict(data), data.get("units")
+            if units is not None:
+                units = stored.array("units", units, specification.lower.shape, finite=True)
+                if not (units > 0.0).all():
+                    raise ValueError("a unit is not positive")
+            other._build(specification, units)
         return other
 
     def __getstate__(self) -> tuple[Specification, Array | None]:

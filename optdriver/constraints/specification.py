@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optdriver import stored
 from optdriver.constraints.callables import Functions, from_dict, from_object
 from optdriver.errors import ConstraintError, InputError, InputTypeError, unknown_option
 
@@ -50,14 +51,21 @@ class Specification:
     def from_dict(data: Mapping[str, Any]) -> Specification:
         """Make the specification again that `to_dict` wrote."""
         reference = data["reference"]
+        names = _names([stored.text("name", name) for name in stored.rows("names", data["names"])])
+        n = len(names)
+        lower, upper = (stored.array(side, data[side], (n,)) for side in ("lower", "upper"))
+        _check_box(lower, upper, names)
+        pairs = [stored.rows("texts", pair) for pair in stored.rows("texts", data["texts"])]
         return Specification(
-            texts=tuple((str(name), str(text)) for name, text in data["texts"]),
+            texts=tuple((stored.text("name", a), stored.text("text", b)) for a, b in pairs),
             functions=(),
-            names=tuple(data["names"]),
-            fixed=dict(data["fixed"]),
-            lower=np.array(data["lower"], dtype=np.float64),
-            upper=np.array(data["upper"], dtype=np.float64),
-            reference=None if reference is None else np.array(reference, dtype=np.float64),
+            names=names,
+            fixed=_fixed(stored.mapping("fixed", data["fixed"]), names),
+            lower=lower,
+            upper=upper,
+            reference=None
+            if reference is None
+            else stored.array("reference", reference, (n,), finite=True),
         )
 
 

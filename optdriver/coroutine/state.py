@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
+from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
+from optdriver.coroutine.scipy_methods import named
 from optdriver.errors import InputError
 
 Vector = NDArray[np.float64]
@@ -130,6 +133,7 @@ class State:
 
 _PLAIN: tuple[str, ...] = ("method", "hessian", "maxfun", "leg", "legs", "best", "nit")
 _PLAIN += ("nit_before", "wanted", "nfev", "nfail", "failures", "status", "message")
+_COUNTS = ("leg", "legs", "nit", "nit_before", "nfev", "nfail", "failures")
 _POINTS = ("x0", "lower", "upper", "start")
 
 
@@ -169,48 +173,81 @@ def from_dict(data: Mapping[str, Any]) -> State:
     version = data.get("version") if isinstance(data, Mapping) else None
     if version != VERSION:
         raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
-    try:
+    with stored.restoring("CallbackMinimizer"):
         return _read(data)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"the state is not complete: {error!r}") from error
 
 
 def _read(data: Mapping[str, Any]) -> State:
-    n = len(data["x0"])
-    values: Data = {name: data[name] for name in _PLAIN}
-    values |= {name: _floats(data[name]) for name in _POINTS}
+    low, high = stored.box(data["lower"], data["upper"])
+    n, method = len(low), named(data["method"])
+    records = _read_records(data, low, high)
+    values: Data = {name: stored.whole(name, data[name]) for name in _COUNTS}
+    values |= {name: stored.inside(name, data[name], low, high) for name in ("x0", "start")}
+    wanted = stored.one_of("wanted", data["wanted"], ("value", "hessian", "product"))
+    maxfun, pending, direction = data["maxfun"], data["pending"], data["direction"]
     state = State(
         **values,
-        options=dict(data["options"]),
+        lower=low,
+        upper=high,
+        method=method.name,
+        hessian=checked_hessian(method, data["hessian"] or None),
+        maxfun=None if maxfun is None else checked_limit(maxfun),
+        options=checked_options(method, stored.mapping("options", data["options"]), low < high),
+        best=stored.whole("best", data["best"], -1, len(records) - 1),
+        status=stored.whole("status", data["status"], -1000, 1000),
+        message=stored.text("message", data["message"]),
+        wanted=wanted,
         stop=None if data["stop"] is None else Stop(data["stop"]),
-        pending=_optional(data["pending"]),
-        direction=_optional(data["direction"]),
+        pending=None if pending is None else stored.inside("pending", pending, low, high),
+        direction=None if direction is None else stored.array("direction", direction, (n,)),
+        records=records,
     )
-    points = _floats(data["points"]).reshape(-1, n)
-    gradients = _floats(data["gradients"]).reshape(-1, n)
-    fs, given = data["values"], data["with_gradient"]
-    if not len(points) == len(gradients) == len(fs) == len(given):
-        raise ValueError("as many points, values and gradients")
-    for k, x in enumerate(points):
-        state.records.append(
-            Record(
-                x=x,
-                f=float(fs[k]),
-                g=gradients[k] if given[k] else None,
-                h=None if data["hessians"] is None else _optional(data["hessians"][k]),
-                p=None if data["directions"] is None else _optional(data["directions"][k]),
-            )
-        )
+    _check(state)
     return state
+
+
+def _check(state: State) -> None:
+    count, n = len(state.records), len(state.lower)
+    values = [record for record in state.records if record.wanted == "value"]
+    if (state.pending is None) != (state.stop is not None):
+        raise ValueError("a pending point, or a reason to stop")
+    if (state.direction is not None) != (state.wanted == "product"):
+        raise ValueError("a direction where a product is asked, and only there")
+    if state.wanted != "value" and state.hessian != {"hessian": "matrix"}.get(
+        state.wanted, state.wanted
+    ):
+        raise ValueError("another kind of second derivatives is told")
+    if state.best >= 0 and state.records[state.best].failed:
+        raise ValueError("its best evaluation has failed")
+    if state.best < 0 and any(not record.failed for record in values):
+        raise ValueError("it has no best evaluation")
+    if not (state.leg <= count and (state.legs == 0) == (state.leg == 0) and n):
+        raise ValueError("its legs do not belong together")
+    if not state.failures <= state.nfail <= state.nfev == len(values):
+        raise ValueError("its counters contradict each other")
+
+
+def _read_records(data: Mapping[str, Any], low: Vector, high: Vector) -> list[Record]:
+    n, fs = len(low), stored.array("values", data["values"], (len(data["values"]),), nan=True)
+    count = len(fs)
+    points = stored.array("points", data["points"], (count, n), finite=True)
+    gradients = stored.array("gradients", data["gradients"], (count, n), nan=True)
+    given = [bool(g) for g in stored.rows("with_gradient", data["with_gradient"])]
+    none: list[None] = [None] * count
+    hessians = none if data["hessians"] is None else stored.rows("hessians", data["hessians"])
+    lines = none if data["directions"] is None else stored.rows("directions", data["directions"])
+    if not count == len(given) == len(hessians) == len(lines) or np.isinf(fs).any():
+        raise ValueError("as many points, values and gradients are expected, none infinite")
+    records = []
+    for k, x in enumerate(points):
+        stored.inside("points", x, low, high)
+        h, p = hessians[k], lines[k]
+        h = None if h is None else stored.array("hessians", h, (n, n), nan=True)
+        p = None if p is None else stored.array("directions", p, (n,))
+        g = gradients[k] if given[k] else None
+        records.append(Record(x=x, f=float(fs[k]), g=g, h=h, p=p))
+    return records
 
 
 def _stacked(rows: list[Vector], n: int) -> Vector:
     return np.array(rows, dtype=np.float64).reshape(-1, n)
-
-
-def _floats(values: Any) -> Vector:
-    return np.array(values, dtype=np.float64)
-
-
-def _optional(values: Any) -> Vector | None:
-    return None if values is None else _floats(values)

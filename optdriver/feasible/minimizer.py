@@ -17,14 +17,16 @@ from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import machine
 from optdriver.feasible.criticality import Criticality, measured, unknown
-from optdriver.feasible.options import Options, checked
+from optdriver.feasible.options import checked
 from optdriver.feasible.region import Region, region
 from optdriver.feasible.result import FeasibleResult
+from optdriver.feasible.soundness import check_pending, read_state
 from optdriver.feasible.state import VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 from optdriver.feasible.work import TooMuchWork
 from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import real_number, real_vector
+from optdriver.stored import array, restoring, rows, text
 
 MESSAGES = {
     Stop.OPTIMAL: "OPTIMAL: the first-order conditions hold to gtol",
@@ -407,21 +409,23 @@ class FeasibleMinimizer:
         version = data.get("version") if isinstance(data, dict) else None
         if version != VERSION:
             raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
-        try:
+        with restoring("FeasibleMinimizer"):
             if constraints is None:
                 constraints = ConstraintSet.from_dict(data["constraints"])
             return cls._restored(constraints, data)
-        except (KeyError, TypeError) as error:
-            raise InputError(f"the state is not complete: {error!r}") from error
 
     @classmethod
     def _restored(cls, constraints: Constraints, data: Data) -> FeasibleMinimizer:
         self = cls.__new__(cls)
         self._constraints = constraints
-        self._state = _state(data["state"])
-        self._reference = np.array(data["reference"], dtype=float)
-        self._region = region(constraints, self._state.lower, self._state.upper, self._reference)
-        self.notes = tuple(data["notes"])
+        self._state = state = read_state(data["state"])
+        n = getattr(constraints, "n", state.n)
+        if n != state.n:
+            raise ValueError(f"{state.n} variables, and constraints on {n}")
+        self._reference = array("reference", data["reference"], (n,), finite=True)
+        self._region = region(constraints, state.lower, state.upper, self._reference)
+        check_pending(state, self._region)
+        self.notes = tuple(text("notes", note) for note in rows("notes", data["notes"]))
         return self
 
     def __getstate__(self) -> Data:
@@ -445,20 +449,6 @@ _STATUS = {
     Stop.HALTED: 99,
     Stop.UNBOUNDED: 4,
 }
-
-
-def _state(data: Data) -> State:
-    values = dict(data)
-    options = values["options"]
-    values["options"] = options if isinstance(options, Options) else Options(**options)
-    values["phase"] = Phase(values["phase"])
-    values["stop"] = None if values["stop"] is None else Stop(values["stop"])
-    n = len(values["x0"])
-    for name in ("x0", "lower", "upper", "pending", "x", "g", "best_x", "best_g", "scores"):
-        values[name] = np.array(values[name], dtype=float)
-    for name in ("steps", "changes", "failed", "avoided"):
-        values[name] = np.array(values[name], dtype=float).reshape(-1, n)
-    return State(**values)
 
 
 def _start(x0: ArrayLike) -> Vector:

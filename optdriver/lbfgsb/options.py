@@ -41,6 +41,9 @@ def check_integer(name: str, value: Any, least: int, *, infinite: bool = False) 
 NO_LIMIT = 2**62
 """The integer that stands for an infinite number of evaluations or iterations."""
 
+MOST_PAIRS = 1000
+"""So many pairs take 40 MB for themselves; more than 50 are of no use."""
+
 
 class OptionArguments(TypedDict, total=False):
     """The fields of `Options` as keyword arguments."""
@@ -92,6 +95,8 @@ class Options:
 
     def __post_init__(self) -> None:
         check_integer("maxcor", self.maxcor, 1)
+        if self.maxcor > MOST_PAIRS:
+            raise InputError(f"maxcor is {self.maxcor}; expected at most {MOST_PAIRS}")
         check_integer("maxls", self.maxls, 1)
         check_integer("maxfun", self.maxfun, 1, infinite=True)
         check_integer("maxiter", self.maxiter, 0, infinite=True)

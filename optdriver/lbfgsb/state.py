@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.lbfgsb.codes import Phase, Stop
+from optdriver.lbfgsb.soundness import check, check_sizes
 
 try:
     import cython
@@ -230,14 +230,10 @@ def from_dict(fields: Mapping[str, Any]) -> State:
     elif version != VERSION:
         raise ValueError(f"state has version {version!r}, this optdriver reads {VERSION} and 1")
     n, m = int(fields["n"]), int(fields["m"])
-    if n < 0 or m < 1 or np.size(fields["x"]) != n or np.size(fields["dd"]) != m:
-        raise ValueError(f"its arrays are not those of {n} variables and {m} pairs")
+    check_sizes(fields, n, m)
     state = State(n, m)
     for name in INTEGERS:
         setattr(state, name, int(fields[name]))
-    if not (0 <= state.k <= state.m and 0 <= state.head < state.m):
-        raise ValueError("its counters contradict each other")  # the kernel trusts them
-    Phase(state.phase), Stop(state.stop)  # ValueError where there is no such one
     for name in REALS:
         setattr(state, name, float(fields[name]))
     for name, array in state.arrays.items():
@@ -245,6 +241,7 @@ def from_dict(fields: Mapping[str, Any]) -> State:
         if given.size != array.size:
             raise ValueError(f"{name!r} has shape {given.shape}, expected {array.shape}")
         array[...] = given.reshape(array.shape)
+    check(state)
     return state
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.multistart.records import Minimum
 
 Vector = NDArray[np.float64]
@@ -101,9 +102,15 @@ class Catalogue:
     def load(self, data: dict[str, Any]) -> None:
         """Take over the minima of which `to_dict` made `data`."""
         self._entries = [
-            Entry([int(start) for start in starts], [int(run) for run in runs])
+            Entry(
+                [stored.whole("start", start) for start in starts],
+                [stored.whole("run", run) for run in runs],
+            )
             for starts, runs in zip(data["starts"], data["runs"], strict=True)
         ]
+        if any(not entry.starts or not entry.runs for entry in self._entries):
+            raise ValueError("a minimum that no run has found")
         if self._entries:
-            self._f = np.array(data["f"], dtype=np.float64)
-            self._x = np.array(data["x"], dtype=np.float64).reshape(self._f.size, -1)
+            count = len(self._entries)
+            self._f = stored.array("f", data["f"], (count,), finite=True)
+            self._x = stored.array("x", data["x"], (count, self._width.size), finite=True)

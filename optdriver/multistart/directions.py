@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.geometry.factors import least_squares
 from optdriver.geometry.products import norm, times, transposed_times
 from optdriver.multistart.stencil import BASE, DROPPED, PROBE
@@ -303,13 +304,15 @@ def to_dict(made: Directions) -> dict[str, Any]:
 
 def from_dict(data: dict[str, Any]) -> Directions:
     """Return the differences of which `to_dict` made `data`."""
-    x = np.array(data["x"], dtype=np.float64)
+    x = stored.array("x", data["x"], (len(data["x"]),), finite=True)
+    coordinate = [stored.whole("coordinate", i, PROBE, x.size - 1) for i in data["coordinate"]]
+    count = len(coordinate)
     return Directions(
         x,
         float(data["f"]),
-        np.array(data["step"], dtype=np.float64),
-        [int(i) for i in data["coordinate"]],
-        list(np.array(data["ends"], dtype=np.float64).reshape(-1, x.size)),
-        [float(f) for f in data["values"]],
-        int(data["missing"]),
+        stored.array("step", data["step"], x.shape, finite=True),
+        coordinate,
+        list(stored.array("ends", data["ends"], (count, x.size), finite=True)),
+        stored.array("values", data["values"], (count,), nan=True).tolist(),
+        stored.whole("missing", data["missing"], most=count + 1),
     )

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
+
 Vector = NDArray[np.float64]
 
 OPEN, TOLD, FAILED = 0, 1, 2
@@ -69,8 +71,9 @@ class Ledger:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Ledger:
         """Return the ledger of which `to_dict` made `data`."""
-        return cls(
-            bytearray(int(status) for status in data["status"]),
-            array("d", np.asarray(data["f"], dtype=np.float64).tolist()),
-            array("L", np.asarray(data["mark"], dtype=np.uint32).tolist()),
-        )
+        status = [stored.whole("status", s, most=FAILED) for s in data["status"]]
+        values = stored.array("f", data["f"], (len(status),), nan=True).tolist()
+        marks = [stored.whole("mark", mark, most=2**32 - 1) for mark in data["mark"]]
+        if len(marks) != len(status):
+            raise ValueError(f"{len(marks)} marks for {len(status)} ids")
+        return cls(bytearray(status), array("d", values), array("L", marks))

@@ -19,6 +19,9 @@ from optdriver.sampling import Kind, check_box
 
 Vector = NDArray[np.float64]
 
+MOST_INITIAL = 100_000
+"""Minimizers that may begin at once."""
+
 DIFFERENCE_RULES = (1, 2)
 CONSTRAINT_RULES = (1, 2)
 """How finite differences are asked for: as by 0.1.0, and as now."""
@@ -51,6 +54,11 @@ class MultiStartOptions:
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
             _check_count(name, getattr(self, name), least=1, infinite=name != "num_initial")
+        if self.num_initial > MOST_INITIAL:
+            raise InputError(
+                f"num_initial is at most {MOST_INITIAL}, not {self.num_initial}: so many "
+                "minimizers begin at once; minimize_batch runs more of them, one after the other"
+            )
         _check_count("seed", self.seed, least=0, infinite=False)
         for name, rules in (
             ("difference_rule", DIFFERENCE_RULES),

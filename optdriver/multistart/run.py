@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.multistart import differences, local
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.local import Minimizer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 State = Literal["sampling", "waiting", "running", "converged", "stopped", "failed"]
 OPEN: tuple[State, ...] = ("sampling", "waiting", "running")
+STATES: tuple[State, ...] = (*OPEN, "converged", "stopped", "failed")
 
 
 @dataclass(slots=True)
@@ -160,27 +162,43 @@ def to_dict(search: Search) -> dict[str, Any]:
 
 def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | None) -> Search:
     """Return the run of which `to_dict` made `data`."""
-
-    def floats(values: Any) -> Vector | None:
-        return None if values is None else np.array(values, dtype=np.float64)
-
     minimizer, stencil, learnt = data["minimizer"], data["stencil"], data.get("learnt")
+    x0 = stored.array("x0", data["x0"], (len(data["x0"]),), finite=True)
+
+    def floats(name: str) -> Vector | None:
+        value = data[name]
+        return None if value is None else stored.array(name, value, x0.shape, finite=True)
+
     return Search(
         index=index,
-        start=int(data["start"]),
-        x0=np.array(data["x0"], dtype=np.float64),
-        state=data["state"],
-        reason=str(data["reason"]),
-        nfev=int(data["nfev"]),
-        nfail=int(data["nfail"]),
+        start=stored.whole("start", data["start"]),
+        x0=x0,
+        state=stored.one_of("state", data["state"], STATES),
+        reason=stored.text("reason", data["reason"]),
+        nfev=stored.whole("nfev", data["nfev"]),
+        nfail=stored.whole("nfail", data["nfail"]),
         minimizer=None if minimizer is None else local.from_dict(minimizer, constraints),
         stencil=None if stencil is None else differences.from_dict(stencil),
         learnt=None if learnt is None else Learnt.from_dict(learnt),
-        two_sided=bool(data["two_sided"]),
-        spare=bool(data.get("spare", False)),
-        slots={int(id): int(slot) for id, slot in data["slots"]},
-        x=floats(data["x"]),
+        two_sided=stored.flag("two_sided", data["two_sided"]),
+        spare=stored.flag("spare", data.get("spare", False)),
+        slots={
+            stored.whole("id", id): stored.whole("slot", slot, -1) for id, slot in data["slots"]
+        },
+        x=floats("x"),
         f=float(data["f"]),
-        g=floats(data["g"]),
-        conditions=copy.deepcopy(data["conditions"]),
+        g=floats("g"),
+        conditions=_conditions(data["conditions"]),
     )
+
+
+def _conditions(data: Any) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    named = stored.mapping("multipliers", data["multipliers"])
+    return {
+        **copy.deepcopy(data),
+        "active": [stored.text("active", name) for name in stored.rows("active", data["active"])],
+        "multipliers": {name: float(value) for name, value in named.items()},
+        "residual": float(data["residual"]),
+    }

@@ -32,7 +32,7 @@ from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
 from optdriver.multistart.told import is_usable
-from optdriver.numerics import is_numeric
+from optdriver.numerics import PASSING, is_numeric
 from optdriver.sampling import take
 
 Vector = NDArray[np.float64]
@@ -162,11 +162,11 @@ def _contained(
     """Let a run go on; an exception in there ends this run, and nothing else.
 
     What set it off is recorded already, and must do the same whenever it is replayed.  That is so
-    of everything but a lack of memory or of stack, which are let through.
+    of everything but what the surroundings lack (memory, stack, a package), which is let through.
     """
     try:
         drive(state, search, *args, **kwargs)
-    except (MemoryError, RecursionError):
+    except PASSING:
         raise
     except Exception as error:
         if search.state not in searches.OPEN:

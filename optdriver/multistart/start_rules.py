@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
+
 Vector = NDArray[np.float64]
 
 START_RULES = ("sobol", "mlsl")
@@ -137,12 +139,15 @@ def to_dict(samples: Samples) -> dict[str, Any]:
 
 def from_dict(data: dict[str, Any], n: int) -> Samples:
     """Return the table of which `to_dict` made `data`."""
-    f = np.array(data["f"], dtype=np.float64)
+    f = stored.array("f", data["f"], (len(data["f"]),), finite=True)
     samples = empty(n)
     if f.size:
-        samples.unit = np.array(data["unit"], dtype=np.float64).reshape(f.size, n)
-        samples.f, samples.gap = f, np.array(data["gap"], dtype=np.float64)
+        samples.unit = stored.array("unit", data["unit"], (f.size, n), finite=True)
+        samples.f, samples.gap = f, stored.array("gap", data["gap"], (f.size,))
     samples.count = f.size
-    samples.row_of = {int(run): int(row) for run, row in data["waiting"]}
-    samples.put_aside = int(data["put_aside"])
+    samples.row_of = {
+        stored.whole("run", run): stored.whole("row", row, most=f.size - 1)
+        for run, row in data["waiting"]
+    }
+    samples.put_aside = stored.whole("put_aside", data["put_aside"])
     return samples

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.errors import InputError, InputTypeError
-from optdriver.multistart import admission, start_rules
+from optdriver.multistart import admission, soundness, start_rules
 from optdriver.multistart import run as runs
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.catalogue import Catalogue
 from optdriver.multistart.ledger import Ledger
 from optdriver.multistart.options import MultiStartOptions, start_limit
-from optdriver.multistart.records import Evaluation, Point
+from optdriver.multistart.records import Evaluation, Point, PointKind
 from optdriver.multistart.run import Search
 from optdriver.multistart.start_rules import Samples
 from optdriver.sampling import Starts
@@ -195,38 +196,56 @@ def from_dict(data: Mapping[str, Any]) -> MultiStartState:
             f"this state has version {data['version']!r}, and version {VERSION} is expected: "
             "it was written by another release of optdriver"
         )
-    try:
-        return _read(data)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"this is no stored multi-start: {error!r}") from error
+    with stored.restoring("multi-start"):
+        state = _read(data)
+        soundness.check(state)
+    return state
 
 
 def _read(data: Mapping[str, Any]) -> MultiStartState:
-    lower, upper = _floats(data["lower"]), _floats(data["upper"])
-    samples = _floats(data["initial_samples"]).reshape(-1, lower.size)
+    lower, upper = stored.box(data["lower"], data["upper"])
+    count = len(data["initial_samples"])
+    samples = stored.array("samples", data["initial_samples"], (count, lower.size), finite=True)
     options = MultiStartOptions.from_dict(data["options"])
     constraints = admission.read(data["constraints"])
     state = begin(options, lower, upper, samples, constraints)
     state.moved = [Moved.from_dict(moved) for moved in data["moved"]]
-    state.sequence = Starts(**data["sequence"])
+    state.sequence = _sequence(stored.mapping("sequence", data["sequence"]), options)
     state.runs = [runs.from_dict(index, row, constraints) for index, row in enumerate(data["runs"])]
-    state.extra = [int(run) for run in data["extra"]]
-    state.ready = deque((int(run), int(slot)) for run, slot in data["ready"])
-    state.spare = deque((int(run), int(slot)) for run, slot in data["spare"])
+    state.extra = [stored.whole("extra", run) for run in data["extra"]]
+    state.ready, state.spare = (
+        deque(
+            (stored.whole("run", run), stored.whole("slot", slot, -1)) for run, slot in data[name]
+        )
+        for name in ("ready", "spare")
+    )
     state.pending = {point.id: point for point in map(_point_from_dict, data["pending"])}
     state.ledger = Ledger.from_dict(data["ledger"])
     state.catalogue.load(data["minima"])
     state.samples = start_rules.from_dict(data["samples"], state.samples.unit.shape[1])
     state.best = None if data["best"] is None else _evaluation_from_dict(data["best"])
     for name in _COUNTS:  # 0.1.0 did not count failures in a row
-        setattr(state, name, int(data.get(name, 0) if name == "failed_in_row" else data[name]))
+        value = data.get(name, 0) if name == "failed_in_row" else data[name]
+        setattr(state, name, stored.whole(name, value))
     for name in _REASONS:
-        setattr(state, name, data[name])
+        setattr(state, name, None if data[name] is None else stored.text(name, data[name]))
     used = data.get("sample_starts")  # at first they were the first ones
-    state.sample_starts = list(range(min(state.next_start, len(samples)))) if used is None else used
+    first = list(range(min(state.next_start, len(samples))))
+    state.sample_starts = first if used is None else [stored.whole("start", k) for k in used]
     return state
+
+
+def _queue(data: Any) -> deque[tuple[int, int]]:
+    return deque((stored.whole("run", run), stored.whole("slot", slot, -1)) for run, slot in data)
+
+
+def _sequence(data: dict[str, Any], options: MultiStartOptions) -> Starts:
+    """Return the sequence of starts, which is that of the options."""
+    made = Starts(**data)
+    stored.whole("count", made.count, most=2**40)
+    if (made.kind, made.seed) != (options.sequence, options.seed):
+        raise ValueError("its sequence of starts is not that of its options")
+    return made
 
 
 def read_only(x: Vector) -> Vector:
@@ -245,7 +264,9 @@ def _point_to_dict(point: Point) -> dict[str, Any]:
 
 def _point_from_dict(data: Mapping[str, Any]) -> Point:
     x = read_only(_floats(data["x"]))
-    return Point(id=int(data["id"]), run=int(data["run"]), x=x, kind=data["kind"])
+    kind: PointKind = stored.one_of("kind", data["kind"], ("iterate", "difference"))
+    id, run = stored.whole("id", data["id"]), stored.whole("run", data["run"])
+    return Point(id=id, run=run, x=x, kind=kind)
 
 
 def _evaluation_to_dict(best: Evaluation) -> dict[str, Any]:
@@ -254,10 +275,13 @@ def _evaluation_to_dict(best: Evaluation) -> dict[str, Any]:
 
 
 def _evaluation_from_dict(data: Mapping[str, Any]) -> Evaluation:
-    g = None if data["g"] is None else read_only(_floats(data["g"]))
-    return Evaluation(
-        x=read_only(_floats(data["x"])), f=float(data["f"]), g=g, id=data["id"], run=data["run"]
+    x, g = data["x"], data["g"]
+    g = None if g is None else read_only(stored.array("g", g, (len(x),), finite=True))
+    id, run = (
+        None if data[name] is None else stored.whole(name, data[name]) for name in ("id", "run")
     )
+    x = read_only(stored.array("x", x, (len(x),), finite=True))
+    return Evaluation(x=x, f=stored.real("f", data["f"]), g=g, id=id, run=run)
 
 
 def drop_ready(state: MultiStartState, run: int) -> None:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from optdriver import stored
 
 Vector = NDArray[np.float64]
 
@@ -222,16 +224,14 @@ def to_dict(stencil: Stencil) -> dict[str, Any]:
 
 def from_dict(data: dict[str, Any]) -> Stencil:
     """Return the stencil of which `to_dict` made `data`."""
-
-    def floats(values: ArrayLike) -> Vector:
-        return np.array(values, dtype=np.float64)
-
+    coordinate = [stored.whole("coordinate", i, PROBE) for i in data["coordinate"]]
+    count, probe = len(coordinate), data.get("probe")
     return Stencil(
-        floats(data["x"]),
+        stored.array("x", data["x"], (len(data["x"]),), finite=True),
         float(data["f"]),
-        [int(i) for i in data["coordinate"]],
-        floats(data["moved"]).tolist(),
-        floats(data["values"]).tolist(),
-        int(data["missing"]),
-        None if data.get("probe") is None else floats(data["probe"]),
+        coordinate,
+        stored.array("moved", data["moved"], (count,), nan=True).tolist(),
+        stored.array("values", data["values"], (count,), nan=True).tolist(),
+        stored.whole("missing", data["missing"], most=count + 1),
+        None if probe is None else stored.array("probe", probe, (len(data["x"]),), finite=True),
     )

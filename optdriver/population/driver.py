@@ -18,6 +18,7 @@ from optdriver.multistart import OPTION_NAMES, going_on, told
 from optdriver.multistart.ledger import FAILED, TOLD, Ledger
 from optdriver.multistart.options import check_bounds, check_samples
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, Run
+from optdriver.numerics import PASSING, quiet
 from optdriver.population import state as states
 from optdriver.population.engines import Engine, checked_options, create_engine
 from optdriver.population.state import PopulationState, Row, Vector
@@ -165,10 +166,11 @@ class PopulationDriver(Undoing[PopulationState]):
     def turns(self) -> int:
         """Runs begun and ended."""
         ended = sum(row.state != "running" for row in self._state.runs)
-        return len(self._state.runs) + ended
+        return len(self._state.runs) + ended + (self._state.ended is not None)
 
     # -- ask and tell -------------------------------------------------------------------------
 
+    @quiet
     def ask(self, n: int = 1, *, fill: Fill = False) -> list[Point]:  # noqa: ARG002
         """Return up to `n` new points; fewer while the optimizer waits for what is out.
 
@@ -187,9 +189,29 @@ class PopulationDriver(Undoing[PopulationState]):
 
     def _ask(self, n: int) -> list[Point]:
         points: list[Point] = []
-        while len(points) < n and not self.done and self._room() > 0:
-            points.append(self._issue())
+        try:
+            while len(points) < n and not self.done and self._room() > 0:
+                points.append(self._issue())
+        except Exception as error:  # noqa: BLE001 (whatever another package raises)
+            self._break_off(error)
         return points
+
+    def _break_off(self, error: Exception) -> None:
+        """End with an exception of the optimizer: what set it off is recorded already."""
+        if isinstance(error, PASSING):
+            raise error
+        state = self._state
+        state.ended = f"{state.engine} ended by an error: {type(error).__name__}: {error}"
+        if state.runs and state.runs[-1].state == "running":
+            row = state.runs[-1]
+            row.state, row.reason = "failed" if row.x is None else "stopped", state.ended
+        self._clear_run()
+
+    def _clear_run(self) -> None:
+        state = self._state
+        state.steps, state.points, state.values = [], [], []
+        state.first = len(state.ledger.status)
+        self._engine = None
 
     def _room(self) -> float:
         state = self._state
@@ -215,6 +237,7 @@ class PopulationDriver(Undoing[PopulationState]):
             return self._state.lower.copy()
         return self._to_box(self._running().ask())
 
+    @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
         """Tell the value at the point called `id`; a gradient is kept with the best point.
 
@@ -236,6 +259,7 @@ class PopulationDriver(Undoing[PopulationState]):
         status = TOLD if math.isfinite(value) else FAILED
         self._change(PopulationDriver._settle, id, status, value, gradient)
 
+    @quiet
     def tell_failure(self, id: int, reason: str = "") -> None:  # noqa: ARG002 (no engine asks why)
         """Tell that the evaluation of the point called `id` failed.
 
@@ -261,7 +285,12 @@ class PopulationDriver(Undoing[PopulationState]):
                 )
             return
         running = point.id >= state.first and state.runs[-1].state == "running"
-        engine = self._running() if running and np.any(state.lower < state.upper) else None
+        engine, error = None, None
+        if running and np.any(state.lower < state.upper):
+            try:
+                engine = self._running()
+            except Exception as caught:  # noqa: BLE001 (it is looked at once this is booked)
+                error = caught
         del state.pending[point.id]
         state.ledger.close(point.id, status, f, g)
         self._count(point, status, f, g)
@@ -269,9 +298,19 @@ class PopulationDriver(Undoing[PopulationState]):
             k = point.id - state.first
             state.steps.append(2 * k + 1)
             state.values[k] = f if status == TOLD else math.nan
+            self._go_on(engine, k, error)
+
+    def _go_on(self, engine: Engine | None, k: int, error: Exception | None) -> None:
+        """Let the optimizer take the k-th value of its run, and end the run if that is over."""
+        state = self._state
+        try:
+            if error is not None:
+                raise error
             if engine is not None:
-                engine.tell(k, self._to_unit(point.x), state.values[k])
+                engine.tell(k, self._to_unit(state.points[k]), state.values[k])
             self._end_run_if_over(engine)
+        except Exception as caught:  # noqa: BLE001 (whatever another package raises)
+            self._break_off(caught)
 
     def _pending(self, id: Any) -> Point | None:
         try:
@@ -315,10 +354,9 @@ class PopulationDriver(Undoing[PopulationState]):
             state.ended = f"{number} run{'s have' if number != 1 else ' has'} converged"
         elif not converged or engine is None:
             state.ended = row.reason
-        state.steps, state.points, state.values = [], [], []
-        state.first = len(state.ledger.status)
-        self._engine = None
+        self._clear_run()
 
+    @quiet
     def add_point(self, x: Any, f: float, g: Any = None) -> None:
         """Add an evaluation that was not asked for: it counts for `best`.
 

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.errors import InputError
 from optdriver.multistart.catalogue import Catalogue
-from optdriver.multistart.ledger import Ledger
+from optdriver.multistart.ledger import OPEN, Ledger
 from optdriver.multistart.records import Evaluation, Point
+from optdriver.population.engines import checked_options
 
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
@@ -90,6 +92,7 @@ class PopulationState:
 
 
 _PLAIN = ("engine", "seed", "first", "nfev", "nfail", "failed_in_row", "ended", "halted")
+_COUNTS = ("first", "nfev", "nfail", "failed_in_row")
 _ROW = ("state", "reason", "nfev", "nfail", "f")
 
 
@@ -135,38 +138,86 @@ def from_dict(data: Mapping[str, Any]) -> PopulationState:
     version = data.get("version") if isinstance(data, Mapping) else None
     if version != VERSION:
         raise InputError(f"a stored driver of version {VERSION} is expected, got {version!r}")
-    try:
-        return _read(data)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"this is no stored driver: {error!r}") from error
+    with stored.restoring("driver"):
+        state = _read(data)
+        _check(state)
+    return state
 
 
 def _read(data: Mapping[str, Any]) -> PopulationState:
-    lower, upper = floats(data["lower"]), floats(data["upper"])
+    lower, upper = stored.box(data["lower"], data["upper"])
+    if not np.isfinite([lower, upper]).all():
+        raise ValueError("its box is not finite")
     data = {"failed_in_row": 0, **data}  # 0.1.0 did not count them
-    plain: Data = {name: data[name] for name in _PLAIN}
+    n, samples, points = lower.size, data["samples"], data["points"]
+    engine = stored.text("engine", data["engine"])
     state = PopulationState(
-        **plain,
-        options=dict(data["options"]),
+        engine=engine,
+        options=checked_options(engine, stored.mapping("options", data["options"])),
+        seed=stored.whole("seed", data["seed"], most=2**64),
         lower=lower,
         upper=upper,
-        samples=floats(data["samples"]).reshape(-1, lower.size),
-        most=math.inf if data["most"] is None else int(data["most"]),
+        samples=stored.array("samples", samples, (len(samples), n), finite=True),
+        most=math.inf if data["most"] is None else stored.whole("most", data["most"], 1),
         ledger=Ledger.from_dict(data["ledger"]),
         catalogue=new_catalogue(lower, upper),
-        runs=[_row_from_dict(row) for row in data["runs"]],
-        steps=[int(step) for step in data["steps"]],
-        points=list(floats(data["points"]).reshape(-1, lower.size)),
-        values=[float(f) for f in data["values"]],
-        pending={int(id): new_point(int(id), int(run), x) for id, run, x in data["pending"]},
+        runs=[_row_from_dict(row, lower, upper) for row in data["runs"]],
+        steps=[stored.whole("step", step) for step in data["steps"]],
+        points=list(stored.array("points", points, (len(points), n), finite=True)),
+        values=stored.array("values", data["values"], (len(points),), nan=True).tolist(),
+        pending={
+            stored.whole("id", id): new_point(id, stored.whole("run", run), x)
+            for id, run, x in data["pending"]
+        },
+        ended=_reason("ended", data["ended"]),
+        halted=_reason("halted", data["halted"]),
     )
+    for name in _COUNTS:
+        setattr(state, name, stored.whole(name, data[name]))
     state.catalogue.load(data["minima"])
     if (best := data["best"]) is not None:
-        g = None if best["g"] is None else floats(best["g"])
-        state.best = Evaluation(
-            x=protected(best["x"]), f=float(best["f"]), g=g, id=best["id"], run=best["run"]
+        g = None if best["g"] is None else stored.array("g", best["g"], (n,), finite=True)
+        id, run = (
+            None if best[name] is None else stored.whole(name, best[name]) for name in ("id", "run")
         )
+        x = protected(stored.inside("best", best["x"], lower, upper))
+        state.best = Evaluation(x=x, f=stored.real("f", best["f"]), g=g, id=id, run=run)
     return state
+
+
+def _reason(name: str, value: Any) -> str | None:
+    return None if value is None else stored.text(name, value)
+
+
+def _check(state: PopulationState) -> None:
+    """Refuse a state whose parts contradict each other."""
+    status, count, low, high = state.ledger.status, len(state.points), state.lower, state.upper
+    for x in (*state.samples, *state.points):
+        stored.inside("points", x, low, high)
+    for id, point in state.pending.items():
+        stored.inside("pending", point.x, low, high)
+        if id >= len(status) or status[id] != OPEN or point.run >= len(state.runs):
+            raise ValueError(f"point {id} was told, or belongs to nothing")
+    if status.count(OPEN) != len(state.pending) or state.first + count != len(status):
+        raise ValueError("its points are not those of its ids")
+    running = [row.state == "running" for row in state.runs]
+    if any(running[:-1]) or (count > 0) != (bool(running) and running[-1]):
+        raise ValueError("its runs do not follow each other")
+    asked, told = 0, set[int]()
+    for step in state.steps:
+        k = step // 2
+        if step % 2:
+            if k >= asked or k in told or status[state.first + k] == OPEN:
+                raise ValueError(f"point {k} was told before it was asked, or twice")
+            told.add(k)
+        elif k != asked:
+            raise ValueError(f"point {k} was asked out of turn")
+        else:
+            asked += 1
+    if asked != count or len(told) != sum(status[state.first + k] != OPEN for k in range(count)):
+        raise ValueError("its steps are not those of its points")
+    if not state.nfail <= state.nfev:
+        raise ValueError("its counters contradict each other")
 
 
 def new_catalogue(lower: Vector, upper: Vector) -> Catalogue:
@@ -196,6 +247,13 @@ def _row_to_dict(row: Row) -> Data:
     return {"x0": row.x0.copy(), "x": x, **{name: getattr(row, name) for name in _ROW}}
 
 
-def _row_from_dict(data: Mapping[str, Any]) -> Row:
-    x = None if data["x"] is None else floats(data["x"])
-    return Row(x0=floats(data["x0"]), x=x, **{name: data[name] for name in _ROW})
+def _row_from_dict(data: Mapping[str, Any], low: Vector, high: Vector) -> Row:
+    return Row(
+        x0=stored.inside("x0", data["x0"], low, high),
+        x=None if data["x"] is None else stored.inside("x", data["x"], low, high),
+        state=stored.one_of("state", data["state"], ("running", "converged", "stopped", "failed")),
+        reason=stored.text("reason", data["reason"]),
+        nfev=stored.whole("nfev", data["nfev"]),
+        nfail=stored.whole("nfail", data["nfail"]),
+        f=float(data["f"]),
+    )

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.drivers import (
     Driver,
     create_driver,
@@ -24,9 +25,9 @@ from optdriver.drivers import (
     restore_driver,
     without_undo,
 )
-from optdriver.errors import InputError, OptDriverError, ProtocolError
+from optdriver.errors import ProtocolError
 from optdriver.multistart.records import Fill, Point
-from optdriver.study import gradient_check, parameters
+from optdriver.study import gradient_check, parameters, soundness
 from optdriver.study.events import (
     Added,
     Asked,
@@ -43,7 +44,7 @@ from optdriver.study.events import (
     Told,
 )
 from optdriver.study.gradient_check import GradientCheck
-from optdriver.study.ledger import Ledger
+from optdriver.study.ledger import KINDS, Ledger
 from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
@@ -495,31 +496,33 @@ def _present(state: State) -> dict[str, Any]:
 def from_dict(data: Mapping[str, Any]) -> State:
     """Return the state of which `to_dict` made `data`."""
     check_version(data, "snapshot of a study")
-    try:
-        return _restored(data)
-    except OptDriverError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"this is no stored study: {error!r}") from error
+    with stored.restoring("study"):
+        state = _restored(data)
+        soundness.check(state, data["driver"])
+    return state
 
 
 def _restored(data: Mapping[str, Any]) -> State:
     spec = Spec.from_dict(data["spec"])
     entries = [_entry_from_dict(entry) for entry in data["open"]]
-    present = {**spec.parameters, **data["parameters"]}
-    present["initial_samples"] = tuple(map(tuple, present["initial_samples"]))
     return State(
         spec=spec,
-        parameters=present,
+        parameters=dict(spec.with_parameters(data["parameters"]).parameters),
         driver=without_undo(restore_driver(spec.driver, data["driver"])),
         ledger=Ledger.from_dict(data["ledger"], spec.space.size),
         check=gradient_check.from_dict(data["check"]),
         open={entry.id: entry for entry in entries},
         queue=deque(_entry_from_dict(entry) for entry in data["queue"]),
-        stop=None if data["stop"] is None else (data["stop"][0], data["stop"][1]),
-        expired=set(data["expired"]),
-        **{name: data[name] for name in _COUNTERS},
+        stop=None if data["stop"] is None else _stop(data["stop"]),
+        expired={stored.whole("expired", id) for id in data["expired"]},
+        elapsed=stored.real("elapsed", data["elapsed"], 0.0, 1e300),
+        **{name: stored.whole(name, data[name]) for name in _COUNTERS if name != "elapsed"},
     )
+
+
+def _stop(data: Any) -> tuple[str, str]:
+    kind, reason = stored.rows("stop", data)
+    return stored.text("stop", kind), stored.text("stop", reason)
 
 
 def copied(state: State) -> State:
@@ -541,6 +544,18 @@ def _entry_to_dict(entry: Entry) -> dict[str, Any]:
 
 
 def _entry_from_dict(data: Mapping[str, Any]) -> Entry:
-    x = np.array(data["x"], dtype=np.float64)
+    x = stored.array("x", data["x"], (len(data["x"]),), finite=True)
     x.setflags(write=False)
-    return Entry(x=x, **{name: data[name] for name in _ENTRY_FIELDS})
+    point = data["point"]
+    return Entry(
+        x=x,
+        id=stored.whole("id", data["id"], -1),
+        point=None if point is None else stored.whole("point", point),
+        run=stored.whole("run", data["run"], -1),
+        kind=stored.one_of("kind", data["kind"], KINDS),
+        spent=stored.flag("spent", data["spent"]),
+        due=stored.real("due", data["due"]),
+        base=stored.whole("base", data["base"]),
+        index=stored.whole("index", data["index"]),
+        failures=stored.whole("failures", data["failures"]),
+    )

@@ -18,6 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
+
 FloatArray = NDArray[np.float64]
 Admitted = Callable[[FloatArray], bool]
 
@@ -221,8 +223,17 @@ def to_dict(check: GradientCheck) -> dict[str, Any]:
 
 def from_dict(data: Mapping[str, Any]) -> GradientCheck:
     """Return the check of which `to_dict` made `data`."""
-    values = dict(data)
+    arrays: dict[str, Any] = {}
     for name in _ARRAYS:
-        if values[name] is not None:
-            values[name] = np.array(values[name], dtype=np.float64)
-    return GradientCheck(**values)
+        value = data[name]
+        arrays[name] = None if value is None else stored.array(name, value, (len(value),), nan=True)
+    sizes = {array.size for array in arrays.values() if array is not None}
+    if len(sizes) > 1 or (arrays["z"] is None and sizes):
+        raise ValueError("its arrays are of different sizes")
+    return GradientCheck(
+        f=float(data["f"]),
+        missing=stored.whole("missing", data["missing"]),
+        bases=stored.whole("bases", data["bases"]),
+        done=stored.flag("done", data["done"]),
+        **arrays,
+    )

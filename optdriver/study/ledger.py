@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
+
 FloatArray = NDArray[np.float64]
 
 OPEN, TOLD, FAILED, WAITING = range(4)
@@ -26,6 +28,15 @@ _COLUMNS: Final = {
     "ended": math.nan,
 }
 """What a row holds from the beginning, and so the type of its column."""
+
+
+_TIMES: Final = ("value", "asked", "ended")
+_RANGES: Final = {
+    "state": (0, len(STATES) - 1),
+    "kind": (0, len(KINDS) - 1),
+    "run": (-1, 2**53),
+    "attempts": (0, 2**53),
+}
 
 
 class Ledger:
@@ -158,13 +169,23 @@ class Ledger:
         ledger = cls(n, max(16, size))
         ledger.size = size
         for name in _COLUMNS:
-            getattr(ledger, name)[:size] = np.asarray(data[name])
-        ledger.x[:size] = np.asarray(data["x"], dtype=np.float64).reshape(size, n)
+            column = stored.array(name, data[name], (size,), nan=name in _TIMES)
+            least, most = _RANGES.get(name, (-math.inf, math.inf))
+            if not (np.isnan(column) | ((least <= column) & (column <= most))).all():
+                raise ValueError(f"{name!r} holds numbers without a meaning")
+            getattr(ledger, name)[:size] = column
+        ledger.x[:size] = stored.array("x", data["x"], (size, n), finite=True)
         if data["gradient"] is not None:
             ledger.gradient = np.full(ledger.x.shape, math.nan)
-            ledger.gradient[:size] = np.asarray(data["gradient"], dtype=np.float64)
-        ledger.reasons = {int(row): str(reason) for row, reason in data["reasons"]}
-        ledger.best = int(data["best"])
+            ledger.gradient[:size] = stored.array("gradient", data["gradient"], (size, n), nan=True)
+        ledger.reasons = {
+            stored.whole("row", row): stored.text("reason", reason)
+            for row, reason in data["reasons"]
+        }
+        ledger.best = stored.whole("best", data["best"], -1, size - 1)
+        told = ledger.state[:size] == TOLD
+        if not np.isfinite(ledger.value[:size][told]).all() or (ledger.best >= 0) != told.any():
+            raise ValueError("its values are not those of its best evaluation")
         if ledger.best >= 0:
             ledger.best_value = float(ledger.value[ledger.best])
         return ledger

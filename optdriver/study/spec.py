@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from optdriver import stored
 from optdriver.drivers import recorded_name
 from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
 from optdriver.space import Space
@@ -137,16 +138,21 @@ class Spec:
     def from_dict(cls, data: Mapping[str, Any]) -> Spec:
         """Return the specification that `to_dict` described."""
         check_version(data, "specification of a study")
+        with stored.restoring("specification of a study"):
+            return cls._restored(data)
+
+    @classmethod
+    def _restored(cls, data: Mapping[str, Any]) -> Spec:
         spec = cls(
-            space=Space.from_dict(data["space"]),
-            driver=recorded_name(data["driver"]),
-            name=data["name"],
-            study_id=data["study_id"],
+            space=Space.from_dict(stored.mapping("space", data["space"])),
+            driver=recorded_name(stored.text("driver", data["driver"])),
+            name=stored.text("name", data["name"]),
+            study_id=stored.text("study_id", data["study_id"]),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConstraintWarning)  # they were said when it was made
             spec = spec.with_constraints(data["constraints"])
-        return spec.with_parameters({**_BEFORE, **data["parameters"]})
+        return spec.with_parameters({**_BEFORE, **stored.mapping("parameters", data["parameters"])})
 
 
 def check_version(data: Mapping[str, Any], what: str) -> None:

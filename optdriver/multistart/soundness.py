@@ -1,0 +1,141 @@
+"""Whether the scheduler can go on from a restored state: what refers to something must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver import stored
+from optdriver.multistart.differences import Differences
+from optdriver.multistart.differences import point as difference_point
+from optdriver.multistart.ledger import OPEN as UNTOLD
+from optdriver.multistart.run import Search
+
+if TYPE_CHECKING:
+    from optdriver.multistart.state import MultiStartState
+
+Vector = NDArray[np.float64]
+
+
+def check(state: MultiStartState) -> None:
+    """Refuse a state whose parts contradict each other.
+
+    Raises
+    ------
+    ValueError
+    """
+    for sample in state.initial_samples:
+        stored.inside("initial_samples", sample, state.lower, state.upper)
+    if state.constraints is not None and state.constraints.n != state.lower.size:
+        raise ValueError("its constraints are those of other variables")
+    _check_points(state)
+    for search in state.runs:
+        _check_run(state, search)
+    _check_counts(state)
+    _check_queues(state)
+
+
+def _check_points(state: MultiStartState) -> None:
+    status = state.ledger.status
+    for id, point in state.pending.items():
+        stored.inside("pending", point.x, state.lower, state.upper)
+        if id >= len(status) or status[id] != UNTOLD or point.run >= len(state.runs):
+            raise ValueError(f"point {id} was told, or belongs to nothing")
+    if status.count(UNTOLD) != len(state.pending):
+        raise ValueError("points that are neither told nor pending")
+    if state.best is not None:
+        stored.inside("best", state.best.x, state.lower, state.upper)
+    for sample in state.samples.row_of:
+        if sample >= len(state.runs) or state.runs[sample].state != "waiting":
+            raise ValueError(f"run {sample} does not wait")
+
+
+def _check_run(state: MultiStartState, search: Search) -> None:
+    stored.inside("x0", search.x0, state.lower, state.upper)
+    if search.x is not None:
+        stored.inside("x", search.x, state.lower, state.upper)
+    if search.minimizer is None and search.state == "running":
+        raise ValueError(f"run {search.index} is running without a minimizer")
+    if search.minimizer is not None:
+        _check_minimizer(state, search)
+    if search.state == "waiting" and (search.x is None or not np.isfinite(search.f)):
+        raise ValueError(f"run {search.index} waits without a value")
+    slots = _slots(search)
+    for id, slot in search.slots.items():
+        if slot not in slots or id not in state.pending or state.pending[id].run != search.index:
+            raise ValueError(f"run {search.index} waits for what is not out")
+
+
+def _check_minimizer(state: MultiStartState, search: Search) -> None:
+    minimizer = search.minimizer
+    running = search.state == "running"
+    if minimizer is None or minimizer.n != state.lower.size or (running and minimizer.done):
+        raise ValueError(f"run {search.index} has a minimizer that does not belong to it")
+    if not minimizer.done:
+        stored.inside("the next point", minimizer.ask(), state.lower, state.upper)
+    if (search.stencil is not None) > (not state.options.jac):
+        raise ValueError(f"run {search.index} has differences of a gradient that is told")
+    if search.stencil is not None:
+        _check_differences(state, search.stencil)
+
+
+def _check_differences(state: MultiStartState, made: Differences) -> None:
+    stored.inside("x", made.x, state.lower, state.upper)
+    count, n = len(made.values), state.lower.size
+    if len(made.coordinate) != count or max(made.coordinate, default=-1) >= n:
+        raise ValueError("its differences are those of other variables")
+    untold = int(np.isnan(made.values).sum()) + int(np.isnan(made.f))
+    if made.missing != untold:
+        raise ValueError(f"{made.missing} values are said to be missing, and {untold} are")
+    for slot in range(count):
+        stored.inside("a difference point", difference_point(made, slot), state.lower, state.upper)
+
+
+def _slots(search: Search) -> range:
+    """Return the slots that a run can be asked for."""
+    if search.stencil is not None:
+        return range(-1, len(search.stencil.values))
+    return range(-1, 0)
+
+
+def _check_counts(state: MultiStartState) -> None:
+    states = [search.state for search in state.runs]
+    live = states.count("running") + states.count("sampling")
+    if state.live != live or state.converged != states.count("converged"):
+        raise ValueError(f"{live} runs are under way, and it counts {state.live}")
+    if states.count("waiting") != len(state.samples.row_of):
+        raise ValueError("runs that wait for nothing")
+    if not state.nfail <= state.nfev:
+        raise ValueError("its counters contradict each other")
+    used = state.sample_starts
+    taken = state.next_start - len(used)
+    if len(used) > len(state.initial_samples) or max(used, default=-1) >= state.next_start:
+        raise ValueError("its initial samples are not those of its starts")
+    if state.feasible_starts is None and state.sequence.count not in (0, taken):
+        raise ValueError("its starts are not those of its runs")
+
+
+def _check_queues(state: MultiStartState) -> None:
+    if len(set(state.extra)) != len(state.extra):
+        raise ValueError("an extra run is there twice")
+    _check_live(state, state.extra)
+    for queue in (state.ready, state.spare):
+        if len(set(queue)) != len(queue):
+            raise ValueError("a point is wanted twice")
+        _check_live(state, (run for run, _ in queue))
+        for run, slot in queue:
+            search = state.runs[run]
+            if slot not in _slots(search) or slot in search.slots.values():
+                raise ValueError(f"run {run} wants a point that it has not")
+    for run, _ in state.spare:
+        if run not in state.extra:
+            raise ValueError(f"run {run} is no extra one")
+
+
+def _check_live(state: MultiStartState, numbers: Iterable[int]) -> None:
+    for run in numbers:
+        if run >= len(state.runs) or state.runs[run].state not in ("running", "sampling"):
+            raise ValueError(f"run {run} is not under way")

@@ -1,0 +1,131 @@
+"""Reading stored data that anybody may have written: every value is checked before it is used.
+
+The functions raise plain `TypeError` and `ValueError`; `restoring` turns these, and whatever else
+comes of data that do not fit, into the library's own error.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import InputError, OptDriverError
+
+Vector = NDArray[np.float64]
+
+LARGEST = 2**53
+"""No count is larger: beyond it a float does not hold every integer."""
+
+_FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+
+@contextmanager
+def restoring(what: str) -> Iterator[None]:
+    """Say of data that do not fit that they are no stored `what`.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except OptDriverError:
+        raise
+    except _FAULTS as error:
+        raise InputError(f"this is no stored {what}: {error!r:.300}") from error
+
+
+def whole(name: str, value: Any, least: int = 0, most: int = LARGEST) -> int:
+    """Return an integer in a range."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name!r} is {value!r}, and an integer is expected")
+    number = operator.index(value)
+    if not least <= number <= most:
+        raise ValueError(f"{name!r} is {number}, and between {least} and {most} is expected")
+    return number
+
+
+def real(name: str, value: Any, least: float = -np.inf, most: float = np.inf) -> float:
+    """Return a number in a range; infinite only where an end of the range is, and never NaN."""
+    if isinstance(value, (str, bytes, bool)):
+        raise TypeError(f"{name!r} is {value!r}, and a number is expected")
+    number = float(value)
+    if not least <= number <= most:
+        raise ValueError(f"{name!r} is {number}, and between {least} and {most} is expected")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a truth value."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name!r} is {value!r}, and True or False is expected")
+    return bool(value)
+
+
+def text(name: str, value: Any) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name!r} is {value!r:.100}, and a text is expected")
+    return str(value)
+
+
+def one_of(name: str, value: Any, known: Iterable[str]) -> Any:
+    """Return one of the texts `known`."""
+    if text(name, value) not in known:
+        raise ValueError(f"{name!r} is {value!r}, which is unknown")
+    return value
+
+
+def rows(name: str, value: Any) -> list[Any]:
+    """Return a list."""
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        raise TypeError(f"{name!r} is {type(value).__name__}, and a list is expected")
+    return list(value)
+
+
+def mapping(name: str, value: Any) -> dict[str, Any]:
+    """Return a dict with texts as keys."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(f"{name!r} is {type(value).__name__}, and a dict is expected")
+    return dict(value)
+
+
+def array(
+    name: str, value: Any, shape: tuple[int, ...], *, finite: bool = False, nan: bool = False
+) -> Vector:
+    """Return a fresh array of float64 of a shape; lists may have lost the shape of nothing."""
+    made = np.array(value)
+    if made.size and made.dtype.kind not in "fiu":
+        raise TypeError(f"{name!r} holds {made.dtype}, and numbers are expected")
+    made = made.astype(np.float64)
+    wanted = int(np.prod(shape))
+    if made.shape != shape and not (made.size == wanted == 0):
+        raise ValueError(f"{name!r} has shape {made.shape}, and {shape} is expected")
+    if finite and not np.isfinite(made).all():
+        raise ValueError(f"{name!r} holds numbers that are not finite")
+    if not nan and np.isnan(made).any():
+        raise ValueError(f"{name!r} holds NaN")
+    return made.reshape(shape)
+
+
+def box(lower: Any, upper: Any) -> tuple[Vector, Vector]:
+    """Return both sides of a box, of one size, the lower not above the upper."""
+    n = len(lower)
+    low, high = array("lower", lower, (n,)), array("upper", upper, (n,))
+    if not (low <= high).all() or (low == np.inf).any() or (high == -np.inf).any():
+        raise ValueError("a lower bound is above the upper one, or infinite on the wrong side")
+    return low, high
+
+
+def inside(name: str, value: Any, low: Vector, high: Vector) -> Vector:
+    """Return a finite point of the box."""
+    x = array(name, value, low.shape, finite=True)
+    if not ((low <= x) & (x <= high)).all():
+        raise ValueError(f"{name!r} is not inside the bounds")
+    return x

@@ -1,0 +1,79 @@
+"""Whether a study can go on from a restored state: what refers to something must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optdriver import stored
+from optdriver.study.ledger import OPEN, WAITING
+
+if TYPE_CHECKING:
+    from optdriver.study.fold import Entry, State
+
+SAME = ("texts", "names", "fixed", "units")
+"""What the driver's constraints and those of the specification have in common."""
+
+
+def check(state: State, driver: Mapping[str, Any]) -> None:
+    """Refuse a state whose parts contradict each other; `driver` is the driver as data.
+
+    Raises
+    ------
+    ValueError
+    """
+    space, ledger = state.spec.space, state.ledger
+    for x in ledger.x[: ledger.size]:
+        stored.inside("x", x, space.lower, space.upper)
+    _check_driver(state, driver)
+    pending = {point.id for point in state.driver.pending}
+    seen: set[int] = set()
+    for entry in state.open.values():
+        _check_entry(state, entry, pending, OPEN)
+    for entry in state.queue:
+        _check_entry(state, entry, pending, WAITING)
+        if entry.id >= 0 and entry.id in seen | state.open.keys():
+            raise ValueError(f"suggestion {entry.id} is there twice")
+        seen.add(entry.id)
+    states = ledger.state[: ledger.size].tolist()
+    waiting = sum(id >= 0 for id in seen)
+    if len(state.open) != states.count(OPEN) or waiting != states.count(WAITING):
+        raise ValueError("suggestions that nobody has")
+    if any(id >= ledger.size for id in (*state.expired, *ledger.reasons)):
+        raise ValueError("ids that were not handed out")
+    if state.check.z is not None and state.check.z.size != space.size:
+        raise ValueError("its check of the gradient is that of other parameters")
+
+
+def _check_entry(state: State, entry: Entry, pending: set[int], wanted: int) -> None:
+    space, ledger = state.spec.space, state.ledger
+    stored.inside("x", entry.x, space.lower, space.upper)
+    if entry.id >= ledger.size or (entry.id < 0 and wanted == OPEN):
+        raise ValueError(f"suggestion {entry.id} was not handed out")
+    if entry.id >= 0 and (
+        ledger.state[entry.id] != wanted or not np.array_equal(ledger.x[entry.id], entry.x)
+    ):
+        raise ValueError(f"suggestion {entry.id} is not as it was handed out")
+    if entry.point is None:
+        if entry.kind != "check" or entry.index > space.size or entry.base > state.check.bases:
+            raise ValueError(f"suggestion {entry.id} belongs to nothing")
+    elif entry.point not in pending:
+        raise ValueError(f"the driver does not wait for point {entry.point}")
+
+
+def _check_driver(state: State, driver: Mapping[str, Any]) -> None:
+    space = state.spec.space
+    low, high = np.transpose(space.driver_bounds)
+    inner, outer = stored.box(driver["lower"], driver["upper"])
+    if inner.shape != low.shape or not ((low <= inner) & (outer <= high)).all():
+        raise ValueError("the driver's box is not that of the parameters")
+    if state.spec.compiled is None:
+        if driver.get("constraints") is not None:
+            raise ValueError("the driver has constraints, and the study none")
+        return
+    wanted = state.spec.compiled.rescaled(space.scale).to_dict()
+    given = stored.mapping("constraints", driver["constraints"])
+    if any(given[name] != wanted[name] for name in SAME):
+        raise ValueError("the driver's constraints are not those of the study")
