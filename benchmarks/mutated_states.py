@@ -135,17 +135,15 @@ def drive_batch(made: Any) -> None:
 def drive_study(study: Study) -> None:
     """Ask and tell, and look at everything."""
     for suggestion in study.open_suggestions:
-        f, g = bowl(suggestion.x)
-        study.tell(suggestion.id, f, g)
+        study.tell(suggestion.id, *observed(study, suggestion))
     for k in range(STEPS):
         suggestion = study.ask()
         if suggestion is None:
             break
-        f, g = bowl(suggestion.x)
         if k == 3:
             study.tell_failure(suggestion.id, "now and then")
         else:
-            study.tell(suggestion.id, f, g)
+            study.tell(suggestion.id, *observed(study, suggestion))
     _ = study.info(), study.runs, study.minima, study.best, study.history, repr(study)
     study.is_done()
     Study.from_dict(study.to_dict())
@@ -203,7 +201,13 @@ def step_batch(made: Batch) -> None:
 def step_study(study: Study) -> None:
     """Do one evaluation, and leave another pending."""
     for suggestion in study.ask(2)[:1]:
-        study.tell(suggestion.id, *bowl(suggestion.x))
+        study.tell(suggestion.id, *observed(study, suggestion))
+
+
+def observed(study: Study, suggestion: Any) -> tuple[Any, ...]:
+    """Return the value, and the gradient where the study takes one."""
+    f, g = bowl(suggestion.x)
+    return (f, g) if study.parameters["jac"] else (f,)
 
 
 def kinds() -> dict[str, Kind]:
@@ -348,14 +352,15 @@ def run(count: int, seed: int = 1, only: str = "") -> tuple[Counter[Any], list[s
     faults: list[str] = []
     chosen = {name: kind for name, kind in kinds().items() if only in name}
     names = list(chosen)
-    warnings.simplefilter("ignore")
     nevergrad_names()  # an unknown name imports the package, which takes longer
     for k in range(count):
         name = names[k % len(names)]
         faulthandler.dump_traceback_later(60.0, exit=True)
         before, begun = peak(), time.process_time()
         try:
-            outcome = check(chosen[name], random.Random(f"{seed} {k}"))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                outcome = check(chosen[name], random.Random(f"{seed} {k}"))
         except Exception as error:  # noqa: BLE001 (each is a fault)
             outcome = "fault"
             place = traceback.extract_tb(error.__traceback__)[-1]

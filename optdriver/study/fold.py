@@ -556,6 +556,6 @@ def _entry_from_dict(data: Mapping[str, Any]) -> Entry:
         spent=stored.flag("spent", data["spent"]),
         due=stored.real("due", data["due"]),
         base=stored.whole("base", data["base"]),
-        index=stored.whole("index", data["index"]),
+        index=stored.whole("index", data["index"], -1),
         failures=stored.whole("failures", data["failures"]),
     )

@@ -227,9 +227,6 @@ def from_dict(data: Mapping[str, Any]) -> GradientCheck:
     for name in _ARRAYS:
         value = data[name]
         arrays[name] = None if value is None else stored.array(name, value, (len(value),), nan=True)
-    sizes = {array.size for array in arrays.values() if array is not None}
-    if len(sizes) > 1 or (arrays["z"] is None and sizes):
-        raise ValueError("its arrays are of different sizes")
     return GradientCheck(
         f=float(data["f"]),
         missing=stored.whole("missing", data["missing"]),
