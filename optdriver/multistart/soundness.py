@@ -1,9 +1,12 @@
-"""Whether the scheduler can go on from a restored state: what refers to something must find it."""
+"""Whether the scheduler can go on from a restored state: what refers to something must find it.
+
+The states are those of `optdriver.multistart.state`, which imports this file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +17,10 @@ from optdriver.multistart.differences import point as difference_point
 from optdriver.multistart.ledger import OPEN as UNTOLD
 from optdriver.multistart.run import Search
 
-if TYPE_CHECKING:
-    from optdriver.multistart.state import MultiStartState
-
 Vector = NDArray[np.float64]
 
 
-def check(state: MultiStartState) -> None:
+def check(state: Any) -> None:
     """Refuse a state whose parts contradict each other.
 
     Raises
@@ -38,7 +38,7 @@ def check(state: MultiStartState) -> None:
     _check_queues(state)
 
 
-def _check_points(state: MultiStartState) -> None:
+def _check_points(state: Any) -> None:
     status = state.ledger.status
     for id, point in state.pending.items():
         stored.inside("pending", point.x, state.lower, state.upper)
@@ -48,12 +48,12 @@ def _check_points(state: MultiStartState) -> None:
         raise ValueError("points that are neither told nor pending")
     if state.best is not None:
         stored.inside("best", state.best.x, state.lower, state.upper)
-    for sample in state.samples.row_of:
-        if sample >= len(state.runs) or state.runs[sample].state != "waiting":
-            raise ValueError(f"run {sample} does not wait")
+    for run in state.samples.row_of:
+        if run >= len(state.runs) or (state.ended is None and state.runs[run].state != "waiting"):
+            raise ValueError(f"run {run} does not wait")
 
 
-def _check_run(state: MultiStartState, search: Search) -> None:
+def _check_run(state: Any, search: Search) -> None:
     stored.inside("x0", search.x0, state.lower, state.upper)
     if search.x is not None:
         stored.inside("x", search.x, state.lower, state.upper)
@@ -69,7 +69,7 @@ def _check_run(state: MultiStartState, search: Search) -> None:
             raise ValueError(f"run {search.index} waits for what is not out")
 
 
-def _check_minimizer(state: MultiStartState, search: Search) -> None:
+def _check_minimizer(state: Any, search: Search) -> None:
     minimizer = search.minimizer
     running = search.state == "running"
     if minimizer is None or minimizer.n != state.lower.size or (running and minimizer.done):
@@ -82,7 +82,7 @@ def _check_minimizer(state: MultiStartState, search: Search) -> None:
         _check_differences(state, search.stencil)
 
 
-def _check_differences(state: MultiStartState, made: Differences) -> None:
+def _check_differences(state: Any, made: Differences) -> None:
     stored.inside("x", made.x, state.lower, state.upper)
     count, n = len(made.values), state.lower.size
     if len(made.coordinate) != count or max(made.coordinate, default=-1) >= n:
@@ -101,12 +101,12 @@ def _slots(search: Search) -> range:
     return range(-1, 0)
 
 
-def _check_counts(state: MultiStartState) -> None:
+def _check_counts(state: Any) -> None:
     states = [search.state for search in state.runs]
     live = states.count("running") + states.count("sampling")
     if state.live != live or state.converged != states.count("converged"):
         raise ValueError(f"{live} runs are under way, and it counts {state.live}")
-    if states.count("waiting") != len(state.samples.row_of):
+    if states.count("waiting") > len(state.samples.row_of):
         raise ValueError("runs that wait for nothing")
     if not state.nfail <= state.nfev:
         raise ValueError("its counters contradict each other")
@@ -118,7 +118,7 @@ def _check_counts(state: MultiStartState) -> None:
         raise ValueError("its starts are not those of its runs")
 
 
-def _check_queues(state: MultiStartState) -> None:
+def _check_queues(state: Any) -> None:
     if len(set(state.extra)) != len(state.extra):
         raise ValueError("an extra run is there twice")
     _check_live(state, state.extra)
@@ -135,7 +135,7 @@ def _check_queues(state: MultiStartState) -> None:
             raise ValueError(f"run {run} is no extra one")
 
 
-def _check_live(state: MultiStartState, numbers: Iterable[int]) -> None:
+def _check_live(state: Any, numbers: Iterable[int]) -> None:
     for run in numbers:
         if run >= len(state.runs) or state.runs[run].state not in ("running", "sampling"):
             raise ValueError(f"run {run} is not under way")

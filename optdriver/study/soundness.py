@@ -1,23 +1,23 @@
-"""Whether a study can go on from a restored state: what refers to something must find it."""
+"""Whether a study can go on from a restored state: what refers to something must find it.
+
+The states are those of `optdriver.study.fold`, which imports this file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from optdriver import stored
 from optdriver.study.ledger import OPEN, WAITING
 
-if TYPE_CHECKING:
-    from optdriver.study.fold import Entry, State
-
 SAME = ("texts", "names", "fixed", "units")
 """What the driver's constraints and those of the specification have in common."""
 
 
-def check(state: State, driver: Mapping[str, Any]) -> None:
+def check(state: Any, driver: Mapping[str, Any]) -> None:
     """Refuse a state whose parts contradict each other; `driver` is the driver as data.
 
     Raises
@@ -48,7 +48,7 @@ def check(state: State, driver: Mapping[str, Any]) -> None:
         raise ValueError("its check of the gradient is that of other parameters")
 
 
-def _check_entry(state: State, entry: Entry, pending: set[int], wanted: int) -> None:
+def _check_entry(state: Any, entry: Any, pending: set[int], wanted: int) -> None:
     space, ledger = state.spec.space, state.ledger
     stored.inside("x", entry.x, space.lower, space.upper)
     if entry.id >= ledger.size or (entry.id < 0 and wanted == OPEN):
@@ -64,7 +64,7 @@ def _check_entry(state: State, entry: Entry, pending: set[int], wanted: int) -> 
         raise ValueError(f"the driver does not wait for point {entry.point}")
 
 
-def _check_driver(state: State, driver: Mapping[str, Any]) -> None:
+def _check_driver(state: Any, driver: Mapping[str, Any]) -> None:
     space = state.spec.space
     low, high = np.transpose(space.driver_bounds)
     inner, outer = stored.box(driver["lower"], driver["upper"])
