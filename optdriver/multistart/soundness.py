@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.multistart.differences import Differences
+from optdriver.multistart.differences import Pending
 from optdriver.multistart.differences import point as difference_point
 from optdriver.multistart.ledger import OPEN as UNTOLD
+from optdriver.multistart.noise import Line
 from optdriver.multistart.run import Search
 
 Vector = NDArray[np.float64]
@@ -82,16 +83,17 @@ def _check_minimizer(state: Any, search: Search) -> None:
         _check_differences(state, search.stencil)
 
 
-def _check_differences(state: Any, made: Differences) -> None:
+def _check_differences(state: Any, made: Pending) -> None:
     stored.inside("x", made.x, state.lower, state.upper)
-    count, n = len(made.values), state.lower.size
-    if len(made.coordinate) != count or max(made.coordinate, default=-1) >= n:
+    if isinstance(made, Line):
+        _check_differences(state, made.before)
+    elif len(made.coordinate) != len(made.values) or (
+        max(made.coordinate, default=-1) >= state.lower.size
+    ):
         raise ValueError("its differences are those of other variables")
-    untold = int(np.isnan(made.values).sum()) + int(np.isnan(made.f))
-    if made.missing != untold:
-        raise ValueError(f"{made.missing} values are said to be missing, and {untold} are")
-    for slot in range(count):
-        stored.inside("a difference point", difference_point(made, slot), state.lower, state.upper)
+    for slot in range(len(made.values)):
+        x = difference_point(made, slot)
+        stored.inside("a difference point", x, state.lower, state.upper)
 
 
 def _slots(search: Search) -> range:
