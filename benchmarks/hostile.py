@@ -299,9 +299,10 @@ def _schema(file: sqlite3.Connection, chance: random.Random) -> None:
     columns = [row[1] for row in file.execute(f"PRAGMA table_info({name})")]
     chosen = ", ".join(f"{'a' if c == 'seq' else 1} AS {c}" for c in columns)
     kind = chance.choice(["view", "trigger", "types", "index", "gone"])
+    if kind in ("view", "types"):
+        file.execute("DROP VIEW points")
     if kind == "view":
         file.execute(f"ALTER TABLE {name} RENAME TO old_{name}")
-        file.execute("DROP VIEW IF EXISTS points")
         file.execute(f"CREATE VIEW {name} AS {ENDLESS} SELECT {chosen} FROM t")
     elif kind == "trigger":
         table = chance.choice(["event", "mark"])
