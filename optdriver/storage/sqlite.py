@@ -172,19 +172,21 @@ class SQLiteJournal:
     @property
     def written_by(self) -> str:
         """The versions of the libraries that made the file."""
+        found = self._versions_then()
+        return ", ".join(f"{name} {version}" for name, version in found.items()) or "others"
+
+    def _versions_then(self) -> dict[str, Any]:
         with self._speaking() as connection:
             (text,) = connection.execute("SELECT written_by FROM study").fetchone()
         try:
-            return ", ".join(f"{name} {version}" for name, version in codec.from_json(text).items())
-        except (InputError, AttributeError):
-            return "unknown versions"
+            return dict(codec.from_json(text))
+        except (InputError, TypeError, ValueError):
+            return {}  # for messages only: the study can be whole all the same
 
     @property
     def changes(self) -> str:
         """What is different here from where the file was made, for messages."""
-        with self._speaking() as connection:
-            (text,) = connection.execute("SELECT written_by FROM study").fetchone()
-        then, now = codec.from_json(text), _versions()
+        then, now = self._versions_then(), _versions()
         changed = [
             f"{name} was {version}, is {now.get(name)}"
             for name, version in then.items()
