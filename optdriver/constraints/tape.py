@@ -27,6 +27,7 @@ from optdriver.constraints.syntax import (
     walk,
 )
 from optdriver.geometry import functions
+from optdriver.geometry.steps import CODES, Program, compiled
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ _OPERATIONS: dict[str, _Operation] = {
     "/": _Operation(lambda a, b: a / b, np.divide),
     "negative": _Operation(lambda a: -a, np.negative),
     "square": _Operation(lambda a: a * a, np.square),
-    "power": _Operation(math.pow, functions.power),
+    "power": _Operation(math.pow, functions.powers),
     "sqrt": _Operation(math.sqrt, np.sqrt),
     "exp": _Operation(math.exp, partial(functions.applied, "exp")),
     "log": _Operation(math.log, partial(functions.applied, "log")),
@@ -75,10 +76,10 @@ _OPERATIONS: dict[str, _Operation] = {
     "erf": _Operation(math.erf, partial(functions.applied, "erf")),
     "abs": _Operation(abs, np.abs),
     "sign": _Operation(_sign, np.sign),
-    "round": _Operation(lambda a: float(round(a)), np.rint),
-    "trunc": _Operation(lambda a: float(math.trunc(a)), np.trunc),
-    "floor": _Operation(lambda a: float(math.floor(a)), np.floor),
-    "ceil": _Operation(lambda a: float(math.ceil(a)), np.ceil),
+    "round": _Operation(lambda a: float(round(a)), lambda a: np.rint(a) + 0.0),
+    "trunc": _Operation(lambda a: float(math.trunc(a)), lambda a: np.trunc(a) + 0.0),
+    "floor": _Operation(lambda a: float(math.floor(a)), lambda a: np.floor(a) + 0.0),
+    "ceil": _Operation(lambda a: float(math.ceil(a)), lambda a: np.ceil(a) + 0.0),
     "atan2": _Operation(math.atan2, functions.arctan2),
     "hypot": _Operation(math.hypot, functions.hypot),
     "min": _Operation(_minimum, np.minimum),
@@ -106,9 +107,15 @@ class Tape:
         self._constants = writer.constants
         self._steps = writer.steps
         self._scalar = [(_OPERATIONS[name].scalar, where) for name, where in self._steps]
+        self._program = None
+        if compiled() and all(name in CODES for name, _ in self._steps):
+            self._program = Program(self.size, self._constants, self._steps, self.outputs)
 
     def __call__(self, x: Iterable[float]) -> list[float]:
         """Evaluate at one point, in Python floats; NaN where a formula has no real value."""
+        if self._program is not None:
+            made: list[float] = self._program(list(x)).tolist()
+            return made
         registers = [float(v) for v in x]
         registers += self._constants
         for step, (operation, where) in enumerate(self._scalar):

@@ -155,6 +155,19 @@ def power(x: Any, y: Any) -> Any:
     return out.reshape(a.shape)
 
 
+def powers(x: Any, y: Any) -> Any:
+    """Return x to the power of y, elementwise, always by the C library's `pow`."""
+    return pairwise(_pow, x, y)
+
+
+def _pow(a: Any, b: Any) -> Any:
+    try:
+        return math.pow(a, b)
+    except (ValueError, OverflowError):
+        with np.errstate(all="ignore"):
+            return float(np.power(np.float64(a), np.float64(b)))
+
+
 def pairwise(function: Any, x: Any, y: Any) -> Any:
     """Return a function of two Python floats, elementwise."""
     a, b = _alike(x, y)

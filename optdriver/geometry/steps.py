@@ -1,0 +1,145 @@
+"""A straight list of float operations, carried out: numbers in, numbers out, no code is made.
+
+A step is three integers: the operation and the registers of its arguments.  Its result goes to the
+next register.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc import math as c
+    from cython.cimports.optdriver.geometry.functions import value
+    from cython.cimports.optdriver.lbfgsb.state import integers, numbers
+else:
+    import math as c
+
+    from optdriver.geometry.functions import value
+    from optdriver.lbfgsb.state import integers, numbers
+
+from optdriver.geometry.functions import NAMES
+
+CODES = {name: code for code, name in enumerate(NAMES)} | {
+    "+": 20,
+    "-": 21,
+    "*": 22,
+    "/": 23,
+    "negative": 24,
+    "square": 25,
+    "power": 26,
+    "sqrt": 27,
+    "abs": 28,
+    "sign": 29,
+    "min": 30,
+    "max": 31,
+    "atan2": 32,
+    "trunc": 33,
+    "floor": 34,
+    "ceil": 35,
+    "round": 36,
+}
+"""The number of each operation."""
+
+
+def compiled() -> bool:
+    """Whether this page is compiled; interpreted, it would be slower than Python's own lists."""
+    return bool(cython.compiled)
+
+
+def one_step(code: cython.Py_ssize_t, a: cython.double, b: cython.double) -> cython.double:
+    """Return the result of one operation."""
+    if code < 20:
+        return value(code, a)
+    if code == 20:
+        return a + b
+    if code == 21:
+        return a - b
+    if code == 22:
+        return a * b
+    if code == 23:
+        return a / b
+    if code == 24:
+        return -a
+    if code == 25:
+        return a * a
+    if code == 26:
+        return c.pow(a, b)
+    if code == 27:
+        return c.sqrt(a)
+    if code == 28:
+        return c.fabs(a)
+    if code == 29:
+        if a > 0.0:
+            return 1.0
+        if a < 0.0:
+            return -1.0
+        return a if a != a else 0.0
+    if code == 30:
+        return a if a <= b or a != a else b
+    if code == 31:
+        return a if a >= b or a != a else b
+    if code == 32:
+        return c.atan2(a, b)
+    if code == 33:
+        return c.trunc(a) + 0.0  # no negative zero
+    if code == 34:
+        return c.floor(a) + 0.0
+    if code == 35:
+        return c.ceil(a) + 0.0
+    return c.rint(a) + 0.0
+
+
+def carry_out(
+    steps: cython.p_Py_ssize_t,
+    registers: cython.p_double,
+    first: cython.Py_ssize_t,
+    count: cython.Py_ssize_t,
+) -> cython.void:
+    """Fill `count` registers from the first one on."""
+    i: cython.Py_ssize_t
+    for i in range(count):
+        registers[first + i] = one_step(
+            steps[3 * i], registers[steps[3 * i + 1]], registers[steps[3 * i + 2]]
+        )
+
+
+class Program:
+    """Steps with their constants.
+
+    Parameters
+    ----------
+    size : int
+        How many numbers go in.
+    constants : sequence of float
+        The registers after them.
+    steps : sequence of (str, tuple of int)
+        Names of operations, see `CODES`, and the registers of one or two arguments.
+    outputs : sequence of int
+        The registers that are returned.
+    """
+
+    def __init__(self, size: int, constants: Any, steps: Any, outputs: Any) -> None:
+        self.first = size + len(constants)
+        self.count = len(steps)
+        self.registers = np.zeros(self.first + self.count)
+        self.registers[size : self.first] = constants
+        triples = [(CODES[name], where[0], where[len(where) - 1]) for name, where in steps]
+        self.steps = np.array(triples, dtype=np.intp).reshape(-1)
+        self.outputs = np.array(outputs, dtype=np.intp)
+        self.size = size
+
+    def __call__(self, x: Any) -> Any:
+        """Return the outputs for these numbers."""
+        registers = self.registers.copy()
+        registers[: self.size] = x
+        if self.count:
+            carry_out(integers(self.steps), numbers(registers), self.first, self.count)
+        return registers[self.outputs]
