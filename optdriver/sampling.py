@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, get_args
+from threading import Lock
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ MAX_SOBOL_DIMENSION = 21201
 MAX_SOBOL_COUNT = 2**30
 """A sequence of 30 bits has so many points."""
 
+_LOCK = Lock()  # the engines that are kept are shared by all threads
 _BLOCK_NUMBERS = 2**14  # numbers generated at a time, about
 
 
@@ -135,14 +137,27 @@ def _sobol_block(seed: int, n: int, size: int, index: int) -> Vector:
             f"a Sobol sequence has {MAX_SOBOL_COUNT} points, and all of them are used: "
             "use another seed"
         )
-    from scipy.stats import qmc  # here, since it takes as long to import as all the rest
-
-    engine = qmc.Sobol(n, scramble=True, rng=seed)
-    if index:
-        engine.fast_forward(index * size)
-    block: Vector = engine.random(size)
+    with _LOCK:
+        engine = _engine(seed, n)
+        try:
+            if engine.num_generated > index * size:
+                engine.reset()
+            if engine.num_generated < index * size:
+                engine.fast_forward(index * size - engine.num_generated)
+            block: Vector = engine.random(size)
+        except BaseException:  # it may stand between two points
+            _engine.cache_clear()
+            raise
     block.setflags(write=False)
     return block
+
+
+@lru_cache(maxsize=2)
+def _engine(seed: int, n: int) -> Any:
+    """Return SciPy's sequence, which takes longer to set up than to go on."""
+    from scipy.stats import qmc  # here, since it takes as long to import as all the rest
+
+    return qmc.Sobol(n, scramble=True, rng=seed)
 
 
 def _check_count(name: str, value: object) -> None:
