@@ -46,7 +46,7 @@ options = st.fixed_dictionaries(
         "max_failures": st.sampled_from([1, 2, math.inf]),
         "maxfun": st.sampled_from([1, 5, math.inf]),
         "maxcor": st.sampled_from([1, 5]),
-        "step_size": st.sampled_from([1e-8, 1e-6, 0.5]),
+        "step_size": st.sampled_from([None, 1e-6, 0.5]),
         "ftol": st.sampled_from([0.0, 2.2e-9]),
         "initial_step": st.sampled_from([None, 1e-3, 10.0]),
     }
