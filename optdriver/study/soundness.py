@@ -43,6 +43,8 @@ def check(state: Any, driver: Mapping[str, Any]) -> None:
         raise ValueError("suggestions that nobody has")
     if any(id >= ledger.size for id in (*state.expired, *ledger.reasons)):
         raise ValueError("ids that were not handed out")
+    if state.check.misfit is not None and state.check.misfit.size == 0:
+        raise ValueError("its check of the gradient is one of no parameter")
     base = (state.check.z, state.check.g, state.check.step)
     if any(array is not None and array.size != space.size for array in base):
         raise ValueError("its check of the gradient is that of other parameters")
