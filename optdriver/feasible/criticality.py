@@ -94,13 +94,20 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     """Return the variables that an infinite slope holds at their bound, and the rows of these.
 
     Such as x in ``y <= 1 - sqrt(x)`` at x = 0: to leave the bound by t costs y more than any
-    multiple of t.  To first order the variable is fixed, and there are no multipliers.
+    multiple of t.  To first order the variable is fixed, and there are no multipliers.  Infinite
+    is what is beyond 1e10 and 1e10 times the other slopes of the row, whatever its unit.
     """
     none = np.zeros(region.n, dtype=bool), np.zeros(len(region.inequalities), dtype=bool)
-    if region.large or not np.any(np.abs(jac) > STEEP):
+    if region.large or not len(jac):
+        return none
+    sizes = np.abs(jac)
+    small = STEEP * sizes < np.max(sizes, axis=1, initial=0.0)[:, None]
+    rest = np.max(np.where(small, sizes, 0.0), axis=1, initial=0.0)
+    least = STEEP * np.maximum(rest, region.row_scale[region.inequalities])
+    if not np.any((rest > 0.0) & np.any(sizes > least[:, None], axis=1)):
         return none
     sides = np.where(x <= region.lower, 1.0, np.where(x >= region.upper, -1.0, 0.0))
-    steep = jac * sides > STEEP * np.minimum(1.0, region.row_scale[region.inequalities])[:, None]
+    steep = (jac * sides > least[:, None]) & (rest > 0.0)[:, None]
     return steep.any(axis=0), steep.any(axis=1)
 
 

@@ -214,3 +214,14 @@ def test_a_disc_in_its_box_is_no_crawl(jac, height):
     study.run(distance)
     np.testing.assert_allclose(study.best.x, nearest, atol=2e-6)
     assert study.num_evaluations <= 20
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e6, 1e11, 1e15])
+def test_a_row_in_another_unit_pins_nothing(unit):
+    """At the start both variables are at their lower bound and the row is active; it is no end."""
+    rows = {"name": "shared", "constraint": f"{unit}*(x1 - x2) <= 0"}
+    opt = FeasibleMinimizer([0.0, 0.0], [rows], [(0, 2), (0, 2)])
+    drive(opt, lambda x: x[1] ** 2 - 3 * x[0], lambda x: [-3.0, 2 * x[1]])
+    assert opt.converged
+    np.testing.assert_allclose(opt.result.x, [1.5, 1.5], atol=1e-6)
+    assert opt.result.multipliers["shared"] * unit == pytest.approx(3.0, rel=1e-5)
