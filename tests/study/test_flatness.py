@@ -35,7 +35,7 @@ def test_a_constant_is_flat(objective, parameters):
         study = run(objective, max_iter=1000, **parameters)
     assert study.stop_kind == "flat"
     assert not study.info()["success"]
-    assert study.num_evaluations <= 20 * 10
+    assert study.num_evaluations <= 500  # noise is looked for along a line from each start
     assert same(Study.from_dict(study.to_dict()).to_dict(), study.to_dict())
 
 
