@@ -28,6 +28,8 @@ _A_BYTE: Final = 20
 about a hundred."""
 
 _LENGTH: Final = 1 << 20
+_LONGEST: Final = (1 << 31) - 1
+"""More than SQLite can have in a value: it takes its own largest."""
 
 
 FORGED: Final = (
@@ -88,13 +90,13 @@ def bound(connection: sqlite3.Connection, path: Path) -> None:
 
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(bytes_, _LENGTH))
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(max(bytes_, _LENGTH), _LONGEST))
     connection.set_progress_handler(look, _STEPS)
 
 
 def unbound(connection: sqlite3.Connection) -> None:
     """Lift the limits: what is written now is ours."""
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, (1 << 31) - 1)  # SQLite takes its own largest
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     connection.set_progress_handler(None, 0)
 
 

@@ -13,7 +13,7 @@ import pytest
 import optdriver
 from benchmarks import hostile
 from optdriver.errors import InputError, StorageError
-from optdriver.storage import codec
+from optdriver.storage import bounds, codec
 from optdriver.study.events import pack, unpack
 from tests.contracts.journal import EVENTS
 from tests.study.tools import BOX, same
@@ -187,3 +187,8 @@ def test_lines_of_a_forger(path, tmp_path):
         with pytest.raises(StorageError):
             optdriver.import_study(tmp_path / "forged.jsonl", tmp_path / "forged.db")
         assert not (tmp_path / "forged.db").exists()
+
+
+def test_a_file_of_many_gigabytes(path, monkeypatch):
+    monkeypatch.setattr(bounds, "size", lambda _: 1 << 40)
+    optdriver.load_study(path).close()
