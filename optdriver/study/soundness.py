@@ -76,7 +76,7 @@ def _check_driver(state: Any, driver: Mapping[str, Any]) -> None:
         if driver.get("constraints") is not None:
             raise ValueError("the driver has constraints, and the study none")
         return
-    wanted = state.spec.compiled.rescaled(space.scale).to_dict()
+    wanted = state.spec.inner_constraints().rescaled(space.scale).to_dict()
     given = stored.mapping("constraints", driver["constraints"])
     if any(given[name] != wanted[name] for name in SAME):
         raise ValueError("the driver's constraints are not those of the study")
