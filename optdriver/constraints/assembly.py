@@ -52,7 +52,12 @@ Indices = NDArray[np.intp]
 
 MAX_NODES = 30
 MAX_SLOTS = 6
-"""A term with more nodes or slots than these is cut by intermediates."""
+MAX_DEPTH = 15
+MAX_DEPTHS = 600
+"""A term with more nodes, slots or levels than these is cut by intermediates; so is one where the
+squares of the depths of all slots add up to more: the size of its derivatives grows with them."""
+MAX_WORK = 3000
+"""Texts whose different templates need more work than this, a text, are cut into single steps."""
 _DENSE = 40_000
 """Matrices with fewer entries than this are kept dense: it is faster."""
 _STEEP = 1e12
@@ -70,9 +75,15 @@ class Equation:
 
 
 class Cutter:
-    """Cuts formulas into equations; `intermediates` are numbered after the parameters."""
+    """Cuts formulas into equations; `intermediates` are numbered after the parameters.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    With `steps`, every operation but sums is an intermediate of its own: a few templates, all of
+    them tiny, then do for formulas of any size and variety.
+    """
+
+    def __init__(self, names: Sequence[str], steps: bool = False) -> None:
+        self.steps = steps
+        self.most = 2 if steps else MAX_SLOTS
         self.places = {name: i for i, name in enumerate(names)}
         self.intermediates: list[Equation] = []
         self.known: dict[Node, int] = {}
@@ -149,11 +160,13 @@ class Cutter:
         if isinstance(node, Call) and node.function in _LOGARITHMS:
             scale = Number(_LOGARITHMS[node.function])
             return self.reduced(Product((("*", scale), ("*", Call("log", node.arguments)))))
-        if isinstance(node, Sum) and len(node.terms) > MAX_SLOTS:
+        if isinstance(node, Sum) and (self.steps or len(node.terms) > MAX_SLOTS):
             return self.intermediate(node)
-        if isinstance(node, Product) and len(node.factors) > MAX_SLOTS:
+        if isinstance(node, Product) and len(node.factors) > self.most:
             return self.reduced(self.chunked(node))
         made = rebuilt(node, tuple(self.reduced(child) for child in children(node)))
+        if self.steps:
+            return _step(rebuilt(made, tuple(self.leaf(child) for child in children(made))))
         if not _is_large(made):
             return made
         if isinstance(made, Sum):
@@ -162,7 +175,7 @@ class Cutter:
 
     def chunked(self, node: Product) -> Node:
         """Return a long product as a product of intermediate ones."""
-        size = max(MAX_SLOTS, -(-len(node.factors) // MAX_SLOTS))
+        size = max(self.most, -(-len(node.factors) // self.most))
         parts = [node.factors[i : i + size] for i in range(0, len(node.factors), size)]
         made = []
         for part in parts:
@@ -220,9 +233,36 @@ def _product(above: list[Node], below: list[Node]) -> Node:
     return Product(tuple(("*", f) for f in above) + tuple(("/", f) for f in below))
 
 
+def _step(node: Node) -> Node:
+    """Make the exponent a number of the instance, so that all exponents have one template."""
+    if isinstance(node, Power) and isinstance(node.exponent, Number):
+        return Call("power", (node.base, node.exponent)) if isinstance(node.base, Slot) else node
+    return node
+
+
 def _is_large(node: Node) -> bool:
     nodes = list(walk(node))
-    return len(nodes) > MAX_NODES or len({n for n in nodes if isinstance(n, Slot)}) > MAX_SLOTS
+    if len(nodes) > MAX_NODES or len({n for n in nodes if isinstance(n, Slot)}) > MAX_SLOTS:
+        return True
+    return _depths(node) > MAX_DEPTHS
+
+
+def _depths(node: Node, depth: int = 0) -> int:
+    """Return the sum of the squared depths of the slots in a (small) formula."""
+    if isinstance(node, Slot):
+        return depth * depth if depth <= MAX_DEPTH else MAX_DEPTHS + 1
+    general = isinstance(node, Power) and not isinstance(node.exponent, Number)
+    step = 2 if general else 1  # the derivatives of x^y are twice as long
+    return sum(_depths(child, depth + step) for child in children(node))
+
+
+def _work(equations: Sequence[Equation]) -> int:
+    """Return about how much differentiating all different templates takes.
+
+    Measured: 50 units, what the smallest template takes, are about ten milliseconds.
+    """
+    works = {signature(t)[0]: 50 + _depths(t) for made in equations for _, t in made.terms}
+    return sum(works.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +337,16 @@ class Assembly:
         The rows.
     names : sequence of str
         The parameters in the order of x.
+    texts : int
+        From how many texts the rows come: each may take its share of work.
     """
 
-    def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
+    def __init__(self, formulas: Sequence[Node], names: Sequence[str], texts: int = 1) -> None:
         cutter = Cutter(names)
         rows = [cutter.equation(node) for node in formulas]
+        if _work([*cutter.intermediates, *rows]) > MAX_WORK * texts:
+            cutter = Cutter(names, steps=True)
+            rows = [cutter.equation(node) for node in formulas]
         self.n, self.m, self.k = len(names), len(rows), len(cutter.intermediates)
         equations = list(enumerate([*cutter.intermediates, *rows]))
         self._affine_entries(equations)

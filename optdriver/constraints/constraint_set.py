@@ -121,7 +121,6 @@ class ConstraintSet:
     @quiet
     def _build(self, specification: Specification, units: Array | None) -> None:
         self._specification = specification
-        self._units = units
         made = read(
             specification.texts,
             specification.names,
@@ -138,12 +137,20 @@ class ConstraintSet:
         self._assembly = _assembled(made.rows, self.parameters)
         self._functions = specification.functions
         self._arrange(made.rows)
-        self._set_box(made.lower, made.upper)
+        self._box = made.lower, made.upper
         texts = np.zeros(len(made.rows))
         self.noise = np.concatenate([texts, *(f.noise for f in self._functions)])[self._order]
         errors = [np.full(len(f.kinds), f.slope_error) for f in self._functions]
         self.slope_errors = np.concatenate([texts, *errors])[self._order]
         self.costs = self._costs()
+        self._measure(units)
+
+    def _measure(self, units: Array | None) -> None:
+        """Set what depends on the units: the box and the rows' scales."""
+        self._units = units
+        lower, upper = self._box
+        sizes = self._unit
+        self.lower, self.upper = lower / sizes, upper / sizes
         self.scales = self._scales()
 
     def _costs(self) -> tuple[int, int, int]:
@@ -169,10 +176,6 @@ class ConstraintSet:
 
     def _facts(self, texts: list[bool], functions: list[bool]) -> Mask:
         return np.array([*texts, *functions], dtype=bool)[self._order]
-
-    def _set_box(self, lower: Array, upper: Array) -> None:
-        units = np.ones(self.n) if self._units is None else self._units
-        self.lower, self.upper = lower / units, upper / units
 
     def _find_convex(self, texts: int) -> None:
         """Look at the eigenvalues of rows whose second derivatives are constant."""
@@ -419,7 +422,8 @@ class ConstraintSet:
         if not (np.isfinite(made) & (made > 0.0)).all():
             raise InputError("units must be positive and finite")
         other = object.__new__(ConstraintSet)
-        other._build(self._specification, np.array(made * self._unit))
+        other.__dict__.update(self.__dict__)  # what was compiled is not changed by anyone
+        other._measure(np.array(made * self._unit))
         return other
 
     def to_dict(self) -> dict[str, Any]:
@@ -472,7 +476,7 @@ _VERSION = 1
 def _assembled(rows: Sequence[Row], names: Sequence[str]) -> Assembly:
     """Differentiate the rows; if one has no derivative, say which."""
     try:
-        return Assembly([row.node for row in rows], names)
+        return Assembly([row.node for row in rows], names, len({row.source for row in rows}))
     except ConstraintError:
         for row in rows:
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from optdriver.constraints.intervals import Interval, interval
+from optdriver.constraints.intervals import Box, Interval, interval
 from optdriver.constraints.syntax import (
     Call,
     Name,
@@ -35,24 +35,30 @@ class Curvature(Enum):
 _OPPOSITE = {Curvature.CONVEX: Curvature.CONCAVE, Curvature.CONCAVE: Curvature.CONVEX}
 _FLAT = (Curvature.CONSTANT, Curvature.AFFINE)
 
-Box = Mapping[str, tuple[float, float]]
 
-
-def curvature(node: Node, box: Box) -> Curvature:
+def curvature(node: Node, box: Mapping[str, tuple[float, float]]) -> Curvature:
     """Return what the rules say of `node` while x is in `box`."""
+    return _known(node, box if isinstance(box, Box) else Box(box))
+
+
+def _known(node: Node, box: Box) -> Curvature:
+    return box.once("curvature", node, _curvature)
+
+
+def _curvature(node: Node, box: Box) -> Curvature:
     match node:
         case Number():
             return Curvature.CONSTANT
         case Name():
             return Curvature.AFFINE
         case Negative(operand):
-            return _opposite(curvature(operand, box))
+            return _opposite(_known(operand, box))
         case Sum(terms):
-            return _total([_signed(curvature(t, box), sign == "-") for sign, t in terms])
+            return _total([_signed(_known(t, box), sign == "-") for sign, t in terms])
         case Product(factors):
             return _product(factors, box)
         case Power(base, Number(p)):
-            return _power(curvature(base, box), interval(base, box), p)
+            return _power(_known(base, box), interval(base, box), p)
         case Call(function, arguments):
             return _call(function, arguments, box)
         case _:
@@ -89,7 +95,7 @@ def _product(factors: tuple[tuple[str, Node], ...], box: Box) -> Curvature:
     operator, factor = inner[0]
     if operator == "/" and isinstance(factor, Power) and isinstance(factor.exponent, Number):
         operator, factor = "*", Power(factor.base, Number(-factor.exponent.value))
-    known = curvature(factor, box)
+    known = _known(factor, box)
     if operator == "/":
         known = _power(known, interval(factor, box), -1.0)
     return _signed(known, minus)
@@ -123,7 +129,7 @@ _CONCAVE_INCREASING = {"log", "log10", "log2", "sqrt"}
 
 
 def _call(function: str, arguments: tuple[Node, ...], box: Box) -> Curvature:
-    parts = [curvature(a, box) for a in arguments]
+    parts = [_known(a, box) for a in arguments]
     if all(part is Curvature.CONSTANT for part in parts):
         return Curvature.CONSTANT
     flat, first = all(part in _FLAT for part in parts), parts[0]
@@ -153,7 +159,7 @@ def _is_square(term: Node, box: Box) -> bool:
         case Number(value):
             return value >= 0.0
         case Power(base, Number(2.0)):
-            return curvature(base, box) in _FLAT
+            return _known(base, box) in _FLAT
         case Product(factors):
             numbers = [f.value for _, f in factors if isinstance(f, Number)]
             inner = [(o, f) for o, f in factors if not isinstance(f, Number)]

@@ -7,7 +7,7 @@ same that are not; some that only algebra would show to be the same stay two row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from optdriver.constraints.assembly import Cutter
 from optdriver.constraints.printing import formula
@@ -47,16 +47,13 @@ def factor(first: Form, second: Form) -> float | None:
     return ratio
 
 
-def candidates(forms: Sequence[Form]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of rows that are multiples of each other to nine digits, in order."""
+def candidates(forms: Sequence[Form]) -> Iterable[list[int]]:
+    """Return groups of rows that are multiples of each other to nine digits, in order."""
     groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for row, form in enumerate(forms):
         if form:
             groups.setdefault(_shape(form), []).append(row)
-    for rows in groups.values():
-        for i, first in enumerate(rows):
-            for second in rows[i + 1 :]:
-                yield first, second
+    return groups.values()
 
 
 def _shape(form: Form) -> tuple[tuple[str, str], ...]:

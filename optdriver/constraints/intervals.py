@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from optdriver.constraints.syntax import (
     Call,
@@ -23,6 +23,8 @@ from optdriver.constraints.syntax import (
 
 INF = math.inf
 
+Found = TypeVar("Found")
+
 
 class Interval(NamedTuple):
     """All values between `low` and `high`; `undefined` says that NaN cannot be excluded."""
@@ -35,23 +37,51 @@ class Interval(NamedTuple):
 _EVERYTHING = Interval(-INF, INF, True)
 
 
+class Box(dict[str, tuple[float, float]]):
+    """Parameters by name, each between two values; what was found of a formula is kept.
+
+    Parts of a formula are asked for again and again while its curvature is looked for.  They are
+    found by their identity, so that the look-up costs nothing; their formulas are kept alive.
+    """
+
+    def __init__(self, sides: Mapping[str, tuple[float, float]]) -> None:
+        super().__init__(sides)
+        self._found: dict[tuple[str, int], tuple[Node, Any]] = {}
+
+    def once(self, kind: str, node: Node, find: Callable[[Node, Box], Found]) -> Found:
+        """Return ``find(node, box)``, found only the first time."""
+        key = kind, id(node)
+        if key not in self._found:
+            self._found[key] = node, find(node, self)
+        found: Found = self._found[key][1]
+        return found
+
+
 def interval(node: Node, box: Mapping[str, tuple[float, float]]) -> Interval:
     """Bound the values of `node` while every parameter is between its two values in `box`."""
+    return _known(node, box if isinstance(box, Box) else Box(box))
+
+
+def _known(node: Node, box: Box) -> Interval:
+    return box.once("interval", node, _interval)
+
+
+def _interval(node: Node, box: Box) -> Interval:
     match node:
         case Number(value):
             return Interval(value, value)
         case Name(name):
             return Interval(*box[name])
         case Sum(terms):
-            return _sum([(sign, interval(term, box)) for sign, term in terms])
+            return _sum([(sign, _known(term, box)) for sign, term in terms])
         case Product(factors):
-            return _product([(operator, interval(factor, box)) for operator, factor in factors])
+            return _product([(operator, _known(factor, box)) for operator, factor in factors])
         case Negative(operand):
-            return _negative(interval(operand, box))
+            return _negative(_known(operand, box))
         case Power(base, exponent):
-            return _power(interval(base, box), exponent, box)
+            return _power(_known(base, box), exponent, box)
         case Call(function, arguments):
-            return _call(function, [interval(a, box) for a in arguments])
+            return _call(function, [_known(a, box) for a in arguments])
         case _:
             return _EVERYTHING
 
@@ -108,9 +138,9 @@ def _safe(function: Callable[[float], float], x: float) -> float:
         return INF if x > 0.0 else -INF
 
 
-def _power(base: Interval, exponent: Node, box: Mapping[str, tuple[float, float]]) -> Interval:
+def _power(base: Interval, exponent: Node, box: Box) -> Interval:
     if not isinstance(exponent, Number):
-        return _general_power(base, interval(exponent, box))
+        return _general_power(base, _known(exponent, box))
     p = exponent.value
     if p == int(p):
         return _integer_power(base, int(p))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from optdriver.constraints.parser import MAX_POWER
 from optdriver.constraints.syntax import (
+    KINKS,
     Call,
     Name,
     Negative,
@@ -160,13 +161,17 @@ def is_union(node: Node, upward: bool = True) -> bool:
         case Product(factors):
             return _product_union(factors, upward)
         case _:
-            return not functions_in(node).isdisjoint({"min", "max", "abs"})
+            return _has_kinks(node)
+
+
+def _has_kinks(node: Node) -> bool:
+    return not functions_in(node).isdisjoint(KINKS)
 
 
 def _product_union(factors: tuple[tuple[str, Node], ...], upward: bool) -> bool:
     inner = [f for _, f in factors if not isinstance(f, Number)]
     if len(inner) != 1:
-        return any(is_union(f) or is_union(f, False) for f in inner)
+        return any(_has_kinks(f) for f in inner)
     signs = (math.copysign(1.0, f.value) for _, f in factors if isinstance(f, Number))
     return is_union(inner[0], upward if math.prod(signs) > 0.0 else not upward)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from optdriver.constraints.convexity import Curvature, curvature
 from optdriver.constraints.identity import candidates, canonical, factor
-from optdriver.constraints.intervals import interval
+from optdriver.constraints.intervals import Box, interval
 from optdriver.constraints.parser import ParsedConstraint, parse
 from optdriver.constraints.printing import formula
 from optdriver.constraints.rewrite import affine, bound, is_union, pieces, single
@@ -31,10 +31,12 @@ from optdriver.constraints.syntax import (
     Node,
     Number,
     Power,
+    children,
     functions_in,
+    rebuilt,
     walk,
 )
-from optdriver.constraints.tape import Tape
+from optdriver.constraints.tape import Tape, constant_value
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, ConstraintWarning
 
@@ -48,6 +50,8 @@ _DOMAINS = {
 }
 _SAMPLES = 256
 _SHOWN = 60
+_COMPARED = 200
+"""A row is compared with at most so many that are alike to nine digits."""
 
 
 class Note(NamedTuple):
@@ -124,7 +128,7 @@ def read(
         _check_names(reading, label, parsed)
         _add_rows(reading, label, parsed, place)
     _pair(reading)
-    box = reading.box
+    box = Box(reading.box)
     reading.rows = [kept for row in reading.rows if (kept := _classified(reading, row, box))]
     _look_for_nan(reading)
     _keep_to_domains(reading)
@@ -137,14 +141,16 @@ def _keep_to_domains(reading: Reading) -> None:
     No point beyond is feasible anyway, as the row has no value there; but a method that knows the
     side as a bound can go along it.
     """
+    places = {name: i for i, name in enumerate(reading.names)}
     for row in reading.rows:
         for node in walk(row.node):
             name, low, high = _domain(node)
             if name is None:
                 continue
-            i = reading.names.index(name)
-            low, high = max(low, float(reading.lower[i])), min(high, float(reading.upper[i]))
-            if low < high and (low, high) != reading.box[name]:
+            i = places[name]
+            sides = float(reading.lower[i]), float(reading.upper[i])
+            low, high = max(low, sides[0]), min(high, sides[1])
+            if low < high and (low, high) != sides:
                 reading.lower[i], reading.upper[i] = low, high
                 reading.note(row.name, f"has no value unless {low:g} <= {name} <= {high:g}")
 
@@ -312,7 +318,7 @@ def _tighten(reading: Reading, row: Row, place: int, side: str, value: float) ->
     reading.bound_names[place, side] = row.name
 
 
-def _classified(reading: Reading, row: Row, box: dict[str, tuple[float, float]]) -> Row | None:
+def _classified(reading: Reading, row: Row, box: Box) -> Row | None:
     """Return the row with what is known of it; None if it always holds."""
     values = interval(row.node, box)
     if values.low > 0.0 or (row.kind == "==" and values.high < 0.0):
@@ -355,14 +361,24 @@ def _note_kinks(reading: Reading, row: Row, used: set[str], union: bool) -> None
 def _pair(reading: Reading) -> None:
     """Turn pairs c <= 0, -c <= 0 into equalities and drop copies."""
     rows = reading.rows
+    if len(rows) < 2:
+        return
     forms = canonical([row.node for row in rows], reading.names)
     gone: set[int] = set()
-    for first, second in candidates(forms):
-        if first in gone or second in gone:
-            continue
-        ratio = factor(forms[first], forms[second])
-        if ratio is not None:
-            gone |= _joined(reading, ratio, first, second)
+    like: dict[int, int] = {}  # row -> an earlier one that says the same
+    for alike in candidates(forms):
+        for i, first in enumerate(alike):
+            if first in gone or (first in like and like[first] not in gone):
+                continue  # what it could be compared with has been, with the earlier one
+            for second in alike[i + 1 : i + 1 + _COMPARED]:
+                if first in gone:
+                    break
+                ratio = None if second in gone else factor(forms[first], forms[second])
+                if ratio is not None:
+                    dropped = _joined(reading, ratio, first, second)
+                    gone |= dropped
+                    if not dropped:
+                        like[second] = first
     reading.rows = [row for j, row in enumerate(rows) if j not in gone]
 
 
@@ -424,7 +440,16 @@ def _look_for_nan(reading: Reading) -> None:
 
 def _culprit(node: Node, names: Sequence[str], point: Any) -> Node:
     """Return the first part of the formula that is NaN at `point`."""
-    for part in walk(node):
-        if math.isnan(Tape([part], names)(point)[0]):
+    values: dict[int, float] = {}
+    places = {name: i for i, name in enumerate(names)}
+    for part in walk(node):  # those below a node come before it, and are numbers by then
+        if isinstance(part, Name):
+            value = float(point[places[part.name]])
+        else:
+            value = constant_value(
+                rebuilt(part, tuple(Number(values[id(b)]) for b in children(part)))
+            )
+        if math.isnan(value):
             return part
+        values[id(part)] = value
     return node

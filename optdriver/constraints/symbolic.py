@@ -21,8 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints.syntax import (
-    KINKS,
-    STEPS,
     Call,
     Negative,
     Node,
@@ -102,7 +100,7 @@ def signature(node: Node) -> tuple[Key, list[int], list[float]]:
 @lru_cache(maxsize=4096)
 def template(key: Key) -> Template:
     """Differentiate and compile the template of `key`; the same key is compiled once."""
-    if key[0] == "call" and key[1] in KINKS | STEPS:
+    if key[0] == "call" and key[1] in _BUILT_IN:
         return _BUILT_IN[key[1]]
     return _compiled(key)
 
@@ -246,6 +244,14 @@ def _side(u: Array) -> Array:
 
 
 _BUILT_IN: dict[str, Template] = {
+    "power": Template(  # of a slot; the exponent is a number of the instance
+        lambda u, p: [power(u, p)],
+        lambda u, p: [p * power(u, p - 1.0)],
+        lambda u, p: [p * (p - 1.0) * power(u, p - 2.0)],
+        (0,),
+        ((0, 0),),
+        constant_curvature=False,
+    ),
     "abs": Template(
         lambda u: [np.abs(u)], lambda u: [_side(u)], _no_seconds, (0,), (), constant_curvature=True
     ),
