@@ -99,7 +99,7 @@ class MissingExtraError(OptDriverError, ImportError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the known name nearest to `name`, or ``""``."""
-    names = {plain_name(each): each for each in known}
+    names = {plain_name(each): each for each in reversed(list(known))}  # the first of equals
     found = difflib.get_close_matches(plain_name(str(name)), list(names), n=1, cutoff=0.5)
     return f" (did you mean {names[found[0]]!r}?)" if found else ""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from optdriver import stored
 from optdriver.constraints.restoration import TOLERANCE
-from optdriver.feasible.options import Options, checked
+from optdriver.feasible.options import Options, checked, pairs_kept
 from optdriver.feasible.region import Region
 from optdriver.feasible.state import Phase, State, Stop
 from optdriver.feasible.types import Data
@@ -31,7 +31,8 @@ def read_state(data: Data) -> State:
     values = stored.mapping("state", data)
     options = values["options"]
     given = asdict(options) if isinstance(options, Options) else stored.mapping("options", options)
-    values["options"] = checked(given)
+    own = {"maxcor": 0}  # what stands there if nobody said how many pairs are kept
+    values["options"] = checked({k: v for k, v in given.items() if own.get(k) != v})
     values["phase"] = Phase(stored.whole("phase", values["phase"]))
     values["stop"] = None if values["stop"] is None else Stop(values["stop"])
     values["lower"], values["upper"] = low, high = stored.box(values["lower"], values["upper"])
@@ -77,7 +78,8 @@ def _check(state: State, evaluated: bool) -> None:
         raise ValueError("the value of its iterate is not finite")
     if state.phase is Phase.TRIAL and not evaluated:
         raise ValueError("it has no iterate")
-    if len(state.steps) != len(state.changes) or len(state.steps) > state.options.maxcor:
+    most = state.options.maxcor or pairs_kept(state.n)
+    if len(state.steps) != len(state.changes) or len(state.steps) > most:
         raise ValueError("its pairs do not belong together")
     if not state.failures <= state.nfail <= state.nfev:
         raise ValueError("its counters contradict each other")
