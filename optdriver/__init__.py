@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.study import client as client
     from optdriver.study import create_study as create_study
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {

@@ -15,7 +15,7 @@ from optdriver.storage import bounds, place
 from optdriver.storage.bounds import FORGED
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.study import Spec, Study, fold, limits, recall
-from optdriver.study.events import Added, Event, Failed, Released, Told
+from optdriver.study.events import Added, Event, Failed, Parted, Released, Told
 
 Clock = Callable[[], float]
 
@@ -116,7 +116,9 @@ def create_from_events(path: Path, spec: Spec, events: Iterable[Event]) -> Study
     """Create a study at `path` to which `events` have happened."""
     events = list(events)
     bounds.check_cost(spec.to_dict())
-    fold.fold(spec, events)  # before anything is written
+    state = fold.replay(fold.begin(spec), events, part=True)  # before anything is written
+    if state.parted:
+        events.append(Parted(time=state.elapsed))
     journal = SQLiteJournal.create(path, spec.to_dict())
     try:
         for event in events:
@@ -133,6 +135,15 @@ def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
         spec = Spec.from_dict(journal.spec)
         bounds.check_cost(spec.to_dict())
         state = recall.folded(journal, spec)
+    foreign = sum(entry.point == fold.FOREIGN for entry in state.open.values())
+    if state.parted:
+        warnings.warn(
+            f"this version would have asked other points than {journal.path} has from some point "
+            f"on ({journal.changes}): all evaluations are there and count, {foreign} of the open "
+            "suggestions are the other version's, and the minimizers go on from where they were",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     if state.adopted:
         warnings.warn(
             f"{state.adopted} points of {journal.path} were asked with slightly other numbers than "

@@ -200,6 +200,16 @@ class SQLiteJournal:
         )
 
     @property
+    def may_part(self) -> bool:
+        """Whether a replay may lead to other points: the file was made elsewhere, or has parted."""
+        with self._speaking() as connection:
+            parted = connection.execute(
+                "SELECT 1 FROM event WHERE kind = 'Parted' LIMIT 1"
+            ).fetchone()
+        then, now = self._versions_then(), _versions()
+        return parted is not None or any(now.get(name) != then[name] for name in then)
+
+    @property
     def last(self) -> int:
         """The number of the last event; the first is 1, and 0 means that there is none."""
         if self._possible is not None:
@@ -219,7 +229,12 @@ class SQLiteJournal:
         row = rows.to_row(event)
         if not self._writes:
             self._begin_to_write()
-        if row[1] not in ("Asked", "Held", "Drained"):  # before these, a point may be drawn already
+        if row[1] not in (
+            "Asked",
+            "Held",
+            "Drained",
+            "Parted",
+        ):  # before these, a point may be drawn already
             self._check_place()
             self._snapshot_if_it_pays(1)
         if self._pages >= MERGED:

@@ -31,6 +31,7 @@ from optdriver.study.events import (
     Journal,
     Keeper,
     Late,
+    Parted,
     Released,
     Resumed,
     Stopped,
@@ -134,7 +135,10 @@ class Desk:
 
         From here to the end, what an interrupt leaves is not trusted.
         """
-        state, before = self._begun(), self._mark
+        state = self._begun()
+        if state.parted and type(event) is not Parted:
+            self.record(Parted(time=state.elapsed))
+        before = self._mark
         if before == WHOLE:
             self._record.rest(state)
         if before != BROKEN:
@@ -157,7 +161,7 @@ class Desk:
 
     def snapshot(self) -> dict[str, Any] | None:
         """Return what the journal may keep; None where the state cannot be trusted."""
-        if self._state is None or self._mark == BROKEN:
+        if self._state is None or self._state.parted or self._mark == BROKEN:
             return None
         return fold.to_dict(self._state)
 

@@ -154,6 +154,17 @@ class Suspended:
     time: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parted:
+    """From here on the driver's own points count again.
+
+    Before it stand points that the version which wrote it would not have asked: their evaluations
+    are kept as facts, and the driver goes on from where it had been.
+    """
+
+    time: float
+
+
 Event = (
     Asked
     | Held
@@ -167,13 +178,14 @@ Event = (
     | Stopped
     | Resumed
     | Suspended
+    | Parted
 )
 
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
         Asked, Held, Drained, Told, Failed, Late, Released, Added, Configured, Stopped, Resumed,
-        Suspended,
+        Suspended, Parted,
     )
 }  # fmt: skip
 
@@ -211,6 +223,10 @@ class Keeper(Journal, Protocol):
     @property
     def in_doubt(self) -> bool:
         """Whether it is not known what became of the last event: reading will tell."""
+
+    @property
+    def may_part(self) -> bool:
+        """Whether a replay may lead to other points than the recorded ones."""
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """Yield the events that come after number `after`."""

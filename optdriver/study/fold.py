@@ -11,6 +11,7 @@ import copy
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from optdriver.drivers import (
     restore_driver,
     without_undo,
 )
-from optdriver.errors import ProtocolError
+from optdriver.errors import InputError, ProtocolError
 from optdriver.multistart.records import Fill, Point
 from optdriver.study import gradient_check, parameters, soundness
 from optdriver.study.events import (
@@ -37,6 +38,7 @@ from optdriver.study.events import (
     Failed,
     Held,
     Late,
+    Parted,
     Released,
     Resumed,
     Stopped,
@@ -56,13 +58,17 @@ NUDGES: Final = 64
 CLOSE: Final = 1e-6
 """How far a replayed point may be from the recorded one, in the driver's coordinates."""
 
+FOREIGN: Final = -1
+"""The driver's id of a recorded point that the driver of this version did not ask for."""
+
 
 @dataclass(slots=True)
 class Entry:
     """A point that is wanted: waiting to be handed out, or handed out and not told.
 
-    `id` is -1 until it is handed out; `point` is the driver's id (None for the gradient check,
-    whose base and number of the parameter are `base` and `index`); `failures` counts its failed
+    `id` is -1 until it is handed out; `point` is the driver's id (`FOREIGN` for a point that it did
+    not ask for; None for the gradient check, whose base and number of the parameter are `base` and
+    `index`); `failures` counts its failed
     evaluations; `spent` says that its last evaluation has been counted; `due` is the run time at
     which its lease ends.  `here` (no part of the state) says that this very object handed it out,
     and not the one it was restored from.
@@ -89,7 +95,8 @@ class State:
     before the driver is asked again; `spent` the evaluations of the objective that have ended;
     `failed_in_row` the iterates that failed since one succeeded or the study was resumed; `stop`
     kind and reason; `expired` the ids whose lease has ever run out; `adopted` (no part of the
-    state) the recorded points that replaced those of a replay.
+    state) the recorded points that replaced those of a replay; `parted` that a replay has led to
+    other points than the recorded ones, and no `Parted` has been recorded since.
     """
 
     spec: Spec
@@ -106,6 +113,7 @@ class State:
     elapsed: float = 0.0
     expired: set[int] = field(default_factory=set)
     adopted: int = 0
+    parted: bool = False
 
 
 def begin(spec: Spec) -> State:
@@ -221,21 +229,60 @@ def fold(spec: Spec, events: Any) -> State:
     return replay(begin(spec), events)
 
 
-def replay(state: State, events: Any) -> State:
-    """Take recorded events into `state`, and return it."""
+def replay(state: State, events: Any, *, part: bool = False) -> State:
+    """Take recorded events into `state`, and return it.
+
+    Parameters
+    ----------
+    part : bool
+        Where the driver leads to another point than the recorded one (a later version stops, or
+        steps, otherwise), keep the recorded evaluations as facts, up to the next `Parted`.
+        Otherwise that is a `ProtocolError`.
+    """
     for event in events:
-        if type(event) is Held:
-            _same(state, draw(state, FILLS), event)
-            state.elapsed = event.time
-        elif type(event) is Drained:
-            if draw(state, FILLS[: event.fills]) is not None:
-                raise ProtocolError(
-                    "the events do not fit this study: the driver has a point where it had none"
-                )
-            state.elapsed = event.time
-        else:
-            apply(state, event)
+        if state.parted and type(event) in _DRIVEN:
+            _keep_fact(state, event)
+            continue
+        try:
+            _take_recorded(state, event)
+        except ProtocolError:
+            if not part or type(event) not in _DRIVEN:
+                raise
+            state.parted = True
+            _keep_fact(state, event)
     return state
+
+
+_DRIVEN: Final = (Asked, Held, Drained)
+"""Events that the driver has brought about."""
+
+
+def _take_recorded(state: State, event: Event) -> None:
+    if type(event) is Held:
+        _same(state, draw(state, FILLS), event)
+        state.elapsed = event.time
+    elif type(event) is Drained:
+        if draw(state, FILLS[: event.fills]) is not None:
+            raise ProtocolError(
+                "the events do not fit this study: the driver has a point where it had none"
+            )
+        state.elapsed = event.time
+    else:
+        apply(state, event)
+
+
+def _keep_fact(state: State, event: Asked | Held | Drained) -> None:
+    """Take an event of a driver that went another way: a point that was asked was asked."""
+    state.elapsed = event.time
+    if type(event) is not Asked:
+        return
+    entry = next((waiting for waiting in state.queue if waiting.id == event.id), None)
+    if entry is None:
+        x = event.x.copy()
+        x.setflags(write=False)
+        entry = Entry(-1, FOREIGN, -1, event.kind, x)
+        state.queue.append(entry)
+    _hand_out(state, entry, event)
 
 
 # -- one function an event ----------------------------------------------------------------
@@ -244,7 +291,11 @@ def replay(state: State, events: Any) -> State:
 def _asked(state: State, event: Asked) -> None:
     entry = state.queue[0] if state.queue else draw(state, FILLS)  # there was one
     _same(state, entry, event)
-    entry = state.queue.popleft()
+    _hand_out(state, state.queue[0], event)
+
+
+def _hand_out(state: State, entry: Entry, event: Asked) -> None:
+    state.queue.remove(entry)
     entry.spent = False
     if entry.id < 0:
         entry.id = state.ledger.open_row(entry.x, entry.kind, entry.run, event.time)
@@ -303,6 +354,9 @@ def _told(state: State, event: Told) -> None:
     if entry.point is None:
         _told_check(state, entry, event.value, gradient)
         return
+    if entry.point == FOREIGN:
+        _show(state, entry, event.value, gradient)
+        return
     before = state.driver.failed_in_row
     state.driver.tell(entry.point, event.value, gradient)
     _count(state, before)
@@ -313,6 +367,13 @@ def _told(state: State, event: Told) -> None:
             state.check, z, event.value, gradient, space.driver_bounds, _admitted(state)
         )
         _enqueue_check(state, points)
+
+
+def _show(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
+    """Show the driver a point that it did not ask for, if it can use it."""
+    z = state.spec.space.to_driver(entry.x)
+    with suppress(InputError):  # feasible by the rounding of another version, say
+        state.driver.add_point(z, value, gradient)
 
 
 def _count(state: State, before: int, counted: bool = True) -> None:
@@ -364,6 +425,8 @@ def _failed(state: State, event: Failed) -> None:
     state.ledger.fail(event.id, event.reason, event.time)
     if entry.point is None:
         _failed_check(state, entry)
+        return
+    if entry.point == FOREIGN:
         return
     before = state.driver.failed_in_row
     if event.value is None:
@@ -445,6 +508,10 @@ def _suspended(_state: State, _event: Suspended) -> None:
     """Only the time is taken, by `apply`."""
 
 
+def _parted(state: State, _event: Parted) -> None:
+    state.parted = False
+
+
 def _late(_state: State, _event: Late) -> None:
     """Nothing: the suggestion was settled without it."""
 
@@ -460,6 +527,7 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Resumed: _resumed,
     Suspended: _suspended,
     Late: _late,
+    Parted: _parted,
 }
 
 
@@ -516,7 +584,9 @@ def _restored(data: Mapping[str, Any]) -> State:
         stop=None if data["stop"] is None else _stop(data["stop"]),
         expired={stored.whole("expired", id) for id in data["expired"]},
         elapsed=stored.real("elapsed", data["elapsed"], 0.0, 1e300),
-        **{name: stored.whole(name, data[name]) for name in _COUNTERS if name != "elapsed"},
+        spent=stored.whole("spent", data["spent"]),
+        failures=stored.whole("failures", data["failures"]),
+        failed_in_row=stored.whole("failed_in_row", data["failed_in_row"]),
     )
 
 
@@ -550,7 +620,7 @@ def _entry_from_dict(data: Mapping[str, Any]) -> Entry:
     return Entry(
         x=x,
         id=stored.whole("id", data["id"], -1),
-        point=None if point is None else stored.whole("point", point),
+        point=None if point is None else stored.whole("point", point, FOREIGN),
         run=stored.whole("run", data["run"], -1),
         kind=stored.one_of("kind", data["kind"], KINDS),
         spent=stored.flag("spent", data["spent"]),

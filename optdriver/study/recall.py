@@ -101,7 +101,7 @@ def _last(events: list[Any]) -> Any:
 def folded(journal: Keeper, spec: Spec) -> State:
     """Return the state to which the events of a journal lead."""
     seq, state = _newest(journal, spec)
-    return fold.replay(state, journal.read(seq))
+    return fold.replay(state, journal.read(seq), part=journal.may_part)
 
 
 def _newest(journal: Keeper, spec: Spec) -> tuple[int, State]:

@@ -13,6 +13,9 @@ import numpy as np
 from optdriver import stored
 from optdriver.study.ledger import OPEN, WAITING
 
+FOREIGN = -1
+"""The driver's id of a point that it did not ask for."""
+
 SAME = ("texts", "names", "fixed", "units")
 """What the driver's constraints and those of the specification have in common."""
 
@@ -62,7 +65,7 @@ def _check_entry(state: Any, entry: Any, pending: set[int], wanted: int) -> None
     if entry.point is None:
         if entry.kind != "check" or entry.index > space.size or entry.base > state.check.bases:
             raise ValueError(f"suggestion {entry.id} belongs to nothing")
-    elif entry.point not in pending:
+    elif entry.point not in pending and entry.point != FOREIGN:
         raise ValueError(f"the driver does not wait for point {entry.point}")
 
 

@@ -8,6 +8,7 @@ import shutil
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import optdriver
@@ -39,6 +40,7 @@ def told(lines):
 def tolerant():
     """Let the library say that a replay gives other last digits: it goes on from what is there."""
     warnings.filterwarnings("ignore", "(?s).*were asked with .*numbers", RuntimeWarning)
+    warnings.filterwarnings("ignore", "(?s).*would have asked other points", RuntimeWarning)
     warnings.filterwarnings("ignore", category=optdriver.coroutine.ReplayWarning)
 
 
@@ -105,3 +107,24 @@ def test_a_state_goes_on(name, data, folder):
     least = LEAST["disc"] if name == "FeasibleMinimizer" else 0.0
     assert best == pytest.approx(least, abs=1e-5)
     assert minimizer.nfev > before
+
+
+@pytest.mark.parametrize("name", ["wide-free", "wide-curved"])
+def test_runs_that_ended_too_early_go_on_beside_what_was_recorded(name, tmp_path):
+    """0.1.0 took starts in wide boxes for minima; its points after them were other ones."""
+    for there in (HERE / "0.1.0").glob(f"{name}.db*"):
+        shutil.copy(there, tmp_path / there.name)
+    with pytest.warns(RuntimeWarning, match="would have asked other points"):
+        study = optdriver.load_study(tmp_path / f"{name}.db")
+    with study:
+        assert study.num_evaluations == 12
+        opened = [s.id for s in study.open_suggestions]
+        assert opened == [0, 13]
+        while study.num_evaluations < 60 and (study.ask(2) or study.open_suggestions):
+            s = study.open_suggestions[0]
+            x = s.x - np.array([3.0, 2.0, 1.0])
+            study.tell(s.id, float(x @ x), 2.0 * x)
+        assert study.best.x == pytest.approx([3.0, 2.0, 1.0], abs=1e-6)
+        assert study.info()["success"]
+    with optdriver.load_study(tmp_path / f"{name}.db") as again:
+        assert again.num_evaluations == 60
