@@ -156,10 +156,14 @@ def read_evaluation(f: Any, g: Any, k: int, n: int) -> tuple[Vector, Vector, boo
     return values, gradients, first or second
 
 
+def _is_coarse(kind: Any) -> bool:
+    """Return whether numbers of this type have fewer digits than float64."""
+    return bool(getattr(kind, "kind", "") == "f" and kind.itemsize < 8)
+
+
 def _read_told(name: str, given: Any, shape: tuple[int, ...], what: str) -> tuple[Vector, bool]:
     array = real_array(name, given)
     if array.shape != shape:
         raise InputError(f"{name} have shape {array.shape}; expected {shape}: {what}")
-    kind = np.asarray(given).dtype
-    coarse = kind.kind == "f" and kind.itemsize < 8
+    coarse = _is_coarse(getattr(given, "dtype", None))
     return np.ascontiguousarray(array), coarse

@@ -81,13 +81,13 @@ def test_run_show_and_extend(call, described):
 
 
 def test_another_night(call, described):
-    described.write_text(described.read_text().replace("max_iter = 40", "max_iter = 4"))
+    described.write_text(described.read_text().replace("max_iter = 40", "max_iter = 2"))
     assert json.loads(call("run", described, "--quiet", "--json")[1])["stop_kind"] == "max_iter"
     status, out, _ = call("extend", "bowl.db", "max_iter=40")
     assert (status, "can go on" in out) == (0, True)
     status, out, err = call("run", described, "--json")
     assert json.loads(out)["success"] is True
-    assert "max_iter is 40 in bowl.db (here 4)" in err
+    assert "max_iter is 40 in bowl.db (here 2)" in err
 
 
 def test_a_loop_in_a_shell(call, described):
