@@ -66,7 +66,9 @@ def sphere(driver, evaluations):
     return points
 
 
-@pytest.mark.parametrize("name", ["PSO", "OnePlusOne", "NGOpt", "TBPSA", "nevergrad:NelderMead", "SQP"])
+@pytest.mark.parametrize(
+    "name", ["PSO", "OnePlusOne", "NGOpt", "TBPSA", "nevergrad:NelderMead", "SQP"]
+)
 def test_nevergrads_optimizers_go_on_identically(name):
     options = {"seed": 2, "method_options": {"budget": 40}}
     straight = sphere(create_driver(name, [(-1, 1), (0, 3)], **options), 40)
