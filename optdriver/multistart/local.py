@@ -129,25 +129,51 @@ def unbounded(minimizer: Minimizer) -> bool:
 def conditions(
     minimizer: Minimizer, constraints: ConstraintSet | None, *, exact: bool = True
 ) -> dict[str, Any] | None:
-    """Return what is known of the constraints at the best point; None without constraints.
+    """Return what is known of constraints and bounds at the best point; None without a gradient.
 
-    ``active``: their names.  ``multipliers``: by name, of the active ones.  ``residual``: of the
-    first-order conditions, which `gtol` is compared with.
+    ``active``: the names of the constraints that are active.  ``multipliers``: by name, of these.
+    ``bounds``: the multipliers of the box, zero away from it, above zero at an upper side and below
+    zero at a lower one; NaN where none can be told.  ``residual``: of the first-order conditions,
+    which `gtol` is compared with.
 
     Not `exact` are gradients by differences: on equalities they are those along the surface, from
     which no multiplier can be told, so that none is.
     """
-    if constraints is None or not has_rows(constraints) or minimizer.best is None:
+    if minimizer.best is None:
         return None
+    if constraints is None or not has_rows(constraints):
+        return _at_box(minimizer, constraints)
     result = minimizer.result
-    known = dict(result.multipliers)
+    known, bounds = dict(result.multipliers), result.bound_multipliers
     for (i, _), name in constraints.bound_names.items():
-        known.setdefault(name, abs(result.bound_multipliers[i]))
+        known.setdefault(name, abs(bounds[i]))
     active, told = list(result.active), exact or not constraints.n_equalities
     return {
         "active": active,
         "multipliers": {name: float(known[name]) for name in active if name in known and told},
+        "bounds": (bounds if told else np.full_like(bounds, np.nan)).tolist(),
         "residual": float(result.kkt),
+    }
+
+
+def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str, Any] | None:
+    """Return the same where all constraints, if there are any, are sides of the box."""
+    if isinstance(minimizer, LBFGSB):
+        lower, upper = minimizer.state.vector("l"), minimizer.state.vector("u")
+    else:
+        lower, upper = minimizer.bounds  # type: ignore[union-attr]  # a Handover has rows
+    x, _, g = minimizer.best  # type: ignore[misc]  # looked at by the caller
+    if g is None or not np.all(np.isfinite(g)):
+        return None
+    sides = {"lower": (x == lower) & (g >= 0.0), "upper": (x == upper) & (g <= 0.0)}
+    held = sides["lower"] | sides["upper"]
+    names = {} if constraints is None else constraints.bound_names
+    known = {name: abs(float(g[i])) for (i, side), name in names.items() if sides[side][i]}
+    return {
+        "active": list(known),
+        "multipliers": known,
+        "bounds": np.where(held, -g, 0.0).tolist(),
+        "residual": float(np.max(np.abs(g[~held]), initial=0.0)),
     }
 
 

@@ -108,8 +108,11 @@ class Run:
     multipliers : dict
         Their multipliers: the value falls by so much when the constraint ``c <= 0`` becomes
         ``c <= 1``, to first order.
+    bounds : ndarray, shape (n,), or None
+        The multipliers of the box: below zero at a lower side, above zero at an upper one, zero
+        away from it, NaN where none can be told; None without gradients.
     residual : float or None
-        What is left of the first-order conditions there; None without constraints.
+        What is left of the first-order conditions there; None without gradients.
     noise : float
         The noise of the values as it was measured for finite differences; 0 where there is none.
     """
@@ -125,5 +128,6 @@ class Run:
     f: float | None
     active: tuple[str, ...] = ()
     multipliers: Mapping[str, float] = field(default_factory=dict)
+    bounds: Vector | None = None
     residual: float | None = None
     noise: float = 0.0

@@ -63,7 +63,7 @@ class Search:
         Of a waiting run, its start as evaluated; of one that ended, its best iterate (without
         gradient).  None and NaN where there is nothing.
     conditions : dict or None
-        Of a run that ended under constraints, what `local.conditions` said.
+        Of a run that ended, what `local.conditions` said.
     """
 
     index: int
@@ -132,6 +132,7 @@ def row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool
         f=None if math.isnan(f) else f,
         active=tuple(known["active"]),
         multipliers=dict(known["multipliers"]),
+        bounds=None if known.get("bounds") is None else np.array(known["bounds"]),
         residual=known["residual"],
         noise=0.0 if search.learnt is None else search.learnt.noise,
     )
@@ -188,17 +189,20 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         x=floats("x"),
         f=float(data["f"]),
         g=floats("g"),
-        conditions=_conditions(data["conditions"]),
+        conditions=_conditions(data["conditions"], x0.size),
     )
 
 
-def _conditions(data: Any) -> dict[str, Any] | None:
+def _conditions(data: Any, n: int) -> dict[str, Any] | None:
     if data is None:
         return None
-    named = stored.mapping("multipliers", data["multipliers"])
+    named, bounds = stored.mapping("multipliers", data["multipliers"]), data.get("bounds")
+    if bounds is not None:  # 0.1.0 kept none
+        bounds = stored.array("bounds", bounds, (n,), nan=True).tolist()
     return {
         **copy.deepcopy(data),
         "active": [stored.text("active", name) for name in stored.rows("active", data["active"])],
         "multipliers": {name: float(value) for name, value in named.items()},
+        "bounds": bounds,
         "residual": float(data["residual"]),
     }

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from optdriver.errors import InputError, StorageError
+from optdriver.errors import StorageError
 from optdriver.storage import codec, schema
+from optdriver.study.parameters import check_memory
 
 _OURS: Final = ("study", "event", "snapshot", "mark")
 _STEPS: Final = 100_000
@@ -38,9 +39,6 @@ FORGED: Final = (
 )  # fmt: skip
 """What can be raised by data that nobody has written by this library."""
 
-_RUN: Final = 10_000
-"""Bytes of a minimizer without its arrays."""
-
 _FREE_BYTES: Final = 1 << 28
 _FOR_A_BYTE: Final = 1000
 """Bytes that the minimizers at the start may take: so many, and so many more for each byte of the
@@ -57,19 +55,9 @@ def check_cost(record: Mapping[str, Any]) -> None:
     InputError
         With the parameters that are too large.
     """
-    given = record["parameters"]
-    n = len(record["space"]["domain"])
-    pairs, runs = int(given["maxcor"]), int(given["num_initial"])
-    own = 8 * (2 * pairs * n + 11 * pairs * pairs + 10 * n)  # the matrices of L-BFGS-B
-    wanted = runs * (_RUN + own)
     most = _FREE_BYTES + _FOR_A_BYTE * len(codec.to_json(record))
-    if wanted > most:
-        raise InputError(
-            f"num_initial = {runs} minimizers with maxcor = {pairs} pairs of {n} parameters would "
-            f"take {wanted / 2**30:.3g} GiB at once; a study in a file may take "
-            f"{most / 2**30:.3g} GiB: use smaller numbers, or max_num_minimizers for more starts "
-            "one after the other"
-        )
+    n = len(record["space"]["domain"])
+    check_memory(n, record["parameters"], most, "a study in a file")
 
 
 def size(path: Path) -> int:

@@ -35,8 +35,11 @@ class Journal(Protocol):
     def in_doubt(self) -> bool:
         """Whether it is not known what became of the last event: reading will tell."""
 
-    def append(self, event: Event, /) -> None:
-        """Keep `event`; when this returns, the event will be there after a crash as well."""
+    def append(self, event: Event, /, *more: Event) -> None:
+        """Keep `event`; when this returns, the event will be there after a crash as well.
+
+        With `more` of them all are kept, or none.
+        """
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """Yield the events that come after number `after`."""
@@ -76,10 +79,10 @@ class MemoryJournal:
         """The number of the last event."""
         return len(self.events)
 
-    def append(self, event: Event, /) -> None:
-        """Keep `event`."""
+    def append(self, event: Event, /, *more: Event) -> None:
+        """Keep `event`, and `more` with it."""
         self._check_open()
-        self.events.append(event)
+        self.events.extend((event, *more))
 
     def read(self, after: int = 0) -> Iterator[Event]:
         """Yield the events that come after number `after`."""

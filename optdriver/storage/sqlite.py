@@ -217,13 +217,13 @@ class SQLiteJournal:
                 """Look up what the file has."""
         return int(self._last)
 
-    def append(self, event: Event, /) -> None:
-        """Keep `event`; when this returns, it is in the file.
+    def append(self, event: Event, /, *more: Event) -> None:
+        """Keep `event`, and `more` with it; when this returns, they are in the file.
 
         Raises
         ------
         StorageError
-            If it cannot be written: the disk is full, say.  The file is as it was before.
+            If they cannot be written: the disk is full, say.  The file is as it was before.
         """
         self._check_writable()
         row = rows.to_row(event)
@@ -239,7 +239,10 @@ class SQLiteJournal:
             self._snapshot_if_it_pays(1)
         if self._pages >= MERGED:
             self._merge()
-        size = 60 + len(row[7] or b"") + len(row[8] or "")
+        if more:
+            self._append_all([row, *map(rows.to_row, more)])
+            return
+        size = _size(row)
         with self._speaking() as connection:
             crc = rows.checksum(row, self._crc)
             self._possible = ((self._last, self._crc), (self._last + 1, crc))
@@ -248,6 +251,24 @@ class SQLiteJournal:
         self._tail_bytes += size
         self._pages += 1 + size // 4096
         head.write(self._handle, self._key, self._last, self._crc, _ended(row))
+        self._possible = None
+
+    def _append_all(self, given: list[rows.Row]) -> None:
+        """Write events in one transaction."""
+        with self._speaking() as connection:
+            written, crc = [], self._crc
+            for seq, row in enumerate(given, start=self._last + 1):
+                crc = rows.checksum(row, crc)
+                written.append((seq, *row, crc))
+            self._possible = ((self._last, self._crc), (self._last + len(given), crc))
+            with _transaction(connection):
+                connection.executemany(rows.INSERT, written)
+        for row, (seq, *_, crc) in zip(given, written, strict=True):
+            self._last, self._crc = seq, crc
+            head.write(self._handle, self._key, seq, crc, _ended(row))
+        size = sum(map(_size, given))
+        self._tail_bytes += size
+        self._pages += 1 + size // 4096
         self._possible = None
 
     def read(self, after: int = 0) -> Iterator[Event]:
@@ -461,6 +482,11 @@ class SQLiteJournal:
             yield connection
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _explained(self.path, error) from error
+
+
+def _size(row: rows.Row) -> int:
+    """Return about how many bytes an event takes."""
+    return 60 + len(row[7] or b"") + len(row[8] or "")
 
 
 def _ended(row: rows.Row) -> int:

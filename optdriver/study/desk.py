@@ -45,6 +45,8 @@ from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
 Clock = Callable[[], float]
+Point = tuple[FloatArray, float, FloatArray | None]
+"""Place, value and gradient of an evaluation that was not asked for."""
 
 FIXED = {"constraints": "constraints", "domain": "space", "design_space": "space"}
 """What is no driver parameter and cannot be changed, and where the specification has it."""
@@ -130,8 +132,21 @@ class Desk:
         """The present driver parameters."""
         return self.spec.parameters if self._state is None else self._state.parameters
 
-    def record(self, event: Event) -> None:
-        """Journal an event, then let it take effect.
+    def record_round(self, events: list[Event]) -> None:
+        """Record events of which all happen, or none, and decide whether to stop.
+
+        One by one where the user's journal is neither a list nor a file.
+        """
+        if self._record.at_once and events:
+            self.record(*events)
+        else:
+            for event in events:
+                self.record(event)
+        if events:
+            self._decide()
+
+    def record(self, event: Event, *more: Event) -> None:
+        """Journal an event, or several at once, then let them take effect.
 
         From here to the end, what an interrupt leaves is not trusted.
         """
@@ -144,11 +159,13 @@ class Desk:
         if before != BROKEN:
             self._mark = RECORDING
         try:
-            self._record.append(event)
+            self._record.append(event, *more)
         except OptDriverError:
             self._mark = BROKEN if self._record.in_doubt else before
             raise
         fold.apply(state, event)
+        for another in more:
+            fold.apply(state, another)
         if type(event) is Suspended:
             self._since = None
         self._mark = UNDECIDED if isinstance(event, RESULTS) else WHOLE
@@ -447,7 +464,6 @@ class Desk:
         reason: str,
         retries: int,
         *,
-        counted: bool = True,
         observed: tuple[float | None, FloatArray | None] = (None, None),
     ) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
@@ -470,7 +486,7 @@ class Desk:
                     id=id,
                     reason=reason,
                     retry=entry.failures < retries,
-                    counted=counted,
+                    counted=True,
                     time=self.now(),
                     value=value,
                     gradient=gradient,
@@ -486,20 +502,36 @@ class Desk:
                 f"it cannot fail any more ({reason})"
             )
 
-    def release(self, id: int, *, spent: bool) -> None:
-        """Take an open suggestion back, to hand it out again."""
-        if id not in self.state.open:
-            raise ProtocolError(f"suggestion {id} is not open, so it cannot be released")
-        self.record(Released(id=id, spent=spent, time=self.now()))
-        self._decide()
+    def clear(self, ids: list[int], reason: str) -> None:
+        """Give open suggestions up, all or none; together they count as one failure in a row."""
+        now = self.now()
+        self.record_round(
+            [
+                Failed(id=id, reason=reason, retry=False, counted=number == 0, time=now)
+                for number, id in enumerate(ids)
+            ]
+        )
 
-    def add(self, x: FloatArray, value: float, gradient: FloatArray | None) -> int:
-        """Book an evaluation that was not asked for; return its id."""
-        admission.check_added(self.spec.compiled, x)
-        id = self.state.ledger.size
-        self.record(Added(id=id, x=x, value=value, gradient=gradient, time=self.now()))
-        self._decide()
-        return id
+    def release(self, ids: list[int], *, spent: bool) -> None:
+        """Take open suggestions back, all or none, to hand them out again."""
+        for id in ids:
+            if id not in self.state.open:
+                raise ProtocolError(f"suggestion {id} is not open, so it cannot be released")
+        now = self.now()
+        self.record_round([Released(id=id, spent=spent, time=now) for id in ids])
+
+    def add(self, points: list[Point]) -> list[int]:
+        """Book evaluations that were not asked for, all or none; return their ids."""
+        for x, _, _ in points:
+            admission.check_added(self.spec.compiled, x)
+        first, now = self.state.ledger.size, self.now()
+        self.record_round(
+            [
+                Added(id=first + k, x=x, value=value, gradient=gradient, time=now)
+                for k, (x, value, gradient) in enumerate(points)
+            ]
+        )
+        return list(range(first, first + len(points)))
 
     def _decide(self) -> None:
         """Stop if the result just booked gives a reason."""

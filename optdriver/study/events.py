@@ -204,6 +204,9 @@ class Journal(Protocol):
 class Keeper(Journal, Protocol):
     """A journal that keeps the specification too, and gives the events back."""
 
+    def append(self, event: Event, /, *more: Event) -> None:
+        """Keep `event`; with `more` of them all are kept, or none."""
+
     @property
     def closed(self) -> bool:
         """Whether `close` has been called."""

@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.multistart.options import CONSTRAINT_RULES, DIFFERENCE_RULES
+from optdriver.lbfgsb.options import MOST_PAIRS
+from optdriver.multistart.options import CONSTRAINT_RULES, DIFFERENCE_RULES, MOST_INITIAL
 from optdriver.reading import real_number
 from optdriver.study.hints import hint
 
@@ -64,6 +65,32 @@ def owned_by(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if TABLE[name].owner == owner}
 
 
+_RUN: Final = 10_000
+"""Bytes of a minimizer without its arrays."""
+
+MOST_BYTES: Final = 1 << 36
+"""No study takes more at its start, wherever it is kept."""
+
+
+def check_memory(n: int, values: Mapping[str, Any], most: int, where: str = "a study") -> None:
+    """Refuse more minimizers at the start, of `n` parameters, than `most` bytes hold.
+
+    Raises
+    ------
+    InputError
+        With the parameters that are too large.
+    """
+    pairs, runs = int(values["maxcor"]), int(values["num_initial"])
+    own = 8 * (2 * pairs * n + 11 * pairs * pairs + 10 * n)  # the matrices of L-BFGS-B
+    wanted = runs * (_RUN + own)
+    if wanted > most:
+        raise InputError(
+            f"num_initial = {runs} minimizers with maxcor = {pairs} pairs of {n} parameters would "
+            f"take {wanted / 2**30:.3g} GiB at once; {where} may take {most / 2**30:.3g} GiB: use "
+            "smaller numbers, or max_num_minimizers for more starts one after the other"
+        )
+
+
 # -- what a value may be ------------------------------------------------------------------
 
 
@@ -83,8 +110,12 @@ def _real(name: str, expected: str, value: Any) -> float:
     return number
 
 
-def _whole(least: int, *, endless: bool = False) -> Callable[[str, Any], float]:
+def _whole(
+    least: int, most: float = math.inf, *, endless: bool = False
+) -> Callable[[str, Any], float]:
     expected = f"a whole number, {least} or more" + (", or infinite" if endless else "")
+    if most < math.inf:
+        expected = f"a whole number from {least} to {most}"
 
     def check(name: str, value: Any) -> float:
         number = _real(name, expected, value)
@@ -92,7 +123,7 @@ def _whole(least: int, *, endless: bool = False) -> Callable[[str, Any], float]:
             return math.inf
         if math.isinf(number) or not number.is_integer():
             raise _wrong(name, expected, value)
-        if number < least:
+        if not least <= number <= most:
             raise InputError(f"driver parameter {name!r} must be {expected}, not {value!r}")
         return int(value) if isinstance(value, Integral) else int(number)
 
@@ -189,7 +220,7 @@ _ROWS: Final = (
                     "stop when the next suggestion would lie closer than this to the best point"),
     DriverParameter("min_val", -math.inf, _number(-math.inf, endless=True), "study",
                     "stop when the objective reaches this value or less"),
-    DriverParameter("num_initial", 1, _whole(1), "driver",
+    DriverParameter("num_initial", 1, _whole(1, MOST_INITIAL), "driver",
                     "independent minimizers at the start"),
     DriverParameter("max_num_minimizers", math.inf, _whole(1, endless=True), "driver",
                     "stop when this many minimizers have converged"),
@@ -215,7 +246,7 @@ _ROWS: Final = (
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",
                     "stop a minimizer when the projected gradient is this or less"),
-    DriverParameter("maxcor", 10, _whole(1), "driver",
+    DriverParameter("maxcor", 10, _whole(1, MOST_PAIRS), "driver",
                     "correction pairs that a minimizer keeps"),
     DriverParameter("maxls", 20, _whole(1), "driver",
                     "steps of a line search"),

@@ -30,9 +30,14 @@ class Memory:
         The user's, which is given every event first.
     state : State or None
         That of a study to which something has happened before.
+
+    Attributes
+    ----------
+    at_once : bool
+        Whether `append` takes several events, of which all have happened, or none.
     """
 
-    __slots__ = ("_base", "_before", "_events", "_given", "_journal")
+    __slots__ = ("_base", "_before", "_events", "_given", "_journal", "at_once")
 
     in_doubt: ClassVar = False
 
@@ -41,15 +46,20 @@ class Memory:
         self._base = None if state is None else fold.copied(state)
         self._before = 0 if state is None else state.ledger.size
         self._events: list[Event] = []
-        self._given: Event | None = None
+        self._given: tuple[Event, ...] = ()
+        self.at_once = journal is None or _is_plain_list(journal)
 
-    def append(self, event: Event) -> None:
-        """Record `event`: it has happened from the moment on at which it is in the list."""
+    def append(self, event: Event, *more: Event) -> None:
+        """Record events: they have happened from the moment on at which they are in the list."""
+        given = (event, *more)
         if self._journal is not None:
-            self._given = event
-            self._journal.append(event)
-        self._events.append(event)
-        self._given = None
+            self._given = given
+            if more and isinstance(self._journal, list):
+                self._journal.extend(given)
+            else:
+                self._journal.append(event)
+        self._events.extend(given)
+        self._given = ()
 
     def rest(self, state: State) -> None:
         """Take a copy of `state`, to which all events have led, if that pays."""
@@ -61,9 +71,9 @@ class Memory:
 
     def restored(self, spec: Spec) -> tuple[Spec, State, Event | None]:
         """Return the specification, the state to which the events have led, and the last event."""
-        given, self._given = self._given, None
-        if given is not None and isinstance(self._journal, list) and given is _last(self._journal):
-            self._events.append(given)
+        given, self._given = self._given, ()
+        if given and isinstance(self._journal, list) and given[-1] is _last(self._journal):
+            self._events.extend(given)
         base = fold.begin(spec) if self._base is None else fold.copied(self._base)
         return spec, fold.replay(base, self._events), _last(self._events)
 
@@ -72,6 +82,8 @@ class File:
     """The record of a study that is kept."""
 
     __slots__ = ("_journal", "append")
+
+    at_once: ClassVar = True
 
     def __init__(self, journal: Keeper) -> None:
         self._journal = journal
@@ -92,6 +104,10 @@ class File:
             spec = Spec.from_dict(journal.spec)
         state = folded(journal, spec)
         return spec, state, next(journal.read(max(journal.last - 1, 0)), None)
+
+
+def _is_plain_list(journal: object) -> bool:
+    return type(journal) is list
 
 
 def _last(events: list[Any]) -> Any:

@@ -24,6 +24,9 @@ FloatArray = NDArray[np.float64]
 NEAR: Final = 1e-3
 """How far from its minimum a best point may lie, in widths of the box (as in the catalogue)."""
 
+AT: Final = 1e-8
+"""A point that is no farther from a bound than this is at it, in the driver's coordinates."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Suggestion:
@@ -123,11 +126,13 @@ class RunRow:
         Its best value, and where.
     active_constraints : tuple of str
         Constraints that are active there.
+    active_bounds : dict
+        ``'lower'`` or ``'upper'`` by name, for the parameters that are held at a bound there.
     multipliers : dict
-        Their multipliers, by name.
+        The multipliers of both, by the names of the constraints and of the parameters.
     kkt_residual : float or None
         What is left of the first-order conditions there, in the driver's coordinates; None
-        without constraints.
+        without gradients.
     """
 
     shown: ClassVar = ("index", "state", "evaluations", "failures", "value", "reason", "params")
@@ -141,6 +146,7 @@ class RunRow:
     value: float | None
     params: dict[str, float] | None
     active_constraints: tuple[str, ...]
+    active_bounds: dict[str, str]
     multipliers: dict[str, float]
     kkt_residual: float | None
 
@@ -249,6 +255,7 @@ def runs(state: State) -> Rows[RunRow]:
             value=run.f,
             params=None if run.x is None else named(run.x),
             active_constraints=run.active,
+            active_bounds=_active_bounds(state, run),
             multipliers=_multipliers(state, run),
             kkt_residual=run.residual,
         )
@@ -292,38 +299,24 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
     data: dict[str, Any] = {"success": end is not None}
     if end is None and found is not None and found.run >= 0:
         end = runs[found.run]
-    if state.spec.compiled is not None:
-        data["active_constraints"] = end.active if end else ()
-        data["multipliers"] = _multipliers(state, end) if end else {}
-        data["kkt_residual"] = end.residual if end else None
-        data["notes"] = notes(state)
-    elif end is not None:
-        data |= _at_bounds(state, end)
+    data["active_constraints"] = end.active if end else ()
+    data["active_bounds"] = _active_bounds(state, end) if end else {}
+    data["multipliers"] = _multipliers(state, end) if end else {}
+    data["kkt_residual"] = end.residual if end else None
+    data["notes"] = notes(state)
     return data
 
 
-def _at_bounds(state: State, end: Run) -> dict[str, Any]:
-    """Return the bounds at which a run ended, and what is left of its gradient beside them.
-
-    Nothing where no gradient was told at its best point.
-    """
-    space, ledger = state.spec.space, state.ledger
-    rows = np.flatnonzero(ledger.run[: ledger.size] == end.index)
-    at = rows[ledger.value[rows] == end.f] if end.f is not None else rows[:0]
-    gradient = ledger.gradient_of(int(at[0])) if at.size else None
-    if gradient is None:
+def _active_bounds(state: State, run: Run) -> dict[str, str]:
+    """Return which bounds of the user's box a run is held at, those of constraints left out."""
+    if run.bounds is None or run.x is None:
         return {}
-    x = ledger.x[at[0]]
-    low, high = x == space.lower, x == space.upper
-    held = (low & (gradient >= 0.0)) | (high & (gradient <= 0.0))
-    left = np.where(held, 0.0, space.gradient_to_driver(gradient, x))
-    sides = {name: "lower" if low[i] else "upper" for i, name in enumerate(space.free) if held[i]}
-    forces = {name: abs(float(gradient[i])) for i, name in enumerate(space.free) if held[i]}
-    return {
-        "active_bounds": sides,
-        "multipliers": forces,
-        "residual": float(np.max(np.abs(left), initial=0.0)),
-    }
+    space = state.spec.space
+    lower, upper = space.driver_bounds.T
+    low = (run.x <= lower + AT * np.maximum(1.0, np.abs(lower))) & ~(run.bounds > 0.0)
+    high = (run.x >= upper - AT * np.maximum(1.0, np.abs(upper))) & ~(run.bounds < 0.0)
+    held = np.flatnonzero(low | high)
+    return {space.free[i]: "lower" if low[i] else "upper" for i in held}
 
 
 def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
@@ -351,15 +344,24 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
 
 
 def _multipliers(state: State, run: Run) -> dict[str, float]:
-    """Return the multipliers of a run; the driver has those of bounds by its coordinates."""
+    """Return the multipliers of a run: constraints by their names, bounds by their parameters'.
+
+    The driver has those of bounds by its coordinates, and a constraint may be one.
+    """
     known, space = dict(run.multipliers), state.spec.space
-    seen = getattr(state.driver, "constraints", None)  # a bound on D may be a row on its logarithm
-    if seen is None or run.x is None:
+    if run.x is None:
         return known
     slope = space.slope(space.to_user(run.x))
-    for (i, _), name in seen.bound_names.items():
-        if name in known and name not in seen.names:
-            known[name] /= float(slope[i])
+    seen = getattr(state.driver, "constraints", None)
+    if seen is not None:  # a bound on D may be a row on its logarithm
+        for (i, _), name in seen.bound_names.items():
+            if name in known and name not in seen.names:
+                known[name] /= float(slope[i])
+    for name in _active_bounds(state, run):
+        i = space.free.index(name)
+        force = 0.0 if run.bounds is None else abs(float(run.bounds[i] / slope[i]))
+        if not math.isnan(force):
+            known.setdefault(name, force)
     return known
 
 

@@ -68,6 +68,7 @@ class Spec:
             raise InputError(
                 "check_grad=True checks the gradient that the objective supplies: it needs jac=True"
             )
+        table.check_memory(self.space.size, parameters, table.MOST_BYTES)
         return replace(self, parameters=parameters)
 
     def with_constraints(self, given: Any) -> Spec:

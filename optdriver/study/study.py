@@ -347,9 +347,8 @@ class Study:
     def clear_all_suggestions(self, message: str = "") -> None:
         """Give all open suggestions up; together they count as one failure in a row."""
         with self._lock:
-            for number, id in enumerate(list(self._desk.state.open)):
-                self._desk.failed(id, str(message) or "cleared", 0, counted=number == 0)
-                self._threads.note_result()
+            self._desk.clear(list(self._desk.state.open), str(message) or "cleared")
+            self._threads.note_result()
 
     def wants(self, id: int) -> bool:
         """Return whether suggestion `id` still wants a result."""
@@ -384,9 +383,8 @@ class Study:
             self._release(list(self._desk.state.open), spent)
 
     def _release(self, ids: list[int], spent: bool) -> None:
-        for id in ids:
-            self._desk.release(id, spent=spent)
-            self._threads.note_result()
+        self._desk.release(ids, spent=spent)
+        self._threads.note_result()
 
     @quiet
     def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
@@ -405,7 +403,7 @@ class Study:
 
     def _add(self, points: list[inputs.Added]) -> list[int]:
         with self._lock:
-            ids = [self._desk.add(*point) for point in points]
+            ids = self._desk.add(points)
             self._threads.note_result()
             return ids
 
@@ -442,7 +440,8 @@ class Study:
     def add_many(self, observations: Iterable[Observation], points: Iterable[Any]) -> list[int]:
         """Add many evaluations that the study did not ask for; return their ids.
 
-        All are checked first: where one cannot be used, none is added.
+        All are checked first: where one cannot be used, none is added.  When the call is broken off
+        all have been added, or none.
         """
         return self._add(inputs.many_added(list(observations), list(points), self.space))
 
@@ -578,12 +577,13 @@ class Study:
         ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_open``, ``num_minimizers``,
         ``open_suggestions`` (ids), ``num_parallel``, ``is_done``,
         ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``, ``success`` (the best point
-        ends a converged minimizer); where gradients are told and there are no constraints,
-        ``active_bounds`` ('lower' or 'upper' by name), their ``multipliers`` (by which the value
-        falls for each unit that the bound gives way) and the ``residual`` of the gradient beside
-        them, in the driver's coordinates; and under constraints ``active_constraints``,
-        ``multipliers``,
-        ``kkt_residual`` at the end of the minimizer that found it, and ``notes``.
+        ends a converged minimizer), and what holds at the end of the minimizer that found it:
+        ``active_constraints`` (names), ``active_bounds`` ('lower' or 'upper' by the parameter's
+        name), the ``multipliers`` of both by these names (by which the value falls, to first order,
+        for each unit that the constraint or the bound gives way; in the user's units; none of a
+        bound whose parameter has the name of an active constraint) and the ``kkt_residual``, what
+        is left of the first-order conditions in the driver's coordinates (None without gradients);
+        ``notes`` on the constraints.
         """
         with self._lock:
             return reports.info(self._desk.state, self._desk.now())

@@ -93,19 +93,31 @@ def test_a_trigger_and_an_index_are_refused_and_a_table_of_the_users_is_not(path
 
 
 @pytest.mark.parametrize("name", ["num_initial", "maxcor"])
-def test_a_specification_that_asks_for_too_much(path, name):
+def test_a_specification_beyond_every_limit(path, name):
     file = sqlite3.connect(path)
     spec = json.loads(file.execute("SELECT spec FROM study").fetchone()[0])
     file.close()
     spec["parameters"][name] = 10**9
     forged(path, ("UPDATE study SET spec = ?", json.dumps(spec)))
+    refused(path, f"'{name}' must be a whole number from 1 to ")
+
+
+@pytest.mark.parametrize(
+    "given", [{"num_initial": 10**5}, {"num_initial": 400, "maxcor": 900}], ids=["many", "wide"]
+)
+def test_a_specification_that_asks_for_too_much(path, given):
+    file = sqlite3.connect(path)
+    spec = json.loads(file.execute("SELECT spec FROM study").fetchone()[0])
+    file.close()
+    spec["parameters"] |= given
+    forged(path, ("UPDATE study SET spec = ?", json.dumps(spec)))
     refused(path, "would take .* GiB at once; a study in a file may take 0.25")
     with pytest.raises(InputError, match="would take .* GiB at once"):
-        optdriver.create_study(BOX, storage=path.with_name("new.db"), **{name: 10**9})
+        optdriver.create_study(BOX, storage=path.with_name("new.db"), **given)
     assert not path.with_name("new.db").exists()
     with optdriver.create_study(BOX, storage=path.with_name("new.db")) as study:
         with pytest.raises(InputError, match="would take .* GiB at once"):
-            study.set_parameters(num_initial=10**9)
+            study.set_parameters(**given)
         study.ask()
 
 

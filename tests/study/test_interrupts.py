@@ -82,6 +82,13 @@ def broken_off(study, call, at):
     return False
 
 
+def observed(value):
+    observation = optdriver.Observation()
+    observation.add(value)
+    return observation
+
+
+MANY = [observed(value) for value in (1.0, 3.0, 2.0)]
 CALLS = {
     "ask": lambda study: study.ask(2),
     "get_suggestion": lambda study: study.get_suggestion(block=False),
@@ -90,6 +97,9 @@ CALLS = {
     "clear": lambda study: study.clear_suggestion(study.open_suggestions[0].id),
     "release": lambda study: study.release(study.open_suggestions[0].id),
     "add_point": lambda study: study.add_point([0.5, 0.5], 1.0, [0.0, 0.0]),
+    "add_many": lambda study: study.add_many(MANY, [[0.5, 0.5], [0.25, -1.0], [-1.0, 0.5]]),
+    "clear_all": lambda study: study.clear_all_suggestions(),
+    "release_all": lambda study: study.release_all(),
     "stop": lambda study: study.stop(),
     "set_parameters": lambda study: study.set_parameters(max_iter=20),
     "suspend": lambda study: study.suspend(),
@@ -139,6 +149,25 @@ def test_a_call_has_happened_or_has_not(call, kept, tmp_path):
             path.unlink()
         at += step
     assert at > step
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["in memory", "kept"])
+def test_many_points_are_added_all_or_none(kept, tmp_path):
+    path, at, seen = tmp_path / "study.db" if kept else None, 1, set()
+    while True:
+        study = prepared(path)
+        before = len(study.history["id"])
+        if not broken_off(study, CALLS["add_many"], at):
+            break
+        seen.add(len(study.history["id"]) - before)
+        if kept:
+            study.close()
+            with optdriver.load_study(path) as study:
+                assert len(study.history["id"]) - before in (0, 3)
+                assert study.verify().points
+            path.unlink()
+        at += 23
+    assert seen == {0, 3}
 
 
 def test_suggestions_that_were_not_received_come_first():

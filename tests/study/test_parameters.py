@@ -142,6 +142,26 @@ def test_numbers_beyond_floats(name):
         create_study(BOX, **{name: 10**400})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "most"),
+    [("maxcor", 10**9, 1000), ("maxcor", 1001, 1000), ("num_initial", 10**12, 100000)],
+)
+def test_a_number_that_no_memory_holds_is_refused_at_once(name, value, most):
+    study = create_study(BOX, jac=True)
+    with pytest.raises(InputError, match=f"'{name}' must be .* from 1 to {most}, not {value}"):
+        study.set_parameters(**{name: value})
+    assert study.ask() is not None
+    with pytest.raises(InputError, match=f"from 1 to {most}"):
+        create_study(BOX, **{name: value})
+
+
+def test_numbers_that_together_no_memory_holds_are_refused_at_once():
+    study = create_study(BOX, jac=True, maxcor=1000, num_initial=20)
+    with pytest.raises(InputError, match="would take .* GiB at once; a study may take 64 GiB"):
+        study.set_parameters(num_initial=90_000)
+    assert study.parameters["num_initial"] == 20
+
+
 def test_steps_are_in_the_unit_of_their_parameter():
     space = {"x": (100.0, 1000.0), "y": (0.0, 1e-3), "fixed": 2.0}
     for given, steps in ((0.1, {"x": 0.1, "y": None}), ({"y": 1e-6}, {"x": None, "y": 1e-6})):
