@@ -15,6 +15,7 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import fabs
     from cython.cimports.optdriver.lbfgsb.cauchy import cauchy_point
     from cython.cimports.optdriver.lbfgsb.constants import (
         ABNORMAL,
@@ -46,11 +47,14 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.stopping import (
         falls_without_end,
         is_stationary,
+        learn_unit,
         projected_gradient_norm,
         reduction_is_small,
     )
     from cython.cimports.optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
 else:
+    from math import fabs
+
     from optdriver.lbfgsb.cauchy import cauchy_point
     from optdriver.lbfgsb.codes import (
         ABNORMAL,
@@ -75,6 +79,7 @@ else:
     from optdriver.lbfgsb.stopping import (
         falls_without_end,
         is_stationary,
+        learn_unit,
         projected_gradient_norm,
         reduction_is_small,
     )
@@ -201,8 +206,11 @@ def take_failure(s: State, q: Scratch) -> cython.void:
 
 def take_start(s: State, q: Scratch, f: cython.double) -> cython.void:
     """Make the start the first iterate."""
-    s.f_start = f
     move(s, f)
+    if not finite(s.f_start):  # otherwise it goes on from another run
+        s.f_start = f
+        if s.cautious:
+            learn_unit(s)
     if is_stationary(s, s.x, s.g, f):
         finish(s, PROJECTED_GRADIENT)
     elif s.nit >= s.maxiter:
@@ -241,6 +249,8 @@ def start_over(s: State, q: Scratch) -> cython.void:
     """Answer a search without success: without memory, from the steepest descent; or stop."""
     if s.failures > 0:
         finish(s, FAILED)
+    elif s.k == 0 and s.doubts > 0 and not falls_plainly(s):
+        finish(s, REDUCTION)  # the iterate had passed a test, and nothing lower is found from it
     elif s.k == 0:
         finish(s, ABNORMAL)
     else:
@@ -272,7 +282,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     doubtful = stop == REDUCTION and s.stp < 1e-4 and s.k > 0
     if stop and not doubtful:
         passed = passed_by_best(s, stop, before)
-    if passed:
+    if passed and not (s.cautious and s.ftol > 0.0 and s.nit < s.maxiter):
         finish(s, passed)
     elif endless:
         finish(s, UNBOUNDED)
@@ -285,10 +295,51 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
             s.nskip += 1
         else:
             remember(s, q, sy)
-        if stop:
+        if stop and not passed:
             back_to_best(s)
             move(s, s.best_f)
         set_out(s, q)
+        if passed:
+            doubt(s, q, passed)
+        else:
+            s.doubts = 0
+
+
+def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t) -> cython.void:
+    """End the run, or drop the memory and go on, where the model promises more.
+
+    The model is not believed where the gradient plainly says otherwise: in a narrow valley it
+    knows the walls before the floor.  Nor is that a success where the next iterate passes, too:
+    the variables are of sizes too different to get any further.  The search that has begun is
+    given up: its first trial has not been asked.
+    """
+    falls: cython.bint = falls_plainly(s)
+    believed: cython.bint = promises_nothing(s, -s.slope0) and not falls
+    if s.phase == DONE or s.doubts > 0 or s.k == 0 or believed:
+        finish(s, ABNORMAL if falls else passed)
+    else:
+        s.doubts += 1
+        forget(s)
+        s.nreset += 1
+        set_out(s, q)
+        if s.phase == DONE:
+            finish(s, passed)
+
+
+def falls_plainly(s: State) -> cython.bint:
+    """Whether f falls, says the gradient, by more than a hundredth over the size of x."""
+    i: cython.Py_ssize_t
+    room: cython.double
+    promise: cython.double = 0.0
+    for i in range(s.n):
+        room = s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i]
+        promise += fabs(s.g[i]) * min(room, fabs(s.x[i]))
+    return promise > 1e-2 * max(fabs(s.f), fabs(s.f_start - s.f))
+
+
+def promises_nothing(s: State, promise: cython.double) -> cython.bint:
+    """Whether a decrease is one that the test of the reduction calls small."""
+    return promise <= s.ftol * max(fabs(s.f), s.unit)
 
 
 def passed_by_best(s: State, stop: cython.Py_ssize_t, before: cython.double) -> cython.Py_ssize_t:

@@ -30,10 +30,10 @@ else:
 
 
 def forget(s: State) -> cython.void:
-    """Drop all pairs: B = I."""
+    """Drop all pairs: B = I, in the unit of f."""
     s.k = 0
     s.head = 0
-    s.theta = 1.0
+    s.theta = s.unit
 
 
 def slot(s: State, age: cython.Py_ssize_t) -> cython.Py_ssize_t:

@@ -83,6 +83,7 @@ def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options
     state.ftol = float(options.ftol)
     state.gtol = float(options.gtol)
     state.noise = float(options.noise)
+    state.cautious = int(options.cautious)
     state.initial_step = float(options.initial_step or 0.0)
     state.maxfun = limit(options.maxfun)
     state.maxiter = limit(options.maxiter)
@@ -208,7 +209,8 @@ class LBFGSB:
     pairs : (S, Y), optional
         Correction pairs of another run, as its `pairs` gives them, to start with its curvature.
     **options
-        See `Options`: maxcor, ftol, gtol, maxfun, maxiter, maxls, initial_step, noise.
+        See `Options`: maxcor, ftol, gtol, maxfun, maxiter, maxls, initial_step, noise,
+        cautious.
 
     Raises
     ------

@@ -56,6 +56,7 @@ class OptionArguments(TypedDict, total=False):
     maxls: int
     initial_step: float | None
     noise: float
+    cautious: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +83,12 @@ class Options:
         the first model where every variable has two bounds.
     noise : float
         Error to be expected in a value of f, beside rounding.
+    cautious : bool
+        Measure an objective whose first value and gradient are below 1 by their size, in place of 1
+        (`gtol` and the 1 in the test of the reduction are parts of that), and believe a test that
+        is passed only if the model promises no more than `ftol`, or, after the memory was dropped,
+        the next iterate passes as well.  Without it the tests are SciPy's.  No effect with
+        ``ftol=0``, but for the unit.
     """
 
     maxcor: int = 10
@@ -92,6 +99,7 @@ class Options:
     maxls: int = 20
     initial_step: float | None = None
     noise: float = 0.0
+    cautious: bool = False
 
     def __post_init__(self) -> None:
         check_integer("maxcor", self.maxcor, 1)
@@ -102,6 +110,8 @@ class Options:
         check_integer("maxiter", self.maxiter, 0, infinite=True)
         for name in ("ftol", "gtol", "noise"):
             check_real(name, getattr(self, name))
+        if not isinstance(self.cautious, (bool, np.bool_)):
+            raise InputTypeError(f"cautious is {self.cautious!r}; expected True or False")
         if self.initial_step is not None:
             check_real("initial_step", self.initial_step)
             if self.initial_step == 0 or math.isinf(self.initial_step):

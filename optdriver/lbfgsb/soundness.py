@@ -13,7 +13,7 @@ import numpy as np
 
 from optdriver.lbfgsb.codes import DONE, RUNNING, SEARCH, Phase, Stop
 
-FLAGS = ("constrained", "boxed", "bracketed", "hampered", "single")
+FLAGS = ("constrained", "boxed", "bracketed", "hampered", "single", "cautious")
 NOT_NEGATIVE = ("ftol", "gtol", "initial_step", "noise")
 FINITE = ("stp", "stpmax", "stx", "sty", "best_stp")
 
@@ -49,6 +49,8 @@ def check(state: Any) -> None:
         raise ValueError(f"one of {', '.join(FINITE)} is not finite")
     if not (all(getattr(state, name) >= 0.0 for name in NOT_NEGATIVE) and state.theta > 0.0):
         raise ValueError(f"one of {', '.join(NOT_NEGATIVE)} or theta is negative")
+    if not 0.0 < state.unit <= 1.0:
+        raise ValueError(f"the unit of f is {state.unit}, expected a number above 0 and at most 1")
     if not (arrays["dd"][: state.k] > 0.0).all():
         raise ValueError("a pair has no positive curvature")
     if (
@@ -60,7 +62,7 @@ def check(state: Any) -> None:
 
 
 def _check_counters(state: Any) -> None:
-    counters = ("nit", "nfev", "nfail", "failures", "nskip", "nreset", "trials")
+    counters = ("nit", "nfev", "nfail", "failures", "nskip", "nreset", "trials", "doubts")
     limits = ("maxfun", "maxiter", "maxls")
     sound = (
         0 <= state.k <= state.m

@@ -5,11 +5,12 @@ cdef class State:
     cdef public Py_ssize_t phase, stop, k, head, nit, nfev
     cdef public Py_ssize_t nfail, failures, nskip, nreset, constrained, boxed
     cdef public Py_ssize_t maxfun, maxiter, maxls, trials, bracketed, stage
-    cdef public Py_ssize_t single, hampered
+    cdef public Py_ssize_t single, hampered, cautious, doubts
     cdef public double ftol, gtol, initial_step, noise, f, theta
     cdef public double pgnorm, f0, slope0, stp, stpmax, stx
     cdef public double fx, gx, sty, fy, gy, stmin
     cdef public double stmax, width, width1, best_f, best_stp, f_start
+    cdef public double unit
     cdef public object reals, integers
     cdef object _arrays
     cdef double* l

@@ -17,20 +17,24 @@ try:
 except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
-VERSION = 2
-"""Version 1 did not know `f_start`."""
+VERSION = 3
+"""Version 1 did not know `f_start`, and neither did 1 or 2 know what `cautious` needs."""
 
 INTEGERS = (
     "phase", "stop", "k", "head", "nit", "nfev", "nfail", "failures", "nskip", "nreset",
     "constrained", "boxed", "maxfun", "maxiter", "maxls",
-    "trials", "bracketed", "stage", "hampered", "single",
+    "trials", "bracketed", "stage", "hampered", "single", "cautious", "doubts",
 )  # fmt: skip
 
 REALS = (
     "ftol", "gtol", "initial_step", "noise", "f", "theta", "pgnorm",
     "f0", "slope0", "stp", "stpmax", "stx", "fx", "gx", "sty", "fy", "gy",
     "stmin", "stmax", "width", "width1", "best_f", "best_stp", "f_start",
+    "unit",
 )  # fmt: skip
+
+NEW = {"cautious": 0, "doubts": 0, "unit": 1.0}
+"""What states of versions 1 and 2 did not have, and how it begins."""
 
 VECTORS = ("l", "u", "x", "g", "d", "z", "xt", "gt", "xb", "gb")
 INDICES = ("where", "free")
@@ -121,6 +125,13 @@ class State:
         then a small reduction of f says nothing.
     single : int
         1 while every value told is a float32 number.
+    cautious : int
+        1 if the unit of f is learnt and a passed test is doubted (see `Options`).
+    unit : float
+        What f is measured by where it is smaller: 1, or, if cautious, a power of two near the size
+        of the first value and gradient if these are smaller.
+    doubts : int
+        Iterates in a row that have passed a test and were doubted.
     """
 
     def __init__(self, n: int, m: int) -> None:
@@ -131,10 +142,11 @@ class State:
         self.constrained = self.boxed = 0
         self.maxfun = self.maxiter = self.maxls = 0
         self.trials = self.bracketed = self.stage = self.hampered = 0
+        self.cautious = self.doubts = 0
         self.single = 1
         self.ftol = self.gtol = self.initial_step = self.noise = 0.0
         self.f = self.pgnorm = self.best_f = self.f_start = float("inf")
-        self.theta = 1.0
+        self.theta = self.unit = 1.0
         self.best_stp = -1.0
         self.f0 = self.slope0 = self.stp = self.stpmax = 0.0
         self.stx = self.fx = self.gx = self.sty = self.fy = self.gy = 0.0
@@ -225,10 +237,10 @@ def _names(reals: Any, integers: Any, n: int, m: int) -> dict[str, Any]:
 def from_dict(fields: Mapping[str, Any]) -> State:
     """Rebuild a state from `State.to_dict`; arrays may have become lists on the way."""
     version = fields.get("version")
-    if version == 1:
-        fields = {"f_start": fields["f"], **fields}
+    if version in (1, 2):
+        fields = {"f_start": fields["f"], **NEW, **fields}
     elif version != VERSION:
-        raise ValueError(f"state has version {version!r}, this optdriver reads {VERSION} and 1")
+        raise ValueError(f"state has version {version!r}, this optdriver reads 1 to {VERSION}")
     n, m = int(fields["n"]), int(fields["m"])
     check_sizes(fields, n, m)
     state = State(n, m)

@@ -52,14 +52,15 @@ def is_stationary(
     near: cython.double = 0.0
     far: cython.double = 0.0
     scale: cython.double = max(fabs(f), fabs(s.f_start - f))
-    if projected_gradient_norm(s, x, g) > s.gtol:
+    gtol: cython.double = s.gtol * s.unit
+    if projected_gradient_norm(s, x, g) > gtol:
         return False
     for i in range(s.n):
         a = fabs(g[i])
         room = s.u[i] - x[i] if g[i] < 0.0 else x[i] - s.l[i]
         if a == 0.0 or room == 0.0:
             continue
-        if a > s.gtol:
+        if a > gtol:
             near += a * room
         else:
             far += a * (room if finite(room) else fabs(x[i]))
@@ -67,8 +68,28 @@ def is_stationary(
 
 
 def reduction_is_small(s: State, before: cython.double, after: cython.double) -> cython.bint:
-    """Whether (f_k - f_{k+1}) <= ftol max(|f_k|, |f_{k+1}|, 1)."""
-    return before - after <= s.ftol * max(max(fabs(before), fabs(after)), 1.0)
+    """Whether (f_k - f_{k+1}) <= ftol max(|f_k|, |f_{k+1}|, 1), the 1 in the unit of f."""
+    return before - after <= s.ftol * max(max(fabs(before), fabs(after)), s.unit)
+
+
+def learn_unit(s: State) -> cython.void:
+    """Set the unit of f, from the size of the first value and of what its gradient promises.
+
+    See `optdriver.lbfgsb.unit.unit_of`.
+    """
+    i: cython.Py_ssize_t
+    room: cython.double
+    size: cython.double = fabs(s.f)
+    unit: cython.double = 1.0
+    for i in range(s.n):
+        room = s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i]
+        size = max(size, fabs(s.g[i]) * (room if finite(room) else max(fabs(s.x[i]), 1.0)))
+    size = size * max(size, 0.0009765625)
+    while 0.5 * unit >= size and unit > 7.888609052210118e-31:  # 2^-100
+        unit *= 0.5
+    s.unit = unit
+    if s.k == 0:
+        s.theta = unit
 
 
 def falls_without_end(s: State, after: cython.double) -> cython.bint:

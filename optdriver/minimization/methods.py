@@ -23,6 +23,8 @@ from optdriver.objectives.jax_objective import JaxObjective
 Vector = NDArray[np.float64]
 
 OURS = "L-BFGS-B"
+OWN_OPTIONS = tuple(name for name in Options.__dataclass_fields__ if name != "cautious")
+"""Those of L-BFGS-B that can be set: `minimize` is always cautious."""
 
 
 def known(method: Any) -> str:
@@ -126,7 +128,7 @@ class Factory:
 
 def _own_defaults(problem: Problem, options: Mapping[str, Any]) -> dict[str, Any]:
     usual = Options()
-    names = COMMON_OPTIONS if problem.has_rows else tuple(Options.__dataclass_fields__)
+    names = COMMON_OPTIONS if problem.has_rows else OWN_OPTIONS
     for name in options:
         if name not in names:
             under = " under constraints" if problem.has_rows else ""

@@ -81,6 +81,10 @@ class MultiStart(Undoing[MultiStartState]):
         Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
         and how many pairs that keeps.  1 is for what optdriver 0.1.0 has recorded: starts on the
         faces of the box too, one shortened step after the other, 10 pairs.
+    convergence_rule : {2, 1}
+        When a minimizer is believed to have converged: 2 measures small objectives by their own
+        size and doubts a test that is passed (the option `cautious` of `optdriver.LBFGSB`).  1 is
+        for what optdriver 0.1.0 has recorded: SciPy's tests alone.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float
@@ -141,6 +145,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 2,
         constraint_rule: int = 2,
+        convergence_rule: int = 2,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,
@@ -172,6 +177,7 @@ class MultiStart(Undoing[MultiStartState]):
             two_sided=two_sided,
             difference_rule=difference_rule,
             constraint_rule=constraint_rule,
+            convergence_rule=convergence_rule,
             max_failures=max_failures,
             x_tolerance=x_tolerance,
             f_tolerance=f_tolerance,

@@ -69,7 +69,9 @@ def create(
     options: Mapping[str, Any],
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
+    *,
     constraint_rule: int = 2,
+    convergence_rule: int = 2,
 ) -> Minimizer:
     """Return a new minimizer at `x0`; `own` are further options of a `method` of SciPy's."""
     if method != PLAIN:
@@ -78,7 +80,7 @@ def create(
     if own:
         raise InputError(f"method_options are those of another method than {PLAIN}: {dict(own)}")
     if constraints is None or not has_rows(constraints):
-        return LBFGSB(x0, bounds, **options)
+        return LBFGSB(x0, bounds, cautious=convergence_rule > 1, **options)
     from optdriver.multistart.handover import Handover
 
     return Handover(x0, constraints, rule=constraint_rule, **options)
@@ -96,6 +98,13 @@ def _suspended(
         shared["fatol"] = options["ftol"]
     made = CallbackMinimizer(method, x0, bounds, **{**shared, "maxfun": options["maxfun"], **own})
     return made.without_undo()  # the multi-start undoes what is broken off
+
+
+def go_on_from(minimizer: Minimizer, before: Minimizer) -> None:
+    """Let a new minimizer measure f, and what is gained, as the one `before` it in its run did."""
+    if isinstance(minimizer, LBFGSB) and isinstance(before, LBFGSB) and before.state.cautious:
+        minimizer.state.f_start = before.state.f_start
+        minimizer.state.unit = minimizer.state.theta = before.state.unit
 
 
 def tell(minimizer: Minimizer, f: float, g: Vector | None) -> None:

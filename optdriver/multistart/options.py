@@ -24,7 +24,8 @@ MOST_INITIAL = 100_000
 
 DIFFERENCE_RULES = (1, 2)
 CONSTRAINT_RULES = (1, 2)
-"""How finite differences are asked for: as by 0.1.0, and as now."""
+CONVERGENCE_RULES = (1, 2)
+"""How runs go: as by 0.1.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
 
@@ -47,6 +48,7 @@ class MultiStartOptions:
     project_starts: bool = True
     difference_rule: int = 2
     constraint_rule: int = 2
+    convergence_rule: int = 2
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class MultiStartOptions:
         for name, rules in (
             ("difference_rule", DIFFERENCE_RULES),
             ("constraint_rule", CONSTRAINT_RULES),
+            ("convergence_rule", CONVERGENCE_RULES),
         ):
             value = getattr(self, name)
             if type(value) is not int or value not in rules:
@@ -117,6 +120,7 @@ class MultiStartOptions:
         }
         values.setdefault("difference_rule", DIFFERENCE_RULES[0])
         values.setdefault("constraint_rule", CONSTRAINT_RULES[0])
+        values.setdefault("convergence_rule", CONVERGENCE_RULES[0])
         return cls(**values)
 
 

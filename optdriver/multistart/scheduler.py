@@ -233,10 +233,21 @@ def minimizer_at(
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
     method, own = state.options.method, state.options.method_options
-    rule = state.options.constraint_rule
     if method != local.PLAIN and state.options.difference_rule > 1:  # at first starts were moved
         own = kept_start(method, x0, state.bounds) | dict(own)
-    return local.create(x0, state.bounds, state.constraints, options, method, own, rule)
+    made = local.create(
+        x0,
+        state.bounds,
+        state.constraints,
+        options,
+        method,
+        own,
+        constraint_rule=state.options.constraint_rule,
+        convergence_rule=state.options.convergence_rule,
+    )
+    if after is not None:
+        local.go_on_from(made, after)
+    return made
 
 
 def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:

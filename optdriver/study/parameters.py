@@ -17,7 +17,12 @@ import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb.options import MOST_PAIRS
-from optdriver.multistart.options import CONSTRAINT_RULES, DIFFERENCE_RULES, MOST_INITIAL
+from optdriver.multistart.options import (
+    CONSTRAINT_RULES,
+    CONVERGENCE_RULES,
+    DIFFERENCE_RULES,
+    MOST_INITIAL,
+)
 from optdriver.reading import real_number
 from optdriver.study.hints import hint
 
@@ -242,6 +247,8 @@ _ROWS: Final = (
                     "how finite differences are asked for: 2, or 1 as in optdriver 0.1.0"),
     DriverParameter("constraint_rule", 2, _rule(CONSTRAINT_RULES), "driver",
                     "how minimizers and starts keep to constraints: 2, or 1 as in 0.1.0"),
+    DriverParameter("convergence_rule", 2, _rule(CONVERGENCE_RULES), "driver",
+                    "when a minimizer is believed to have converged: 2, or 1 as in 0.1.0"),
     DriverParameter("ftol", 2.220446049250313e-09, _number(0.0), "driver",
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",

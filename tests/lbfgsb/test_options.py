@@ -28,6 +28,7 @@ def test_the_defaults_are_scipys():
         "maxls": 20,
         "initial_step": None,
         "noise": 0.0,
+        "cautious": False,
     }
     assert Options.read({}) == Options()
     assert Options.read({"maxcor": 3}) == Options(maxcor=3)

@@ -89,7 +89,12 @@ def broken(data, **fields):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"version": 3},
+        {"version": 4},
+        {"cautious": 2},
+        {"doubts": -1},
+        {"unit": 0.0},
+        {"unit": 2.0},
+        {"unit": float("nan")},
         {"version": None},
         {"k": 5},
         {"k": -1},

@@ -55,7 +55,7 @@ def test_each_run_is_what_one_minimizer_does_alone(seed, objective, num_initial,
     lower, upper = np.array(bounds).T
     for run in ms.runs:
         assert np.array_equal(run.x0, starts("sobol", seed, run.start, 1, lower, upper)[0])
-        path, result = alone(objective, run.x0, bounds)
+        path, result = alone(objective, run.x0, bounds, cautious=True)
         told = iterates(log, run.index)
         assert all(x.tobytes() == y.tobytes() for x, y in zip(path, told, strict=False))
         if run.state == "converged":

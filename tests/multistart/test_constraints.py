@@ -272,7 +272,7 @@ def test_a_single_point_cannot_be_differenced_and_says_so():
 def test_a_start_that_its_minimizer_refuses_is_a_failed_run(monkeypatch):
     ms = make("disc", max_num_minimizers=math.inf)
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise InputError("nothing feasible here")
 
     monkeypatch.setattr("optdriver.multistart.local.create", refuse)

@@ -184,7 +184,8 @@ def test_a_specification_of_before_keeps_its_steps():
     study = create_study(BOX, step_size=1e-3)
     data = study.spec.to_dict()
     assert type(study.spec).from_dict(data).parameters == study.parameters
-    del data["parameters"]["difference_rule"], data["parameters"]["noise"]
+    for name in ("difference_rule", "constraint_rule", "convergence_rule", "noise"):
+        del data["parameters"][name]
     old = type(study.spec).from_dict(data)
-    assert old.parameters["difference_rule"] == 1
+    assert old.parameters["difference_rule"] == old.parameters["convergence_rule"] == 1
     assert old.parameters["step_size"] == 1e-3

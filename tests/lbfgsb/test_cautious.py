@@ -1,0 +1,123 @@
+"""Cautious runs: the unit of the objective is learnt, and a passed test is doubted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.problems import by_name
+from optdriver.errors import InputError
+from optdriver.lbfgsb import LBFGSB, Stop
+from optdriver.lbfgsb.unit import unit_of
+from tests.lbfgsb.dense import make_state
+from tests.lbfgsb.kernels import both, interpreted
+from tests.lbfgsb.problems import ROSENBROCK_START, drive, random_bounds, rosenbrock, run, same
+
+BOX = [(-2.0, 2.0)] * 3
+
+
+def times(factor, fun=rosenbrock):
+    def scaled(x):
+        f, g = fun(x)
+        return factor * f, factor * g
+
+    return scaled
+
+
+def of(name):
+    problem = by_name(name)
+    return problem, lambda x: tuple(np.float64(v) if np.ndim(v) == 0 else v for v in problem.fun(x))
+
+
+@pytest.mark.parametrize("bounds", [None, BOX], ids=["free", "box"])
+@pytest.mark.parametrize("exponent", [-13, -33, -50])
+def test_a_small_objective_is_solved_as_well(bounds, exponent):
+    opt, seen = run(times(2.0**exponent), ROSENBROCK_START, bounds, cautious=True)
+    assert opt.converged
+    np.testing.assert_allclose(opt.result.x, 1.0, atol=1e-4)
+    assert opt.result.fun == min(f for _, f, _ in seen)  # as it was told, to the bit
+    plain, _ = run(times(2.0**-50), ROSENBROCK_START, bounds)
+    assert plain.nfev <= 2  # where SciPy's unit is 1, there is nothing to do
+
+
+@pytest.mark.parametrize("exponent", [-21, -41])
+def test_where_the_unit_is_learnt_powers_of_two_change_no_point(exponent):
+    """Below a thousandth the unit is proportional, and so is all (by even powers, to the bit)."""
+    paths = [run(times(2.0**k), ROSENBROCK_START, BOX, cautious=True)[1] for k in (exponent, -25)]
+    assert len(paths[0]) == len(paths[1])
+    assert all(np.array_equal(a[0], b[0]) for a, b in zip(*paths, strict=True))
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 5), exponent=st.integers(-80, 40))
+def test_both_rings_learn_the_same_unit(seed, n, exponent):
+    rng = np.random.default_rng(seed)
+    lower, upper = random_bounds(rng, n, "mixed")
+    x = np.clip(rng.uniform(-3, 3, n), lower, upper)
+    g, f = rng.standard_normal(n) * 2.0**exponent, float(rng.standard_normal() * 2.0**exponent)
+    s, _ = make_state(x, g, lower, upper)
+    s.f, s.k = f, 0
+    interpreted.stopping.learn_unit(s)
+    assert s.unit == unit_of(f, g, x, lower, upper) == s.theta
+    assert 2.0**-100 <= s.unit <= 1.0
+    assert math.frexp(s.unit)[0] == 0.5
+
+
+def test_large_objectives_are_not_damped():
+    assert unit_of(1e9, np.array([1e5]), np.zeros(1), -np.ones(1), np.ones(1)) == 1.0
+    assert unit_of(-1e-3, np.array([5.0]), np.zeros(1), -np.ones(1), np.ones(1)) == 1.0
+    assert unit_of(1e-3, None, np.zeros(1), -np.ones(1), np.ones(1)) == 2.0**-19
+
+
+@pytest.mark.parametrize("name", ["MGH03 Powell badly scaled", "MGH14 Wood"])
+def test_a_small_reduction_far_from_a_minimum_is_doubted(name):
+    problem, fun = of(name)
+    believing, _ = run(fun, problem.start, problem.bounds)
+    assert believing.stop is Stop.REDUCTION
+    assert believing.result.fun > 0.1
+    doubting, _ = run(fun, problem.start, problem.bounds, cautious=True)
+    assert doubting.converged
+    assert doubting.result.fun < 1e-6
+
+
+def test_doubt_costs_nothing_where_the_model_agrees():
+    for name in ("HS38", "MGH05 Beale", "MGH07 helical valley", "MGH13 Powell singular"):
+        problem, fun = of(name)
+        runs = [run(fun, problem.start, problem.bounds, cautious=c)[0] for c in (False, True)]
+        assert runs[1].converged
+        assert runs[1].nfev <= runs[0].nfev + 2
+
+
+def test_without_the_test_of_the_reduction_there_is_no_doubt():
+    problem, fun = of("MGH14 Wood")
+    runs = [
+        run(fun, problem.start, None, cautious=c, ftol=0.0, gtol=1e-4)[1] for c in (False, True)
+    ]
+    assert len(runs[0]) == len(runs[1])
+    assert all(np.array_equal(a[0], b[0]) for a, b in zip(*runs, strict=True))
+
+
+@pytest.mark.parametrize("name", ["MGH03 Powell badly scaled", "MGH14 Wood", "MGH09 Gaussian"])
+def test_a_doubting_run_is_the_same_stored_anywhere_in_either_kernel(name):
+    problem, fun = of(name)
+    paths = []
+    for kernel in both:
+        opt, points = kernel.LBFGSB(problem.start, problem.bounds, cautious=True), []
+        while not opt.done:
+            opt = kernel.LBFGSB.from_dict(opt.to_dict())
+            points.append(opt.ask())
+            opt.tell(*fun(points[-1]))
+        paths.append((points, opt.to_dict()))
+    whole = LBFGSB(problem.start, problem.bounds, cautious=True)
+    drive(whole, fun)
+    assert np.array_equal(paths[0][0], paths[1][0])
+    assert same(paths[0][1], paths[1][1])
+    assert same(whole.to_dict(), paths[0][1])
+
+
+def test_the_option_is_true_or_false():
+    with pytest.raises(InputError, match="cautious"):
+        LBFGSB([0.0], cautious=1)
