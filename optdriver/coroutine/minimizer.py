@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
+from optdriver.coroutine import optimality
 from optdriver.coroutine import state as states
 from optdriver.coroutine.coroutine import Coroutine, this_thread
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
@@ -68,6 +69,11 @@ class CallbackMinimizer(Undoing[State]):
         The second derivatives that are told, for the methods that use them.  None: the method
         makes them of gradients (trust-constr by BFGS updates, the others by differences, at points
         that are asked for it).
+    cautious : bool
+        Give the method an objective whose first value and gradient are below 1 in a smaller unit, a
+        power of two (see `optdriver.lbfgsb.unit`), so that its tolerances mean something, and do
+        not believe a success that the gradient plainly contradicts.  What is told and reported
+        stays in the objective's own unit.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options
@@ -111,6 +117,7 @@ class CallbackMinimizer(Undoing[State]):
         constraints: Any = None,
         hessian: str | None = None,
         maxfun: float | None = None,
+        cautious: bool = False,
         **options: Any,
     ) -> None:
         found = named(method)
@@ -127,6 +134,7 @@ class CallbackMinimizer(Undoing[State]):
             options=checked_options(found, options, lower < upper),
             hessian=checked_hessian(found, hessian),
             maxfun=checked_limit(maxfun),
+            cautious=bool(cautious),
             x0=start,
             lower=lower,
             upper=upper,
@@ -291,8 +299,9 @@ class CallbackMinimizer(Undoing[State]):
             lower = state.best >= state.leg and not np.array_equal(
                 state.records[state.best].x, state.start
             )
-            optimal = (troubled or above or state.legs > 0) and self._is_optimal()
-            doubtful = (troubled or above) and not optimal
+            falls = outcome.success and state.cautious and self._goes_on()
+            optimal = (troubled or above or falls or state.legs > 0) and self._is_optimal()
+            doubtful = (troubled or above or falls) and not optimal
             if again and doubtful and lower:
                 return False
             if optimal and stop is Stop.ABNORMAL:
@@ -310,9 +319,25 @@ class CallbackMinimizer(Undoing[State]):
         record = state.records[state.best]
         if record.g is None or not named(state.method).gradient:
             return False
-        moved = np.minimum(np.maximum(record.x - record.g, state.lower), state.upper)
         gtol = float(state.options.get("gtol", GTOL))
-        return bool(np.max(np.abs(moved - record.x), initial=0.0) <= gtol)
+        box = (state.lower, state.upper)
+        return optimality.is_stationary(record.x, record.g, *box, gtol, self._scale())
+
+    def _goes_on(self) -> bool:
+        """Return whether f plainly falls from the best point, as far as gradients are told."""
+        state = self._state
+        record = state.records[state.best]
+        if record.g is None or not named(state.method).gradient:
+            return False
+        box = (state.lower, state.upper)
+        return optimality.goes_on(record.x, record.g, *box, state.x0, self._scale())
+
+    def _scale(self) -> float:
+        """Return what a change of f is measured by: its size, or what was gained."""
+        records = self._state.records
+        best = records[self._state.best].f
+        first = next(r.f for r in records if r.wanted == "value" and not r.failed)
+        return max(abs(best), abs(first - best))
 
     def _new_leg(self) -> Request | Outcome:
         state = self._state

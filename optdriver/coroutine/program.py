@@ -20,6 +20,7 @@ from scipy import optimize
 from optdriver.coroutine.coroutine import Wait
 from optdriver.coroutine.scipy_methods import Method, named
 from optdriver.coroutine.state import Data, Record, State, Vector
+from optdriver.lbfgsb.unit import unit_of
 
 LARGE = 2**31 - 1
 """What stands for no limit in compiled code."""
@@ -88,6 +89,12 @@ class Program:
             key=lambda r: r.f,
             default=None,
         )
+        self._box = (state.lower, state.upper)
+        self._cautious = state.cautious
+        self._factor = 1.0
+        self._learnt = False
+        for record in self._known.values():
+            self._learn(record)
         self._wait: Wait | None = None
         self.nit = 0
         self.troubled = False
@@ -110,7 +117,7 @@ class Program:
             status=int(result.status),
             message=str(result.message),
             x=self._point(result.x),
-            f=float(result.fun),
+            f=float(result.fun) / self._factor,
             nit=int(result.get("nit", self.nit)),
         )
 
@@ -152,14 +159,14 @@ class Program:
         if self._is_outside(x):
             return math.inf
         record = self._answer(Request(x=self._point(x)))
-        return self._instead(record)[0] if record.failed else record.f
+        return self._factor * (self._instead(record)[0] if record.failed else record.f)
 
     def _gradient(self, x: Vector) -> Vector:
         if self._is_outside(x):
             return np.full(int(self._free.sum()), math.nan)
         record = self._answer(Request(x=self._point(x)))
         g = self._instead(record)[1] if record.failed else record.g
-        return np.full(len(x), math.nan) if g is None else g[self._free]
+        return np.full(len(x), math.nan) if g is None else self._factor * g[self._free]
 
     def _instead(self, record: Record) -> tuple[float, Vector | None]:
         """Return what a method is told of a point that could not be evaluated.
@@ -178,7 +185,9 @@ class Program:
     def _told_hessian(self, x: Vector) -> Vector:
         h = self._answer(Request(x=self._point(x), wanted="hessian")).h
         size = int(self._free.sum())
-        return np.full((size, size), math.nan) if h is None else h[np.ix_(self._free, self._free)]
+        if h is None:
+            return np.full((size, size), math.nan)
+        return self._factor * h[np.ix_(self._free, self._free)]
 
     def _told_product(self, x: Vector, p: Vector) -> Vector:
         direction = np.zeros(len(self._free))
@@ -187,7 +196,7 @@ class Program:
         record = self._answer(request)
         if record.failed or record.g is None:
             return np.full(len(p), math.nan)
-        return record.g[self._free]
+        return self._factor * record.g[self._free]
 
     def _differenced_hessian(self, x: Vector) -> Vector:
         """Return the symmetric part of forward differences of the gradient."""
@@ -214,10 +223,17 @@ class Program:
             if self._wait is None:
                 raise RuntimeError("the program does not run")
             record = self._known[key] = self._wait(request)
+            self._learn(record)
             if record.wanted == "value" and not record.failed:
                 self._best = record if self._best is None or record.f < self._best.f else self._best
         self.troubled |= record.failed
         return record
+
+    def _learn(self, record: Record) -> None:
+        """Learn from the first good value by what power of two a small objective is amplified."""
+        if self._cautious and not self._learnt and record.wanted == "value" and not record.failed:
+            self._factor = 1.0 / unit_of(record.f, record.g, record.x, *self._box)
+            self._learnt = True
 
     def _point(self, x: Any) -> Vector:
         """Return all variables, in their bounds."""

@@ -24,7 +24,8 @@ from optdriver.errors import InputError
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
 
-VERSION = 1
+VERSION = 2
+"""Version 1 did not know `cautious`."""
 
 
 class Stop(StrEnum):
@@ -86,6 +87,9 @@ class State:
         All answers, in their order.
     start : ndarray, shape (n,)
         Where the present leg began.
+    cautious : bool
+        Whether the method is given a small objective in a unit learnt from its first value, and a
+        success that the gradient contradicts is none.
     leg, legs : int
         The first record of the present leg, and how many legs there were before it.
     pending : ndarray or None
@@ -118,6 +122,7 @@ class State:
     direction: Vector | None = None
     wanted: str = "value"
     records: list[Record] = field(default_factory=list)
+    cautious: bool = False
     leg: int = 0
     legs: int = 0
     best: int = -1
@@ -144,6 +149,7 @@ def to_dict(state: State) -> Data:
     return {
         "version": VERSION,
         **{name: getattr(state, name) for name in _PLAIN},
+        "cautious": state.cautious,
         "options": dict(state.options),
         "stop": None if state.stop is None else str(state.stop),
         **{name: getattr(state, name).copy() for name in _POINTS},
@@ -171,8 +177,8 @@ def from_dict(data: Mapping[str, Any]) -> State:
         This is no such dict, or one of another version.
     """
     version = data.get("version") if isinstance(data, Mapping) else None
-    if version != VERSION:
-        raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
+    if version not in (1, VERSION):
+        raise InputError(f"a state of version {VERSION} or 1 is expected, got {version!r}")
     with stored.restoring("CallbackMinimizer"):
         return _read(data)
 
@@ -183,6 +189,7 @@ def _read(data: Mapping[str, Any]) -> State:
     records = _read_records(data, low, high)
     values: Data = {name: stored.whole(name, data[name]) for name in _COUNTS}
     values |= {name: stored.inside(name, data[name], low, high) for name in ("x0", "start")}
+    cautious = stored.flag("cautious", data.get("cautious", False))
     wanted = stored.one_of("wanted", data["wanted"], ("value", "hessian", "product"))
     maxfun, pending, direction = data["maxfun"], data["pending"], data["direction"]
     state = State(
@@ -196,6 +203,7 @@ def _read(data: Mapping[str, Any]) -> State:
         best=stored.whole("best", data["best"], -1, len(records) - 1),
         status=stored.whole("status", data["status"], -1000, 1000),
         message=stored.text("message", data["message"]),
+        cautious=cautious,
         wanted=wanted,
         stop=None if data["stop"] is None else Stop(data["stop"]),
         pending=None if pending is None else stored.inside("pending", pending, low, high),

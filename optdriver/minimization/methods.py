@@ -122,7 +122,7 @@ class Factory:
             return Population(engine_name(self._method), z, problem.bounds, seed, options)
         options = kept_start(self._method, z, problem.bounds) | dict(options)
         return coroutine.CallbackMinimizer(
-            self._method, z, problem.bounds, hessian=self._hessian, **options
+            self._method, z, problem.bounds, hessian=self._hessian, cautious=True, **options
         )
 
 

@@ -76,7 +76,7 @@ def create(
     """Return a new minimizer at `x0`; `own` are further options of a `method` of SciPy's."""
     if method != PLAIN:
         LBFGSB(x0, bounds, **options)  # checks the options
-        return _suspended(method, x0, bounds, options, own or {})
+        return _suspended(method, x0, bounds, options, own or {}, cautious=convergence_rule > 1)
     if own:
         raise InputError(f"method_options are those of another method than {PLAIN}: {dict(own)}")
     if constraints is None or not has_rows(constraints):
@@ -87,7 +87,13 @@ def create(
 
 
 def _suspended(
-    method: str, x0: Vector, bounds: Vector, options: Mapping[str, Any], own: Mapping[str, Any]
+    method: str,
+    x0: Vector,
+    bounds: Vector,
+    options: Mapping[str, Any],
+    own: Mapping[str, Any],
+    *,
+    cautious: bool,
 ) -> CallbackMinimizer:
     from optdriver.coroutine import CallbackMinimizer
 
@@ -96,7 +102,8 @@ def _suspended(
     shared = {name: value for name, value in options.items() if name in known}
     if "fatol" in known:
         shared["fatol"] = options["ftol"]
-    made = CallbackMinimizer(method, x0, bounds, **{**shared, "maxfun": options["maxfun"], **own})
+    settings = {**shared, "maxfun": options["maxfun"], **own}
+    made = CallbackMinimizer(method, x0, bounds, cautious=cautious, **settings)
     return made.without_undo()  # the multi-start undoes what is broken off
 
 

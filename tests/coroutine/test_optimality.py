@@ -1,0 +1,87 @@
+"""An end that a method calls success is believed only where the gradient does not contradict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import rosen, rosen_der
+
+from optdriver import CallbackMinimizer, create_study
+from optdriver.coroutine.optimality import goes_on, is_stationary
+from optdriver.coroutine.state import VERSION
+
+STEEP = [(9.0, 6.0), (7.5, 3.0), (2.0, 9.5), (8.0, 8.0)]
+
+
+def steep(x):
+    """Rosenbrock's function over (0, 10)^2, as a study scales it."""
+    return rosen(8.0 * x), 8.0 * rosen_der(8.0 * x)
+
+
+def drive(opt, fun):
+    while not opt.done:
+        f, g = fun(opt.ask())
+        opt.tell(f, g if "g" in opt.needs else None)
+    return opt
+
+
+@pytest.mark.parametrize("method", ["SLSQP", "TNC", "trust-constr"])
+@pytest.mark.parametrize("start", STEEP)
+def test_success_is_claimed_at_the_minimum_only(method, start):
+    opt = drive(
+        CallbackMinimizer(method, np.array(start) / 8.0, [(0.0, 1.25)] * 2, cautious=True), steep
+    )
+    assert not opt.converged or opt.result.fun < 1e-4
+
+
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**-20])
+@pytest.mark.parametrize("method", ["SLSQP", "TNC", "trust-constr", "Nelder-Mead", "Powell"])
+def test_small_objectives_are_amplified(method, unit):
+    def fun(x):
+        return unit * rosen(x), unit * rosen_der(x)
+
+    opt = CallbackMinimizer(method, [-0.7, 1.6], [(-2.0, 3.0)] * 2, cautious=True)
+    values = []
+    while not opt.done:
+        opt = CallbackMinimizer.from_dict(opt.to_dict())
+        f, g = fun(opt.ask())
+        values.append(f)
+        opt.tell(f, g if "g" in opt.needs else None)
+    assert opt.converged
+    assert opt.result.fun == min(values)
+    assert opt.result.fun / unit < 1e-4
+
+
+def test_a_state_of_the_first_version_is_not_amplified():
+    opt = CallbackMinimizer("SLSQP", [-0.7, 1.6], [(-2.0, 3.0)] * 2)
+    data = opt.to_dict()
+    assert data["version"] == VERSION
+    data["version"] = 1
+    del data["cautious"]
+    assert drive(CallbackMinimizer.from_dict(data), lambda x: (rosen(x), rosen_der(x))).converged
+
+
+def test_a_study_of_another_method_solves_a_small_objective():
+    study = create_study({"a": (-2.0, 3.0), "b": (-2.0, 3.0)}, driver="SLSQP")
+    study.set_parameters(jac=True, max_num_minimizers=1, initial_samples=[[-0.7, 1.6]])
+
+    def told(a, b):
+        f, g = rosen(np.array([a, b])), rosen_der(np.array([a, b]))
+        return 1e-11 * f, {"a": 1e-11 * g[0], "b": 1e-11 * g[1]}
+
+    study.run(told)
+    assert study.info()["success"]
+    assert study.best.value < 1e-14
+
+
+def test_the_tests_in_a_wide_a_narrow_and_a_common_box():
+    lower, upper = np.zeros(2), np.array([1.0, 1.0])
+    middle, start = np.array([0.4, 0.6]), np.array([0.9, 0.1])
+    assert is_stationary(middle, np.array([1e-7, -1e-7]), lower, upper, 1e-5, 1.0)
+    assert is_stationary(lower, np.array([3.0, 1e-9]), lower, upper, 1e-5, 1.0)
+    assert not is_stationary(middle * 1e-7, np.array([3.0, 3.0]), lower, upper, 1e-5, 1.0)
+    assert not is_stationary(middle * 1e-9, np.array([1e9, -1e9]), lower, upper * 1e-9, 1e-5, 1.0)
+    assert not is_stationary(middle * 1e9, np.full(2, 1e-8), lower, upper * 1e9, 1e-5, 1.0)
+    assert goes_on(middle, np.array([0.5, 0.0]), lower, upper, start, 1.0)
+    assert not goes_on(middle, np.array([1e-4, 0.0]), lower, upper, start, 1.0)
+    assert not goes_on(lower, np.array([5.0, 5.0]), lower, upper, lower, 1.0)
