@@ -229,7 +229,7 @@ def driver_factory(name: str, what: str = "driver") -> DriverFactory:
     if plain_name(name) in nevergrads:
         return _population(nevergrads[plain_name(name)])
     hint = _ELSEWHERE.get(plain_name(name), "")
-    hint = f": {hint}" if hint else nearest(name, (*nevergrads.values(), *driver_names()))
+    hint = f": {hint}" if hint else nearest(name, (*driver_names(), *nevergrads.values()))
     raise UnknownOptionError(
         f"unknown {what} {name!r}{hint}; known: {', '.join(driver_names())}, and Nevergrad's "
         "optimizers by their names"

@@ -330,7 +330,8 @@ class CallbackMinimizer(Undoing[State]):
         if record.g is None or not named(state.method).gradient:
             return False
         box = (state.lower, state.upper)
-        return optimality.goes_on(record.x, record.g, *box, state.x0, self._scale())
+        ftol = float(state.options.get("ftol", 0.0))
+        return optimality.goes_on(record.x, record.g, *box, state.x0, self._scale(), ftol)
 
     def _scale(self) -> float:
         """Return what a change of f is measured by: its size, or what was gained."""

@@ -39,15 +39,22 @@ def is_stationary(
 
 
 def goes_on(
-    x: Vector, g: Vector, lower: Vector, upper: Vector, start: Vector, scale: float
+    x: Vector,
+    g: Vector,
+    lower: Vector,
+    upper: Vector,
+    start: Vector,
+    scale: float,
+    ftol: float = 0.0,
 ) -> bool:
     """Return whether the gradient says that f still falls plainly.
 
-    That is, by more than a hundredth of `scale`, were every variable moved by its own size, or as
+    That is, by more than a hundredth of `scale` (or a hundred times `ftol`, if that is more), were every variable moved by its own size, or as
     far as it has come from the start, within the bounds.
     """
+    plain = max(PLAIN, FAR * ftol)
     size = np.maximum(np.abs(x), np.abs(x - start))
-    return float(np.abs(g) @ np.minimum(_room(x, g, lower, upper), size)) > PLAIN * scale
+    return float(np.abs(g) @ np.minimum(_room(x, g, lower, upper), size)) > plain * scale
 
 
 def _room(x: Vector, g: Vector, lower: Vector, upper: Vector) -> Vector:
