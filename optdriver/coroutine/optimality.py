@@ -49,8 +49,9 @@ def goes_on(
 ) -> bool:
     """Return whether the gradient says that f still falls plainly.
 
-    That is, by more than a hundredth of `scale` (or a hundred times `ftol`, if that is more), were every variable moved by its own size, or as
-    far as it has come from the start, within the bounds.
+    That is, by more than a hundredth of `scale` (or a hundred times `ftol`, if that is more), were
+    every variable moved by its own size, or as far as it has come from the start, within the
+    bounds.
     """
     plain = max(PLAIN, FAR * ftol)
     size = np.maximum(np.abs(x), np.abs(x - start))
