@@ -18,9 +18,9 @@ from optdriver.storage.bounds import FORGED
 from optdriver.storage.codec import from_json, to_json
 from optdriver.storage.journal import MemoryJournal, not_kept
 from optdriver.storage.keeping import create_from_events
-from optdriver.storage.sqlite import SQLiteJournal
+from optdriver.storage.sqlite import SQLiteJournal, versions
 from optdriver.study import Spec, Study
-from optdriver.study.events import Event, pack, unpack
+from optdriver.study.events import Event, Parted, pack, unpack
 
 FORMAT: Final = "optdriver study"
 VERSION: Final = 1
@@ -37,9 +37,15 @@ def export_study(journal: object, path: Any) -> Path:
     if not isinstance(journal, SQLiteJournal | MemoryJournal):
         raise not_kept()
     target = Path(path)
+    made_by = journal.versions if isinstance(journal, SQLiteJournal) else versions()
     try:
         with target.open("x", encoding="utf-8", newline="\n") as file:
-            head = {"format": FORMAT, "version": VERSION, "spec": journal.spec}
+            head = {
+                "format": FORMAT,
+                "version": VERSION,
+                "written_by": made_by,
+                "spec": journal.spec,
+            }
             file.write(to_json(head) + "\n")
             for event in journal.read():
                 file.write(to_json(pack(event)) + "\n")
@@ -76,8 +82,11 @@ def import_study(source: Any, storage: Any) -> Study:
         raise StorageError(f"{source} cannot be read: {error}") from error
     lines = text.split("\n")
     try:
-        spec = Spec.from_dict(_head(lines[0]))
-        return create_from_events(target, spec, _events(lines, Path(source)))
+        head = _head(lines[0])
+        spec, events = Spec.from_dict(head["spec"]), list(_events(lines, Path(source)))
+        foreign = head.get("written_by") != versions()  # 0.1.0 did not write them
+        part = foreign or any(type(event) is Parted for event in events)
+        return create_from_events(target, spec, events, part=part)
     except StorageError:
         raise
     except (OptDriverError, *FORGED) as error:
@@ -90,7 +99,7 @@ def _head(line: str) -> Any:
         raise InputError(f'its first line does not say {{"format": "{FORMAT}"}}')
     if head["version"] != VERSION:
         raise InputError(f"it has version {head['version']!r}; this library reads {VERSION}")
-    return head["spec"]
+    return head
 
 
 def _events(lines: list[str], source: Path) -> Iterator[Event]:

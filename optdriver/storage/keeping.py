@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,13 +112,12 @@ def create_kept(
     return Study(spec, journal=journal, clock=clock)
 
 
-def create_from_events(path: Path, spec: Spec, events: Iterable[Event]) -> Study:
-    """Create a study at `path` to which `events` have happened."""
-    events = list(events)
+def create_from_events(path: Path, spec: Spec, events: list[Event], *, part: bool) -> Study:
+    """Create a study at `path` to which `events` have happened; `part` is as for `fold.replay`."""
     bounds.check_cost(spec.to_dict())
-    state = fold.replay(fold.begin(spec), events, part=True)  # before anything is written
+    state = fold.replay(fold.begin(spec), events, part=part)  # before anything is written
     if state.parted:
-        events.append(Parted(time=state.elapsed))
+        events = [*events, Parted(time=state.elapsed)]
     journal = SQLiteJournal.create(path, spec.to_dict())
     try:
         for event in events:

@@ -172,21 +172,23 @@ class SQLiteJournal:
     @property
     def written_by(self) -> str:
         """The versions of the libraries that made the file."""
-        found = self._versions_then()
+        found = self.versions
         return ", ".join(f"{name} {version}" for name, version in found.items()) or "others"
 
-    def _versions_then(self) -> dict[str, Any]:
+    @property
+    def versions(self) -> dict[str, Any]:
+        """The versions of the libraries that made the file, by name; none if it does not say."""
         with self._speaking() as connection:
             (text,) = connection.execute("SELECT written_by FROM study").fetchone()
         try:
             return dict(codec.from_json(text))
         except (InputError, TypeError, ValueError):
-            return {}  # for messages only: the study can be whole all the same
+            return {}  # the study can be whole all the same
 
     @property
     def changes(self) -> str:
         """What is different here from where the file was made, for messages."""
-        then, now = self._versions_then(), _versions()
+        then, now = self.versions, versions()
         changed = [
             f"{name} was {version}, is {now.get(name)}"
             for name, version in then.items()
@@ -206,7 +208,7 @@ class SQLiteJournal:
             parted = connection.execute(
                 "SELECT 1 FROM event WHERE kind = 'Parted' LIMIT 1"
             ).fetchone()
-        then, now = self._versions_then(), _versions()
+        then, now = self.versions, versions()
         return parted is not None or any(now.get(name) != then[name] for name in then)
 
     @property
@@ -621,7 +623,7 @@ def _make(path: Path, spec: Record) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {schema.script(names)} COMMIT;")
         text = _specification(spec)
         crc = zlib.crc32(text.encode())
-        row = (text, crc, codec.to_json(_versions()))
+        row = (text, crc, codec.to_json(versions()))
         connection.execute("INSERT INTO study VALUES (1, ?, ?, ?)", row)
         connection.execute(schema.PUT_MARK, (secrets.token_hex(16), 0, crc))
         connection.execute(schema.CLOSE_MARK)
@@ -646,7 +648,8 @@ def _keep_name(directory: Path) -> None:
             os.close(handle)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries here, by name."""
     return {**(show_config("dict") or {}), "sqlite": sqlite3.sqlite_version}
 
 
