@@ -313,8 +313,9 @@ def _active_bounds(state: State, run: Run) -> dict[str, str]:
         return {}
     space = state.spec.space
     lower, upper = space.driver_bounds.T
-    low = (run.x <= lower + AT * np.maximum(1.0, np.abs(lower))) & ~(run.bounds > 0.0)
-    high = (run.x >= upper - AT * np.maximum(1.0, np.abs(upper))) & ~(run.bounds < 0.0)
+    near = AT * np.maximum(1.0, np.abs(run.x))
+    low = (run.x - near <= lower) & ~(run.bounds > 0.0)
+    high = (run.x + near >= upper) & ~(run.bounds < 0.0)
     held = np.flatnonzero(low | high)
     return {space.free[i]: "lower" if low[i] else "upper" for i in held}
 
