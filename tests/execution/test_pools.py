@@ -65,7 +65,7 @@ def test_a_worker_dies_and_the_study_ends_at_the_minimum(tmp_path, kind, how):
     with pool(kind) as executor:
         study.run(Dies(tmp_path, how), executor=executor)
     assert study.best.value == pytest.approx(0.0, abs=1e-12)
-    assert len([run for run in study.runs if run.state == "converged"]) == 3
+    assert len([run for run in study.runs if run.state == "converged"]) >= 3  # more were under way
     history = study.history
     assert (history.x[history["state"] == "failed"] > 0.9).all()
     assert tmp_path.joinpath("once").exists()
