@@ -8,7 +8,6 @@ overflow gives an infinity, and code that cannot go on with one tests for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -19,8 +18,7 @@ from optdriver.errors import InputError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_is_quiet: ContextVar[bool] = ContextVar("_is_quiet", default=False)
-"""Whether a call further out has set the state; like NumPy's own it belongs to the context."""
+_QUIET = dict.fromkeys(("divide", "over", "under", "invalid"), "ignore")
 
 _WORDS = ("infs or nans", "nan", "infinity", "infinite", "finite", "math domain error")
 
@@ -34,14 +32,10 @@ def quiet(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-        if _is_quiet.get():
+        if np.geterr() == _QUIET:  # by a call further out; a flag could be left by an interrupt
             return function(*args, **kwargs)
-        token = _is_quiet.set(True)
-        try:
-            with np.errstate(all="ignore"):
-                return function(*args, **kwargs)
-        finally:
-            _is_quiet.reset(token)
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
 
     return inside
 
