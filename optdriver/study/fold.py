@@ -58,7 +58,7 @@ NUDGES: Final = 64
 CLOSE: Final = 1e-6
 """How far a replayed point may be from the recorded one, in the driver's coordinates."""
 
-FOREIGN: Final = -1
+FOREIGN: Final = soundness.FOREIGN
 """The driver's id of a recorded point that the driver of this version did not ask for."""
 
 
