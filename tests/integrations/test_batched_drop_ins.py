@@ -142,8 +142,8 @@ def test_the_limit_of_evaluations_is_kept() -> None:
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"x0": np.zeros(4)}, r"x0 has shape \(4,\)"),
-    ({"x0": [[1.0, 2.0], [3.0]]}, "x0 is"),
-    ({"x0": [["a", "b"]]}, "x0 is"),
+    ({"x0": [[1.0, 2.0], [3.0]]}, "x0 must be real numbers"),
+    ({"x0": [["a", "b"]]}, "x0 must be real numbers, not .*a"),
     ({"x0": [[np.nan] * 4]}, "finite"),
     ({"bounds": [(0, 1)]}, "bounds has 1 entries"),
     ({"bounds": [(1, 0)] * 4}, "lower <= upper"),
