@@ -22,7 +22,7 @@ RINGS: list[list[str]] = [
     ["errors", "undo", "numerics", "stored", "reading"],
     ["lbfgsb", "config"],
     ["geometry"],
-    ["constraints", "feasible", "coroutine", "space", "sampling"],
+    ["constraints", "feasible", "coroutine", "structures", "space", "sampling"],
     ["multistart", "population", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],

@@ -24,8 +24,8 @@ from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputTypeError
 from optdriver.objectives.jax_objective import x64_mode
 from optdriver.objectives.plain import attempt, with_unit
-from optdriver.objectives.pytree import Leaf, Structure
-from optdriver.objectives.units import number_of
+from optdriver.structures.pytree import Leaf, Structure
+from optdriver.structures.units import number_of
 
 Vector = NDArray[np.float64]
 

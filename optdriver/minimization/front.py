@@ -19,7 +19,7 @@ from optdriver.minimization.starts import count, given_starts
 from optdriver.minimization.watching import Stopped, Watch, gradient, line, with_loss_unit
 from optdriver.objectives.jax_objective import checked_x64
 from optdriver.objectives.plain import check_call
-from optdriver.objectives.pytree import Structure
+from optdriver.structures.pytree import Structure
 from optdriver.study.tables import Rows
 
 Vector = NDArray[np.float64]

@@ -23,8 +23,8 @@ from optdriver.minimization.constraints import compiled
 from optdriver.minimization.starts import feasible_points, points
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
 from optdriver.objectives.plain import PlainObjective, attempt, say
-from optdriver.objectives.pytree import Leaf, Structure
 from optdriver.space import factor
+from optdriver.structures.pytree import Leaf, Structure
 
 Vector = NDArray[np.float64]
 Objective: TypeAlias = JaxObjective | PlainObjective

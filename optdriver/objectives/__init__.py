@@ -1,6 +1,6 @@
 """Objectives: losses on structured parameters, with JAX or without, and other programs."""
 
-from optdriver.objectives.pytree import Interval
 from optdriver.objectives.subprocess import SubprocessObjective
+from optdriver.structures.pytree import Interval
 
 __all__ = ["Interval", "SubprocessObjective"]

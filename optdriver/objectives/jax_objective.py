@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
 from optdriver.objectives.plain import PlainObjective, attempt, say, with_unit
-from optdriver.objectives.pytree import Leaf, Structure
-from optdriver.objectives.units import Unit, number_of, unit_of
+from optdriver.structures.pytree import Leaf, Structure
+from optdriver.structures.units import Unit, number_of, unit_of
 
 Vector = NDArray[np.float64]
 

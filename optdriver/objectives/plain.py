@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError, ObjectiveWarning
-from optdriver.objectives.pytree import Leaf, Structure
-from optdriver.objectives.units import Unit, number_in, number_of, unit_of
 from optdriver.reading import real_number
+from optdriver.structures.pytree import Leaf, Structure
+from optdriver.structures.units import Unit, number_in, number_of, unit_of
 
 Vector = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
-from optdriver.objectives.units import Unit, is_quantity, number_in, number_of, unit_of
+from optdriver.structures.units import Unit, is_quantity, number_in, number_of, unit_of
 
 Vector = NDArray[np.float64]
 Build = Callable[["Leaf", Any], Any]

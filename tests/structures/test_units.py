@@ -11,7 +11,7 @@ import saiunit as u
 
 import optdriver
 from optdriver.errors import InputError
-from optdriver.objectives.units import is_quantity, number_in, number_of, unit_of
+from optdriver.structures.units import is_quantity, number_in, number_of, unit_of
 
 REGISTRY = pint.UnitRegistry()
 

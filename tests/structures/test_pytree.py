@@ -15,7 +15,7 @@ from scipy.optimize import Bounds
 
 from optdriver import Interval
 from optdriver.errors import InputError, InputTypeError
-from optdriver.objectives.pytree import Structure
+from optdriver.structures.pytree import Structure
 
 Pair = namedtuple("Pair", ["left", "right"])
 BOX = (-1.0, 1.0)
