@@ -121,11 +121,13 @@ def drive_multistart(made: Any) -> None:
 
 def drive_batch(made: Any) -> None:
     """Ask and tell all lanes."""
+    data = made.to_dict()
+    box = [np.broadcast_to(data[side], data["records"]["x"].shape) for side in ("lower", "upper")]
     for _ in range(STEPS):
         if made.done:
             break
         x = made.ask()
-        check_point(x, -math.inf, math.inf)
+        check_point(x, *(side[made.lanes] for side in box))
         values = [bowl(row) for row in x]
         made.tell(np.array([f for f, _ in values]), np.array([g for _, g in values]))
     _ = made.result

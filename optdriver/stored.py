@@ -114,6 +114,18 @@ def array(
     return made.reshape(shape)
 
 
+def counts(name: str, value: Any, size: int) -> NDArray[np.intp]:
+    """Return a fresh array of `size` counts."""
+    made = np.array(value)
+    if made.size and made.dtype.kind not in "iu":
+        raise TypeError(f"{name!r} holds {made.dtype}, and integers are expected")
+    if made.shape != (size,):
+        raise ValueError(f"{name!r} has shape {made.shape}, and {(size,)} is expected")
+    if not all(0 <= count <= LARGEST for count in made.tolist()):
+        raise ValueError(f"{name!r} holds counts that are not between 0 and {LARGEST}")
+    return made.astype(np.intp)
+
+
 def box(lower: Any, upper: Any) -> tuple[Vector, Vector]:
     """Return both sides of a box, of one size, the lower not above the upper."""
     n = len(lower)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
+from optdriver import stored
 from optdriver.batch import reading
 from optdriver.batch.records import Records
 from optdriver.errors import InputError, ProtocolError
@@ -22,6 +23,9 @@ from optdriver.lbfgsb.options import OptionArguments, Options, Vector, check_int
 from optdriver.lbfgsb.state import from_dict
 
 VERSION = 1
+
+OWN = ("maxfun", "maxiter", "maxls", "ftol", "gtol", "initial_step", "noise", "cautious")
+"""What a state has from the options."""
 
 Indices = NDArray[np.intp]
 P = ParamSpec("P")
@@ -144,7 +148,7 @@ class Batch:
         self._records = records
         self._bounds = bounds
         self._sides = sum(np.isfinite(side).sum(axis=1) for side in bounds)
-        self._limit = int(most)
+        self._limit = min(int(most), max(count, 1))
         self._begun = 0
         self._lanes: Indices = np.zeros(0, dtype=np.intp)
         self._states: tuple[State, ...] = ()
@@ -418,14 +422,20 @@ class Batch:
         return self
 
     def _restore(self, fields: Mapping[str, Any]) -> None:
-        n, options = int(fields["n"]), Options.read(fields["options"])
+        n = stored.whole("n", fields["n"])
+        options = Options.read(fields["options"])
         records = Records.from_dict(fields["records"], n)
         bounds = reading.stored_bounds(fields["lower"], fields["upper"], records.x.shape)
-        self._lay_out(options, records, bounds, int(fields["limit"]))
-        self._begun = int(fields["begun"])
+        if not ((bounds[0] <= records.x) & (records.x <= bounds[1])).all():
+            raise ValueError("a start or a best point is not inside the bounds")
+        self._lay_out(options, records, bounds, stored.whole("limit", fields["limit"]))
+        self._begun = stored.whole("begun", fields["begun"])
         self._states = tuple(from_dict(state) for state in fields["states"])
-        self._lanes = np.array(fields["lanes"], dtype=np.intp)
-        self._reasons = {int(lane): str(reason) for lane, reason in fields["reasons"]}
+        self._lanes = stored.counts("lanes", fields["lanes"], len(self._states))
+        self._reasons = {
+            stored.whole("lane", lane): stored.text("reason", reason)
+            for lane, reason in fields["reasons"]
+        }
         self._check_lanes()
         self._unsettled = True
         self._recover()
@@ -433,20 +443,30 @@ class Batch:
     def _check_lanes(self) -> None:
         """Raise unless the runs under way can be advanced; the kernel does not look."""
         count, lanes = len(self._records.x), self._lanes
-        if lanes.shape != (len(self._states),) or len(set(lanes.tolist())) != lanes.size:
-            raise ValueError(f"{len(self._states)} states for the lanes {lanes}")
-        if lanes.size > self._limit or not ((lanes >= 0) & (lanes < self._begun)).all():
+        if len(set(lanes.tolist())) != lanes.size:
+            raise ValueError(f"a lane is there twice: {lanes}")
+        if lanes.size > self._limit or not (lanes < self._begun).all():
             raise ValueError(f"the lanes are {lanes}")
         if not (0 <= self._begun <= count and (self._records.stop[lanes] == Stop.RUNNING).all()):
             raise ValueError(f"{self._begun} runs of {count} have begun")
-        for state in self._states:
-            if (state.n, state.m) != (self.n, self._options.maxcor) or state.phase == Phase.DONE:
-                raise ValueError("the states do not belong together")
+        for lane, state in zip(lanes, self._states, strict=True):
+            self._check_state(self._new(int(lane)), state)
         running = int(np.count_nonzero(self._records.stop[: self._begun] == Stop.RUNNING))
         if running != lanes.size or (self._limit < 1 and count):
             raise ValueError(f"{lanes.size} of {running} runs are under way, {self._limit} at most")
         if not set(self._reasons) <= set(range(count)):
             raise ValueError(f"the reasons are those of {list(self._reasons)}")
+
+    @staticmethod
+    def _check_state(new: State, state: State) -> None:
+        """Raise unless a run under way is one that began as `new` does."""
+        same = ("n", "m", *OWN)
+        if any(getattr(new, name) != getattr(state, name) for name in same) or any(
+            not np.array_equal(new.vector(side), state.vector(side)) for side in ("l", "u")
+        ):
+            raise ValueError("a state has other bounds or options than the batch")
+        if state.phase == Phase.DONE:
+            raise ValueError("a state under way has ended")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Batch.from_dict, (self.to_dict(),)

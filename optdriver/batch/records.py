@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
+from optdriver import stored
 from optdriver.lbfgsb import State, Stop
 
 Vector = NDArray[np.float64]
@@ -70,19 +71,30 @@ class Records:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any], n: int) -> Records:
-        """Return the records of which `to_dict` made `fields`, or lists like them."""
-        numbers = {name: np.array(fields[name], dtype=np.float64) for name in NUMBERS}
-        counts = {name: np.array(fields[name], dtype=np.intp) for name in COUNTS}
-        count = len(counts["stop"])
-        for name in ("x", "jac"):
-            numbers[name] = numbers[name].reshape(count, n)  # a list forgets the shape of nothing
-        for name, array in {"fun": numbers["fun"], **counts}.items():
-            if array.shape != (count,):
-                raise ValueError(f"{name!r} has shape {array.shape}, expected ({count},)")
-        if not np.isin(counts["stop"], list(Stop)).all():
+        """Return the records of which `to_dict` made `fields`, or lists like them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the numbers are not such as runs write down.
+        """
+        count = len(fields["stop"])
+        shapes = {"x": (count, n), "fun": (count,), "jac": (count, n)}
+        columns: dict[str, Any] = {
+            name: stored.array(name, fields[name], shape, nan=name != "x")
+            for name, shape in shapes.items()
+        }
+        columns |= {name: stored.counts(name, fields[name], count) for name in COUNTS}
+        records = cls(**columns)
+        if not np.isin(records.stop, list(Stop)).all():
             raise ValueError("'stop' holds numbers that are no `Stop`")
-        columns: dict[str, Any] = {**numbers, **counts}
-        return cls(**columns)
+        if not (records.nfail <= records.nfev).all():
+            raise ValueError("more evaluations have failed than were told")
+        known = ~np.isnan(records.fun)
+        finite = np.isfinite(records.fun) == known
+        if not (finite.all() and (np.isfinite(records.jac) == known[:, None]).all()):
+            raise ValueError("'fun' and 'jac' are not both finite, or both NaN")
+        return records
 
     def result(self, reasons: Mapping[int, str]) -> OptimizeResult:
         """Return copies of the arrays, and what they mean."""

@@ -315,15 +315,14 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t) -> cython.void:
     """
     falls: cython.bint = falls_plainly(s)
     believed: cython.bint = promises_nothing(s, -s.slope0) and not falls
-    if s.phase == DONE or s.doubts > 0 or s.k == 0 or believed:
-        finish(s, ABNORMAL if falls else passed)
-    else:
+    if not (s.phase == DONE or s.doubts > 0 or s.k == 0 or believed):
         s.doubts += 1
         forget(s)
         s.nreset += 1
         set_out(s, q)
-        if s.phase == DONE:
-            finish(s, passed)
+        if s.phase != DONE:
+            return
+    finish(s, ABNORMAL if falls else passed)
 
 
 def falls_plainly(s: State) -> cython.bint:

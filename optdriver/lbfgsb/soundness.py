@@ -15,7 +15,7 @@ from optdriver.lbfgsb.codes import DONE, RUNNING, SEARCH, Phase, Stop
 
 FLAGS = ("constrained", "boxed", "bracketed", "hampered", "single", "cautious")
 NOT_NEGATIVE = ("ftol", "gtol", "initial_step", "noise")
-FINITE = ("stp", "stpmax", "stx", "sty", "best_stp")
+FINITE = ("theta", "stp", "stpmax", "stx", "sty", "best_stp")
 
 
 def check_sizes(fields: Mapping[str, Any], n: int, m: int) -> None:
@@ -49,6 +49,8 @@ def check(state: Any) -> None:
         raise ValueError(f"one of {', '.join(FINITE)} is not finite")
     if not (all(getattr(state, name) >= 0.0 for name in NOT_NEGATIVE) and state.theta > 0.0):
         raise ValueError(f"one of {', '.join(NOT_NEGATIVE)} or theta is negative")
+    if state.k == 0 and state.theta != state.unit:
+        raise ValueError(f"theta is {state.theta} without a pair, expected {state.unit}")
     if not 0.0 < state.unit <= 1.0:
         raise ValueError(f"the unit of f is {state.unit}, expected a number above 0 and at most 1")
     if not (arrays["dd"][: state.k] > 0.0).all():

@@ -5,6 +5,7 @@ The letters are those of Byrd, Lu, Nocedal and Zhu (1995).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -241,11 +242,11 @@ def from_dict(fields: Mapping[str, Any]) -> State:
         fields = {"f_start": fields["f"], **NEW, **fields}
     elif version != VERSION:
         raise ValueError(f"state has version {version!r}, this optdriver reads 1 to {VERSION}")
-    n, m = int(fields["n"]), int(fields["m"])
+    n, m = operator.index(fields["n"]), operator.index(fields["m"])
     check_sizes(fields, n, m)
     state = State(n, m)
     for name in INTEGERS:
-        setattr(state, name, int(fields[name]))
+        setattr(state, name, operator.index(fields[name]))
     for name in REALS:
         setattr(state, name, float(fields[name]))
     for name, array in state.arrays.items():

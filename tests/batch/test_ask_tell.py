@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import json
+import operator
 import pickle
 import random
 import threading
@@ -518,3 +520,39 @@ def test_a_call_that_is_broken_off_has_happened_or_has_not():
     for seed in range(4):
         choice = random.Random(seed)
         assert played(choice.randint(1, choice.choice([8, 30, 300])) for _ in range(60)) == expected
+
+
+def under_way():
+    batch = Batch([[0.5, -0.5], [1.0, 1.0], [0.0, 0.5]], [(-1, 2), (-2, 1)], lanes=2)
+    batch.tell([1.0, 2.0], [[0.5, 0.5], [-0.5, 1.0]])
+    return batch.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        (("records", "x"), [[0.5, -0.5], [1.0, 1.0], [0.0, 1.5]], "not inside the bounds"),
+        (("records", "x"), [[0.5, -0.5], [1.0, 1.0], [0.0, np.nan]], "NaN"),
+        (("records", "fun"), [1.0, np.nan, np.nan], "not both finite"),
+        (("records", "fun"), [np.inf, np.nan, np.nan], "not both finite"),
+        (("records", "nfail"), [0, 0, 1], "more evaluations have failed"),
+        (("records", "nfev"), [0, -1, 0], "between 0"),
+        (("records", "nfev"), [0.5, 0.0, 0.0], "integers"),
+        (("records", "stop"), [99, 0, 0], "no `Stop`"),
+        (("upper",), [[2.0, 0.75]], "not inside the bounds"),
+        (("upper",), [[2.0, 1.25]], "other bounds"),
+        (("options", "ftol"), 0.5, "other bounds or options"),
+        (("limit",), 2.5, "float"),
+        (("lanes",), [0, 0], "twice"),
+        (("begun",), 1, "the lanes are"),
+        (("reasons",), [[0, 5]], "text"),
+    ],
+)
+def test_a_stored_batch_that_contradicts_itself_is_refused(where, value, said):
+    data = under_way()
+    assert Batch.from_dict(data).nfev == 2
+    *way, last = where
+    holder = functools.reduce(operator.getitem, way, data)
+    holder[last] = np.array(value) if isinstance(holder[last], np.ndarray) else value
+    with pytest.raises(InputError, match=said):
+        Batch.from_dict(data)

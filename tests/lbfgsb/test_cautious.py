@@ -91,6 +91,34 @@ def test_doubt_costs_nothing_where_the_model_agrees():
         assert runs[1].nfev <= runs[0].nfev + 2
 
 
+@pytest.mark.parametrize(
+    ("name", "stop"),
+    [("MGH14 Wood", Stop.REDUCTION), ("MGH03 Powell badly scaled", Stop.ABNORMAL)],
+)
+def test_where_nothing_lower_is_found_after_a_doubt_the_gradient_decides(name, stop):
+    problem, fun = of(name)
+    opt = LBFGSB(problem.start, problem.bounds, cautious=True)
+    while not opt.done:
+        f, g = fun(opt.ask())
+        opt.tell(f if opt.state.doubts == 0 else 2.0 * abs(opt.state.f) + 1.0, g)
+    assert opt.state.doubts == 1
+    assert opt.stop is stop
+
+
+@pytest.mark.parametrize(("slope", "stop"), [(-1.0, Stop.REDUCTION), (-1e3, Stop.ABNORMAL)])
+def test_where_nothing_can_be_tried_after_a_doubt_the_gradient_decides(slope, stop):
+    """The first step, and that after the memory was dropped, is too short to be seen at x = 1."""
+    opt = LBFGSB([0.0], cautious=True, ftol=1e-6, initial_step=1e-20)
+    f, g = 1.0, slope
+    while not opt.done:
+        if opt.nfev:
+            f -= 0.01 if opt.ask()[0] < 1.0 else 1e-9
+            g *= 0.85
+        opt.tell(f, [g])
+    assert opt.state.doubts == opt.state.nreset == 1
+    assert opt.stop is stop
+
+
 def test_without_the_test_of_the_reduction_there_is_no_doubt():
     problem, fun = of("MGH14 Wood")
     runs = [

@@ -388,3 +388,21 @@ def test_a_large_problem_on_the_interpreted_kernel_is_mentioned_once():
         interpreted.LBFGSB(large)
         interpreted.LBFGSB(large[1:])
     assert large.size == minimizer.LARGE
+
+
+@pytest.mark.parametrize("bounds", [None, [(-2, 0.5), (None, 3), (None, None)]])
+def test_the_short_way_of_the_compiled_kernel_leads_to_the_same_points(bounds, monkeypatch):
+    paths = []
+    for short in (False, True):
+        monkeypatch.setattr(interpreted.minimizer, "COMPILED", short)
+        opt, path = interpreted.LBFGSB(ROSENBROCK_START, bounds), []
+        while not opt.done:
+            path.append(opt.ask())
+            state = opt.state
+            opt.tell(*rosenbrock(path[-1]))
+            assert (opt.state is state) == short
+        with pytest.raises(ProtocolError, match="has ended"):
+            opt.ask()
+        paths.append((np.array(path), opt.to_dict()))
+    assert np.array_equal(paths[0][0], paths[1][0])
+    assert same(paths[0][1], paths[1][1])

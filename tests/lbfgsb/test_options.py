@@ -58,6 +58,7 @@ def test_good_options(good):
     ("bad", "message"),
     [
         ({"maxcor": 0}, "maxcor is 0; expected a whole number >= 1"),
+        ({"maxcor": 10**6}, "maxcor is 1000000; expected at most"),
         ({"maxcor": 2.5}, "maxcor is 2.5; expected a whole number"),
         ({"maxcor": INF}, "maxcor is inf; expected a whole number >= 1$"),
         ({"maxcor": True}, "maxcor is True; expected a number"),

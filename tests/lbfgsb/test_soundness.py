@@ -21,8 +21,32 @@ def searching():
     return opt.to_dict()
 
 
+def ended():
+    """Return the data of a minimizer that has converged."""
+    opt = LBFGSB([0.5], bounds=[(0.0, 1.0)])
+    while not opt.done:
+        x = opt.ask()
+        opt.tell((x[0] - 0.25) ** 2, 2.0 * (x - 0.25))
+    return opt.to_dict()
+
+
 def test_what_is_sound_is_taken():
     assert LBFGSB.from_dict(searching()).nfev == 5
+    assert LBFGSB.from_dict(ended()).converged
+
+
+def test_the_best_point_of_an_ended_run_is_inside():
+    data = ended()
+    data["state"]["xb"] = np.array([1.5])
+    with pytest.raises(InputError, match="'xb' is not inside the bounds"):
+        LBFGSB.from_dict(data)
+
+
+def test_without_a_pair_the_model_has_the_unit_of_f():
+    data = LBFGSB([0.5]).to_dict()
+    data["state"]["theta"] = 0.5
+    with pytest.raises(InputError, match="without a pair, expected 1"):
+        LBFGSB.from_dict(data)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +55,8 @@ def test_what_is_sound_is_taken():
         ("l", [3.0, 3.0]),
         ("boxed", 0),
         ("theta", -1.0),
+        ("theta", np.inf),
+        ("theta", np.nan),
         ("unit", 2.0),
         ("dd", np.full(10, -1.0)),
         ("where", np.full(2, 7)),
