@@ -27,3 +27,4 @@ numpydoc_show_class_members = False
 html_theme = "furo"
 html_title = f"optdriver {version}"
 html_static_path = ["_static"]
+html_css_files = ["optdriver.css"]

@@ -48,12 +48,13 @@ def draw(result: Any, path: str) -> None:
     axes = figure.add_subplot(xlabel="time in ms", ylabel="membrane potential in mV")
     axes.plot(TIMES / u.ms, recorded() / u.mV, ".", color="#7a7a7a", label="recorded")
     axes.plot(TIMES / u.ms, potential(**result.x) / u.mV, color="#c0392b", label="fitted")
-    figure.legend()
+    axes.legend(loc="lower right")
     figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":
     result = main()
-    print(result.x, result.fun)
+    print(", ".join(f"{name} = {value}" for name, value in result.x.items()))
+    print(f"loss {result.fun:.4f} after {result.nfev} evaluations")
     if len(sys.argv) > 1:
         draw(result, sys.argv[1])

@@ -41,14 +41,17 @@ def draw(path: str) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="standard deviation", ylabel="return")
     wanted = np.linspace(0.09, 0.149, 5)
-    axes.plot([best(r).fun ** 0.5 for r in wanted], wanted, "o-", color="#35507a")
-    axes.plot(np.diag(COVARIANCE) ** 0.5, RETURNS, "s", color="#7a7a7a")
-    axes.plot(VARIANCE**0.5, RETURNS @ EXACT, "*", color="#c0392b", markersize=14)
+    axes.plot([best(r).fun ** 0.5 for r in wanted], wanted, "o-", color="#35507a", label="frontier")
+    axes.plot(np.diag(COVARIANCE) ** 0.5, RETURNS, "s", color="#7a7a7a", label="single assets")
+    exact = (VARIANCE**0.5, RETURNS @ EXACT)
+    axes.plot(*exact, "*", color="#c0392b", markersize=14, label="exact, return 0.1")
+    axes.legend()
     figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":
     result = best(0.10)
-    print(result.x["w"], result.fun, "active:", ", ".join(result.active))
+    shares = ", ".join(f"{share:.4f}" for share in result.x["w"])
+    print(f"shares {shares}, variance {result.fun:.5f}, active: {', '.join(result.active)}")
     if len(sys.argv) > 1:
         draw(sys.argv[1])

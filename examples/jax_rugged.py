@@ -41,9 +41,11 @@ def draw(many: Any, path: str) -> None:
     """Draw starts and ends."""
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axes = figure.add_subplot(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
-    for points, style in (("x0", "k."), ("x", "r+")):
-        axes.plot(*np.array([getattr(start, points) for start in many.starts]).T, style)
-    axes.plot(*many.x, "*", color="#c0392b", markersize=14)
+    for points, style, label in (("x0", "k.", "starts"), ("x", "r+", "minima")):
+        places = np.array([getattr(start, points) for start in many.starts])
+        axes.plot(*places.T, style, label=label)
+    axes.plot(*many.x, "*", color="#c0392b", markersize=14, label="best")
+    figure.legend(loc="outside upper center", ncols=3)
     figure.savefig(path, dpi=100)
 
 
@@ -51,6 +53,6 @@ if __name__ == "__main__":
     many, scaled = main()
     values = {round(float(start.fun), 4) for start in many.starts}
     print(f"best of {len(values)} values: {many.fun:.1e}, engine {many.engine}")
-    print({name: float(value) for name, value in scaled.x.items()}, scaled.message)
+    print(", ".join(f"{name} = {float(value):.6g}" for name, value in scaled.x.items()))
     if len(sys.argv) > 1:
         draw(many, sys.argv[1])

@@ -53,6 +53,7 @@ def draw(result: Any, path: str) -> None:
 
 if __name__ == "__main__":
     for result in (results := main()):
-        print(result.x, result.message)
+        found = enumerate(result.x) if isinstance(result.x, list) else result.x.items()
+        print({name: np.round(value, 4).tolist() for name, value in found}, result.message)
     if len(sys.argv) > 1:
         draw(results[-1], sys.argv[1])

@@ -27,6 +27,7 @@ def main() -> optdriver.Study:
 
 if __name__ == "__main__":
     study = main()
-    print("best:", study.best.value, dict(study.best.params))
+    x1, x2 = study.best.x
+    print(f"best: {study.best.value:.1e} at ({x1:.1e}, {x2:.1e})")
     for minimum in study.minima:
-        print(f"{minimum.value:10.6f} found {minimum.times_found} times")
+        print(f"{minimum.value:10.6f} found from {minimum.times_found} starts")
