@@ -6,6 +6,8 @@ import sys
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.tiers"]
+
 settings.register_profile("same", derandomize=True, deadline=None, database=None)
 settings.load_profile("same")
 
