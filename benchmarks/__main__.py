@@ -31,6 +31,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "constrained": ("constrained",),
     "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
+    "constrained-overhead": ("constrained_overhead",),
     "starts": ("starts",),
     "fuzz": ("fuzz_constraints",),
 }

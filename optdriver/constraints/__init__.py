@@ -1,8 +1,8 @@
 """Constraints: texts and functions as rows c(x) <= 0 and e(x) = 0 with exact derivatives.
 
 A text is parsed by a whitelist and never executed. What is feasible is decided by the formula
-exactly as written, in floating point; derivatives come from SymPy, compiled once for each form
-of term.
+exactly as written, in floating point; derivatives come from reverse sweeps over its operations,
+once for each form of term.
 """
 
 from optdriver.constraints.constraint_set import ConstraintSet

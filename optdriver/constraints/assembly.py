@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 from optdriver.constraints.matrices import product, times, transposed_times
 from optdriver.constraints.printing import formula
-from optdriver.constraints.symbolic import Key, Template, signature, template
 from optdriver.constraints.syntax import (
     KINKS,
     STEPS,
@@ -46,6 +45,8 @@ from optdriver.constraints.syntax import (
     rebuilt,
     walk,
 )
+from optdriver.constraints.tape import STEEP
+from optdriver.constraints.templates import Key, Template, signature, template
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -60,8 +61,6 @@ MAX_WORK = 3000
 """Texts whose different templates need more work than this, a text, are cut into single steps."""
 _DENSE = 40_000
 """Matrices with fewer entries than this are kept dense: it is faster."""
-_STEEP = 1e12
-"""What an infinite derivative, such as that of sqrt at 0, is replaced by."""
 _LOGARITHMS = {"log10": 1.0 / math.log(10.0), "log2": 1.0 / math.log(2.0)}
 
 
@@ -259,7 +258,7 @@ def _depths(node: Node, depth: int = 0) -> int:
 def _work(equations: Sequence[Equation]) -> int:
     """Return about how much differentiating all different templates takes.
 
-    Measured: 50 units, what the smallest template takes, are about ten milliseconds.
+    Measured: 50 units, what the smallest template takes, are about a tenth of a millisecond.
     """
     works = {signature(t)[0]: 50 + _depths(t) for made in equations for _, t in made.terms}
     return sum(works.values())
@@ -473,7 +472,7 @@ def _tamed(derivatives: Array) -> Array:
     """Replace derivatives that do not exist by 0, and infinite ones by very steep ones."""
     if np.isfinite(derivatives).all():
         return derivatives
-    return np.nan_to_num(derivatives, nan=0.0, posinf=_STEEP, neginf=-_STEEP)
+    return np.nan_to_num(derivatives, nan=0.0, posinf=STEEP, neginf=-STEEP)
 
 
 @dataclass(frozen=True, slots=True)

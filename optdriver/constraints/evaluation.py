@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.symbolic import Key, signature
 from optdriver.constraints.syntax import (
     Name,
     Node,
@@ -25,6 +24,7 @@ from optdriver.constraints.syntax import (
     transformed,
 )
 from optdriver.constraints.tape import Tape
+from optdriver.constraints.templates import Key, signature
 
 Array = NDArray[np.float64]
 

@@ -44,6 +44,16 @@ def _sign(a: float) -> float:
     return a if a != a else float((a > 0.0) - (a < 0.0))
 
 
+STEEP = 1e12
+"""What an infinite slope of an operation is replaced by."""
+
+
+def _tamed(a: float) -> float:
+    if a != a:
+        return 0.0
+    return min(max(a, -STEEP), STEEP) if math.isinf(a) else a
+
+
 class _Operation(NamedTuple):
     """One operation twice: on Python floats (may raise), and on NumPy arrays (never does)."""
 
@@ -84,7 +94,28 @@ _OPERATIONS: dict[str, _Operation] = {
     "hypot": _Operation(math.hypot, functions.hypot),
     "min": _Operation(_minimum, np.minimum),
     "max": _Operation(_maximum, np.maximum),
+    # those below occur in derivatives only
+    "side": _Operation(
+        lambda a: 1.0 if a >= 0.0 else -1.0, lambda a: np.where(a >= 0.0, 1.0, -1.0)
+    ),
+    "not above": _Operation(
+        lambda a, b: 1.0 if a <= b else 0.0, lambda a, b: np.where(a <= b, 1.0, 0.0)
+    ),
+    "not below": _Operation(
+        lambda a, b: 1.0 if a >= b else 0.0, lambda a, b: np.where(a >= b, 1.0, 0.0)
+    ),
+    "slope": _Operation(_tamed, lambda a: np.nan_to_num(a, posinf=STEEP, neginf=-STEEP)),
 }
+
+
+Step = tuple[str, tuple[int, ...]]
+"""An operation and the registers of its arguments."""
+
+
+def folded(name: str, arguments: Sequence[float]) -> float:
+    """Return the result of one operation on numbers; NaN or infinite where C has that."""
+    with np.errstate(all="ignore"):
+        return float(_OPERATIONS[name].array(*(np.float64(a) for a in arguments)))
 
 
 class Tape:
@@ -99,17 +130,33 @@ class Tape:
     """
 
     def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
-        self._constants: list[float] = []
-        self._steps: list[tuple[str, tuple[int, ...]]] = []
         writer = _Writer(list(names), formulas)
-        self.size = len(names)
-        self.outputs = [writer.register(node) for node in formulas]
-        self._constants = writer.constants
-        self._steps = writer.steps
-        self._scalar = [(_OPERATIONS[name].scalar, where) for name, where in self._steps]
-        self._program = None
-        if compiled() and all(name in CODES for name, _ in self._steps):
-            self._program = Program(self.size, self._constants, self._steps, self.outputs)
+        outputs = [writer.register(node) for node in formulas]
+        self.assemble(len(names), writer.constants, writer.steps, outputs)
+
+    @classmethod
+    def of(cls, size: int, constants: list[float], steps: list[Step], outputs: list[int]) -> Tape:
+        """Return the tape of these steps: registers are inputs, constants, results in turn."""
+        made = cls.__new__(cls)
+        made.assemble(size, constants, steps, outputs)
+        return made
+
+    def assemble(
+        self, size: int, constants: list[float], steps: list[Step], outputs: list[int]
+    ) -> None:
+        """Set the steps and how they are carried out."""
+        self.size, self.constants, self.steps, self.outputs = size, constants, steps, outputs
+        self._scalar = [(_OPERATIONS[name].scalar, where) for name, where in steps]
+        self._program = self.program() if compiled() and self.plain else None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the kernel knows all operations."""
+        return all(name in CODES for name, _ in self.steps)
+
+    def program(self) -> Program:
+        """Return the steps as the kernel takes them."""
+        return Program(self.size, self.constants, self.steps, self.outputs)
 
     def __call__(self, x: Iterable[float]) -> list[float]:
         """Evaluate at one point, in Python floats; NaN where a formula has no real value."""
@@ -117,7 +164,7 @@ class Tape:
             made: list[float] = self._program(list(x)).tolist()
             return made
         registers = [float(v) for v in x]
-        registers += self._constants
+        registers += self.constants
         for step, (operation, where) in enumerate(self._scalar):
             try:
                 if len(where) == 2:
@@ -125,21 +172,16 @@ class Tape:
                 else:
                     value = operation(registers[where[0]])
             except (ValueError, OverflowError, ZeroDivisionError):
-                value = self._without_raising(step, [registers[i] for i in where])
+                value = folded(self.steps[step][0], [registers[i] for i in where])
             registers.append(value)
         return [registers[i] for i in self.outputs]
-
-    def _without_raising(self, step: int, arguments: list[float]) -> float:
-        with np.errstate(all="ignore"):
-            operation = _OPERATIONS[self._steps[step][0]].array
-            return float(operation(*(np.float64(a) for a in arguments)))
 
     def many(self, points: Array) -> Array:
         """Evaluate at the rows of `points`, all at once."""
         columns = np.ascontiguousarray(np.asarray(points, dtype=np.float64).T)
-        registers: list[Any] = [*columns, *self._constants]
+        registers: list[Any] = [*columns, *self.constants]
         with np.errstate(all="ignore"):
-            for name, where in self._steps:
+            for name, where in self.steps:
                 arguments = (np.asarray(registers[i], dtype=np.float64) for i in where)
                 registers.append(_OPERATIONS[name].array(*arguments))
         values = np.empty((columns.shape[1], len(self.outputs)))

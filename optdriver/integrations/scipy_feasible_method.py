@@ -86,7 +86,7 @@ def scipy_feasible_method(
         `LinearConstraint` and `Bounds`; texts over ``x1`` to ``xn`` such as ``"x1^2 + x2 <= 1"``,
         and dictionaries with ``name`` and ``constraint``; all of these mixed; or one
         `optdriver.constraints.ConstraintSet`, which then has the bounds too.
-        `minimize` hands them all on as they are if `method` is given.  Only texts need SymPy.
+        `minimize` hands them all on as they are if `method` is given.
         The functions of constraints, unlike `fun`, are called anywhere in the box, and beside
         it for differences if they have no `jac`.
     tol : float, optional

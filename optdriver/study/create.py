@@ -49,7 +49,7 @@ def create_study(
         Nonlinear constraints over continuous and fixed parameters, which every asked point
         satisfies: ``'x1^2 + x2^2 <= radius^2'``, or ``{'name': 'circle', 'constraint':
         'sqrt(x1^2 + x2^2) - radius'}`` (a bare expression must not be positive; the key
-        `expression` means the same).  They need SymPy, the extra ``constraints``.
+        `expression` means the same).
     environment : mapping or list of entries, optional
         More fixed parameters.
     driver : str

@@ -78,8 +78,6 @@ class Spec:
         ------
         ConstraintError
             For one that cannot be used; the message says which, and where.
-        MissingExtraError
-            SymPy, which takes the derivatives, is not installed.
         """
         if given is None or (isinstance(given, list | tuple) and not given):
             return replace(self, constraints=(), compiled=None)

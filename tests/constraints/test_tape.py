@@ -76,7 +76,7 @@ def test_an_error_in_one_formula_leaves_the_others_alone() -> None:
 
 def test_a_subexpression_is_computed_once() -> None:
     shared = tape("exp(x1*x2) + 1", "exp(x1*x2) - 1", "x1*x2")
-    assert len(shared._steps) == 4
+    assert len(shared.steps) == 4
 
 
 def test_constants_have_values() -> None:

@@ -79,7 +79,7 @@ def made(text: str) -> ConstraintSet | None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_twice_the_text_is_about_twice_the_work(family: str) -> None:
     short, long = (f"{FAMILIES[family](n)} <= 1e300" for n in (20, 40))
-    assert made(short) is not None  # what SymPy has to load and to learn is done then
+    assert made(short) is not None  # templates that both have are made then
     assert made(long) is not None
     counted = [calls(lambda text=text: made(text)) for text in (short, long)]  # type: ignore[misc]
     ratio = len(long) / len(short)
