@@ -25,13 +25,13 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.multistart import MultiStart as MultiStart
     from optdriver.objectives import Interval as Interval
     from optdriver.objectives import SubprocessObjective as SubprocessObjective
+    from optdriver.remote import client as client
     from optdriver.space import Space as Space
     from optdriver.storage import import_study as import_study
     from optdriver.storage import load_study as load_study
     from optdriver.study import Observation as Observation
     from optdriver.study import Study as Study
     from optdriver.study import Suggestion as Suggestion
-    from optdriver.study import client as client
     from optdriver.study import create_study as create_study
 
 __version__ = "0.2.0"
@@ -51,7 +51,7 @@ _WHERE = {
     "SubprocessObjective": "optdriver.objectives",
     "Suggestion": "optdriver.study",
     "Space": "optdriver.space",
-    "client": "optdriver.study",
+    "client": "optdriver.remote",
     "create_study": "optdriver.study",
     "import_study": "optdriver.storage",
     "load_study": "optdriver.storage",

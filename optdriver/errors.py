@@ -93,6 +93,14 @@ class StudyInUseError(StorageError):
     """Another process (or another object of this one) writes to the study; the message says who."""
 
 
+class UnknownStudyError(InputError):
+    """There is no study of this name on a server; the message says which there are."""
+
+
+class ServerError(OptDriverError, ConnectionError):
+    """A server of studies does not answer, or answers what is no answer; nothing is lost there."""
+
+
 class MissingExtraError(OptDriverError, ImportError):
     """A feature needs an optional dependency; the message names the extra that brings it."""
 

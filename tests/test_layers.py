@@ -19,14 +19,14 @@ PACKAGE = ROOT / "optdriver"
 
 # Inner rings first; in a ring, a room may import from the rooms listed before it.
 RINGS: list[list[str]] = [
-    ["errors", "undo", "numerics", "stored", "reading"],
+    ["errors", "undo", "numerics", "stored", "reading", "messages"],
     ["lbfgsb", "config"],
     ["geometry"],
     ["constraints", "feasible", "coroutine", "structures", "space", "sampling"],
     ["multistart", "population", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],
-    ["integrations", "minimization", "plots"],
+    ["integrations", "minimization", "plots", "remote"],
     ["server", "cli"],
 ]
 PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}

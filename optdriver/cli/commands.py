@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -267,6 +269,56 @@ def stdio(path: File) -> None:
 
     with load_study(path) as study:
         serve_stdio(study, sys.stdin.buffer, sys.stdout.buffer)
+
+
+@app.command()
+def serve(
+    path: Annotated[Path, typer.Argument(metavar="STUDY.db|DIR", help="A study, or a directory.")],
+    host: Annotated[
+        str, typer.Option(help="Where to listen; others than this machine need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8787,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="The file of a token; a new one is written if there is no file."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further name of this server, as clients call it.")
+    ] = None,
+    lease: Annotated[
+        float, typer.Option(help="Seconds without a heartbeat after which another worker gets it.")
+    ] = math.inf,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show only.")] = False,
+    dialect: Annotated[
+        str | None, typer.Option(help="Answer the client of another package too: jcm.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve studies over HTTP: to workers on any machine, and as a page that lives.
+
+    The token may also stand in the environment, as OPTDRIVER_TOKEN.
+    """
+    from optdriver.server import serving
+
+    token = os.environ.get("OPTDRIVER_TOKEN") or None
+    serving.check_installed()
+    if token_file is not None:
+        token = serving.read_token(token_file)
+    if not lease > 0.0:
+        raise InputError(f"--lease takes a positive number of seconds, not {lease:g}")
+
+    def ready(url: str) -> None:
+        if as_json:
+            _out.out(showing.as_json({"url": url}))
+        else:
+            _out.print(f"serving {path} at {url} (Ctrl-C ends it)")
+        sys.stdout.flush()
+
+    with _logged(quiet=True):
+        serving.serve(
+            path, host=host, port=port, token=token, allow_hosts=allow_host or (), lease=lease,
+            read_only=read_only, dialect=dialect, ready=ready,
+        )  # fmt: skip
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any, Final
 
 from rich import box
@@ -11,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from optdriver.server.wire import plain
+from optdriver.messages import plain
+from optdriver.server import overview
 from optdriver.study import Study
 
 MOST_ROWS: Final = 12
@@ -42,20 +42,9 @@ def summary(study: Study) -> dict[str, Any]:
 
 
 def failures(study: Study) -> dict[str, int]:
-    """Return how often an evaluation failed for each reason, the most frequent first.
-
-    Numbers in a reason are left out, so that the same trouble at two points is one reason.
-    """
-    history = study.history
-    free = len(study.space.free)
-    state, reason = list(history)[free + 3], list(history)[free + 8]
-    told = zip(history[state], history[reason], strict=True)
-    return dict(Counter(_first_line(text) for what, text in told if what == "failed").most_common())
-
-
-def _first_line(text: str) -> str:
-    line = str(text).strip().splitlines()[0] if str(text).strip() else "no reason given"
-    return line if len(line) <= 100 else line[:97] + "..."
+    """Return how often an evaluation failed for each reason, the most frequent first."""
+    state, _, reason = overview.ended(study)
+    return overview.failures(reason[state == "failed"])
 
 
 def number(value: Any) -> str:

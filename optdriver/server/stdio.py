@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 from optdriver.errors import InputError, OptDriverError
-from optdriver.server.wire import Wire, plain
+from optdriver.messages import plain
+from optdriver.server.wire import Wire
 from optdriver.study import Study
 
 LONGEST: Final = 16 * 2**20

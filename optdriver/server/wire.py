@@ -9,39 +9,19 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.messages import VERSION, number, numbers, plain
+from optdriver.server import overview
+from optdriver.server.leases import Leases, seconds
 from optdriver.study import Study
 
-VERSION: Final = 1
-"""Of the messages; `hello` tells it."""
-
-_NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON knows it."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
-
-
-def number(value: Any) -> Any:
-    """Return a number that came as JSON; texts stand for those that are not finite."""
-    if isinstance(value, str):
-        found = _NOT_FINITE.get(value.strip().lower())
-        if found is None:
-            raise InputTypeError(f"{value[:60]!r} is no number; texts are 'nan', 'inf' and '-inf'")
-        return found
-    return value
+_TICKETS: Final = 4096
+"""Of the last so many asks it is known what they were given."""
 
 
 class Wire:
@@ -51,10 +31,14 @@ class Wire:
     ----------
     study : Study
         Every request is one of its public methods.
+    leases : Leases, optional
+        Of the suggestions that are out; without it they last for ever.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, leases: Leases | None = None) -> None:
         self.study = study
+        self.leases = Leases(study, patience=math.inf) if leases is None else leases
+        self.tickets: OrderedDict[str, list[int]] = OrderedDict()
         self.requests: dict[str, Callable[..., dict[str, Any]]] = {
             name: getattr(self, f"_{name}") for name in REQUESTS
         }
@@ -84,6 +68,7 @@ class Wire:
     # -- asking and telling ---------------------------------------------------------------
 
     def _hello(self) -> dict[str, Any]:
+        """Return what the study is, and of which version the messages are."""
         space = self.study.space
         return {
             "version": VERSION,
@@ -95,21 +80,62 @@ class Wire:
             "jac": self.study.parameters["jac"],
         }
 
-    def _ask(self, n: int = 1, again: bool = False) -> dict[str, Any]:
-        if again:
-            self.study.release()
+    def _ask(
+        self,
+        n: int = 1,
+        again: bool = False,
+        lease: float | None = None,
+        worker: str = "",
+        ticket: str | None = None,
+    ) -> dict[str, Any]:
+        """Return up to `n` suggestions; where there are none, why, and whether the study is done.
+
+        A `lease` is the seconds after which a suggestion is given to somebody else if there is no
+        heartbeat; `again` gives back what was asked before this process, a repeated `ticket`
+        returns what it returned before.
+        """
         if n is None:
             raise InputTypeError("'n' is the number of suggestions wanted, not null")
-        found = self.study.ask(n)
-        answer: dict[str, Any] = {"suggestions": [self._suggestion(each) for each in found]}
+        lasts = None if lease is None else seconds("lease", number(lease))
+        self.leases.expire()
+        if again:
+            self.study.release()
+        found = self._same(ticket)
+        if not found:
+            found = self.study.ask(n)
+            self._note(ticket, found)
+        granted = [self.leases.grant(each.id, lasts, str(worker)[:80]) for each in found]
+        answer: dict[str, Any] = {
+            "suggestions": [
+                self._suggestion(each) | {"lease": lease}
+                for each, lease in zip(found, granted, strict=True)
+            ]
+        }
         if not found:
             done = self.study.is_done()
             answer |= {"done": done, "reason": self._why_nothing(done)}
         return answer
 
+    def _same(self, ticket: Any) -> list[Any]:
+        """Return what is still open of that which a ticket got before."""
+        ids = self.tickets.get(ticket, []) if isinstance(ticket, str) else []
+        return [each for each in self.study.open_suggestions if each.id in ids] if ids else []
+
+    def _note(self, ticket: Any, found: list[Any]) -> None:
+        if isinstance(ticket, str) and found:
+            self.tickets[ticket[:80]] = [each.id for each in found]
+            while len(self.tickets) > _TICKETS:
+                self.tickets.popitem(last=False)
+
     @staticmethod
     def _suggestion(each: Any) -> dict[str, Any]:
-        return {"id": each.id, "params": each.params, "vector": each.x, "kind": each.kind}
+        return {
+            "id": each.id,
+            "params": each.params,
+            "vector": each.x,
+            "kind": each.kind,
+            "run": each.run,
+        }
 
     def _why_nothing(self, done: bool) -> str:
         if done:
@@ -118,16 +144,34 @@ class Wire:
         return f"nothing now: tell what is open first (ids {ids[:9]})"
 
     def _tell(self, id: int, value: Any, gradient: Any = None) -> dict[str, Any]:
-        if isinstance(gradient, Mapping):
-            gradient = {key: number(item) for key, item in gradient.items()}
-        elif isinstance(gradient, list):
-            gradient = [number(item) for item in gradient]
-        self.study.tell(id, number(value), gradient)
+        """Report a value, and the gradient by name or in the order of `hello`."""
+        self.study.tell(id, number(value), _numbers(gradient))
+        self.leases.drop(id)
         return self._state()
 
-    def _fail(self, id: int, reason: str = "") -> dict[str, Any]:
-        self.study.tell_failure(id, str(reason))
+    def _fail(self, id: int, reason: str = "", worker_died: bool = False) -> dict[str, Any]:
+        """Report that an evaluation failed; a `worker_died` says that the point is not to blame."""
+        self.study.tell_failure(id, str(reason), worker_died=bool(worker_died))
+        self.leases.drop(id)
         return self._state()
+
+    def _heartbeat(self, ids: Any) -> dict[str, Any]:
+        """Prolong leases; answers which of the suggestions still want a result."""
+        if not isinstance(ids, list):
+            raise InputTypeError(f"'ids' is a list of ids, not {str(ids)[:60]!r}")
+        self.leases.expire()
+        return {"wanted": [id for id in ids if isinstance(id, int) and self.leases.prolong(id)]}
+
+    def _release(self, id: int, spent: bool = False) -> dict[str, Any]:
+        """Give a suggestion back, for others to evaluate; `spent` if the evaluation had begun."""
+        self.study.release(id, spent=bool(spent))
+        self.leases.drop(id)
+        return self._state()
+
+    def _add(self, point: Any, value: Any, gradient: Any = None) -> dict[str, Any]:
+        """Add an evaluation that was not asked for; answers its id."""
+        id = self.study.add_point(point, number(value), _numbers(gradient))
+        return {"id": id} | self._state()
 
     def _state(self) -> dict[str, Any]:
         best = self.study.best
@@ -140,54 +184,86 @@ class Wire:
     # -- looking --------------------------------------------------------------------------
 
     def _info(self) -> dict[str, Any]:
+        """Return the summary: state, counts, best point, why it stopped."""
         return self.study.info()
 
+    def _describe(self) -> dict[str, Any]:
+        """Return the domain, the constraints, and all driver parameters with their meaning."""
+        return self.study.describe()
+
     def _best(self) -> dict[str, Any]:
+        """Return the best observed point."""
         best = self.study.best
-        if best is None:
-            return {"best": None}
-        shown = {"value": best.value, "params": best.params, "vector": best.x, "id": best.id}
-        return {"best": shown | {"gradient": best.gradient}}
+        return {"best": None if best is None else _record(best)}
 
     def _minima(self) -> dict[str, Any]:
-        rows = [
-            {"value": row.value, "params": row.params, "times_found": row.times_found}
-            for row in self.study.minima
-        ]
-        return {"minima": rows}
+        """Return the distinct local minima, lowest first."""
+        return {"minima": [_record(row) for row in self.study.minima]}
 
     def _runs(self) -> dict[str, Any]:
-        names = ("index", "state", "reason", "evaluations", "failures", "value", "params", "start")
-        return {"runs": [{name: getattr(row, name) for name in names} for row in self.study.runs]}
+        """Return the minimizers, and what became of each."""
+        return {"runs": [_record(row) for row in self.study.runs]}
 
-    def _history(self, start: int = 0) -> dict[str, Any]:
+    def _history(self, start: int = 0, gradient: bool = False) -> dict[str, Any]:
+        """Every evaluation that has ended, as columns, from row `start` on."""
         if isinstance(start, bool) or not isinstance(start, int) or start < 0:
             raise InputTypeError(f"'start' is the number of a row, 0 or more, not {start!r}")
-        return {"history": {name: column[start:] for name, column in self.study.history.items()}}
+        table = self.study.history
+        answer: dict[str, Any] = {
+            "history": {name: column[start:] for name, column in table.items()}
+        }
+        if gradient:
+            answer["gradient"] = None if table.gradient is None else table.gradient[start:]
+        return answer
+
+    def _open(self) -> dict[str, Any]:
+        """Return the suggestions that are out: who has them, how long, and how much longer."""
+        return {"open": overview.opened(self.study, self.leases)}
+
+    def _overview(self) -> dict[str, Any]:
+        """Return what the page shows, the history thinned out."""
+        return overview.overview(self.study, self.leases)
 
     # -- steering -------------------------------------------------------------------------
 
     def _stop(self, reason: str = "stopped from outside") -> dict[str, Any]:
+        """Stop asking; what is open can still be told."""
         self.study.stop(str(reason))
         return self._state()
 
     def _resume(self) -> dict[str, Any]:
+        """Go on after a stop."""
         self.study.resume()
         return self._state()
 
     def _extend(self, limits: Any) -> dict[str, Any]:
+        """Change limits, as {"max_iter": 500}."""
         if not isinstance(limits, Mapping):
             raise InputTypeError("'limits' is an object, as {\"max_iter\": 500}")
-        self.study.set_parameters(**{str(key): _limit(item) for key, item in limits.items()})
+        self.study.set_parameters(**{str(key): numbers(item) for key, item in limits.items()})
         return self._state()
 
 
-def _limit(value: Any) -> Any:
-    return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
+def _numbers(gradient: Any) -> Any:
+    if isinstance(gradient, Mapping):
+        return {key: number(item) for key, item in gradient.items()}
+    return [number(item) for item in gradient] if isinstance(gradient, list) else gradient
 
+
+def _record(row: Any) -> dict[str, Any]:
+    """Return the fields of a record; the point is called `vector`, as everywhere in messages."""
+    found = {field.name: getattr(row, field.name) for field in fields(row)}
+    if "x" in found:
+        found["vector"] = found.pop("x")
+    return found
+
+
+READING: Final = (
+    "hello", "info", "describe", "best", "minima", "runs", "history", "open", "overview",
+)  # fmt: skip
+"""Requests that change nothing."""
 
 REQUESTS: Final = (
-    "hello", "ask", "tell", "fail", "info", "best", "minima", "runs", "history", "stop", "resume",
-    "extend",
+    *READING, "ask", "tell", "fail", "heartbeat", "release", "add", "stop", "resume", "extend",
 )  # fmt: skip
 """What can be requested."""

@@ -99,7 +99,7 @@ def create_kept(
     if place_.exists():
         study = load_study(place_, durability=durability, clock=clock)
         try:
-            _check_same(study.spec, spec, place_)
+            check_same(study.spec, spec, place_)
             study.set_parameters(**given)
         except BaseException:
             study.close()
@@ -186,8 +186,13 @@ def _finish_decision(study: Study, state: fold.State, journal: SQLiteJournal) ->
             study.stop(reason[1], kind=reason[0])
 
 
-def _check_same(there: Spec, wanted: Spec, path: Path) -> None:
-    """Refuse another specification, and show the difference."""
+def check_same(there: Spec, wanted: Spec, path: Path) -> None:
+    """Refuse another specification of the study at `path`, and show the difference.
+
+    Raises
+    ------
+    InputError
+    """
     changes = list(_changes(there, wanted))
     if changes:
         raise InputError(

@@ -405,7 +405,7 @@ class Desk:
     def stop(self, kind: str, reason: str) -> None:
         """Stop asking, if that has not happened yet."""
         if self.state.stop is None:
-            self.record(Stopped(kind=kind, reason=reason, time=self.now()))
+            self.record(Stopped(kind=kind, reason=_writable(reason), time=self.now()))
 
     def resume(self) -> None:
         """Go on after a stop that was no limit."""
@@ -465,11 +465,13 @@ class Desk:
         retries: int,
         *,
         observed: tuple[float | None, FloatArray | None] = (None, None),
+        expired: bool = False,
     ) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
 
         A suggestion that waits for its next try is known to have failed.  A finite value that was
-        `observed` with a gradient that cannot be used is kept.
+        `observed` with a gradient that cannot be used is kept.  A value that comes after all is
+        recorded where the failure was only `expired`: that nothing was heard.
         """
         state = self.state
         entry = fold.find(state, id)
@@ -484,12 +486,13 @@ class Desk:
             self.record(
                 Failed(
                     id=id,
-                    reason=reason,
+                    reason=_writable(reason),
                     retry=entry.failures < retries,
                     counted=True,
                     time=self.now(),
                     value=value,
                     gradient=gradient,
+                    expired=expired,
                 )
             )
             self._decide()
@@ -504,7 +507,7 @@ class Desk:
 
     def clear(self, ids: list[int], reason: str) -> None:
         """Give open suggestions up, all or none; together they count as one failure in a row."""
-        now = self.now()
+        now, reason = self.now(), _writable(reason)
         self.record_round(
             [
                 Failed(id=id, reason=reason, retry=False, counted=number == 0, time=now)
@@ -566,6 +569,11 @@ class Desk:
     def to_dict(self) -> dict[str, Any]:
         """Return the state, with the run time of this moment."""
         return fold.to_dict(self.state) | {"elapsed": self.now()}
+
+
+def _writable(reason: str) -> str:
+    """Return a text that can be written; names of files need not be Unicode."""
+    return reason.encode("utf-8", "backslashreplace").decode()
 
 
 def _equal(known: FloatArray | None, new: FloatArray | None) -> bool:

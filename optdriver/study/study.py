@@ -323,16 +323,29 @@ class Study:
         )
 
     @quiet
-    def tell_failure(self, id: int, reason: str = "", *, worker_died: bool = False) -> None:
+    def tell_failure(
+        self, id: int, reason: str = "", *, worker_died: bool = False, expired: bool = False
+    ) -> None:
         """Report that the evaluation of a suggestion failed.
 
         The point is tried again up to `retries` times (`worker_retries` if the worker died); after
         that the minimizer steps back toward its last good point.
+
+        Parameters
+        ----------
+        id : int
+            ``suggestion.id``.
+        reason : str
+        worker_died : bool
+            Whether the failure is that of a worker, and not of the point.
+        expired : bool
+            Whether nothing was heard of the worker, which may still live: a value that it tells
+            later all the same is recorded, and no error.
         """
         with self._lock:
             self._desk.check_id(id)
             retries = self._desk.parameters["worker_retries" if worker_died else "retries"]
-            self._desk.failed(id, str(reason) or "no reason given", retries)
+            self._desk.failed(id, str(reason) or "no reason given", retries, expired=expired)
             self._threads.note_result()
 
     @quiet

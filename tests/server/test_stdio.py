@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import optdriver
+from optdriver.messages import plain
 from optdriver.server import serve_stdio
 from optdriver.server.stdio import LONGEST, respond
-from optdriver.server.wire import REQUESTS, Wire, plain
+from optdriver.server.wire import REQUESTS, Wire
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "clients"
 BOX = {"x": (-2.0, 2.0), "y": (-1.0, 3.0), "n": 3}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from optdriver.storage import load_study
 from optdriver.study import Observation, create_study
 from tests.study.tools import BOX, answer
 
@@ -347,3 +348,18 @@ def test_a_region_that_fails_stops_no_study(share, jac):
         assert study.stop_kind == "driver"
         assert study.info()["success"]
         assert study.best.value == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("reason", ["no file 'a\udcff.msh'", "\ud800", "\x00 ends"])
+def test_a_reason_that_cannot_be_written_is_recorded_all_the_same(tmp_path, reason):
+    with create_study({"x": (-2, 2)}, storage=tmp_path / "kept.db") as study:
+        study.tell_failure(study.ask().id, reason)
+        study.clear_suggestion(study.ask().id, reason)
+        study.ask()
+        study.clear_all_suggestions(reason)
+        study.stop(reason)
+    with load_study(tmp_path / "kept.db") as again:
+        assert again.num_evaluations == 3
+        written = reason.encode("utf-8", "backslashreplace").decode()
+        assert set(again.history["reason"]) == {written}
+        assert again.stop_reason == written

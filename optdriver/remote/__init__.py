@@ -1,0 +1,92 @@
+"""Studies that another process holds, as if they were here: the client of `optdriver serve`.
+
+It needs nothing but the standard library, and a worker on another machine nothing but this.
+"""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+from optdriver.errors import InputError
+from optdriver.remote.connection import Connection
+from optdriver.remote.study import RemoteSpace, RemoteStudy
+from optdriver.study import client as local_client
+from optdriver.study.create import Client
+
+__all__ = ["RemoteClient", "RemoteSpace", "RemoteStudy", "client"]
+
+
+@overload
+def client(url: None = None, *, token: None = None, patience: float = 60.0) -> Client: ...
+@overload
+def client(url: str, *, token: str | None = None, patience: float = 60.0) -> RemoteClient: ...
+def client(
+    url: str | None = None, *, token: str | None = None, patience: float = 60.0
+) -> Client | RemoteClient:
+    """Return what makes studies: here, or on the server at `url`.
+
+    Parameters
+    ----------
+    url : str, optional
+        Where `optdriver serve` runs, as ``'http://host:8787'``.  Without it studies are made in
+        this process.
+    token : str, optional
+        The server's token; otherwise the one in the environment, ``OPTDRIVER_TOKEN``.
+    patience : float
+        Seconds for which a server that does not answer is tried again: it may be starting.
+
+    Returns
+    -------
+    Client or RemoteClient
+        With ``create_study(...)``.
+
+    Raises
+    ------
+    InputError
+        If `url` cannot be one, or the server speaks another version of the messages.
+    ServerError
+        If the server does not answer.
+    """
+    if url is None:
+        if token is not None:
+            raise InputError("a token is for a server: client(url, token=...)")
+        return local_client()
+    return RemoteClient(url, token=token, patience=patience)
+
+
+class RemoteClient:
+    """The studies of a server."""
+
+    def __init__(self, url: str, *, token: str | None = None, patience: float = 60.0) -> None:
+        self._wire = Connection(url, token, patience)
+
+    def studies(self) -> list[str]:
+        """Return the names of the studies."""
+        return [row["study"] for row in self._wire.send("GET", "/studies")["studies"]]
+
+    def study(self, name: str | None = None) -> RemoteStudy:
+        """Return the study of this name; without a name the only one."""
+        if name is None:
+            names = self.studies()
+            if len(names) != 1:
+                raise InputError(
+                    f"the server has {len(names)} studies; name one: {', '.join(names[:20])}"
+                )
+            name = names[0]
+        return RemoteStudy(self._wire, name)
+
+    load_study = study
+
+    def create_study(self, space: Any = None, **arguments: Any) -> RemoteStudy:
+        """Create a study on the server, or return the one that is there and is the same.
+
+        The arguments are those of `optdriver.create_study` that are no paths and no objects of
+        Python's; the server keeps the study under its ``study_id``, or its name.  It must serve a
+        directory.
+        """
+        if space is not None:
+            arguments["space"] = space
+        return self.study(self._wire.send("POST", "/studies", arguments)["study"])
+
+    def __repr__(self) -> str:
+        return f"RemoteClient({self._wire.url!r})"

@@ -1,0 +1,122 @@
+"""Leases of suggestions: who evaluates what, since when, and until when that is believed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from optdriver.errors import InputError, InputTypeError, UnknownIdError
+from optdriver.study import Study
+
+PATIENCE: Final = 60.0
+"""Seconds after which what was open at the start, and was not heard of, is handed out again."""
+
+_UNKNOWN: Final = "asked before the server was started"
+
+
+@dataclass(slots=True)
+class Lease:
+    """One suggestion that is out: times are those of the clock, `seconds` how long it lasts."""
+
+    since: float
+    due: float
+    seconds: float
+    worker: str
+    ours: bool = True
+
+
+def seconds(name: str, value: Any, most: float = math.inf) -> float:
+    """Return a time that came as JSON."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputTypeError(f"{name!r} is a number of seconds, not {str(value)[:60]!r}")
+    if not 0.0 < value <= most:
+        limit = "" if most == math.inf else f", at most {most:g}"
+        raise InputError(f"{name!r} is a positive number of seconds{limit}, not {value:g}")
+    return float(value)
+
+
+class Leases:
+    """The leases of one study.  What a dead worker had is evaluated again.
+
+    They are the server's, and hold by its clock: a study knows `lease_seconds` only, one time for
+    all, and in run time.
+
+    Parameters
+    ----------
+    study : Study
+        What is open there was asked before; it is given back after `patience` seconds without a
+        heartbeat, since its worker may have ended together with the server.
+    lease : float
+        Seconds of a lease where no other time is asked for.
+    clock : callable
+        Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        lease: float = math.inf,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.study = study
+        self.lease = lease
+        self.clock = clock
+        now = clock()
+        self.out: dict[int, Lease] = {
+            each.id: Lease(now, now + patience, patience, _UNKNOWN, ours=False)
+            for each in study.open_suggestions
+        }
+
+    def grant(self, id: int, lease: float | None, worker: str) -> float:
+        """Note that a suggestion was handed out; return the seconds of its lease."""
+        lasts, now = self.lease if lease is None else lease, self.clock()
+        self.out[id] = Lease(now, now + lasts, lasts, worker)
+        return lasts
+
+    def prolong(self, id: int) -> bool:
+        """Begin a lease anew; return whether the suggestion still wants a result."""
+        try:
+            wanted = self.study.wants(id)
+        except UnknownIdError:
+            return False
+        lease = self.out.get(id)
+        if wanted and lease is not None:
+            lease.due = self.clock() + lease.seconds
+        return wanted and lease is not None
+
+    def drop(self, id: int) -> None:
+        """Forget a suggestion that was told."""
+        self.out.pop(id, None)
+
+    @property
+    def due(self) -> float:
+        """When the next lease ends, by the clock."""
+        return min((lease.due for lease in self.out.values()), default=math.inf)
+
+    def expire(self) -> list[int]:
+        """Take note of the leases that have ended; return the ids.
+
+        The point is evaluated again, as after a worker that died (`worker_retries` times).
+        """
+        now = self.clock()
+        if self.due > now:
+            return []
+        ended = {id: lease for id, lease in self.out.items() if lease.due <= now}
+        opened = {each.id for each in self.study.open_suggestions}
+        for id, lease in ended.items():
+            self.drop(id)
+            if id not in opened:
+                continue
+            if lease.ours:
+                reason = (
+                    f"nothing was heard of {lease.worker or 'its worker'} for {lease.seconds:g} s"
+                )
+                self.study.tell_failure(id, reason, worker_died=True, expired=True)
+            else:
+                self.study.release(id, spent=True)
+        return list(ended)

@@ -1,0 +1,104 @@
+"""What is seen of a study at a glance, small however long its history is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.server.leases import Leases
+from optdriver.study import Study
+
+POINTS: Final = 1200
+"""Most evaluations that are shown of a history: of each stretch the lowest and the highest."""
+
+ROWS: Final = 20
+"""Most rows of a table."""
+
+_HEAD: Final = (
+    "name", "study_id", "driver", "status", "stop_kind", "stop_reason", "success", "is_done",
+    "num_evaluations", "num_failed", "num_open", "num_parallel", "num_minimizers", "num_minima",
+    "elapsed",
+)  # fmt: skip
+
+
+def overview(study: Study, leases: Leases) -> dict[str, Any]:
+    """Return what the page shows."""
+    info, parameters, best = study.info(), study.parameters, study.best
+    state, values, reasons = ended(study)
+    minima, runs = study.minima, study.runs
+    return {
+        "info": {name: info[name] for name in _HEAD},
+        "limits": {name: parameters[name] for name in ("max_iter", "max_time")},
+        "best": best and {"value": best.value, "params": best.params, "id": best.id},
+        "history": thinned(values, state == "failed"),
+        "minima": [
+            {"value": row.value, "times_found": row.times_found, "params": row.params}
+            for row in minima[:ROWS]
+        ],
+        "runs": [
+            {"index": row.index, "state": row.state, "evaluations": row.evaluations,
+             "failures": row.failures, "value": row.value, "reason": row.reason}
+            for row in runs[-ROWS:]
+        ],
+        "open": opened(study, leases)[:ROWS],
+        "failures": failures(reasons[state == "failed"]),
+    }  # fmt: skip
+
+
+def ended(study: Study) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.str_]]:
+    """Return states, values and reasons of the evaluations, whatever their columns are called."""
+    columns = list(study.history.values())[len(study.space.free) :]
+    return columns[3], columns[4], columns[8]
+
+
+def opened(study: Study, leases: Leases) -> list[dict[str, Any]]:
+    """Return the suggestions that are out, the oldest first."""
+    now = leases.clock()
+    rows = []
+    for each in study.open_suggestions:
+        row: dict[str, Any] = {"id": each.id, "params": each.params, "kind": each.kind}
+        row["run"] = each.run
+        lease = leases.out.get(each.id)
+        if lease is not None:
+            row |= {"worker": lease.worker, "age": now - lease.since, "ends_in": lease.due - now}
+        rows.append(row)
+    return rows
+
+
+def thinned(values: NDArray[np.float64], failed: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return at most about `POINTS` evaluations: their numbers, values, and the best so far.
+
+    Of each stretch that is longer than a point the lowest and the highest value are kept, so that
+    what is drawn looks the same; of failures how many there are of which number.
+    """
+    good = np.flatnonzero(np.isfinite(values) & ~failed)
+    bad = np.flatnonzero(failed)
+    kept = good if len(good) <= POINTS else _extremes(good, values)
+    best = np.minimum.accumulate(values[good]) if len(good) else values[good]
+    return {
+        "number": kept,
+        "value": values[kept],
+        "best": best[np.searchsorted(good, kept)],
+        "failed": bad if len(bad) <= POINTS else bad[:: -(-len(bad) // POINTS)],
+        "rows": len(values),
+    }
+
+
+def _extremes(rows: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.intp]:
+    edges = np.linspace(0, len(rows), POINTS // 2 + 1, dtype=int)
+    kept = {0, len(rows) - 1}
+    for low, high in pairwise(edges.tolist()):
+        part = values[rows[low:high]]
+        kept |= {low + int(part.argmin()), low + int(part.argmax())}
+    return rows[sorted(kept)]
+
+
+def failures(reasons: NDArray[np.str_]) -> dict[str, int]:
+    """Return how often evaluations failed for each reason, the most frequent first."""
+    lines = ((str(text).strip().splitlines() or ["no reason given"])[0] for text in reasons)
+    counted = Counter(line if len(line) <= 100 else line[:97] + "..." for line in lines)
+    return dict(counted.most_common(ROWS))

@@ -1,0 +1,345 @@
+"""The studies that a server holds: one thread for each, and those who wait for news of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from optdriver.errors import (
+    InputError,
+    OptDriverError,
+    ProtocolError,
+    StudyInUseError,
+    UnknownStudyError,
+    unknown_option,
+)
+from optdriver.messages import number, numbers
+from optdriver.server.leases import PATIENCE, Leases, seconds
+from optdriver.server.wire import READING, Wire
+from optdriver.storage import load_study, place
+from optdriver.storage.keeping import check_same
+from optdriver.study import Study, create_study, parameters
+
+LOG: Final = logging.getLogger("optdriver.server")
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds that a request may wait for a suggestion."""
+
+ASKING: Final = ("ask", "tell", "fail")
+"""Requests that may wait for a suggestion: those that tell may ask as well."""
+
+IDLE: Final = 60.0
+"""Seconds without anything open after which the clock of a study is halted."""
+
+CREATING: Final = (
+    "space", "domain", "design_space", "constraints", "environment", "driver", "name",
+    "study_name", "study_id", "scale", *parameters.TABLE, *parameters.ALIASES,
+)  # fmt: skip
+"""Arguments of `create_study` that may come from outside: none of them is a path or an object."""
+
+Alive = Callable[[], Awaitable[bool]]
+
+
+async def _always() -> bool:
+    return True
+
+
+class Room:
+    """A study that this process holds, and everything that is asked of it, one after the other.
+
+    Parameters
+    ----------
+    name : str
+        Under which it is found.
+    study : Study
+    lease, patience : float
+        As for `Leases`.
+    """
+
+    writes = True
+
+    def __init__(
+        self, name: str, study: Study, *, lease: float = math.inf, patience: float = PATIENCE
+    ) -> None:
+        self.name = name
+        self.wire = Wire(study, Leases(study, lease=lease, patience=patience))
+        self.changed = asyncio.Event()
+        self.closing = False
+        self.shown: dict[str, Any] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"study {name}")
+        self._used = time.monotonic()
+
+    async def answer(
+        self, name: str, given: Mapping[str, Any], alive: Alive = _always
+    ) -> dict[str, Any]:
+        """Answer a request of `Wire`; one that asks may also ``wait`` some seconds.
+
+        A ``tell`` or ``fail`` with ``ask`` is answered with what an ask of that number gets too.
+        """
+        params = dict(given)
+        if name == "overview":
+            return await self._overview()
+        if name not in ASKING:
+            return await self._do(name, params)
+        deadline = time.monotonic() + _wait(params.pop("wait", 0))
+        found: dict[str, Any] = {}
+        if name != "ask":
+            wanted = params.pop("ask", 0)
+            more = {key: params.pop(key) for key in ("lease", "worker", "ticket") if key in params}
+            found = await self._do(name, params)
+            if not wanted:
+                return found
+            params = {"n": wanted} | more
+        while True:
+            changed = self.changed
+            found |= await self._do("ask", params)
+            if found["suggestions"]:
+                found.pop("reason", None)
+                return found
+            left = min(deadline, self.wire.leases.due) - time.monotonic()
+            if found["done"] or self.closing or time.monotonic() >= deadline:
+                return found
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), max(left, 0.0))
+            if not await alive():
+                return found
+
+    async def _do(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        self._used = time.monotonic()
+        result = await self._in_thread(self.wire.answer, name, params)
+        if name not in READING:
+            self.news()
+        return dict(result)
+
+    async def do(self, act: Callable[[Study, Mapping[str, Any]], Any], given: Any) -> Any:
+        """Do something else with the study, in its turn."""
+        if not self.writes:
+            raise ProtocolError(f"{self.name} is written by another process, and only shown here")
+        self._used = time.monotonic()
+        result = await self._in_thread(act, self.wire.study, given)
+        self._settled()
+        return result
+
+    def _settled(self) -> None:
+        """Forget the leases of what has been told, and let others know."""
+        opened = {each.id for each in self.wire.study.open_suggestions}
+        for id in self.wire.leases.out.keys() - opened:
+            self.wire.leases.drop(id)
+        self.news()
+
+    async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+
+    async def _overview(self) -> dict[str, Any]:
+        """Return what the page shows; it is made once for all who look."""
+        if self.shown is None:
+            self.shown = await self._in_thread(self.wire.answer, "overview", {})
+        return self.shown
+
+    def news(self) -> None:
+        """Wake up those who wait."""
+        self.shown = None
+        before, self.changed = self.changed, asyncio.Event()
+        before.set()
+
+    async def tick(self) -> None:
+        """Take note of leases that have ended, and halt the clock where nothing goes on."""
+        if self.wire.leases.due <= time.monotonic():
+            await self._in_thread(self.wire.leases.expire)
+            self.news()
+        if time.monotonic() - self._used > IDLE and not self.wire.leases.out:
+            self._used = math.inf
+            await self._in_thread(self.wire.study.suspend)
+
+    async def close(self) -> None:
+        """Let nobody wait any more, and close the study."""
+        self.closing = True
+        self.news()
+        await self._in_thread(self.wire.study.close)
+        self._thread.shutdown()
+
+
+class ReadingRoom(Room):
+    """A study that another process writes: looked at, and opened again when it has changed."""
+
+    writes = False
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.path = path
+        self._seen = _signature(path)
+        super().__init__(name, load_study(path, read_only=True), patience=math.inf)
+
+    async def _do(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if name not in READING:
+            raise ProtocolError(
+                f"{self.name} is written by another process, and can only be looked at here: "
+                f"{name!r} changes it"
+            )
+        return await super()._do(name, params)
+
+    async def tick(self) -> None:
+        """Open the study again if its file has changed."""
+        seen = _signature(self.path)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            study = await self._in_thread(self._reopen)
+        except OptDriverError as error:  # it is being written at this moment, or was taken away
+            LOG.warning("%s cannot be read now: %s", self.path, error)
+            return
+        before, self.wire = self.wire, Wire(study)
+        await self._in_thread(before.study.close)
+        self.news()
+
+    def _reopen(self) -> Study:
+        return load_study(self.path, read_only=True)
+
+
+def _signature(path: Path) -> tuple[Any, ...]:
+    """Return what changes when a study is written."""
+    found = []
+    for each in (path, *(path.with_name(path.name + end) for end in place.WRITTEN)):
+        with suppress(OSError):
+            stat = each.stat()
+            found.append((each.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(found)
+
+
+def _wait(value: Any) -> float:
+    wait = number(value)
+    return 0.0 if wait == 0 and not isinstance(wait, bool) else seconds("wait", wait, LONGEST_WAIT)
+
+
+class Hall:
+    """All the studies of a server: one file, or those of a directory.
+
+    Parameters
+    ----------
+    path : Path
+        The file of a study, or a directory.
+    read_only : bool
+        Look at them only, whether or not another process writes.
+    lease, patience : float
+        As for `Leases`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        lease: float = math.inf,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.path = path
+        self.many = path.is_dir()
+        self.read_only = read_only
+        self.lease, self.patience = lease, patience
+        self.rooms: dict[str, Room] = {}
+        self.closing = False
+        if not self.many:
+            self.enter(path)
+        self.look()
+
+    def look(self) -> None:
+        """Open what is in the directory and was not there before."""
+        if not self.many:
+            return
+        for path in sorted(self.path.glob("*.db")):
+            if path.stem in self.rooms:
+                continue
+            try:
+                self.enter(path)
+            except OptDriverError as error:
+                LOG.warning("%s is not served: %s", path.name, error)
+
+    def enter(self, path: Path) -> Room:
+        """Open the study of a file; only to look at if another process writes it."""
+        try:
+            room = self._open(path)
+        except StudyInUseError:
+            LOG.warning("%s is written by another process, and only shown here", path.name)
+            room = ReadingRoom(path.stem, path)
+        self.rooms[path.stem] = room
+        return room
+
+    def _open(self, path: Path) -> Room:
+        if self.read_only:
+            return ReadingRoom(path.stem, path)
+        study = load_study(path)
+        return Room(path.stem, study, lease=self.lease, patience=self.patience)
+
+    def room(self, name: str | None) -> Room:
+        """Return the room of a study; without a name the only one.
+
+        Raises
+        ------
+        UnknownStudyError
+            If there is none, or more than one.
+        """
+        if name is None and len(self.rooms) == 1:
+            return next(iter(self.rooms.values()))
+        room = self.rooms.get(name or "")
+        if room is None:
+            known = ", ".join(list(self.rooms)[:20]) or "none yet"
+            what = f"no study {name[:60]!r} here" if name else "name one of several studies"
+            raise UnknownStudyError(f"{what}: /studies/NAME/...; there are: {known}")
+        return room
+
+    def create(self, given: Mapping[str, Any]) -> tuple[Room, bool]:
+        """Create a study in the directory, or find it; return whether it is new.
+
+        Raises
+        ------
+        InputError
+            For what cannot be used, and for a study that is there and is another one.
+        """
+        if not self.many:
+            raise ProtocolError(
+                f"this server has one study, {self.path.name}; serve a directory to create studies"
+            )
+        for key in given:
+            if key not in CREATING:
+                raise unknown_option("argument of create_study", str(key)[:60], CREATING)
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"there is a text that is not Unicode: {error}") from None
+        arguments = {key: numbers(value) for key, value in given.items()}
+        labels = (arguments.get(key) for key in ("study_id", "name", "study_name"))
+        path = place.named_path(self.path, next((label for label in labels if label), None))
+        there = self.rooms.get(path.stem)
+        if there is None:
+            create_study(**arguments, storage=path).close()  # opened as all others are
+            return self.enter(path), True
+        check_same(there.wire.study.spec, create_study(**arguments).spec, path)
+        return there, False
+
+    async def tick(self) -> None:
+        """Let every room do what is due; a study that cannot be written does not stop the rest."""
+        for room in list(self.rooms.values()):
+            try:
+                await room.tick()
+            except OptDriverError as error:
+                LOG.error("%s: %s", room.name, error)
+
+    def stop_waiting(self) -> None:
+        """Let nobody wait any more."""
+        self.closing = True
+        for room in self.rooms.values():
+            room.closing = True
+            room.news()
+
+    async def close(self) -> None:
+        """Close all studies."""
+        for room in self.rooms.values():
+            await room.close()
