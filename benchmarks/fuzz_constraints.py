@@ -136,22 +136,22 @@ def texts(count: int, seed: int) -> Iterator[str]:
     """Yield texts: half of them made by the grammar's rules, then broken more and more."""
     source = random.Random(seed)
     for _ in range(count):
-        text = _formula(source, 4) if source.random() < 0.7 else _soup(source)
+        text = formula(source, 4) if source.random() < 0.7 else _soup(source)
         if source.random() < 0.3:
-            text += source.choice(["<=", ">=", "==", " < ", " > "]) + _formula(source, 2)
+            text += source.choice(["<=", ">=", "==", " < ", " > "]) + formula(source, 2)
         for _ in range(source.choice([0, 0, 0, 1, 2, 5])):
             text = _mutated(source, text)
         yield text
 
 
-def _formula(source: random.Random, depth: int) -> str:
+def formula(source: random.Random, depth: int) -> str:
     kind = source.randrange(8) if depth else 0
-    inner = _formula(source, depth - 1) if kind else ""
+    inner = formula(source, depth - 1) if kind else ""
     match kind:
         case 0:
             return source.choice(GRAMMAR[:10])
         case 1 | 2:
-            return f"{inner} {source.choice('+-*/')} {_formula(source, depth - 1)}"
+            return f"{inner} {source.choice('+-*/')} {formula(source, depth - 1)}"
         case 3:
             return f"({inner})"
         case 4:

@@ -50,7 +50,8 @@ class PopulationDriver(Undoing[PopulationState]):
         ``num_workers`` (1) of Nevergrad's.
     **others
         The other options of `optdriver.MultiStart`, which mean nothing here; constraints are
-        refused.
+        refused, but for those that are bounds of one variable: a compiled set of these narrows
+        the box.
 
     Notes
     -----
@@ -81,6 +82,8 @@ class PopulationDriver(Undoing[PopulationState]):
                 "none: 'L-BFGS-B' never leaves them"
             )
         lower, upper = check_bounds(bounds)
+        if constraints is not None and hasattr(constraints, "lower"):  # rows that were bounds
+            lower, upper = constraints.lower.copy(), constraints.upper.copy()
         for i in np.flatnonzero(~(np.isfinite(lower) & np.isfinite(upper))):
             raise InputError(
                 f"driver {engine!r} needs a finite box, and variable {i} has the bounds "

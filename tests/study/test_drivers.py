@@ -156,3 +156,15 @@ def test_cobyqa_begins_at_every_start():
     study = create_study({"x": (-2, 2), "y": (-1, 3)}, driver="COBYQA", max_num_minimizers=2)
     study.run(lambda x, y: (x - 1) ** 2 + (y - 1) ** 2)
     assert study.best.value < 1e-8
+
+
+@pytest.mark.parametrize("driver", ["CMA-ES", "nevergrad:PSO", "Nelder-Mead", "SLSQP"])
+@pytest.mark.parametrize("scale", [True, False])
+def test_constraints_that_are_bounds_hold_for_every_driver(driver, scale):
+    rows = ["x1 >= 0.7", "2*x2 + 1 <= 0"]
+    box = {"x1": (-900.0, 1.0), "x2": (-2.0, 3.0)}
+    study = create_study(box, constraints=rows, driver=driver, max_iter=60, scale=scale)
+    study.run(lambda x1, x2: (x1 + 3.0) ** 2 + (x2 - 4.0) ** 2)
+    assert min(study.history["x1"]) >= 0.7
+    assert max(study.history["x2"]) <= -0.5
+    assert study.num_evaluations > 20

@@ -1,0 +1,136 @@
+"""The caller's ``np.seterr`` decides nothing: every door computes in optdriver's own error state."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+
+import optdriver
+from optdriver import LBFGSB, CallbackMinimizer, FeasibleMinimizer, MultiStart, create_study
+from optdriver.batch import Batch, minimize_batch
+from optdriver.numerics import quiet
+from optdriver.population import PopulationDriver
+
+BOX = [(-1.5, 2.0), (-1e3, 2.5)]
+SIZES = [1e300, 1e160, 1.0, 1e-160, 1e-300, 5e-324, -1e300, 0.0]
+
+
+def values(seed):
+    """Return a function of x: values and gradients of all sizes, the same every time."""
+
+    @quiet
+    def fun(x):
+        chance = random.Random(f"{seed} {x.tobytes()!r}")
+        size = chance.choice(SIZES)
+        return float((x @ x) * size), 2.0 * x * chance.choice([size, size, 1e300])
+
+    return fun
+
+
+def ask_and_tell(made, fun, steps=12):
+    seen = []
+    for _ in range(steps):
+        if made.done:
+            break
+        seen.append(made.ask())
+        made.tell(*fun(seen[-1])[: 2 if "g" in getattr(made, "needs", "g") else 1])
+    made.tell_failure("at last") if not made.done else None
+    result = made.result
+    seen.append(result.x)
+    type(made).from_dict(made.to_dict())
+    made.copy()
+    return seen
+
+
+def ask_and_tell_points(made, fun):
+    seen = []
+    for point in made.ask(12):
+        seen.append(point.x)
+        made.tell(point.id, *fun(point.x))
+    _ = made.runs, made.minima, made.best, repr(made)
+    type(made).from_dict(made.to_dict())
+    return seen
+
+
+def study(fun, **options):
+    made = create_study({"x": BOX[0], "y": BOX[1]}, jac=True, max_iter=15, **options)
+    made.run(lambda x, y: fun(np.array([x, y])))
+    _ = made.info(), made.runs, made.minima, made.history
+    return [np.array([made.best.value])] if made.best else []
+
+
+def lbfgsb(fun, **options):
+    made = LBFGSB([1.0, -0.5], BOX, **options)
+    seen = ask_and_tell(made, fun)
+    inverse = made.result.hess_inv
+    return [*seen, inverse @ np.ones(2), inverse.todense()]
+
+
+def batch(fun):
+    def rows(x):
+        values, gradients = zip(*map(fun, x), strict=True)
+        return np.array(values), np.array(gradients)
+
+    made = Batch([[1.0, -0.5], [0.3, 1.0]], BOX)
+    seen = []
+    for _ in range(12):
+        if made.done:
+            break
+        seen.append(made.ask())
+        made.tell(*rows(seen[-1]))
+    seen.append(Batch.from_dict(made.to_dict()).result.x)
+    return [*seen, minimize_batch(rows, bounds=BOX, total=5, maxfun=12).x]
+
+
+def front(fun, **options):
+    box = {"x": BOX[0], "y": BOX[1]}
+    result = optdriver.minimize(
+        lambda p: fun(np.array([p["x"], p["y"]]))[0], box, jac="2-point", n_iter=2, **options
+    )
+    return [result.x["x"], result.x["y"]]
+
+
+DOORS = {
+    "LBFGSB": lbfgsb,
+    "LBFGSB, cautious": lambda fun: lbfgsb(fun, cautious=True, maxcor=2),
+    "FeasibleMinimizer": lambda fun: ask_and_tell(
+        FeasibleMinimizer([1.0, -0.5], ["x1^2 + x2^2 <= 3"], BOX), fun
+    ),
+    "CallbackMinimizer": lambda fun: ask_and_tell(
+        CallbackMinimizer("SLSQP", [1.0, -0.5], BOX), fun
+    ),
+    "MultiStart": lambda fun: ask_and_tell_points(MultiStart(BOX, num_initial=4), fun),
+    "PopulationDriver": lambda fun: ask_and_tell_points(
+        PopulationDriver(BOX, engine="CMA-ES"), lambda x: fun(x)[:1]
+    ),
+    "Batch": batch,
+    "minimize": front,
+    "minimize, a SciPy method": lambda fun: front(fun, method="SLSQP"),
+    "minimize, constraints": lambda fun: front(
+        fun, constraints={"type": "ineq", "fun": lambda p: 3.0 - p["x"] ** 2 - p["y"] ** 2}
+    ),
+    "study": study,
+    "study, constraints": lambda fun: study(fun, constraints=["x^2 + y^2 <= 3"]),
+}
+
+
+def played(door, seed):
+    """Return what a door gives, or the kind of the library's error that ends it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return [np.asarray(x).tobytes() for x in door(values(seed))]
+        except optdriver.OptDriverError as error:
+            return type(error)
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_door_gives_the_same_whatever_the_callers_error_state(name):
+    for seed in range(6):
+        plain = played(DOORS[name], seed)
+        with np.errstate(all="raise"):
+            assert played(DOORS[name], seed) == plain
+            assert set(np.geterr().values()) == {"raise"}
