@@ -6,12 +6,16 @@ a key, a type), and restores it.  Either an error of the library comes, or an ob
 driven for a few evaluations, inside its bounds, with nothing but such errors.  A case that takes
 longer than a second, or more memory than 64 MiB beside the object, is a fault.
 
-Under an address sanitizer the kernel is built apart, and the interpreter needs its library first::
+Under an address sanitizer the kernel is built in a copy of the tree, and the interpreter needs the
+libraries of the sanitizer, and of C++ for SciPy, before all others::
 
-    CFLAGS="-fsanitize=address -g -O1" python setup.py build_ext --inplace --force
-    LD_PRELOAD=$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-        python -m benchmarks.mutated_states --count 100000
-    python setup.py build_ext --inplace --force  # the usual one again
+    git worktree add ../sanitized && cd ../sanitized
+    CFLAGS="-fsanitize=address -fno-omit-frame-pointer" python setup.py build_ext --inplace
+    export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)"
+    export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=8 PYTHONMALLOC=malloc
+    for seed in $(seq 40); do python -m benchmarks.mutated_states --count 2500 --seed $seed; done
+
+A small quarantine of freed memory keeps the figure of the memory honest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The caller's ``np.seterr`` decides nothing: every door computes in optdriver's own error state."""
+"""The caller's ``np.seterr`` decides nothing: every door computes in the library's own state."""
 
 from __future__ import annotations
 

@@ -14,20 +14,39 @@ Job = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 class LocalExecutor(Executor):
     """Runs calls in daemon threads, or in the calling thread if `workers` is 1.
 
+    Parameters
+    ----------
+    workers : int
+        How many calls run at a time.
+    threads : bool, optional
+        False for the calling thread; by default threads if there is more than one worker.
+
+    Notes
+    -----
     The calling thread is where an objective is easiest to debug, and where libraries that insist
     on the main thread work.  Daemon threads do not hold up the end of the program when it is
     interrupted for good; an ordinary end waits for them.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *, threads: bool | None = None) -> None:
         self.calling = False
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads = [
-            threading.Thread(target=_work, args=(self._jobs,), name=f"optdriver-{i}", daemon=True)
-            for i in range(workers if workers > 1 else 0)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._lock = threading.Lock()
+        self._busy: dict[Future[Any], threading.Thread] = {}
+        self._threads: list[threading.Thread] = []
+        for _ in range(workers if (workers > 1 if threads is None else threads) else 0):
+            self._begin()
+
+    def _begin(self) -> None:
+        name = f"optdriver-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether calls run in threads of their own, and can be given up."""
+        return bool(self._threads)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have ``fn(*args, **kwargs)`` called."""
@@ -41,6 +60,28 @@ class LocalExecutor(Executor):
         finally:
             self.calling = False
         return future
+
+    def give_up(self, future: Future[Any]) -> None:
+        """Wait no more for a call: its thread ends with it, and another one takes its place."""
+        with self._lock:
+            thread = self._busy.get(future)
+            if thread in self._threads:
+                self._threads.remove(thread)
+                self._begin()
+
+    def _work(self) -> None:
+        me = threading.current_thread()
+        while (job := self._jobs.get()) is not None:
+            future, fn, args, kwargs = job
+            self._busy[future] = me
+            try:
+                _call(future, fn, args, kwargs)
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                future.set_exception(error)
+            with self._lock:
+                del self._busy[future]
+                if me not in self._threads:
+                    return
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads; with `wait` not before all calls are done."""
@@ -60,15 +101,6 @@ class LocalExecutor(Executor):
                     job[0].cancel()
         except Empty:
             return
-
-
-def _work(jobs: SimpleQueue[Job | None]) -> None:
-    while (job := jobs.get()) is not None:
-        future, fn, args, kwargs = job
-        try:
-            _call(future, fn, args, kwargs)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            future.set_exception(error)
 
 
 def _call(future: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:

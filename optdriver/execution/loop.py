@@ -22,6 +22,7 @@ from optdriver.errors import (
 )
 from optdriver.execution import log
 from optdriver.execution.calling import Objective, Outcome, evaluate, prepare
+from optdriver.execution.deadlines import Deadlines
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
@@ -29,8 +30,6 @@ from optdriver.study.observation import split
 
 if TYPE_CHECKING:
     from optdriver.study import Study, Suggestion
-
-_LOOK_UP: Final = 0.2  # seconds
 
 _LEFT: Final[WeakKeyDictionary[Study, dict[int, Future[Any] | None]]] = WeakKeyDictionary()
 """What the last `run` of a study could not record: by id, the evaluation that it had sent out."""
@@ -42,6 +41,7 @@ def run(
     *,
     executor: Executor | Callable[[], Executor] | None = None,
     max_evaluations: int | None = None,
+    timeout: float | None = None,
     progress: bool | None = None,
 ) -> None:
     """Evaluate the objective until the study is done.
@@ -68,6 +68,12 @@ def run(
         counts as failed.
     max_evaluations : int, optional
         Return after so many evaluations of this call.
+    timeout : float, optional
+        Seconds that one evaluation may take, counted from where it begins.  After that it has
+        failed, for that reason, and its place is free: a process is killed (with all workers of its
+        pool, whose other evaluations are repeated), a thread is left alone and another one takes
+        its place, the future of another executor is cancelled (there the time counts from the
+        submission).  `run` then calls the objective in threads, where it did in this one.
     progress : bool, optional
         A progress bar; by default in a terminal, if rich is installed.
 
@@ -79,7 +85,8 @@ def run(
     GradientError
         If ``check_grad=True`` finds a derivative that disagrees with finite differences.
     ProtocolError
-        If the executor cannot be used any more, or if all slots are taken by suggestions that were
+        If the executor cannot be used any more, if evaluations that were given up hold all threads
+        of a ``ThreadPoolExecutor``, or if all slots are taken by suggestions that were
         asked by hand.
     KeyboardInterrupt
         At the second Ctrl-C.
@@ -104,12 +111,16 @@ def run(
         If nothing limits the study.
     """
     limit = _check_limit(max_evaluations)
-    with _pool(study, executor) as pool, progress_bar(study, progress) as show:
+    deadlines = Deadlines(timeout)
+    with (
+        _pool(study, executor, limited=deadlines.limited) as pool,
+        progress_bar(study, progress) as show,
+    ):
         call = prepare(study, objective, None if executor is None else pool.executor)
         _check_end(study, limit)
         study.resume()
         study.release()
-        loop = _Loop(study, call, pool, limit, show)
+        loop = _Loop(study, call, pool, limit, show, deadlines)
         loop.adopt(_LEFT.get(study, {}))
         if loop.out or limit == 0 or not _is_done(study):
             study.start_clock()
@@ -151,9 +162,9 @@ def _is_done(study: Study) -> bool:
 
 
 @contextmanager
-def _pool(study: Study, executor: Any) -> Iterator[Pool]:
+def _pool(study: Study, executor: Any, *, limited: bool) -> Iterator[Pool]:
     """Yield the pool; it does not wait for its calls if an error came through."""
-    pool = Pool(executor, study.parameters["num_parallel"])
+    pool = Pool(executor, study.parameters["num_parallel"], limited=limited)
     try:
         yield pool
     except BaseException:
@@ -176,7 +187,16 @@ def _report(study: Study, error: Exception | None) -> None:
 class _Loop:
     """One call of `run`: which evaluations are out, and what has to be said at the end."""
 
-    def __init__(self, study: Study, call: Objective, pool: Pool, limit: float, show: Show) -> None:
+    def __init__(
+        self,
+        study: Study,
+        call: Objective,
+        pool: Pool,
+        limit: float,
+        show: Show,
+        deadlines: Deadlines,
+    ) -> None:
+        self.deadlines = deadlines
         self.study = study
         self.call = call
         self.pool = pool
@@ -211,6 +231,7 @@ class _Loop:
                 self._fill()
                 while self.out:
                     self._take(self._wait())
+                    self._end_overdue()
                     self._fill()
             finally:
                 self._leave()
@@ -267,16 +288,37 @@ class _Loop:
     # -- in -------------------------------------------------------------------------------
 
     def _wait(self) -> Future[Any] | None:
-        """Return the next future that is done, or None after a Ctrl-C or where leases may end.
+        """Return the next future that is done, or None after a Ctrl-C or where time may be over.
 
         Python looks at a signal that came just before the waiting began only when it ends.
         """
         while True:
             try:
-                return self.results.get(timeout=_LOOK_UP)
+                return self.results.get(timeout=self.deadlines.wait())
             except Empty:
-                if self.study.parameters["lease_seconds"] < math.inf:
+                if self.deadlines.limited or self.study.parameters["lease_seconds"] < math.inf:
                     return None  # one may have ended meanwhile
+
+    def _end_overdue(self) -> None:
+        """Give up the evaluations that have taken too long: they have failed."""
+        overdue = self.deadlines.overdue(self.out, at_once=not self.pool.tells_beginnings)
+        if not overdue:
+            return
+        ids = [self.out.pop(future) for future in overdue]
+        lost = self.pool.give_up(overdue, list(self.out))
+        self._release([self.out.pop(future) for future in lost], spent=True)
+        reason = f"timeout: it did not end within {self.deadlines.timeout:g} s"
+        for id in ids:
+            if self.study.wants(id):
+                self.study.tell_failure(id, reason)
+                log.failure(id, reason)
+            self.held.pop(id, None)
+        self.show()
+        if self.pool.is_stuck:
+            self.error = ProtocolError(
+                "evaluations that were given up hold all threads of the executor; nothing is lost: "
+                "leave the executor out, or use processes, and call run again"
+            )
 
     def _take(self, future: Future[Any] | None) -> None:
         """Tell what became of an evaluation."""

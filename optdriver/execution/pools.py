@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import (
@@ -9,11 +11,13 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
 )
 from concurrent.futures import wait as wait_for
+from contextlib import suppress
 from typing import Any
 
-from optdriver.errors import InputTypeError
+from optdriver.errors import InputError, InputTypeError
 from optdriver.execution.local import LocalExecutor
 
 Make = Callable[[], Executor]
@@ -28,13 +32,18 @@ class Pool:
         An executor of the user's, or a function that makes one; without it, threads.
     workers : int
         How many threads.
+    limited : bool
+        Whether calls may be given up, for which the calling thread will not do.
     """
 
-    def __init__(self, given: Any, workers: int) -> None:
+    def __init__(self, given: Any, workers: int, *, limited: bool = False) -> None:
         self._make: Make | None = None
         self._ours = True
+        self._sent: set[Future[Any]] = set()
+        self._stuck: list[Future[Any]] = []
         if given is None:
-            self.executor: Executor = LocalExecutor(workers)
+            threads = True if limited else None
+            self.executor: Executor = LocalExecutor(workers, threads=threads)
         elif callable(getattr(given, "submit", None)) and not isinstance(given, type):
             self.executor, self._ours = given, False
             self._make = maker(given)
@@ -45,6 +54,19 @@ class Pool:
                 f"executor is a concurrent.futures.Executor, not {given!r}; "
                 "a function that makes one will do too"
             )
+
+        if limited and isinstance(self.executor, LocalExecutor) and not self.executor.has_threads:
+            raise InputError(
+                "timeout= cannot end a call in the calling thread: leave the executor out, or give "
+                "LocalExecutor(1, threads=True)"
+            )
+
+    @property
+    def tells_beginnings(self) -> bool:
+        """Whether the future of a call that waits for a worker is not said to run."""
+        return (
+            isinstance(self.executor, ThreadPoolExecutor) or _processes(self.executor) is not None
+        )
 
     @property
     def is_local(self) -> bool:
@@ -59,13 +81,43 @@ class Pool:
     def submit(self, *call: Any) -> Future[Any]:
         """Submit a call; if a worker has died, to a new executor of the same kind."""
         try:
-            return self.executor.submit(*call)
+            future = self.executor.submit(*call)
         except BrokenExecutor:
             if self._make is None:
                 raise
             self.close(wait=False)
             self.executor, self._ours = self._make(), True
-            return self.executor.submit(*call)
+            future = self.executor.submit(*call)
+        self._sent.add(future)
+        future.add_done_callback(self._sent.discard)
+        return future
+
+    def give_up(self, futures: list[Future[Any]], others: list[Future[Any]]) -> list[Future[Any]]:
+        """Wait no more for some calls; return those of the others that are lost with them.
+
+        A worker process is killed, and since no pool tells which one runs a call, all of a pool
+        are.  A thread goes on; in a pool of ours another one takes its place.  Whatever else there
+        may be is asked to cancel.
+        """
+        workers, ours = _processes(self.executor), [f for f in futures if f in self._sent]
+        if workers is not None and ours:
+            for process in list(workers.values()):
+                _kill(process)
+            wait_for(ours)
+            return lost_together(ours[0], [f for f in others if f in self._sent])[1:]
+        for future in futures:
+            if isinstance(self.executor, LocalExecutor):
+                self.executor.give_up(future)
+            elif not future.cancel():
+                self._stuck.append(future)
+        return []
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether calls that were given up hold every thread of a pool of the user's."""
+        self._stuck = [future for future in self._stuck if not future.done()]
+        threads = getattr(self.executor, "_max_workers", None)
+        return bool(self._stuck) and threads is not None and len(self._stuck) >= threads
 
     def close(self, *, wait: bool) -> None:
         """Shut down what was made here."""
@@ -75,6 +127,21 @@ class Pool:
             self.executor.shutdown(wait=wait, cancel_futures=not wait)
         else:  # others do not know the second argument
             self.executor.shutdown(wait=wait)
+
+
+def _processes(executor: Executor) -> dict[Any, Any] | None:
+    """Return the worker processes of a pool, the standard one or loky's; None of any other."""
+    found = getattr(executor, "_processes", None)
+    return found if isinstance(found, dict) else None
+
+
+def _kill(process: Any) -> None:
+    """End a worker process at once, whatever it does; loky's have no method for that."""
+    if hasattr(signal, "SIGKILL"):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    else:
+        process.terminate()
 
 
 def maker(executor: Executor) -> Make | None:

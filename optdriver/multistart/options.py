@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, nearest
-from optdriver.lbfgsb.options import read_bounds
+from optdriver.lbfgsb.options import Options, read_bounds
 from optdriver.multistart import local
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import real_array
@@ -28,6 +29,11 @@ CONVERGENCE_RULES = (1, 2)
 """How runs go: as by 0.1.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
+
+MINIMIZER = frozenset(
+    ("ftol", "gtol", "maxcor", "maxls", "maxiter", "maxfun", "initial_step", "noise")
+)
+"""The options that each minimizer is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +124,12 @@ class MultiStartOptions:
             key: math.inf if value is None and key != "step_size" else value
             for key, value in data.items()
         }
+        minimizer = stored.mapping("minimizer", values["minimizer"])
+        if set(minimizer) != MINIMIZER:
+            raise ValueError(
+                f"'minimizer' has {sorted(minimizer)}, and {sorted(MINIMIZER)} expected"
+            )
+        Options(**minimizer)
         values.setdefault("difference_rule", DIFFERENCE_RULES[0])
         values.setdefault("constraint_rule", CONSTRAINT_RULES[0])
         values.setdefault("convergence_rule", CONVERGENCE_RULES[0])

@@ -466,6 +466,7 @@ class Study:
         *,
         executor: Executor | None = None,
         max_evaluations: int | None = None,
+        timeout: float | None = None,
         progress: bool | None = None,
     ) -> None:
         """Evaluate the objective until the study is done: see `optdriver.execution.run`.
@@ -478,6 +479,8 @@ class Study:
             Where to evaluate; threads by default.
         max_evaluations : int, optional
             Return after this many evaluations of this call.
+        timeout : float, optional
+            Seconds that one evaluation may take; after that it has failed, for that reason.
         progress : bool, optional
             A progress bar; by default only in a terminal.
         """
@@ -488,6 +491,7 @@ class Study:
             objective,
             executor=executor,
             max_evaluations=max_evaluations,
+            timeout=timeout,
             progress=progress,
         )
 

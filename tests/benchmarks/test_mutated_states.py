@@ -40,12 +40,14 @@ def test_numbers_of_pairs_that_the_arrays_do_not_have_take_no_memory():
         ("lower", [-1.0, 4.0], "above the upper"),
         ("next_start", 3.5, "float"),
         ("nfev", -2, "between 0"),
+        ("options", {"minimizer": [1.0]}, "'minimizer' is list"),
+        ("options", {"minimizer": {"noise": 0.0}}, "expected"),
     ],
 )
 def test_a_multi_start_whose_parts_contradict_each_other_is_refused(where, value, said):
     ms = MultiStart([(-1, 2), (0, 3)], num_initial=2)
     ms.tell(ms.ask(1)[0].id, 1.0, [0.3, -0.7])
     data = ms.to_dict()
-    data[where] = value
+    data[where] = {**data[where], **value} if isinstance(value, dict) else value
     with pytest.raises(InputError, match=said):
         MultiStart.from_dict(data)

@@ -1,0 +1,63 @@
+"""When an evaluation has taken too long."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any, Final
+
+from optdriver.errors import InputError
+from optdriver.study.waiting import check_timeout
+
+Clock = Callable[[], float]
+
+monotonic: Clock = time.monotonic
+"""Seconds of a clock that never goes back."""
+
+LOOK: Final = 0.2
+"""Seconds after which it is looked again, at most, which evaluations have begun."""
+
+
+class Deadlines:
+    """The time limit of each evaluation, counted from where it begins.
+
+    Parameters
+    ----------
+    timeout : float or None
+        Seconds that an evaluation may take; None or infinite where it may take any time.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = math.inf if timeout is None else check_timeout(timeout)
+        if not self.timeout > 0.0:
+            raise InputError(f"timeout must be more than 0 seconds, not {timeout!r}")
+        self._since: dict[Future[Any], float] = {}
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self.timeout < math.inf
+
+    def overdue(self, out: Iterable[Future[Any]], *, at_once: bool) -> list[Future[Any]]:
+        """Return those of the evaluations that are out whose time is over.
+
+        A call begins when its future is first seen running; or, if `at_once`, seen at all.
+        """
+        if not self.limited:
+            return []
+        now, since = monotonic(), self._since
+        self._since = {
+            future: since.get(future, now)
+            for future in out
+            if not future.done() and (at_once or future in since or future.running())
+        }
+        return [future for future, begun in self._since.items() if now - begun >= self.timeout]
+
+    def wait(self) -> float:
+        """Return the seconds until it has to be looked again."""
+        if not self._since:
+            return LOOK
+        left = min(self._since.values()) + self.timeout - monotonic()
+        return min(max(left, 0.0), LOOK)
