@@ -34,6 +34,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "constrained-overhead": ("constrained_overhead",),
     "starts": ("starts",),
     "fuzz": ("fuzz_constraints",),
+    "fuzz-asked": ("fuzz_constraints", "--asked"),
     "fuzzed-studies": ("fuzzed_studies",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

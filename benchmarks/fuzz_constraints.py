@@ -2,6 +2,7 @@
 
 ``python -m benchmarks fuzz`` makes a million texts of its own: pieces of the grammar, pieces of
 attacks, mutations of both, and noise. `benchmarks.fuzz_atheris` lets coverage guide the search.
+``python -m benchmarks fuzz-asked`` makes a study of each such text and asks it for a point.
 
 Of every text that is accepted, the canonical print must parse back into an equal tree, and its
 value must be the same. During all this an audit hook watches for what executed code would do:
@@ -11,23 +12,28 @@ compiling, executing, importing, opening files, starting processes.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from benchmarks.parallel import last_reports
 from benchmarks.report import Section, Table, Target
+from optdriver import create_study
 from optdriver.constraints import ConstraintError, parse
 from optdriver.constraints.parser import ParsedConstraint
 from optdriver.constraints.tape import Tape
+from optdriver.errors import InputError
 
 NAMES = ("x1", "x2", "radius", "größe", "e")
 POINT = [0.3, -1.7, 2.0, 0.5, 1.25]
+BOX = {"x1": (-1.5, 2.0), "x2": (-2.0, 1.0), "größe": (0.5, 2.0), "radius": 2.0, "e": 1.25}
 
 GRAMMAR = ["x1", "x2", "radius", "größe", "e", "E", "pi", "1", "2.5", "1e-3", "+", "-", "*", "/"]
 GRAMMAR += ["^", "**", "(", ")", ",", "<=", ">=", "==", "<", ">", " ", "sqrt(", "sin(", "max("]
@@ -72,6 +78,16 @@ class Report:
     refused: int
     slowest: float
     memory: float
+
+
+@dataclass(slots=True)
+class Asked:
+    """What became of studies of one text each; the slowest with its text."""
+
+    seen: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    slow: list[tuple[float, str]] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
 
 
 class _Watch:
@@ -183,6 +199,41 @@ def _mutated(source: random.Random, text: str) -> str:
     return text[:last] + text[first:last] * source.randrange(1, 20) + text[last:]
 
 
+def ask(text: str) -> str:
+    """Create a study with one text as its constraint, and ask for a point; return what came."""
+    try:
+        study = create_study(BOX, constraints=[text], seed=1)
+        suggestion = study.ask()
+    except InputError as error:
+        return f"refused: {type(error).__name__}"
+    except Exception as error:
+        raise FuzzError(f"{type(error).__name__}: {error!s:.100} for {text!r}") from error
+    if suggestion is None:
+        return "nothing to ask"
+    compiled = study.spec.compiled
+    if compiled is not None and not compiled.is_feasible(suggestion.x):
+        raise FuzzError(f"{suggestion.x} was asked for {text!r}")
+    return "asked"
+
+
+def ask_all(count: int, seed: int = 0, seconds: float = math.inf) -> Asked:
+    """Ask studies of `count` texts, until `seconds` of processor time are spent."""
+    asked, begun = Asked(), time.process_time()
+    for text in texts(count, seed):
+        before = time.process_time()
+        if before - begun > seconds:
+            break
+        try:
+            asked.seen[ask(text)] += 1
+        except FuzzError as error:
+            asked.seen["fault"] += 1
+            asked.faults.append(str(error))
+        taken = time.process_time() - before
+        asked.slow += [(taken, text)] if taken > SLOWEST else []
+        asked.slowest = max(asked.slowest, (taken, text))
+    return asked
+
+
 def fuzz(count: int, seed: int = 0) -> Report:
     """Check `count` texts.
 
@@ -219,7 +270,11 @@ def run(options: Sequence[str]) -> Section:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="with --asked, at most")
+    parser.add_argument("--asked", action="store_true", help="make a study of each text")
     given = parser.parse_args(list(options))
+    if given.asked:
+        return _asked_section(ask_all(given.inputs, given.seed, given.seconds))
     began = time.perf_counter()
     chunks = max(1, given.inputs // CHUNK)
     jobs = [partial(_job, given.inputs // chunks, given.seed + chunk) for chunk in range(chunks)]
@@ -246,6 +301,28 @@ def run(options: Sequence[str]) -> Section:
             ),
         ],
         tables=[Table(header=("texts", "accepted", "refused", "seconds"), rows=[row])],
+        packages=("sympy",),
+    )
+
+
+def _asked_section(asked: Asked) -> Section:
+    for fault in [*asked.faults, *(f"{taken:.2f} s for {text!r}" for taken, text in asked.slow)]:
+        print(fault, file=sys.stderr)
+    return Section(
+        name="fuzz-asked",
+        title="Constraints: a study of each text",
+        text="The texts of the section before, each the constraint of a study that is asked once.",
+        targets=[
+            Target(claim="texts", value=asked.seen.total(), limit=1, at_least=True, form="d"),
+            Target(claim="faults", value=len(asked.faults), limit=0, form="d"),
+            Target(claim="slowest, seconds of processor", value=asked.slowest[0], limit=SLOWEST),
+        ],
+        tables=[
+            Table(
+                header=("outcome", "texts"),
+                rows=[(what, str(number)) for what, number in sorted(asked.seen.items())],
+            )
+        ],
         packages=("sympy",),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz_constraints import fuzz
+from benchmarks.fuzz_constraints import ask_all, fuzz
 from optdriver.constraints import ConstraintError, parse
 from optdriver.constraints.tape import Tape
 from optdriver.constraints.tokens import MAX_LENGTH
@@ -307,6 +307,13 @@ def test_ten_thousand_fuzzed_texts_execute_nothing_and_raise_only_our_error() ->
     assert report.inputs == 10_000
     assert report.accepted > 500
     assert report.refused > 500
+
+
+def test_a_study_of_any_text_is_refused_or_asked() -> None:
+    asked = ask_all(60, seed=20)
+    assert not asked.faults
+    assert asked.seen["asked"] > 5
+    assert asked.seen["refused: ConstraintError"] > 20
 
 
 LONGEST = [
