@@ -17,6 +17,7 @@ import random
 import resource
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from optdriver import create_study
 from optdriver.constraints import ConstraintError, parse
 from optdriver.constraints.parser import ParsedConstraint
 from optdriver.constraints.tape import Tape
-from optdriver.errors import InputError
+from optdriver.errors import ConstraintWarning, InputError
 
 NAMES = ("x1", "x2", "radius", "größe", "e")
 POINT = [0.3, -1.7, 2.0, 0.5, 1.25]
@@ -202,7 +203,9 @@ def _mutated(source: random.Random, text: str) -> str:
 def ask(text: str) -> str:
     """Create a study with one text as its constraint, and ask for a point; return what came."""
     try:
-        study = create_study(BOX, constraints=[text], seed=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConstraintWarning)
+            study = create_study(BOX, constraints=[text], seed=1)
         suggestion = study.ask()
     except InputError as error:
         return f"refused: {type(error).__name__}"
