@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.multistart import MultiStart as MultiStart
     from optdriver.objectives import Interval as Interval
     from optdriver.objectives import SubprocessObjective as SubprocessObjective
+    from optdriver.objectives.study_objective import jax_objective as jax_objective
     from optdriver.remote import client as client
     from optdriver.space import Space as Space
     from optdriver.storage import import_study as import_study
@@ -54,6 +55,7 @@ _WHERE = {
     "client": "optdriver.remote",
     "create_study": "optdriver.study",
     "import_study": "optdriver.storage",
+    "jax_objective": "optdriver.objectives.study_objective",
     "load_study": "optdriver.storage",
     "minimize": "optdriver.minimization",
     "minimize_batch": "optdriver.batch",

@@ -18,7 +18,11 @@ _NOT_FINITE: Final = MappingProxyType(
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON knows it; numbers that are not finite become texts."""
+    """Return a value as JSON knows it; numbers that are not finite become texts.
+
+    A quantity is its number, in its unit.
+    """
+    value = getattr(value, "mantissa", getattr(value, "magnitude", value))
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

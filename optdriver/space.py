@@ -20,14 +20,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.reading import real_number, short
+from optdriver.reading import real_number, real_vector, short
+from optdriver.structures.recognising import is_structured
+from optdriver.structures.units import Unit, is_quantity
+
+if TYPE_CHECKING:
+    from optdriver.structures import Structure
 
 FloatArray = NDArray[np.float64]
 
@@ -69,20 +74,36 @@ class Parameter:
 
 
 class Space:
-    """Named parameters, continuous and fixed.
+    """Named parameters, continuous and fixed, or a structure of them.
 
     Parameters
     ----------
-    domain : mapping, sequence of entries, or Space
+    domain : mapping, sequence of entries, structure of pairs, or Space
         Either ``{'x1': (-1.5, 1.5), 'radius': 2.0}`` (a pair is a range, a number is a fixed
         value) or ``[{'name': 'x1', 'type': 'continuous', 'domain': (-1.5, 1.5)}, ...]``.  A
         bound may be None or infinite.  An entry with ``'scale': 'log'`` is a logarithmic parameter,
         as in ``{'D': {'domain': (1e-15, 1e-10), 'scale': 'log'}}``: its bounds are above 0, and
-        steps, starts and differences are taken in its logarithm.
+        steps, starts and differences are taken in its logarithm.  Everything else that
+        `optdriver.minimize` takes for bounds is a structure: see `optdriver.structures.bounds`.
     environment : mapping or sequence of entries, optional
         More fixed parameters.
     scale : bool, optional
         False leaves the driver's coordinates equal to the user's.
+    positions : sequence of str, optional
+        Names of what an objective takes by position, where parameters are handed over so.
+
+    Attributes
+    ----------
+    structure : Structure or None
+        None where parameters are names with a number each.
+    plain : tuple of str
+        What of a structure that was described did not come back as it was.
+    narrow : ndarray of bool, shape (n,)
+        Which numbers are of a type narrower than float64.
+    inexact : bool
+        Whether the way to the driver and back gives the same number to rounding only.
+    spacing : ndarray, shape (n,)
+        Relative, of the numbers for which that is so; 0 elsewhere.
 
     Raises
     ------
@@ -91,8 +112,9 @@ class Space:
     """
 
     __slots__ = (
-        "_base", "_known", "_sides", "entries", "fixed", "free", "log", "logarithmic", "lower",
-        "names", "scale", "scaled", "size", "upper",
+        "_base", "_described", "_known", "_narrow", "_sides", "entries", "fixed", "free", "inexact",
+        "log", "logarithmic", "lower", "names", "narrow", "plain", "scale", "scaled", "size",
+        "spacing", "structure", "upper",
     )  # fmt: skip
 
     def __init__(
@@ -101,11 +123,19 @@ class Space:
         environment: Mapping[str, Any] | Iterable[Any] | None = None,
         *,
         scale: bool = True,
+        positions: Sequence[str] = (),
     ) -> None:
         if isinstance(domain, Space):
             scale = scale and domain.scaled
-        entries = [*_parameters(domain), *_environment(environment)]
-        _check_names(entries)
+        structure = structure_of(domain, environment, positions)
+        if structure is None:
+            entries = [*_parameters(domain), *_environment(environment)]
+            _check_names(entries)
+        else:
+            entries = structure_entries(structure)
+        self._set(entries, structure, scale)
+
+    def _set(self, entries: Sequence[Parameter], structure: Structure | None, scale: bool) -> None:
         free = [entry for entry in entries if not entry.fixed]
         if not free:
             raise InputError(
@@ -129,6 +159,29 @@ class Space:
         self._base: dict[str, float] | None = (
             dict.fromkeys(self.names, 0.0) | self.fixed if self.fixed else None
         )
+        self.spacing: FloatArray = np.where(self.log, np.finfo(np.float64).eps, 0.0)
+        self.narrow: NDArray[np.bool_] = np.zeros(self.size, dtype=bool)
+        self.structure = structure
+        self.plain: tuple[str, ...] = ()
+        self._narrow: list[tuple[slice, Any, float]] = []
+        if structure is not None:
+            self._set_structure(structure)
+        self.inexact = self.logarithmic or bool(self._narrow)
+
+    def _set_structure(self, structure: Structure) -> None:
+        """Add what numbers do not say."""
+        from optdriver.structures.description import describe
+        from optdriver.structures.narrow import narrow_parts
+
+        self._described: Mapping[str, Any] = describe(structure)
+        named = structure.named
+        self.names = (*named.free, *named.fixed, *named.dependent)
+        self._known = frozenset(self.names)
+        self.fixed = named.fixed
+        self._narrow = narrow_parts(structure)
+        for part, _, spacing in self._narrow:
+            self.spacing[part], self.narrow[part] = spacing, True
+        self._base = {}  # what `params` looks at first
 
     # -- the way to the driver and back ---------------------------------------------------
 
@@ -146,6 +199,12 @@ class Space:
                 inside = min(max(exponential(x[i]), self.lower[i]), self.upper[i])
                 at_bound = self.lower[i] if x[i] <= lower[i] else self.upper[i]
                 x[i] = inside if lower[i] < x[i] < upper[i] else at_bound
+        return self.rounded(x) if self._narrow else x
+
+    def rounded(self, x: FloatArray) -> FloatArray:
+        """Return `x` with every number rounded to the type of its parameter."""
+        for part, kind, _ in self._narrow:
+            x[part] = x[part].astype(kind)
         return x
 
     def to_driver(self, x: FloatArray) -> FloatArray:
@@ -174,28 +233,69 @@ class Space:
 
     # -- names and vectors ----------------------------------------------------------------
 
-    def params(self, x: FloatArray) -> dict[str, float]:
-        """Return all parameters by name, fixed ones too, in the order of the domain."""
+    def params(self, x: FloatArray) -> Any:
+        """Return all parameters by name, fixed ones too, in the order of the domain.
+
+        Where there is a structure they have it, as NumPy's arrays and Python's numbers, with units.
+        """
         if self._base is None:
             return dict(zip(self.free, x.tolist(), strict=True))
+        if self.structure is not None:
+            return self.structure.params(x)
         params = self._base.copy()
         params.update(zip(self.free, x.tolist(), strict=True))
         return params
 
-    def vector(self, values: Mapping[str, Any] | Sequence[Any] | FloatArray) -> FloatArray:
+    @property
+    def handed(self) -> str:
+        """How an objective gets the parameters: ``'name'``, ``'position'``, ``'whole'``."""
+        return "name" if self.structure is None else self.structure.handed
+
+    def numbers(self, x: FloatArray) -> dict[str, float]:
+        """Return all numbers by name: `params`, without structure, units and texts."""
+        if self.structure is None:
+            named: dict[str, float] = self.params(x)
+            return named
+        return self.structure.numbers(x)
+
+    def gradient(self, given: Any, x: FloatArray, unit: Unit | None = None) -> FloatArray | None:
+        """Return derivatives at `x` that have the structure of the parameters as a vector.
+
+        None where they are none, but a vector, or by the names of the numbers.  `unit` is that of
+        the objective.
+        """
+        structure = self.structure
+        if structure is None or is_vector(given, self.size):
+            return None
+        try:
+            return structure.flatten_gradient(given, x, unit)
+        except InputError:
+            if isinstance(given, Mapping) and all(name in self for name in given):
+                return None
+            raise
+
+    def carried_on(self, given: Mapping[str, Any], x: FloatArray) -> FloatArray | float:
+        """Return what derivatives by dependent parameters, by name, add to those of the others."""
+        if self.structure is None:
+            return 0.0
+        return self.structure.pulled_back(given, x)
+
+    def vector(self, values: Any) -> FloatArray:
         """Return the vector of the continuous parameters for `values` given by name or in order.
 
         Parameters
         ----------
-        values : mapping or sequence
-            By name (fixed parameters may be there, with their value) or the continuous
-            parameters in the order of the domain.
+        values : mapping, sequence or structure
+            By name (fixed parameters may be there, with their value), or the continuous
+            parameters in the order of the domain, or what has the structure of the parameters.
 
         Raises
         ------
         InputError
             If one is missing, unknown, not a number, or outside its bounds.
         """
+        if self.structure is not None:
+            return self._of_structure(self.structure, values)
         read: Any = self._by_name if isinstance(values, Mapping) else self._in_order
         listed = read(values)
         x = np.array(
@@ -203,6 +303,19 @@ class Space:
         )
         self._check_inside(x)
         return x
+
+    def _of_structure(self, structure: Structure, values: Any) -> FloatArray:
+        if is_vector(values, self.size):
+            x = real_vector("a point", values, self.size).copy()
+        else:
+            try:
+                x = structure.flatten(values)
+            except InputError:
+                if not isinstance(values, Mapping) or not all(name in self for name in values):
+                    raise
+                x = np.array([float(value) for value in self._by_name(values)])
+        self._check_inside(x)
+        return self.rounded(x)
 
     def _by_name(self, values: Mapping[str, Any]) -> list[Any]:
         for name in values:
@@ -243,20 +356,36 @@ class Space:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as strings and numbers."""
-        return {"domain": [entry.to_dict() for entry in self.entries], "scale": self.scaled}
+        data = {"domain": [entry.to_dict() for entry in self.entries], "scale": self.scaled}
+        return data if self.structure is None else data | {"structure": self._described}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Space:
         """Return the space that `to_dict` described."""
         with stored.restoring("space"):
-            return cls(data["domain"], scale=stored.flag("scale", data["scale"]))
+            space = cls(data["domain"], scale=stored.flag("scale", data["scale"]))
+            if "structure" in data:
+                space._restructure(data["structure"])
+            return space
+
+    def _restructure(self, data: Mapping[str, Any]) -> None:
+        """Give the numbers the structure that was described."""
+        from optdriver.structures.description import Rebuilt
+
+        made = Rebuilt(stored.mapping("structure", data), self.lower, self.upper, self.log)
+        self._set(structure_entries(made.structure), made.structure, self.scaled)
+        self._described, self.plain = data, tuple(made.plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self.structure is not None:
+            return _with_structure, (self.entries, self.structure, self.scaled, self._described)
         return Space.from_dict, (self.to_dict(),)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Space):
             return NotImplemented
+        if self.structure is not None or other.structure is not None:
+            return self.to_dict() == other.to_dict()
         return self.entries == other.entries and self.scaled == other.scaled
 
     __hash__ = None  # type: ignore[assignment]  # it holds arrays
@@ -268,8 +397,88 @@ class Space:
         return len(self.entries)
 
     def __repr__(self) -> str:
+        if self.structure is not None:
+            return f"Space of the structure {self.structure!r}"
         shown = {e.name: e.value if e.fixed else (e.lower, e.upper) for e in self.entries}
         return f"Space({shown!r})"
+
+
+def structure_of(
+    domain: Any, environment: Any = None, positions: Sequence[str] = ()
+) -> Structure | None:
+    """Return the structure of a domain, None where it is names with a number each."""
+    if isinstance(domain, Space):
+        if domain.structure is not None and environment is not None:
+            raise InputError("environment= is given with the structure that a space is made of")
+        return domain.structure
+    if not is_structured(domain):
+        return None
+    from optdriver.structures import Structure
+
+    if isinstance(domain, list | tuple) and all(
+        isinstance(entry, Parameter | Mapping) and "name" in _entry(entry) for entry in domain
+    ):
+        domain = _named(map(_entry, domain))
+    if isinstance(domain, Mapping) and "study" in domain:
+        _name("study")
+    if environment is not None:
+        if not isinstance(domain, Mapping):
+            raise InputError(
+                "environment= adds parameters by name: it goes with a dictionary of bounds"
+            )
+        domain = {**domain, **{each.name: each.value for each in _environment(environment)}}
+    structure = Structure(domain, positions=positions)
+    from optdriver.structures.narrow import representable
+
+    kinds = {leaf.path: leaf.dtype or np.dtype(np.float64) for leaf in structure.leaves}
+    return structure.with_sides(*representable(structure, lambda leaf: kinds[leaf.path]))
+
+
+def _entry(entry: Any) -> Mapping[str, Any]:
+    return entry.to_dict() if isinstance(entry, Parameter) else entry
+
+
+def _named(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for entry in entries:
+        name = _name(entry["name"])
+        if name in named:
+            raise InputError(f"parameter {name!r} is given twice")
+        named[name] = {key: value for key, value in entry.items() if key != "name"}
+    return named
+
+
+def structure_entries(structure: Structure) -> list[Parameter]:
+    """Return the numbers of a structure as parameters."""
+    sides = zip(
+        structure.names,
+        structure.lower.tolist(),
+        structure.upper.tolist(),
+        structure.log.tolist(),
+        strict=True,
+    )
+    return [Parameter(name, low, high, log=log) for name, low, high, log in sides]
+
+
+def _with_structure(
+    entries: Sequence[Parameter],
+    structure: Structure,
+    scaled: bool,
+    described: Mapping[str, Any],
+) -> Space:
+    """Return the space of a structure: how one is unpickled."""
+    space = object.__new__(Space)
+    space._set(entries, structure, scaled)
+    space._described = described
+    return space
+
+
+def is_vector(values: Any, n: int) -> bool:
+    """Return whether values are n numbers in a row, with no structure about them."""
+    if isinstance(values, list | tuple):
+        return len(values) == n and all(isinstance(v, int | float | np.number) for v in values)
+    shape = getattr(values, "shape", None)
+    return shape is not None and tuple(shape) == (n,) and not is_quantity(values)
 
 
 def exponential(t: float) -> float:

@@ -63,7 +63,7 @@ def test_other_kinds_are_refused_with_the_reason(kind):
         ({"x": ("a", 0)}, "lower bound of 'x' must be one real number, not 'a'"),
         ({"x": (math.inf, None)}, "no finite value"),
         ({"x": (1, 2, 3)}, r"pair \(lower, upper\) or one fixed number, not \(1, 2, 3\)"),
-        ({"x": "a"}, "must be one real number, not 'a'"),
+        ({"x": "a"}, "the text 'a' is a formula of other parameters"),
         ({"x": (0, 1), "r": math.inf}, "'r' must be finite"),
         ({"x": (0, 1), "r": True}, "'r' must be one real number, not True"),
         ({"x": (0, 1), "r": 10**400}, "'r' is too large"),

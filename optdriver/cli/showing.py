@@ -13,6 +13,7 @@ from rich.text import Text
 from optdriver.messages import plain
 from optdriver.server import overview
 from optdriver.study import Study
+from optdriver.study.tables import flat
 
 MOST_ROWS: Final = 12
 """Rows of a table that are shown; how many more there are is said."""
@@ -89,8 +90,9 @@ def _best(study: Study) -> RenderableType:
     best = study.best
     if best is None:
         return Text("\nnothing was observed yet")
-    table = _table("best", "value", *best.params)
-    table.add_row(number(best.value), *(number(value) for value in best.params.values()))
+    params = flat(best.params)
+    table = _table("best", "value", *params)
+    table.add_row(number(best.value), *(number(value) for value in params.values()))
     return table
 
 
@@ -98,9 +100,9 @@ def _minima(study: Study) -> RenderableType | None:
     rows = sorted(study.minima, key=lambda row: row.value)
     if not rows:
         return None
-    table = _table("minima", "value", "found", *rows[0].params)
+    table = _table("minima", "value", "found", *flat(rows[0].params))
     for row in rows[:MOST_ROWS]:
-        values = (number(value) for value in row.params.values())
+        values = (number(value) for value in flat(row.params).values())
         table.add_row(number(row.value), f"{row.times_found}x", *values)
     return _with_rest(table, len(rows))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,8 @@ from optdriver.errors import EvaluationError, InputError, InputTypeError, Protoc
 from optdriver.execution.local import LocalExecutor
 
 if TYPE_CHECKING:
-    from optdriver.study import Study
+    from optdriver.space import Space
+    from optdriver.study import Study, Suggestion
 
 Objective = Callable[..., Any]
 
@@ -32,20 +33,39 @@ class Outcome:
     mistake: InputError | None = None
 
 
-def evaluate(objective: Objective, params: Mapping[str, Any], id: int | None = None) -> Outcome:
+def evaluate(
+    objective: Objective, params: Any, id: int | None = None, handed: str = "name"
+) -> Outcome:
     """Call the objective; an exception of its own becomes a failure.  Runs in the worker.
 
-    One that has a method `evaluate_suggestion` is told which suggestion it evaluates.
+    One that has a method `evaluate_suggestion` is told which suggestion it evaluates.  `handed` is
+    how the others get the parameters.
     """
     told = getattr(objective, "evaluate_suggestion", None)
     try:
-        return Outcome(result=objective(**params) if told is None else told(id, params))
+        if told is not None:
+            return Outcome(result=told(id, params))
+        return Outcome(result=call(objective, params, handed))
     except InputError as mistake:
         return Outcome(mistake=mistake)
     except EvaluationError as error:
         return Outcome(failure=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
         return Outcome(failure=_describe(error))
+
+
+def call(objective: Objective, params: Any, handed: str) -> Any:
+    """Call an objective with parameters: by name, by position, or as one argument."""
+    if handed == "name":
+        return objective(**params)
+    return objective(*params) if handed == "position" else objective(params)
+
+
+def handed_over(space: Space, objective: Objective, suggestion: Suggestion) -> Any:
+    """Return what goes to a worker: the parameters; their numbers by name for other programs."""
+    if space.structure is not None and hasattr(objective, "evaluate_suggestion"):
+        return space.numbers(suggestion.x)
+    return suggestion.params
 
 
 def _describe(error: BaseException) -> str:
@@ -73,7 +93,10 @@ def prepare(study: Study, objective: Objective | None, executor: Executor | None
         raise InputError("no objective: give it to run(objective), or to set_objective before")
     if not callable(objective):
         raise InputTypeError(f"the objective must be callable, not {objective!r}")
-    wants_study = _check_signature(objective, study.space.names)
+    bind = getattr(objective, "for_space", None)  # one that depends on the parameters
+    if bind is not None:
+        objective = bind(study.space)
+    wants_study = _check_signature(objective, study.space)
     here = executor is None or isinstance(executor, ThreadPoolExecutor | LocalExecutor)
     if wants_study and not here:
         raise InputError(
@@ -86,23 +109,43 @@ def prepare(study: Study, objective: Objective | None, executor: Executor | None
     return partial(objective, study=study) if wants_study else objective
 
 
-def _check_signature(objective: Objective, names: tuple[str, ...]) -> bool:
-    """Check that the parameters can be given by name; return whether `study` is wanted too."""
+def _check_signature(objective: Objective, space: Space) -> bool:
+    """Check that the parameters can be given; return whether `study` is wanted too."""
     try:
         signature = inspect.signature(objective)
     except (TypeError, ValueError):  # a builtin that does not tell: the first call will show
         return False
     study = signature.parameters.get("study")
     wanted = study is not None and study.kind in (study.POSITIONAL_OR_KEYWORD, study.KEYWORD_ONLY)
-    given = dict.fromkeys((*names, "study") if wanted else names)
+    positional, named, how = _arguments(space)
+    if hasattr(objective, "evaluate_suggestion"):
+        positional, named = (), dict.fromkeys(space.names)
     try:
-        signature.bind(**given)
+        signature.bind(*positional, **named, **({"study": None} if wanted else {}))
     except TypeError as error:
         raise InputError(
             f"the objective does not fit the parameters of the study: {error}; it is called with "
-            f"every parameter by name, fixed ones too: {', '.join(names[:12])}"
+            f"{how}"
         ) from None
     return wanted
+
+
+def _arguments(space: Space) -> tuple[tuple[Any, ...], dict[str, Any], str]:
+    """Return arguments as an objective gets them, and how these are in words."""
+    if space.structure is None:
+        positional, named = (), dict.fromkeys(space.names)
+    else:
+        positional, named = space.structure.arguments(space.structure.build(space.lower))
+        strange = [name for name in named if not isinstance(name, str)]
+        if strange:
+            raise InputError(
+                f"the objective gets the members of a dictionary by name, and {strange[0]!r} is "
+                "none: use strings, or a list or tuple of bounds"
+            )
+    if named:
+        how = f"every parameter by name, fixed ones too: {', '.join(list(named)[:12])}"
+        return positional, named, how
+    return positional, named, f"{len(positional)} arguments by position"
 
 
 _PICKLERS: Final = {"mpi4py": "pickle", "loky": "cloudpickle", "distributed": "cloudpickle"}

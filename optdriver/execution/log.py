@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from optdriver.structures.units import number_of
 
 if TYPE_CHECKING:
     from optdriver.study import Study
@@ -11,12 +13,12 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("optdriver")
 
 
-def value(study: Study, id: int, observed: float | None) -> None:
+def value(study: Study, id: int, observed: Any) -> None:
     """Note a value, and the best one so far."""
     if LOG.isEnabledFor(logging.INFO):
         best = study.best
         so_far = "none yet" if best is None else f"{best.value:.10g} (evaluation {best.id})"
-        shown = "no value" if observed is None else f"{observed:.10g}"
+        shown = "no value" if observed is None else f"{number_of(observed):.10g}"
         LOG.info("evaluation %d: %s; best: %s", id, shown, so_far)
 
 

@@ -21,7 +21,7 @@ from optdriver.errors import (
     StudyDoneWarning,
 )
 from optdriver.execution import log
-from optdriver.execution.calling import Objective, Outcome, evaluate, prepare
+from optdriver.execution.calling import Objective, Outcome, evaluate, handed_over, prepare
 from optdriver.execution.deadlines import Deadlines
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
@@ -197,7 +197,8 @@ class _Loop:
         deadlines: Deadlines,
     ) -> None:
         self.deadlines = deadlines
-        self.study = study
+        self.study, self.space = study, study.space
+        self.handed = self.space.handed
         self.call = call
         self.pool = pool
         self.remaining = limit
@@ -250,7 +251,8 @@ class _Loop:
             self.remaining -= 1
             self.held[suggestion.id] = None
             try:
-                future = self.pool.submit(evaluate, self.call, suggestion.params, suggestion.id)
+                params = handed_over(self.space, self.call, suggestion)
+                future = self.pool.submit(evaluate, self.call, params, suggestion.id, self.handed)
             except (RuntimeError, BrokenExecutor) as error:  # it was shut down, or a worker died
                 self._give_back(suggestion.id)
                 self._give_up(error)
@@ -394,7 +396,7 @@ class _Loop:
         try:
             if outcome.mistake is not None:
                 raise outcome.mistake
-            value, gradient = split(outcome.result)
+            value, gradient = split(outcome.result, units=self.space.structure is not None)
             self.study.tell(id, value, gradient)
             log.value(self.study, id, value)
         except InputError as mistake:  # of whoever wrote the objective: tell them, keep the point

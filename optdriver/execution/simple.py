@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optdriver.execution.calling import Objective, prepare
+from optdriver.execution.calling import Objective, call, prepare
 from optdriver.study.observation import split
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def simple(study: Study, objective: Objective | None = None) -> None:
     """Evaluate until the study is done, one point after the other; exceptions come through."""
-    call = prepare(study, objective, None)
+    prepared, space = prepare(study, objective, None), study.space
     while (suggestion := study.ask()) is not None:
-        study.tell(suggestion.id, *split(call(**suggestion.params)))
+        result = call(prepared, suggestion.params, space.handed)
+        study.tell(suggestion.id, *split(result, units=space.structure is not None))

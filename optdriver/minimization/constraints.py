@@ -9,7 +9,6 @@ is decided to the last bits.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
@@ -23,15 +22,12 @@ from scipy.optimize import NonlinearConstraint
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputTypeError
 from optdriver.objectives.jax_objective import x64_mode
-from optdriver.objectives.plain import attempt, with_unit
-from optdriver.structures.pytree import Leaf, Structure
+from optdriver.objectives.plain import attempt
+from optdriver.structures.pytree import Leaf, Structure, with_unit
+from optdriver.structures.spelling import spelled
 from optdriver.structures.units import number_of
 
 Vector = NDArray[np.float64]
-
-_PLACE = re.compile(
-    r"(?<![\w.])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\s*\[\s*\d+\s*(?:,\s*\d+\s*)*\])+(?!\w)"
-)
 
 
 def compiled(
@@ -49,10 +45,12 @@ def compiled(
         return None
     if len(listed) == 1 and isinstance(listed[0], ConstraintSet):
         return listed[0].rescaled(scale)
+    named = structure.with_positions(positions(loss))
     made = ConstraintSet(
-        [_translated(item, structure, units, k + 1) for k, item in enumerate(listed)],
-        structure.names_for(positions(loss)),
+        [_translated(item, named, units, k + 1) for k, item in enumerate(listed)],
+        named.names,
         np.column_stack([structure.lower, structure.upper]),
+        fixed=named.named.fixed,
     )
     return made.rescaled(scale)
 
@@ -83,11 +81,8 @@ def _listed(constraints: Any) -> list[Any]:
 
 def _translated(item: Any, structure: Structure, units: bool, number: int) -> Any:
     """Return one constraint as `ConstraintSet` takes it, functions with their derivatives."""
-    if isinstance(item, str):
-        return _spelled(item)
-    if isinstance(item, Mapping) and "type" not in item:
-        texts = {k: _spelled(v) for k, v in item.items() if k != "name" and isinstance(v, str)}
-        return {**item, **texts}
+    if isinstance(item, str) or (isinstance(item, Mapping) and "type" not in item):
+        return spelled(item, structure)
     if isinstance(item, Mapping) and callable(item.get("fun")):
         return _from_mapping(item, structure, units, number)
     if isinstance(item, NonlinearConstraint):
@@ -117,11 +112,6 @@ def _from_mapping(item: Mapping[str, Any], structure: Structure, units: bool, nu
         made["jac"] = Function(jac, structure, units, arguments=arguments, matrix=True).values
         return made
     return {**made, "linear": function.linear, **function.derivatives}
-
-
-def _spelled(text: str) -> str:
-    """Write ``layer.w[0, 1]`` as ``layer_w_0_1``, which is the name of that number."""
-    return _PLACE.sub(lambda found: "_".join(re.findall(r"\w+", found.group())), text)
 
 
 class Function:

@@ -24,6 +24,7 @@ from optdriver.minimization.starts import feasible_points, points
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
 from optdriver.objectives.plain import PlainObjective, attempt, say
 from optdriver.space import factor
+from optdriver.structures.narrow import representable
 from optdriver.structures.pytree import Leaf, Structure
 
 Vector = NDArray[np.float64]
@@ -199,7 +200,7 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
 
 
 def _problem(given: Given, structure: Structure, objective: Objective) -> Problem:
-    lower, upper = _representable(structure, objective)
+    lower, upper = representable(structure, lambda leaf: _dtype(leaf, objective))
     inside = structure.with_sides(lower, upper)
     pairs = zip(lower, upper, strict=True)
     scale = np.array([factor(float(a), float(b)) if given.scale else 1.0 for a, b in pairs])
@@ -225,36 +226,10 @@ def _problem(given: Given, structure: Structure, objective: Objective) -> Proble
 # -- narrow numbers -----------------------------------------------------------------------------
 
 
-def _representable(structure: Structure, objective: Objective) -> tuple[Vector, Vector]:
-    """Return the box with its sides moved inwards to numbers of the types of the parameters.
-
-    Points are rounded to those types when they are handed over, which then cannot leave the box.
-    """
-    lower, upper = structure.lower.copy(), structure.upper.copy()
-    for leaf in structure.leaves:
-        part = slice(leaf.first, leaf.first + leaf.size)
-        kind = _dtype(leaf, objective)
-        if kind == np.float64:
-            continue
-        low, high = lower[part], upper[part]
-        up, down = _rounded(low, kind, np.inf), _rounded(high, kind, -np.inf)
-        fits = up <= down
-        near = low.astype(kind).astype(np.float64)
-        lower[part], upper[part] = np.where(fits, up, near), np.where(fits, down, near)
-    return lower, upper
-
-
 def _dtype(leaf: Leaf, objective: Objective) -> Any:
     if isinstance(objective, JaxObjective):
         return objective.dtype(leaf)
     return np.dtype(np.float64) if leaf.dtype is None else leaf.dtype
-
-
-def _rounded(side: Vector, kind: Any, towards: float) -> Vector:
-    """Round each number to the type, to the nearest one that is not on the wrong side."""
-    near = side.astype(kind)
-    wrong = near.astype(np.float64) < side if towards > 0 else near.astype(np.float64) > side
-    return np.where(wrong, np.nextafter(near, kind.type(towards)), near).astype(np.float64)
 
 
 def tolerances(

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
-from optdriver.objectives.plain import PlainObjective, attempt, say, with_unit
-from optdriver.structures.pytree import Leaf, Structure
+from optdriver.objectives.plain import PlainObjective, attempt, say
+from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.units import Unit, number_of, unit_of
 
 Vector = NDArray[np.float64]

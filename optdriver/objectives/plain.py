@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError, ObjectiveWarning
 from optdriver.reading import real_number
-from optdriver.structures.pytree import Leaf, Structure
+from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.units import Unit, number_in, number_of, unit_of
 
 Vector = NDArray[np.float64]
@@ -74,11 +74,6 @@ class PlainObjective:
 def _typed(leaf: Leaf, part: Any) -> Any:
     typed = part.astype(np.float64 if leaf.dtype is None else leaf.dtype)
     return typed if leaf.shape else typed[()]
-
-
-def with_unit(leaf: Leaf, numbers: Any) -> Any:
-    """Return numbers with the unit of the leaf, if it has one."""
-    return numbers if leaf.unit is None else leaf.unit.attach(numbers)
 
 
 def check_call(loss: Any, structure: Structure) -> None:

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from optdriver.numerics import quiet
 from optdriver.storage import bounds, place
 from optdriver.storage.bounds import FORGED
 from optdriver.storage.sqlite import SQLiteJournal
+from optdriver.structures.description import shown
 from optdriver.study import Spec, Study, fold, limits, recall
 from optdriver.study.events import Added, Event, Failed, Parted, Released, Told
 
@@ -62,10 +64,30 @@ def load_study(
     ...     study.num_evaluations, study.best.value
     (1, 4.0)
     """
-    place_ = place.check_path(path)
-    journal = SQLiteJournal.open(place_, durability=durability, read_only=read_only)
+    study = _opened(place.check_path(path), durability, clock, read_only=read_only)
+    if study.space.plain:
+        warnings.warn(
+            f"the parameters of {path} do not all come back as they were given: "
+            f"{'; '.join(study.space.plain)} (create_study with the same bounds and storage=, "
+            "which opens it too, gives them back)",
+            StorageWarning,
+            stacklevel=3,
+        )
+    return study
+
+
+def _opened(
+    path: Path,
+    durability: str,
+    clock: Clock,
+    *,
+    read_only: bool = False,
+    wanted: Spec | None = None,
+) -> Study:
+    """Open a study; `wanted` is what it has to be, and has the structure that users see."""
+    journal = SQLiteJournal.open(path, durability=durability, read_only=read_only)
     try:
-        return _restore(journal, clock)
+        return _restore(journal, clock, wanted)
     except BaseException:
         journal.close()
         raise
@@ -97,9 +119,8 @@ def create_kept(
     """
     place_ = place.check_path(path)
     if place_.exists():
-        study = load_study(place_, durability=durability, clock=clock)
+        study = _opened(place_, durability, clock, wanted=spec)
         try:
-            check_same(study.spec, spec, place_)
             study.set_parameters(**given)
         except BaseException:
             study.close()
@@ -128,11 +149,15 @@ def create_from_events(path: Path, spec: Spec, events: list[Event], *, part: boo
         raise
 
 
-def _restore(journal: SQLiteJournal, clock: Clock) -> Study:
-    """Return the study of a journal."""
+def _restore(journal: SQLiteJournal, clock: Clock, wanted: Spec | None = None) -> Study:
+    """Return the study of a journal, which is `wanted`."""
     with _explaining(journal):
         spec = Spec.from_dict(journal.spec)
         bounds.check_cost(spec.to_dict())
+    if wanted is not None:
+        check_same(spec, wanted, journal.path)
+        spec = replace(spec, space=wanted.space)
+    with _explaining(journal):
         state = recall.folded(journal, spec)
     foreign = sum(entry.point == fold.FOREIGN for entry in state.open.values())
     if state.parted:
@@ -222,4 +247,6 @@ def _described(spec: Spec) -> dict[str, str]:
     }
     found |= {f"constraint {k + 1}": repr(text) for k, text in enumerate(data["constraints"])}
     found["scale"], found["the driver"] = str(data["space"]["scale"]), data["driver"]
+    if "structure" in data["space"]:
+        found |= shown(data["space"]["structure"])
     return found

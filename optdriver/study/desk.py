@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, OptDriverError, ProtocolError, UnknownIdError
 from optdriver.multistart import admission
 from optdriver.multistart.records import Fill
+from optdriver.reading import real_number
+from optdriver.structures.description import describe_unit, rebuilt_unit
+from optdriver.structures.units import Unit, number_in, unit_of
 from optdriver.study import fold, limits, parameters
 from optdriver.study.events import (
     Added,
@@ -40,6 +43,7 @@ from optdriver.study.events import (
 )
 from optdriver.study.fold import Entry, State
 from optdriver.study.ledger import FAILED, TOLD
+from optdriver.study.observation import Where
 from optdriver.study.recall import File, Memory
 from optdriver.study.spec import Spec
 
@@ -68,7 +72,7 @@ class Desk:
 
     __slots__ = (
         "__weakref__", "_clock", "_journal", "_keeper", "_mark", "_record", "_since", "_state",
-        "handing", "spec",
+        "handing", "spec", "unit",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +87,7 @@ class Desk:
         self._since: float | None = None
         self._mark = WHOLE
         self.handing: list[int] = []
+        self.unit: Unit | None = None
         if self._keeper is not None and not self._keeper.read_only:
             self._keeper.attach(self.snapshot)
 
@@ -432,6 +437,32 @@ class Desk:
             raise InputError(
                 f"suggestion {id} is at {x.tolist()}, but the point given is {given!r}"
             )
+
+    def where(self, id: int) -> Where:
+        """Return where derivatives of suggestion `id` belong."""
+        space = self.spec.space
+        if space.structure is None:
+            return Where(space)
+        return Where(space, self.state.ledger.x[id], self.unit)
+
+    def value_in_unit(self, value: Any) -> float:
+        """Return the number of a value with a unit, in the unit of the first one that had one.
+
+        Raises
+        ------
+        InputError
+            There are values without a unit, or the unit is one of another kind.
+        """
+        given, known = unit_of(value), self.parameters["value_unit"]
+        if given is not None and known is None:
+            if self.state.ledger.best >= 0:
+                raise InputError(f"the value is {value!r}, and those told before have no unit")
+            self.configure({"value_unit": describe_unit(given)})
+            self.unit = given
+        elif given is not None and self.unit is None:
+            same = known == describe_unit(given)
+            self.unit = given if same else rebuilt_unit(known["library"], known["unit"])
+        return real_number("the value", number_in(value, self.unit, "the value"))
 
     def told(self, id: int, value: float, gradient: FloatArray | None) -> None:
         """Book a result; accept a repeated one, refuse a different one."""

@@ -53,7 +53,7 @@ FloatArray = NDArray[np.float64]
 
 
 NUDGES: Final = 64
-"""Within so many last digits a logarithmic parameter is moved onto the feasible set."""
+"""Within so many last digits a logarithmic or narrow parameter is moved onto the feasible set."""
 
 CLOSE: Final = 1e-6
 """How far a replayed point may be from the recorded one, in the driver's coordinates."""
@@ -139,15 +139,19 @@ def _driver(spec: Spec) -> Driver:
 
 
 def _driver_steps(spec: Spec, given: Any) -> list[float | None] | None:
-    """Return the given steps in the driver's coordinates, None where there is none."""
-    if given is None:
-        return None
+    """Return the given steps in the driver's coordinates, None where there is none.
+
+    A parameter of a narrow type is never moved by less than it can be moved exactly enough.
+    """
     space = spec.space
+    if given is None and not space.narrow.any():
+        return None
     steps = given if isinstance(given, Mapping) else dict.fromkeys(space.free, given)
     named = [steps.get(name) for name in space.free]
+    least = np.sqrt(space.spacing).tolist()
     return [
-        None if step is None else float(step / scale)
-        for step, scale in zip(named, space.scale, strict=True)
+        (small if narrow else None) if step is None else float(step / scale)
+        for step, scale, narrow, small in zip(named, space.scale, space.narrow, least, strict=True)
     ]
 
 
@@ -186,13 +190,13 @@ def draw(state: State, fills: tuple[Fill, ...] = FILLS[:1]) -> Entry | None:
 def _user_point(state: State, z: FloatArray) -> FloatArray | None:
     """Return what a point of the driver is for the user.
 
-    A logarithmic parameter goes there and back to rounding only: so initial samples are handed out
-    as they were given, and a point that rounding has put beyond a constraint is the nearest one
-    that satisfies it; None if there is none within a few last digits.
+    A logarithmic or narrow parameter goes there and back to rounding only: so initial samples are
+    handed out as they were given, and a point that rounding has put beyond a constraint is the
+    nearest one that satisfies it; None if there is none within a few last digits.
     """
     space, compiled = state.spec.space, state.spec.compiled
     x = space.to_user(z)
-    if not space.logarithmic:
+    if not space.inexact:
         return x
     for sample in state.parameters["initial_samples"]:
         given = np.array(sample)
@@ -203,8 +207,8 @@ def _user_point(state: State, z: FloatArray) -> FloatArray | None:
         return x
     for digits in range(1, NUDGES):
         for sign in (1.0, -1.0):
-            near = x * (1.0 + sign * digits * np.finfo(np.float64).eps * space.log)
-            near = np.asarray(np.minimum(np.maximum(near, space.lower), space.upper))
+            near = x * (1.0 + sign * digits * space.spacing)
+            near = space.rounded(np.minimum(np.maximum(near, space.lower), space.upper))
             if compiled.is_feasible(near):
                 return near
     return None

@@ -14,7 +14,7 @@ from optdriver.reading import real_number
 from optdriver.space import Space
 from optdriver.study import observation
 from optdriver.study.desk import describe_failure
-from optdriver.study.observation import Observation
+from optdriver.study.observation import Observation, Where
 
 FloatArray = NDArray[np.float64]
 Added = tuple[FloatArray, float, FloatArray | None]
@@ -27,7 +27,7 @@ def value_and_gradient(value: Any, gradient: Any) -> tuple[float | None, Any]:
     return None if value is None else real_number("the value", value), gradient
 
 
-def as_gradient(value: float | None, gradient: Any, space: Space, jac: bool) -> FloatArray | None:
+def as_gradient(value: float | None, gradient: Any, where: Where, jac: bool) -> FloatArray | None:
     """Return the gradient as an array, None where differences are taken.
 
     Raises
@@ -37,9 +37,9 @@ def as_gradient(value: float | None, gradient: Any, space: Space, jac: bool) -> 
     """
     if gradient is None:
         if jac and value is not None and math.isfinite(value):
-            raise observation.missing_derivative(space.free[0])
+            raise observation.missing_derivative(where.space.free[0])
         return None
-    array = observation.as_gradient(gradient, space)
+    array = observation.as_gradient(gradient, *where)
     return array if jac else None
 
 
@@ -49,7 +49,8 @@ def added(point: Any, value: Any, gradient: Any, space: Space) -> Added:
     if number is None:
         raise InputError("an added point needs a value; a failed evaluation adds nothing")
     x = space.vector(point)
-    array = None if gradient is None else observation.as_gradient(gradient, space)
+    at = None if space.structure is None else x
+    array = None if gradient is None else observation.as_gradient(gradient, space, at)
     reason = describe_failure(number, array, space.free)
     if reason is not None:
         raise InputError(f"a point cannot be added: {reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, InputTypeError
 from optdriver.reading import real_number, real_vector, short
 from optdriver.space import Space
+from optdriver.structures.units import Unit, is_quantity
 
 FloatArray = NDArray[np.float64]
 
@@ -96,14 +97,16 @@ def result_of(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
     return observed.result()
 
 
-def split(result: Any) -> tuple[float | None, Any]:
+def split(result: Any, *, units: bool = False) -> tuple[Any, Any]:
     """Return ``(value, gradient or None)`` of what an objective returned.
 
     It may be a number, a pair ``(value, gradient)`` with the gradient as an array or by name, or
-    an `Observation`.
+    an `Observation`; with `units` the value may be a quantity.
     """
     if isinstance(result, Observation):
         return result.result()
+    if units and is_quantity(result):
+        return result, None
     if isinstance(result, tuple | list):
         if len(result) != 2:
             raise InputTypeError(
@@ -111,6 +114,8 @@ def split(result: Any) -> tuple[float | None, Any]:
                 f"it returned {short(result)}, a {type(result).__name__} of length {len(result)}"
             )
         value, gradient = result
+        if units and is_quantity(value):
+            return value, gradient
         return real_number("the value of the objective", value), gradient
     if result is None:
         raise InputTypeError(
@@ -120,16 +125,36 @@ def split(result: Any) -> tuple[float | None, Any]:
     return real_number("the value of the objective", result), None
 
 
-def as_gradient(gradient: Any, space: Space) -> FloatArray:
+class Where(NamedTuple):
+    """Where derivatives belong: the parameters, the point, and the unit of the objective.
+
+    The last two matter where parameters have a structure.
+    """
+
+    space: Space
+    x: FloatArray | None = None
+    unit: Unit | None = None
+
+
+def as_gradient(
+    gradient: Any, space: Space, x: FloatArray | None = None, unit: Unit | None = None
+) -> FloatArray:
     """Return the derivatives by the continuous parameters as a vector that nobody else holds.
+
+    See `Where` for `x` and `unit`.
 
     Raises
     ------
     InputError
         If one is missing or unknown (it is named), or if the shape or the type is wrong.
     """
+    if x is not None:
+        made = space.gradient(gradient, x, unit)
+        if made is not None:
+            return made
     if isinstance(gradient, Mapping):
-        return _by_name(gradient, space)
+        given = _by_name(gradient, space)
+        return given if x is None else given + space.carried_on(gradient, x)
     names = ", ".join(space.free[:6]) + (", ..." if space.size > 6 else "")
     which = f"one derivative for each continuous parameter, in the order {names}"
     return real_vector("the gradient", gradient, space.size, which + " (or by name)").copy()

@@ -189,9 +189,15 @@ def _samples(name: str, value: Any) -> tuple[Any, ...]:
         raise _wrong(name, "a list of points, as [[0.5, 0.5], [-0.5, -0.5]]", value)
     rows = tuple(value)
     for row in rows:
-        if isinstance(row, str | bytes) or not hasattr(row, "__iter__"):
+        if isinstance(row, str | bytes | int | float) or row is None:
             raise _wrong(name, "a list of points, as [[0.5, 0.5], [-0.5, -0.5]]", value)
-    return tuple(dict(row) if isinstance(row, Mapping) else tuple(row) for row in rows)
+    return tuple(map(_sample, rows))
+
+
+def _sample(row: Any) -> Any:
+    if isinstance(row, Mapping):
+        return dict(row)
+    return tuple(row) if type(row) in (list, tuple) else row
 
 
 def _steps(name: str, value: Any) -> Any:
@@ -200,6 +206,16 @@ def _steps(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: step(f"{name}[{key!r}]", each) for key, each in value.items()}
     return step(name, value)
+
+
+def _unit(name: str, value: Any) -> dict[str, str] | None:
+    """Accept a unit as the name of its library and its own, or None."""
+    if value is None:
+        return None
+    texts = isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
+    if not texts or set(value) != {"library", "unit"}:
+        raise _wrong(name, "None or {'library': ..., 'unit': ...}", value)
+    return dict(value)
 
 
 def _rule(known: tuple[int, ...]) -> Callable[[str, Any], int]:
@@ -280,6 +296,8 @@ _ROWS: Final = (
                     "and which stop the study"),
     DriverParameter("stop_after_failures", 100, _whole(1, endless=True), "study",
                     "failed iterates in a row, over all minimizers, that stop the study"),
+    DriverParameter("value_unit", None, _unit, "study",
+                    "unit of the values, if they have one: that of the first one told"),
 )  # fmt: skip
 
 LATER: Final = (

@@ -6,6 +6,7 @@ recorded has happened then, and nothing else: the state is folded again from the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from optdriver.errors import InputError
@@ -101,7 +102,7 @@ class File:
         """Return the specification, the state to which the events have led, and the last event."""
         journal = self._journal
         if journal.spec != spec.to_dict():
-            spec = Spec.from_dict(journal.spec)
+            spec = replace(Spec.from_dict(journal.spec), space=spec.space)
         state = folded(journal, spec)
         return spec, state, next(journal.read(max(journal.last - 1, 0)), None)
 
@@ -127,6 +128,7 @@ def _newest(journal: Keeper, spec: Spec) -> tuple[int, State]:
         if found is not None:
             state = fold.from_dict(found[1])
             if state.spec.to_dict() == spec.to_dict():
+                state.spec = spec  # whose structure is the user's own
                 return found[0], state
     except (InputError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
             RecursionError, MemoryError):  # fmt: skip

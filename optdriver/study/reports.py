@@ -36,8 +36,9 @@ class Suggestion:
     ----------
     id : int
         The name under which it is told.
-    params : dict
-        All parameters by name, fixed ones too; also there as `kwargs`.
+    params : dict or structure
+        All parameters by name, fixed ones too, or as the structure that was given, with units; also
+        there as `kwargs`.
     x : ndarray, shape (n,)
         The continuous parameters in the order of the domain; read-only.
     kind : {'iterate', 'difference', 'check'}
@@ -48,13 +49,13 @@ class Suggestion:
     """
 
     id: int
-    params: dict[str, float]
+    params: Any
     x: FloatArray
     kind: str
     run: int
 
     @property
-    def kwargs(self) -> dict[str, float]:
+    def kwargs(self) -> Any:
         """The same as `params`."""
         return self.params
 
@@ -67,8 +68,8 @@ class Best:
     ----------
     value : float
         The value observed there.
-    params : dict
-        All parameters by name, fixed ones too: ``objective(**best.params)`` evaluates it again.
+    params : dict or structure
+        All parameters, fixed ones too: ``objective(**best.params)`` evaluates it again.
     x, gradient : ndarray, ndarray or None
         The continuous parameters, and the gradient if one was supplied there.
     id, run : int
@@ -76,7 +77,7 @@ class Best:
     """
 
     value: float
-    params: dict[str, float]
+    params: Any
     x: FloatArray
     gradient: FloatArray | None
     id: int
@@ -90,22 +91,22 @@ class LocalMinimum:
     Attributes
     ----------
     value : float
-    params : dict
-        All parameters by name.
+    params : dict or structure
+        All parameters.
     x : ndarray, shape (n,)
     times_found : int
-    starts : tuple of dict
-        The starts that led there, by name.
+    starts : tuple
+        The starts that led there, as `params`.
     runs : tuple of int
     """
 
     shown: ClassVar = ("value", "times_found", "params")
 
     value: float
-    params: dict[str, float]
+    params: Any
     x: FloatArray
     times_found: int
-    starts: tuple[dict[str, float], ...]
+    starts: tuple[Any, ...]
     runs: tuple[int, ...]
 
 
@@ -116,13 +117,13 @@ class RunRow:
     Attributes
     ----------
     index : int
-    start : dict
-        Where it started, by name.
+    start : dict or structure
+        Where it started.
     state : {'running', 'waiting', 'converged', 'stopped', 'failed'}
     reason : str
         Why it ended; if the study ended before it, why that did.
     evaluations, failures : int
-    value, params : float or None, dict or None
+    value, params : float or None, dict, structure or None
         Its best value, and where.
     active_constraints : tuple of str
         Constraints that are active there.
@@ -138,13 +139,13 @@ class RunRow:
     shown: ClassVar = ("index", "state", "evaluations", "failures", "value", "reason", "params")
 
     index: int
-    start: dict[str, float]
+    start: Any
     state: str
     reason: str
     evaluations: int
     failures: int
     value: float | None
-    params: dict[str, float] | None
+    params: Any
     active_constraints: tuple[str, ...]
     active_bounds: dict[str, str]
     multipliers: dict[str, float]
@@ -241,7 +242,7 @@ def runs(state: State) -> Rows[RunRow]:
     space = state.spec.space
     cut_short = "" if state.stop is None else f"the study stopped: {state.stop[1]}"
 
-    def named(z: FloatArray) -> dict[str, float]:
+    def named(z: FloatArray) -> Any:
         return space.params(space.to_user(z))
 
     return Rows(

@@ -14,6 +14,7 @@ from optdriver import stored
 from optdriver.drivers import recorded_name
 from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
 from optdriver.space import Space
+from optdriver.structures.spelling import spelled
 from optdriver.study import parameters as table
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Spec:
 
         space = self.space
         bounds = np.column_stack([space.lower, space.upper])
+        if space.structure is not None:
+            given = spelled(given, space.structure)
         compiled = ConstraintSet(given, space.free, bounds, fixed=space.fixed)
         texts = tuple((name, text) for name, text in compiled.to_dict()["texts"])
         return replace(self, constraints=texts, compiled=compiled)
@@ -123,6 +126,8 @@ class Spec:
         """Return the specification as strings and numbers."""
         parameters = dict(self.parameters)
         parameters["initial_samples"] = [list(s) for s in parameters["initial_samples"]]
+        if parameters["value_unit"] is None:
+            del parameters["value_unit"]  # it was unknown at first
         return {
             "version": VERSION,
             "space": self.space.to_dict(),

@@ -23,6 +23,7 @@ from optdriver.errors import (
 )
 from optdriver.numerics import quiet
 from optdriver.space import Space
+from optdriver.structures.units import is_quantity
 from optdriver.study import fold, inputs, reports
 from optdriver.study.desk import Clock, Desk, describe_failure
 from optdriver.study.events import Event, Journal
@@ -279,12 +280,16 @@ class Study:
         ----------
         id : int
             ``suggestion.id``.
-        value : float or Observation
+        value : float, quantity or Observation
             The value; NaN, infinite or None report a failed evaluation.  So does a gradient that
-            is not finite; the value then counts for `best` all the same.
-        gradient : array or mapping, optional
-            Derivatives by the continuous parameters, in their order or by name.  Not used with
-            ``jac=False``, which an `ObjectiveWarning` says once.
+            is not finite; the value then counts for `best` all the same.  Where parameters have a
+            structure it may have a unit; the numbers are in that of the first one told then
+            (``parameters['value_unit']``).
+        gradient : array, mapping or structure, optional
+            Derivatives by the continuous parameters, in their order, by name, or with the structure
+            of the parameters (with units: those of the value over those of the parameter).  Those
+            by dependent parameters are carried on by the chain rule.  Not used with ``jac=False``,
+            which an `ObjectiveWarning` says once.
 
         Raises
         ------
@@ -296,11 +301,13 @@ class Study:
             For a result of the wrong kind, or a derivative that ``jac=True`` promises and that is
             missing.  The suggestion stays open.
         """
+        if self.space.structure is not None and is_quantity(value):
+            value = self._in_unit(id, value)
         number, gradient = inputs.value_and_gradient(value, gradient)
         with self._lock:
             desk = self._desk
             desk.check_id(id)
-            array = inputs.as_gradient(number, gradient, self.space, desk.state.parameters["jac"])
+            array = inputs.as_gradient(number, gradient, desk.where(id), desk.parameters["jac"])
             reason = describe_failure(number, array, desk.spec.space.free)
             if reason is None and number is not None:
                 desk.told(id, number, array)
@@ -309,6 +316,12 @@ class Study:
             self._threads.note_result()
         if gradient is not None and array is None:
             self._say_unused()
+
+    def _in_unit(self, id: int, value: Any) -> float:
+        """Return the number of a value with a unit."""
+        with self._lock:
+            self._desk.check_id(id)
+            return self._desk.value_in_unit(value)
 
     def _say_unused(self) -> None:
         """Say once that gradients are supplied which nothing uses."""

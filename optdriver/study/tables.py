@@ -6,6 +6,10 @@ import html
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
+from optdriver.structures.units import number_of
+
 Row = TypeVar("Row")
 
 _MOST_ROWS: Final = 30
@@ -58,7 +62,7 @@ def _cells(rows: Rows[Any]) -> tuple[list[str], list[list[str]]]:
     """Return the names of the columns, and the texts of the rows that are shown."""
     names = [name for name in type(rows[0]).shown if name != "params"]
     shown = rows[:_MOST_ROWS]
-    params: list[Mapping[str, Any]] = [getattr(row, "params", None) or {} for row in shown]
+    params = [flat(getattr(row, "params", None)) for row in shown]
     parameters = max((list(values) for values in params), key=len)
     parts = parameters[: max(_MOST_COLUMNS - len(names), 1)]
     dots = ["..."] if len(parts) < len(parameters) else []
@@ -69,6 +73,27 @@ def _cells(rows: Rows[Any]) -> tuple[list[str], list[list[str]]]:
         for row, values in zip(shown, params, strict=True)
     ]
     return [*names, *parts, *dots], body
+
+
+def flat(params: Any, path: str = "") -> dict[str, Any]:
+    """Return parameters by names such as ``layer.w[0, 1]``, whatever containers they are in."""
+    if params is None:
+        return {}
+    if isinstance(params, Mapping):
+        inner = [(f"{path}.{key}" if path else str(key), each) for key, each in params.items()]
+    elif isinstance(params, list | tuple):
+        fields = getattr(params, "_fields", range(len(params)))
+        keys = [f".{key}" if isinstance(key, str) else f"[{key}]" for key in fields]
+        paths = [(path + key).removeprefix(".") for key in keys]
+        inner = list(zip(paths, params, strict=True))
+    elif np.ndim(number_of(params)):
+        array = np.asarray(number_of(params))
+        inner = [
+            (f"{path}[{', '.join(map(str, i))}]", array[i].item()) for i in np.ndindex(array.shape)
+        ]
+    else:
+        return {path or "x": params}
+    return {name: value for key, each in inner for name, value in flat(each, key).items()}
 
 
 def _text(value: Any) -> str:

@@ -120,7 +120,7 @@ def test_what_a_pair_is(bounds, shapes):
         ([(0, 1), 3], "neither a pair"),
         ([(0, (1, 2))], r"at \[0\].*Interval"),
         ({"a": None}, r"at \['a'\].*expected a pair"),
-        ({"a": "0, 1"}, "expected a pair"),
+        ({"a": "0 + 1"}, "at least one pair"),
         ({"a": ("0", "1")}, "expected a pair"),
         (np.zeros((3, 2)), "expected a pair"),
         (7, "expected a pair"),
