@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
-from typing import Any, Final, TypeVar, overload
+from typing import Any, ClassVar, Final, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class RemoteSpace:
     fixed: Mapping[str, Any]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    structure: ClassVar[None] = None
 
     @property
     def names(self) -> tuple[str, ...]:
