@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from optdriver.constraints.callables import Functions
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked, times
 from optdriver.constraints.nearest import nearest
+from optdriver.constraints.programs import system
 from optdriver.constraints.projection import InsetRows, Projection, moved
 from optdriver.constraints.restoration import descend, project
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
@@ -22,6 +24,8 @@ from optdriver.constraints.specification import Specification, middle, specified
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.geometry.elementary import nearest_powers_of_two
+from optdriver.geometry.formulas import System
+from optdriver.geometry.steps import compiled
 from optdriver.numerics import quiet
 
 Array = NDArray[np.float64]
@@ -134,6 +138,7 @@ class ConstraintSet:
         self.bound_names = dict(made.bound_names)
         nodes = [row.node for row in made.rows]
         self._evaluation = Evaluation(nodes, self.parameters)
+        self._nodes = nodes
         self._assembly = _assembled(made.rows, self.parameters)
         self._functions = specification.functions
         self._arrange(made.rows)
@@ -149,7 +154,7 @@ class ConstraintSet:
         """Set what depends on the units: the box and the rows' scales."""
         self._units = units
         lower, upper = self._box
-        sizes = self._unit
+        sizes = self.unit
         self.lower, self.upper = lower / sizes, upper / sizes
         self.scales = self._scales()
 
@@ -193,7 +198,7 @@ class ConstraintSet:
 
     def _scales(self) -> Array:
         given = self._specification.reference
-        first = middle(self.lower, self.upper) if given is None else given / self._unit
+        first = middle(self.lower, self.upper) if given is None else given / self.unit
         sizes = np.zeros(len(self))
         for attempt in range(4):
             point = first + attempt * 0.01 * np.maximum(1.0, np.abs(first))
@@ -208,8 +213,19 @@ class ConstraintSet:
         sizes = np.maximum(sizes, COARSEST * self.noise)
         return np.clip(nearest_powers_of_two(sizes), 2.0**-200, 2.0**1000)
 
+    @cached_property
+    def system(self) -> System | None:
+        """The rows as programs of the kernel, over the parameters in their own units.
+
+        None for a set that has functions in it, or is large.
+        """
+        if self._functions:
+            return None
+        return system([self._nodes[i] for i in self._order], self.parameters)
+
     @property
-    def _unit(self) -> Array | float:
+    def unit(self) -> Array | float:
+        """What x is multiplied by to be the parameters."""
         return 1.0 if self._units is None else self._units
 
     def __len__(self) -> int:
@@ -227,12 +243,16 @@ class ConstraintSet:
         made = np.asarray(x, dtype=np.float64)
         if made.shape != (self.n,):
             raise InputError(f"x has shape {made.shape} and ({self.n},) is expected")
-        return made * self._unit
+        return made * self.unit
 
-    def _weights(self, multipliers: ArrayLike) -> Array:
+    def _checked(self, multipliers: ArrayLike) -> Array:
         made = np.asarray(multipliers, dtype=np.float64)
         if made.shape != (len(self),):
             raise InputError(f"multipliers have shape {made.shape} and ({len(self)},) is expected")
+        return made
+
+    def _weights(self, multipliers: ArrayLike) -> Array:
+        made = self._checked(multipliers)
         unordered = np.empty_like(made)
         unordered[self._order] = made
         return unordered
@@ -240,6 +260,8 @@ class ConstraintSet:
     def values(self, x: ArrayLike) -> Array:
         """Return the rows' values, (m,), as written; NaN where there is no real value."""
         point = self._point(x)
+        if self.system is not None and compiled():
+            return np.asarray(self.system.values(point))
         parts = [self._evaluation(point)]
         parts += [f.values(point) for f in self._functions]
         return np.concatenate(parts)[self._order]
@@ -250,7 +272,7 @@ class ConstraintSet:
 
         The last bits can differ from those of `values`, by which feasibility is decided.
         """
-        many = np.atleast_2d(np.asarray(points, dtype=np.float64)) * self._unit
+        many = np.atleast_2d(np.asarray(points, dtype=np.float64)) * self.unit
         parts = [self._evaluation.many(many)]
         parts += [f.values_many(many) for f in self._functions]
         return np.hstack(parts)[:, self._order]
@@ -258,6 +280,9 @@ class ConstraintSet:
     def linearised(self, x: ArrayLike) -> Any:
         """Return the (m, n) Jacobian, a dense array or, for large sets, a CSR one."""
         point = self._point(x)
+        quick = None if self.system is None else self.system.jacobian(point)
+        if quick is not None:
+            return quick if self._units is None else quick * self._units
         parts = [self._assembly.jacobian(point), *(f.jacobian(point) for f in self._functions)]
         matrix = stacked(parts)
         if self.n_equalities:
@@ -275,7 +300,12 @@ class ConstraintSet:
         return csr(self.linearised(x))
 
     def _curvature(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
-        point, weights = self._point(x), self._weights(multipliers)
+        point = self._point(x)
+        if self.system is not None:
+            quick = self.system.hessian(point, self._checked(multipliers))
+            if quick is not None:
+                return quick if self._units is None else scaled(quick, self._units, self._units)
+        weights = self._weights(multipliers)
         total = self._assembly.hessian(point, weights[: self._parts[0]])
         for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
             if not f.linear:
@@ -311,12 +341,12 @@ class ConstraintSet:
     def hessian_product(self, x: ArrayLike, multipliers: ArrayLike, v: ArrayLike) -> Array:
         """Return sum_j multipliers_j Hess c_j times v; dense Hessians are never formed."""
         point, weights = self._point(x), self._weights(multipliers)
-        vector = np.asarray(v, dtype=np.float64) * self._unit
+        vector = np.asarray(v, dtype=np.float64) * self.unit
         total = self._assembly.hessian_product(point, weights[: self._parts[0]], vector)
         for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
             if not f.linear:
                 total = total + times(f.hessian(point, weights[first:last]), vector)
-        return np.asarray(total * self._unit)
+        return np.asarray(total * self.unit)
 
     def _violations(self, x: ArrayLike) -> Array:
         scaled = self.values(x) / self.scales
@@ -423,7 +453,7 @@ class ConstraintSet:
             raise InputError("units must be positive and finite")
         other = object.__new__(ConstraintSet)
         other.__dict__.update(self.__dict__)  # what was compiled is not changed by anyone
-        other._measure(np.array(made * self._unit))
+        other._measure(np.array(made * self.unit))
         return other
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-from optdriver.constraints.dual_active_set import dual_active_set
 from optdriver.constraints.interior_point import interior_point
 from optdriver.constraints.matrices import (
     csr,
@@ -28,6 +27,7 @@ from optdriver.constraints.matrices import (
     transposed_times,
 )
 from optdriver.constraints.symmetric import factorised, saddle
+from optdriver.geometry.active_set import nearest
 from optdriver.geometry.factors import least_squares
 
 Array = NDArray[np.float64]
@@ -111,21 +111,9 @@ def least_distance(
 def _one_by_one(
     wanted: Array, A: Array, b: Array, E: Array, f: Array, lower: Array, upper: Array
 ) -> LeastDistance:
-    """Take the finite sides of the box for rows."""
-    high, low = np.flatnonzero(upper < np.inf), np.flatnonzero(lower > -np.inf)
-    eye = np.eye(wanted.size)
-    rows = np.vstack([A, eye[high], -eye[low]])
-    made = dual_active_set(wanted, rows, np.concatenate([b, upper[high], -lower[low]]), E, f)
-    box, sides = np.zeros(wanted.size), made.inequality[b.size :]
-    box[high] += sides[: high.size]
-    box[low] -= sides[high.size :]
-    d = np.minimum(np.maximum(made.point, lower), upper)
+    point, inequalities, equalities, box, solved = nearest(wanted, A, b, E, f, (lower, upper))
     return LeastDistance(
-        d=np.select([box > 0.0, box < 0.0], [upper, lower], d),
-        inequalities=made.inequality[: b.size],
-        equalities=made.equality,
-        box=box,
-        feasible=made.solved,
+        d=point, inequalities=inequalities, equalities=equalities, box=box, feasible=solved
     )
 
 

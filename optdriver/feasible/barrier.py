@@ -18,6 +18,7 @@ import numpy as np
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Vector
+from optdriver.geometry.formulas import Formulas
 from optdriver.geometry.products import dot, times
 
 
@@ -38,8 +39,12 @@ class Subproblem:
     hessian : callable
         ``hessian(t, lambda, nu) -> (n, n)`` of the constraints' part of the Lagrangian: an array,
         or a `SparseHessian` beside a `QuadraticModel`.
+    counts : (int, int)
+        How many rows c and e there are.
     rounding : float
         What rounding does to the sum of all rows, about.
+    formulas : Formulas, optional
+        The same rows for the compiled pages, if they are formulas.
     """
 
     gradient: Vector
@@ -49,7 +54,9 @@ class Subproblem:
     values: Callable[[Vector], tuple[Vector, Vector]]
     jacobians: Callable[[Vector], tuple[Any, Any]]
     hessian: Callable[[Vector, Vector, Vector], Vector | SparseHessian]
+    counts: tuple[int, int]
     rounding: float = 0.0
+    formulas: Formulas | None = None
 
     def model(self, t: Vector) -> float:
         """Return the change of the model at t."""

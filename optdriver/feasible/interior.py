@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optdriver.constraints.matrices import finite, is_sparse, times, transposed_times
-from optdriver.feasible import dense_newton, sparse_newton
+from optdriver.constraints.matrices import finite, times, transposed_times
+from optdriver.feasible import sparse_newton
 from optdriver.feasible.barrier import Point, Subproblem
-from optdriver.feasible.dense_newton import DenseFactor
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.sparse_newton import SparseFactor
 from optdriver.feasible.types import Vector
+from optdriver.geometry import interior as kernel
+from optdriver.geometry import subproblem
+from optdriver.geometry.crossover import cross_over
 from optdriver.geometry.products import dot, sum_of_logs
-
-Factor = DenseFactor | SparseFactor
 
 TOLERANCE = 1e-9
 ITERATIONS = 60
@@ -42,14 +42,9 @@ LARGEST_GUESS = 1e3  # multipliers beyond this are no guess worth starting from
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """Where the solver ended: point, slacks, multipliers and how well the conditions hold."""
+    """Where the solver ended, and how well the optimality conditions hold."""
 
     t: Vector
-    slack: Vector
-    inequality: Vector
-    equality: Vector
-    below: Vector
-    above: Vector
     error: float
     iterations: int
 
@@ -89,21 +84,22 @@ def solve(
         Whatever was reached; `error` says how good it is.
     """
     begin = np.zeros_like(problem.lower) if start is None else start
+    if not isinstance(problem.curvature, QuadraticModel):
+        return _dense(problem, barrier, tolerance, begin)
     point = _first_point(problem, barrier, begin)
     mu, penalty, raised = barrier, 1.0, 0.0
-    large = isinstance(problem.curvature, QuadraticModel)
     error, least, patience, short, count = np.inf, np.inf, PATIENCE, 0, 0
     while count < ITERATIONS:
         error = _error(problem, point, 0.0)
         patience = PATIENCE if error < 0.9 * least else patience - 1
         least = min(least, error)
         settled = patience <= 0 and error <= SETTLED
-        if error <= tolerance or (large and (settled or short >= PATIENCE)):
+        if error <= tolerance or settled or short >= PATIENCE:
             break
         while mu > tolerance / 20.0 and _error(problem, point, mu) <= 10.0 * mu:
             mu = max(tolerance / 20.0, min(0.2 * mu, mu**1.5))
-            penalty = 1.0 if large or len(point.e) else penalty  # it may have grown too far
-        factor = _factorised(problem, point, raised)
+            penalty = 1.0  # it may have grown too far
+        factor = SparseFactor.of(problem, point, _raises(raised))
         if factor is None:
             break
         raised = factor.raised
@@ -114,16 +110,28 @@ def solve(
         whole = _size(moved.t - point.t) >= SHORT * _size(step.t)
         short = 0 if whole else short + 1
         point, count = moved, count + 1
-    return Solution(
-        t=point.t,
-        slack=point.s,
-        inequality=point.lam,
-        equality=point.nu,
-        below=point.zl,
-        above=point.zu,
-        error=error,
-        iterations=count,
+    return Solution(t=point.t, error=error, iterations=count)
+
+
+def _dense(problem: Subproblem, barrier: float, tolerance: float, begin: Vector) -> Solution:
+    """Solve a problem with dense matrices by the compiled pages, to the last digit."""
+    made = kernel.solve(
+        subproblem.Subproblem(
+            problem.gradient,
+            problem.curvature,
+            (problem.lower, problem.upper),
+            problem.counts,
+            problem,
+            problem.formulas,
+            problem.rounding,
+        ),
+        begin,
+        barrier,
+        tolerance,
+        ITERATIONS,
+        INSET,
     )
+    return Solution(t=cross_over(made), error=made.error, iterations=made.count)
 
 
 def _first_point(problem: Subproblem, mu: float, start: Vector) -> Point:
@@ -152,7 +160,7 @@ def _first_point(problem: Subproblem, mu: float, start: Vector) -> Point:
     if not len(e):
         return point
     residual = _dual_residual(problem, point)
-    nu = (sparse_newton if is_sparse(eq) else dense_newton).multipliers(eq, residual)
+    nu = sparse_newton.multipliers(eq, residual)
     return replace(point, nu=nu) if _size(nu) <= LARGEST_GUESS else point
 
 
@@ -181,14 +189,8 @@ def _size(values: Vector) -> float:
     return float(np.max(np.abs(values), initial=0.0))
 
 
-def _factorised(problem: Subproblem, p: Point, last: float) -> Factor | None:
-    """Factorise the Newton matrix, raised until it is positive definite where it matters."""
-    kind = SparseFactor if isinstance(problem.curvature, QuadraticModel) else DenseFactor
-    return kind.of(problem, p, _raises(last))
-
-
 def _newton(
-    factor: Factor, problem: Subproblem, p: Point, mu: float, infeasible: Vector, off: Vector
+    factor: SparseFactor, problem: Subproblem, p: Point, mu: float, infeasible: Vector, off: Vector
 ) -> _Step:
     """Return the Newton step for the barrier problem with residuals `infeasible`, `off`."""
     below, above = p.t - problem.lower, problem.upper - p.t
@@ -213,7 +215,7 @@ def _raises(last: float) -> list[float]:
 
 
 def _search(
-    problem: Subproblem, p: Point, step: _Step, factor: Factor, mu: float, penalty: float
+    problem: Subproblem, p: Point, step: _Step, factor: SparseFactor, mu: float, penalty: float
 ) -> tuple[Point | None, float]:
     """Return the next point and the penalty; None when no step length helps."""
     slope = _barrier_slope(problem, p, step, mu)
@@ -323,7 +325,7 @@ def _corrected(
     p: Point,
     trial: Point,
     step: _Step,
-    factor: Factor,
+    factor: SparseFactor,
     mu: float,
     length: float,
 ) -> Point | None:

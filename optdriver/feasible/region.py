@@ -9,6 +9,7 @@ compiled the constraints.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,25 @@ class Region:
         """Which variables can move."""
         return np.asarray(self.lower < self.upper)
 
+    @cached_property
+    def places(self) -> Indices:
+        """Which of the variables that can move each variable is, or -1."""
+        return np.where(self.free, np.cumsum(self.free) - 1, -1)
+
+    @cached_property
+    def rows(self) -> Indices:
+        """Which of the rows (c, e) each row of the constraints is, or -1."""
+        made = np.full(len(self.row_scale), -1)
+        chosen = np.concatenate([self.inequalities, self.equalities])
+        made[chosen] = np.arange(len(chosen))
+        return made
+
     def values(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the scaled c(x) and e(x); not finite where a formula has no value."""
+        made: tuple[Vector, Vector] = self.work.remembered("values", x, self._values)
+        return made
+
+    def _values(self, x: Vector) -> tuple[Vector, Vector]:
         self.work.spend(0)
         with np.errstate(all="ignore"):
             rows = self.constraints.values(x) * self.row_scale
@@ -87,6 +105,10 @@ class Region:
 
     def linearised(self, x: Vector) -> tuple[Any, Any]:
         """Return the scaled Jacobians of c and e, dense arrays or, if `large`, CSR ones."""
+        made: tuple[Any, Any] = self.work.remembered("linearised", x, self._linearised)
+        return made
+
+    def _linearised(self, x: Vector) -> tuple[Any, Any]:
         if not self.large:
             return self.jacobians(x)
         self.work.spend(1)

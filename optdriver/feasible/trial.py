@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints import least_distance
+from optdriver.constraints import ConstraintSet, least_distance
 from optdriver.constraints.matrices import finite, row_norms, scaled, times
 from optdriver.constraints.restoration import restore
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem
 from optdriver.feasible.criticality import measured, tangential_change
-from optdriver.feasible.crossover import cross_over
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
 from optdriver.feasible.trust import drowned
 from optdriver.feasible.types import Indices, Vector
+from optdriver.geometry.formulas import Formulas
 from optdriver.geometry.products import dot, norm
 from optdriver.numerics import is_numeric
 
@@ -172,7 +172,7 @@ def _solve(local: Local, model: QuadraticModel, barrier: float) -> tuple[Vector 
     if problem is None:
         return None, np.inf
     solution = interior.solve(problem, barrier)
-    return cross_over(problem, solution), solution.error
+    return solution.t, solution.error
 
 
 def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
@@ -209,7 +209,35 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
         values=values,
         jacobians=jacobians,
         hessian=hessian,
+        counts=(len(w), len(v)),
+        formulas=_formulas(local, w, v),
         rounding=_rounding(local, jac, w) + _rounding(local, eq, v),
+    )
+
+
+def _formulas(local: Local, w: Vector, v: Vector) -> Formulas | None:
+    """Return the rows, weighted by w and v, for the compiled pages; None if they are functions."""
+    region, free, constraints = local.region, local.free, local.region.constraints
+    if region.large or not isinstance(constraints, ConstraintSet) or constraints.system is None:
+        return None
+    step, sides = np.zeros(region.n), np.full((2, region.n), np.inf)
+    step[free] = local.delta * region.scale[free]
+    lower, upper = local.box
+    sides[0, free] = np.where(lower > -1.0, lower, -np.inf)
+    sides[1, free] = np.where(upper < 1.0, upper, np.inf)
+    weight = np.zeros(len(region.row_scale))
+    weight[region.inequalities] = region.row_scale[region.inequalities] * w
+    weight[region.equalities] = region.row_scale[region.equalities] * v
+    unit = constraints.unit
+    return Formulas(
+        constraints.system,
+        local.x * unit,
+        step * unit,
+        (region.lower * unit, region.upper * unit),
+        sides,
+        region.places,
+        region.rows,
+        weight,
     )
 
 

@@ -6,8 +6,11 @@ differences of differences, and may be computed so coarsely that no step of Newt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from optdriver.feasible.types import Vector
 
 LEAST = 20_000
 ROUNDS = 200
@@ -27,10 +30,13 @@ class Work:
     costs : tuple of int
         How often values, a Jacobian and a Hessian call functions; zeros without any.
     left : float
+    seen : dict
+        Of each kind, what was computed last for the present point, and where.
     """
 
     costs: tuple[int, int, int] = (0, 0, 0)
     left: float = field(default=0.0, init=False)
+    seen: dict[str, tuple[bytes, Any]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.renew()
@@ -41,8 +47,17 @@ class Work:
         return cls(costs=getattr(constraints, "costs", (0, 0, 0)))
 
     def renew(self) -> None:
-        """Begin with another point."""
+        """Begin with another point: what is known is forgotten, as if one had been restored."""
+        self.seen.clear()
         self.left = LEAST + ROUNDS * float(sum(self.costs))
+
+    def remembered(self, kind: str, x: Vector, make: Callable[[Vector], Any]) -> Any:
+        """Return ``make(x)``, or what it was if it was made last for the same x."""
+        key = x.tobytes()
+        known = self.seen.get(kind)
+        if known is None or known[0] != key:
+            known = self.seen[kind] = key, make(x)
+        return known[1]
 
     def spend(self, what: int) -> None:
         """Take note of values (0), a Jacobian (1) or a Hessian (2).

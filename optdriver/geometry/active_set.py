@@ -313,3 +313,118 @@ def solve(s: Polyhedron, tolerance: float) -> bool:
     The tolerance is relative to the largest of the wish and of what it violates.
     """
     return s.n == 0 or bool(activate(s, tolerance))
+
+
+# -- rows of any length, and a box ---------------------------------------------------------------
+
+
+def nearest(
+    wish: Any, a: Any, b: Any, e_rows: Any, e: Any, box: Any, tolerance: float = 1e-13
+) -> tuple[Any, Any, Any, Any, bool]:
+    """Project a point onto {d : a d <= b, e_rows d = e} in a box.
+
+    Parameters
+    ----------
+    wish : ndarray, shape (n,)
+    a, b : ndarrays, shapes (m, n), (m,)
+    e_rows, e : ndarrays, shapes (q, n), (q,)
+    box : (lower, upper)
+        ndarrays of shape (n,); sides may be infinite.
+    tolerance : float
+        Violation that counts as none, relative to the largest of the wish and of what it violates.
+
+    Returns
+    -------
+    point, inequality, equality, sides : ndarray
+        The multipliers are of the rows as they are given; those of upper sides are positive.
+    solved : bool
+        Whether there is such a point.
+    """
+    n: cython.Py_ssize_t = len(wish)
+    q: cython.Py_ssize_t = len(e)
+    k: cython.Py_ssize_t = q + len(b)
+    high: Any = np.flatnonzero(box[1] < np.inf)
+    low: Any = np.flatnonzero(box[0] > -np.inf)
+    above: cython.Py_ssize_t = len(high)
+    count: cython.Py_ssize_t = k + above + len(low)
+    rows: Any = np.zeros(count * n + 1)
+    rows[: q * n] = flat(e_rows)
+    rows[q * n : k * n] = flat(a)
+    levels: Any = np.concatenate([e, b, box[1][high], -box[0][low], [0.0]])
+    lengths: Any = np.ones(count)
+    usable: Any = np.ones(count + 1, dtype=np.intp)
+    owner: Any = np.concatenate([high, low, [0]]).astype(np.intp)
+    possible = prepare(numbers(rows), numbers(levels), numbers(lengths), integers(usable), q, k, n)
+    i: cython.Py_ssize_t
+    unit: cython.p_double = numbers(rows)
+    which: cython.p_Py_ssize_t = integers(owner)
+    for i in range(count - k):
+        unit[(k + i) * n + which[i]] = 1.0 if i < above else -1.0
+    s = Polyhedron(wish, rows[: count * n], levels[:count], q, usable[:count])
+    solved = bool(possible) and solve(s, tolerance)
+    duals: Any = s.multipliers() / lengths
+    point: Any = s.solution()
+    sides: Any = np.zeros(n)
+    sides[high] += duals[k : k + above]
+    sides[low] -= duals[k + above :]
+    at_side(point, sides, box)
+    return point, duals[q:k], duals[:q], sides, solved
+
+
+def prepare(
+    unit: cython.p_double,
+    level: cython.p_double,
+    length: cython.p_double,
+    usable: cython.p_Py_ssize_t,
+    q: cython.Py_ssize_t,
+    k: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.bint:
+    """Bring k rows to unit length; False if one without coefficients contradicts its level."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    possible: cython.bint = True
+    for i in range(k):
+        length[i] = length_of(unit, i * n, n)
+        if length[i] > 1e-100:
+            level[i] /= length[i]
+            for j in range(n):
+                unit[i * n + j] /= length[i]
+        else:
+            length[i] = 1.0
+            usable[i] = 0
+            if level[i] < 0.0 or (i < q and level[i] != 0.0):
+                possible = False
+    return possible
+
+
+def at_side(point: Any, sides: Any, box: Any) -> None:
+    """Put a point into its box, exactly at the sides that have a multiplier."""
+    low: Any = flat(box[0])
+    high: Any = flat(box[1])
+    x: cython.p_double = numbers(point)
+    side: cython.p_double = numbers(sides)
+    a: cython.p_double = numbers(low)
+    b: cython.p_double = numbers(high)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(point)
+    for i in range(n):
+        if side[i] < 0.0 or (side[i] == 0.0 and x[i] < a[i]):
+            x[i] = a[i]
+        if side[i] > 0.0 or (side[i] == 0.0 and x[i] > b[i]):
+            x[i] = b[i]
+
+
+def length_of(x: cython.p_double, a: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.double:
+    """Return the Euclidean length of n numbers from `a` on, also where squares overflow."""
+    i: cython.Py_ssize_t
+    most: cython.double = 0.0
+    total: cython.double = 0.0
+    for i in range(a, a + n):
+        if fabs(x[i]) > most:
+            most = fabs(x[i])
+    if not 1e150 < most < 1e308:
+        return sqrt(inner(x, a, x, a, n))
+    for i in range(a, a + n):
+        total += (x[i] / most) * (x[i] / most)
+    return most * sqrt(total)

@@ -18,14 +18,15 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc import math as c
     from cython.cimports.optdriver.geometry.functions import value
-    from cython.cimports.optdriver.lbfgsb.state import integers, numbers
+    from cython.cimports.optdriver.lbfgsb.state import cut_integers, integers, numbers
 else:
     import math as c
 
     from optdriver.geometry.functions import value
-    from optdriver.lbfgsb.state import integers, numbers
+    from optdriver.lbfgsb.state import cut_integers, integers, numbers
 
 from optdriver.geometry.functions import NAMES
+from optdriver.geometry.products import flat
 
 CODES = {name: code for code, name in enumerate(NAMES)} | {
     "+": 20,
@@ -45,6 +46,9 @@ CODES = {name: code for code, name in enumerate(NAMES)} | {
     "floor": 34,
     "ceil": 35,
     "round": 36,
+    "side": 37,
+    "not above": 38,
+    "not below": 39,
 }
 """The number of each operation."""
 
@@ -94,6 +98,12 @@ def one_step(code: cython.Py_ssize_t, a: cython.double, b: cython.double) -> cyt
         return c.floor(a) + 0.0
     if code == 35:
         return c.ceil(a) + 0.0
+    if code == 37:
+        return 1.0 if a >= 0.0 else -1.0
+    if code == 38:
+        return 1.0 if a <= b else 0.0
+    if code == 39:
+        return 1.0 if a >= b else 0.0
     return c.rint(a) + 0.0
 
 
@@ -106,9 +116,30 @@ def carry_out(
     """Fill `count` registers from the first one on."""
     i: cython.Py_ssize_t
     for i in range(count):
-        registers[first + i] = one_step(
-            steps[3 * i], registers[steps[3 * i + 1]], registers[steps[3 * i + 2]]
-        )
+        if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+            registers[first + i] = one_step(
+                steps[3 * i], registers[steps[3 * i + 1]], registers[steps[3 * i + 2]]
+            )
+        else:
+            registers[first + i] = _checked(
+                steps[3 * i], registers[steps[3 * i + 1]], registers[steps[3 * i + 2]]
+            )
+
+
+_SPECIAL = {23: np.divide, 26: np.power, 27: np.sqrt}
+_TO_WHOLE = {33: np.trunc, 34: np.floor, 35: np.ceil, 36: np.rint}
+
+
+def _checked(code: Any, a: Any, b: Any) -> Any:
+    """Return a step's result; NumPy knows what C has beyond the domain, and of whole numbers."""
+    if code in _TO_WHOLE:
+        return float(_TO_WHOLE[code](a)) + 0.0
+    try:
+        return one_step(code, a, b)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        with np.errstate(all="ignore"):
+            arguments = (np.float64(a), np.float64(b))
+            return float(_SPECIAL[code](*arguments[: 1 if code == 27 else 2]))
 
 
 class Program:
@@ -124,22 +155,44 @@ class Program:
         Names of operations, see `CODES`, and the registers of one or two arguments.
     outputs : sequence of int
         The registers that are returned.
+
+    Attributes
+    ----------
+    size, first, count, width : int
+        Inputs; the register of the first result; steps; outputs.
+    registers : ndarray
+        As they are before a run: whoever runs the program takes a copy.
     """
 
     def __init__(self, size: int, constants: Any, steps: Any, outputs: Any) -> None:
+        self.size = size
         self.first = size + len(constants)
         self.count = len(steps)
+        self.width = len(outputs)
         self.registers = np.zeros(self.first + self.count)
         self.registers[size : self.first] = constants
         triples = [(CODES[name], where[0], where[len(where) - 1]) for name, where in steps]
-        self.steps = np.array(triples, dtype=np.intp).reshape(-1)
-        self.outputs = np.array(outputs, dtype=np.intp)
-        self.size = size
+        self.whole = np.array([*(i for t in triples for i in t), *outputs, 0], dtype=np.intp)
+        self.steps = integers(self.whole)
+        self.outputs = cut_integers(self.steps, 3 * self.count, self.width)
 
     def __call__(self, x: Any) -> Any:
         """Return the outputs for these numbers."""
-        registers = self.registers.copy()
-        registers[: self.size] = x
-        if self.count:
-            carry_out(integers(self.steps), numbers(registers), self.first, self.count)
-        return registers[self.outputs]
+        given: Any = flat(x)
+        registers: Any = self.registers.copy()
+        out = np.empty(self.width)
+        if self.width:
+            run(self, numbers(given), numbers(registers), numbers(out))
+        return out
+
+
+def run(
+    p: Program, x: cython.p_double, registers: cython.p_double, out: cython.p_double
+) -> cython.void:
+    """Out <- the outputs for x, in the registers that are given."""
+    i: cython.Py_ssize_t
+    for i in range(p.size):
+        registers[i] = x[i]
+    carry_out(p.steps, registers, p.first, p.count)
+    for i in range(p.width):
+        out[i] = registers[p.outputs[i]]

@@ -1,0 +1,248 @@
+"""Formulas in the variables of a subproblem: their values, gradients and second derivatives.
+
+A subproblem is posed in t, with x = x0 + step * t for the variables that move.  Its rows c and e
+are formulas times a weight each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.optdriver.geometry.steps import Program, run
+    from cython.cimports.optdriver.lbfgsb.linalg import all_finite
+    from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+else:
+    from optdriver.geometry.steps import Program, run
+    from optdriver.lbfgsb.linalg import all_finite
+    from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+
+
+class System:
+    """Programs for all rows; nothing here changes.
+
+    Attributes
+    ----------
+    values : Program
+        From x to the rows.
+    slopes, bends : Program
+        From x to the entries of the Jacobian, and from x and one multiplier a row to those of the
+        lower triangle of the Hessian of multipliers times rows; both but for zeros.
+    slope_rows, slope_columns, bend_rows, bend_columns : ndarray of intp
+        Where the entries belong.
+    """
+
+    def __init__(
+        self,
+        values: Program,
+        slopes: Program,
+        bends: Program,
+        slope_places: Any,
+        bend_places: Any,
+    ) -> None:
+        self.values = values
+        self.slopes = slopes
+        self.bends = bends
+        self.n = values.size
+        self.k = values.width
+        self.whole = np.concatenate([*slope_places, *bend_places, [0]]).astype(np.intp)
+        p: cython.p_Py_ssize_t = integers(self.whole)
+        i: cython.Py_ssize_t = slopes.width
+        j: cython.Py_ssize_t = bends.width
+        self.slope_rows = cut_integers(p, 0, i)
+        self.slope_columns = cut_integers(p, i, i)
+        self.bend_rows = cut_integers(p, 2 * i, j)
+        self.bend_columns = cut_integers(p, 2 * i + j, j)
+
+    def jacobian(self, x: Any) -> Any:
+        """Return the (k, n) matrix of first derivatives, or None if one is not finite."""
+        entries = self.slopes(x)
+        return self._matrix(entries, self.k, 0, self.slopes.width)
+
+    def hessian(self, x: Any, multipliers: Any) -> Any:
+        """Return the (n, n) Hessian of multipliers times rows, or None if it is not finite."""
+        entries = self.bends(np.concatenate([x, multipliers]))
+        made = self._matrix(entries, self.n, 2 * self.slopes.width, self.bends.width)
+        if made is not None:
+            mirror_lower(numbers(made.reshape(-1)), self.n)
+        return made
+
+    def _matrix(self, entries: Any, rows: int, first: int, count: int) -> Any:
+        i: cython.Py_ssize_t
+        w: cython.Py_ssize_t = count
+        n: cython.Py_ssize_t = self.n
+        made = np.zeros((rows, self.n))
+        if not w:
+            return made
+        x: cython.p_double = numbers(entries)
+        if not all_finite(x, w):
+            return None
+        out: cython.p_double = numbers(made.reshape(-1))
+        row: cython.p_Py_ssize_t = cut_integers(integers(self.whole), first, w)
+        column: cython.p_Py_ssize_t = cut_integers(integers(self.whole), first + w, w)
+        for i in range(w):
+            out[row[i] * n + column[i]] = x[i]
+        return made
+
+
+def mirror_lower(a: cython.p_double, n: cython.Py_ssize_t) -> cython.void:
+    """Copy the lower triangle of an (n, n) matrix into the upper one."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    for i in range(n):
+        for j in range(i):
+            a[j * n + i] = a[i * n + j]
+
+
+class Formulas:
+    """A system at one iterate: in t, the rows chosen and weighted.
+
+    Attributes
+    ----------
+    base, step, low, high : (n,)
+        x0; what one unit of t is (0 for a variable that does not move); the box of x.
+    left, right : (n,)
+        The sides of t that are sides of the box; infinite where they are not.
+    place : (n,)
+        Which t each variable is, or -1.
+    row : (k,)
+        Which of the rows (c, e) each formula is, or -1 if it is none.
+    weight : (k,)
+    x, raw, slopes, bends, given : scratch
+    """
+
+    def __init__(
+        self,
+        system: System,
+        base: Any,
+        step: Any,
+        box: Any,
+        sides: Any,
+        place: Any,
+        row: Any,
+        weight: Any,
+    ) -> None:
+        n: cython.Py_ssize_t = system.n
+        k: cython.Py_ssize_t = system.k
+        i: cython.Py_ssize_t = system.slopes.width
+        j: cython.Py_ssize_t = system.bends.width
+        self.system = system
+        self.n = n
+        self.k = k
+        scratch = np.zeros(k + i + j + 1)
+        known = [base, step, *box, *sides, weight, base, weight]
+        self.reals = np.concatenate([*known, scratch])
+        self.whole = np.concatenate([place, row, [0]]).astype(np.intp)
+        self.registers = [
+            each.registers.copy() for each in (system.values, system.slopes, system.bends)
+        ]
+        p: cython.p_double = numbers(self.reals)
+        self.base = cut(p, 0, n)
+        self.step = cut(p, n, n)
+        self.low = cut(p, 2 * n, n)
+        self.high = cut(p, 3 * n, n)
+        self.left = cut(p, 4 * n, n)
+        self.right = cut(p, 5 * n, n)
+        self.weight = cut(p, 6 * n, k)
+        self.x = cut(p, 6 * n + k, n + k)  # x, and then one multiplier a row
+        self.raw = cut(p, 7 * n + 2 * k, k)
+        self.slopes = cut(p, 7 * n + 3 * k, i)
+        self.bends = cut(p, 7 * n + 3 * k + i, j)
+        w: cython.p_Py_ssize_t = integers(self.whole)
+        self.place = cut_integers(w, 0, n)
+        self.row = cut_integers(w, n, k)
+        self.for_values = numbers(self.registers[0])
+        self.for_slopes = numbers(self.registers[1])
+        self.for_bends = numbers(self.registers[2])
+
+
+def locate(s: Formulas, t: cython.p_double) -> cython.void:
+    """Set x to x0 + step * t, in the box; at a side of it where t is."""
+    i: cython.Py_ssize_t
+    x: cython.double
+    u: cython.double
+    for i in range(s.n):
+        x = s.base[i]
+        if s.place[i] >= 0:
+            u = t[s.place[i]]
+            x += s.step[i] * u
+            if u <= s.left[i]:
+                x = s.low[i]
+            elif u >= s.right[i]:
+                x = s.high[i]
+            if x < s.low[i]:
+                x = s.low[i]
+            if x > s.high[i]:
+                x = s.high[i]
+        s.x[i] = x
+
+
+def fill_values(s: Formulas, t: cython.p_double, out: cython.p_double) -> cython.void:
+    """Out <- the rows (c, e) at t."""
+    i: cython.Py_ssize_t
+    locate(s, t)
+    run(s.system.values, s.x, s.for_values, s.raw)
+    for i in range(s.k):
+        if s.row[i] >= 0:
+            out[s.row[i]] = s.raw[i] * s.weight[i]
+
+
+def fill_slopes(
+    s: Formulas, t: cython.p_double, out: cython.p_double, n: cython.Py_ssize_t
+) -> cython.bint:
+    """Out <- the gradients of the rows by t, n numbers each; False if one is not finite."""
+    system: System = s.system
+    i: cython.Py_ssize_t
+    row: cython.Py_ssize_t
+    column: cython.Py_ssize_t
+    locate(s, t)
+    run(system.slopes, s.x, s.for_slopes, s.slopes)
+    if not all_finite(s.slopes, system.slopes.width):
+        return False
+    for i in range(system.slopes.width):
+        row = s.row[system.slope_rows[i]]
+        column = s.place[system.slope_columns[i]]
+        if row >= 0 and column >= 0:
+            out[row * n + column] = (
+                s.slopes[i] * s.weight[system.slope_rows[i]] * s.step[system.slope_columns[i]]
+            )
+    return True
+
+
+def add_bends(
+    s: Formulas,
+    t: cython.p_double,
+    multipliers: cython.p_double,
+    out: cython.p_double,
+    n: cython.Py_ssize_t,
+) -> cython.bint:
+    """Add the Hessian of multipliers times rows by t; False, adding nothing, if not finite."""
+    system: System = s.system
+    i: cython.Py_ssize_t
+    a: cython.Py_ssize_t
+    b: cython.Py_ssize_t
+    y: cython.double
+    if system.bends.width == 0:
+        return True
+    locate(s, t)
+    for i in range(s.k):
+        s.x[s.n + i] = multipliers[s.row[i]] * s.weight[i] if s.row[i] >= 0 else 0.0
+    run(system.bends, s.x, s.for_bends, s.bends)
+    if not all_finite(s.bends, system.bends.width):
+        return False
+    for i in range(system.bends.width):
+        a = s.place[system.bend_rows[i]]
+        b = s.place[system.bend_columns[i]]
+        if a >= 0 and b >= 0:
+            y = s.bends[i] * s.step[system.bend_rows[i]] * s.step[system.bend_columns[i]]
+            out[a * n + b] += y
+            if a != b:
+                out[b * n + a] += y
+    return True
