@@ -1,0 +1,185 @@
+"""Workers: what they cannot evaluate they give back, what they cannot tell is not lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+import optdriver
+from optdriver.errors import InputError, ProtocolError, ServerError
+from optdriver.server import background
+
+
+def bowl(x, y):
+    return (x - 0.5) ** 2 + y**2, [2.0 * (x - 0.5), 2.0 * y]
+
+
+def dies(x, y):
+    raise SystemExit(9) if x > 10 else RuntimeError("no mesh")
+
+
+@pytest.fixture
+def place(tmp_path):
+    path = tmp_path / "bowl.db"
+    optdriver.create_study(
+        {"x": (-2, 2), "y": (-2, 2)}, jac=True, num_parallel=4, max_num_minimizers=6, storage=path
+    ).close()
+    return path
+
+
+def test_slots_evaluate_at_a_time_and_every_point_once(place):
+    seen, lock, together = [], threading.Lock(), threading.Barrier(4)
+
+    def objective(x, y):
+        with lock:
+            seen.append((x, y))
+            first = len(seen) <= 4
+        if first:
+            together.wait(30)  # all four slots are busy at a time
+        return bowl(x, y)
+
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        study.run(objective, slots=4)
+        assert study.is_done()
+        assert len(seen) == study.num_evaluations == len(set(study.history["id"].tolist()))
+        assert study.best.value == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_worker_evaluates_as_often_as_it_may(place):
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        for slots in (1, 3):
+            before = study.num_evaluations
+            study.run(bowl, slots=slots, max_evaluations=7)
+            assert study.num_evaluations == before + 7
+            assert study.open_suggestions == ()
+        study.run(bowl, max_evaluations=0)
+        assert study.num_evaluations == 14
+
+
+def test_failures_are_told_with_their_reason(place):
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        study.run(dies, max_evaluations=2)
+        assert study.info()["num_failed"] == 2
+        assert "RuntimeError: no mesh" in study.history["reason"][0]
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_mistakes_of_the_objective_are_told_and_the_point_stays(place, slots):
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        with pytest.raises(InputError, match="returned None"):
+            study.run(lambda x, y: None, slots=slots)
+        with pytest.raises(InputError, match="derivative"):
+            study.run(lambda x, y: 1.0, slots=slots)
+        with pytest.raises(InputError, match="does not fit"):
+            study.run(lambda z: 1.0)
+        assert study.open_suggestions == ()
+        assert study.info()["num_failed"] == 0
+        study.run(bowl, slots=slots)
+        assert study.info()["success"]
+
+
+def test_an_interrupt_gives_back_what_was_being_evaluated(place):
+    def objective(x, y):
+        raise KeyboardInterrupt
+
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        with pytest.raises(KeyboardInterrupt):
+            study.run(objective)
+        assert study.open_suggestions == ()
+        assert study.ask().id == 0
+
+
+def test_executors(place):
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        with ThreadPoolExecutor(2) as pool:
+            study.run(bowl, executor=pool, slots=2, max_evaluations=5)
+        with pytest.raises(ProtocolError, match="takes no more work"):
+            study.run(bowl, executor=pool)
+        with pytest.raises(InputError, match="cannot be sent"), ProcessPoolExecutor(1) as pool:
+            study.run(lambda x, y: bowl(x, y), executor=pool)
+        assert study.open_suggestions == ()
+
+
+def test_a_result_that_comes_too_late_ends_nothing(place):
+    with background(place) as url:
+        study = optdriver.client(url).study()
+
+        def objective(x, y):
+            if study.num_evaluations == 0:
+                study.tell(0, 5.0, [1.0, 1.0])  # somebody else was quicker
+            return bowl(x, y)
+
+        study.run(objective)
+        assert study.history["value"][0] == 5.0
+        assert study.is_done()
+
+
+def test_what_is_no_server():
+    for url in ("film.db", "ftp://host", "http://", "", None.__class__, 3):
+        with pytest.raises(InputError, match="the address of a server"):
+            optdriver.client(url)
+    with pytest.raises(InputError, match="token"):
+        optdriver.client(token="x")
+    page = background_of(lambda handler: (200, b"<html>"))
+    with page as url, pytest.raises(ServerError, match="no such server"):
+        optdriver.client(url).studies()
+    with pytest.raises(ServerError, match="does not answer"):
+        optdriver.client(url, patience=0.0).studies()
+
+
+def test_another_version_is_told():
+    def answer(handler):
+        return 200, json.dumps({"version": 99, "studies": [{"study": "a"}]}).encode()
+
+    with background_of(answer) as url, pytest.raises(InputError, match="version 99"):
+        optdriver.client(url).study()
+
+
+def test_a_request_whose_answer_is_lost_is_sent_again():
+    asked = []
+
+    def answer(handler):
+        asked.append(handler.path)
+        return (502, b"no") if len(asked) < 3 else (200, b'{"studies": []}')
+
+    with background_of(answer) as url:
+        assert optdriver.client(url).studies() == []
+    assert len(asked) == 3
+
+
+class background_of:
+    """A server that answers what it is told to."""
+
+    def __init__(self, answer):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                status, body = answer(self)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
