@@ -1,0 +1,282 @@
+"""Asking and telling over HTTP beside the same in this process, and beside Optuna's storages.
+
+Every worker is a process that asks for a point of a study in five parameters, computes Rosenbrock's
+function there, and tells it.  Durable in this process: the same file, no server.  Optuna: the same
+number of processes, each with the storage opened, and the random sampler, which costs least.
+
+    python -m benchmarks.server              # rates
+    python -m benchmarks.server --chaos      # workers killed, late and wild
+    python -m benchmarks.server --fuzz       # 100,000 requests that mean nothing
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+import optdriver
+
+DIMENSIONS = 5
+BOX = {f"x{k}": (-2.0, 2.0) for k in range(DIMENSIONS)}
+
+
+def rosenbrock(**x: float) -> tuple[float, list[float]]:
+    point = np.array(list(x.values()))
+    a, b = point[1:] - point[:-1] ** 2, 1.0 - point[:-1]
+    gradient = np.zeros_like(point)
+    gradient[:-1] = -400.0 * a * point[:-1] - 2.0 * b
+    gradient[1:] += 200.0 * a
+    return float(np.sum(100.0 * a**2 + b**2)), gradient.tolist()
+
+
+def new(path: Path, evaluations: int, workers: int) -> None:
+    optdriver.create_study(
+        BOX, storage=path, jac=True, max_iter=evaluations, num_parallel=workers
+    ).close()
+
+
+@contextlib.contextmanager
+def server(path: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = [sys.executable, "-c", "from optdriver.cli import main; main()", "serve", str(path)]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--json", *words], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"], process
+    finally:
+        process.kill()
+        process.wait()
+
+
+# -- workers, each a process --------------------------------------------------------------
+
+
+def work(url: str, kind: str) -> None:
+    study = optdriver.client(url).study()
+    if kind == "wild":
+        wild(url)
+    late = kind == "late"
+
+    def objective(**x: float) -> Any:
+        if kind == "long":
+            time.sleep(0.02)
+        if late and study.num_evaluations % 7 == 0:
+            time.sleep(3.0)  # longer than its lease, without a heartbeat
+        return rosenbrock(**x)
+
+    study.run(objective, lease=1e9 if kind == "rate" else 2.0)
+
+
+def wild(url: str) -> None:
+    """Tell nonsense for ever."""
+    rng = random.Random(1)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    while True:
+        body = json.dumps(
+            {"id": rng.choice([-1, 10**9, None, "x"]), "value": rng.choice(["y", []])}
+        )
+        connection.request("POST", "/tell", body, {"Content-Type": "application/json"})
+        connection.getresponse().read()
+        time.sleep(0.01)
+
+
+def optuna_work(url: str, evaluations: int) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.load_study(
+        study_name="s", storage=storage(url), sampler=optuna.samplers.RandomSampler()
+    )
+    for _ in range(evaluations):
+        trial = study.ask()
+        x = {name: trial.suggest_float(name, *bounds) for name, bounds in BOX.items()}
+        study.tell(trial, rosenbrock(**x)[0])
+
+
+def storage(url: str) -> Any:
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if url.startswith("sqlite"):
+        return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 100}})
+    return JournalStorage(JournalFileBackend(url))
+
+
+def start(*words: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "benchmarks.server", "--as", *map(str, words)]
+    return subprocess.Popen(command)
+
+
+# -- what is measured ---------------------------------------------------------------------
+
+
+def in_process(directory: Path, evaluations: int) -> float:
+    new(directory / "here.db", evaluations, 1)
+    with optdriver.load_study(directory / "here.db") as study:
+        begin = time.perf_counter()
+        while (suggestion := study.ask()) is not None:
+            study.tell(suggestion.id, *rosenbrock(**suggestion.params))
+        return evaluations / (time.perf_counter() - begin)
+
+
+def over_http(directory: Path, evaluations: int, workers: int) -> float:
+    path = directory / f"http{workers}.db"
+    new(path, evaluations, max(workers, 1))
+    with server(path) as (url, _):
+        if workers == 0:  # this process is the worker
+            study = optdriver.client(url).study()
+            begin = time.perf_counter()
+            study.run(lambda **x: rosenbrock(**x), lease=1e9)
+            return evaluations / (time.perf_counter() - begin)
+        started = [start(url, "rate") for _ in range(workers)]
+        for process in started:
+            process.wait()
+        table = optdriver.client(url).study().history
+    ended = np.sort(table["ended"])
+    middle = ended[len(ended) // 10 : -len(ended) // 10]  # all have begun, none has ended
+    return float((len(middle) - 1) / (middle[-1] - middle[0]))
+
+
+def by_optuna(url: str, evaluations: int, workers: int) -> float:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(study_name="s", storage=storage(url))
+    for process in [start("optuna", url, evaluations // workers) for _ in range(workers)]:
+        process.wait()
+    ended = np.sort([t.datetime_complete.timestamp() for t in study.trials if t.datetime_complete])
+    middle = ended[len(ended) // 10 : -len(ended) // 10]
+    return float((len(middle) - 1) / (middle[-1] - middle[0]))
+
+
+def rates(directory: Path, evaluations: int, workers: int) -> None:
+    here = in_process(directory, evaluations)
+    rows = [("in this process, durable", here)]
+    rows.append(("HTTP, 1 worker", over_http(directory, evaluations, 0)))
+    rows.append((f"HTTP, {workers} workers", over_http(directory, evaluations, workers)))
+    fewer = max(evaluations // 10, 20 * workers)
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        rows.append(("Optuna is not installed", float("nan")))
+    else:
+        for name, url in [("RDB (SQLite)", f"sqlite:///{directory / 'optuna.db'}"),
+                          ("journal", str(directory / "optuna.log"))]:  # fmt: skip
+            rows.append((f"Optuna {name}, {workers} workers", by_optuna(url, fewer, workers)))
+    print(f"{'evaluations a second':36}{'':>10}{'of the first':>14}")
+    for name, rate in rows:
+        print(f"{name:36}{rate:10.0f}{rate / here:14.2f}")
+
+
+def chaos(directory: Path, evaluations: int, workers: int) -> None:
+    path = directory / "chaos.db"
+    new(path, evaluations, workers)
+    with server(path) as (url, process):
+        study = optdriver.client(url).study()
+        kinds = ["late", "wild", *["long"] * (workers - 2)]
+        started = [start(url, kind) for kind in kinds]
+        killed, most = 0, 0
+        while not study.is_done():
+            time.sleep(1.0)
+            most = max(most, memory(process.pid))
+            victim = random.randrange(2, len(started))
+            started[victim].send_signal(signal.SIGKILL)
+            started[victim].wait()
+            started[victim] = start(url, "long")
+            killed += 1
+        for each in started:
+            each.kill()
+            each.wait()
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    with optdriver.load_study(path, read_only=True) as study:
+        table = study.history
+        told = int(np.sum(table["state"] == "told"))
+        different = len(set(table["id"].tolist()))
+        print(f"{told} values told, {len(table['id'])} ids, {different} different;")
+        print(f"{killed} workers killed; {study.verify().points} points replayed bit for bit;")
+        print(f"at most {most // 2**20} MiB")
+
+
+def memory(pid: int) -> int:
+    """Return the resident bytes of a process."""
+    fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def fuzz(directory: Path, requests: int) -> None:
+    from optdriver.server.wire import REQUESTS
+
+    rng, path = random.Random(3), directory / "fuzz.db"
+    new(path, 10**9, 4)
+    values = [0, 1, -1, 2.5, True, None, "inf", "nan", "x", [], {}, [1.0] * DIMENSIONS, {"x0": 1},
+              10**400, "\ud800", {"max_iter": 9}, "../../etc/passwd", "a" * 10_000]  # fmt: skip
+    names = ["id", "ids", "value", "gradient", "n", "again", "reason", "limits", "start", "lease",
+             "ticket", "worker", "point", "spent", "ask"]  # fmt: skip
+    statuses: dict[int, int] = {}
+    with server(path) as (url, process):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        most = 0
+        for k in range(requests):
+            params = {rng.choice(names): rng.choice(values) for _ in range(rng.randrange(4))}
+            body = json.dumps(params).encode() if rng.random() < 0.9 else rng.randbytes(200)
+            where = rng.choice(["/", "/studies/fuzz/", "/studies/../"]) + rng.choice(
+                [*REQUESTS, "x"]
+            )
+            method = rng.choice(["GET", "POST", "POST", "PUT"])
+            connection.request(method, where, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            found = answer.read()
+            statuses[answer.status] = statuses.get(answer.status, 0) + 1
+            assert b"Traceback" not in found, found
+            if k % 1000 == 0:
+                most = max(most, memory(process.pid))
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    with optdriver.load_study(path, read_only=True) as study:
+        print(f"statuses {dict(sorted(statuses.items()))}; at most {most // 2**20} MiB;")
+        print(f"{study.verify().points} points replayed bit for bit")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evaluations", type=int, default=3000)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--chaos", action="store_true")
+    parser.add_argument("--fuzz", action="store_true")
+    parser.add_argument("--as", dest="role", nargs="+", help="be a worker; used by the others")
+    given = parser.parse_args()
+    if given.role:
+        if given.role[0] == "optuna":
+            optuna_work(given.role[1], int(given.role[2]))
+        else:
+            work(*given.role)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        if given.chaos:
+            chaos(Path(name), given.evaluations, given.workers)
+        elif given.fuzz:
+            fuzz(Path(name), given.requests)
+        else:
+            rates(Path(name), given.evaluations, given.workers)
+
+
+if __name__ == "__main__":
+    main()
