@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.numerics import quiet
 from optdriver.reading import real_number, real_vector, short
 from optdriver.structures.recognising import is_structured
 from optdriver.structures.units import Unit, is_quantity
@@ -223,13 +224,13 @@ class Space:
         """Return the derivatives of the user's values by the driver's coordinates, at `x`."""
         return np.where(self.log, x, 1.0) * self.scale if self.logarithmic else self.scale
 
+    @quiet
     def gradient_to_driver(self, gradient: FloatArray, x: FloatArray) -> FloatArray:
         """Return the derivatives at `x` by the driver's coordinates (chain rule).
 
         What is too large there becomes infinite, which the driver takes for a failure.
         """
-        with np.errstate(over="ignore"):
-            return np.multiply(gradient, self.slope(x))
+        return np.multiply(gradient, self.slope(x))
 
     # -- names and vectors ----------------------------------------------------------------
 

@@ -6,6 +6,7 @@ comes of data that do not fit, into the library's own error.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -104,8 +105,7 @@ def array(
     if made.size and made.dtype.kind not in "fiu":
         raise TypeError(f"{name!r} holds {made.dtype}, and numbers are expected")
     made = made.astype(np.float64)
-    wanted = int(np.prod(shape))
-    if made.shape != shape and not (made.size == wanted == 0):
+    if made.shape != shape and not (made.size == math.prod(shape) == 0):
         raise ValueError(f"{name!r} has shape {made.shape}, and {shape} is expected")
     if finite and not np.isfinite(made).all():
         raise ValueError(f"{name!r} holds numbers that are not finite")

@@ -6,6 +6,7 @@ none of which has met another value or a slope, and the study can go on all the 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -37,7 +38,7 @@ def why(state: State, *, at_the_end: bool) -> str | None:
 def _has_another_value(state: State) -> bool:
     ledger = state.ledger
     first, best = ledger.value[0], ledger.best_value
-    if ledger.best < 0 or (np.isfinite(first) and first != best):  # most end here
+    if ledger.best < 0 or (math.isfinite(first) and first != best):  # most end here
         return True
     seen = ledger.observed()
     values = ledger.value[: ledger.size][seen]

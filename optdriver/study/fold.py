@@ -165,7 +165,7 @@ def fills(state: State, *, everything: bool) -> tuple[Fill, ...]:
     Where gradients are differenced a minimizer has points for several places, and others beside it
     would hold them up.
     """
-    differenced = driver_factory(state.spec.driver).gradient and not state.parameters["jac"]
+    differenced = not state.parameters["jac"] and driver_factory(state.spec.driver).gradient
     return FILLS if everything else FILLS[:1] if differenced else FILLS[:2]
 
 
