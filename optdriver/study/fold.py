@@ -364,7 +364,9 @@ def _told(state: State, event: Told) -> None:
     before = state.driver.failed_in_row
     state.driver.tell(entry.point, event.value, gradient)
     _count(state, before)
-    if gradient is not None and not state.check.done and gradient_check.wants_base(state.check):
+    if gradient is None or state.check.done or not np.isfinite(gradient).all():
+        return  # what is too large in the driver's coordinates has failed there
+    if gradient_check.wants_base(state.check):
         space = state.spec.space
         z = space.to_driver(entry.x)
         points = gradient_check.begin(
@@ -392,7 +394,9 @@ def _count(state: State, before: int, counted: bool = True) -> None:
 def _told_check(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
     if gradient is None:
         raise ProtocolError(f"the events give suggestion {entry.id} no gradient to check")
-    if entry.base == state.check.bases:  # not one of a base that was given up
+    if not np.isfinite(gradient).all():
+        _failed_check(state, entry)
+    elif entry.base == state.check.bases:  # not one of a base that was given up
         points = gradient_check.told(state.check, entry.index, value, gradient, _admitted(state))
         _enqueue_check(state, points)
 

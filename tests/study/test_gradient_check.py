@@ -170,3 +170,20 @@ def test_points_of_a_base_that_was_given_up_are_not_mixed_with_the_next():
             study.tell(suggestion.id, *wrong(**suggestion.params))
     assert study.stop_kind == "check_grad"
     assert "derivative by 'b'" in study.stop_reason
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_a_gradient_too_large_for_the_drivers_coordinates_is_no_part_of_a_check(bad):
+    """It is finite in the user's units, and infinite after the chain rule."""
+    study = create_study({"x": (1e9, 3e12)}, jac=True, check_grad=True, max_iter=12, seed=2)
+    ids = []
+    while (suggestion := study.ask()) is not None:
+        x = suggestion.x
+        assert np.isfinite(x).all() and 1e9 <= x[0] <= 3e12
+        away = (x - 1e12) / 1e12
+        gradient = [1.7e308] if suggestion.id == bad else 2e-12 * away
+        study.tell(suggestion.id, float(away @ away), gradient)
+        ids.append(suggestion.kind)
+    assert "check" in ids
+    assert study.stop_kind != "check_grad"
+    assert study.best.value < 1e-6
