@@ -169,6 +169,11 @@ class Space:
             self._set_structure(structure)
         self.inexact = self.logarithmic or bool(self._narrow)
 
+    @classmethod
+    def of(cls, structure: Structure, *, scale: bool = True) -> Space:
+        """Return the space of a structure."""
+        return cls(_with_structure(structure_entries(structure), structure, scale))
+
     def _set_structure(self, structure: Structure) -> None:
         """Add what numbers do not say."""
         from optdriver.structures.description import describe
@@ -465,12 +470,13 @@ def _with_structure(
     entries: Sequence[Parameter],
     structure: Structure,
     scaled: bool,
-    described: Mapping[str, Any],
+    described: Mapping[str, Any] | None = None,
 ) -> Space:
     """Return the space of a structure: how one is unpickled."""
     space = object.__new__(Space)
     space._set(entries, structure, scaled)
-    space._described = described
+    if described is not None:
+        space._described = described
     return space
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,12 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.errors import InputError, InputTypeError
 from optdriver.execution.progress import bar
-from optdriver.minimization import engines, methods
+from optdriver.minimization import engines, kept, methods
 from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
 from optdriver.minimization.problem import Given, Problem, prepare
 from optdriver.minimization.starts import count, given_starts
 from optdriver.minimization.watching import Stopped, Watch, gradient, line, with_loss_unit
-from optdriver.objectives.jax_objective import checked_x64
+from optdriver.objectives.jax_objective import checked_x64, traced
 from optdriver.objectives.plain import check_call
 from optdriver.structures.pytree import Structure
 from optdriver.study.tables import Rows
@@ -127,6 +128,7 @@ class Minimizer:
             scale=scale,
             seed=seed,
         )
+        self._asked = given
         self._method = methods.known(method)
         self._engine = engines.known(engine)
         self._problem = prepare(given, structure, self._first)
@@ -160,8 +162,25 @@ class Minimizer:
         """What is minimised, as the minimizers see it."""
         return self._problem
 
-    def minimize(self, n_iter: int | None = None, *, seed: int | None = None) -> OptimizeResult:
+    def minimize(
+        self,
+        n_iter: int | None = None,
+        *,
+        seed: int | None = None,
+        storage: Any = None,
+        executor: Any = None,
+        max_iter: float | None = None,
+        max_time: float | None = None,
+        num_parallel: int | None = None,
+        retries: int | None = None,
+        name: str | None = None,
+        study_id: str | None = None,
+    ) -> OptimizeResult:
         """Minimise from `n_iter` starts and return the best end.
+
+        With any of the arguments from `storage` on it is a study that runs, see
+        `optdriver.create_study`: killed and called again with the same file it goes on bit for bit,
+        and where the file is finished nothing is evaluated.
 
         Parameters
         ----------
@@ -170,6 +189,16 @@ class Minimizer:
             bounds.  By default the starts of `x0`, or 10.
         seed : int, optional
             Another seed than that of the minimizer.
+        storage : str or path-like, optional
+            The file that keeps the study; constraints are texts then.
+        executor : concurrent.futures.Executor, optional
+            Where the loss is evaluated; `num_parallel` is the number of its workers then.
+        max_iter, max_time : optional
+            Evaluations of the loss, and seconds of run time.
+        num_parallel, retries : int, optional
+            Evaluations at a time, and how often a failed one is tried again.
+        name, study_id : str, optional
+            Labels of the study.
 
         Returns
         -------
@@ -178,8 +207,22 @@ class Minimizer:
             ones.  ``x`` and ``jac`` have the structure of the parameters.  ``starts`` is a tuple
             of `Start`, one for each; ``start`` the number of the best.  ``nfev``, ``njev`` and
             ``nhev`` are totals.  ``engine`` says how the starts were driven, and ``maxcv`` by how
-            much the constraints are violated, scaled.
+            much the constraints are violated, scaled.  Of a study there are also ``study``, whose
+            file is closed, and ``history``; ``starts`` are its ``runs``, and its numbers are
+            NumPy's.
         """
+        keeping = kept.Keeping(
+            storage=storage,
+            executor=executor,
+            max_iter=max_iter,
+            max_time=max_time,
+            num_parallel=num_parallel,
+            retries=retries,
+            name=name,
+            study_id=study_id,
+        )
+        if keeping.wanted:
+            return self._as_study(keeping, n_iter, self._seed if seed is None else seed)
         number = count(n_iter, len(self._first))
         chosen = self._seed if seed is None else seed
         _check_seed(chosen)
@@ -200,6 +243,22 @@ class Minimizer:
                 _halt(lanes, interrupted)
         return _result(self._problem, lanes, engine, interrupted, looked)
 
+    def _as_study(self, keeping: kept.Keeping, n_iter: int | None, seed: int) -> OptimizeResult:
+        _check_seed(seed)
+        given, made = replace(self._asked, seed=seed), self._given
+        kept.check(keeping, given, self._callback, self._engine)
+        return kept.minimize(
+            self._problem,
+            given,
+            keeping,
+            method=self._method,
+            first=self._first,
+            number=count(n_iter, len(self._first)),
+            tol=made["tol"],
+            options=_options(made["options"]),
+            progress=self._progress,
+        )
+
 
 def minimize(
     loss: Callable[..., Any],
@@ -219,11 +278,19 @@ def minimize(
     scale: bool = True,
     engine: str | None = None,
     progress: bool | None = None,
+    storage: Any = None,
+    executor: Any = None,
+    max_iter: float | None = None,
+    max_time: float | None = None,
+    num_parallel: int | None = None,
+    retries: int | None = None,
+    name: str | None = None,
+    study_id: str | None = None,
 ) -> OptimizeResult:
     """Minimise a loss on structured parameters from many starts, and return the best end.
 
-    The arguments are those of `Minimizer`, and `n_iter` that of `Minimizer.minimize`, where the
-    result is described too.
+    The arguments are those of `Minimizer`, and `n_iter` and those from `storage` on, which make a
+    study of it, those of `Minimizer.minimize`, where the result is described too.
 
     Examples
     --------
@@ -233,6 +300,18 @@ def minimize(
     >>> bool(res.success), {name: round(float(value), 4) for name, value in res.x.items()}
     (True, {'a': 2.0, 'b': -1.0})
     """
+    keeping = kept.Keeping(
+        storage=storage,
+        executor=executor,
+        max_iter=max_iter,
+        max_time=max_time,
+        num_parallel=num_parallel,
+        retries=retries,
+        name=name,
+        study_id=study_id,
+    )
+    if keeping.wanted and jac is None and not _traceable(loss, _structure(bounds, x0), units, x64):
+        jac = "3-point"  # a loss is not tried out beside its study
     made = Minimizer(
         loss,
         bounds,
@@ -250,7 +329,12 @@ def minimize(
         engine=engine,
         progress=progress,
     )
-    return made.minimize(n_iter)
+    return made.minimize(n_iter, **keeping.given())
+
+
+def _traceable(loss: Any, structure: Structure, units: bool, x64: Any) -> bool:
+    """Return whether JAX can differentiate a loss; nothing is evaluated."""
+    return traced(loss, structure, units=units, x64=checked_x64(x64))[0] is not None
 
 
 def _made(given: Mapping[str, Any]) -> Minimizer:

@@ -1,0 +1,218 @@
+"""`minimize` as a study that runs: kept in a file, evaluated in parallel, limited, continued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
+
+from optdriver.constraints import ConstraintSet
+from optdriver.drivers import driver_factory
+from optdriver.errors import InputError
+from optdriver.minimization.constraints import positions
+from optdriver.minimization.problem import Given, Problem, tolerances
+from optdriver.objectives.jax_objective import JaxObjective
+from optdriver.objectives.plain import PlainObjective
+from optdriver.objectives.study_objective import JaxStudyObjective
+from optdriver.space import Space
+from optdriver.structures.description import rebuilt_unit
+from optdriver.structures.pytree import Structure
+from optdriver.structures.units import Unit
+from optdriver.study import Study, create_study
+
+Vector = NDArray[np.float64]
+
+STATUS: Final = {"max_iter": 1, "max_time": 1}
+"""As SciPy has it: a limit was reached; 2 is anything else without success."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keeping:
+    """What makes a study of a minimisation; None where it was not given."""
+
+    storage: Any = None
+    executor: Any = None
+    max_iter: Any = None
+    max_time: Any = None
+    num_parallel: Any = None
+    retries: Any = None
+    name: Any = None
+    study_id: Any = None
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given."""
+        named = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything was given."""
+        return bool(self.given())
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the driver parameters among them."""
+        names = ("max_iter", "max_time", "num_parallel", "retries")
+        found = {name: getattr(self, name) for name in names}
+        workers = getattr(self.executor, "_max_workers", None)
+        if found["num_parallel"] is None and isinstance(workers, int):
+            found["num_parallel"] = workers
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class PlainStudyObjective:
+    """A loss that is called as it is, with quantities or without, as the objective of a study."""
+
+    def __init__(self, loss: Callable[..., Any], units: bool, space: Space) -> None:
+        self._loss, self._units, self._space = loss, units, space
+
+    def evaluate_suggestion(self, _id: int | None, numbers: Mapping[str, float]) -> Any:
+        """Return the value at a point that is given by the names of its numbers."""
+        structure = self._space.structure
+        if structure is None:
+            raise InputError("the parameters of a loss have a structure")
+        objective = PlainObjective(self._loss, structure, self._units)
+        value = objective.value(np.array([numbers[name] for name in self._space.free]))
+        return value if objective.unit is None else objective.unit.attach(value)
+
+    def __call__(self, **_numbers: Any) -> Any:
+        """Say that it is called with numbers by name."""
+        raise InputError("a loss on a structure is evaluated by study.run")
+
+
+def check(keeping: Keeping, given: Given, callback: Any, engine: Any) -> None:
+    """Refuse what a study cannot do.
+
+    Raises
+    ------
+    InputError
+    """
+    if callback is not None or engine not in (None, "serial"):
+        what = "callback=" if callback is not None else f"engine={engine!r}"
+        raise InputError(
+            f"{what} goes with a minimisation in one call only; one with storage=, executor=, "
+            "max_iter=, max_time=, num_parallel= or retries= is a study: look at res.history, and "
+            "at the logger 'optdriver' meanwhile"
+        )
+    listed = given.constraints
+    listed = listed if isinstance(listed, list | tuple) else [listed]
+    for item in listed:
+        text = item is None or isinstance(item, str)
+        if not text and not (isinstance(item, Mapping) and "type" not in item):
+            what = "a ConstraintSet" if isinstance(item, ConstraintSet) else "a function"
+            raise InputError(
+                f"{what} as a constraint cannot be kept in a study: write it as a text, such as "
+                f"'x + y <= 1', or leave out {', '.join(f'{name}=' for name in keeping.given())}"
+            )
+
+
+def minimize(
+    problem: Problem,
+    given: Given,
+    keeping: Keeping,
+    *,
+    method: str,
+    first: Vector,
+    number: int,
+    tol: Any,
+    options: Mapping[str, Any],
+    progress: bool | None,
+) -> OptimizeResult:
+    """Run a study of the problem to its end, or on from where its file is, and return the result.
+
+    Parameters
+    ----------
+    problem, given
+        What is minimised, compiled and as it was given.
+    keeping : Keeping
+    method : str
+        The driver of the study.
+    first : ndarray, shape (k, n)
+        Starts of the user.
+    number : int
+        Starts altogether.
+    tol, options, progress
+        As for `optdriver.Minimizer`.
+    """
+    structure = problem.structure.with_positions(positions(given.loss))
+    space = Space.of(structure, scale=given.scale)
+    compiled = isinstance(problem.objective, JaxObjective) and problem.objective.compiled
+    smooth = compiled and driver_factory(method).gradient
+    usual = {"ftol": 2.220446049250313e-09, "gtol": 1e-5}
+    study = create_study(
+        space,
+        constraints=() if given.constraints is None else given.constraints,
+        driver=method,
+        scale=given.scale,
+        storage=keeping.storage,
+        name=keeping.name,
+        study_id=keeping.study_id,
+        jac=smooth,
+        two_sided=not smooth and given.jac != "2-point",
+        num_initial=number,
+        max_num_minimizers=number,
+        initial_samples=first.tolist(),
+        seed=given.seed,
+        **{**options, **tolerances(problem.objective, tol, options, usual)},
+        **keeping.parameters(),
+    )
+    with study:
+        if not study.is_done():
+            objective = _objective(given, space, smooth=smooth)
+            study.run(objective, executor=keeping.executor, progress=progress)
+        return result(study, structure, units=given.units)
+
+
+def _objective(given: Given, space: Space, *, smooth: bool) -> Any:
+    if smooth:
+        return JaxStudyObjective(given.loss, units=given.units, x64=given.x64)
+    return PlainStudyObjective(given.loss, given.units, space)
+
+
+def result(study: Study, structure: Structure, *, units: bool) -> OptimizeResult:
+    """Return where a study is as the result of a minimisation; `study` is the study itself."""
+    info, best, compiled = study.info(), study.best, study.spec.compiled
+    unit = _value_unit(study) if units else None
+    made: OptimizeResult = OptimizeResult()
+    made.update(
+        x=None if best is None else best.params,
+        fun=np.nan if best is None else best.value if unit is None else unit.attach(best.value),
+        jac=_gradient(structure, best, unit),
+        success=bool(info["success"]),
+        status=0 if info["success"] else STATUS.get(str(study.stop_kind), 2),
+        message=study.stop_reason or "the study goes on when it is run again",
+        nfev=study.num_evaluations,
+        njev=study.num_evaluations if study.parameters["jac"] else 0,
+        maxcv=0.0 if best is None or compiled is None else compiled.violation(best.x),
+        active=info["active_constraints"],
+        start=-1 if best is None else best.run,
+        starts=study.runs,
+        history=study.history,
+        study=study,
+        engine="study",
+    )
+    if info["multipliers"]:
+        made["multipliers"] = info["multipliers"]
+    return made
+
+
+def _value_unit(study: Study) -> Unit | None:
+    known = study.parameters["value_unit"]
+    return None if known is None else rebuilt_unit(known["library"], known["unit"])
+
+
+def _gradient(structure: Structure, best: Any, unit: Unit | None) -> Any:
+    """Return the gradient at the best point with the structure of the parameters."""
+    if best is None or best.gradient is None:
+        return None
+
+    def leaf(leaf: Any, part: Any) -> Any:
+        numbers = part.copy() if leaf.shape else float(part)
+        if unit is not None:
+            return (unit / leaf.unit).attach(numbers)
+        return numbers if leaf.unit is None else leaf.unit.inverse().attach(numbers)
+
+    return structure.build(best.gradient, leaf)
