@@ -109,17 +109,27 @@ class Graph:
             registers.append(self.step(name, *(registers[i] for i in where)))
         return [registers[i] for i in tape.outputs]
 
-    def tape(self, outputs: Sequence[int], *, tamed: bool = False) -> Tape:
+    def tape(
+        self, outputs: Sequence[int], *, tamed: bool = False, inputs: int | None = None
+    ) -> Tape:
         """Return the list of the operations that the outputs need.
 
-        With `tamed`, slopes that are infinite, of single operations, are `STEEP`.
+        Parameters
+        ----------
+        outputs : sequence of int
+            Nodes.
+        tamed : bool
+            Slopes that are infinite, of single operations, are `STEEP`.
+        inputs : int, optional
+            The outputs depend on so many inputs only, the first ones; it has no others then.
         """
+        size = self.size if inputs is None else inputs
         needed = self._needed(outputs)
         numbers = [node for node in needed if node in self.numbers]
-        places = {node: node for node in range(self.size)}
-        places |= {node: self.size + i for i, node in enumerate(numbers)}
+        places = {node: node for node in range(size)}
+        places |= {node: size + i for i, node in enumerate(numbers)}
         steps: list[tuple[str, tuple[int, ...]]] = []
-        following = self.size + len(numbers)
+        following = size + len(numbers)
         for node in needed:
             name, where = self.nodes[node]
             if node in places:
@@ -131,7 +141,7 @@ class Graph:
             places[node] = following
             following += 1
         constants = [self.numbers[node] for node in numbers]
-        return Tape.of(self.size, constants, steps, [places[node] for node in outputs])
+        return Tape.of(size, constants, steps, [places[node] for node in outputs])
 
     def _needed(self, outputs: Iterable[int]) -> list[int]:
         found = set(outputs)

@@ -18,13 +18,12 @@ _HUGE = 1e150
 
 def is_sparse(matrix: Any) -> bool:
     """Tell whether the matrix is one of SciPy's sparse ones."""
-    return bool(sparse.issparse(matrix))
+    return type(matrix) is not np.ndarray and bool(sparse.issparse(matrix))
 
 
 def finite(*arrays: Any) -> bool:
     """Say whether all entries of all arrays, dense or CSR, are finite."""
-    entries = (each.data if is_sparse(each) else each for each in arrays)
-    return all(bool(np.all(np.isfinite(each))) for each in entries)
+    return all(products.are_finite(each.data if is_sparse(each) else each) for each in arrays)
 
 
 def dense(matrix: Any) -> Array:
@@ -99,8 +98,7 @@ def row_norms(matrix: Any) -> Array:
         owner = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
         data, size = _squarable(kept.data)
         return size * np.sqrt(np.bincount(owner, data**2, minlength=kept.shape[0]))
-    entries, size = _squarable(np.asarray(matrix, dtype=np.float64))
-    return np.asarray(size * np.linalg.norm(entries, axis=1))
+    return np.asarray(products.row_lengths(np.asarray(matrix, dtype=np.float64)))
 
 
 def _squarable(entries: Array) -> tuple[Array, float]:

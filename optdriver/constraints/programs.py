@@ -46,7 +46,7 @@ def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
     first = [(i, j, node) for i, found in enumerate(slopes) for j, node in sorted(found.items())]
     return System(
         tape.program(),
-        graph.tape([node for *_, node in first]).program(),
+        graph.tape([node for *_, node in first], inputs=n).program(),
         graph.tape([node for *_, node in bends]).program(),
         _places(first),
         _places(bends),

@@ -21,6 +21,7 @@ from optdriver.constraints.least_distance import least_distance
 from optdriver.constraints.matrices import beside, dense, finite, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY
 from optdriver.geometry.elementary import cosines
+from optdriver.geometry.products import largest, largest_size, outside
 
 Array = NDArray[np.float64]
 
@@ -99,13 +100,7 @@ def clip(rows: Rows, x: Array) -> Array:
 def violation(rows: Rows, x: Array) -> tuple[float, float]:
     """Return the largest violations at a point of the box, of c and of e."""
     c, e = rows.values(x)
-    return max(_largest(c), 0.0), max(_largest(np.abs(e)), 0.0)
-
-
-def _largest(values: Array) -> float:
-    if not np.all(np.isfinite(values) | (values == -np.inf)):
-        return np.inf
-    return float(np.max(values, initial=-np.inf))
+    return largest(c), largest_size(e)
 
 
 def restore(
@@ -328,9 +323,7 @@ def _stretched(rows: Rows, x: Array, step: Array, full: Array, weights: list[Arr
 def _weighted(values: tuple[Array, Array], weights: list[Array]) -> float:
     """Return the root of the sum of squared violations, infinite where a row has no value."""
     c, e = values
-    with np.errstate(over="ignore"):
-        total = np.sum((np.maximum(c, 0.0) * weights[0]) ** 2) + np.sum((e * weights[1]) ** 2)
-    return float(np.sqrt(total)) if np.isfinite(total) else np.inf
+    return float(outside(c, weights[0], e, weights[1]))
 
 
 def _least_norm(at: _Linear, margins: Array, soft: bool) -> Array | None:

@@ -16,13 +16,14 @@ import numpy as np
 
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.constraint_set import COARSEST
-from optdriver.constraints.matrices import chosen, csr, row_norms, scaled, transposed_times
+from optdriver.constraints.matrices import chosen, csr, dense, row_norms, scaled, transposed_times
 from optdriver.constraints.rows import EQUALITY
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.options import LARGE
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
+from optdriver.geometry.products import largest, largest_size
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
@@ -94,7 +95,7 @@ class Region:
         """Return the scaled Jacobians of c and e, shapes (m, n) and (q, n)."""
         self.work.spend(1)
         with np.errstate(all="ignore"):
-            rows = self.constraints.jacobian(x) * self.row_scale[:, None]
+            rows = dense(_linearised(self.constraints, x)) * self.row_scale[:, None]
         return rows[self.inequalities], rows[self.equalities]
 
     @property
@@ -143,9 +144,8 @@ class Region:
     def violation(self, x: Vector) -> tuple[float, float]:
         """Return the largest scaled violations, of the inequalities and of the equalities."""
         c, e = self.values(x)
-        above = _largest(c)
-        outside = max(_largest(self.lower - x), _largest(x - self.upper))
-        return max(above, outside, 0.0), max(_largest(np.abs(e)), 0.0)
+        outside = max(largest(self.lower - x), largest(x - self.upper))
+        return max(largest(c), outside), largest_size(e)
 
     def is_feasible(self, x: Vector, tolerance: float = 0.0) -> bool:
         """Say whether c(x) <= tolerance, |e(x)| <= 1e-10 and x is in the box."""
@@ -155,12 +155,6 @@ class Region:
     def clip(self, x: Vector) -> Vector:
         """Return the point of the box nearest to `x`."""
         return np.asarray(np.minimum(np.maximum(x, self.lower), self.upper))
-
-
-def _largest(values: Vector) -> float:
-    if not np.all(np.isfinite(values) | (values == -np.inf)):
-        return np.inf
-    return float(np.max(values, initial=-np.inf))
 
 
 def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Vector) -> Region:

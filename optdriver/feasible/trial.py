@@ -25,7 +25,7 @@ from optdriver.feasible.region import Region
 from optdriver.feasible.trust import drowned
 from optdriver.feasible.types import Indices, Vector
 from optdriver.geometry.formulas import Formulas
-from optdriver.geometry.products import dot, norm
+from optdriver.geometry.products import dot, largest_size, norm
 from optdriver.numerics import is_numeric
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
@@ -158,7 +158,7 @@ def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
     polished = restore(local.region, z, tolerance=local.tolerance, margin=NARROW)
     if polished is None:
         return None
-    sigma = float(np.max(np.abs(polished - local.x) / local.region.scale, initial=0.0))
+    sigma = float(largest_size((polished - local.x) / local.region.scale))
     if sigma == 0.0 or sigma > (1.0 + SLACK_OF_REGION) * local.delta:
         return None
     predicted = local.change(model, polished)
@@ -255,7 +255,7 @@ def _scaled_model(
 
 
 def _peak(values: Vector) -> float:
-    return float(np.max(np.abs(values), initial=0.0))
+    return float(largest_size(values))
 
 
 def _weights(rows: Any, delta: float) -> Vector:

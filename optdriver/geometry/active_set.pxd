@@ -29,5 +29,4 @@ cdef void remove(Polyhedron s, Py_ssize_t place) noexcept nogil
 cdef bint enter(Polyhedron s, Py_ssize_t row, double sign) noexcept nogil
 cdef void refine(Polyhedron s) noexcept nogil
 cdef bint activate(Polyhedron s, double tolerance) noexcept nogil
-cdef bint prepare(double* unit, double* level, double* length, Py_ssize_t* usable, Py_ssize_t q, Py_ssize_t k, Py_ssize_t n) noexcept nogil
-cdef double length_of(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
+cdef bint prepare(double* unit, double* level, double* lengths, Py_ssize_t* usable, Py_ssize_t q, Py_ssize_t k, Py_ssize_t n) noexcept nogil

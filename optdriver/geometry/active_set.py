@@ -24,12 +24,12 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs, sqrt
-    from cython.cimports.optdriver.geometry.products import add, inner
+    from cython.cimports.optdriver.geometry.products import add, inner, length
     from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
 else:
     from math import fabs, sqrt
 
-    from optdriver.geometry.products import add, inner
+    from optdriver.geometry.products import add, inner, length
     from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
 
 from optdriver.geometry.products import flat
@@ -374,7 +374,7 @@ def nearest(
 def prepare(
     unit: cython.p_double,
     level: cython.p_double,
-    length: cython.p_double,
+    lengths: cython.p_double,
     usable: cython.p_Py_ssize_t,
     q: cython.Py_ssize_t,
     k: cython.Py_ssize_t,
@@ -385,13 +385,13 @@ def prepare(
     j: cython.Py_ssize_t
     possible: cython.bint = True
     for i in range(k):
-        length[i] = length_of(unit, i * n, n)
-        if length[i] > 1e-100:
-            level[i] /= length[i]
+        lengths[i] = length(unit, i * n, n)
+        if lengths[i] > 1e-100:
+            level[i] /= lengths[i]
             for j in range(n):
-                unit[i * n + j] /= length[i]
+                unit[i * n + j] /= lengths[i]
         else:
-            length[i] = 1.0
+            lengths[i] = 1.0
             usable[i] = 0
             if level[i] < 0.0 or (i < q and level[i] != 0.0):
                 possible = False
@@ -413,18 +413,3 @@ def at_side(point: Any, sides: Any, box: Any) -> None:
             x[i] = a[i]
         if side[i] > 0.0 or (side[i] == 0.0 and x[i] > b[i]):
             x[i] = b[i]
-
-
-def length_of(x: cython.p_double, a: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.double:
-    """Return the Euclidean length of n numbers from `a` on, also where squares overflow."""
-    i: cython.Py_ssize_t
-    most: cython.double = 0.0
-    total: cython.double = 0.0
-    for i in range(a, a + n):
-        if fabs(x[i]) > most:
-            most = fabs(x[i])
-    if not 1e150 < most < 1e308:
-        return sqrt(inner(x, a, x, a, n))
-    for i in range(a, a + n):
-        total += (x[i] / most) * (x[i] / most)
-    return most * sqrt(total)

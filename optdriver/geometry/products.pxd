@@ -6,3 +6,4 @@ cdef void multiply_matrices(double* a, double* b, double* out, Py_ssize_t m, Py_
 cdef void add_gram(double* a, double* w, double* out, Py_ssize_t m, Py_ssize_t n) noexcept nogil
 cdef void mirror(double* a, Py_ssize_t n) noexcept nogil
 cdef double add_logs(double* x, Py_ssize_t n) noexcept nogil
+cdef double length(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil

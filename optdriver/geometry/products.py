@@ -16,11 +16,13 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import log, sqrt
+    from cython.cimports.libc.math import fabs, log, sqrt
+    from cython.cimports.optdriver.lbfgsb.linalg import all_finite
     from cython.cimports.optdriver.lbfgsb.state import numbers
 else:
-    from math import log, sqrt
+    from math import fabs, log, sqrt
 
+    from optdriver.lbfgsb.linalg import all_finite
     from optdriver.lbfgsb.state import numbers
 
 
@@ -146,6 +148,21 @@ def add_logs(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
     return total
 
 
+def length(x: cython.p_double, a: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.double:
+    """Return the Euclidean length of n numbers from `a` on, also where squares overflow."""
+    i: cython.Py_ssize_t
+    most: cython.double = 0.0
+    total: cython.double = 0.0
+    for i in range(a, a + n):
+        if fabs(x[i]) > most:
+            most = fabs(x[i])
+    if not 1e150 < most < 1e308:
+        return sqrt(inner(x, a, x, a, n))
+    for i in range(a, a + n):
+        total += (x[i] / most) * (x[i] / most)
+    return most * sqrt(total)
+
+
 # -- on NumPy's arrays --------------------------------------------------------------------------
 
 
@@ -175,6 +192,86 @@ def norm(x: Any) -> float:
         u = u / peak
         return peak * float(sqrt(inner(numbers(u), 0, numbers(u), 0, n)))
     return float(sqrt(inner(numbers(u), 0, numbers(u), 0, n)))
+
+
+def row_lengths(a: Any) -> Any:
+    """Return the Euclidean lengths of the rows of a dense array, also where squares overflow."""
+    m: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    m, n = a.shape
+    u: Any = flat(a)
+    made = np.zeros(m)
+    x: cython.p_double = numbers(u)
+    out: cython.p_double = numbers(made)
+    for i in range(m):
+        out[i] = length(x, i * n, n)
+    return made
+
+
+def are_finite(x: Any) -> bool:
+    """Say whether all numbers of an array are finite."""
+    u: Any = flat(x)
+    return bool(all_finite(numbers(u), len(u)))
+
+
+def largest(x: Any, least: float = 0.0) -> float:
+    """Return the largest of numbers and `least`; infinite if one is NaN."""
+    u: Any = flat(x)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    most: cython.double = least
+    v: cython.p_double = numbers(u)
+    for i in range(n):
+        if v[i] > most:
+            most = v[i]
+        elif v[i] != v[i]:
+            return float("inf")
+    return float(most)
+
+
+def largest_size(x: Any) -> float:
+    """Return the largest size of numbers, 0 of none; infinite if one is NaN."""
+    u: Any = flat(x)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    most: cython.double = 0.0
+    v: cython.p_double = numbers(u)
+    for i in range(n):
+        if fabs(v[i]) > most:
+            most = fabs(v[i])
+        elif v[i] != v[i]:
+            return float("inf")
+    return float(most)
+
+
+def outside(c: Any, weights: Any, e: Any, others: Any) -> float:
+    """Return the root of the sum of squared violations, weighted; infinite if one is no number.
+
+    Parameters
+    ----------
+    c, e : ndarray
+        Numbers that should be at most zero, and zero.
+    weights, others : ndarray
+    """
+    u: Any = flat(c)
+    w: Any = flat(weights)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    total: cython.double = 0.0
+    x: cython.p_double = numbers(u)
+    y: cython.p_double = numbers(w)
+    for i in range(n):
+        if not x[i] <= 0.0:
+            total += (x[i] * y[i]) * (x[i] * y[i])
+    u = flat(e)
+    w = flat(others)
+    n = len(u)
+    x = numbers(u)
+    y = numbers(w)
+    for i in range(n):
+        total += (x[i] * y[i]) * (x[i] * y[i])
+    return float(sqrt(total)) if total - total == 0.0 else float("inf")
 
 
 def sum_of_logs(x: Any) -> float:

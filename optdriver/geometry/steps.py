@@ -179,6 +179,8 @@ class Program:
     def __call__(self, x: Any) -> Any:
         """Return the outputs for these numbers."""
         given: Any = flat(x)
+        if len(given) != self.size:
+            raise ValueError(f"a program of {self.size} numbers and {len(given)} given")
         registers: Any = self.registers.copy()
         out = np.empty(self.width)
         if self.width:

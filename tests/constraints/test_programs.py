@@ -45,6 +45,14 @@ def test_a_linear_row_needs_no_operation_for_its_slopes():
     assert made.hessian(np.zeros(3), np.ones(2)).tolist() == [[0.0] * 3] * 3
 
 
+def test_programs_read_what_they_are_given_and_no_more():
+    made = system(nodes(["x1^2 + x2", "x2*x3"]), NAMES)
+    assert (made.values.size, made.slopes.size, made.bends.size) == (3, 3, 5)
+    for program in (made.values, made.slopes, made.bends):
+        with pytest.raises(ValueError, match=f"a program of {program.size} numbers and 2 given"):
+            program(np.zeros(2))
+
+
 def test_what_is_not_finite_is_not_given_but_taken_apart():
     texts = ["x1*log(x1) + x2*x3", "sqrt(x2)"]
     made = system(nodes(texts), NAMES)
