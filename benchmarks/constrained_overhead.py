@@ -319,7 +319,10 @@ def _study(n: int, constraints: Sequence[str]) -> tuple[float, float, float]:
     gc.collect()
     marks = [time.process_time()]
     study = create_study(
-        {f"x{i + 1}": (-1.0, 1.0) for i in range(n)}, constraints=list(constraints), seed=1
+        {f"x{i + 1}": (-1.0, 1.0) for i in range(n)},
+        constraints=list(constraints),
+        jac=True,
+        seed=1,
     )
     marks.append(time.process_time())
     asked = study.ask()
@@ -327,7 +330,7 @@ def _study(n: int, constraints: Sequence[str]) -> tuple[float, float, float]:
     for _ in range(EVALUATIONS):
         x = np.array(list(asked.params.values()))
         away = x - goal
-        study.tell(asked, float(away @ away + np.sum(away**4)), 2.0 * away + 4.0 * away**3)
+        study.tell(asked.id, float(away @ away + np.sum(away**4)), 2.0 * away + 4.0 * away**3)
         asked = study.ask()
     marks.append(time.process_time())
     creation, first, later = np.diff(marks)
