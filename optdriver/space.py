@@ -501,9 +501,12 @@ def factor(lower: float, upper: float) -> float:
     width = upper - lower
     if not 0.0 < width < math.inf:
         return 1.0
-    factor = 2.0 ** round(math.log2(width))
+    power = round(math.log2(width))
+    if not -900 < power < 900:
+        return 1.0
+    factor = 2.0**power
     exact = lower / factor * factor == lower and upper / factor * factor == upper
-    return factor if exact and 2.0**-900 < factor < 2.0**900 else 1.0
+    return factor if exact else 1.0
 
 
 def _parameters(domain: Any) -> list[Parameter]:

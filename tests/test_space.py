@@ -180,3 +180,10 @@ def test_round_trips():
 def test_derivatives_too_large_for_the_driver_become_infinite_without_a_warning():
     space = Space({"x": (0, 1024.0)})
     assert space.gradient_to_driver(np.array([-1e308]), np.ones(1)).tolist() == [-np.inf]
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.7e308), (-1.7e308, 0.0), (0.0, 1e-320)])
+def test_ranges_at_the_ends_of_what_a_float_holds(bounds):
+    space = Space({"x": bounds})
+    np.testing.assert_array_equal(space.scale, [1.0])
+    np.testing.assert_array_equal(space.driver_bounds, [bounds])

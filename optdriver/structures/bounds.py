@@ -209,6 +209,8 @@ def _side(value: Any, missing: float, unit: Unit | None, what: str) -> Vector:
         if np.iscomplexobj(number):
             raise TypeError("complex")
         return np.asarray(number, dtype=np.float64)
+    except OverflowError:
+        raise InputError(f"{what} have a number that is too large for a float") from None
     except (TypeError, ValueError):
         raise InputTypeError(f"{what} need real numbers, not {value!r}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import OrderedDict, defaultdict, namedtuple
 from functools import partial
 
@@ -131,6 +132,7 @@ def test_what_a_pair_is(bounds, shapes):
         ([Interval(np.zeros(2), 1, shape=(3,))], r"shape=\(3,\)"),
         ([(1j * np.ones(2), 2)], "real numbers"),
         ([(True, False)], "expected a pair"),
+        ([(0, 2**1024)], "too large for a float"),
         ([Interval(0, 1, dtype=int)], "floating-point"),
     ],
 )
@@ -170,3 +172,8 @@ def test_places_are_named_for_people_and_for_constraints():
 def test_a_wrong_kind_is_a_type_error_too():
     with pytest.raises(InputTypeError):
         Structure({"a": object()})
+
+
+def test_intervals_that_were_pickled_by_the_first_version_are_found():
+    pickled = b"coptdriver.objectives.pytree\nInterval\n."
+    assert pickle.loads(pickled) is Interval
