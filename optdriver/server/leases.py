@@ -34,8 +34,8 @@ def seconds(name: str, value: Any, most: float = math.inf) -> float:
         raise InputTypeError(f"{name!r} is a number of seconds, not {str(value)[:60]!r}")
     if not 0.0 < value <= most:
         limit = "" if most == math.inf else f", at most {most:g}"
-        raise InputError(f"{name!r} is a positive number of seconds{limit}, not {value:g}")
-    return float(value)
+        raise InputError(f"{name!r} is a positive number of seconds{limit}, not {str(value)[:60]}")
+    return float(value) if value < 1e300 else math.inf  # whole numbers have no end
 
 
 class Leases:

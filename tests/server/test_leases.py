@@ -102,5 +102,8 @@ def test_without_a_lease_nothing_ends(clock):
     clock.now += 1e9
     assert w.leases.expire() == []
     assert w.leases.due == math.inf
-    with pytest.raises(InputError, match="lease"):
-        w.answer("ask", {"lease": 0})
+    for wrong in (0, -(10**400), "nan"):
+        with pytest.raises(InputError, match="lease"):
+            w.answer("ask", {"lease": wrong})
+    w.answer("tell", {"id": 0, "value": 1.0, "gradient": [1.0]})
+    assert w.answer("ask", {"lease": 10**400})["suggestions"][0]["lease"] == "inf"
