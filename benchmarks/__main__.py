@@ -21,6 +21,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "wasted": ("wasted",),
     "failures": ("failures",),
     "crashes": ("crashes",),
+    "false-success": ("false_success",),
     "study": ("study",),
     "storage": ("storage",),
     "signals": ("signals",),

@@ -39,6 +39,9 @@ GTOL = 1e-5
 NO_WORSE = 1e-9
 """How much higher, relatively, the value at the point of success may be than the best one."""
 
+CONFIRMED, CONFIRMED_GAIN = 1e-4, 1e-7
+"""What a fresh leg may gain where it confirms a success: of f, and of all that was gained."""
+
 _STATUS = {
     Stop.CONVERGED: 0,
     Stop.MAX_EVALUATIONS: 1,
@@ -72,8 +75,10 @@ class CallbackMinimizer(Undoing[State]):
     cautious : bool
         Give the method an objective whose first value and gradient are below 1 in a smaller unit, a
         power of two (see `optdriver.lbfgsb.unit`), so that its tolerances mean something, and do
-        not believe a success that the gradient plainly contradicts.  What is told and reported
-        stays in the objective's own unit.
+        not believe a success that the gradient plainly contradicts; nor, with a method that uses
+        values alone, one that a further leg from there does not confirm: a fresh simplex, or fresh
+        directions, must gain no more than 1e-4 of f or 1e-7 of what was gained before.  What is
+        told and reported stays in the objective's own unit.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options
@@ -293,9 +298,15 @@ class CallbackMinimizer(Undoing[State]):
         message = f"{state.method}: {outcome.message}"
         troubled = program is not None and program.troubled
         again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS
+        values_alone = state.cautious and state.best >= 0 and not named(state.method).gradient
+        if stop is Stop.CONVERGED and values_alone and not self._is_confirmed():
+            if again:
+                return False
+            stop = Stop.ABNORMAL
         if state.best >= 0:
             f = state.records[state.best].f
             above = outcome.success and outcome.f - f > NO_WORSE * max(1.0, abs(f))
+            above = above and not values_alone  # its best point is confirmed, or not
             lower = state.best >= state.leg and not np.array_equal(
                 state.records[state.best].x, state.start
             )
@@ -332,6 +343,15 @@ class CallbackMinimizer(Undoing[State]):
         box = (state.lower, state.upper)
         ftol = float(state.options.get("ftol", 0.0))
         return optimality.goes_on(record.x, record.g, *box, state.x0, self._scale(), ftol)
+
+    def _is_confirmed(self) -> bool:
+        """Return whether a fresh leg from the best point has found nothing better."""
+        state = self._state
+        before = [r.f for r in state.records[: state.leg] if not r.failed]
+        best = state.records[state.best].f
+        gained = min(before, default=math.inf) - best
+        first = next(r.f for r in state.records if not r.failed)
+        return gained <= max(CONFIRMED * abs(best), CONFIRMED_GAIN * (first - best))
 
     def _scale(self) -> float:
         """Return what a change of f is measured by: its size, or what was gained."""

@@ -34,6 +34,9 @@ STEEP = 10.0
 FIRST_ONLY = ("initial_simplex", "direc", "hess_inv0")
 """Options for the first leg only."""
 
+WAY, EDGE, SHORTEST, NEAR = 0.1, 0.02, 1e-4, 0.01
+"""Edges of a fresh simplex: of the way from the start, of the variable, in all; at a bound."""
+
 _ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
 
 
@@ -253,9 +256,27 @@ class Program:
 def scipy_options(method: Method, state: State, again: bool) -> Data:
     """Return the options as SciPy takes them: without limits where ours count."""
     options = {k: v for k, v in state.options.items() if not (again and k in FIRST_ONLY)}
+    if again and state.cautious and method.name == "Nelder-Mead":
+        options["initial_simplex"] = fresh_simplex(state)
     if state.maxfun is not None:
         options = {**dict.fromkeys(method.limits, LARGE), **options}
     return {k: LARGE if _is_limit(k) and v == math.inf else v for k, v in options.items()}
+
+
+def fresh_simplex(state: State) -> Vector:
+    """Return a simplex at the start of a further leg, (k + 1, k), into the wider side of the box.
+
+    Its edges are a tenth of the way that the run has come, in each variable, or a fiftieth of the
+    variable itself, and a hundredth of that with a variable at its bound: what a simplex tries
+    outside is put back there, so that it collapses on the face unless a vertex beside it is lower.
+    """
+    free = state.lower < state.upper
+    x, x0 = state.start[free], state.x0[free]
+    below, above = x - state.lower[free], state.upper[free] - x
+    size = np.maximum(np.maximum(WAY * np.abs(x - x0), EDGE * np.abs(x)), SHORTEST)
+    size = size * NEAR if np.any((below == 0.0) | (above == 0.0)) else size
+    edges = np.where(above >= below, np.minimum(size, above / 2), -np.minimum(size, below / 2))
+    return np.vstack([x, x + np.diag(edges)])
 
 
 def _is_limit(name: str) -> bool:

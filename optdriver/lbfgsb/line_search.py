@@ -36,7 +36,7 @@ def begin(s: State) -> cython.bint:
     s.stp = 1.0
     if (s.k == 0 or s.nit == 0) and s.initial_step > 0.0:
         s.stp = min(s.initial_step / norm, s.stpmax)
-    elif s.k == 0 and not s.boxed:
+    elif s.k == 0 and not s.boxed and s.doubts < 2:
         s.stp = min(1.0 / norm, s.stpmax)
     s.trials = 0
     s.hampered = 0

@@ -18,7 +18,7 @@ cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogi
 cdef void back_to_best(State s) noexcept nogil
 cdef void start_over(State s, Scratch q) noexcept nogil
 cdef void doubt(State s, Scratch q, Py_ssize_t passed) noexcept nogil
-cdef bint falls_plainly(State s) noexcept nogil
+cdef void by_size(State s) noexcept nogil
 cdef bint promises_nothing(State s, double promise) noexcept nogil
 cdef void accept(State s, Scratch q, double f, double least) noexcept nogil
 cdef Py_ssize_t passed_by_best(State s, Py_ssize_t stop, double before) noexcept nogil

@@ -45,10 +45,14 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
+        falls_plainly,
         falls_without_end,
         is_stationary,
         learn_unit,
+        missed,
         projected_gradient_norm,
+        promise,
+        reach,
         reduction_is_small,
     )
     from cython.cimports.optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
@@ -77,10 +81,14 @@ else:
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.state import Scratch, State
     from optdriver.lbfgsb.stopping import (
+        falls_plainly,
         falls_without_end,
         is_stationary,
         learn_unit,
+        missed,
         projected_gradient_norm,
+        promise,
+        reach,
         reduction_is_small,
     )
     from optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
@@ -247,7 +255,7 @@ def back_to_best(s: State) -> cython.void:
 
 def start_over(s: State, q: Scratch) -> cython.void:
     """Answer a search without success: without memory, from the steepest descent; or stop."""
-    if s.failures > 0:
+    if s.failures > 0 and not (s.k == 0 and s.doubts > 0):
         finish(s, FAILED)
     elif s.k == 0 and s.doubts > 0 and not falls_plainly(s):
         finish(s, REDUCTION)  # the iterate had passed a test, and nothing lower is found from it
@@ -306,34 +314,48 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
 
 
 def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t) -> cython.void:
-    """End the run, or drop the memory and go on, where the model promises more.
+    """End the run, or look again where the model or the gradient promises more.
 
-    The model is not believed where the gradient plainly says otherwise: in a narrow valley it
-    knows the walls before the floor.  Nor is that a success where the next iterate passes, too:
-    the variables are of sizes too different to get any further.  The search that has begun is
-    given up: its first trial has not been asked.
+    The model is not believed where the gradient says otherwise: in a narrow valley it knows the
+    walls before the floor.  So first the memory is dropped.  If the next iterate passes, too, and
+    the gradient still objects, the variables may be of sizes too different for a steepest descent,
+    and the next step goes by their sizes.  After that the run ends, with success unless the
+    gradient objects plainly.  The search that has begun is given up: its first trial has not been
+    asked.
     """
-    falls: cython.bint = falls_plainly(s)
-    believed: cython.bint = promises_nothing(s, -s.slope0) and not falls
-    if not (s.phase == DONE or s.doubts > 0 or s.k == 0 or believed):
+    believed: cython.bint = promise(s) <= missed(s)
+    if s.doubts == 0:
+        believed = believed and promises_nothing(s, -s.slope0)
+    if s.phase != DONE and s.doubts < 2 and not believed:
         s.doubts += 1
         forget(s)
         s.nreset += 1
         set_out(s, q)
         if s.phase != DONE:
             return
-    finish(s, ABNORMAL if falls else passed)
+    finish(s, ABNORMAL if falls_plainly(s) else passed)
 
 
-def falls_plainly(s: State) -> cython.bint:
-    """Whether f falls, says the gradient, by more than a hundredth over the size of x."""
+def by_size(s: State) -> cython.void:
+    """Leave in s.z where the steepest descent leads if each variable is measured by its size.
+
+    So far that the gradient promises what the run would miss, and a tenth of any size at most.
+    """
     i: cython.Py_ssize_t
-    room: cython.double
-    promise: cython.double = 0.0
+    size: cython.double
+    longest: cython.double = 0.0
+    slope: cython.double = 0.0
+    step: cython.double
     for i in range(s.n):
-        room = s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i]
-        promise += fabs(s.g[i]) * min(room, fabs(s.x[i]))
-    return promise > 1e-2 * max(fabs(s.f), fabs(s.f_start - s.f))
+        size = reach(s, i)
+        longest = max(longest, fabs(s.g[i]) * size)
+        slope += s.g[i] * size * s.g[i] * size
+    step = 0.0
+    if slope > 0.0 and finite(slope):
+        step = min(0.1 / longest, missed(s) / slope)
+    for i in range(s.n):
+        size = reach(s, i)
+        s.z[i] = min(max(s.x[i] - step * size * s.g[i] * size, s.l[i]), s.u[i])
 
 
 def promises_nothing(s: State, promise: cython.double) -> cython.bint:
@@ -366,6 +388,10 @@ def set_out(s: State, q: Scratch) -> cython.void:
 def find_direction(s: State, q: Scratch) -> cython.bint:
     """Leave the minimiser of the model in s.z and the way to it in s.d; False if singular."""
     i: cython.Py_ssize_t
+    if s.doubts > 1 and s.k == 0:
+        by_size(s)
+        subtract(s.z, s.x, s.d, s.n)
+        return True
     if not s.constrained and s.k > 0:
         two_loop(s, q)
         for i in range(s.n):

@@ -5,3 +5,7 @@ cdef bint is_stationary(State s, double* x, double* g, double f) noexcept nogil
 cdef void learn_unit(State s) noexcept nogil
 cdef bint reduction_is_small(State s, double before, double after) noexcept nogil
 cdef bint falls_without_end(State s, double after) noexcept nogil
+cdef double reach(State s, Py_ssize_t i) noexcept nogil
+cdef double missed(State s) noexcept nogil
+cdef double promise(State s) noexcept nogil
+cdef bint falls_plainly(State s) noexcept nogil

@@ -72,6 +72,30 @@ def reduction_is_small(s: State, before: cython.double, after: cython.double) ->
     return before - after <= s.ftol * max(max(fabs(before), fabs(after)), s.unit)
 
 
+def reach(s: State, i: cython.Py_ssize_t) -> cython.double:
+    """Return how far a variable may go down its slope: its own size, within the bounds."""
+    return min(s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i], fabs(s.x[i]))
+
+
+def missed(s: State) -> cython.double:
+    """Return what of f a run should not miss: a part of f, or of what it has gained."""
+    return max(1e-3 * fabs(s.f), 1e-5 * fabs(s.f_start - s.f))
+
+
+def promise(s: State) -> cython.double:
+    """Return by how much f falls, says the gradient, over the reach of all variables."""
+    i: cython.Py_ssize_t
+    total: cython.double = 0.0
+    for i in range(s.n):
+        total += fabs(s.g[i]) * reach(s, i)
+    return total
+
+
+def falls_plainly(s: State) -> cython.bint:
+    """Whether that is more than a hundredth of f, and of what was gained."""
+    return promise(s) > 1e-2 * max(fabs(s.f), fabs(s.f_start - s.f))
+
+
 def learn_unit(s: State) -> cython.void:
     """Set the unit of f, from the size of the first value and of what its gradient promises.
 

@@ -20,6 +20,7 @@ from optdriver.minimization.finished import Found, Population
 from optdriver.minimization.lanes import Lane
 from optdriver.minimization.problem import Problem
 from optdriver.minimization.watching import Watch
+from optdriver.multistart import local
 from optdriver.objectives.jax_objective import JaxObjective
 from optdriver.objectives.plain import attempt
 
@@ -35,8 +36,11 @@ MANY = 64
 AT_A_TIME = 4096
 """Minimizers that run on the device at a time; the others wait for their places."""
 
-SHARED = ("ftol", "gtol", "maxfun", "maxiter", "maxls", "noise")
+SHARED = ("ftol", "gtol", "maxfun", "maxiter", "maxls", "noise", "cautious")
 """Options that a minimizer on the device takes from one on the host."""
+
+DOUBTED = (int(Stop.REDUCTION), int(Stop.ABNORMAL))
+"""Ends on the device after which a minimizer on the host looks whether there is more to gain."""
 
 
 def known(engine: Any) -> str | None:
@@ -209,30 +213,60 @@ def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
     engine = import_module("optdriver.batch.jax")
     state = _state(lanes[0])
     options = {name: getattr(state, name) for name in SHARED}
+    options |= {"maxcor": state.m, "initial_step": state.initial_step or None}
+    options["cautious"] = bool(state.cautious)
     found = engine.minimize(
         problem.traceable,
         problem.bounds,
         starts=np.array([lane.start for lane in lanes]),
         lanes=min(len(lanes), AT_A_TIME) if _accelerated() else None,
         dtype="float64" if problem.smooth.wide else "float32",
-        maxcor=state.m,
-        initial_step=state.initial_step or None,
         **options,
     )
     for k, lane in enumerate(lanes):
         lane.nfev = lane.njev = int(found.nfev[k])
         if found.nfail[k]:
             lane.reasons = ["the loss or its gradient is not finite"]
-        lane.minimizer = _found(found, k, lane.start)
+        if found.stop[k] not in DOUBTED:
+            lane.minimizer = _found(found, k, lane.start)
         watch.look(lane)
+    _doubt(problem, lanes, found, options, watch)
+
+
+def _doubt(problem: Problem, lanes: Sequence[Lane], found: Any, options: Any, watch: Watch) -> None:
+    """Go on here where a minimizer on the device has ended in one of the ways `DOUBTED`."""
+    small = np.flatnonzero(np.isin(found.stop, DOUBTED)).tolist()
+    if small:
+        firsts = problem.many(found.starts[small], len(small))
+        for k, f, g in zip(small, *firsts, strict=True):
+            lanes[k].nfev, lanes[k].njev = lanes[k].nfev + 1, lanes[k].njev + 1
+            lanes[k].minimizer = _looks_again(problem, lanes[k], found, k, (f, g), options)
+        batch(problem, [lanes[k] for k in small], watch)
+
+
+def _looks_again(
+    problem: Problem, lane: Lane, found: Any, k: int, first: Any, options: Any
+) -> LBFGSB:
+    """Return a minimizer that goes on, without memory, where the one on the device had ended.
+
+    Its start had value and gradient `first`: what is small depends on them.
+    """
+    before: Any = lane.minimizer
+    before.tell(*first)
+    x, f, g = (np.array(part[k], dtype=np.float64) for part in (found.x, found.fun, found.jac))
+    made = LBFGSB(x, problem.bounds, **options)
+    local.go_on_from(made, before)
+    made.state.nit, made.state.nfev = int(found.nit[k]), int(found.nfev[k]) - 1
+    made.tell(float(f), g)
+    return made
 
 
 def _found(found: Any, k: int, start: Any) -> Found:
-    f, code = float(found.fun[k]), Stop(int(found.stop[k]))
+    f, status = float(found.fun[k]), int(found.status[k])
     x, g = np.array(found.x[k], dtype=np.float64), np.array(found.jac[k], dtype=np.float64)
     best = (x, f, g) if np.isfinite(f) else None
     success, nit = bool(found.success[k]), int(found.nit[k])
-    return Found(best, start, success, code.status, found.message[k], nit)
+    return Found(best, start, success, status, found.message[k], nit)
 
 
 _ENGINES = {"serial": serial, "batch": batch, "device": device}

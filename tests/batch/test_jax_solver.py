@@ -260,3 +260,19 @@ def test_jax_is_imported_where_it_is_wanted_only() -> None:
     code = "import optdriver, optdriver.batch, sys; print('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "False\n"
+
+
+def test_a_cautious_solver_measures_a_small_objective_by_its_own_unit():
+    unit = 2.0**-50
+
+    def loss(x):
+        return unit * (100.0 * (x[1] - x[0] ** 2) ** 2 + (1.0 - x[0]) ** 2)
+
+    box = Bounds(jnp.full(2, -2.0), jnp.full(2, 2.0))
+    start = jnp.array([-1.2, 1.0])
+    plain = LBFGSB(loss, implicit_diff=False).run(start, box)
+    made = LBFGSB(loss, implicit_diff=False, cautious=True).run(start, box)
+    assert int(plain.nfev) < 5
+    assert bool(made.success)
+    np.testing.assert_allclose(made.x, 1.0, atol=1e-3)
+    assert float(made.fun) == pytest.approx(float(loss(np.asarray(made.x))), rel=1e-6)

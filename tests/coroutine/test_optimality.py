@@ -34,6 +34,40 @@ def test_success_is_claimed_at_the_minimum_only(method, start):
     assert not opt.converged or opt.result.fun < 1e-4
 
 
+COLLAPSING = [(9.03171811, 0.67678262), (0.04028243, 8.72176914), (3.0, 9.9), (9.5, 1.2)]
+
+
+@pytest.mark.parametrize("method", ["Nelder-Mead", "Powell", "COBYQA"])
+@pytest.mark.parametrize("start", COLLAPSING)
+def test_values_alone_convince_only_where_a_fresh_leg_finds_nothing_better(method, start):
+    box, x0 = [(0.0, 1.25)] * 2, np.array(start) / 8.0
+    opt = drive(CallbackMinimizer(method, x0, box, cautious=True), steep)
+    assert opt.converged
+    assert opt.result.fun < 1e-4
+    assert opt.legs > 0
+
+
+def test_a_simplex_collapses_on_a_face_where_nothing_is_confirmed():
+    ends = [
+        drive(CallbackMinimizer("Nelder-Mead", np.array(x) / 8.0, [(0.0, 1.25)] * 2), steep)
+        for x in COLLAPSING
+    ]
+    assert any(opt.converged and opt.result.fun > 0.5 for opt in ends)
+
+
+def test_a_confirming_leg_is_the_same_in_a_run_stored_anywhere():
+    whole = drive(
+        CallbackMinimizer("Nelder-Mead", [1.0, 0.1], [(0.0, 1.25)] * 2, cautious=True), steep
+    )
+    opt = CallbackMinimizer("Nelder-Mead", [1.0, 0.1], [(0.0, 1.25)] * 2, cautious=True)
+    while not opt.done:
+        if opt.nfev % 7 == 0:
+            opt = CallbackMinimizer.from_dict(opt.to_dict())
+        opt.tell(steep(opt.ask())[0])
+    assert opt.nfev == whole.nfev
+    assert np.array_equal(opt.result.x, whole.result.x)
+
+
 @pytest.mark.parametrize("unit", [2.0**-40, 2.0**-20])
 @pytest.mark.parametrize("method", ["SLSQP", "TNC", "trust-constr", "Nelder-Mead", "Powell"])
 def test_small_objectives_are_amplified(method, unit):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import optdriver
+from optdriver.batch import jax as engine_of_devices
 from optdriver.errors import InputError
 from optdriver.lbfgsb import Stop
 from optdriver.minimization import engines
@@ -35,7 +36,7 @@ def test_engines_agree():
             assert numbers(a.x0) == numbers(b.x0)
             assert numbers(a.x) == pytest.approx(numbers(b.x), abs=1e-5)
             assert a.success == b.success
-            assert a.message == b.message
+            assert a.message.split(":")[0] == b.message.split(":")[0]
 
 
 def test_a_batch_is_narrowed_when_few_are_left(monkeypatch):
@@ -93,6 +94,23 @@ def test_an_engine_that_cannot_drive_is_refused():
         )
 
 
+def badly_scaled(p):
+    return (1e4 * p[0] * p[1] - 1) ** 2 + (jnp.exp(-p[0]) + jnp.exp(-p[1]) - 1.0001) ** 2
+
+
+def test_an_end_on_the_device_after_one_small_reduction_is_doubted():
+    """From Powell's usual start SciPy's test stops at 0.14, after four evaluations."""
+    starts = np.array([[0.0, 1.0]])
+    with jax.enable_x64(True):
+        alone = engine_of_devices.minimize(badly_scaled, [(None, None)] * 2, starts=starts)
+    assert alone.success[0]
+    assert alone.fun[0] > 0.1
+    bounds = optdriver.Interval(None, None, shape=(2,))
+    res = optdriver.minimize(badly_scaled, [bounds], x0=starts, x64=True, engine="device")
+    assert res.nfev > alone.nfev[0] + 1
+    assert res.fun < 1e-3 or not res.success
+
+
 @pytest.fixture
 def device(monkeypatch):
     """Stand in for `optdriver.batch.jax`, which takes long to compile: the exact answer at once."""
@@ -113,6 +131,7 @@ def device(monkeypatch):
             nit=np.full(k, 4),
             nfail=(np.arange(k) == 0) * 2,
             stop=np.array([Stop.FAILED] + [Stop.PROJECTED_GRADIENT] * (k - 1)),
+            status=np.array([3] + [0] * (k - 1)),
             success=np.arange(k) > 0,
             message=[f"start {row} ended" for row in range(k)],
         )

@@ -111,7 +111,8 @@ def noise_level(s: Lane, f: Array, o: Settings) -> Array:
     """Return the error to be expected in a difference of values at the iterate and f."""
     own, single = float(np.finfo(f.dtype).eps), float(np.finfo(np.float32).eps)
     unit = jnp.where(s.single, single, own).astype(f.dtype)
-    return o.noise + 2 * unit * jnp.maximum(jnp.abs(s.f), jnp.abs(f))
+    noise = o.noise / s.unit if o.cautious else o.noise
+    return noise + 2 * unit * jnp.maximum(jnp.abs(s.f), jnp.abs(f))
 
 
 def enough(s: Lane) -> Array:

@@ -21,7 +21,7 @@ SINGLE = {"ftol": -1.0, "gtol": 1e-3, "maxfun": 2000}
 ROUNDING = 64.0
 """Roundoffs of f below which a promised decrease is not to be seen in float32."""
 
-_NAMES = frozenset(field.name for field in dataclasses.fields(Options)) - {"cautious"}
+_NAMES = frozenset(field.name for field in dataclasses.fields(Options))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,4 +58,5 @@ class DeviceOptions:
             noise=float(options.noise),
             rounding=ROUNDING if single else 0.0,
             straight=straight,
+            cautious=options.cautious,
         )

@@ -137,8 +137,8 @@ def keep(q: Queue, which: Array, total: int) -> Queue:
     s = q.lanes
     seen = s.best_f < jnp.inf
     row = jnp.where(which, q.holds, total)
-    value = jnp.where(seen, s.best_f, jnp.nan)[:, None]
-    gradient = jnp.where(seen[:, None], s.gb, jnp.nan)
+    value = jnp.where(seen, s.best_f * s.unit, jnp.nan)[:, None]
+    gradient = jnp.where(seen[:, None], s.gb * s.unit[:, None], jnp.nan)
     best = jnp.concatenate([jnp.where(seen[:, None], s.xb, s.xt), gradient, value], axis=1)
     counts = jnp.stack([s.nfev, s.nit, s.nfail, s.stop], axis=1)
     return q._replace(

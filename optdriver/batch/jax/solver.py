@@ -95,9 +95,10 @@ class LBFGSB:
         True for code without inner loops, for devices that are slow at those.  By default
         everywhere but on CPUs.
     **options
-        maxcor, ftol, gtol, maxfun, maxiter, maxls, initial_step, noise: as in `optdriver.LBFGSB`,
-        with its defaults in float64.  In float32 the test of the reduction of f is off, gtol is
-        1e-3, maxfun 2000.
+        maxcor, ftol, gtol, maxfun, maxiter, maxls, initial_step, noise, cautious: as in
+        `optdriver.LBFGSB`, with its defaults in float64; in float32 the test of the reduction of f
+        is off, gtol is 1e-3, maxfun 2000.  With `cautious` the unit of f is learnt and no end is a
+        success where f plainly falls, but none is doubted by going on.
 
     Notes
     -----
@@ -205,7 +206,7 @@ class LBFGSB:
         lane = step(state.lane, value, g, self.options.settings(flat.dtype))
         if self.has_aux:
             better = (lane.nfev > state.lane.nfev) & (lane.nfail == state.lane.nfail)
-            aux = pick(better & (value <= state.lane.best_f), aux, state.aux)
+            aux = pick(better & (value <= state.lane.best_f * state.lane.unit), aux, state.aux)
         return State(unravel(lane.xt), aux if self.has_aux else None, lane)
 
     def run(self, x0: Any, bounds: Any = None, *args: Any) -> Result:
@@ -253,8 +254,8 @@ class LBFGSB:
         seen = lane.best_f < jnp.inf
         return Result(
             x=unravel(jnp.where(seen, lane.xb, lane.xt)),
-            fun=lane.best_f,
-            jac=unravel(lane.gb),
+            fun=lane.best_f * lane.unit,
+            jac=unravel(lane.gb * lane.unit),
             nfev=lane.nfev,
             nit=lane.nit,
             stop=lane.stop,

@@ -24,6 +24,7 @@ class Settings(NamedTuple):
     `straight` code has no inner loops, for devices that are slow at those; the other kind skips
     what no lane needs.  `rounding` is the multiple of the rounding of f below which a decrease
     that the model promises cannot be seen, and a step without one means the end; 0 for float64.
+    `cautious` lanes learn the unit of f, and call no end a success where f plainly falls.
     """
 
     maxcor: int
@@ -36,6 +37,7 @@ class Settings(NamedTuple):
     noise: float
     rounding: float
     straight: bool
+    cautious: bool = False
 
 
 class Search(NamedTuple):
@@ -100,6 +102,8 @@ class Lane(NamedTuple):
         The iterate, its gradient and value.
     f_start
         The first value.
+    unit
+        The unit of f, a power of two: all values and gradients here are multiples of it.
     d, z : (n,)
         Search direction; the point at step 1.
     xt : (n,)
@@ -136,6 +140,7 @@ class Lane(NamedTuple):
     gb: Array
     f: Array
     f_start: Array
+    unit: Array
     best_f: Array
     best_stp: Array
     pgnorm: Array
@@ -185,6 +190,7 @@ def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
         gb=nothing,
         f=largest,
         f_start=largest,
+        unit=zero + 1,
         best_f=largest,
         best_stp=zero - 1,
         pgnorm=largest,

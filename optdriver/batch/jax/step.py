@@ -16,8 +16,10 @@ from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_in
 from optdriver.batch.jax.memory import count, factor, remember
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
 from optdriver.batch.jax.stopping import (
+    falls_plainly,
     falls_without_end,
     is_stationary,
+    learn_unit,
     projected_gradient_norm,
     reduction_is_small,
 )
@@ -106,8 +108,12 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
     """
     live = s.phase != DONE
     good = live & jnp.isfinite(f) & jnp.all(jnp.isfinite(g))
-    f = jnp.where(good, f, s.f).astype(s.f.dtype)
     g = jnp.where(good, g, 0).astype(s.f.dtype)
+    if o.cautious:
+        value = jnp.where(good, f, 1).astype(s.f.dtype)
+        s = s._replace(unit=jnp.where(good & (s.phase == START), learn_unit(s, value, g), s.unit))
+        f, g = f / s.unit, g / s.unit
+    f = jnp.where(good, f, s.f).astype(s.f.dtype)
     s = keep_best(note(s, f, live, good), f, g, good)
     judged = Judged(jnp.asarray(GO_ON, jnp.int32), s.search, s.trials, s.hampered, s.xt)
     judged = wherever(
@@ -177,6 +183,10 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     by_best_seen = which_test(s, best, visible, promised, o)
     passed = jnp.where(stops, jnp.where(best.f < new.f, by_best_seen, stop), 0)
     endless = searching & arrived & falls_without_end(s, stp, new.f, new.g)
+    if o.cautious:
+        at = pick(best.f < new.f, best, new)
+        objects = (passed > 0) & (passed != PROJECTED_GRADIENT)
+        passed = jnp.where(objects & falls_plainly(s, at.x, at.g, at.f), ABNORMAL, passed)
     passed = jnp.where(endless & (passed == 0), UNBOUNDED, passed)
     late = arrived & (passed == 0) & (s.nit + searching >= o.maxiter)
     goes_back = stops & (passed == 0) & ~late  # the best point does not pass what the iterate does

@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 
 from optdriver.batch.jax.state import Lane, Settings
+from optdriver.lbfgsb.unit import SMALL_PART, SMALLEST
 
 
 def projected_gradient_norm(x: Array, g: Array, l: Array, u: Array) -> Array:
@@ -36,6 +37,26 @@ def reduction_is_small(before: Array, after: Array, o: Settings) -> Array:
     """Whether (f_k - f_{k+1}) <= ftol max(|f_k|, |f_{k+1}|, 1); never with a negative ftol."""
     scale = jnp.maximum(jnp.maximum(jnp.abs(before), jnp.abs(after)), 1)
     return (before - after <= o.ftol * scale) & (o.ftol >= 0)
+
+
+def learn_unit(s: Lane, f: Array, g: Array) -> Array:
+    """Return the unit of f, from its first value and gradient, at ``s.xt``.
+
+    See `optdriver.lbfgsb.unit.unit_of`.
+    """
+    room = jnp.where(g < 0, s.u - s.xt, s.xt - s.l)
+    reach = jnp.where(jnp.isfinite(room), room, jnp.maximum(jnp.abs(s.xt), 1))
+    size = jnp.maximum(jnp.abs(f), jnp.max(jnp.where(g == 0, 0, jnp.abs(g) * reach), initial=0))
+    smallest = SMALLEST if np.finfo(f.dtype).bits >= 64 else 2.0**-40
+    part, exponent = jnp.frexp(jnp.clip(size * jnp.maximum(size, SMALL_PART), smallest, 1))
+    return jnp.ldexp(jnp.ones_like(f), exponent - (part == 0.5))
+
+
+def falls_plainly(s: Lane, x: Array, g: Array, f: Array) -> Array:
+    """Whether the gradient plainly objects to an end, as `optdriver.lbfgsb.stopping` has it."""
+    reach = jnp.minimum(jnp.where(g < 0, s.u - x, x - s.l), jnp.abs(x))
+    promise = jnp.sum(jnp.where(g == 0, 0, jnp.abs(g) * reach))
+    return promise > 1e-2 * jnp.maximum(jnp.abs(f), jnp.abs(s.f_start - f))
 
 
 def falls_without_end(s: Lane, stp: Array, after: Array, g: Array) -> Array:
