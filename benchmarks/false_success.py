@@ -362,13 +362,11 @@ def run(arguments: Sequence[str] = ()) -> Section:
     complete(ends, {"bounds": chosen.runs, "constraints": few}, chosen.only, chosen.seconds)
     if chosen.keep:
         chosen.keep.write_text(json.dumps(ends))
+    tables = table(ends, "bounds", "Within bounds"), table(ends, "constraints", "Under constraints")
     return Section(
         name="false-success",
         title="False successes, in whatever units",
         text=TEXT,
         targets=targets(ends),
-        tables=[
-            table(ends, "bounds", "Within bounds"),
-            table(ends, "constraints", "Under constraints"),
-        ],
+        tables=[made for made in tables if made.rows],
     )
