@@ -28,3 +28,14 @@ html_theme = "furo"
 html_title = f"optdriver {version}"
 html_static_path = ["_static"]
 html_css_files = ["optdriver.css"]
+templates_path = ["_templates"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/versions.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
