@@ -35,8 +35,19 @@ class Criticality:
     Attributes
     ----------
     residual : float
+        The largest component of d, times the unit of f.
     floor : float
         What rounding alone can leave of the residual.
+    left : ndarray, shape (n,)
+        d, times the unit of f: what is left of the slopes.
+    room : ndarray, shape (n,)
+        How far each variable can move that way within its bounds; may be infinite.
+    near : float
+        What f would fall by, to first order, on the way to the rows and sides that hold d: the sum
+        of multiplier times distance.
+    far : float
+        What f would fall by, to first order, if every variable moved that way as far as it can (by
+        |x| where nothing ends it).
     multipliers : ndarray, shape (rows,)
         grad f + J' multipliers + bound_multipliers = -d.
     bound_multipliers : ndarray, shape (n,)
@@ -49,14 +60,27 @@ class Criticality:
 
     residual: float
     floor: float
+    left: Vector
+    room: Vector
+    near: float
+    far: float
     multipliers: Vector
     bound_multipliers: Vector
     pinned: Mask
     cusps: Indices
 
 
-def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
-    """Measure the optimality of the feasible point `x` with gradient `g`."""
+def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Criticality:
+    """Measure the optimality of the feasible point `x`.
+
+    Parameters
+    ----------
+    region : Region
+    x, g : ndarray, shape (n,)
+        The point and the gradient there.
+    unit : float
+        That of f, a power of two: d is the step for f divided by it.
+    """
     c, _ = region.values(x)
     jac, eq = region.linearised(x)
     if not finite(jac, eq):
@@ -68,19 +92,28 @@ def criticality(region: Region, x: Vector, g: Vector) -> Criticality:
     keep = np.isfinite(levels)
     none = np.zeros(eq.shape[0])
     answer = least_distance(
-        jac[keep][:, free], levels[keep], eq[:, free], none, lower, upper, toward=-g[free]
+        jac[keep][:, free], levels[keep], eq[:, free], none, lower, upper, toward=-g[free] / unit
     )
     if not answer.feasible:
         return unknown(region)
     multipliers = np.zeros(len(region.row_scale))
-    multipliers[region.inequalities[keep]] = answer.inequalities
-    multipliers[region.equalities] = answer.equalities
-    bounds = np.zeros(region.n)
-    bounds[free] = answer.box
+    multipliers[region.inequalities[keep]] = unit * answer.inequalities
+    multipliers[region.equalities] = unit * answer.equalities
+    bounds, left, room = np.zeros(region.n), np.zeros(region.n), np.zeros(region.n)
+    bounds[free], left[free] = unit * answer.box, unit * answer.d
+    room[free] = np.where(answer.d < 0.0, -lower, upper)
     size = float(np.max(np.abs(g), initial=0.0))
+    floor = ROUNDING * size + unit * _left_by_slopes(region, (jac, eq), answer, size / unit)
+    reach = np.where(np.isfinite(room), room, np.abs(x))
+    side = np.where(answer.box < 0.0, -lower, upper)[answer.box != 0.0]
+    near = dot(answer.inequalities, levels[keep]) + dot(np.abs(answer.box[answer.box != 0.0]), side)
     return Criticality(
-        residual=float(np.max(np.abs(answer.d), initial=0.0)),
-        floor=ROUNDING * size + _left_by_slopes(region, (jac, eq), answer, size),
+        residual=float(np.max(np.abs(left), initial=0.0)),
+        floor=floor,
+        left=left,
+        room=room,
+        near=unit * near,
+        far=dot(np.abs(left), reach),
         multipliers=multipliers * region.row_scale,
         bound_multipliers=bounds,
         pinned=pinned,
@@ -157,10 +190,10 @@ def tangential_change(
     return change if np.isfinite(change) else dot(slope, z - x)
 
 
-def measured(region: Region, x: Vector, g: Vector) -> Criticality:
+def measured(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Criticality:
     """Return `criticality`, or what is said where its small problem cannot be solved."""
     try:
-        return criticality(region, x, g)
+        return criticality(region, x, g, unit)
     except Exception as error:
         if not is_numeric(error):
             raise
@@ -172,6 +205,10 @@ def unknown(region: Region) -> Criticality:
     return Criticality(
         residual=np.inf,
         floor=0.0,
+        left=np.full(region.n, np.inf),
+        room=np.full(region.n, np.inf),
+        near=np.inf,
+        far=np.inf,
         multipliers=np.full(len(region.row_scale), np.nan),
         bound_multipliers=np.full(region.n, np.nan),
         pinned=np.zeros(region.n, dtype=bool),

@@ -11,7 +11,7 @@ import numpy as np
 
 from optdriver.constraints.matrices import row_norms
 from optdriver.constraints.restoration import TOLERANCE
-from optdriver.feasible import models, trust
+from optdriver.feasible import convergence, models, trust
 from optdriver.feasible.criticality import measured, tangential_change
 from optdriver.feasible.options import Options, pairs_kept
 from optdriver.feasible.region import Region, sizes
@@ -25,6 +25,8 @@ AFTER_TROUBLE = 0.1
 TOWARD_FAILED = 0.5  # of the way to a point that failed twice
 SAME = 1e-9  # of the sizes of the variables
 REMEMBERED = 8
+INSIDE = 0.9  # of the trust region: a step this long was not cut short by it
+FRESH = 1e3  # times the smallest radius: one that no rejection has made small
 MOST_FAILURES = 12  # in a row
 OUTGROWN = 1e3  # times larger or smaller than it was, a variable needs another scale
 VANISHING = 1e-6  # in scaled rows, of a value and of a gradient
@@ -32,22 +34,36 @@ ENDLESS = 1e20  # times what is known of the size of f at the start
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
 
-def start(x0: Vector, region: Region, options: Options) -> State:
-    """Return the state that asks for the feasible point `x0` first."""
+def start(
+    x0: Vector,
+    region: Region,
+    options: Options,
+    rule: int = 2,
+    first: tuple[float, float] | None = None,
+) -> State:
+    """Return the state that asks for the feasible point `x0` first.
+
+    `first` are the first value and the first change of a run that it goes on from.
+    """
     n = len(x0)
-    return State(
+    state = State(
         x0=x0.copy(),
         lower=region.lower.copy(),
         upper=region.upper.copy(),
         options=options,
         pending=x0.copy(),
+        rule=rule,
         delta=options.initial_radius,
         tolerance=0.0 if region.is_feasible(x0) else TOLERANCE,
         steps=np.zeros((0, n)),
         changes=np.zeros((0, n)),
         failed=np.zeros((0, n)),
         avoided=np.zeros((0, n)),
+        unit=1.0 if rule == 1 else 0.0,
     )
+    if first is not None:
+        _measure(state, *first)
+    return state
 
 
 def seed(state: State, region: Region, steps: Vector, changes: Vector) -> None:
@@ -74,7 +90,7 @@ def take_failure(state: State, region: Region, reason: str) -> bool:
     state.nfev += 1
     state.nfail += 1
     state.failures += 1
-    state.reason = reason
+    state.reason, state.settled = reason, False
     if state.phase is Phase.START:
         if state.failures > 1:
             finish(state, Stop.FAILED)
@@ -91,7 +107,8 @@ def take_failure(state: State, region: Region, reason: str) -> bool:
 
 def outgrown(state: State, region: Region) -> bool:
     """Say whether a variable has left the scale that was made for it."""
-    now = sizes(state.x) / region.scale
+    box = (region.lower, region.upper) if state.rule > 1 else ()
+    now = sizes(state.x, *box) / region.scale
     return bool(np.any(now > OUTGROWN) or np.any(now < 1.0 / OUTGROWN))
 
 
@@ -129,10 +146,18 @@ def _distances(points: Vector, x: Vector, region: Region) -> Vector:
 
 
 def _begin(state: State, region: Region, f: float, g: Vector) -> bool:
-    state.first_f, state.first_change = f, norm(region.scale * g)
+    if state.unit == 0.0 or state.rule == 1:
+        _measure(state, f, convergence.first_change(region.scale, g))
     state.first_theta = _first_theta(state, region, g)
     state.phase = Phase.TRIAL
     return _move(state, region, f, g)
+
+
+def _measure(state: State, first_f: float, first_change: float) -> None:
+    """Take what is known of the size of f."""
+    state.first_f, state.first_change = first_f, first_change
+    if state.rule > 1:
+        state.unit = convergence.first_unit(first_f, first_change)
 
 
 def _first_theta(state: State, region: Region, g: Vector) -> float:
@@ -147,6 +172,7 @@ def _judge(state: State, region: Region, f: float, g: Vector) -> bool:
     rho = trust.ratio(state.f, f, state.predicted, _mean_slope(state, region, g))
     accepted = rho > trust.ACCEPT
     sigma = _step_size(state, region)
+    state.settled = abs(f - state.f) <= convergence.small_change(state, f, state.f)
     _learn(state, region, s, g - state.g, rho, accepted)
     state.delta = trust.radius(state.delta, sigma, rho, slope, f - state.f)
     if accepted:
@@ -161,7 +187,7 @@ def _mean_slope(state: State, region: Region, g: Vector) -> float:
     mean = 0.5 * (state.g + g)
     if not trust.drowned(state.predicted, state.x, state.g):
         return dot(mean, state.pending - state.x)
-    at = measured(region, state.x, state.g)
+    at = measured(region, state.x, state.g, convergence.unit_at(state, state.f))
     return tangential_change(region, state.x, state.pending, mean, at)
 
 
@@ -171,8 +197,9 @@ def _step_size(state: State, region: Region) -> float:
 
 def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool) -> None:
     scaled_s, scaled_y = s / region.scale, y * region.scale
-    both, slope = _models(state), dot(state.g, s)
-    misfits = np.array([models.misfit(m, scaled_s, scaled_y) for m in both])
+    size = convergence.size(state)
+    both, slope = _models(state), dot(state.g, s) / size
+    misfits = np.array([models.misfit(m, scaled_s, scaled_y / size) for m in both])
     promised = np.array([slope + 0.5 * dot(scaled_s, m @ scaled_s) < 0.0 for m in both])
     state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
     if trust.usable(s, y, state.g, rho):
@@ -186,55 +213,113 @@ def _kept(state: State) -> int:
 
 
 def _models(state: State) -> tuple[models.QuadraticModel, models.QuadraticModel]:
-    return models.build(state.steps, state.changes, state.first_theta)
+    """Return both models of f divided by its size."""
+    size = convergence.size(state)
+    return models.build(state.steps, state.changes / size, state.first_theta / size)
 
 
 def _move(state: State, region: Region, f: float, g: Vector) -> bool:
     """Make the pending point the iterate; stop if it is optimal."""
     state.x, state.f, state.g = state.pending.copy(), f, g.copy()
-    optimality = measured(region, state.x, g)
-    state.residual = optimality.residual
-    if optimality.residual <= max(state.options.gtol, optimality.floor):
-        if f - state.best_f <= trust.ROUNDING * abs(f):  # what passed the test is what is reported
-            state.best_x, state.best_f, state.best_g = state.x.copy(), f, state.g.copy()
-        finish(state, Stop.OPTIMAL)
+    optimality = measured(region, state.x, g, convergence.unit_at(state, f))
+    state.residual, state.promise = optimality.residual, math.inf
+    state.falls = convergence.falls(state, optimality)
+    if convergence.is_optimal(state, optimality):
+        _succeed(state, Stop.OPTIMAL)
     elif _falls_without_end(state):
         finish(state, Stop.UNBOUNDED)
-    elif state.nit >= state.options.maxiter:
+    elif state.nit >= state.options.maxiter and not state.settled:
         finish(state, Stop.MAX_ITERATIONS)
     return state.phase is not Phase.DONE
 
 
+def _limit(state: State) -> Stop | None:
+    """Return which limit is reached, if one is."""
+    if state.nfev >= state.options.maxfun:
+        return Stop.MAX_EVALUATIONS
+    return Stop.MAX_ITERATIONS if state.nit >= state.options.maxiter else None
+
+
 def _falls_without_end(state: State) -> bool:
     """Say whether f has fallen so far that no size of it at the start explains it."""
-    size = max(1.0, abs(state.first_f), state.first_change)
+    size = max(state.unit, abs(state.first_f), state.first_change)
     return state.first_f - state.f >= ENDLESS * size
 
 
+def _succeed(state: State, stop: Stop) -> None:
+    """End the run; what passed the test is what is reported."""
+    if state.f - state.best_f <= trust.ROUNDING * abs(state.f):
+        state.best_x, state.best_f, state.best_g = state.x.copy(), state.f, state.g.copy()
+    finish(state, stop)
+
+
 def go_on(state: State, region: Region) -> None:
-    """Find the next trial, shrinking the region until the subproblem gives one."""
-    if state.nfev >= state.options.maxfun:
-        finish(state, Stop.MAX_EVALUATIONS)
+    """Find the next trial, shrinking the region until the subproblem gives one.
+
+    A run that has settled looks for it at its limit, too: what the model promises may end it.
+    """
+    limit = _limit(state)
+    if limit is not None and not state.settled:
+        finish(state, limit)
         return
-    state.used = models.choose(state.scores)
-    model = _models(state)[state.used]
     smallest = state.options.smallest_radius * (TINY if state.failures else 1.0)
     nearest = np.min(_distances(state.avoided, state.x, region), initial=np.inf)
     kept_away = TOWARD_FAILED * nearest < state.delta
     if kept_away:
         state.delta = float(TOWARD_FAILED * nearest)
-    shrink, brief = AFTER_TROUBLE, False
-    while state.delta >= smallest:
-        trial = propose(region, state.x, state.g, model, state.delta, state.tolerance, brief=brief)
-        if trial is not None:
-            state.pending, state.predicted = trial.point, trial.predicted
-            return
-        state.delta *= shrink
-        shrink, brief = shrink**2, True  # where nothing can move, four regions show it
-    if state.failures or kept_away:
+    entered = state.delta
+    if _look_for_trial(state, region, smallest):
+        if limit is not None and state.phase is not Phase.DONE:
+            finish(state, limit)
+    elif state.failures or kept_away:
         finish(state, Stop.FAILED)
+    elif convergence.is_drowned(state):
+        _succeed(state, Stop.REDUCTION)
+    elif _starts_again(state, region, entered):
+        go_on(state, region)
     else:
         finish(state, Stop.STALLED, _perhaps_a_cusp(region, state.x))
+
+
+def _look_for_trial(state: State, region: Region, smallest: float) -> bool:
+    """Find a trial in this region or a smaller one, or that none is needed."""
+    state.used = models.choose(state.scores)
+    model, size = _models(state)[state.used], convergence.size(state)
+    shrink, brief = AFTER_TROUBLE, False
+    while state.delta >= smallest:
+        trial = propose(
+            region,
+            state.x,
+            state.g / size,
+            model,
+            state.delta,
+            state.tolerance,
+            unit=convergence.unit_at(state, state.f) / size,
+            brief=brief,
+        )
+        if trial is not None:
+            state.pending, state.predicted = trial.point, size * trial.predicted
+            if _step_size(state, region) <= INSIDE * state.delta:
+                state.promise = -state.predicted
+                if convergence.is_settled(state):
+                    _succeed(state, Stop.REDUCTION)
+            return True
+        state.delta *= shrink
+        shrink, brief = shrink**2, True  # where nothing can move, four regions show it
+    return False
+
+
+def _starts_again(state: State, region: Region, delta: float) -> bool:
+    """Drop the memory where its models allow no step in a region that was not small.
+
+    After a fall by many orders the curvature that they know is that of another place.
+    """
+    if state.rule == 1 or not len(state.steps) or delta < FRESH * state.options.smallest_radius:
+        return False
+    state.steps, state.changes = state.steps[:0], state.changes[:0]
+    state.scores, state.delta = np.zeros(2), delta
+    state.first_theta = _first_theta(state, region, state.g)
+    return True
 
 
 def _perhaps_a_cusp(region: Region, x: Vector) -> str:

@@ -15,7 +15,7 @@ from scipy.optimize import OptimizeResult
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
-from optdriver.feasible import machine
+from optdriver.feasible import convergence, machine
 from optdriver.feasible.criticality import Criticality, measured, unknown
 from optdriver.feasible.options import checked
 from optdriver.feasible.region import Region, region
@@ -30,6 +30,7 @@ from optdriver.stored import array, restoring, rows, text
 
 MESSAGES = {
     Stop.OPTIMAL: "OPTIMAL: the first-order conditions hold to gtol",
+    Stop.REDUCTION: "REDUCTION: the value changes by ftol at most, and the model promises no more",
     Stop.STALLED: "STALLED: no further decrease was found, the first-order conditions do not hold",
     Stop.MAX_EVALUATIONS: "STOP: the limit of evaluations is reached",
     Stop.MAX_ITERATIONS: "STOP: the limit of iterations is reached",
@@ -60,8 +61,15 @@ class FeasibleMinimizer:
         False: a start that violates a constraint is an error.
     pairs : (S, Y), optional
         Correction pairs of another run, as its `pairs` gives them, to start with its curvature.
+    first : (float, float), optional
+        Of a run that goes on here, its first value and what f changes by there, to first order,
+        where each variable is moved by its size: the unit of f follows from them.
+    settled : bool
+        The last step of that run changed f by no more than `ftol`.
+    rule : {2, 1}
+        1 as in optdriver 0.1.0: `gtol` is absolute, and `ftol` has no meaning.
     **options
-        See `Options`: gtol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
+        See `Options`: gtol, ftol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 
     Raises
     ------
@@ -87,6 +95,9 @@ class FeasibleMinimizer:
         fixed: Mapping[str, float] | None = None,
         project_starts: bool = True,
         pairs: tuple[ArrayLike, ArrayLike] | None = None,
+        first: tuple[float, float] | None = None,
+        settled: bool = False,
+        rule: int = 2,
         **options: Any,
     ) -> None:
         settings = checked(options)
@@ -94,10 +105,11 @@ class FeasibleMinimizer:
         self._constraints = _compiled(constraints, bounds, names, fixed, wanted)
         lower, upper = _box(self._constraints, bounds, len(wanted))
         reference = np.minimum(np.maximum(wanted, lower), upper)
-        self._region = region(self._constraints, lower, upper, reference)
+        self._region = region(self._constraints, lower, upper, reference, narrow=rule > 1)
         self.notes: tuple[str, ...] = ()
         x = self._feasible(wanted, project_starts)
-        self._state = machine.start(x, self._region, settings)
+        self._state = machine.start(x, self._region, settings, rule, first)
+        self._state.settled = settled
         self._reference = reference
         if pairs is not None:
             steps, changes = _pairs(pairs, len(x))
@@ -196,7 +208,11 @@ class FeasibleMinimizer:
         if machine.outgrown(state, before):
             new["_reference"] = state.x.copy()
             new["_region"] = region(
-                self._constraints, before.lower, before.upper, new["_reference"]
+                self._constraints,
+                before.lower,
+                before.upper,
+                new["_reference"],
+                narrow=state.rule > 1,
             )
             machine.rescale(state, before, new["_region"])
         machine.go_on(state, new["_region"])
@@ -248,8 +264,8 @@ class FeasibleMinimizer:
 
     @property
     def converged(self) -> bool:
-        """Whether the run ended because the test of optimality passed."""
-        return self._state.stop is Stop.OPTIMAL
+        """Whether the run ended because a test of convergence passed."""
+        return self._state.stop in (Stop.OPTIMAL, Stop.REDUCTION)
 
     @property
     def nfev(self) -> int:
@@ -284,6 +300,11 @@ class FeasibleMinimizer:
         return self._state.best_x.copy(), self._state.best_f, self._state.best_g.copy()
 
     @property
+    def first(self) -> tuple[float, float] | None:
+        """The first value, and what f changes by there where each variable moves by its size."""
+        return None if self.at_start else (self._state.first_f, self._state.first_change)
+
+    @property
     def pairs(self) -> tuple[Vector, Vector]:
         """The steps and gradient changes that are kept, oldest first, in x."""
         scale = self._region.scale
@@ -305,7 +326,8 @@ class FeasibleMinimizer:
         x, f, g = self._answer()
         self._region.work.renew()
         known = math.isfinite(f)
-        optimality = measured(self._region, x, g) if known else unknown(self._region)
+        unit = convergence.unit_at(self._state, f)
+        optimality = measured(self._region, x, g, unit) if known else unknown(self._region)
         result = FeasibleResult()
         result.update(
             x=x,
@@ -423,7 +445,9 @@ class FeasibleMinimizer:
         if n != state.n:
             raise ValueError(f"{state.n} variables, and constraints on {n}")
         self._reference = array("reference", data["reference"], (n,), finite=True)
-        self._region = region(constraints, state.lower, state.upper, self._reference)
+        self._region = region(
+            constraints, state.lower, state.upper, self._reference, narrow=state.rule > 1
+        )
         check_pending(state, self._region)
         self.notes = tuple(text("notes", note) for note in rows("notes", data["notes"]))
         return self
@@ -442,6 +466,7 @@ class FeasibleMinimizer:
 
 _STATUS = {
     Stop.OPTIMAL: 0,
+    Stop.REDUCTION: 0,
     Stop.MAX_EVALUATIONS: 1,
     Stop.MAX_ITERATIONS: 1,
     Stop.STALLED: 2,

@@ -20,7 +20,12 @@ class Options:
     Attributes
     ----------
     gtol : float
-        Success when the residual of `criticality` is at most this.
+        Success when the residual of `criticality` is at most this, in the unit of f, see
+        `convergence`.
+    ftol : float
+        Success, too, when a trial has changed f by at most ``ftol max(|f|, unit)`` and the model,
+        whose minimum lies within the trust region, promises no more than that for the next.  With
+        0 the first-order conditions alone decide.
     maxfun : float
         Evaluations told at most, failures included; may be ``math.inf``.
     maxiter : float
@@ -35,6 +40,7 @@ class Options:
     """
 
     gtol: float = 1e-6
+    ftol: float = 2.220446049250313e-09
     maxfun: float = 15000
     maxiter: float = 15000
     maxcor: int = 0

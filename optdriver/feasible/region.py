@@ -26,6 +26,7 @@ from optdriver.geometry.elementary import cosines
 from optdriver.geometry.products import largest, largest_size
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
+NARROW = 1e-4  # a box narrower than this part of its variable is the variable's size
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
 
 
@@ -157,9 +158,19 @@ class Region:
         return np.asarray(np.minimum(np.maximum(x, self.lower), self.upper))
 
 
-def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Vector) -> Region:
-    """Scale `constraints` at the `reference` point and find the equalities among them."""
-    scale = sizes(reference)
+def region(
+    constraints: Constraints,
+    lower: Vector,
+    upper: Vector,
+    reference: Vector,
+    *,
+    narrow: bool = True,
+) -> Region:
+    """Scale `constraints` at the `reference` point and find the equalities among them.
+
+    Without `narrow` a variable's size does not depend on its box.
+    """
+    scale = sizes(reference, lower, upper) if narrow else sizes(reference)
     row_scale = _row_scales(constraints, reference, scale)
     equality = np.arange(len(row_scale)) >= constraints.n_inequalities
     kept, equality = _pairs(constraints, reference, lower, upper, equality)
@@ -175,9 +186,13 @@ def region(constraints: Constraints, lower: Vector, upper: Vector, reference: Ve
     )
 
 
-def sizes(x: Vector) -> Vector:
-    """Return D, the sizes of the variables at x."""
-    return np.asarray(np.maximum(1.0, np.abs(x)))
+def sizes(x: Vector, lower: Vector | None = None, upper: Vector | None = None) -> Vector:
+    """Return D, the sizes of the variables at x; with the box, its width where that is narrow."""
+    size = np.maximum(1.0, np.abs(x))
+    if lower is None or upper is None:
+        return np.asarray(size)
+    width = upper - lower
+    return np.asarray(np.where((width > 0.0) & (width < NARROW * size), width, size))
 
 
 def _linearised(constraints: Constraints, x: Vector) -> Any:

@@ -29,8 +29,10 @@ def read_state(data: Data) -> State:
         Something does not fit.
     """
     values = stored.mapping("state", data)
+    old = "rule" not in values  # 0.1.0 had none, and no ftol
     options = values["options"]
     given = asdict(options) if isinstance(options, Options) else stored.mapping("options", options)
+    given = given | {"ftol": 0.0} if old else given
     own = {"maxcor": 0}  # what stands there if nobody said how many pairs are kept
     values["options"] = checked({k: v for k, v in given.items() if own.get(k) != v})
     values["phase"] = Phase(stored.whole("phase", values["phase"]))
@@ -53,6 +55,11 @@ def read_state(data: Data) -> State:
     values["reason"] = stored.text("reason", values["reason"])
     values |= {name: stored.whole(name, values[name]) for name in COUNTS}
     values |= {name: stored.real(name, values[name]) for name in NUMBERS}
+    if not old:
+        values["rule"] = stored.whole("rule", values["rule"], least=1, most=2)
+        values["unit"] = stored.real("unit", values["unit"], 0.0, 1.0)
+        for name in ("settled", "falls"):
+            values[name] = stored.flag(name, values[name])
     _check_the_rest(values)
     state = State(**values)
     _check(state, evaluated)

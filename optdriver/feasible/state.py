@@ -1,8 +1,12 @@
 """The state of the feasible minimizer: arrays and numbers, nothing that computes.
 
 Letters: x the iterate, f and g its value and gradient, D the size of each variable
-(``max(1, |x0|)``), Delta the trust region in u = x / D, S and Y the pairs in u (rows ``s / D`` and
-``D y``, oldest first), A and B the two models, whose scores say which foresaw the gradients better;
+(``max(1, |x0|)``, or the width of a box that is far narrower), Delta the trust region in u = x / D,
+S and Y the pairs in u (rows ``s / D`` and ``D y``, oldest first), A and B the two models, whose
+scores say which foresaw the gradients better; `rule` is that of the test of convergence, 1 as in
+optdriver 0.1.0; `unit` the one of f that the start told, `settled` whether the last trial changed f
+by no more than ftol, `falls` whether the gradient says that f plainly falls on, and `promise` the
+decrease that the model last had at a minimum within the region of this iterate (see `convergence`);
 `failed` the last points that could not be evaluated, `avoided` those where that happened twice.
 """
 
@@ -28,9 +32,10 @@ class Phase(IntEnum):
 
 
 class Stop(StrEnum):
-    """Why the machine stopped; only `OPTIMAL` is a success."""
+    """Why the machine stopped; only `OPTIMAL` and `REDUCTION` are successes."""
 
     OPTIMAL = "optimal"
+    REDUCTION = "reduction"
     STALLED = "stalled"
     MAX_EVALUATIONS = "max_evaluations"
     MAX_ITERATIONS = "max_iterations"
@@ -57,6 +62,11 @@ class State:
     best_g: Vector = field(default_factory=lambda: np.zeros(0))
     delta: float = 1.0
     tolerance: float = 0.0
+    rule: int = 1
+    unit: float = 1.0
+    settled: bool = False
+    falls: bool = False
+    promise: float = np.inf
     first_f: float = 0.0
     first_change: float = 0.0
     first_theta: float = 1.0

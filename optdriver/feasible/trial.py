@@ -53,6 +53,7 @@ class Local:
     gradient: Vector  # D g
     delta: float
     tolerance: float
+    unit: float = 1.0  # of f
 
     @cached_property
     def free(self) -> Indices:
@@ -86,7 +87,7 @@ class Local:
         """Return the same, freed of the rounding of x and z."""
         scale = self.region.scale
         slope = (self.gradient + 0.5 * (model @ ((z - self.x) / scale))) / scale
-        at = measured(self.region, self.x, self.gradient / scale)
+        at = measured(self.region, self.x, self.gradient / scale, self.unit)
         return tangential_change(self.region, self.x, z, slope, at)
 
 
@@ -98,6 +99,7 @@ def propose(
     delta: float,
     tolerance: float = 0.0,
     *,
+    unit: float = 1.0,
     brief: bool = False,
 ) -> Trial | None:
     """Return the next trial, or None when no try gives one that may be asked.
@@ -113,10 +115,19 @@ def propose(
         Trust region: ``max |z - x| / D <= delta``.
     tolerance : float
         Scaled violation that is accepted: 0 unless the set has no interior.
+    unit : float
+        That of f.
     brief : bool
         Leave out the second barrier and the simpler model, which did not help in a larger region.
     """
-    local = Local(region=region, x=x, gradient=region.scale * g, delta=delta, tolerance=tolerance)
+    local = Local(
+        region=region,
+        x=x,
+        gradient=region.scale * g,
+        delta=delta,
+        tolerance=tolerance,
+        unit=unit,
+    )
     best: Trial | None = None
     for candidate, quadratic, barrier in _tries(model, local, brief):
         trial, error = _tried(local, model, (quadratic, barrier) if candidate else None)

@@ -36,7 +36,7 @@ from optdriver.integrations.evaluations import Mapping as MapLike
 from optdriver.integrations.feasible_differences import FeasibleDifferences
 
 OPTIONS = (
-    *("gtol", "maxfun", "maxiter", "maxcor", "initial_radius", "tol", "eps"),
+    *("gtol", "ftol", "maxfun", "maxiter", "maxcor", "initial_radius", "tol", "eps"),
     *("finite_diff_rel_step", "finite_diff_scheme", "workers", "names", "fixed", "project_starts"),
 )
 
@@ -56,6 +56,7 @@ def scipy_feasible_method(
     *,
     tol: float | None = None,
     gtol: float | None = None,
+    ftol: float = 2.220446049250313e-09,
     maxfun: float = 15000,
     maxiter: float = 15000,
     maxcor: int | None = None,
@@ -92,7 +93,13 @@ def scipy_feasible_method(
     tol : float, optional
         Sets `gtol` where it is not given.
     gtol : float, default 1e-6
-        Success when the residual of the first-order conditions, `kkt`, is at most this.
+        Success when the residual of the first-order conditions, `kkt`, is at most this, in the unit
+        of `fun`: a sixteenth of its value, as a power of two, or what its start tells if its value
+        is about 0.
+    ftol : float
+        Success, too, when a step changes `fun` by no more than this part of its value (of its unit,
+        if that is larger), and the model, which must not be cut short by the trust region, promises
+        no more than that for the next.  With 0 the first-order conditions alone decide.
     maxfun : int
         Greatest number of calls of `fun`, those for differences included: no call is made that
         could exceed it.
@@ -157,6 +164,7 @@ def scipy_feasible_method(
         fixed=fixed,
         project_starts=project_starts,
         gtol=first(gtol, tol, 1e-6),
+        ftol=ftol,
         maxfun=math.inf,  # the cap counts calls, differences included: `_run` keeps it
         maxiter=whole("maxiter", maxiter),
         **kept,

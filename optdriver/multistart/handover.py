@@ -28,14 +28,17 @@ from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError, ProtocolError
 from optdriver.feasible import FeasibleMinimizer
 from optdriver.feasible import Stop as FeasibleStop
+from optdriver.feasible.convergence import first_change
 from optdriver.feasible.options import pairs_kept
+from optdriver.feasible.region import sizes
 from optdriver.lbfgsb import LBFGSB, Options, Stop
+from optdriver.reading import real_number, real_vector
 
 Vector = NDArray[np.float64]
 
 VERSION = 1
 NEVER = -2
-COMMON_OPTIONS = ("gtol", "maxfun", "maxiter", "maxcor")
+COMMON_OPTIONS = ("gtol", "ftol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
 
 _STOPS = {
@@ -56,34 +59,47 @@ class Handover:
         With the box.
     rule : {2, 1}
         1 as in optdriver 0.1.0: one shortened step after the other, and the pairs of L-BFGS-B.
+    convergence_rule : {2, 1}
+        1 as in optdriver 0.1.0: f has no unit, and `ftol` no meaning after the handover.
     **options
-        See `optdriver.lbfgsb.Options`; `gtol`, `maxfun`, `maxiter` and `maxcor` hold for both.
+        See `optdriver.lbfgsb.Options`; `gtol`, `ftol`, `maxfun`, `maxiter` and `maxcor` hold for
+        both.
 
     Notes
     -----
     Where there are equalities, or the start is not strictly feasible, the feasible minimizer works
-    from the beginning.  Success is always its own: a point whose first-order conditions hold to
-    `gtol` under all constraints.
+    from the beginning.  Success is always its own: a point that passes its tests under all
+    constraints.
     """
 
     def __init__(
-        self, x0: ArrayLike, constraints: ConstraintSet, *, rule: int = 2, **options: Any
+        self,
+        x0: ArrayLike,
+        constraints: ConstraintSet,
+        *,
+        rule: int = 2,
+        convergence_rule: int = 2,
+        **options: Any,
     ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
         self._constraints = constraints
         self._limits = {name: getattr(settings, name) for name in COMMON_OPTIONS}
-        self._rule = rule
-        if (
-            rule > 1 and settings.maxcor == Options().maxcor
-        ):  # that of L-BFGS-B; here more are worth their time
-            self._limits["maxcor"] = pairs_kept(constraints.n)
+        self._rule, self._convergence_rule = rule, convergence_rule
+        if rule > 1 and settings.maxcor == Options().maxcor:
+            self._limits["maxcor"] = pairs_kept(constraints.n)  # more are worth their time here
         self._feasible: FeasibleMinimizer | None = None
         start = np.array(x0, dtype=np.float64)
         if constraints.n_equalities or not constraints.is_feasible(start):
-            self._feasible = FeasibleMinimizer(start, constraints, **self._limits)
+            self._feasible = self._made(start, **self._limits)
             start = self._feasible.ask()
         box = np.column_stack([constraints.lower, constraints.upper])
-        self._plain = LBFGSB(start, box, **(options | {"maxfun": np.inf}))  # counted here
+        self._plain = LBFGSB(
+            start,
+            box,
+            cautious=convergence_rule > 1,
+            **(options | {"maxfun": np.inf}),  # counted here
+        )
+        self._first: tuple[float, float] | None = None  # value, and change by a variable's size
         self._skipped = 0  # points that were not asked, as they are infeasible
         self._skipped_at = NEVER  # the iteration of the last of them
         self._halved = False  # whether one of them is among the failures in a row
@@ -103,7 +119,15 @@ class Handover:
     def tell(self, f: Any, g: Any) -> None:
         """Take value and gradient at the pending point; not finite counts as a failure."""
         self._running("tell")
-        self._now.tell(f, g)
+        if self._feasible is not None:
+            self._feasible.tell(f, g)
+            return
+        value = real_number("the value", f)
+        gradient = real_vector("the gradient", g, self.n)
+        if self._first is None and np.isfinite(value) and np.isfinite(gradient).all():
+            scale = sizes(self._plain.ask(), self._constraints.lower, self._constraints.upper)
+            self._first = (value, first_change(scale, gradient))
+        self._plain.tell(value, gradient)
         self._look()
 
     def tell_failure(self, reason: str = "") -> None:
@@ -146,9 +170,13 @@ class Handover:
         """Return a feasible minimizer that has been told the best point, and what it may do."""
         x, f, g = self._best_of_plain()
         limits = self._limits | {"maxfun": evaluations + 1, "maxiter": steps}
-        made = FeasibleMinimizer(x, self._constraints, pairs=self._plain.pairs, **limits)
+        settled = self._plain.stop is Stop.REDUCTION
+        made = self._made(x, pairs=self._plain.pairs, first=self.first, settled=settled, **limits)
         made.tell(f, g)
         return made
+
+    def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
+        return FeasibleMinimizer(x, self._constraints, rule=self._convergence_rule, **given)
 
     def _best_of_plain(self) -> tuple[Vector, float, Vector]:
         best = self._plain.best
@@ -232,6 +260,23 @@ class Handover:
         return self._now.pairs
 
     @property
+    def first(self) -> tuple[float, float] | None:
+        """The first value, and what f changes by there where each variable moves by its size."""
+        return self._first if self._feasible is None else self._feasible.first
+
+    def go_on_from(self, before: Handover) -> None:
+        """Measure f as the minimizer did that comes `before` this one in its run."""
+        if self._convergence_rule == 1 or before.first is None:
+            return
+        self._first = before.first
+        if self._feasible is not None:
+            self._feasible = self._made(self._feasible.ask(), first=self._first, **self._limits)
+        state = before._plain.state
+        if not before._plain.at_start:
+            self._plain.state.f_start = state.f_start
+            self._plain.state.unit = self._plain.state.theta = state.unit
+
+    @property
     def result(self) -> OptimizeResult:
         """The best point with its active constraints, multipliers and optimality residual.
 
@@ -250,7 +295,7 @@ class Handover:
         if self._feasible is not None:
             return self._feasible
         if self._plain.at_start:
-            return FeasibleMinimizer(self._plain.result.x, self._constraints)
+            return self._made(self._plain.result.x)
         return self._successor(0, 0)
 
     # -- state as data --------------------------------------------------------------------------
@@ -272,6 +317,8 @@ class Handover:
             "skipped": self._skipped,
             "skipped_at": self._skipped_at,
             "rule": self._rule,
+            "convergence_rule": self._convergence_rule,
+            "first": None if self._first is None else list(self._first),
             "halved": self._halved,
         }
 
@@ -290,11 +337,15 @@ class Handover:
         self = cls.__new__(cls)
         self._constraints = constraints
         try:
-            self._limits = {name: data["limits"][name] for name in COMMON_OPTIONS}
+            limits = {"ftol": 0.0, **data["limits"]}  # 0.1.0 had none
+            self._limits = {name: limits[name] for name in COMMON_OPTIONS}
             self._plain = LBFGSB.from_dict(data["plain"])
             self._skipped, self._halved = int(data["skipped"]), bool(data["halved"])
             self._skipped_at = int(data.get("skipped_at", NEVER))
             self._rule = int(data.get("rule", 1))  # 0.1.0 had no other
+            self._convergence_rule = int(data.get("convergence_rule", 1))
+            first = data.get("first")
+            self._first = None if first is None else (float(first[0]), float(first[1]))
             after = data["feasible"]
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error

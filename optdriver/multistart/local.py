@@ -1,8 +1,8 @@
 """Which local minimizer a run gets: L-BFGS-B, under constraints one that hands over, or another.
 
 Where constraints have rows (bounds in disguise have none) every run is a `Handover`: L-BFGS-B while
-it stays feasible, then a `FeasibleMinimizer`, for which `ftol`, `maxls`, `initial_step` and `noise`
-have no meaning: they belong to a line search, which it has not.  With the `method` of another name
+it stays feasible, then a `FeasibleMinimizer`, for which `maxls`, `initial_step` and `noise` have
+no meaning: they belong to a line search, which it has not.  With the `method` of another name
 every run is a `CallbackMinimizer`, which takes what it knows of them.
 """
 
@@ -83,7 +83,9 @@ def create(
         return LBFGSB(x0, bounds, cautious=convergence_rule > 1, **options)
     from optdriver.multistart.handover import Handover
 
-    return Handover(x0, constraints, rule=constraint_rule, **options)
+    return Handover(
+        x0, constraints, rule=constraint_rule, convergence_rule=convergence_rule, **options
+    )
 
 
 def _suspended(
@@ -112,6 +114,8 @@ def go_on_from(minimizer: Minimizer, before: Minimizer) -> None:
     if isinstance(minimizer, LBFGSB) and isinstance(before, LBFGSB) and before.state.cautious:
         minimizer.state.f_start = before.state.f_start
         minimizer.state.unit = minimizer.state.theta = before.state.unit
+    elif type(minimizer) is type(before) and hasattr(minimizer, "go_on_from"):  # a Handover
+        minimizer.go_on_from(before)  # type: ignore[arg-type]
 
 
 def tell(minimizer: Minimizer, f: float, g: Vector | None) -> None:

@@ -1,0 +1,123 @@
+"""Whether a run has converged: the tests, and the unit of f that they are relative to.
+
+No unit of the variables or of f passes them by itself.  The residual is a length in the variables'
+own units, of at most the distance to what holds the step; so beside it stands what f could still
+fall by, to first order, along it.  What is small of f is measured by f, so that a cost is the same
+in dollars and in millions; by its size at the start where its minimum is about 0; and never by a
+large value that the start happened to have, which may be a bad one (an epigraph may begin at 1e80).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from optdriver.feasible import trust
+from optdriver.feasible.criticality import Criticality
+from optdriver.feasible.state import State
+from optdriver.feasible.types import Vector
+from optdriver.geometry.products import dot, norm
+
+PART_OF_FIRST = 2.0**-8  # of the size of f at the start
+PART_OF_VALUE = 2.0**-4  # of |f|
+SMALLEST, LARGEST = 2.0**-200, 2.0**400
+NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
+FAR = 100.0  # times gtol, of f
+PLAIN = 1e-2  # of f: a fall that a model's promise does not outweigh
+AS_STALLED = 100.0  # times gtol: a residual beyond is no rounding
+
+
+def first_unit(f: float, change: float) -> float:
+    """Return the unit of f that a start tells, a power of two of at most 1.
+
+    Parameters
+    ----------
+    f : float
+        The first value.
+    change : float
+        What f changes by, to first order, where each variable is moved by its size.
+    """
+    return min(1.0, PART_OF_FIRST * power_of_two(max(abs(f), change)))
+
+
+def first_change(scale: Vector, g: Vector) -> float:
+    """Return what f changes by, to first order, where each variable is moved by its size."""
+    return norm(scale * g)
+
+
+def size(state: State) -> float:
+    """Return the size of f at the start, a power of two: the models are those of f divided by it.
+
+    They hold square roots of what is in the unit of f, whose last bits an odd power would change.
+    """
+    if state.rule == 1:
+        return 1.0
+    return power_of_two(max(abs(state.first_f), state.first_change))
+
+
+def unit_at(state: State, f: float) -> float:
+    """Return the unit of f where its value is `f`: gtol times it is a small slope."""
+    if state.rule == 1:
+        return 1.0
+    return max(state.unit, PART_OF_VALUE * power_of_two(abs(f)))
+
+
+def is_optimal(state: State, at: Criticality) -> bool:
+    """Return whether the first-order conditions hold at the iterate, in any units."""
+    gtol = state.options.gtol
+    if at.residual > max(unit_at(state, state.f) * gtol, at.floor):
+        return False
+    if state.rule == 1:
+        return True
+    scale = _scale(state)
+    near = max(state.options.ftol, NEGLIGIBLE) * scale
+    return at.near <= near and at.far <= FAR * gtol * scale
+
+
+def falls(state: State, at: Criticality) -> bool:
+    """Return whether the gradient says that f still falls plainly.
+
+    That is by more than a hundredth of it, were every variable moved along d by its own size, or as
+    far as it has come, within its bounds.  In a narrow valley the model knows the walls before the
+    floor.
+    """
+    size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
+    return dot(np.abs(at.left), np.minimum(at.room, size)) > PLAIN * _scale(state)
+
+
+def small_change(state: State, *values: float) -> float:
+    """Return the change between values that ftol calls small: none if that is 0."""
+    ftol = state.options.ftol
+    if state.rule == 1 or ftol == 0.0:
+        return -1.0
+    return ftol * max(*(abs(value) for value in values), state.unit)
+
+
+def is_settled(state: State) -> bool:
+    """Return whether a small change of f is followed by the model's promise of another."""
+    return state.settled and _promises(state, small_change(state, state.f))
+
+
+def is_drowned(state: State) -> bool:
+    """Return whether what is left to gain at a stalled iterate cannot be seen in f."""
+    if state.rule == 1 or state.residual > AS_STALLED * state.options.gtol * unit_at(
+        state, state.f
+    ):
+        return False
+    seen = trust.ROUNDING * abs(state.f)
+    return _promises(state, max(small_change(state, state.f), seen))
+
+
+def _promises(state: State, small: float) -> bool:
+    """Return whether the model promises no more than `small`, and the gradient agrees."""
+    return state.promise <= small and not state.falls
+
+
+def _scale(state: State) -> float:
+    return max(abs(state.f), state.unit)
+
+
+def power_of_two(size: float) -> float:
+    """Return the power of two in (size/2, size], the smallest one for 0."""
+    return math.ldexp(1.0, math.frexp(min(max(size, SMALLEST), LARGEST))[1] - 1)
