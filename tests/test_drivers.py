@@ -144,8 +144,8 @@ class ConstrainedContract(MultiStartContract):
     def check_minima(self, driver):
         assert driver.minima
         for run in driver.runs:
-            if run.state == "converged":
-                assert run.residual <= 1e-5
+            if run.state == "converged":  # by the change of f where not by the residual
+                assert run.residual <= (1e-3 if run.reason.startswith("REDUCTION") else 1e-5)
 
 
 class TestConstrained(ConstrainedContract):

@@ -13,14 +13,11 @@ from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from keyword import iskeyword
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from optdriver import stored
-from optdriver.constraints.parser import parse
-from optdriver.constraints.syntax import Name, Number, Power, Product
-from optdriver.constraints.syntax import Node as Formula
 from optdriver.errors import InputError, OptDriverError
 from optdriver.structures.nodes import (
     Branch,
@@ -33,6 +30,9 @@ from optdriver.structures.nodes import (
 )
 from optdriver.structures.pytree import Structure
 from optdriver.structures.units import Unit, number_of, unit_of
+
+if TYPE_CHECKING:
+    from optdriver.constraints.syntax import Node as Formula
 
 DEEPEST: Final = 100
 """Containers in each other."""
@@ -289,6 +289,8 @@ def rebuilt_unit(library: str, text: str) -> Unit | None:
     """Return the unit of that name in a library; None where it is not known there."""
     if library not in _LIBRARIES:
         return None
+    from optdriver.constraints.parser import parse  # which studies without units do without
+
     try:
         module: Any = import_module(library)
         if library == "pint":
@@ -302,6 +304,8 @@ def rebuilt_unit(library: str, text: str) -> Unit | None:
 
 def _product(node: Formula, known: Mapping[str, Any], one: Any) -> Any:
     """Return a product of powers of units."""
+    from optdriver.constraints.syntax import Name, Number, Power, Product
+
     match node:
         case Name(name):
             if name not in known:
