@@ -79,7 +79,7 @@ SHAPES = {
 
 
 MOST = {"cusp": 400}
-"""Evaluations that do; where there are no multipliers nothing converges, and twenty runs are tried."""
+"""Evaluations that do: without multipliers nothing converges, and twenty runs are tried."""
 
 
 def driven(texts, target, most=120):
