@@ -149,6 +149,31 @@ def test_where_nothing_can_be_tried_after_a_doubt_the_gradient_decides(slope, st
     assert opt.stop is stop
 
 
+def test_pairs_from_elsewhere_keep_their_own_first_matrix():
+    first, _ = run(times(2.0**-30), ROSENBROCK_START, BOX, cautious=True)
+    opt = LBFGSB(ROSENBROCK_START, BOX, cautious=True, pairs=first.pairs)
+    theta = opt.state.theta
+    opt.tell(*times(2.0**-30)(opt.ask()))
+    assert opt.state.unit < 1.0
+    assert opt.state.theta == theta != opt.state.unit
+
+
+def test_a_run_that_goes_on_from_another_keeps_its_first_value_and_unit():
+    opt = LBFGSB(ROSENBROCK_START, BOX, cautious=True)
+    opt.state.f_start = 5.0
+    opt.tell(*times(2.0**-30)(opt.ask()))
+    assert (opt.state.f_start, opt.state.unit) == (5.0, 1.0)
+
+
+@pytest.mark.parametrize("g", [[0.0, 0.0], [1e200, -1e200]], ids=["none", "overflowing"])
+def test_by_size_stays_where_no_step_can_be_measured(g):
+    s, _ = make_state([2.0, -3.0], g)
+    s.f = s.f_start = 1.0
+    s.arrays["z"][:] = np.nan
+    interpreted.machine.by_size(s)
+    assert s.arrays["z"].tolist() == [2.0, -3.0]
+
+
 def test_without_the_test_of_the_reduction_there_is_no_doubt():
     problem, fun = of("MGH14 Wood")
     runs = [
