@@ -15,6 +15,7 @@ from optdriver.drivers import driver_factory
 from optdriver.errors import InputError
 from optdriver.minimization.constraints import positions
 from optdriver.minimization.problem import Given, Problem, tolerances
+from optdriver.minimization.watching import structured
 from optdriver.objectives.jax_objective import JaxObjective
 from optdriver.objectives.plain import PlainObjective
 from optdriver.objectives.study_objective import JaxStudyObjective
@@ -176,11 +177,12 @@ def result(study: Study, structure: Structure, *, units: bool) -> OptimizeResult
     """Return where a study is as the result of a minimisation; `study` is the study itself."""
     info, best, compiled = study.info(), study.best, study.spec.compiled
     unit = _value_unit(study) if units else None
+    slopes = None if best is None else best.gradient
     made: OptimizeResult = OptimizeResult()
     made.update(
         x=None if best is None else best.params,
         fun=np.nan if best is None else best.value if unit is None else unit.attach(best.value),
-        jac=_gradient(structure, best, unit),
+        jac=None if slopes is None else structured(structure, slopes, unit),
         success=bool(info["success"]),
         status=0 if info["success"] else STATUS.get(str(study.stop_kind), 2),
         message=study.stop_reason or "the study goes on when it is run again",
@@ -202,17 +204,3 @@ def result(study: Study, structure: Structure, *, units: bool) -> OptimizeResult
 def _value_unit(study: Study) -> Unit | None:
     known = study.parameters["value_unit"]
     return None if known is None else rebuilt_unit(known["library"], known["unit"])
-
-
-def _gradient(structure: Structure, best: Any, unit: Unit | None) -> Any:
-    """Return the gradient at the best point with the structure of the parameters."""
-    if best is None or best.gradient is None:
-        return None
-
-    def leaf(leaf: Any, part: Any) -> Any:
-        numbers = part.copy() if leaf.shape else float(part)
-        if unit is not None:
-            return (unit / leaf.unit).attach(numbers)
-        return numbers if leaf.unit is None else leaf.unit.inverse().attach(numbers)
-
-    return structure.build(best.gradient, leaf)

@@ -12,6 +12,8 @@ from optdriver.errors import InputTypeError
 from optdriver.execution.progress import Show
 from optdriver.minimization.lanes import Lane
 from optdriver.minimization.problem import Problem
+from optdriver.structures.pytree import Structure
+from optdriver.structures.units import Unit
 
 
 class Stopped(Exception):
@@ -88,7 +90,14 @@ def with_loss_unit(problem: Problem, f: float) -> Any:
 
 def gradient(problem: Problem, g: Any) -> Any:
     """Return a gradient by z as one by the parameters, with their structure and units."""
-    loss = problem.objective.unit
+    return structured(problem.structure, g / problem.scale, problem.objective.unit)
+
+
+def structured(structure: Structure, g: Any, loss: Unit | None) -> Any:
+    """Return the vector of a gradient with the structure and units of the parameters.
+
+    `loss` is the unit of the values.
+    """
 
     def leaf(leaf: Any, part: Any) -> Any:
         numbers = part if leaf.shape else float(part)
@@ -96,7 +105,7 @@ def gradient(problem: Problem, g: Any) -> Any:
             return (loss / leaf.unit).attach(numbers)
         return numbers if leaf.unit is None else leaf.unit.inverse().attach(numbers)
 
-    return problem.structure.build(g / problem.scale, leaf)
+    return structure.build(g, leaf)
 
 
 def line(lanes: Sequence[Lane]) -> dict[str, Any]:

@@ -189,8 +189,8 @@ async def _studies(request: Request) -> Response:
     await asyncio.to_thread(hall.look)
     rows = []
     for name, room in hall.rooms.items():
-        info = (await room.answer("overview", {}))["info"]
-        best = (await room.answer("overview", {}))["best"]
+        found = await room.answer("overview", {})
+        info, best = found["info"], found["best"]
         rows.append(
             {"study": name, "name": info["name"], "status": info["status"], "writes": room.writes,
              "num_evaluations": info["num_evaluations"], "success": info["success"],
