@@ -40,10 +40,17 @@ STUDIES: dict[str, dict[str, Any]] = {
     "simplex": {"driver": "Nelder-Mead"},
     "sequential": {"driver": "SLSQP", "jac": True},
     "evolution": {"driver": "CMA-ES"},
+    "structure": {"jac": True, "constraints": ["twice + at.y <= 3"]},
 }
 """Studies, by the name of their file: arguments of `create_study`."""
 
-LEAST = {"linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016}
+NESTED = {"at": BOX, "twice": "2*at.x", "label": {"type": "fixed", "domain": "left"}}
+"""The parameters of the study that is named `structure`: since 0.2.0."""
+
+LEAST = {
+    "linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016,
+    "structure": 0.0,
+}  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
 
@@ -52,7 +59,8 @@ def answer(study: Any, suggestion: Any, fail: bool) -> None:
     if fail and suggestion.id in {3, 8}:
         study.tell_failure(suggestion.id, "no licence")
         return
-    value, gradient = valley(suggestion.params["x"], suggestion.params["y"])
+    at = suggestion.params.get("at", suggestion.params)
+    value, gradient = valley(at["x"], at["y"])
     if study.parameters.get("jac"):
         study.tell(suggestion.id, value, gradient)
     else:
@@ -96,7 +104,8 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, arguments in STUDIES.items():
         path = folder / f"{name}.db"
-        with optdriver.create_study(BOX, storage=path, name=name, **arguments) as study:
+        bounds = NESTED if name == "structure" else BOX
+        with optdriver.create_study(bounds, storage=path, name=name, **arguments) as study:
             play(study, 17, fail=name == "failures")
             study.export(folder / f"{name}.jsonl")
             if name == "gradients":  # as a killed process leaves it

@@ -26,6 +26,14 @@ MINIMIZERS = {
 }
 
 
+STORED = [
+    pytest.param(path.parent, path.stem, id=f"{path.parent.name}-{path.stem}")
+    for folder in RECORDED
+    for path in sorted(folder.glob("*.db"))
+    if not path.stem.startswith("wide-")
+]
+
+
 @pytest.fixture(params=RECORDED, ids=lambda folder: folder.name)
 def folder(request):
     return request.param
@@ -60,7 +68,13 @@ def check(study, name, folder):
     assert study.best.value == pytest.approx(LEAST.get(name, 0.0), abs=1e-4)
 
 
-@pytest.mark.parametrize("name", [*STUDIES, "killed"])
+def test_every_release_recorded_what_there_was_to_record():
+    names = {name for _, name in (param.values for param in STORED)}
+    assert names == {*STUDIES, "killed"}
+    assert [folder.name for folder in RECORDED] == ["0.1.0", "0.2.0"]
+
+
+@pytest.mark.parametrize(("folder", "name"), STORED)
 def test_a_file_goes_on(name, folder, tmp_path):
     for there in folder.glob(f"{name}.db*"):
         shutil.copy(there, tmp_path / there.name)
@@ -72,7 +86,7 @@ def test_a_file_goes_on(name, folder, tmp_path):
             assert again.num_evaluations == study.num_evaluations
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize(("folder", "name"), [p for p in STORED if p.values[1] != "killed"])
 def test_an_exported_study_goes_on(name, folder, tmp_path):
     with warnings.catch_warnings():
         tolerant()
