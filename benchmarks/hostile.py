@@ -28,6 +28,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from benchmarks.report import Section, Table, Target
 
 BOX = {"x": (-2.0, 2.0), "y": (-1.0, 3.0)}
@@ -47,27 +49,50 @@ end within {SECONDS} s and {MEMORY >> 20} MiB, with a study that can be verified
 LIVE = """
 import os, sys
 from benchmarks.hostile import play
-play(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+play(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), bool(sys.argv[4]))
 os._exit(0)
 """
 
 
-def play(path: str, seed: int, steps: int) -> None:
+def structured() -> dict[str, Any]:
+    """Return parameters of every kind: nested, in arrays, with units, formulas and fixed values."""
+    import pint
+
+    metre = pint.get_application_registry().metre
+    return {
+        "at": BOX,
+        "w": (np.zeros(2), np.array([1.0, 2.0])),
+        "rate": {"domain": (1e-9, 1e-3), "scale": "log"},
+        "length": (0.0 * metre, 5.0 * metre),
+        "twice": "2*at.x + factor",
+        "factor": 3.0,
+        "area": 2.0 * metre**2,
+        "mesh": np.arange(6).reshape(2, 3),
+        "label": {"type": "fixed", "domain": "left"},
+        "pairs": [(0.0, 1.0), (0.0, 1.0)],
+    }
+
+
+def play(path: str, seed: int, steps: int, nested: bool = False) -> None:
     """Play a study in a file, without closing it."""
     import optdriver
 
-    study = optdriver.create_study(BOX, storage=path, jac=True, num_parallel=3, seed=seed)
+    settings: dict[str, Any] = {"jac": True, "num_parallel": 3, "seed": seed}
+    if nested:
+        settings["constraints"] = ["twice + at.y <= 5"]
+    study = optdriver.create_study(structured() if nested else BOX, storage=path, **settings)
     for _ in range(steps):
         study.ask(3)
         for suggestion in study.open_suggestions[-2:]:
-            x, y = suggestion.params["x"], suggestion.params["y"]
-            study.tell(suggestion.id, x**4 - x + (y - 1) ** 2, [4 * x**3 - 1, 2 * (y - 1)])
+            x, y, *rest = suggestion.x.tolist()
+            slope = [4 * x**3 - 1, 2 * (y - 1), *[2 * z for z in rest]]
+            study.tell(suggestion.id, x**4 - x + (y - 1) ** 2 + sum(z * z for z in rest), slope)
     globals()["_kept"] = study
 
 
-def killed(path: Path, seed: int, steps: int) -> None:
+def killed(path: Path, seed: int, steps: int, nested: bool = False) -> None:
     """Leave the files of a study whose process has ended without closing it."""
-    command = [sys.executable, "-c", LIVE, str(path), str(seed), str(steps)]
+    command = [sys.executable, "-c", LIVE, str(path), str(seed), str(steps), "x" * nested]
     subprocess.run(command, check=True, cwd=Path(__file__).resolve().parents[1])
 
 
@@ -244,6 +269,31 @@ def _numbers(file: sqlite3.Connection, chance: random.Random) -> None:
     file.execute("UPDATE study SET spec = ?", (json.dumps(spec),))
 
 
+NAMES: tuple[Any, ...] = (
+    "O", "U5", "complex64", "M8[s]", "(1000,1000,1000)f8", "i8,f8", "float999", "bfloat16", "V8",
+    "pint", "os", "saiunit", "numpy", "metre**9**9**9**9", "metre ** (9 ** 9 ** 9)", "", "1",
+    "x" * 10**5,
+    "metre" + "*metre" * 10**4, "__class__", "().__class__", "kg.__init__", "degC", "2*at_x", "1/0",
+    "twice", "label", "at.x^99^99", "sin(" * 5000, "+".join(["at.x"] * 5000), "dict", "list",
+    "named tuple", "pytree", "at", "w", {"key": "w"}, 10**9, [10**9, 10**9], [0], [-1], [2, 3], [],
+)  # fmt: skip
+"""What a forger likes in the description of a structure."""
+
+
+def _structure(file: sqlite3.Connection, chance: random.Random) -> None:
+    spec = json.loads(file.execute("SELECT spec FROM study").fetchone()[0])
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        node = spec["space"].get("structure", spec["space"])
+        while True:
+            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+            key = chance.choice(keys)
+            if not (isinstance(node[key], dict | list) and node[key]) or chance.random() < 0.05:
+                break
+            node = node[key]
+        node[key] = chance.choice([*NAMES, *STRANGE])
+    file.execute("UPDATE study SET spec = ?", (json.dumps(spec),))
+
+
 def _deep(file: sqlite3.Connection, chance: random.Random) -> None:
     table, column = chance.choice([("study", "spec"), ("study", "written_by"), ("event", "note")])
     opening = chance.choice(["[", '{"a":', '{"dict":['])
@@ -333,7 +383,7 @@ def _claim(path: Path, chance: random.Random) -> None:
 
 
 FORGERIES: tuple[Callable[[sqlite3.Connection, random.Random], None], ...] = (
-    _spec, _spec, _numbers, _deep, _event, _event, _snapshot, _schema,
+    _spec, _spec, _structure, _structure, _numbers, _deep, _event, _event, _snapshot, _schema,
 )  # fmt: skip
 
 
@@ -382,6 +432,7 @@ def attempt(path: Path, lines: bool) -> str:
             with study:
                 study.info()
                 study.verify()
+                repr(study.get_observation_data())
                 if not study.is_done():
                     study.ask()
         found = "a study"
@@ -398,18 +449,21 @@ def forged_files(number: int, seed: int, directory: Path) -> tuple[Counter[str],
     from optdriver.storage import SQLiteJournal
 
     chance, found, wrong = random.Random(seed), Counter[str](), list[str]()
-    path, text = directory / "study.db", directory / "lines.jsonl"
-    killed(path, seed, 60)
-    with optdriver.load_study(path) as study:
-        state = study.to_dict()
-        study.export(text)
-    journal = SQLiteJournal.open(path)
-    journal.save_snapshot(state)
-    journal.close()
-    attempt(path, lines=False)  # everything is imported before the first fork
-    data, exported = path.read_bytes(), text.read_text()
+    originals = []
+    for nested in (False, True):
+        path, text = directory / f"study{nested}.db", directory / f"lines{nested}.jsonl"
+        killed(path, seed, 60, nested)
+        with optdriver.load_study(path) as study:
+            state = study.to_dict()
+            study.export(text)
+        journal = SQLiteJournal.open(path)
+        journal.save_snapshot(state)
+        journal.close()
+        attempt(path, lines=False)  # everything is imported before the first fork
+        originals.append((path.read_bytes(), text.read_text()))
     for k in range(number):
         lines = k % 5 == 4
+        data, exported = chance.choice(originals)
         target = directory / f"{k}.{'jsonl' if lines else 'db'}"
         if lines:
             target.write_text(forged_lines(exported, chance))

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import optdriver
+
 ALIGNED = 30
 RESULTS = Path(__file__).with_name("results.md")
 PACKAGES = ("optdriver", "numpy", "scipy", "optuna", "botorch", "torch")
@@ -105,6 +107,7 @@ def processor() -> str:
 def versions(more: Sequence[str] = ()) -> str:
     """Return the versions of what took part; `more` names what this section alone needs."""
     installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
+    installed["optdriver"] = optdriver.__version__  # of the tree that runs, installed or not
     named = [f"{name} {installed[name]}" for name in (*PACKAGES, *more) if name in installed]
     return ", ".join([f"Python {platform.python_version()}", *named])
 

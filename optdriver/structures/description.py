@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Final
@@ -80,8 +81,16 @@ def _value(value: Any) -> Any:
     numbers = np.asarray(number_of(value))
     if type(value) in (int, float):
         return value
+    held = numbers
+    if numbers.dtype == np.longdouble:
+        held = numbers.astype(np.float64)
+        if np.any(held != numbers):
+            raise InputError(
+                f"a fixed value is {numbers} of the type {numbers.dtype}, which has more digits "
+                "than a file holds: give it in double precision"
+            )
     return {
-        "numbers": numbers.tolist(),
+        "numbers": held.tolist(),
         "dtype": numbers.dtype.name,
         "shape": list(numbers.shape),
         "unit": describe_unit(unit_of(value)),
@@ -92,7 +101,8 @@ def describe_unit(unit: Unit | None) -> dict[str, str] | None:
     """Return a unit as the name of its library and its own."""
     if unit is None:
         return None
-    return {"library": unit.kind.__module__.partition(".")[0], "unit": str(unit)}
+    library = unit.kind.__module__.partition(".")[0]
+    return {"library": library, "unit": f"{unit.unit:D}" if library == "pint" else str(unit)}
 
 
 def shown(described: Mapping[str, Any]) -> dict[str, str]:
@@ -213,7 +223,7 @@ class Rebuilt:
     def _value(self, data: Any, path: tuple[Any, ...]) -> Any:
         if isinstance(data, str) or type(data) in (int, float):
             return data
-        kind = self._dtype(data["dtype"], path)
+        kind = self._dtype(data["dtype"], path, "fiu")
         shape = tuple(stored.whole("shape", size) for size in data["shape"])
         numbers = np.array(data["numbers"], dtype=kind)
         if numbers.shape != shape or numbers.dtype.kind not in "fiuV":
@@ -222,17 +232,22 @@ class Rebuilt:
         value = numbers if shape else numbers[()]
         return value if unit is None else unit.attach(value)
 
-    def _dtype(self, name: Any, path: tuple[Any, ...]) -> Any:
+    def _dtype(self, name: Any, path: tuple[Any, ...], kinds: str = "f") -> Any:
+        """Return a type of numbers: NumPy's, or a short one of ml_dtypes."""
         if name is None:
             return None
-        if re.fullmatch(r"u?int\d+|float\d+|longdouble", stored.text("dtype", name)):
-            return np.dtype(name)
-        try:
-            import_module("ml_dtypes")
-            return np.dtype(name)
-        except (ImportError, TypeError):
-            self.plain.append(f"the type of {in_words(path)} was {name}, and is float64")
-            return None
+        if not re.fullmatch(r"[a-z]\w{2,30}", stored.text("dtype", name)):
+            raise ValueError(f"{in_words(path)} has numbers of the type {name[:40]!r}")
+        if re.fullmatch(r"u?int\d+|float(16|32|64|96|128)|longdouble", name):
+            found = np.dtype(name)
+            if found.kind not in kinds:
+                raise ValueError(f"{in_words(path)} has numbers of the type {name}")
+            return found
+        if re.fullmatch(r"bfloat16|float\d+_\w+", name):
+            with suppress(ImportError, AttributeError):
+                return np.dtype(getattr(import_module("ml_dtypes"), name))
+        self.plain.append(f"the type of {in_words(path)} was {name}, and is float64")
+        return None
 
     def _unit(self, data: Any, path: tuple[Any, ...]) -> Unit | None:
         if data is None:
@@ -286,7 +301,11 @@ def _remade(label: str, fields: Sequence[str], values: Sequence[Any]) -> Any:
 
 
 def rebuilt_unit(library: str, text: str) -> Unit | None:
-    """Return the unit of that name in a library; None where it is not known there."""
+    """Return the unit of that name in a library; None where it is not known there.
+
+    The text is read by the grammar of formulas, since Pint's own reader computes the powers of
+    numbers that somebody has put there, however large.
+    """
     if library not in _LIBRARIES:
         return None
     from optdriver.constraints.parser import parse  # which studies without units do without
@@ -295,22 +314,32 @@ def rebuilt_unit(library: str, text: str) -> Unit | None:
         module: Any = import_module(library)
         if library == "pint":
             registry = module.get_application_registry()
-            return Unit(registry.Quantity, registry.Unit(text))
-        known = {str(each): each for each in vars(module).values() if isinstance(each, module.Unit)}
-        return Unit(module.Quantity, _product(parse(text).operands[0], known, module.UNITLESS))
-    except (ImportError, AttributeError, OptDriverError, TypeError, ValueError):
+            kind, known, one = registry.Quantity, registry.Unit, registry.dimensionless
+        else:
+            units = {
+                str(unit): unit for unit in vars(module).values() if isinstance(unit, module.Unit)
+            }
+            kind, known, one = module.Quantity, units.__getitem__, module.UNITLESS
+        return Unit(kind, _product(parse(text).operands[0], known, one))
+    except (
+        ImportError,
+        OptDriverError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):
         return None
 
 
-def _product(node: Formula, known: Mapping[str, Any], one: Any) -> Any:
+def _product(node: Formula, known: Callable[[str], Any], one: Any) -> Any:
     """Return a product of powers of units."""
     from optdriver.constraints.syntax import Name, Number, Power, Product
 
     match node:
         case Name(name):
-            if name not in known:
-                raise InputError(f"{name} is no unit")
-            return known[name]
+            return known(name)
         case Number(1.0):
             return one
         case Power(base, Number(exponent)):

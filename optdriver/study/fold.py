@@ -169,22 +169,32 @@ def fills(state: State, *, everything: bool) -> tuple[Fill, ...]:
     return FILLS if everything else FILLS[:1] if differenced else FILLS[:2]
 
 
+UNREACHABLE: Final = 100
+"""Points in a row that may have no feasible one beside them among the user's numbers."""
+
+
 def draw(state: State, fills: tuple[Fill, ...] = FILLS[:1]) -> Entry | None:
     """Get the next point of the driver into the queue; return it, or None if there is none."""
-    points: list[Point] = []
-    for fill in fills:
-        points = points or state.driver.ask(1, fill=fill)
-    if not points:
-        return None
-    point = points[0]
-    x = _user_point(state, point.x)
-    if x is None:
-        state.driver.tell_failure(point.id, "no feasible point beside it, to rounding")
-        return draw(state, fills)
-    x.setflags(write=False)
-    entry = Entry(-1, point.id, point.run, point.kind, x)
-    state.queue.append(entry)
-    return entry
+    refused = "no feasible point beside it, to rounding"
+    for _ in range(UNREACHABLE):
+        points: list[Point] = []
+        for fill in fills:
+            points = points or state.driver.ask(1, fill=fill)
+        if not points:
+            return None
+        point = points[0]
+        x = _user_point(state, point.x)
+        if x is not None:
+            x.setflags(write=False)
+            entry = Entry(-1, point.id, point.run, point.kind, x)
+            state.queue.append(entry)
+            return entry
+        state.driver.tell_failure(point.id, refused)
+    state.driver.finish(
+        f"{UNREACHABLE} points in a row had {refused}: an equality fixes a number that the scale or "
+        "the type of a parameter cannot hold; give the parameter as fixed, or allow a small width"
+    )
+    return None
 
 
 def _user_point(state: State, z: FloatArray) -> FloatArray | None:

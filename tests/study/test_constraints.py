@@ -286,3 +286,19 @@ def test_constraints_need_no_sympy():
         "assert study.best is not None\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("driver", ["L-BFGS-B", "CMA-ES", "Nelder-Mead"])
+def test_what_a_narrow_type_cannot_hold_ends_the_study_by_name(driver, tmp_path):
+    bounds = {"a": (np.float32(0), np.float32(1)), "b": [(-1.0, 2.0)]}
+    path = tmp_path / "study.db"
+    with optdriver.create_study(
+        bounds, constraints=["a == 1/3"], driver=driver, storage=path
+    ) as study:
+        assert study.ask() is None
+        assert study.is_done()
+        said = study.info()["stop_reason"]
+    assert "the type of a parameter cannot hold" in said or "could not be evaluated" in said
+    with optdriver.load_study(path) as again:
+        again.verify()
+        assert again.info()["stop_reason"] == said
