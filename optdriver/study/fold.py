@@ -191,8 +191,8 @@ def draw(state: State, fills: tuple[Fill, ...] = FILLS[:1]) -> Entry | None:
             return entry
         state.driver.tell_failure(point.id, refused)
     state.driver.finish(
-        f"{UNREACHABLE} points in a row had {refused}: an equality fixes a number that the scale or "
-        "the type of a parameter cannot hold; give the parameter as fixed, or allow a small width"
+        f"{UNREACHABLE} points in a row had {refused}: an equality fixes a number that the scale "
+        "or the type of a parameter cannot hold; give it as fixed, or allow a small width"
     )
     return None
 
