@@ -1,17 +1,8 @@
 """The parameters of a study: names on the user's side, a vector on the driver's side.
 
 A parameter is continuous (it has bounds) or fixed (it has a value).  The driver sees the
-continuous ones only, in the order in which they were given, as a vector ``z`` with
-
-    x_i = z_i * 2**k_i,    k_i = round(log2(upper_i - lower_i))  (0 for an infinite side),
-
-so that every finite box is about one unit wide for the driver.  The factor is a power of two:
-multiplying by it changes no digit, bounds map to bounds exactly, and the way there and back
-gives the same bits.
-
-A logarithmic parameter is seen by its logarithm: ``log(x_i) = z_i * 2**k_i``, with the factor of
-the width of that.  Bounds map to bounds exactly here, too, and no point lies outside; between them
-the way there and back gives the same number to rounding.
+continuous ones only, in the order in which they were given, as a vector ``z``: see
+`optdriver.coordinates`.
 """
 
 from __future__ import annotations
@@ -26,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.coordinates import Coordinates
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.numerics import quiet
 from optdriver.reading import real_number, real_vector, short
 from optdriver.structures.recognising import is_structured
 from optdriver.structures.units import Unit, is_quantity
@@ -89,7 +80,7 @@ class Space:
     environment : mapping or sequence of entries, optional
         More fixed parameters.
     scale : bool, optional
-        False leaves the driver's coordinates equal to the user's.
+        False leaves the driver's coordinates equal to the user's, or their logarithms.
     positions : sequence of str, optional
         Names of what an objective takes by position, where parameters are handed over so.
 
@@ -113,9 +104,9 @@ class Space:
     """
 
     __slots__ = (
-        "_base", "_described", "_known", "_narrow", "_sides", "entries", "fixed", "free", "inexact",
-        "log", "logarithmic", "lower", "names", "narrow", "plain", "scale", "scaled", "size",
-        "spacing", "structure", "upper",
+        "_base", "_described", "_known", "_narrow", "coordinates", "entries", "fixed", "free",
+        "inexact", "log", "logarithmic", "lower", "names", "narrow", "plain", "scale", "scaled",
+        "size", "spacing", "structure", "upper",
     )  # fmt: skip
 
     def __init__(
@@ -153,10 +144,9 @@ class Space:
         self.size = len(free)
         self.scaled: bool = scale
         self.log: NDArray[np.bool_] = np.array([entry.log for entry in free])
-        self.logarithmic = bool(self.log.any())
-        self._sides = np.array([self.inner(self.lower), self.inner(self.upper)])
-        factors = [factor(*sides) if scale else 1.0 for sides in self._sides.T.tolist()]
-        self.scale: FloatArray = np.array(factors)
+        self.coordinates = Coordinates.of(self.lower, self.upper, self.log, scaled=scale)
+        self.logarithmic = self.coordinates.logarithmic
+        self.scale: FloatArray = self.coordinates.scale
         self._base: dict[str, float] | None = (
             dict.fromkeys(self.names, 0.0) | self.fixed if self.fixed else None
         )
@@ -194,17 +184,11 @@ class Space:
     @property
     def driver_bounds(self) -> FloatArray:
         """Bounds of the continuous parameters in the driver's coordinates, shape ``(n, 2)``."""
-        return np.stack([side / self.scale for side in self._sides], axis=1)
+        return np.array(self.coordinates.bounds.T, order="C")
 
     def to_user(self, z: FloatArray) -> FloatArray:
         """Return the user's values of the continuous parameters for the driver's point `z`."""
-        x = np.multiply(z, self.scale)
-        if self.logarithmic:
-            lower, upper = self._sides
-            for i in np.flatnonzero(self.log):
-                inside = min(max(exponential(x[i]), self.lower[i]), self.upper[i])
-                at_bound = self.lower[i] if x[i] <= lower[i] else self.upper[i]
-                x[i] = inside if lower[i] < x[i] < upper[i] else at_bound
+        x = self.coordinates.to_user(z)
         return self.rounded(x) if self._narrow else x
 
     def rounded(self, x: FloatArray) -> FloatArray:
@@ -215,27 +199,22 @@ class Space:
 
     def to_driver(self, x: FloatArray) -> FloatArray:
         """Return the driver's point for the values `x` of the continuous parameters."""
-        return np.divide(self.inner(x), self.scale)
+        return self.coordinates.to_driver(x)
 
     def inner(self, x: FloatArray) -> FloatArray:
         """Return `x` with the logarithms of those parameters that are seen by them."""
-        if not self.logarithmic:
-            return x
-        inner = np.array(x)
-        inner[self.log] = [math.log(value) for value in inner[self.log].tolist()]
-        return inner
+        return self.coordinates.inner(x)
 
     def slope(self, x: FloatArray) -> FloatArray:
         """Return the derivatives of the user's values by the driver's coordinates, at `x`."""
-        return np.where(self.log, x, 1.0) * self.scale if self.logarithmic else self.scale
+        return self.coordinates.slope(x)
 
-    @quiet
     def gradient_to_driver(self, gradient: FloatArray, x: FloatArray) -> FloatArray:
         """Return the derivatives at `x` by the driver's coordinates (chain rule).
 
         What is too large there becomes infinite, which the driver takes for a failure.
         """
-        return np.multiply(gradient, self.slope(x))
+        return self.coordinates.gradient_to_driver(gradient, x)
 
     # -- names and vectors ----------------------------------------------------------------
 
@@ -486,27 +465,6 @@ def is_vector(values: Any, n: int) -> bool:
         return len(values) == n and all(isinstance(v, int | float | np.number) for v in values)
     shape = getattr(values, "shape", None)
     return shape is not None and tuple(shape) == (n,) and not is_quantity(values)
-
-
-def exponential(t: float) -> float:
-    """Return exp(t), infinite where that is too large."""
-    try:
-        return math.exp(t)
-    except OverflowError:
-        return math.inf
-
-
-def factor(lower: float, upper: float) -> float:
-    """Power of two nearest to the width of the box; 1 where there is none that is exact."""
-    width = upper - lower
-    if not 0.0 < width < math.inf:
-        return 1.0
-    power = round(math.log2(width))
-    if not -900 < power < 900:
-        return 1.0
-    factor = 2.0**power
-    exact = lower / factor * factor == lower and upper / factor * factor == upper
-    return factor if exact else 1.0
 
 
 def _parameters(domain: Any) -> list[Parameter]:

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "optdriver"
 # Inner rings first; in a ring, a room may import from the rooms listed before it.
 RINGS: list[list[str]] = [
     ["errors", "undo", "numerics", "stored", "reading", "messages"],
-    ["lbfgsb", "config"],
+    ["lbfgsb", "config", "coordinates"],
     ["geometry"],
     ["constraints", "feasible", "coroutine", "structures", "space", "sampling"],
     ["multistart", "population", "drivers"],

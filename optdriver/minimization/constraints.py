@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,10 +18,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import NonlinearConstraint
+from scipy.optimize import Bounds, NonlinearConstraint
 
 from optdriver.constraints import ConstraintSet
-from optdriver.errors import InputTypeError
+from optdriver.constraints.logarithms import over_logarithms
+from optdriver.coordinates import Coordinates
+from optdriver.errors import InputError, InputTypeError
+from optdriver.minimization.logarithms import hessian, jacobian, over_t, traced_outer
 from optdriver.objectives.jax_objective import x64_mode
 from optdriver.objectives.plain import attempt
 from optdriver.structures.pytree import Leaf, Structure, with_unit
@@ -29,11 +33,18 @@ from optdriver.structures.units import number_of
 
 Vector = NDArray[np.float64]
 
+KEYS = ("constraint", "expression")
+"""Under which a constraint with a name has its text."""
+
 
 def compiled(
-    constraints: Any, structure: Structure, loss: Callable[..., Any], units: bool, scale: Vector
+    constraints: Any,
+    structure: Structure,
+    loss: Callable[..., Any],
+    units: bool,
+    coordinates: Coordinates,
 ) -> ConstraintSet | None:
-    """Return constraints as a set over z, where x = z * scale; None where there are none.
+    """Return constraints as a set over z; None where there are none.
 
     Raises
     ------
@@ -44,15 +55,32 @@ def compiled(
     if not listed:
         return None
     if len(listed) == 1 and isinstance(listed[0], ConstraintSet):
-        return listed[0].rescaled(scale)
+        if coordinates.logarithmic:
+            raise InputError(
+                "a ConstraintSet is over the numbers that minimizers see, and with a logarithmic "
+                "parameter these are not its own: give the texts or functions of its constraints"
+            )
+        return listed[0].rescaled(coordinates.scale)
     named = structure.with_positions(positions(loss))
+    reader = _Reader(named, units, coordinates)
     made = ConstraintSet(
-        [_translated(item, named, units, k + 1) for k, item in enumerate(listed)],
+        [reader.read(item, k + 1) for k, item in enumerate(listed)],
         named.names,
-        np.column_stack([structure.lower, structure.upper]),
+        coordinates.sides.T,
         fixed=named.named.fixed,
     )
-    return made.rescaled(scale)
+    return made.rescaled(coordinates.scale)
+
+
+def boxed(constraints: Any, lower: Vector, upper: Vector) -> tuple[Vector, Vector]:
+    """Return a box over x cut down to the boxes (`scipy.optimize.Bounds`) among constraints."""
+    for item in _listed(constraints):
+        if isinstance(item, Bounds):
+            lower, upper = np.maximum(lower, item.lb), np.minimum(upper, item.ub)
+    if np.any(lower > upper):
+        i = int(np.flatnonzero(lower > upper)[0])
+        raise InputError(f"the bounds leave nothing: {lower[i]:g} to {upper[i]:g}")
+    return lower, upper
 
 
 def positions(loss: Callable[..., Any]) -> list[str]:
@@ -79,39 +107,66 @@ def _listed(constraints: Any) -> list[Any]:
     )
 
 
-def _translated(item: Any, structure: Structure, units: bool, number: int) -> Any:
-    """Return one constraint as `ConstraintSet` takes it, functions with their derivatives."""
-    if isinstance(item, str) or (isinstance(item, Mapping) and "type" not in item):
-        return spelled(item, structure)
-    if isinstance(item, Mapping) and callable(item.get("fun")):
-        return _from_mapping(item, structure, units, number)
-    if isinstance(item, NonlinearConstraint):
-        function = Function(item.fun, structure, units)
-        given = {name: getattr(item, name) for name in ("jac", "hess")}
-        kept = {name: value for name, value in given.items() if callable(value)}
-        return NonlinearConstraint(
-            function.values, item.lb, item.ub, **{**function.derivatives, **kept}
-        )
-    if callable(item):
-        function = Function(item, structure, units, sign=-1.0)
-        name = getattr(item, "__name__", "<lambda>")
-        name = f"constraint {number}" if name == "<lambda>" else name
-        made = {"type": "ineq", "name": name, "fun": function.values, "linear": function.linear}
-        return made | function.derivatives
-    return item
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reader:
+    """Reads constraints over structured parameters as `ConstraintSet` takes them."""
 
+    structure: Structure
+    units: bool
+    coordinates: Coordinates
 
-def _from_mapping(item: Mapping[str, Any], structure: Structure, units: bool, number: int) -> Any:
-    arguments = item.get("args", ())
-    arguments = tuple(arguments) if isinstance(arguments, list | tuple) else (arguments,)
-    function = Function(item["fun"], structure, units, arguments=arguments)
-    made = {**item, "fun": function.values, "args": ()}
-    made["name"] = item.get("name") or f"constraint {number}"
-    jac = item.get("jac")
-    if callable(jac):
-        made["jac"] = Function(jac, structure, units, arguments=arguments, matrix=True).values
-        return made
-    return {**made, "linear": function.linear, **function.derivatives}
+    def read(self, item: Any, number: int) -> Any:
+        """Return one constraint, functions with their derivatives."""
+        if isinstance(item, str) or (isinstance(item, Mapping) and "type" not in item):
+            return self._text(spelled(item, self.structure))
+        if isinstance(item, Mapping) and callable(item.get("fun")):
+            return self._mapping(item, number)
+        if isinstance(item, NonlinearConstraint):
+            function = self._function(item.fun)
+            derivatives = {**function.derivatives, **self._own(item)}
+            return NonlinearConstraint(function.values, item.lb, item.ub, **derivatives)
+        if callable(item):
+            function = self._function(item, sign=-1.0)
+            name = getattr(item, "__name__", "<lambda>")
+            name = f"constraint {number}" if name == "<lambda>" else name
+            made = {"type": "ineq", "name": name, "fun": function.values, "linear": function.linear}
+            return made | function.derivatives
+        return over_t(item, self.coordinates) if self.coordinates.logarithmic else item
+
+    def _function(self, function: Callable[..., Any], **more: Any) -> Function:
+        return Function(function, self.structure, self.units, coordinates=self.coordinates, **more)
+
+    def _text(self, item: Any) -> Any:
+        if not self.coordinates.logarithmic:
+            return item
+        texts = [item] if isinstance(item, str) else [item.get(key) for key in KEYS if key in item]
+        if len(texts) != 1 or not isinstance(texts[0], str):
+            return item  # which is refused where it is compiled
+        name = "" if isinstance(item, str) else str(item.get("name") or "")
+        seen = [self.structure.names[i] for i in np.flatnonzero(self.coordinates.log)]
+        return over_logarithms(name, texts[0], seen)
+
+    def _own(self, item: NonlinearConstraint) -> dict[str, Any]:
+        """Return the derivatives that came with a constraint."""
+        given: tuple[Any, Any] = item.jac, getattr(item, "hess", None)
+        jac, hess = (made if callable(made) else None for made in given)
+        if self.coordinates.logarithmic:
+            hess = hess and jac and hessian(hess, jac, self.coordinates)
+            jac = jac and jacobian(jac, self.coordinates)
+        return {name: made for name, made in (("jac", jac), ("hess", hess)) if made}
+
+    def _mapping(self, item: Mapping[str, Any], number: int) -> Any:
+        arguments = item.get("args", ())
+        arguments = tuple(arguments) if isinstance(arguments, list | tuple) else (arguments,)
+        function = self._function(item["fun"], arguments=arguments)
+        made = {**item, "fun": function.values, "args": ()}
+        made["name"] = item.get("name") or f"constraint {number}"
+        jac = item.get("jac")
+        if callable(jac):
+            own = Function(jac, self.structure, self.units, arguments=arguments, matrix=True).values
+            made["jac"] = jacobian(own, self.coordinates) if self.coordinates.logarithmic else own
+            return made
+        return {**made, "linear": function.linear, **function.derivatives}
 
 
 class Function:
@@ -130,6 +185,8 @@ class Function:
         Further arguments.
     matrix : bool
         Whether it returns a Jacobian.
+    coordinates : Coordinates, optional
+        Of what vector it is to be a function, if not of the numbers themselves.
     """
 
     def __init__(
@@ -140,6 +197,7 @@ class Function:
         sign: float = 1.0,
         arguments: tuple[Any, ...] = (),
         matrix: bool = False,
+        coordinates: Coordinates | None = None,
     ) -> None:
         self._function, self._structure, self._units = function, structure, units
         self._sign, self._arguments, self._matrix = sign, arguments, matrix
@@ -147,7 +205,10 @@ class Function:
         self._jax = import_module("jax") if find_spec("jax") and not matrix else None
         self._linear = False
         self._slopes: Vector | None = None
+        seen = coordinates is not None and coordinates.logarithmic
+        self._coordinates = coordinates if seen else None
         point = np.clip(0.5, structure.lower, structure.upper)
+        point = point if self._coordinates is None else self._coordinates.inner(point)
         if self._jax and attempt(lambda: self._trace(point))[1]:
             self._jax = None
 
@@ -185,6 +246,8 @@ class Function:
 
     def _flat(self, vector: Any) -> Any:
         numpy: Any = self._jax.numpy  # type: ignore[union-attr]
+        if self._coordinates is not None:
+            vector = traced_outer(self._coordinates, vector)
         return self._sign * numpy.ravel(numpy.asarray(self._call(vector)))
 
     def _weighted(self, vector: Any, weights: Any) -> Any:
@@ -214,7 +277,8 @@ class Function:
         """Return the values, (m,)."""
         if self._jax:
             return self._run("fun", x)
-        made = np.asarray(self._call(x), dtype=np.float64)
+        at = x if self._coordinates is None else self._coordinates.outer(x)
+        made = np.asarray(self._call(at), dtype=np.float64)
         return made if self._matrix else self._sign * made.ravel()
 
     @property

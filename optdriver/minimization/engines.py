@@ -8,6 +8,7 @@ loss that JAX has compiled, within bounds; one vectorised call of the loss a rou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -87,7 +88,7 @@ def _not_together(problem: Problem, lanes: Sequence[Lane]) -> str:
         return "it drives L-BFGS-B within bounds only, no other method and no constraints"
     if not isinstance(objective, JaxObjective) or not objective.compiled:
         return "the loss is not compiled by JAX"
-    points = np.array([lane.start for lane in lanes]) * problem.scale
+    points = problem.to_user(np.array([lane.start for lane in lanes]))
     return attempt(lambda: objective.trace_many(points))[1]
 
 
@@ -223,6 +224,8 @@ def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
         dtype="float64" if problem.smooth.wide else "float32",
         **options,
     )
+    if problem.coordinates.logarithmic:
+        found = _evaluated_here(problem, found)
     for k, lane in enumerate(lanes):
         lane.nfev = lane.njev = int(found.nfev[k])
         if found.nfail[k]:
@@ -231,6 +234,16 @@ def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
             lane.minimizer = _found(found, k, lane.start)
         watch.look(lane)
     _doubt(problem, lanes, found, options, watch)
+
+
+def _evaluated_here(problem: Problem, found: Any) -> Any:
+    """Return what was found with values and gradients of this machine.
+
+    The exponentials of the device differ in their last digits, so that the values there belong to
+    points that are not quite those handed out.
+    """
+    f, g = problem.many(np.asarray(found.x, dtype=np.float64), len(found.x))
+    return replace(found, fun=f, jac=g, nfev=np.asarray(found.nfev) + 1)
 
 
 def _doubt(problem: Problem, lanes: Sequence[Lane], found: Any, options: Any, watch: Watch) -> None:

@@ -78,6 +78,7 @@ class Minimizer:
         None: by JAX, if it can.  Otherwise differences, and JAX is not used.
     scale : bool
         Let the minimizers see each variable in a power of two near to the width of its bounds.
+        Parameters with ``scale='log'`` in their bounds are seen by their logarithm in any case.
     engine : {None, 'serial', 'batch', 'device'}
         How the starts are driven: in turn, all with one vectorised call of the loss a round, or
         wholly on the device (`optdriver.batch.jax`).  The last two are for L-BFGS-B within bounds
@@ -395,9 +396,9 @@ def _result(
     kept = {"active", "multipliers", "kkt", "certified", "stop"}
     made.update({key: value for key, value in best.raw.items() if key in kept})
     made.update(
-        x=problem.objective.result(best.z * problem.scale),
+        x=problem.objective.result(problem.to_user(best.z)),
         fun=with_loss_unit(problem, best.f),
-        jac=None if best.g is None else gradient(problem, best.g),
+        jac=None if best.g is None else gradient(problem, best.g, best.z),
         success=best.success and interrupted is None,
         status=INTERRUPTED if interrupted is not None else int(best.raw.status),
         message=_message(problem, ends, best, interrupted),
@@ -439,8 +440,8 @@ def _row(problem: Problem, end: Ended) -> Start:
     lane, result = end.lane, problem.objective.result
     return Start(
         index=lane.index,
-        x0=result(lane.start * problem.scale),
-        x=result(end.z * problem.scale) if end.finite else None,
+        x0=result(problem.to_user(lane.start)),
+        x=result(problem.to_user(end.z)) if end.finite else None,
         fun=with_loss_unit(problem, end.f),
         success=end.success,
         feasible=end.feasible,

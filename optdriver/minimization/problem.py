@@ -1,8 +1,8 @@
 """What is minimised: a loss on structured parameters, as a function of a scaled vector z.
 
-The minimizers see z with x = z * scale, where the scale of a variable is the power of two nearest
-to the width of its bounds, so that a box in millivolts, picoamperes and seconds is about a cube.
-Powers of two are exact: no number changes on the way there and back.
+The minimizers see a vector z, as `optdriver.coordinates` says: in units that are powers of two near
+to the widths of the bounds, so that a box in millivolts, picoamperes and seconds is about a cube,
+and logarithmic parameters by their logarithm.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints import ConstraintSet
+from optdriver.coordinates import Coordinates
 from optdriver.errors import InputError, InputTypeError
 from optdriver.integrations.differences import Differences, Scheme
 from optdriver.integrations.feasible_differences import FeasibleDifferences
-from optdriver.minimization.constraints import compiled
+from optdriver.minimization.constraints import boxed, compiled
+from optdriver.minimization.logarithms import traced_outer
 from optdriver.minimization.starts import feasible_points, points
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
 from optdriver.objectives.plain import PlainObjective, attempt, say
-from optdriver.space import factor
 from optdriver.structures.narrow import representable
 from optdriver.structures.pytree import Leaf, Structure
 
@@ -50,8 +51,10 @@ class Problem:
         The parameters, with the box of x.
     objective : JaxObjective or PlainObjective
         The loss over x.
-    scale, lower, upper : ndarray, shape (n,)
-        ``x = z * scale``, and the box of z.
+    coordinates : Coordinates
+        The way from x to z and back.
+    lower, upper : ndarray, shape (n,)
+        The box of z.
     constraints : ConstraintSet or None
         Over z.
     differences : Scheme or None
@@ -60,7 +63,7 @@ class Problem:
 
     structure: Structure
     objective: Objective
-    scale: Vector
+    coordinates: Coordinates
     lower: Vector
     upper: Vector
     constraints: ConstraintSet | None
@@ -83,11 +86,10 @@ class Problem:
 
     def starts(self, given: Vector, number: int, seed: int) -> Vector:
         """Return `number` starts in z; `given` ones, in x, first."""
+        inner = self.coordinates.to_driver(given)
         if self.constraints is not None and self.has_rows:
-            return feasible_points(
-                given / self.scale, number, seed, self.constraints, self.structure
-            )
-        first = np.clip(given / self.scale, self.lower, self.upper)
+            return feasible_points(inner, number, seed, self.constraints, self.structure)
+        first = np.clip(inner, self.lower, self.upper)
         return points(first, number, seed, self.lower, self.upper, self.structure)
 
     def violation(self, z: Vector) -> float:
@@ -98,9 +100,13 @@ class Problem:
 
     # -- evaluating ---------------------------------------------------------------------------
 
+    def to_user(self, z: Vector) -> Vector:
+        """Return x for z, (n,) or (k, n)."""
+        return self.coordinates.to_user(z)
+
     def value(self, z: Vector) -> float:
         """Return the loss."""
-        return self.objective.value(z * self.scale)
+        return self.objective.value(self.to_user(z))
 
     def value_alone(self, z: Vector) -> tuple[float, None]:
         """Return the loss, and None for a gradient that nobody needs."""
@@ -113,14 +119,17 @@ class Problem:
         """
         k = len(points)
         padded = np.concatenate([points, np.repeat(points[:1], width - k, axis=0)])
-        f, g = self.smooth.many(padded * self.scale)
-        return np.ascontiguousarray(f[:k]), np.ascontiguousarray(g[:k] * self.scale)
+        x = self.to_user(padded)
+        f, g = self.smooth.many(x)
+        slopes = self.coordinates.gradient_to_driver(g[:k], x[:k])
+        return np.ascontiguousarray(f[:k]), np.ascontiguousarray(slopes)
 
     def value_and_grad(self, z: Vector) -> tuple[float, Vector]:
         """Return the loss and its gradient by z; differences where the loss gives none."""
         if isinstance(self.objective, JaxObjective):
-            f, g = self.objective.value_and_grad(z * self.scale)
-            return f, g * self.scale
+            x = self.to_user(z)
+            f, g = self.objective.value_and_grad(x)
+            return f, self.coordinates.gradient_to_driver(g, x)
         f = self.value(z)
         scheme = self.differences
         if scheme is None or not np.isfinite(f):
@@ -130,18 +139,34 @@ class Problem:
 
     def hessian(self, z: Vector) -> Vector:
         """Return the second derivatives by z, (n, n), of a loss that JAX differentiates."""
-        made = self.smooth.hessian(z * self.scale)
-        return np.asarray(made * np.outer(self.scale, self.scale))
+        x = self.to_user(z)
+        slope = self.coordinates.slope(x)
+        made = np.asarray(self.smooth.hessian(x) * np.outer(slope, slope))
+        return made + np.diag(self._bending(x)) if self.coordinates.logarithmic else made
 
     def hessian_product(self, z: Vector, v: Vector) -> Vector:
         """Return the second derivatives by z times a vector."""
-        return self.smooth.hessian_product(z * self.scale, v * self.scale) * self.scale
+        x = self.to_user(z)
+        slope = self.coordinates.slope(x)
+        made = self.smooth.hessian_product(x, v * slope) * slope
+        return made + self._bending(x) * v if self.coordinates.logarithmic else made
+
+    def _bending(self, x: Vector) -> Vector:
+        """Return the gradient times the second derivatives of x by z, which are diagonal."""
+        gradient = self.smooth.value_and_grad(x)[1]
+        slope = self.coordinates.slope(x)
+        return np.where(self.coordinates.log, gradient * slope * self.coordinates.scale, 0.0)
 
     @cached_property
     def traceable(self) -> Callable[[Any], Any]:
         """The loss over a traced z, for JAX to compile; always the same function."""
-        smooth, scale = self.smooth, self.scale
-        return lambda z: smooth.scalar(z * np.asarray(scale, dtype=z.dtype))
+        smooth, coordinates = self.smooth, self.coordinates
+
+        def loss(z: Any) -> Any:
+            t = z * np.asarray(coordinates.scale, dtype=z.dtype)
+            return smooth.scalar(traced_outer(coordinates, t))
+
+        return loss
 
     @property
     def smooth(self) -> JaxObjective:
@@ -191,7 +216,7 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
     chosen = untraced(
         given.loss,
         structure,
-        tried * problem.scale,
+        problem.to_user(tried),
         reason,
         units=given.units,
         x64=given.x64,
@@ -201,11 +226,12 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
 
 def _problem(given: Given, structure: Structure, objective: Objective) -> Problem:
     lower, upper = representable(structure, lambda leaf: _dtype(leaf, objective))
+    if structure.log.any():  # whose bounds are met exactly, where they are known as bounds
+        lower, upper = boxed(given.constraints, lower, upper)
     inside = structure.with_sides(lower, upper)
-    pairs = zip(lower, upper, strict=True)
-    scale = np.array([factor(float(a), float(b)) if given.scale else 1.0 for a, b in pairs])
-    rows = compiled(given.constraints, inside, given.loss, given.units, scale)
-    low, high = (lower / scale, upper / scale) if rows is None else (rows.lower, rows.upper)
+    coordinates = Coordinates.of(lower, upper, structure.log, scaled=given.scale)
+    rows = compiled(given.constraints, inside, given.loss, given.units, coordinates)
+    low, high = coordinates.bounds if rows is None else (rows.lower, rows.upper)
     scheme: Scheme | None = None
     if not objective.gives_gradient:
         kind = given.jac or "3-point"
@@ -215,7 +241,7 @@ def _problem(given: Given, structure: Structure, objective: Objective) -> Proble
     return Problem(
         structure=inside,
         objective=objective,
-        scale=scale,
+        coordinates=coordinates,
         lower=low,
         upper=high,
         constraints=rows,

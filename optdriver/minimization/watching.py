@@ -62,7 +62,7 @@ class Watch:
         if best is None:
             return
         problem, (z, f, g) = self._problem, best
-        x = problem.objective.result(z * problem.scale)
+        x = problem.objective.result(problem.to_user(z))
         if not self._detailed:
             self._callback(x)
             return
@@ -71,7 +71,7 @@ class Watch:
             x=x, fun=with_loss_unit(problem, f), nit=lane.nit, nfev=lane.nfev, start=lane.index
         )
         if g is not None:
-            made["jac"] = gradient(problem, g)
+            made["jac"] = gradient(problem, g, z)
         self._callback(intermediate_result=made)
 
 
@@ -88,9 +88,10 @@ def with_loss_unit(problem: Problem, f: float) -> Any:
     return f if unit is None else unit.attach(f)
 
 
-def gradient(problem: Problem, g: Any) -> Any:
-    """Return a gradient by z as one by the parameters, with their structure and units."""
-    return structured(problem.structure, g / problem.scale, problem.objective.unit)
+def gradient(problem: Problem, g: Any, z: Any) -> Any:
+    """Return a gradient by z, at z, as one by the parameters, with their structure and units."""
+    slope = problem.coordinates.slope(problem.to_user(z))
+    return structured(problem.structure, g / slope, problem.objective.unit)
 
 
 def structured(structure: Structure, g: Any, loss: Unit | None) -> Any:

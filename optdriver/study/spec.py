@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -103,13 +102,10 @@ class Spec:
         if not space.logarithmic:
             return self.compiled
         from optdriver.constraints import ConstraintSet
+        from optdriver.constraints.logarithms import over_logarithms
 
-        names = "|".join(re.escape(space.free[i]) for i in np.flatnonzero(space.log))
-        pattern = re.compile(rf"(?<![\w.])({names})(?!\w)")
-        texts = [
-            {"name": name or text, "constraint": pattern.sub(r"exp(\1)", text)}
-            for name, text in self.constraints
-        ]
+        names = [space.free[i] for i in np.flatnonzero(space.log)]
+        texts = [over_logarithms(name, text, names) for name, text in self.constraints]
         bounds = np.column_stack([space.inner(space.lower), space.inner(space.upper)])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConstraintWarning)  # said of the texts as written
