@@ -32,7 +32,9 @@ def plain(k, c):
 RIGHT = RATE * math.exp(0.5)
 
 
-@pytest.mark.parametrize("engine", ["serial", "batch", "device"])
+@pytest.mark.parametrize(
+    "engine", ["serial", "batch", pytest.param("device", marks=pytest.mark.slow)]
+)
 def test_each_engine_finds_it(engine):
     found = minimize(loss, BOUNDS, x64=True, n_iter=4, engine=engine)
     assert found.success
