@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import http.client
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -32,6 +33,7 @@ import numpy as np
 import optdriver
 
 DIMENSIONS = 5
+LEASE = 4.0
 BOX = {f"x{k}": (-2.0, 2.0) for k in range(DIMENSIONS)}
 
 
@@ -67,20 +69,37 @@ def server(path: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]
 # -- workers, each a process --------------------------------------------------------------
 
 
-def work(url: str, kind: str) -> None:
-    study = optdriver.client(url).study()
-    if kind == "wild":
-        wild(url)
-    late = kind == "late"
+def work(url: str) -> None:
+    optdriver.client(url).study().run(lambda **x: rosenbrock(**x), lease=1e9)
+
+
+def steady(url: str) -> None:
+    """Run as a worker does, each evaluation of some length."""
 
     def objective(**x: float) -> Any:
-        if kind == "long":
-            time.sleep(0.02)
-        if late and study.num_evaluations % 7 == 0:
-            time.sleep(3.0)  # longer than its lease, without a heartbeat
+        time.sleep(0.02)
         return rosenbrock(**x)
 
-    study.run(objective, lease=1e9 if kind == "rate" else 2.0)
+    optdriver.client(url).study().run(objective, lease=LEASE)
+
+
+def careful(url: str, told: Path, late: bool = False) -> None:
+    """Ask and tell, and write down what the server has confirmed; a late one is not heard of."""
+    study = optdriver.client(url).study()
+    count = 0
+    while not study.is_done():
+        suggestion = study.ask(wait=5.0, lease=LEASE)
+        if suggestion is None:
+            continue
+        count += 1
+        time.sleep(1.5 * LEASE if late and count % 3 == 0 else 0.02)
+        value, gradient = rosenbrock(**suggestion.params)
+        try:
+            study.tell(suggestion.id, value, gradient)
+        except optdriver.errors.ProtocolError:
+            continue  # it came too late, and was refused
+        with told.open("a", encoding="ascii") as file:  # a line at a time, as the system appends
+            file.write(f"{suggestion.id} {value!r}\n")
 
 
 def wild(url: str) -> None:
@@ -144,7 +163,7 @@ def over_http(directory: Path, evaluations: int, workers: int) -> float:
             begin = time.perf_counter()
             study.run(lambda **x: rosenbrock(**x), lease=1e9)
             return evaluations / (time.perf_counter() - begin)
-        started = [start(url, "rate") for _ in range(workers)]
+        started = [start(url) for _ in range(workers)]
         for process in started:
             process.wait()
         table = optdriver.client(url).study().history
@@ -185,33 +204,97 @@ def rates(directory: Path, evaluations: int, workers: int) -> None:
 
 
 def chaos(directory: Path, evaluations: int, workers: int) -> None:
-    path = directory / "chaos.db"
+    path, told = directory / "chaos.db", directory / "told.txt"
     new(path, evaluations, workers)
+    forks = multiprocessing.get_context("forkserver")  # a worker lives as soon as it is started
+    forks.set_forkserver_preload(["optdriver.remote"])
     with server(path) as (url, process):
         study = optdriver.client(url).study()
-        kinds = ["late", "wild", *["long"] * (workers - 2)]
-        started = [start(url, kind) for kind in kinds]
+        begin, rng = time.monotonic(), random.Random(5)
+
+        def start(number: int) -> Any:
+            kinds = [(careful, (url, told, True)), (wild, (url,))]
+            kinds += [(steady, (url,)), (careful, (url, told))] * workers
+            target, arguments = kinds[number]
+            found = forks.Process(target=target, args=arguments, daemon=True)
+            found.start()
+            return found
+
+        started = [start(number) for number in range(workers)]
         killed, most = 0, 0
-        while not study.is_done():
+        while not study.info()["stop_reason"]:
             time.sleep(1.0)
             most = max(most, memory(process.pid))
-            victim = random.randrange(2, len(started))
-            started[victim].send_signal(signal.SIGKILL)
-            started[victim].wait()
-            started[victim] = start(url, "long")
+            victim = rng.randrange(2, workers)
+            started[victim].kill()
+            started[victim].join()
+            started[victim] = start(victim)
             killed += 1
+        seconds = time.monotonic() - begin
         for each in started:
             each.kill()
-            each.wait()
+            each.join()
         process.send_signal(signal.SIGTERM)
         process.wait()
+    print(
+        f"{workers} workers, {killed} of them killed, {seconds:.0f} s, at most {most // 2**20} MiB;"
+    )
+    judge(path, told)
+
+
+def judge(path: Path, told: Path) -> None:
+    """Say what was lost or told twice, and whether a study in this process takes the same way."""
+    events = exported(path)
+    values = {(e["id"], e["value"]) for e in events if e["event"] in ("Told", "Late")}
+    confirmed = [line.split() for line in told.read_text(encoding="ascii").splitlines()]
+    lost = sum((int(id), float(value)) not in values for id, value in confirmed)
+    expired = sum(e["event"] == "Failed" and e["expired"] for e in events)
+    late = sum(e["event"] == "Late" for e in events)
+    print(f"{expired} leases ended, {late} results came after their evaluation was given up;")
     with optdriver.load_study(path, read_only=True) as study:
-        table = study.history
-        told = int(np.sum(table["state"] == "told"))
-        different = len(set(table["id"].tolist()))
-        print(f"{told} values told, {len(table['id'])} ids, {different} different;")
-        print(f"{killed} workers killed; {study.verify().points} points replayed bit for bit;")
-        print(f"at most {most // 2**20} MiB")
+        table, names = study.history, study.space.free
+        rows = [k for k, state in enumerate(table["state"]) if state == "told"]
+        points = [{name: float(table[name][k]) for name in names} for k in rows]
+        wrong = sum(
+            rosenbrock(**x)[0] != table["value"][k] for k, x in zip(rows, points, strict=True)
+        )
+        print(f"{len(table['id'])} evaluations, {len(set(table['id'].tolist()))} ids;")
+        print(f"{len(rows)} values told, {wrong} of them not the function's;")
+        print(f"{len(confirmed)} tells confirmed to their workers, {lost} of them lost;")
+        print(f"{study.verify().points} points replayed bit for bit;")
+    print(
+        f"{in_the_same_order(events)} points asked by a study here with the same tells, all equal"
+    )
+
+
+def exported(path: Path) -> list[dict[str, Any]]:
+    target = path.with_suffix(".jsonl")
+    with optdriver.load_study(path, read_only=True) as study:
+        study.export(target)
+    return [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+def in_the_same_order(events: list[dict[str, Any]]) -> int:
+    """Drive a study in memory as that one was, by its public methods; count the equal points."""
+    limits = {"max_iter": len(events), "num_parallel": len(events)}
+    study, equal = optdriver.create_study(BOX, jac=True, **limits), 0
+    for event in events:
+        kind = event["event"]
+        if kind == "Asked":
+            suggestion = study.ask()
+            assert suggestion is not None and suggestion.id == event["id"], event
+            assert suggestion.x.tolist() == event["x"], event
+            equal += 1
+        elif kind == "Drained":
+            assert study.ask() is None
+        elif kind in ("Told", "Late"):
+            study.tell(event["id"], event["value"], event["gradient"])
+        elif kind == "Failed":
+            dead = event["expired"]
+            study.tell_failure(event["id"], event["reason"], worker_died=dead, expired=dead)
+        elif kind == "Released":
+            study.release(event["id"], spent=event["spent"])
+    return equal
 
 
 def memory(pid: int) -> int:
@@ -267,7 +350,7 @@ def main() -> None:
         if given.role[0] == "optuna":
             optuna_work(given.role[1], int(given.role[2]))
         else:
-            work(*given.role)
+            work(given.role[0])
         return
     with tempfile.TemporaryDirectory() as name:
         if given.chaos:

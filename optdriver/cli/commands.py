@@ -19,8 +19,9 @@ from rich.live import Live
 
 from optdriver.cli import example, showing
 from optdriver.cli.description import check as checked
-from optdriver.cli.description import look, open_or_create, read
+from optdriver.cli.description import look, open_or_create, read, seconds
 from optdriver.errors import InputError, OptDriverError, unknown_option
+from optdriver.messages import numbers
 from optdriver.objectives import SubprocessObjective
 from optdriver.storage import import_study, load_study
 from optdriver.study import Study, parameters
@@ -100,6 +101,10 @@ def run(
     max_evaluations: Annotated[
         int | None, typer.Option(help="Return after so many evaluations of this call.")
     ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(help="End an evaluation that takes longer, as 90s or 40min, in this call."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the end only.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -111,7 +116,8 @@ def run(
     description = read(path)
     if not description.objective:
         raise InputError(f"{path} has no table [objective], so there is nothing to run")
-    objective = SubprocessObjective(**description.objective)
+    limit = {} if timeout is None else {"timeout": _seconds(timeout)}
+    objective = SubprocessObjective(**description.objective | limit)
     study, notes = open_or_create(description)
     with study, _logged(quiet):
         for note in notes:
@@ -119,6 +125,14 @@ def run(
         study.run(objective, max_evaluations=max_evaluations, progress=None if not quiet else False)
         _print(study, as_json)
         return _status(study)
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds of a time, which may also be a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return float(seconds("--timeout", text))
 
 
 def _status(study: Study) -> int:
@@ -247,7 +261,10 @@ def _gradient(text: str) -> Any:
     from optdriver.objectives.answers import read_number
 
     if text.lstrip().startswith(("[", "{")):
-        return json.loads(text)
+        try:
+            return numbers(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"--gradient is no JSON: {error}") from None
     return [read_number(part) for part in text.replace(",", " ").split()]
 
 

@@ -18,7 +18,7 @@ _STUDY: Final = ("driver", "durability", *parameters.TABLE, *parameters.ALIASES)
 OBJECTIVE: Final = (
     "command", "template", "value", "gradient", "workdir", "keep", "timeout", "env",
 )  # fmt: skip
-_PARAMETER: Final = ("domain", "unit", "scale")
+_PARAMETER: Final = ("domain", "formula", "unit", "scale")
 _SECONDS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?)\s*(s|min|h|d)")
 
@@ -118,8 +118,17 @@ class _Reader:
         if not isinstance(value, dict):
             return {"name": name, "type": "fixed", "domain": value}
         self.known("parameters", value, _PARAMETER, name)
+        if "formula" in value:
+            if not value.keys() <= {"formula", "unit"}:
+                message = f"parameter {name!r} has a formula, and needs no more than a unit"
+                raise self.error(message, name, "parameters")
+            if not isinstance(value["formula"], str):
+                message = f"the formula of {name!r} is a text, not {value['formula']!r}"
+                raise self.error(message, name, "parameters")
+            return {"name": name, "type": "dependent", "domain": value["formula"]}
         if "domain" not in value:
-            raise self.error(f"parameter {name!r} needs domain = [low, high]", name, "parameters")
+            message = f"parameter {name!r} needs domain = [low, high], or formula = '2*other'"
+            raise self.error(message, name, "parameters")
         entry = {"name": name, "type": "continuous", "domain": value["domain"]}
         return entry | ({"scale": value["scale"]} if "scale" in value else {})
 
@@ -146,14 +155,11 @@ class _Reader:
         return self.seconds(key, value, "study") if key in ("max_time", "lease_seconds") else value
 
     def seconds(self, key: str, value: Any, table: str) -> Any:
-        """Return seconds: a number, or a text such as ``"40min"`` and ``"1.5 h"``."""
-        if not isinstance(value, str):
-            return value
-        found = _DURATION.fullmatch(value.strip())
-        if found is None:
-            message = f"{key} is a number of seconds, or a text such as '90s', '40min', '12h', '2d'"
-            raise self.error(f"{message}; not {value!r}", key, table)
-        return float(found[1]) * _SECONDS[found[2]]
+        """Return seconds, as `seconds` does; the error knows the line."""
+        try:
+            return seconds(key, value)
+        except InputError as error:
+            raise self.error(str(error), key, table) from None
 
     def text(self, key: str, value: Any, table: str = "") -> str:
         if not isinstance(value, str) or not value:
@@ -190,6 +196,23 @@ class _Reader:
             elif pattern.match(line) and inside in (table, f"{table}.{key}"):
                 return number
         return 1
+
+
+def seconds(key: str, value: Any) -> Any:
+    """Return seconds: a number, or a text such as ``"40min"`` and ``"1.5 h"``.
+
+    Raises
+    ------
+    InputError
+        For a text that is no time.
+    """
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip())
+    if found is None:
+        message = f"{key} is a number of seconds, or a text such as '90s', '40min', '12h', '2d'"
+        raise InputError(f"{message}; not {value!r}")
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 def open_or_create(description: Description) -> tuple[Study, list[str]]:

@@ -15,6 +15,7 @@ storage = "{name}.db"                 # everything that was evaluated is kept he
 x1 = {{ domain = [-1.5, 1.5] }}         # unit = "nm" is shown; scale = "log" varies the logarithm
 x2 = {{ domain = [-1.5, 1.5] }}
 radius = 1.2
+# twice = {{ formula = "2*x1" }}        # depends on others; the program gets it as well
 
 [constraints]                         # never violated by a point that is evaluated
 disc = "x1^2 + x2^2 <= radius^2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any, Final
 
 from rich import box
@@ -17,6 +18,10 @@ from optdriver.study.tables import flat
 
 MOST_ROWS: Final = 12
 """Rows of a table that are shown; how many more there are is said."""
+
+
+MOST_COLUMNS: Final = 6
+"""Parameters that stand side by side; more of them stand in lines."""
 
 
 def as_json(value: Any) -> str:
@@ -91,6 +96,11 @@ def _best(study: Study) -> RenderableType:
     if best is None:
         return Text("\nnothing was observed yet")
     params = flat(best.params)
+    if len(params) > MOST_COLUMNS:
+        table = _table(f"best: {number(best.value)}", "parameter", "value")
+        for name, value in islice(params.items(), 3 * MOST_ROWS):
+            table.add_row(name, number(value))
+        return _with_rest(table, len(params), 3 * MOST_ROWS)
     table = _table("best", "value", *params)
     table.add_row(number(best.value), *(number(value) for value in params.values()))
     return table
@@ -100,10 +110,13 @@ def _minima(study: Study) -> RenderableType | None:
     rows = sorted(study.minima, key=lambda row: row.value)
     if not rows:
         return None
-    table = _table("minima", "value", "found", *flat(rows[0].params))
+    names = list(flat(rows[0].params))[:MOST_COLUMNS]
+    dots = ["..."] if len(flat(rows[0].params)) > MOST_COLUMNS else []
+    table = _table("minima", "value", "found", *names, *dots)
     for row in rows[:MOST_ROWS]:
-        values = (number(value) for value in flat(row.params).values())
-        table.add_row(number(row.value), f"{row.times_found}x", *values)
+        values = flat(row.params)
+        cells = (number(values[name]) for name in names)
+        table.add_row(number(row.value), f"{row.times_found}x", *cells, *dots)
     return _with_rest(table, len(rows))
 
 
@@ -128,6 +141,6 @@ def _failures(study: Study) -> RenderableType | None:
     return _with_rest(table, len(rows))
 
 
-def _with_rest(table: Table, number_of_rows: int) -> RenderableType:
-    more = number_of_rows - MOST_ROWS
+def _with_rest(table: Table, number_of_rows: int, shown: int = MOST_ROWS) -> RenderableType:
+    more = number_of_rows - shown
     return Group(table, Text(f"and {more} more", style="dim")) if more > 0 else table

@@ -5,11 +5,15 @@ It needs nothing but the standard library, and a worker on another machine nothi
 
 from __future__ import annotations
 
+import json
 from typing import Any, overload
 
 from optdriver.errors import InputError
 from optdriver.remote.connection import Connection
-from optdriver.remote.study import RemoteSpace, RemoteStudy
+from optdriver.remote.study import RemoteStudy
+from optdriver.remote.terms import RemoteSpace
+from optdriver.space import Space, structure_of
+from optdriver.storage import codec
 from optdriver.study import client as local_client
 from optdriver.study.create import Client
 
@@ -82,11 +86,21 @@ class RemoteClient:
 
         The arguments are those of `optdriver.create_study` that are no paths and no objects of
         Python's; the server keeps the study under its ``study_id``, or its name.  It must serve a
-        directory.
+        directory.  A structure of parameters comes back as it was given.
         """
-        if space is not None:
-            arguments["space"] = space
-        return self.study(self._wire.send("POST", "/studies", arguments)["study"])
+        given = {"space": space} | {key: arguments.get(key) for key in ("domain", "design_space")}
+        domains = {key: domain for key, domain in given.items() if domain is not None}
+        made: Space | None = None
+        domain: Any = next(iter(domains.values()), None)
+        if len(domains) == 1 and structure_of(domain) is not None:
+            scale, environment = arguments.pop("scale", True), arguments.pop("environment", None)
+            made = Space(domain, environment, scale=scale)
+            arguments = {key: item for key, item in arguments.items() if key not in domains}
+            arguments["structure"] = json.loads(codec.to_json(made.to_dict()))
+        else:
+            arguments |= domains
+        name = self._wire.send("POST", "/studies", arguments)["study"]
+        return RemoteStudy(self._wire, name, made)
 
     def __repr__(self) -> str:
         return f"RemoteClient({self._wire.url!r})"

@@ -19,8 +19,6 @@ from optdriver import errors
 from optdriver.errors import InputError, OptDriverError, ServerError, UnknownIdError
 from optdriver.messages import plain
 from optdriver.reading import real_number
-from optdriver.study import Suggestion
-from optdriver.study.inputs import value_and_gradient
 
 WAIT: Final = 20.0
 """Seconds that the server is asked to wait for a suggestion."""
@@ -51,28 +49,13 @@ class Messages:
             given["lease"] = lease
         return given
 
-    def told(self, id: int, value: Any, gradient: Any, **more: Any) -> dict[str, Any]:
+    def told(self, id: int, number: float | None, **more: Any) -> dict[str, Any]:
         """Tell a result; None is a failure."""
-        number, gradient = value_and_gradient(value, gradient)
         if number is None:
+            more = {key: item for key, item in more.items() if key not in ("gradient", "unit")}
             reason = "the evaluation reported no value"
             return self.post("fail", id=whole(id), reason=reason, **more)
-        given = {"value": number} | ({} if gradient is None else {"gradient": listed(gradient)})
-        return self.post("tell", id=whole(id), **given, **more)
-
-
-def suggestions(answer: Mapping[str, Any]) -> list[Suggestion]:
-    """Return the suggestions of an answer."""
-    return [
-        Suggestion(
-            id=row["id"],
-            params=row["params"],
-            x=np.array(row["vector"], dtype=float),
-            kind=row["kind"],
-            run=row["run"],
-        )
-        for row in answer.get("suggestions", ())
-    ]
+        return self.post("tell", id=whole(id), value=number, **more)
 
 
 def whole(id: Any) -> int:

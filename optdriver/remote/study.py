@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, TypeVar, overload
+from dataclasses import fields
+from typing import Any, Final, TypeVar, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from optdriver.errors import InputError, InputTypeError, StudyDoneError
+from optdriver.errors import InputError, InputTypeError, StorageWarning, StudyDoneError
 from optdriver.execution.calling import prepare
 from optdriver.messages import VERSION, numbers
 from optdriver.reading import real_number
-from optdriver.remote.connection import WAIT, Connection, Messages, listed, suggestions, whole
+from optdriver.remote.connection import WAIT, Connection, Messages, whole
+from optdriver.remote.terms import Terms
 from optdriver.remote.worker import Heart, Worker
+from optdriver.space import Space
 from optdriver.study import Observation, Suggestion
-from optdriver.study.inputs import place_of, value_and_gradient
+from optdriver.study.inputs import place_of
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow
 from optdriver.study.tables import Rows
 
@@ -29,22 +31,6 @@ LEASE: Final = 60.0
 _TEXTS: Final = ("name", "study_id", "driver", "status", "stop_kind", "stop_reason", "notes")
 _NUMBERS: Final = ("value", "asked", "ended")
 Row = TypeVar("Row", Best, LocalMinimum, RunRow)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteSpace:
-    """The parameters of a study elsewhere: names of the continuous ones, and the fixed values."""
-
-    free: tuple[str, ...]
-    fixed: Mapping[str, Any]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    structure: ClassVar[None] = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All names."""
-        return (*self.free, *self.fixed)
 
 
 class RemoteStudy:
@@ -58,7 +44,7 @@ class RemoteStudy:
     >>> study.run(objective)  # doctest: +SKIP
     """
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, space: Space | None = None) -> None:
         self._messages = Messages(connection, name)
         self._objective: Callable[..., Any] | None = None
         self.name = name
@@ -68,12 +54,15 @@ class RemoteStudy:
                 f"the server at {connection.url} speaks version {hello['version']} of the "
                 f"messages, this optdriver version {VERSION}: install the same optdriver on both"
             )
-        self.space = RemoteSpace(
-            tuple(hello["parameters"]),
-            hello["fixed"],
-            np.array(numbers(hello["lower"]), dtype=float),
-            np.array(numbers(hello["upper"]), dtype=float),
-        )
+        self._terms = Terms(self._messages, hello, space)
+        self.space = self._terms.space
+        if space is None and isinstance(self.space, Space) and self.space.plain:
+            warnings.warn(
+                f"the parameters of {name} do not all come as they were given: "
+                f"{'; '.join(self.space.plain)} (create_study with the same bounds gives them so)",
+                StorageWarning,
+                stacklevel=3,
+            )
 
     # -- asking ---------------------------------------------------------------------------
 
@@ -97,7 +86,7 @@ class RemoteStudy:
         lease : float, optional
             Seconds after which another worker gets it, unless `heartbeat` is called before.
         """
-        found = suggestions(
+        found = self._terms.suggestions(
             self._messages.post("ask", **self._messages.asking(1 if n is None else n, wait, lease))
         )
         return found if n is not None else found[0] if found else None
@@ -114,7 +103,7 @@ class RemoteStudy:
         while True:
             left = min(WAIT, deadline - time.monotonic()) if block else 0.0
             answer = self._messages.post("ask", **self._messages.asking(1, max(left, 0.0), None))
-            found = suggestions(answer)
+            found = self._terms.suggestions(answer)
             if found:
                 return found[0]
             if answer["done"]:
@@ -125,17 +114,7 @@ class RemoteStudy:
     @property
     def open_suggestions(self) -> tuple[Suggestion, ...]:
         """The suggestions that are out, whoever has them."""
-        rows = self._messages.get("open")["open"]
-        return tuple(
-            Suggestion(
-                id=row["id"],
-                params=row["params"],
-                x=np.array([row["params"][name] for name in self.space.free], dtype=float),
-                kind=row["kind"],
-                run=row["run"],
-            )
-            for row in rows
-        )
+        return self._terms.opened(self._messages.get("open")["open"])
 
     def heartbeat(self, *ids: int) -> list[int]:
         """Prolong the leases of suggestions; return those that still want a result."""
@@ -153,7 +132,10 @@ class RemoteStudy:
 
     def tell(self, id: int, value: Any, gradient: Any = None) -> None:
         """Report the result of a suggestion, as `Study.tell` does."""
-        self._messages.told(id, value, gradient)
+        id = whole(id)
+        number, more = self._terms.result(id, value, gradient)
+        self._messages.told(id, number, **more)
+        self._terms.told(id)
 
     def tell_failure(self, id: int, reason: str = "", *, worker_died: bool = False) -> None:
         """Report that the evaluation of a suggestion failed."""
@@ -165,10 +147,9 @@ class RemoteStudy:
 
     def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
         """Add an evaluation that the study did not ask for; return its id."""
-        number, gradient = value_and_gradient(value, gradient)
-        given = {} if gradient is None else {"gradient": listed(gradient)}
-        place = dict(point) if isinstance(point, Mapping) else np.asarray(point).tolist()
-        return int(self._messages.post("add", point=place, value=number, **given)["id"])
+        number, more = self._terms.result(None, value, gradient, point)
+        place = self._terms.place(point)
+        return int(self._messages.post("add", point=place, value=number, **more)["id"])
 
     def add_observation(
         self,
@@ -237,7 +218,7 @@ class RemoteStudy:
         if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
             raise InputTypeError(f"slots is a whole number, 1 or more, not {slots!r}")
         call = prepare(self, objective, executor)  # type: ignore[arg-type]  # what it needs is here
-        worker = Worker(self._messages, call, executor, lease, max_evaluations)
+        worker = Worker(self._messages, self._terms, call, executor, lease, max_evaluations)
         with Heart(self._messages, lease, worker.out):
             worker.run(slots)
 
@@ -246,23 +227,37 @@ class RemoteStudy:
     def info(self) -> dict[str, Any]:
         """Return the summary, as `Study.info` does."""
         found = self._messages.get("info")
-        return {key: value if key in _TEXTS else numbers(value) for key, value in found.items()}
+        vectors = found.pop("vectors", {})
+        info = {key: value if key in _TEXTS else numbers(value) for key, value in found.items()}
+        return info | {f"min_{key}": item for key, item in self._terms.rebuilt(vectors).items()}
 
     @property
     def best(self) -> Best | None:
         """The best observed point, None before there is one."""
         found = self._messages.get("best")["best"]
-        return None if found is None else _row(Best, found)
+        return None if found is None else self._row(Best, found)
 
     @property
     def minima(self) -> Rows[LocalMinimum]:
         """The distinct local minima, lowest first (a table)."""
-        return Rows(_row(LocalMinimum, row) for row in self._messages.get("minima")["minima"])
+        return Rows(self._row(LocalMinimum, row) for row in self._messages.get("minima")["minima"])
 
     @property
     def runs(self) -> Rows[RunRow]:
         """A row for each minimizer (a table)."""
-        return Rows(_row(RunRow, row) for row in self._messages.get("runs")["runs"])
+        return Rows(self._row(RunRow, row) for row in self._messages.get("runs")["runs"])
+
+    def _row(self, kind: type[Row], found: Mapping[str, Any]) -> Row:
+        """Return a record of what came as JSON."""
+        values = {"x" if key == "vector" else key: numbers(value) for key, value in found.items()}
+        for name in ("x", "gradient"):
+            if values.get(name) is not None:
+                values[name] = np.array(values[name], dtype=float)
+        for name in ("starts", "runs", "active_constraints"):
+            if name in values:
+                values[name] = tuple(values[name])
+        values |= self._terms.rebuilt(found.get("vectors", {}))
+        return kind(**{each.name: values[each.name] for each in fields(kind)})
 
     @property
     def history(self) -> History:
@@ -325,15 +320,3 @@ class RemoteStudy:
 
     def __repr__(self) -> str:
         return f"<RemoteStudy {self.name!r} at {self._messages.connection.url}>"
-
-
-def _row(kind: type[Row], found: Mapping[str, Any]) -> Row:
-    """Return a record of what came as JSON."""
-    values = {"x" if key == "vector" else key: numbers(value) for key, value in found.items()}
-    for name in ("x", "gradient"):
-        if values.get(name) is not None:
-            values[name] = np.array(values[name], dtype=float)
-    for name in ("starts", "runs", "active_constraints"):
-        if name in values:
-            values[name] = tuple(values[name])
-    return kind(**{each.name: values[each.name] for each in fields(kind)})

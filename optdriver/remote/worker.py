@@ -10,8 +10,10 @@ from concurrent.futures import CancelledError, Executor
 from typing import Any, Final
 
 from optdriver.errors import OptDriverError, ProtocolError
-from optdriver.execution.calling import Outcome, evaluate
-from optdriver.remote.connection import WAIT, Messages, suggestions
+from optdriver.execution.calling import Outcome, evaluate, handed_over
+from optdriver.remote.connection import WAIT, Messages
+from optdriver.remote.terms import Terms
+from optdriver.space import Space
 from optdriver.study import Suggestion
 from optdriver.study.observation import split
 
@@ -24,12 +26,14 @@ class Worker:
     def __init__(
         self,
         messages: Messages,
+        terms: Terms,
         call: Callable[..., Any],
         executor: Executor | None,
         lease: float,
         limit: int | None,
     ) -> None:
-        self.messages, self.call, self.executor, self.lease = messages, call, executor, lease
+        self.messages, self.terms = messages, terms
+        self.call, self.executor, self.lease = call, executor, lease
         self.remaining = math.inf if limit is None else limit
         self.lock = threading.Lock()
         self.out: set[int] = set()
@@ -73,7 +77,7 @@ class Worker:
                 raise
             finally:
                 self.out.discard(suggestion.id)
-            found = suggestions(answer)
+            found = self.terms.suggestions(answer)
             if asks and not found:
                 self._unused()
             suggestion = found[0] if found else self._first()
@@ -96,7 +100,7 @@ class Worker:
             return None
         while self.error is None:
             answer = self.messages.post("ask", **self.messages.asking(1, WAIT, self.lease))
-            found = suggestions(answer)
+            found = self.terms.suggestions(answer)
             if found:
                 return found[0]
             if answer["done"]:
@@ -104,7 +108,11 @@ class Worker:
         return None
 
     def _evaluate(self, suggestion: Suggestion) -> Outcome:
-        given = (self.call, suggestion.params, suggestion.id)
+        space = self.terms.space
+        params = suggestion.params
+        if isinstance(space, Space):
+            params = handed_over(space, self.call, suggestion)
+        given = (self.call, params, suggestion.id, space.handed)
         if self.executor is None:
             return evaluate(*given)
         try:
@@ -124,12 +132,15 @@ class Worker:
             if outcome.failure is not None:
                 LOG.info("evaluation %d failed: %s", id, outcome.failure)
                 return self.messages.post("fail", id=id, reason=outcome.failure, **more)
-            value, gradient = split(outcome.result)
+            value, gradient = split(outcome.result, units=self.terms.space.structure is not None)
             LOG.info("evaluation %d: %s", id, value)
-            return self.messages.told(id, value, gradient, **more)
+            number, result = self.terms.result(id, value, gradient)
+            return self.messages.told(id, number, **result, **more)
         except ProtocolError as error:
             LOG.info("evaluation %d came too late: %s", id, error)
             return {}
+        finally:
+            self.terms.told(id)
 
     def _asking(self) -> dict[str, Any]:
         more = self.messages.asking(1, 0.0, self.lease)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.server.leases import Leases
+from optdriver.structures.units import number_of, unit_of
 from optdriver.study import Study
+from optdriver.study.tables import leaves
 
 POINTS: Final = 1200
 """Most evaluations that are shown of a history: of each stretch the lowest and the highest."""
 
 ROWS: Final = 20
 """Most rows of a table."""
+
+NAMES: Final = 60
+"""Most parameters of a point."""
 
 _HEAD: Final = (
     "name", "study_id", "driver", "status", "stop_kind", "stop_reason", "success", "is_done",
@@ -33,10 +38,10 @@ def overview(study: Study, leases: Leases) -> dict[str, Any]:
     return {
         "info": {name: info[name] for name in _HEAD},
         "limits": {name: parameters[name] for name in ("max_iter", "max_time")},
-        "best": best and {"value": best.value, "params": best.params, "id": best.id},
+        "best": best and {"value": best.value, "params": named(best.params), "id": best.id},
         "history": thinned(values, state == "failed"),
         "minima": [
-            {"value": row.value, "times_found": row.times_found, "params": row.params}
+            {"value": row.value, "times_found": row.times_found, "params": named(row.params)}
             for row in minima[:ROWS]
         ],
         "runs": [
@@ -44,7 +49,7 @@ def overview(study: Study, leases: Leases) -> dict[str, Any]:
              "failures": row.failures, "value": row.value, "reason": row.reason}
             for row in runs[-ROWS:]
         ],
-        "open": opened(study, leases)[:ROWS],
+        "open": [row | {"params": named(row["params"])} for row in opened(study, leases)[:ROWS]],
         "failures": failures(reasons[state == "failed"]),
     }  # fmt: skip
 
@@ -60,13 +65,25 @@ def opened(study: Study, leases: Leases) -> list[dict[str, Any]]:
     now = leases.clock()
     rows = []
     for each in study.open_suggestions:
-        row: dict[str, Any] = {"id": each.id, "params": each.params, "kind": each.kind}
-        row["run"] = each.run
+        row: dict[str, Any] = {"id": each.id, "params": each.params, "vector": each.x}
+        row |= {"kind": each.kind, "run": each.run}
         lease = leases.out.get(each.id)
         if lease is not None:
             row |= {"worker": lease.worker, "age": now - lease.since, "ends_in": lease.due - now}
         rows.append(row)
     return rows
+
+
+def named(params: Any) -> dict[str, Any]:
+    """Return the first parameters, those of a structure by their places in it, as ``w[0, 1]``."""
+    found = {
+        name: f"{number_of(value):.8g} {unit_of(value)}" if unit_of(value) else value
+        for name, value in islice(leaves(params), NAMES + 1)
+    }
+    if len(found) > NAMES:
+        found.popitem()
+        found["..."] = "and more"
+    return found
 
 
 def thinned(values: NDArray[np.float64], failed: NDArray[np.bool_]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from optdriver.errors import (
     InputError,
+    InputTypeError,
     OptDriverError,
     ProtocolError,
     StudyInUseError,
@@ -24,7 +25,8 @@ from optdriver.errors import (
 from optdriver.messages import number, numbers
 from optdriver.server.leases import PATIENCE, Leases, seconds
 from optdriver.server.wire import READING, Wire
-from optdriver.storage import load_study, place
+from optdriver.space import Space
+from optdriver.storage import codec, load_study, place
 from optdriver.storage.keeping import check_same
 from optdriver.study import Study, create_study, parameters
 
@@ -41,7 +43,7 @@ IDLE: Final = 60.0
 
 CREATING: Final = (
     "space", "domain", "design_space", "constraints", "environment", "driver", "name",
-    "study_name", "study_id", "scale", *parameters.TABLE, *parameters.ALIASES,
+    "study_name", "study_id", "scale", "structure", *parameters.TABLE, *parameters.ALIASES,
 )  # fmt: skip
 """Arguments of `create_study` that may come from outside: none of them is a path or an object."""
 
@@ -114,8 +116,10 @@ class Room:
 
     async def _do(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         self._used = time.monotonic()
-        result = await self._in_thread(self.wire.answer, name, params)
-        if name not in READING:
+        result: dict[str, Any] = await self._in_thread(self.wire.answer, name, params)
+        if name == "heartbeat":
+            self.shown = None
+        elif name not in READING and not _in_vain(name, result):
             self.news()
         return dict(result)
 
@@ -212,6 +216,11 @@ def _signature(path: Path) -> tuple[Any, ...]:
             stat = each.stat()
             found.append((each.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
     return tuple(found)
+
+
+def _in_vain(name: str, result: Mapping[str, Any]) -> bool:
+    """Return whether it was asked for nothing: those who wait would only ask in vain again."""
+    return name == "ask" and not result["suggestions"] and not result["done"]
 
 
 def _wait(value: Any) -> float:
@@ -314,7 +323,10 @@ class Hall:
             json.dumps(given, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise InputError(f"there is a text that is not Unicode: {error}") from None
-        arguments = {key: numbers(value) for key, value in given.items()}
+        arguments = {key: numbers(value) for key, value in given.items() if key != "structure"}
+        if "structure" in given:
+            space = _space(given["structure"])
+            arguments |= {"space": space, "scale": space.scaled}
         labels = (arguments.get(key) for key in ("study_id", "name", "study_name"))
         path = place.named_path(self.path, next((label for label in labels if label), None))
         there = self.rooms.get(path.stem)
@@ -343,3 +355,10 @@ class Hall:
         """Close all studies."""
         for room in self.rooms.values():
             await room.close()
+
+
+def _space(described: Any) -> Space:
+    """Return the parameters with a structure that came as JSON."""
+    if not isinstance(described, Mapping):
+        raise InputTypeError(f"'structure' is an object, not {str(described)[:60]!r}")
+    return Space.from_dict(codec.from_json(json.dumps(described)))

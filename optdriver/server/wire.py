@@ -8,6 +8,7 @@ the shortest decimals that give the same bits again, numbers that are not finite
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -16,12 +17,17 @@ from typing import Any, Final
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.messages import VERSION, number, numbers, plain
+from optdriver.reading import real_number
 from optdriver.server import overview
 from optdriver.server.leases import Leases, seconds
+from optdriver.storage import codec
+from optdriver.structures.description import rebuilt_unit
 from optdriver.study import Study
 
 _TICKETS: Final = 4096
 """Of the last so many asks it is known what they were given."""
+
+_UNIT_EXAMPLE: Final = '{"library": "saiunit", "unit": "mV"}'
 
 
 class Wire:
@@ -70,6 +76,7 @@ class Wire:
     def _hello(self) -> dict[str, Any]:
         """Return what the study is, and of which version the messages are."""
         space = self.study.space
+        structured = space.structure is not None
         return {
             "version": VERSION,
             "name": self.study.name,
@@ -78,6 +85,8 @@ class Wire:
             "lower": space.lower,
             "upper": space.upper,
             "jac": self.study.parameters["jac"],
+            "space": json.loads(codec.to_json(space.to_dict())) if structured else None,
+            "value_unit": self.study.parameters.get("value_unit"),
         }
 
     def _ask(
@@ -143,11 +152,37 @@ class Wire:
         ids = [each.id for each in self.study.open_suggestions]
         return f"nothing now: tell what is open first (ids {ids[:9]})"
 
-    def _tell(self, id: int, value: Any, gradient: Any = None) -> dict[str, Any]:
-        """Report a value, and the gradient by name or in the order of `hello`."""
-        self.study.tell(id, number(value), _numbers(gradient))
+    def _tell(self, id: int, value: Any, gradient: Any = None, unit: Any = None) -> dict[str, Any]:
+        """Report a value, and the gradient by name or in the order of `hello`.
+
+        The `unit` is that of the value, as `hello` describes the study's; without it the value is a
+        number in that one.
+        """
+        value, gradient = number(value), _numbers(gradient)
+        if unit is not None:
+            value = self._quantity(value, gradient, unit)
+        self.study.tell(id, value, gradient)
         self.leases.drop(id)
         return self._state()
+
+    def _quantity(self, value: Any, gradient: Any, given: Any) -> Any:
+        """Return a value with its unit; derivatives are in the unit of the study's values."""
+        if self.study.space.structure is None:
+            raise InputError("the parameters of this study have no units, and so its values")
+        known: Any = self.study.parameters["value_unit"]
+        if gradient is not None and known not in (None, given):
+            raise InputError(f"values are in {known['unit']} by now, and their derivatives too")
+        library, text = (
+            (given.get("library"), given.get("unit"))
+            if isinstance(given, Mapping)
+            else (None, None)
+        )
+        if not isinstance(library, str) or not isinstance(text, str):
+            raise InputTypeError(f"'unit' is as {_UNIT_EXAMPLE}, not {str(given)[:60]!r}")
+        unit = rebuilt_unit(library, text[:200])
+        if unit is None:
+            raise InputError(f"the server knows no unit {text[:60]!r} of {library[:20]!r}")
+        return unit.attach(real_number("the value", value))
 
     def _fail(self, id: int, reason: str = "", worker_died: bool = False) -> dict[str, Any]:
         """Report that an evaluation failed; a `worker_died` says that the point is not to blame."""
@@ -185,7 +220,8 @@ class Wire:
 
     def _info(self) -> dict[str, Any]:
         """Return the summary: state, counts, best point, why it stopped."""
-        return self.study.info()
+        info = self.study.info()
+        return info | self._places(params=info["min_params"])
 
     def _describe(self) -> dict[str, Any]:
         """Return the domain, the constraints, and all driver parameters with their meaning."""
@@ -194,15 +230,36 @@ class Wire:
     def _best(self) -> dict[str, Any]:
         """Return the best observed point."""
         best = self.study.best
-        return {"best": None if best is None else _record(best)}
+        return {"best": None if best is None else self._record(best)}
 
     def _minima(self) -> dict[str, Any]:
         """Return the distinct local minima, lowest first."""
-        return {"minima": [_record(row) for row in self.study.minima]}
+        return {"minima": [self._record(row) for row in self.study.minima]}
 
     def _runs(self) -> dict[str, Any]:
         """Return the minimizers, and what became of each."""
-        return {"runs": [_record(row) for row in self.study.runs]}
+        return {"runs": [self._record(row) for row in self.study.runs]}
+
+    def _record(self, row: Any) -> dict[str, Any]:
+        """Return the fields of a record; the point is called `vector`, as everywhere."""
+        found = {field.name: getattr(row, field.name) for field in fields(row)}
+        if "x" in found:
+            found["vector"] = found.pop("x")
+        given = {name: found[name] for name in ("params", "start", "starts") if name in found}
+        return found | self._places(**given)
+
+    def _places(self, **given: Any) -> dict[str, Any]:
+        """Return the vectors of parameters that have a structure, from which it can be made."""
+        space = self.study.space
+        if space.structure is None:
+            return {}
+        vectors: dict[str, Any] = {}
+        for name, params in given.items():
+            if isinstance(params, tuple) and name == "starts":
+                vectors[name] = [space.vector(each) for each in params]
+            elif params is not None:
+                vectors[name] = space.vector(params)
+        return {"vectors": vectors}
 
     def _history(self, start: int = 0, gradient: bool = False) -> dict[str, Any]:
         """Every evaluation that has ended, as columns, from row `start` on."""
@@ -248,14 +305,6 @@ def _numbers(gradient: Any) -> Any:
     if isinstance(gradient, Mapping):
         return {key: number(item) for key, item in gradient.items()}
     return [number(item) for item in gradient] if isinstance(gradient, list) else gradient
-
-
-def _record(row: Any) -> dict[str, Any]:
-    """Return the fields of a record; the point is called `vector`, as everywhere in messages."""
-    found = {field.name: getattr(row, field.name) for field in fields(row)}
-    if "x" in found:
-        found["vector"] = found.pop("x")
-    return found
 
 
 READING: Final = (

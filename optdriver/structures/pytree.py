@@ -396,6 +396,8 @@ def _numbered(root: Node) -> Node:
 
 def _matched(node: Node, params: Any) -> Iterator[tuple[Leaf | Fixed | Dependent, Any]]:
     """Yield everything that is no container with its value in `params`."""
+    if isinstance(node, Leaf) and node.shape and isinstance(params, list):
+        params = _array(params, node)  # as JSON has arrays
     if not isinstance(node, Branch):
         container = isinstance(params, Mapping | tuple | list | str) and not is_quantity(params)
         if container and not isinstance(node, Fixed):
@@ -413,6 +415,15 @@ def _matched(node: Node, params: Any) -> Iterator[tuple[Leaf | Fixed | Dependent
     for key, child in zip(node.keys, node.children, strict=True):
         if key in values:
             yield from _matched(child, values[key])
+
+
+def _array(listed: list[Any], leaf: Leaf) -> Any:
+    """Return lists of numbers as an array; what else there is, as it is."""
+    try:
+        array = np.array(listed, dtype=float)
+    except (TypeError, ValueError):
+        return listed
+    return array if array.shape == leaf.shape else listed
 
 
 def _is_like(given: Branch, node: Branch) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -75,10 +75,15 @@ def _cells(rows: Rows[Any]) -> tuple[list[str], list[list[str]]]:
     return [*names, *parts, *dots], body
 
 
-def flat(params: Any, path: str = "") -> dict[str, Any]:
+def flat(params: Any) -> dict[str, Any]:
     """Return parameters by names such as ``layer.w[0, 1]``, whatever containers they are in."""
+    return dict(leaves(params))
+
+
+def leaves(params: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of `flat`, one after the other."""
     if params is None:
-        return {}
+        return
     if isinstance(params, Mapping):
         inner = [(f"{path}.{key}" if path else str(key), each) for key, each in params.items()]
     elif isinstance(params, list | tuple):
@@ -88,12 +93,14 @@ def flat(params: Any, path: str = "") -> dict[str, Any]:
         inner = list(zip(paths, params, strict=True))
     elif np.ndim(number_of(params)):
         array = np.asarray(number_of(params))
-        inner = [
-            (f"{path}[{', '.join(map(str, i))}]", array[i].item()) for i in np.ndindex(array.shape)
-        ]
+        for i in np.ndindex(array.shape):
+            yield f"{path}[{', '.join(map(str, i))}]", array[i].item()
+        return
     else:
-        return {path or "x": params}
-    return {name: value for key, each in inner for name, value in flat(each, key).items()}
+        yield path or "x", params
+        return
+    for key, each in inner:
+        yield from leaves(each, key)
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 
+import numpy as np
 import pytest
 
 import optdriver
@@ -137,6 +138,41 @@ def test_gradients_in_three_forms(call):
             assert study.best.gradient.tolist() == [1.5, -2.0]
 
 
+def test_parameters_with_a_structure_are_asked_told_and_shown(call):
+    bounds = {
+        "layer": {"w": (np.zeros((2, 3)), 1.0), "b": [(-1, 1), (0, 2)]},
+        "twice": "2*layer_b_1",
+    }
+    optdriver.create_study(bounds, jac=True, storage="layer.db").close()
+    params = json.loads(call("ask", "layer.db")[1])["params"]
+    assert np.shape(params["layer"]["w"]) == (2, 3)
+    assert params["twice"] == 2 * params["layer"]["b"][1]
+    slopes = {"layer": {"w": [[1, 2, 3], [4, 5, 6]], "b": [7, 8]}, "twice": 0.5}
+    assert call("tell", "layer.db", 0, "2.5", "--gradient", json.dumps(slopes)) == (0, "", "")
+    status, _, err = call("tell", "layer.db", 0, "2.5", "--gradient", '{"layer": {"w": [[1], 2]}}')
+    assert (status, "structure" in err) == (1, True)
+    with optdriver.load_study("layer.db", read_only=True) as study:
+        assert study.best.gradient.tolist() == [1, 2, 3, 4, 5, 6, 7, 9]
+    shown = call("show", "layer.db")[1]
+    assert "layer.w[1, 2]" in shown
+    assert "twice" in shown
+    assert call("plot", "layer.db", "slices.png")[0] == 0
+    assert call("export", "layer.db", "layer.jsonl")[0] == 0
+    assert call("import", "layer.jsonl", "again.db")[0] == 0
+    assert json.loads(call("show", "again.db", "--json")[1])["min_params"] == params
+
+
+def test_a_time_limit_for_one_call(call, described, tmp_path):
+    described.write_text(
+        described.read_text().replace("import json, sys", "import time; time.sleep(99)")
+    )
+    status, _, _ = call("run", described, "--timeout", "0.3s", "--max-evaluations", 1, "--quiet")
+    assert status == 0
+    (reason,) = json.loads(call("show", "bowl.db", "--json")[1])["failures"]
+    assert "killed after 0.3 s" in reason
+    assert "--timeout is a number of seconds" in call("run", described, "--timeout", "soon")[2]
+
+
 def test_values_that_are_not_finite_are_texts_in_json(call):
     optdriver.create_study({"x": (-math.inf, 2)}, initial_samples=[[0.0]], storage="i.db").close()
     json.loads(call("show", "i.db", "--json")[1], parse_constant=lambda name: pytest.fail(name))
@@ -167,6 +203,7 @@ def test_pictures_exports_imports_and_verifies(call, described, tmp_path):
         (("shwo",), 2, "show"),
         (("tell", "no.db", "1"), 2, "value"),
         (("tell", "no.db", "1", "1,5"), 1, "is not a number"),
+        (("tell", "no.db", "1", "1.5", "--gradient", "[1,"), 1, "--gradient is no JSON"),
     ],
 )
 def test_what_is_wrong_is_one_message(call, words, status, said):

@@ -55,6 +55,17 @@ def test_what_a_description_says(film):
     assert study.name == "film"
 
 
+def test_a_parameter_may_depend_on_others(film):
+    text = FILM.replace("d2 = { domain = [20, 300] }", 'd2 = { formula = "2*d1", unit = "nm" }')
+    read_ = read(film(text))
+    assert read_.units == {"d1": "nm", "d2": "nm"}
+    study = check(read_)
+    params = study.ask().params
+    assert params["d2"] == 2 * params["d1"] <= 500
+    with pytest.raises(InputError, match=r"film.toml: .*'d3'"):
+        check(read(film(text.replace("2*d1", "2*d3"))))
+
+
 def test_what_new_writes_can_be_checked(tmp_path):
     path = tmp_path / "valley.toml"
     path.write_text(example.text("valley", path.name))
@@ -76,6 +87,13 @@ def test_what_new_writes_can_be_checked(tmp_path):
         ("[parameters]", "[parameters]\nname = 3 4", "line 4"),
         ('"film"', "7", "line 1: name is a text, not 7"),
         ("total =", "total = 3\nother =", "line 9: total is a text, not 3"),
+        ("d2 = {", "d2 = { formula = 'd1',", "line 5: parameter 'd2' has a formula, and needs"),
+        (
+            "d2 = { domain = [20, 300] }",
+            "d2 = { formula = 3 }",
+            "line 5: the formula of 'd2' is a text",
+        ),
+        ("d2 = { domain = [20, 300] }", "d2.w = { domain = [0, 1] }", "line 5: unknown key .*'w'"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(film, old, new, said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import threading
@@ -288,3 +289,16 @@ def test_what_was_told_is_in_the_file(served, film):
     with optdriver.load_study(film) as study:
         assert study.history["value"].tolist() == [0.1 + 0.2, 1e-300]
         assert study.verify().points == 2
+
+
+def test_those_who_wait_do_not_wake_each_other(served, tmp_path):
+    path = tmp_path / "one.db"
+    optdriver.create_study({"x": (0, 1)}, storage=path, num_parallel=1).close()
+    with served(path) as server:
+        server.post("/ask")  # which takes all there is
+        wire, asked = server.hall.room(None).wire, []
+        ask = wire.requests["ask"]
+        wire.requests["ask"] = functools.wraps(ask)(lambda **k: asked.append(1) or ask(**k))
+        status, answer = server.post("/ask", wait=0.3)
+        assert (status, answer["suggestions"], answer["done"]) == (200, [], False)
+        assert len(asked) <= 2  # once, and once when the time is over

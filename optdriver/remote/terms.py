@@ -1,0 +1,173 @@
+"""In which terms points and results are put: names, structure, and units of a study elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import UnknownIdError
+from optdriver.messages import numbers
+from optdriver.reading import real_number
+from optdriver.remote.connection import Messages, listed
+from optdriver.space import Space
+from optdriver.storage import codec
+from optdriver.structures.description import describe_unit, rebuilt_unit
+from optdriver.structures.units import Unit, is_quantity, number_in, number_of, unit_of
+from optdriver.study import Suggestion, observation
+from optdriver.study.inputs import value_and_gradient
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSpace:
+    """The parameters of a study elsewhere: names of the continuous ones, and the fixed values."""
+
+    free: tuple[str, ...]
+    fixed: Mapping[str, Any]
+    lower: FloatArray
+    upper: FloatArray
+    structure: ClassVar[None] = None
+    handed: ClassVar[str] = "name"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names."""
+        return (*self.free, *self.fixed)
+
+
+class Terms:
+    """The parameters of a study elsewhere, and what is known of its open points and its unit.
+
+    Parameters
+    ----------
+    messages : Messages
+        To ask for what is not known here.
+    space : Space, optional
+        The structure as its user made it; otherwise it is made from what the server says.
+    """
+
+    def __init__(
+        self, messages: Messages, hello: Mapping[str, Any], space: Space | None = None
+    ) -> None:
+        self.messages = messages
+        self.space: Space | RemoteSpace = _space(hello) if space is None else space
+        self.unit: Unit | None = None
+        self._points: dict[int, FloatArray] = {}
+
+    # -- points ---------------------------------------------------------------------------
+
+    def suggestions(self, answer: Mapping[str, Any]) -> list[Suggestion]:
+        """Return the suggestions of an answer; where they are is remembered until they are told."""
+        return [self._suggestion(row) for row in answer.get("suggestions", ())]
+
+    def opened(self, rows: list[Mapping[str, Any]]) -> tuple[Suggestion, ...]:
+        """Return the suggestions that are out; the others are forgotten."""
+        self._points.clear()
+        return tuple(self._suggestion(row) for row in rows)
+
+    def _suggestion(self, row: Mapping[str, Any]) -> Suggestion:
+        found = row.get("vector")
+        if found is None:  # of a server that does not say it
+            found = [row["params"][name] for name in self.space.free]
+        x = np.array(found, dtype=float)
+        x.setflags(write=False)
+        if self.space.structure is not None:
+            self._points[row["id"]] = x
+        return Suggestion(
+            id=row["id"],
+            params=self.params(x, row["params"]),
+            x=x,
+            kind=row["kind"],
+            run=row["run"],
+        )
+
+    def params(self, x: FloatArray, said: Any) -> Any:
+        """Return the parameters of a point with their structure; `said` is what came."""
+        space = self.space
+        return said if isinstance(space, RemoteSpace) else space.params(x)
+
+    def rebuilt(self, vectors: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters whose vectors came beside them, with their structure."""
+        space, found = self.space, dict[str, Any]()
+        if isinstance(space, RemoteSpace):
+            return found
+        for name, vector in vectors.items():
+            array = np.array(vector, dtype=float)
+            several = name == "starts"
+            found[name] = tuple(map(space.params, array)) if several else space.params(array)
+        return found
+
+    def place(self, point: Any) -> Any:
+        """Return a point of the user's as a message has it."""
+        space = self.space
+        if not isinstance(space, RemoteSpace):
+            return space.vector(point).tolist()
+        return dict(point) if isinstance(point, Mapping) else np.asarray(point).tolist()
+
+    # -- results --------------------------------------------------------------------------
+
+    def result(
+        self, id: int | None, value: Any, gradient: Any, point: Any = None
+    ) -> tuple[float | None, dict[str, Any]]:
+        """Return the value, None for a failure, and what a message says besides.
+
+        The point is that of suggestion `id`, or is given.
+
+        Raises
+        ------
+        InputError
+            If they are of the wrong kind.
+        """
+        space, more = self.space, dict[str, Any]()
+        if isinstance(space, RemoteSpace):
+            number, gradient = value_and_gradient(value, gradient)
+            return number, more if gradient is None else {"gradient": listed(gradient)}
+        unit = self.unit
+        if is_quantity(value) and id is not None:
+            value, unit = self._in_unit(value)
+            more = {"unit": describe_unit(unit)} if unit is not None else {}
+        number, gradient = value_and_gradient(value, gradient)
+        if gradient is not None and number is not None:
+            x = self._where(id) if point is None else space.vector(point)
+            more["gradient"] = observation.as_gradient(gradient, space, x, unit).tolist()
+        return number, more
+
+    def told(self, id: int) -> None:
+        """Forget where a suggestion was."""
+        self._points.pop(id, None)
+
+    def _in_unit(self, value: Any) -> tuple[float, Unit | None]:
+        """Return a value in the unit of the study's values, which the first one decides."""
+        if self.unit is None:
+            known = self.messages.get("hello").get("value_unit")
+            self.unit = known and rebuilt_unit(known["library"], known["unit"])
+        if self.unit is None:
+            return real_number("the value", number_of(value)), unit_of(value)
+        return real_number("the value", number_in(value, self.unit, "the value")), self.unit
+
+    def _where(self, id: int | None) -> FloatArray:
+        if id not in self._points:
+            self.opened(self.messages.get("open")["open"])
+        found = None if id is None else self._points.get(id)
+        if found is None:
+            raise UnknownIdError(
+                f"suggestion {id} is not open, so it is not known where its derivatives belong"
+            )
+        return found
+
+
+def _space(hello: Mapping[str, Any]) -> Space | RemoteSpace:
+    described = hello.get("space")
+    if described is not None:
+        return Space.from_dict(codec.from_json(codec.to_json(described)))
+    return RemoteSpace(
+        tuple(hello["parameters"]),
+        hello["fixed"],
+        np.array(numbers(hello["lower"]), dtype=float),
+        np.array(numbers(hello["upper"]), dtype=float),
+    )
