@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     )
     from optdriver.integrations.scipy_method import scipy_method as scipy_method
     from optdriver.lbfgsb import LBFGSB as LBFGSB
+    from optdriver.leastsquares import LeastSquares as LeastSquares
     from optdriver.minimization import Minimizer as Minimizer
     from optdriver.minimization import minimize as minimize
     from optdriver.multistart import MultiStart as MultiStart
@@ -44,6 +45,7 @@ _WHERE = {
     "FeasibleMinimizer": "optdriver.feasible",
     "Interval": "optdriver.objectives",
     "LBFGSB": "optdriver.lbfgsb",
+    "LeastSquares": "optdriver.leastsquares",
     "Minimizer": "optdriver.minimization",
     "OptDriverError": "optdriver.errors",
     "MultiStart": "optdriver.multistart",

@@ -19,6 +19,7 @@ from optdriver.errors import (
     unknown_option,
 )
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
+from optdriver.multistart.local import FITTING
 from optdriver.multistart.records import Fill
 from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
 from optdriver.undo import Undoing
@@ -83,8 +84,11 @@ class Driver(Protocol):
         `fill` asks for work beyond what is wanted: see `MultiStart.ask`.
         """
 
-    def tell(self, id: int, f: float, g: Any = None) -> None:
-        """Tell value and gradient at a point, in any order, each id once."""
+    def tell(self, id: int, f: Any, g: Any = None) -> None:
+        """Tell value and gradient at a point, in any order, each id once.
+
+        One that fits is told residuals, and their Jacobian.
+        """
 
     def tell_failure(self, id: int, reason: str = "") -> None:
         """Tell that the evaluation of a point failed."""
@@ -123,6 +127,8 @@ class DriverFactory:
         Other names for it.
     gradient : bool
         Whether gradients are of use to it.
+    fits : bool
+        Whether it is told residuals, with their Jacobian in place of a gradient.
     """
 
     name: str
@@ -131,6 +137,7 @@ class DriverFactory:
     options: tuple[str, ...]
     aliases: tuple[str, ...] = ()
     gradient: bool = True
+    fits: bool = False
 
 
 DEFAULT_DRIVER = "L-BFGS-B"
@@ -145,6 +152,7 @@ _OPTIONS = tuple(name for name in OPTION_NAMES if name != METHOD)
 
 _ALIASES = {
     DEFAULT_DRIVER: ("L_BFGS_B_Optimization",),
+    FITTING: ("Levenberg-Marquardt", "lm"),
     "Nelder-Mead": ("SimplexOptimization", "DownhillSimplexOptimization"),
     "DE": ("DifferentialEvolution",),
 }
@@ -185,6 +193,14 @@ _FACTORIES = (
         restore=MultiStart.from_dict,
         options=_OPTIONS,
         aliases=_ALIASES[DEFAULT_DRIVER],
+    ),
+    DriverFactory(
+        name=FITTING,
+        create=functools.partial(MultiStart, method=FITTING),
+        restore=MultiStart.from_dict,
+        options=_OPTIONS,
+        aliases=_ALIASES[FITTING],
+        fits=True,
     ),
     *map(_local_method, method_names()),
     *map(_population, (CMA_ES, *COMMON_NAMES)),

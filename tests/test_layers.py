@@ -21,7 +21,7 @@ PACKAGE = ROOT / "optdriver"
 RINGS: list[list[str]] = [
     ["errors", "undo", "numerics", "stored", "reading", "messages"],
     ["lbfgsb", "config", "coordinates"],
-    ["geometry"],
+    ["geometry", "leastsquares"],
     ["constraints", "feasible", "coroutine", "structures", "space", "sampling"],
     ["multistart", "population", "drivers"],
     ["study", "storage"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from optdriver.structures.units import number_of
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ def value(study: Study, id: int, observed: Any) -> None:
     if LOG.isEnabledFor(logging.INFO):
         best = study.best
         so_far = "none yet" if best is None else f"{best.value:.10g} (evaluation {best.id})"
-        shown = "no value" if observed is None else f"{number_of(observed):.10g}"
+        shown = "no value"
+        if observed is not None:
+            many = np.ndim(number_of(observed)) > 0
+            shown = f"{np.size(observed)} residuals" if many else f"{number_of(observed):.10g}"
         LOG.info("evaluation %d: %s; best: %s", id, shown, so_far)
 
 

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
+from optdriver.drivers import driver_factory
 from optdriver.errors import (
     GradientError,
     InputError,
@@ -396,7 +397,9 @@ class _Loop:
         try:
             if outcome.mistake is not None:
                 raise outcome.mistake
-            value, gradient = split(outcome.result, units=self.space.structure is not None)
+            units = self.space.structure is not None
+            fits = driver_factory(self.study.spec.driver).fits
+            value, gradient = split(outcome.result, units=units, fits=fits)
             self.study.tell(id, value, gradient)
             log.value(self.study, id, value)
         except InputError as mistake:  # of whoever wrote the objective: tell them, keep the point

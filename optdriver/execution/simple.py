@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optdriver.drivers import driver_factory
 from optdriver.execution.calling import Objective, call, prepare
 from optdriver.study.observation import split
 
@@ -16,4 +17,5 @@ def simple(study: Study, objective: Objective | None = None) -> None:
     prepared, space = prepare(study, objective, None), study.space
     while (suggestion := study.ask()) is not None:
         result = call(prepared, suggestion.params, space.handed)
-        study.tell(suggestion.id, *split(result, units=space.structure is not None))
+        units, fits = space.structure is not None, driver_factory(study.spec.driver).fits
+        study.tell(suggestion.id, *split(result, units=units, fits=fits))

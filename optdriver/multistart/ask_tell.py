@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.leastsquares import losses
+from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
+from optdriver.leastsquares.options import XTOL
 from optdriver.multistart import admission, going_on, local, scheduler, told
 from optdriver.multistart import run as searches
 from optdriver.multistart import state as states
@@ -108,6 +111,11 @@ class MultiStart(Undoing[MultiStartState]):
         Nelder-Mead's ``fatol`` is `ftol`).  With one that needs no gradient, `jac` means nothing.
     method_options : mapping, optional
         Further options of such a method, by SciPy's names.
+    loss, f_scale, xtol
+        With ``method='least-squares'``: the options of `optdriver.LeastSquares`.  What is told are
+        residuals then, and their Jacobian (with ``jac=False`` it is made of differences, on one
+        side, and at the end on both).  Under constraints the value of the residuals is minimised
+        as any other.
 
     Raises
     ------
@@ -161,6 +169,9 @@ class MultiStart(Undoing[MultiStartState]):
         project_starts: bool = True,
         method: str = local.PLAIN,
         method_options: Mapping[str, Any] | None = None,
+        loss: str = "linear",
+        f_scale: float = 1.0,
+        xtol: float = XTOL,
         **unknown: Never,
     ) -> None:
         for name in unknown:
@@ -194,6 +205,9 @@ class MultiStart(Undoing[MultiStartState]):
             },
             method=method,
             method_options={} if method_options is None else method_options,
+            loss=loss,
+            f_scale=f_scale,
+            xtol=xtol,
         )
         check_steps(options.step_size, lower.size)
         samples = check_samples(initial_samples, lower, upper)
@@ -204,6 +218,7 @@ class MultiStart(Undoing[MultiStartState]):
             options.minimizer,
             options.method,
             options.method_options,
+            fit=options.of_fits(two_sided=False),
         )  # checks its options
         known = admission.compiled(constraints, lower, upper)
         local.check_constraints(options.method, known)
@@ -286,6 +301,11 @@ class MultiStart(Undoing[MultiStartState]):
         return self._state.failed_in_row
 
     @property
+    def residuals(self) -> int:
+        """How many residuals are told at each point; 0 before the first, or for values."""
+        return self._state.residuals
+
+    @property
     def turns(self) -> int:
         """Runs begun and ended, starts taken: it changes when `ask` alone has changed something."""
         state = self._state
@@ -342,9 +362,10 @@ class MultiStart(Undoing[MultiStartState]):
         id : int
             The id of the point.
         f : float
-            The value there.
+            The value there; with ``method='least-squares'`` the residuals, shape (m,).
         g : array_like of shape (n,), optional
-            The gradient there; not used with ``jac=False``.
+            The gradient there, or the Jacobian of the residuals, shape (m, n); not used with
+            ``jac=False``.
 
         Raises
         ------
@@ -356,8 +377,32 @@ class MultiStart(Undoing[MultiStartState]):
         ProtocolError
             Something else was told for this point before.
         """
+        if self._state.options.fitting:
+            made, gradient, fit = self._checked_fit(f, g)
+            self._change(_on_state, scheduler.tell, id, made, gradient, fit)
+            return
         value = real_number("the value", f)
         self._change(_on_state, scheduler.tell, id, value, self._checked_gradient(value, g))
+
+    def _checked_fit(self, r: Any, jacobian: Any) -> tuple[float, Vector | None, told.Fit]:
+        """Return the value and the gradient that residuals and their Jacobian give, and these."""
+        options = self._state.options
+        residuals = read_residuals(r, self._state.residuals)
+        value = losses.value(residuals, options.loss, options.f_scale)
+        if not options.jac:
+            return value, None, told.Fit(residuals, None)
+        if jacobian is None:
+            if math.isfinite(value):
+                raise InputError(
+                    "the Jacobian is missing: tell(id, residuals, jacobian), or use jac=False for "
+                    "finite differences"
+                )
+            return value, None, told.Fit(residuals, None)
+        made = read_jacobian(jacobian, residuals.size, self.n)
+        gradient = losses.gradient(residuals, made, options.loss, options.f_scale)
+        if not np.isfinite(made).all():
+            gradient = np.full(self.n, math.nan)  # no weight of zero hides it
+        return value, gradient, told.Fit(residuals, made)
 
     @quiet
     def tell_failure(self, id: int, reason: str = "") -> None:

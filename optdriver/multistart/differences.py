@@ -13,6 +13,7 @@ from optdriver.multistart.directions import Directions
 from optdriver.multistart.noise import Line
 from optdriver.multistart.stencil import Stencil
 from optdriver.multistart.stencil import record as record  # the same for all kinds
+from optdriver.multistart.told import Fit
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -72,6 +73,19 @@ def again(
         elif constraints is not None:
             slots += directions.again(pending, i, float(steps[i]), constraints)
     return tuple(slots)
+
+
+def keep(pending: Pending, slot: int, told: Fit | None) -> None:
+    """Note the residuals of a slot, where a Jacobian is made of them."""
+    if told is not None and isinstance(pending, Stencil):
+        pending.vectors[slot] = told.residuals
+
+
+def fit(pending: Differences) -> Fit | None:
+    """Return the residuals and the Jacobian of complete differences, None without residuals."""
+    if isinstance(pending, Stencil) and pending.vectors:
+        return Fit(*stencil.jacobian(pending))
+    return None
 
 
 def used(pending: Differences) -> Vector:

@@ -28,6 +28,8 @@ def beginner(state: MultiStartState) -> Learnt | None:
     options = state.options
     if options.jac or not options.gradients or not np.isnan(options.given_steps).any():
         return None
+    if options.fitting and not local.has_rows(state.constraints):
+        return None  # the rule would learn of the value what is not so of residuals
     told = float(options.minimizer["noise"])
     return Learnt(noise=told, checked=told > 0.0)
 
@@ -36,8 +38,11 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
     """Return the differences at `x`, or None where there are none."""
     learnt, two_sided = search.learnt, search.two_sided
     step = state.options.given_steps
-    if learnt is not None:
-        rule = steps.wanted(learnt, x, state.lower, state.upper, two_sided)
+    known = learnt
+    if known is None and state.options.fitting:
+        known = Learnt(noise=float(state.options.minimizer["noise"]))
+    if known is not None:
+        rule = steps.wanted(known, x, state.lower, state.upper, two_sided)
         if state.constraints is not None and state.constraints.n_equalities:
             rule = np.maximum(rule, _ON_SURFACE * steps.widths(x, state.lower, state.upper))
         step = np.where(np.isnan(step), rule, step)

@@ -3,7 +3,8 @@
 Where constraints have rows (bounds in disguise have none) every run is a `Handover`: L-BFGS-B while
 it stays feasible, then a `FeasibleMinimizer`, for which `maxls`, `initial_step` and `noise` have
 no meaning: they belong to a line search, which it has not.  With the `method` of another name
-every run is a `CallbackMinimizer`, which takes what it knows of them.
+every run is a `CallbackMinimizer`, which takes what it knows of them; with least squares it is a
+`LeastSquares`, where there are no constraints.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from numpy.typing import NDArray
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.errors import InputError, nearest, plain_name
 from optdriver.lbfgsb import LBFGSB, Options, Stop
+from optdriver.multistart.told import Fit
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
     from optdriver.coroutine import CallbackMinimizer
+    from optdriver.leastsquares import LeastSquares
     from optdriver.multistart.handover import Handover
 
 Vector = NDArray[np.float64]
-Minimizer: TypeAlias = "LBFGSB | Handover | CallbackMinimizer"
+Minimizer: TypeAlias = "LBFGSB | Handover | CallbackMinimizer | LeastSquares"
 
 PLAIN = "L-BFGS-B"
+FITTING = "least-squares"
+"""The method that is told residuals."""
 
 
 def has_rows(constraints: ConstraintSet | None) -> bool:
@@ -36,9 +41,10 @@ def has_rows(constraints: ConstraintSet | None) -> bool:
 
 def checked_method(method: Any) -> str:
     """Return the real name of a method, or raise an error that names the nearest."""
-    known = (PLAIN, *method_names())
-    if isinstance(method, str) and plain_name(method) == plain_name(PLAIN):
-        return PLAIN
+    known = (PLAIN, FITTING, *method_names())
+    for ours in (PLAIN, FITTING):
+        if isinstance(method, str) and plain_name(method) == plain_name(ours):
+            return ours
     try:
         return named(method).name
     except InputError as error:
@@ -50,7 +56,7 @@ def checked_method(method: Any) -> str:
 
 def check_constraints(method: str, constraints: ConstraintSet | None) -> None:
     """Refuse constraints with a method that would ask points that violate them."""
-    if method != PLAIN and has_rows(constraints):
+    if method not in (PLAIN, FITTING) and has_rows(constraints):
         raise InputError(
             f"method {method!r} evaluates points that violate constraints, so it is given none: "
             f"{PLAIN!r} never leaves them"
@@ -59,7 +65,7 @@ def check_constraints(method: str, constraints: ConstraintSet | None) -> None:
 
 def needs_gradient(method: str) -> bool:
     """Return whether a method is told gradients."""
-    return method == PLAIN or named(method).gradient
+    return method in (PLAIN, FITTING) or named(method).gradient
 
 
 def create(
@@ -72,13 +78,24 @@ def create(
     *,
     constraint_rule: int = 2,
     convergence_rule: int = 2,
+    fit: Mapping[str, Any] | None = None,
 ) -> Minimizer:
-    """Return a new minimizer at `x0`; `own` are further options of a `method` of SciPy's."""
-    if method != PLAIN:
+    """Return a new minimizer at `x0`.
+
+    `own` are further options of a `method` of SciPy's, and `fit` those of least squares.  Under
+    constraints that is minimised as a value with a gradient.
+    """
+    if method == FITTING and not has_rows(constraints):
+        from optdriver.leastsquares import LeastSquares
+
+        Options(**options)  # checks those, too, that it does not know
+        limits = {name: options[name] for name in ("maxfun", "maxiter")}
+        return LeastSquares(x0, bounds, **limits, **(fit or {}))
+    if method not in (PLAIN, FITTING):
         LBFGSB(x0, bounds, **options)  # checks the options
         return _suspended(method, x0, bounds, options, own or {}, cautious=convergence_rule > 1)
     if own:
-        raise InputError(f"method_options are those of another method than {PLAIN}: {dict(own)}")
+        raise InputError(f"method_options are those of another method than {method}: {dict(own)}")
     if constraints is None or not has_rows(constraints):
         return LBFGSB(x0, bounds, cautious=convergence_rule > 1, **options)
     from optdriver.multistart.handover import Handover
@@ -118,10 +135,24 @@ def go_on_from(minimizer: Minimizer, before: Minimizer) -> None:
         minimizer.go_on_from(before)  # type: ignore[arg-type]
 
 
-def tell(minimizer: Minimizer, f: float, g: Vector | None) -> None:
-    """Tell a value and the gradient, None for a method that needs none."""
+def tell(minimizer: Minimizer, f: float, g: Vector | None, fit: Fit | None = None) -> None:
+    """Tell a value and the gradient, None for a method that needs none; or residuals."""
     receiver: Any = minimizer
-    receiver.tell(f, g)
+    if fit is not None and fits(minimizer):
+        receiver.tell(*fit)
+    else:
+        receiver.tell(f, g)
+
+
+def fits(minimizer: Minimizer) -> bool:
+    """Return whether a minimizer is told residuals."""
+    return hasattr(minimizer, "m")
+
+
+def residuals(minimizer: Minimizer, x: Vector) -> Vector | None:
+    """Return the residuals at `x` where a minimizer has them."""
+    known: Any = getattr(minimizer, "iterate", None) if fits(minimizer) else None
+    return known[1] if known is not None and np.array_equal(known[0], x) else None
 
 
 def reason(minimizer: Minimizer) -> str:
@@ -204,6 +235,10 @@ def to_dict(minimizer: Minimizer) -> dict[str, Any]:
 
 def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Minimizer:
     """Return the minimizer of which `to_dict` made `data`."""
+    if data.get("method") == FITTING:
+        from optdriver.leastsquares import LeastSquares
+
+        return LeastSquares.from_dict(data)
     if "method" in data:
         from optdriver.coroutine import CallbackMinimizer
 

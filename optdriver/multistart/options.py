@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, nearest
 from optdriver.lbfgsb.options import Options, read_bounds
+from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
 from optdriver.multistart import local
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import real_array
@@ -29,6 +30,10 @@ CONVERGENCE_RULES = (1, 2)
 """How runs go: as by 0.1.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
+
+ONE_SIDED_XTOL = 1e-5
+TWO_SIDED_XTOL = 1e-9
+"""The least tolerances of fits with derivatives by differences, of which the second confirm."""
 
 MINIMIZER = frozenset(
     ("ftol", "gtol", "maxcor", "maxls", "maxiter", "maxfun", "initial_step", "noise")
@@ -58,6 +63,9 @@ class MultiStartOptions:
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = "linear"
+    f_scale: float = 1.0
+    xtol: float = XTOL
 
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
@@ -92,6 +100,7 @@ class MultiStartOptions:
                 f"method_options is a dict of options of the method, not {self.method_options!r}"
             )
         object.__setattr__(self, "method", local.checked_method(self.method))
+        LeastSquaresOptions(loss=self.loss, f_scale=self.f_scale, xtol=self.xtol)
         for name in ("num_initial", "max_num_minimizers", "max_failures", "seed"):
             value = getattr(self, name)
             object.__setattr__(self, name, value if value == math.inf else int(value))
@@ -102,6 +111,16 @@ class MultiStartOptions:
         if self.step_size is None and self.difference_rule == 1:
             return np.array(STEP_OF_RULE_1)
         return np.array(self.step_size, dtype=np.float64)  # None becomes NaN
+
+    @property
+    def fitting(self) -> bool:
+        """Whether residuals are told, and no values."""
+        return self.method == local.FITTING
+
+    def of_fits(self, *, two_sided: bool) -> dict[str, Any]:
+        """Return the options of each least-squares run, by how exact its derivatives are."""
+        least = 0.0 if self.jac else TWO_SIDED_XTOL if two_sided else ONE_SIDED_XTOL
+        return {"loss": self.loss, "f_scale": self.f_scale, "xtol": max(self.xtol, least)}
 
     @property
     def sequence(self) -> Kind:

@@ -31,7 +31,7 @@ from optdriver.multistart.records import Evaluation, Fill, Point, PointKind
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
-from optdriver.multistart.told import is_usable
+from optdriver.multistart.told import Fit, is_usable
 from optdriver.numerics import PASSING, is_numeric
 from optdriver.sampling import take
 
@@ -233,7 +233,8 @@ def minimizer_at(
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
     method, own = state.options.method, state.options.method_options
-    if method != local.PLAIN and state.options.difference_rule > 1:  # at first starts were moved
+    scipys = method not in (local.PLAIN, local.FITTING)
+    if scipys and state.options.difference_rule > 1:  # at first starts were moved
         own = kept_start(method, x0, state.bounds) | dict(own)
     made = local.create(
         x0,
@@ -244,6 +245,7 @@ def minimizer_at(
         own,
         constraint_rule=state.options.constraint_rule,
         convergence_rule=state.options.convergence_rule,
+        fit=state.options.of_fits(two_sided=search.two_sided),
     )
     if after is not None:
         local.go_on_from(made, after)
@@ -277,7 +279,11 @@ def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> No
 
 
 def _want_differences(
-    state: MultiStartState, search: Search, minimizer: Minimizer, f: float
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    f: float,
+    fit: Fit | None = None,
 ) -> None:
     """Line up the points of a gradient where the value is known."""
     search.stencil = stencil = gradients.plan(state, search, minimizer.ask())
@@ -285,20 +291,23 @@ def _want_differences(
         _iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
         return
     differences.record(stencil, BASE, f)
+    differences.keep(stencil, BASE, fit)
     _line_up(state, search, range(len(stencil.values)))
 
 
 # -- telling ----------------------------------------------------------------------------------
 
 
-def tell(state: MultiStartState, id: Any, f: float, g: Vector | None) -> None:
-    """Take a value (and gradient), which may turn out to be a failure."""
+def tell(
+    state: MultiStartState, id: Any, f: float, g: Vector | None, fit: Fit | None = None
+) -> None:
+    """Take a value (and gradient), or residuals and what they give, which may be a failure."""
     usable = is_usable(f, g)
     point = _pending(state, id)
     if point is None:
         _same_again(state, id, TOLD if usable else FAILED, f, g)
     elif usable:
-        _observe(state, point, f, g)
+        _observe(state, point, f, g, fit)
     else:
         what = "gradient" if math.isfinite(f) else "value"
         _observe_failure(state, point, f, g, f"the {what} is not finite")
@@ -346,28 +355,40 @@ def _same_again(state: MultiStartState, id: int, status: int, f: float, g: Vecto
         )
 
 
-def _observe(state: MultiStartState, point: Point, f: float, g: Vector | None) -> None:
+def _observe(
+    state: MultiStartState, point: Point, f: float, g: Vector | None, fit: Fit | None
+) -> None:
     id = point.id
+    if fit is not None:
+        state.residuals = fit.residuals.size
     search = _settle(state, point, TOLD, f, g)
     slot = search.slots.pop(id, None)
     if slot is not None:  # else it is no longer wanted
-        _contained(state, search, _take, slot, f, g)
+        _contained(state, search, _take, slot, f, g, fit)
 
 
-def _take(state: MultiStartState, search: Search, slot: int, f: float, g: Vector | None) -> None:
+def _take(
+    state: MultiStartState,
+    search: Search,
+    slot: int,
+    f: float,
+    g: Vector | None,
+    fit: Fit | None,
+) -> None:
     minimizer, stencil = search.minimizer, search.stencil
     if minimizer is None:
         state.failed_in_row = 0
         _judge_sample(state, search, f, g)
     elif stencil is not None:
+        differences.keep(stencil, slot, fit)
         if differences.record(stencil, slot, f):
             _assemble(state, search, minimizer, stencil)
     elif g is not None or not state.options.gradients:
         state.failed_in_row = 0
-        local.tell(minimizer, f, g)
+        local.tell(minimizer, f, g, fit)
         _after_success(state, search, minimizer)
     else:
-        _want_differences(state, search, minimizer, f)
+        _want_differences(state, search, minimizer, f, fit)
 
 
 def _observe_failure(
@@ -464,7 +485,7 @@ def _assemble(
         gradients.told(state, search, stencil, g)
         search.stencil = None
         state.failed_in_row = 0
-        minimizer.tell(stencil.f, g)
+        local.tell(minimizer, stencil.f, g, differences.fit(stencil))
         _after_success(state, search, minimizer)
     else:
         _count_failure(state, search)
@@ -504,14 +525,20 @@ def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bo
     limits, best = state.options.minimizer, minimizer.best
     exact = state.options.jac or search.two_sided or not state.options.gradients
     noisy = search.learnt is not None and search.learnt.noise > 0.0
-    coarse = not exact and (local.lost(minimizer) or (noisy and minimizer.converged))
+    doubted = noisy or local.fits(minimizer)
+    coarse = not exact and (local.lost(minimizer) or (doubted and minimizer.converged))
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not coarse or spent:
         return False
     x, f, _ = best
     search.two_sided = True
     search.minimizer = minimizer_at(state, search, x, after=minimizer)
-    if np.array_equal(search.minimizer.ask(), x):
+    known = local.residuals(minimizer, x)
+    if not np.array_equal(search.minimizer.ask(), x):
+        _want_evaluation(state, search, search.minimizer)
+    elif known is not None:
+        _want_differences(state, search, search.minimizer, f, Fit(known, None))
+    elif not local.fits(minimizer):
         _want_differences(state, search, search.minimizer, f)
     else:
         _want_evaluation(state, search, search.minimizer)
@@ -640,7 +667,8 @@ def _go_on(state: MultiStartState, search: Search) -> None:
     """Give a sample its minimizer, which is told at once what is known."""
     search.state = "running"
     search.minimizer = minimizer = minimizer_at(state, search, search.x0)
-    if not np.array_equal(minimizer.ask(), search.x0):  # it was moved by a few last digits
+    moved = not np.array_equal(minimizer.ask(), search.x0)  # by a few last digits
+    if moved or local.fits(minimizer):  # the residuals of a start are not kept
         _want_evaluation(state, search, minimizer)
     elif search.g is not None or not state.options.gradients:
         local.tell(minimizer, search.f, search.g)

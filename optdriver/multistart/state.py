@@ -71,6 +71,8 @@ class MultiStartState:
         Evaluations told, failures included, and the failures among them.
     failed_in_row : int
         Iterates that failed, over all runs, since the last one that got its gradient.
+    residuals : int
+        How many residuals are told at each point, 0 before the first, or where values are told.
     ended, halted : str or None
         Why it has come to its end, and why it was stopped from outside.
     feasible_starts : FeasibleStarts or None
@@ -103,6 +105,7 @@ class MultiStartState:
     nfev: int
     nfail: int
     failed_in_row: int
+    residuals: int
     ended: str | None
     halted: str | None
     feasible_starts: FeasibleStarts | None
@@ -148,13 +151,16 @@ def begin(
         nfev=0,
         nfail=0,
         failed_in_row=0,
+        residuals=0,
         ended=None,
         halted=None,
         feasible_starts=admission.sequence_of(constraints, options),
     )
 
 
-_COUNTS = ("next_start", "live", "converged", "stopped", "nfev", "nfail", "failed_in_row")
+_COUNTS = ("next_start", "live", "converged", "stopped", "nfev", "nfail")
+_LATER_COUNTS = ("failed_in_row", "residuals")
+"""Those that 0.1.0 or 0.2.0 did not know."""
 _REASONS = ("ended", "halted")
 
 
@@ -183,7 +189,7 @@ def to_dict(state: MultiStartState, *, plain: bool = True) -> dict[str, Any]:
         "minima": state.catalogue.to_dict(),
         "samples": start_rules.to_dict(state.samples),
         "best": None if state.best is None else _evaluation_to_dict(state.best),
-        **{name: getattr(state, name) for name in _COUNTS + _REASONS},
+        **{name: getattr(state, name) for name in _COUNTS + _LATER_COUNTS + _REASONS},
     }
 
 
@@ -224,9 +230,10 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
     state.catalogue.load(data["minima"])
     state.samples = start_rules.from_dict(data["samples"], state.samples.unit.shape[1])
     state.best = None if data["best"] is None else _evaluation_from_dict(data["best"])
-    for name in _COUNTS:  # 0.1.0 did not count failures in a row
-        value = data.get(name, 0) if name == "failed_in_row" else data[name]
-        setattr(state, name, stored.whole(name, value))
+    for name in _COUNTS:
+        setattr(state, name, stored.whole(name, data[name]))
+    for name in _LATER_COUNTS:
+        setattr(state, name, stored.whole(name, data.get(name, 0)))
     for name in _REASONS:
         setattr(state, name, None if data[name] is None else stored.text(name, data[name]))
     used = data.get("sample_starts")  # at first they were the first ones

@@ -11,7 +11,7 @@ A point that fails is replaced on the other side, then at an eighth of the step 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,6 +64,8 @@ class Stencil:
         How many of x and the slots have yet to be told.
     probe : ndarray or None
         The point of the slot whose coordinate is PROBE, if there is one.
+    vectors : dict of int to ndarray
+        Where residuals are told: those of the slots, and of x (BASE).
     """
 
     x: Vector
@@ -73,6 +75,7 @@ class Stencil:
     values: list[float]
     missing: int
     probe: Vector | None = None
+    vectors: dict[int, Vector] = field(default_factory=dict)
 
 
 def plan(
@@ -209,6 +212,20 @@ def gradient(stencil: Stencil) -> Vector:
     return g
 
 
+def jacobian(stencil: Stencil) -> tuple[Vector, Vector]:
+    """Return the residuals of a complete stencil, (m,), and their Jacobian, (m, n)."""
+    base = stencil.vectors[BASE]
+    made = np.zeros((base.size, stencil.x.size))
+    ends: dict[int, list[tuple[float, Vector]]] = {}
+    for slot, (i, moved) in enumerate(zip(stencil.coordinate, stencil.moved, strict=True)):
+        if math.isfinite(stencil.values[slot]) and i != PROBE:
+            ends.setdefault(i, []).append((moved, stencil.vectors[slot]))
+    for i, known in ends.items():
+        (there, r_there), (here, r_here) = (*known, (float(stencil.x[i]), base))[:2]
+        made[:, i] = (r_there - r_here) / (there - here)
+    return base, made
+
+
 def to_dict(stencil: Stencil) -> dict[str, Any]:
     """Return the stencil as numbers and arrays."""
     return {
@@ -219,6 +236,7 @@ def to_dict(stencil: Stencil) -> dict[str, Any]:
         "values": np.array(stencil.values),
         "missing": stencil.missing,
         "probe": None if stencil.probe is None else stencil.probe.copy(),
+        "vectors": [[slot, vector.copy()] for slot, vector in stencil.vectors.items()],
     }
 
 
@@ -234,4 +252,8 @@ def from_dict(data: dict[str, Any]) -> Stencil:
         stored.array("values", data["values"], (count,), nan=True).tolist(),
         stored.whole("missing", data["missing"], most=count + 1),
         None if probe is None else stored.array("probe", probe, (len(data["x"]),), finite=True),
+        {
+            stored.whole("slot", slot, BASE, count): stored.array("vectors", v, (len(v),), nan=True)
+            for slot, v in data.get("vectors", ())
+        },
     )

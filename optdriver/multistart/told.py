@@ -1,9 +1,9 @@
-"""What a user tells, checked: points, and whether values and gradients can be used."""
+"""What a user tells, checked: points, residuals, and whether values and gradients can be used."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,14 @@ from optdriver.errors import InputError
 from optdriver.reading import real_vector
 
 Vector = NDArray[np.float64]
+
+
+class Fit(NamedTuple):
+    """The residuals at a point, shape (m,), and their Jacobian, (m, n), if that is told."""
+
+    residuals: Vector
+    jacobian: Vector | None
+
 
 SHORT = 50
 """Numbers up to which their sum is the quickest way to see that they are finite."""

@@ -2,7 +2,8 @@
 
 The numbers that count are in `payload`, eight little-endian bytes each: ``x`` of a point asked or
 held; value and gradient of a told one; value, ``x`` and gradient of an added one.  `value` and the
-point in `note` are there for people who look into the file; they are never read back.
+point in `note` are there for people who look into the file; they are never read back.  Where
+residuals were told, `note` says how many, and they and their Jacobian are behind the gradient.
 """
 
 from __future__ import annotations
@@ -52,8 +53,11 @@ def to_row(event: Event) -> Row:
         note = _shown(x)
         return event.time, kind, id, event.point, event.run, event.kind, None, _bytes(x), note
     if isinstance(event, Told | Late):
-        data = _bytes(event.value) + _bytes(event.gradient)
-        return event.time, kind, event.id, None, None, None, event.value, data, None
+        data, note = _bytes(event.value) + _bytes(event.gradient), None
+        if isinstance(event, Told) and event.residuals is not None:
+            data += _bytes(event.residuals) + _bytes(event.jacobian)
+            note = json.dumps({"residuals": event.residuals.size})
+        return event.time, kind, event.id, None, None, None, event.value, data, note
     if isinstance(event, Added):
         data = _bytes(event.value) + _bytes(event.x) + _bytes(event.gradient)
         return event.time, kind, event.id, None, -1, "added", event.value, data, _shown(event.x)
@@ -90,6 +94,9 @@ def from_row(row: Row, n: int) -> Event:
         if kind == "Asked":
             fields["id"] = id
     elif kind in ("Told", "Late", "Added"):
+        if kind == "Told" and note is not None:
+            fields |= _fit(numbers[1:], n, from_json(note))
+            return unpack(fields | {"id": id, "value": float(numbers[0])})
         values = [float(numbers[0]), *_parts(numbers[1:], n if kind == "Added" else 0)]
         fields |= {"id": id, "value": values[0], "gradient": values[-1]}
         if kind == "Added":
@@ -103,6 +110,16 @@ def _parts(numbers: FloatArray, n: int) -> list[FloatArray | None]:
     """Return the point of `n` numbers if there is one, and the gradient or None."""
     x, gradient = numbers[:n], numbers[n:]
     return [*([x] if n else []), gradient if gradient.size else None]
+
+
+def _fit(numbers: FloatArray, n: int, note: Any) -> dict[str, FloatArray | None]:
+    """Return gradient, residuals and Jacobian of a fit of `n` parameters."""
+    m = note["residuals"]
+    if numbers.size == m:
+        return {"gradient": None, "residuals": numbers, "jacobian": None}
+    if numbers.size != n + m + n * m:
+        raise InputError(f"not an event: {numbers.size} numbers of {m} residuals")
+    return {"gradient": numbers[:n], "residuals": numbers[n : n + m], "jacobian": numbers[n + m :]}
 
 
 def checksum(row: Row, before: int) -> int:

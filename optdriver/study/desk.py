@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, OptDriverError, ProtocolError, UnknownIdError
 from optdriver.multistart import admission
 from optdriver.multistart.records import Fill
@@ -464,14 +465,40 @@ class Desk:
             self.unit = given if same else rebuilt_unit(known["library"], known["unit"])
         return real_number("the value", number_in(value, self.unit, "the value"))
 
-    def told(self, id: int, value: float, gradient: FloatArray | None) -> None:
+    def told(
+        self,
+        id: int,
+        value: float,
+        gradient: FloatArray | None,
+        residuals: FloatArray | None = None,
+        jacobian: FloatArray | None = None,
+    ) -> None:
         """Book a result; accept a repeated one, refuse a different one."""
         state = self.state
         if id not in state.open and fold.find(state, id) is None:
             self._check_same(id, value, gradient)
             return
-        self.record(Told(id=id, value=value, gradient=gradient, time=self.now()))
+        self.record(
+            Told(
+                id=id,
+                value=value,
+                gradient=gradient,
+                time=self.now(),
+                residuals=residuals,
+                jacobian=jacobian,
+            )
+        )
         self._decide()
+
+    @property
+    def fits(self) -> bool:
+        """Whether residuals are told."""
+        return driver_factory(self.spec.driver).fits
+
+    @property
+    def residuals(self) -> int:
+        """How many residuals are told at each point; 0 before the first."""
+        return int(getattr(self.state.driver, "residuals", 0))
 
     def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
         ledger = self.state.ledger

@@ -60,12 +60,18 @@ class Drained:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """Suggestion `id` has this value, and this gradient if one was supplied."""
+    """Suggestion `id` has this value, and this gradient if one was supplied.
+
+    Where residuals are told, these give the value; with their Jacobian, row after row, if one was
+    supplied, which gives the gradient.
+    """
 
     id: int
     value: float
     gradient: FloatArray | None
     time: float
+    residuals: FloatArray | None = None
+    jacobian: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,9 +255,11 @@ class Keeper(Journal, Protocol):
 
 def pack(event: Event) -> dict[str, Any]:
     """Return an event as a dictionary of strings, numbers and arrays."""
-    return {"event": type(event).__name__} | {
-        field.name: getattr(event, field.name) for field in fields(event)
-    }
+    data = {field.name: getattr(event, field.name) for field in fields(event)}
+    for name in _LATER:
+        if data.get(name, ...) is None:
+            del data[name]
+    return {"event": type(event).__name__} | data
 
 
 def unpack(data: Mapping[str, Any]) -> Event:
@@ -318,6 +326,9 @@ def _parameters(value: Any) -> Mapping[str, Any]:
     return check_all(value)
 
 
+_LATER: Final = ("residuals", "jacobian")
+"""Fields that 0.2.0 did not know, and that are left out where there is nothing."""
+
 _MOST: Final = 1 << 53
 """Nothing has a larger number."""
 
@@ -325,6 +336,6 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "id": _number, "run": _number, "point": _or_none(_number), "fills": _number, "kind": _text,
     "reason": _text, "retry": _flag, "counted": _flag, "expired": _flag, "spent": _flag,
     "time": _real, "x": _array, "value": _or_none(_real), "gradient": _or_none(_array),
-    "parameters": _parameters,
+    "parameters": _parameters, "residuals": _or_none(_array), "jacobian": _or_none(_array),
 }  # fmt: skip
 """How the fields of events are read."""

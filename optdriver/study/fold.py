@@ -372,7 +372,10 @@ def _told(state: State, event: Told) -> None:
         _show(state, entry, event.value, gradient)
         return
     before = state.driver.failed_in_row
-    state.driver.tell(entry.point, event.value, gradient)
+    if event.residuals is None:
+        state.driver.tell(entry.point, event.value, gradient)
+    else:
+        state.driver.tell(entry.point, event.residuals, _jacobian_to_driver(state, entry, event))
     _count(state, before)
     if gradient is None or state.check.done or not np.isfinite(gradient).all():
         return  # what is too large in the driver's coordinates has failed there
@@ -383,6 +386,14 @@ def _told(state: State, event: Told) -> None:
             state.check, z, event.value, gradient, space.driver_bounds, _admitted(state)
         )
         _enqueue_check(state, points)
+
+
+def _jacobian_to_driver(state: State, entry: Entry, event: Told) -> FloatArray | None:
+    """Return the derivatives of residuals by the driver's coordinates, a row for each residual."""
+    if event.jacobian is None:
+        return None
+    rows = event.jacobian.reshape(-1, state.spec.space.size)
+    return state.spec.space.gradient_to_driver(rows, entry.x)
 
 
 def _show(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
@@ -447,7 +458,7 @@ def _failed(state: State, event: Failed) -> None:
     if entry.point == FOREIGN:
         return
     before = state.driver.failed_in_row
-    if event.value is None:
+    if event.value is None or driver_factory(state.spec.driver).fits:
         state.driver.tell_failure(entry.point, event.reason)
     else:
         gradient = event.gradient

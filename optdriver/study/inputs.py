@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
+from optdriver.leastsquares import losses
+from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.reading import real_number
 from optdriver.space import Space
 from optdriver.study import observation
@@ -43,8 +46,108 @@ def as_gradient(value: float | None, gradient: Any, where: Where, jac: bool) -> 
     return array if jac else None
 
 
-def added(point: Any, value: Any, gradient: Any, space: Space) -> Added:
-    """Return the place, value and gradient of a point to be added."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A result as it is recorded.
+
+    Attributes
+    ----------
+    value : float or None
+        None where there is none.
+    gradient, residuals, jacobian : ndarray or None, shapes (n,), (m,) and (m * n,)
+    reason : str or None
+        What cannot be used about it.
+    """
+
+    value: float | None
+    gradient: FloatArray | None
+    residuals: FloatArray | None = None
+    jacobian: FloatArray | None = None
+    reason: str | None = None
+
+
+def plain_told(value: Any, gradient: Any, where: Where, jac: bool) -> Told:
+    """Return a value and a gradient as they are recorded."""
+    number, gradient = value_and_gradient(value, gradient)
+    array = as_gradient(number, gradient, where, jac)
+    reason = describe_failure(number, array, where.space.free)
+    return Told(value=number, gradient=array, reason=reason)
+
+
+def fit_told(
+    residuals: Any, jacobian: Any, where: Where, parameters: Mapping[str, Any], before: int
+) -> Told:
+    """Return residuals and their Jacobian as they are recorded; there were `before` of them."""
+    if isinstance(residuals, Observation):
+        if jacobian is not None:
+            raise InputError("an Observation has a Jacobian of its own: give none beside it")
+        residuals, jacobian = residuals.fit()
+    if residuals is None:
+        return Told(value=None, gradient=None, reason="the evaluation reported no residuals")
+    r = read_residuals(residuals, before)
+    loss = parameters["loss"], parameters["f_scale"]
+    value = losses.value(r, *loss)
+    if not np.isfinite(r).all():
+        bad = int(np.argmin(np.isfinite(r)))
+        return Told(value=None, gradient=None, reason=f"residual {bad} is {r[bad]}")
+    if not math.isfinite(value):
+        return Told(value=None, gradient=None, reason="the sum of squares overflows")
+    if not parameters["jac"]:
+        return Told(value=value, gradient=None, residuals=r)
+    if jacobian is None:
+        raise InputError(
+            "the Jacobian is missing: jac=True says that the objective supplies it; add it, or set "
+            "jac=False for finite differences"
+        )
+    made = read_jacobian(_columns(jacobian, where.space), r.size, where.space.size)
+    gradient = losses.gradient(r, made, *loss)
+    if not np.isfinite(made).all():
+        row, column = np.argwhere(~np.isfinite(made))[0].tolist()
+        name = where.space.free[column]
+        gradient = np.full(where.space.size, math.nan)
+        reason = f"the derivative of residual {row} by {name!r} is {made[row, column]}"
+        return Told(value=value, gradient=gradient, reason=reason)
+    return Told(
+        value=value,
+        gradient=gradient,
+        residuals=r,
+        jacobian=made.ravel(),
+        reason=describe_failure(value, gradient, where.space.free),
+    )
+
+
+def _columns(given: Any, space: Space) -> Any:
+    """Return a Jacobian whose columns are given by name as an array."""
+    if not isinstance(given, Mapping):
+        return given
+    for name in given:
+        if name not in space:
+            known = ", ".join(map(repr, space.free))
+            raise InputError(f"derivatives by {name!r} were given, but the parameters are {known}")
+    for name in space.free:
+        if name not in given:
+            raise observation.missing_derivative(name)
+    return np.stack([np.ravel(np.asarray(given[name])) for name in space.free], axis=1)
+
+
+def added(
+    point: Any,
+    value: Any,
+    gradient: Any,
+    space: Space,
+    fit: tuple[Mapping[str, Any], int] | None = None,
+) -> Added:
+    """Return the place, value and gradient of a point to be added.
+
+    Of residuals, `fit` are the driver parameters, and how many there were before.
+    """
+    if fit is not None:
+        slopes = value.jacobian if isinstance(value, Observation) else gradient
+        parameters = {**fit[0], "jac": slopes is not None}
+        made = fit_told(value, gradient, Where(space), parameters, fit[1])
+        if made.value is None or made.reason is not None:
+            raise InputError(f"a point cannot be added: {made.reason}")
+        return space.vector(point), made.value, made.gradient
     number, gradient = value_and_gradient(value, gradient)
     if number is None:
         raise InputError("an added point needs a value; a failed evaluation adds nothing")
@@ -57,11 +160,16 @@ def added(point: Any, value: Any, gradient: Any, space: Space) -> Added:
     return x, number, array
 
 
-def many_added(observations: Sequence[Any], points: Sequence[Any], space: Space) -> list[Added]:
+def many_added(
+    observations: Sequence[Any],
+    points: Sequence[Any],
+    space: Space,
+    fit: tuple[Mapping[str, Any], int] | None = None,
+) -> list[Added]:
     """Return the places, values and gradients of many points to be added."""
     if len(observations) != len(points):
         raise InputError(f"{len(observations)} observations for {len(points)} points")
-    return [added(p, o, None, space) for p, o in zip(points, observations, strict=True)]
+    return [added(p, o, None, space, fit) for p, o in zip(points, observations, strict=True)]
 
 
 def place_of(

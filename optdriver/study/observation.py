@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
-from optdriver.reading import real_number, real_vector, short
+from optdriver.reading import real_array, real_number, real_vector, short
 from optdriver.space import Space
 from optdriver.structures.units import Unit, is_quantity
 
@@ -36,20 +36,36 @@ class Observation:
     Observation(value=2.5, derivatives={'x1': 1.0})
     """
 
-    __slots__ = ("derivatives", "value")
+    __slots__ = ("derivatives", "jacobian", "residuals", "value")
 
     def __init__(self) -> None:
         self.value: Any = _MISSING
         self.derivatives: dict[str, float] = {}
+        self.residuals: Any = None
+        self.jacobian: Any = None
 
-    def add(self, value: Any = _MISSING, derivative: str | None = None) -> None:
+    def add(
+        self,
+        value: Any = _MISSING,
+        derivative: str | None = None,
+        *,
+        residuals: Any = None,
+        jacobian: Any = None,
+    ) -> None:
         """Add the value of the objective, or its derivative by the parameter `derivative`.
+
+        With ``driver='least-squares'`` it is ``add(residuals=...)``, shape (m,), and
+        ``add(jacobian=...)``, shape (m, n), alone or together.
 
         Raises
         ------
         InputError
             If there is one already, or if it is not a number.
         """
+        if residuals is not None or jacobian is not None:
+            self._add_fit(residuals, jacobian)
+            if isinstance(value, _Missing) and derivative is None:
+                return
         if isinstance(value, _Missing):
             raise InputError(
                 "observation.add needs a value: add(value) or add(derivative='x1', value=...)"
@@ -66,6 +82,14 @@ class Observation:
                 "value and one derivative a parameter (make a new one for each suggestion)"
             )
         self.value = None if value is None else real_number("the observed value", value)
+
+    def _add_fit(self, residuals: Any, jacobian: Any) -> None:
+        for name, given in (("residuals", residuals), ("jacobian", jacobian)):
+            if given is None:
+                continue
+            if getattr(self, name) is not None:
+                raise InputError(f"this observation has {name} already")
+            setattr(self, name, given if isinstance(given, Mapping) else real_array(name, given))
 
     def _add_derivative(self, name: str, value: Any) -> None:
         if not isinstance(name, str):
@@ -86,7 +110,20 @@ class Observation:
             )
         return self.value, self.derivatives or None
 
+    def fit(self) -> tuple[Any, Any]:
+        """Return the residuals (None: the evaluation failed) and their Jacobian or None."""
+        if self.residuals is not None:
+            return self.residuals, self.jacobian
+        if self.value is None:
+            return None, None
+        raise InputError(
+            "the observation has no residuals: call observation.add(residuals=...), "
+            "or observation.add(None) if the evaluation failed"
+        )
+
     def __repr__(self) -> str:
+        if self.residuals is not None:
+            return f"Observation(residuals={short(self.residuals)})"
         return f"Observation(value={self.value!r}, derivatives={self.derivatives!r})"
 
 
@@ -97,12 +134,31 @@ def result_of(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
     return observed.result()
 
 
-def split(result: Any, *, units: bool = False) -> tuple[Any, Any]:
-    """Return ``(value, gradient or None)`` of what an objective returned.
+def split_fit(result: Any) -> tuple[Any, Any]:
+    """Return ``(residuals, Jacobian or None)`` of what an objective returned.
+
+    It may be residuals, a pair of residuals and their Jacobian, or an `Observation`.
+    """
+    if isinstance(result, Observation):
+        return result.fit()
+    if result is None:
+        raise InputTypeError(
+            "the objective returned None: is a 'return' missing? It must return residuals, a pair "
+            "(residuals, jacobian), or an Observation"
+        )
+    if isinstance(result, tuple) and len(result) == 2 and np.ndim(result[0]) > 0:
+        return result
+    return result, None
+
+
+def split(result: Any, *, units: bool = False, fits: bool = False) -> tuple[Any, Any]:
+    """Return ``(value, gradient or None)`` of what an objective returned; see `split_fit`.
 
     It may be a number, a pair ``(value, gradient)`` with the gradient as an array or by name, or
     an `Observation`; with `units` the value may be a quantity.
     """
+    if fits:
+        return split_fit(result)
     if isinstance(result, Observation):
         return result.result()
     if units and is_quantity(result):

@@ -17,6 +17,8 @@ import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb.options import MOST_PAIRS
+from optdriver.leastsquares import LOSSES
+from optdriver.leastsquares.options import XTOL
 from optdriver.multistart.options import (
     CONSTRAINT_RULES,
     CONVERGENCE_RULES,
@@ -269,6 +271,12 @@ _ROWS: Final = (
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",
                     "stop a minimizer when the projected gradient is this or less"),
+    DriverParameter("xtol", XTOL, _number(0.0), "driver",
+                    "least squares: stop a minimizer at this relative offset"),
+    DriverParameter("loss", "linear", _choice(*LOSSES), "driver",
+                    "least squares: what a residual costs, as in SciPy's least_squares"),
+    DriverParameter("f_scale", 1.0, _number(0.0, open_end=True), "driver",
+                    "least squares: the residual from which on one counts as an outlier"),
     DriverParameter("maxcor", 10, _whole(1, MOST_PAIRS), "driver",
                     "correction pairs that a minimizer keeps"),
     DriverParameter("maxls", 20, _whole(1), "driver",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from optdriver.drivers import driver_factory
 from optdriver.errors import (
+    InputError,
     InputTypeError,
     ObjectiveWarning,
     ProtocolError,
@@ -25,7 +26,7 @@ from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.structures.units import is_quantity
 from optdriver.study import fold, inputs, reports
-from optdriver.study.desk import Clock, Desk, describe_failure
+from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
 from optdriver.study.observation import Observation
@@ -121,7 +122,8 @@ class Study:
 
         It is called with all parameters by name, and with ``study=`` if it has an argument of that
         name.  It returns a number, a pair ``(value, gradient)`` with the gradient as an array or
-        by name, or an `Observation`.
+        by name, or an `Observation`; with ``driver='least-squares'`` residuals, a pair
+        ``(residuals, jacobian)``, or an `Observation`.
         """
         if not callable(objective):
             raise InputTypeError(f"the objective must be callable, not {objective!r}")
@@ -271,7 +273,15 @@ class Study:
     # -- telling --------------------------------------------------------------------------
 
     @quiet
-    def tell(self, id: int, value: Any, gradient: Any = None) -> None:
+    def tell(
+        self,
+        id: int,
+        value: Any = None,
+        gradient: Any = None,
+        *,
+        residuals: Any = None,
+        jacobian: Any = None,
+    ) -> None:
         """Report the result of a suggestion.
 
         Tells come in any order, each id once; a second tell with the same result is ignored.
@@ -290,6 +300,11 @@ class Study:
             of the parameters (with units: those of the value over those of the parameter).  Those
             by dependent parameters are carried on by the chain rule.  Not used with ``jac=False``,
             which an `ObjectiveWarning` says once.
+        residuals : array_like, shape (m,), optional
+            With ``driver='least-squares'``, instead of the value; `value` may hold them too.
+        jacobian : array_like, shape (m, n), or mapping of names to columns, optional
+            The derivatives of the residuals by the continuous parameters, where ``jac=True``;
+            `gradient` may hold them too.
 
         Raises
         ------
@@ -301,21 +316,45 @@ class Study:
             For a result of the wrong kind, or a derivative that ``jac=True`` promises and that is
             missing.  The suggestion stays open.
         """
+        value, gradient = self._one_of(value, gradient, residuals, jacobian)
         if self.space.structure is not None and is_quantity(value):
             value = self._in_unit(id, value)
-        number, gradient = inputs.value_and_gradient(value, gradient)
         with self._lock:
             desk = self._desk
             desk.check_id(id)
-            array = inputs.as_gradient(number, gradient, desk.where(id), desk.parameters["jac"])
-            reason = describe_failure(number, array, desk.spec.space.free)
-            if reason is None and number is not None:
-                desk.told(id, number, array)
+            told = self._read(id, value, gradient)
+            if told.reason is None and told.value is not None:
+                desk.told(id, told.value, told.gradient, told.residuals, told.jacobian)
             else:
-                desk.failed(id, str(reason), desk.parameters["retries"], observed=(number, array))
+                observed = told.value, told.gradient
+                desk.failed(id, str(told.reason), desk.parameters["retries"], observed=observed)
             self._threads.note_result()
-        if gradient is not None and array is None:
+        if gradient is not None and not desk.parameters["jac"]:
             self._say_unused()
+
+    def _one_of(self, value: Any, gradient: Any, residuals: Any, jacobian: Any) -> tuple[Any, Any]:
+        """Return what was told, residuals and their Jacobian in place of value and gradient."""
+        if residuals is None and jacobian is None:
+            return value, gradient
+        if not self._desk.fits:
+            raise InputError(
+                "residuals are told to a study with driver='least-squares'; this one has "
+                f"driver={self._desk.spec.driver!r}, which is told a value"
+            )
+        if (residuals is not None and value is not None) or (
+            jacobian is not None and gradient is not None
+        ):
+            raise InputError("give residuals= and jacobian=, and no value and gradient beside them")
+        return (
+            value if residuals is None else residuals,
+            gradient if jacobian is None else jacobian,
+        )
+
+    def _read(self, id: int, value: Any, gradient: Any) -> inputs.Told:
+        desk = self._desk
+        if desk.fits:
+            return inputs.fit_told(value, gradient, desk.where(id), desk.parameters, desk.residuals)
+        return inputs.plain_told(value, gradient, desk.where(id), desk.parameters["jac"])
 
     def _in_unit(self, id: int, value: Any) -> float:
         """Return the number of a value with a unit."""
@@ -425,7 +464,13 @@ class Study:
         value, gradient
             As for `tell`.
         """
-        return self._add([inputs.added(point, value, gradient, self.space)])[0]
+        return self._add([inputs.added(point, value, gradient, self.space, self._fit())])[0]
+
+    def _fit(self) -> tuple[Mapping[str, Any], int] | None:
+        """Return what is to be known of residuals to read them, None where values are told."""
+        with self._lock:
+            desk = self._desk
+            return (desk.parameters, desk.residuals) if desk.fits else None
 
     def _add(self, points: list[inputs.Added]) -> list[int]:
         with self._lock:
@@ -469,7 +514,9 @@ class Study:
         All are checked first: where one cannot be used, none is added.  When the call is broken off
         all have been added, or none.
         """
-        return self._add(inputs.many_added(list(observations), list(points), self.space))
+        return self._add(
+            inputs.many_added(list(observations), list(points), self.space, self._fit())
+        )
 
     # -- running --------------------------------------------------------------------------
 

@@ -1,0 +1,344 @@
+"""The machine: which point comes next, and what residuals told there set off.
+
+A Levenberg-Marquardt method in a trust region (More, "The Levenberg-Marquardt algorithm:
+implementation and theory", 1978) with bounds.  Two things are added.
+
+A trial shows, beside its value, by how much the residuals differ from their linear model along the
+step.  The next step in about that direction, forward or shortened, is bent by it, as by the
+geodesic acceleration of Transtrum and Sethna (arXiv 1201.5885), which pays an evaluation for what
+is known here already.  In curved valleys this is several times as fast.
+
+Near the end the value changes by less than it is rounded by.  There a trial is judged by whether
+the test of convergence gets better, so that a run ends with the last digits of the parameters.
+
+This is the one file that assigns `stop` and `pending`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.leastsquares import losses, steps
+from optdriver.leastsquares.state import State, Stop
+from optdriver.leastsquares.steps import EPS
+
+Vector = NDArray[np.float64]
+
+MOST_FAILURES: Final = 20
+"""Failed evaluations in a row that end a run; at the start 2."""
+
+ACCEPTED: Final = 1e-4
+"""The part of the promised decrease from which on a trial is accepted."""
+
+POOR: Final = 0.25
+GOOD: Final = 0.75
+"""Below the first part of the promise the radius shrinks, from the second on it grows."""
+
+FADING: Final = 0.5
+"""What an iteration leaves of a scale that was larger before."""
+
+ALIGNED: Final = 0.8
+"""The least cosine between a step and the one whose bend corrects it."""
+
+LONGER: Final = 4.0
+"""How much longer the step may be."""
+
+MOST_BEND: Final = 0.75
+"""The longest correction, in lengths of the step."""
+
+SLACK: Final = 8.0
+"""Errors of rounding in the value that may stand in the way of a decrease."""
+
+SURE: Final = 1e-6
+"""A relative offset from which on a step that changes no digit is an end and no stall."""
+
+SHORT: Final = 0.2
+"""The part of the undamped step down to which one that rounding hides is tried."""
+
+BETTER: Final = 0.95
+"""By what factor the offset falls where rounding hides what the value does."""
+
+
+def begin(state: State) -> None:
+    """Ask for the start again, once; a start that fails twice ends the run."""
+    if state.failures > 1:
+        _end(state, Stop.FAILED)
+
+
+def advance(state: State, r: Vector, jacobian: Vector) -> None:
+    """Take finite residuals and their derivatives at the pending point; find the next one."""
+    options = state.options
+    f = losses.value(r, options.loss, options.f_scale)
+    gradient = losses.gradient(r, jacobian, options.loss, options.f_scale)
+    if not (math.isfinite(f) and np.isfinite(gradient).all()):
+        advance_failure(state, "the value of the residuals is not finite")
+        return
+    state.nfev += 1
+    state.failures = 0
+    state.reason = ""
+    if f < state.best_f:
+        state.best_x, state.best_f, state.best_g = state.pending, f, gradient
+    if state.x is None:
+        _take(state, r, jacobian, f)
+        _set_up(state)
+    elif not _judge(state, r, jacobian, f):
+        _again(state)
+        return
+    _iterate(state)
+
+
+def advance_failure(state: State, reason: str) -> None:
+    """Take the news that the evaluation at the pending point has failed, and find another."""
+    state.nfev += 1
+    state.nfail += 1
+    state.failures += 1
+    state.reason = reason
+    if state.nfev >= state.options.maxfun:
+        _end(state, Stop.MAX_EVALUATIONS)
+    elif state.x is None:
+        begin(state)
+    elif state.failures >= MOST_FAILURES:
+        _end(state, Stop.FAILED)
+    else:
+        state.bend = state.along = None
+        state.radius = POOR * min(state.radius, _length(state, state.p))
+        _try(state)
+
+
+def halt(state: State, reason: str) -> None:
+    """End the run from outside."""
+    state.reason = reason
+    _end(state, Stop.HALTED)
+
+
+def _end(state: State, stop: Stop) -> None:
+    state.stop, state.pending = stop, None
+    state.p = state.bend = state.along = None
+
+
+# -- an iterate -----------------------------------------------------------------------------------
+
+
+class Model:
+    """The Gauss-Newton model of the value at the iterate, of variables that are not fixed."""
+
+    __slots__ = ("free", "high", "low", "q", "side", "size", "triangle", "weights")
+
+    def __init__(self, state: State, x: Vector, r: Vector, jacobian: Vector) -> None:
+        options = state.options
+        self.free = state.lower < state.upper
+        weighted, self.weights = losses.weighted(r, options.loss, options.f_scale)
+        rows = jacobian[:, self.free] * self.weights[:, None]
+        self.side, self.triangle = np.linalg.qr(rows)
+        self.q: Vector = self.side.T @ weighted
+        self.low, self.high = (state.lower - x)[self.free], (state.upper - x)[self.free]
+        rounding = EPS * float(np.linalg.norm(np.abs(rows) @ np.abs(x[self.free])))
+        self.size = rounding, float(np.linalg.norm(weighted))
+
+    @property
+    def rounding(self) -> float:
+        """By how much the residuals change for the last digits of the parameters."""
+        return self.size[0]
+
+    def level(self, f: float, m: int) -> float:
+        """Return a difference of values that rounding may be to blame for."""
+        return SLACK * (self.size[0] * self.size[1] + EPS * f * math.sqrt(m))
+
+    def step(self) -> Vector:
+        """Return the Gauss-Newton step within the box."""
+        ones = np.ones(self.low.size)
+        return steps.damped(self.triangle, self.q, ones, 0.0, self.low, self.high)
+
+    def offset(self, f: float) -> float:
+        """Return the relative offset: the root of the part of f that the step would gain."""
+        gain = steps.gain(self.triangle, self.q, self.step())
+        return math.sqrt(gain / f) if f > 0.0 else 0.0
+
+
+def _model(state: State) -> Model:
+    if state.x is None or state.r is None or state.jacobian is None:
+        raise ValueError("there is no iterate")
+    return Model(state, state.x, state.r, state.jacobian)
+
+
+def _take(state: State, r: Vector, jacobian: Vector, f: float) -> None:
+    """Let the pending point be the iterate."""
+    state.x, state.r, state.jacobian, state.f = state.pending, r, jacobian, f
+    found = _columns(state, r, jacobian)
+    if state.scale is None:
+        state.scale = np.where(found > 0.0, found, 1.0)
+    else:
+        state.scale = np.where(found > 0.0, np.maximum(found, FADING * state.scale), state.scale)
+
+
+def _columns(state: State, r: Vector, jacobian: Vector) -> Vector:
+    weights = losses.weighted(r, state.options.loss, state.options.f_scale)[1]
+    rows = jacobian * weights[:, None]
+    found = steps.lengths(rows)
+    return np.where((rows != 0.0).any(axis=0), found, 0.0)
+
+
+def _set_up(state: State) -> None:
+    """Set the first radius: the length of the start, or else that of the residuals."""
+    state.radius = _length(state, state.x)
+    if not 0.0 < state.radius < math.inf and state.r is not None:
+        size = float(np.linalg.norm(state.r))
+        state.radius = size if 0.0 < size < math.inf else 1.0
+
+
+def _length(state: State, step: Vector | None) -> float:
+    if step is None or state.scale is None:
+        return 0.0
+    return float(np.linalg.norm((state.scale * step)[state.lower < state.upper]))
+
+
+def _iterate(state: State) -> None:
+    """End at the iterate, or try a step from it."""
+    model = _model(state)
+    step = model.step()
+    gain = steps.gain(model.triangle, model.q, step)
+    moved = float(np.linalg.norm(model.triangle @ step))
+    if gain <= state.options.xtol**2 * state.f or moved <= 4.0 * model.rounding:
+        _end(state, Stop.CONVERGED)
+    elif state.nfev >= state.options.maxfun:
+        _end(state, Stop.MAX_EVALUATIONS)
+    elif state.nit >= state.options.maxiter:
+        _end(state, Stop.MAX_ITERATIONS)
+    else:
+        _try(state, model)
+
+
+# -- a trial --------------------------------------------------------------------------------------
+
+
+def _try(state: State, model: Model | None = None) -> None:
+    """Ask for the point of a step that is no longer than the radius."""
+    made = _model(state) if model is None else model
+    if state.scale is None or state.x is None:
+        raise ValueError("there is no iterate")
+    free, scale = made.free, state.scale[made.free]
+    radius = max(state.radius, np.finfo(np.float64).tiny)
+    p, state.damping = steps.of_length(made.triangle, made.q, scale, radius, made.low, made.high)
+    state.promised = steps.gain(made.triangle, made.q, p)
+    correction = _correction(state, made, p)
+    state.p = np.zeros_like(state.x)
+    state.p[free] = p
+    whole = state.p.copy()
+    if correction is not None:
+        whole[free] += correction
+    if state.nit == 0:
+        state.radius = min(state.radius, _length(state, state.p))
+    point = np.minimum(np.maximum(state.x + whole, state.lower), state.upper)
+    if np.isfinite(point).all() and not np.array_equal(point, state.x) and state.radius > 0.0:
+        state.pending = point
+    else:
+        sure = made.offset(state.f) <= SURE
+        _end(state, Stop.ROUNDING if sure else Stop.STALLED)
+
+
+def _correction(state: State, model: Model, p: Vector) -> Vector | None:
+    """Return what bends a step with the residuals, None where that is not known for it."""
+    if state.bend is None or state.along is None or state.scale is None:
+        return None
+    scale = state.scale[model.free]
+    new, old = scale * p, scale * state.along[model.free]
+    sizes = float(np.linalg.norm(new)), float(np.linalg.norm(old))
+    if not min(sizes) > 0.0:
+        return None
+    part = float(new @ old) / sizes[1] ** 2
+    if abs(part) * sizes[1] < ALIGNED * sizes[0] or abs(part) > LONGER:
+        return None
+    bend = model.side.T @ (model.weights * state.bend * part**2)
+    low, high = model.low - p, model.high - p
+    found = steps.damped(model.triangle, bend, scale, state.damping, low, high)
+    return found if np.linalg.norm(scale * found) <= MOST_BEND * sizes[0] else None
+
+
+def _judge(state: State, r: Vector, jacobian: Vector, f: float) -> bool:
+    """Accept the trial, or shorten the step; return whether there is a new iterate."""
+    if state.x is None or state.r is None or state.jacobian is None or state.pending is None:
+        raise ValueError("there is no trial")
+    hidden = _is_hidden(state, f)
+    if hidden is None:
+        accepted = state.f - f > ACCEPTED * state.promised
+    else:
+        accepted = Model(state, state.pending, r, jacobian).offset(f) < BETTER * hidden
+    if hidden is None:
+        _resize(state, f)
+    elif accepted:
+        state.radius = max(state.radius, 2.0 * _length(state, state.p))
+    else:
+        state.radius = 0.5 * min(state.radius, _length(state, state.p))
+    moved = state.pending - state.x
+    if accepted:
+        state.bend, state.along = state.r - r + jacobian @ moved, -moved
+        _take(state, r, jacobian, f)
+        state.nit += 1
+    else:
+        state.bend, state.along = r - state.r - state.jacobian @ moved, moved
+    if hidden is not None or not np.isfinite(state.bend).all():
+        state.bend = state.along = None
+    if hidden is not None and not accepted and _is_short(state):
+        _end(state, Stop.ROUNDING)
+    return accepted
+
+
+def _is_short(state: State) -> bool:
+    """Tell whether the radius is a small part of the undamped step."""
+    model = _model(state)
+    whole = np.zeros_like(state.lower)
+    whole[model.free] = model.step()
+    return state.radius < SHORT * _length(state, whole)
+
+
+def _is_hidden(state: State, f: float) -> float | None:
+    """Return the offset of the iterate where rounding hides what the trial has gained."""
+    model = _model(state)
+    m = 0 if state.r is None else state.r.size
+    level = model.level(state.f, m)
+    gain = steps.gain(model.triangle, model.q, model.step())
+    if gain > level or abs(state.f - f) > level:
+        return None
+    offset = math.sqrt(gain / state.f)
+    return offset if offset <= SURE or gain <= level else None
+
+
+def _resize(state: State, f: float) -> None:
+    """Set the radius for the next step, by how well the model has foretold the value."""
+    gained, length = state.f - f, _length(state, state.p)
+    ratio = gained / state.promised if state.promised > 0.0 else -1.0
+    if ratio <= POOR:
+        state.radius = _shorter(state, f) * min(state.radius, length)
+    elif ratio >= GOOD or state.damping == 0.0:
+        state.radius = 2.0 * length
+
+
+def _shorter(state: State, f: float) -> float:
+    """Return the part of a step at which a parabola through the values has its minimum."""
+    gained = state.f - f
+    if gained >= 0.0:
+        return 0.5
+    if f >= 100.0 * state.f or state.r is None or state.jacobian is None or state.p is None:
+        return 0.1
+    options = state.options
+    slope = float(losses.gradient(state.r, state.jacobian, options.loss, options.f_scale) @ state.p)
+    if not slope + gained < 0.0:
+        return 0.1
+    return min(max(0.5 * slope / (slope + gained), 0.1), 0.5)
+
+
+def _again(state: State) -> None:
+    """Try a shorter step from the same iterate, unless the run has ended."""
+    if state.stop is not None:
+        return
+    if state.nfev >= state.options.maxfun:
+        _end(state, Stop.MAX_EVALUATIONS)
+    elif state.radius <= EPS**2 * _length(state, state.x):
+        sure = _model(state).offset(state.f) <= SURE
+        _end(state, Stop.ROUNDING if sure else Stop.STALLED)
+    else:
+        _try(state)

@@ -1,0 +1,75 @@
+"""The options of a least-squares run, checked once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from optdriver.errors import InputError, InputTypeError, nearest
+from optdriver.leastsquares.losses import LINEAR, LOSSES
+
+XTOL: Final = 1e-11
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeastSquaresOptions:
+    """The options of `LeastSquares`.
+
+    Attributes
+    ----------
+    loss : {'linear', 'soft_l1', 'huber', 'cauchy', 'arctan'}
+        What a residual costs, as in `scipy.optimize.least_squares`.
+    f_scale : float
+        The size of a residual from which on it counts as an outlier; without effect on 'linear'.
+    xtol : float
+        Converged when the Gauss-Newton step would lower the value by the part ``xtol**2`` or less.
+        In the linear case this is the relative offset of Bates and Watts: a step of `xtol` in units
+        of the size of the confidence region, whatever the parameters are measured in.
+    maxfun, maxiter : int or math.inf
+        Hard limits of evaluations and iterations.
+    """
+
+    loss: str = LINEAR
+    f_scale: float = 1.0
+    xtol: float = XTOL
+    maxfun: float = math.inf
+    maxiter: float = math.inf
+
+    def __post_init__(self) -> None:
+        check_loss(self.loss)
+        _check_real("f_scale", self.f_scale, above_zero=True)
+        _check_real("xtol", self.xtol, above_zero=False)
+        for name in ("maxfun", "maxiter"):
+            _check_limit(name, getattr(self, name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain values; an infinite limit is None."""
+        return {name: None if each == math.inf else each for name, each in asdict(self).items()}
+
+
+def check_loss(loss: Any) -> str:
+    """Return the name of a loss; the error names the nearest one."""
+    if not isinstance(loss, str) or loss not in LOSSES:
+        known = ", ".join(map(repr, LOSSES))
+        raise InputError(f"loss is one of {known}, not {loss!r}{nearest(str(loss), LOSSES)}")
+    return loss
+
+
+def _check_real(name: str, value: Any, *, above_zero: bool) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise InputTypeError(f"{name} must be a number, not {value!r}")
+    if not (math.isfinite(value) and (value > 0 or (value == 0 and not above_zero))):
+        least = "above 0" if above_zero else "0 or more"
+        raise InputError(f"{name} must be finite and {least}, but is {value}")
+
+
+def _check_limit(name: str, value: Any) -> None:
+    if value == math.inf:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputTypeError(f"{name} must be an integer or math.inf, not {value!r}")
+    if value < 1:
+        raise InputError(f"{name} must be at least 1, but is {value}")

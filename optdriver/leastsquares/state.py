@@ -1,0 +1,233 @@
+"""The state of a least-squares run as data: arrays and numbers, nothing that runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver import stored
+from optdriver.errors import InputError
+from optdriver.leastsquares.options import LeastSquaresOptions
+
+Vector = NDArray[np.float64]
+
+VERSION: Final = 1
+
+LARGE: Final = float(np.finfo(np.float64).max)
+
+
+class Stop(StrEnum):
+    """Why a run has ended; `CONVERGED` and `ROUNDING` are successes."""
+
+    CONVERGED = "converged"
+    ROUNDING = "rounding"
+    MAX_EVALUATIONS = "max_evaluations"
+    MAX_ITERATIONS = "max_iterations"
+    STALLED = "stalled"
+    FAILED = "failed"
+    HALTED = "halted"
+
+    @property
+    def success(self) -> bool:
+        """Whether the run ended at a point that passes the test of convergence."""
+        return self in (Stop.CONVERGED, Stop.ROUNDING)
+
+    @property
+    def message(self) -> str:
+        """One line for a person."""
+        return _MESSAGES[self]
+
+    @property
+    def status(self) -> int:
+        """A status number; 0 is a success."""
+        return _STATUS[self]
+
+
+_MESSAGES: Final = {
+    Stop.CONVERGED: "CONVERGENCE: RELATIVE OFFSET OF THE GAUSS-NEWTON STEP <= XTOL",
+    Stop.ROUNDING: "CONVERGENCE: NO FURTHER DECREASE BEYOND ROUNDING",
+    Stop.MAX_EVALUATIONS: "STOP: TOTAL NO. OF EVALUATIONS EXCEEDS LIMIT",
+    Stop.MAX_ITERATIONS: "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT",
+    Stop.STALLED: "ABNORMAL: THE JACOBIAN PROMISES A DECREASE THAT NO STEP SHOWS",
+    Stop.FAILED: "STOP: EVALUATIONS FAILED TOO OFTEN IN A ROW",
+    Stop.HALTED: "STOP: HALTED BY THE CALLER",
+}
+
+_STATUS: Final = {
+    Stop.CONVERGED: 0,
+    Stop.ROUNDING: 0,
+    Stop.MAX_EVALUATIONS: 1,
+    Stop.MAX_ITERATIONS: 1,
+    Stop.STALLED: 2,
+    Stop.FAILED: 3,
+    Stop.HALTED: 99,
+}
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that the next point depends on.  Arrays are replaced, never changed.
+
+    Attributes
+    ----------
+    options : LeastSquaresOptions
+    lower, upper : ndarray, shape (n,)
+        The box.
+    pending : ndarray or None
+        The point that is asked; None at the end.
+    x : ndarray or None
+        The iterate; None before the first evaluation.
+    r, jacobian : ndarray or None, shapes (m,) and (m, n)
+        Residuals and their derivatives at the iterate.
+    f : float
+        The value there.
+    scale : ndarray or None
+        The diagonal D of the trust region ``|D p| <= radius``: lengths of the columns of the
+        Jacobian, the largest ones met, slowly forgotten (More 1978, with a memory that fades).
+    radius : float
+        The radius.
+    p, promised, damping : ndarray or None, float, float
+        Of the pending trial: the step without its correction, by how much the model falls over it,
+        and its Levenberg-Marquardt parameter.
+    bend, along : ndarray or None
+        What the residuals differ by from their linear model, over the step `along`: half of their
+        second derivative in that direction.
+    best_x, best_f, best_g : ndarray or None, float, ndarray or None
+        The best point, its value and gradient.
+    nit, nfev, nfail, failures : int
+        Iterations; evaluations, failures included; these; those in a row.
+    stop : Stop or None
+    reason : str
+        What was said of the last failure, or of a halt.
+    """
+
+    options: LeastSquaresOptions
+    lower: Vector
+    upper: Vector
+    pending: Vector | None
+    x: Vector | None = None
+    r: Vector | None = None
+    jacobian: Vector | None = None
+    f: float = math.inf
+    scale: Vector | None = None
+    radius: float = 0.0
+    p: Vector | None = None
+    promised: float = 0.0
+    damping: float = 0.0
+    bend: Vector | None = None
+    along: Vector | None = None
+    best_x: Vector | None = None
+    best_f: float = math.inf
+    best_g: Vector | None = None
+    nit: int = 0
+    nfev: int = 0
+    nfail: int = 0
+    failures: int = 0
+    stop: Stop | None = None
+    reason: str = ""
+
+    def copy(self) -> State:
+        """Return another state with the same arrays."""
+        return replace(self)
+
+
+_POINTS: Final = ("pending", "x", "best_x")
+_VECTORS: Final = ("scale", "p", "along", "best_g")
+_ROWS: Final = ("r", "bend")
+_REALS: Final = ("radius", "promised", "damping")
+_VALUES: Final = ("f", "best_f")
+_COUNTS: Final = ("nit", "nfev", "nfail", "failures")
+
+
+def to_dict(state: State) -> dict[str, Any]:
+    """Return the state as numbers, strings and arrays; nothing is shared with it."""
+    data: dict[str, Any] = {
+        "version": VERSION,
+        "method": "least-squares",
+        "options": state.options.to_dict(),
+        "lower": state.lower.copy(),
+        "upper": state.upper.copy(),
+        "stop": None if state.stop is None else str(state.stop),
+        "reason": state.reason,
+    }
+    for name in (*_POINTS, *_VECTORS, *_ROWS, "jacobian"):
+        array = getattr(state, name)
+        data[name] = None if array is None else array.copy()
+    for name in (*_REALS, *_VALUES, *_COUNTS):
+        data[name] = getattr(state, name)
+    return data
+
+
+def from_dict(data: Mapping[str, Any]) -> State:
+    """Return the state of which `to_dict` made `data`; arrays may have become lists.
+
+    Raises
+    ------
+    InputError
+        This is no such dict, or one of another version.
+    """
+    version = data.get("version") if isinstance(data, Mapping) else None
+    if version != VERSION:
+        raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
+    with stored.restoring("LeastSquares"):
+        state = _read(data)
+        _check(state)
+        return state
+
+
+def _read(data: Mapping[str, Any]) -> State:
+    low, high = stored.box(data["lower"], data["upper"])
+    n, m = len(low), 0 if data["r"] is None else len(data["r"])
+    shapes = {"jacobian": (m, n), **dict.fromkeys(_VECTORS, (n,)), **dict.fromkeys(_ROWS, (m,))}
+    fields: dict[str, Any] = {
+        name: None if data[name] is None else stored.array(name, data[name], shape, finite=True)
+        for name, shape in shapes.items()
+    }
+    fields |= {name: stored.real(name, data[name], 0.0, LARGE) for name in _REALS}
+    fields |= {name: stored.real(name, data[name], 0.0) for name in _VALUES}
+    fields |= {name: stored.whole(name, data[name]) for name in _COUNTS}
+    for name in _POINTS:
+        given = data[name]
+        fields[name] = None if given is None else stored.inside(name, given, low, high)
+    options = stored.mapping("options", data["options"])
+    options |= {name: math.inf for name in ("maxfun", "maxiter") if options[name] is None}
+    return State(
+        options=LeastSquaresOptions(**options),
+        lower=low,
+        upper=high,
+        **fields,
+        stop=None if data["stop"] is None else Stop(data["stop"]),
+        reason=stored.text("reason", data["reason"]),
+    )
+
+
+def _check(state: State) -> None:
+    """Refuse a state whose parts contradict each other.
+
+    Raises
+    ------
+    ValueError
+    """
+    if (state.pending is None) != (state.stop is not None):
+        raise ValueError("a pending point, or a reason to stop")
+    if not state.failures <= state.nfail <= state.nfev:
+        raise ValueError("its counters contradict each other")
+    begun = [state.r, state.jacobian, state.scale, state.best_x, state.best_g]
+    if any((each is None) != (state.x is None) for each in begun):
+        raise ValueError("an iterate without what was observed there")
+    if (state.bend is None) != (state.along is None):
+        raise ValueError("a curvature without its direction")
+    if state.x is None:
+        return
+    if not (math.isfinite(state.f) and math.isfinite(state.best_f)):
+        raise ValueError("an iterate without a value")
+    if not (state.scale is None or (state.scale > 0.0).all()):
+        raise ValueError("a scale that is not above zero")
+    if state.pending is not None and (state.p is None or not state.radius > 0.0):
+        raise ValueError("a trial without a step")
