@@ -14,6 +14,7 @@ from optdriver.errors import InputError, ProtocolError
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.leastsquares import losses, machine
 from optdriver.leastsquares import state as states
+from optdriver.leastsquares.covariance import Factors, factors
 from optdriver.leastsquares.options import LeastSquaresOptions
 from optdriver.leastsquares.state import State, Stop
 from optdriver.numerics import quiet
@@ -244,6 +245,14 @@ class LeastSquares:
         if state.x is None or state.r is None or state.jacobian is None:
             return None
         return state.x.copy(), state.r.copy(), state.jacobian.copy()
+
+    @property
+    def factors(self) -> Factors | None:
+        """What the covariance at the iterate is made of; None before there is one."""
+        state = self._now
+        if state.r is None or state.jacobian is None:
+            return None
+        return factors(state.r, state.jacobian, state.options.loss, state.options.f_scale)
 
     @property
     def result(self) -> OptimizeResult:

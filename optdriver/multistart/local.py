@@ -218,6 +218,7 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
         return None
     sides = {"lower": (x == lower) & (g >= 0.0), "upper": (x == upper) & (g <= 0.0)}
     held = sides["lower"] | sides["upper"]
+    fit: Any = getattr(minimizer, "factors", None) if fits(minimizer) else None
     names = {} if constraints is None else constraints.bound_names
     known = {name: abs(float(g[i])) for (i, side), name in names.items() if sides[side][i]}
     return {
@@ -225,6 +226,7 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
         "multipliers": known,
         "bounds": np.where(held, -g, 0.0).tolist(),
         "residual": float(np.max(np.abs(g[~held]), initial=0.0)),
+        **({} if fit is None else {"fit": fit.to_dict()}),
     }
 
 

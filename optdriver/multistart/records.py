@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.leastsquares.covariance import Factors
+
 Vector = NDArray[np.float64]
 PointKind = Literal["iterate", "difference"]
 Fill = Literal[True, False, "idle"]
@@ -115,6 +117,8 @@ class Run:
         What is left of the first-order conditions there; None without gradients.
     noise : float
         The noise of the values as it was measured for finite differences; 0 where there is none.
+    factors : Factors or None
+        Of a fit, what the covariance there is made of.
     """
 
     index: int
@@ -131,3 +135,4 @@ class Run:
     bounds: Vector | None = None
     residual: float | None = None
     noise: float = 0.0
+    factors: Factors | None = None

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.leastsquares.covariance import Factors
 from optdriver.multistart import differences, local
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.local import Minimizer
@@ -135,6 +136,7 @@ def row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool
         bounds=None if known.get("bounds") is None else np.array(known["bounds"]),
         residual=known["residual"],
         noise=0.0 if search.learnt is None else search.learnt.noise,
+        factors=None if known.get("fit") is None else Factors.from_dict(known["fit"]),
     )
 
 
@@ -196,6 +198,8 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
 def _conditions(data: Any, n: int) -> dict[str, Any] | None:
     if data is None:
         return None
+    if data.get("fit") is not None:
+        Factors.from_dict(data["fit"], n)  # checks it
     named, bounds = stored.mapping("multipliers", data["multipliers"]), data.get("bounds")
     if bounds is not None:  # 0.1.0 kept none
         bounds = stored.array("bounds", bounds, (n,), nan=True).tolist()

@@ -256,7 +256,7 @@ def runs(state: State) -> Rows[RunRow]:
             value=run.f,
             params=None if run.x is None else named(run.x),
             active_constraints=run.active,
-            active_bounds=_active_bounds(state, run),
+            active_bounds=active_bounds(state, run),
             multipliers=_multipliers(state, run),
             kkt_residual=run.residual,
         )
@@ -301,14 +301,14 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
     if end is None and found is not None and found.run >= 0:
         end = runs[found.run]
     data["active_constraints"] = end.active if end else ()
-    data["active_bounds"] = _active_bounds(state, end) if end else {}
+    data["active_bounds"] = active_bounds(state, end) if end else {}
     data["multipliers"] = _multipliers(state, end) if end else {}
     data["kkt_residual"] = end.residual if end else None
     data["notes"] = notes(state)
     return data
 
 
-def _active_bounds(state: State, run: Run) -> dict[str, str]:
+def active_bounds(state: State, run: Run) -> dict[str, str]:
     """Return which bounds of the user's box a run is held at, those of constraints left out."""
     if run.bounds is None or run.x is None:
         return {}
@@ -319,6 +319,11 @@ def _active_bounds(state: State, run: Run) -> dict[str, str]:
     high = (run.x + near >= upper) & ~(run.bounds < 0.0)
     held = np.flatnonzero(low | high)
     return {space.free[i]: "lower" if low[i] else "upper" for i in held}
+
+
+def is_minimum(state: State, found: Best) -> bool:
+    """Return whether a minimizer has converged at the best point."""
+    return _converged_at(state, found, state.driver.runs) is not None
 
 
 def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
@@ -359,7 +364,7 @@ def _multipliers(state: State, run: Run) -> dict[str, float]:
         for (i, _), name in seen.bound_names.items():
             if name in known and name not in seen.names:
                 known[name] /= float(slope[i])
-    for name in _active_bounds(state, run):
+    for name in active_bounds(state, run):
         i = space.free.index(name)
         force = 0.0 if run.bounds is None else abs(float(run.bounds[i] / slope[i]))
         if not math.isnan(force):

@@ -26,6 +26,7 @@ from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.structures.units import is_quantity
 from optdriver.study import fold, inputs, reports
+from optdriver.study import uncertainty as spreads
 from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
@@ -33,6 +34,7 @@ from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
+from optdriver.study.uncertainty import Uncertainty
 from optdriver.study.waiting import SPINS, Threads, check_number_wanted, check_timeout
 
 if TYPE_CHECKING:
@@ -676,6 +678,73 @@ class Study:
     def describe(self) -> dict[str, Any]:
         """Return the domain, and every driver parameter with its meaning, default and value."""
         return reports.describe(self._desk.spec, self.parameters)
+
+    @quiet
+    def uncertainty(
+        self,
+        objective: Callable[..., Any] | None = None,
+        *,
+        minimum: int = 0,
+        absolute_sigma: bool = False,
+        num_data: int | None = None,
+        executor: Executor | None = None,
+    ) -> Uncertainty:
+        """Return how well the parameters are determined: standard errors and correlations.
+
+        Where residuals are told it is made of the Jacobian at the minimum, and nothing is
+        evaluated.  Otherwise it is the inverse of the Hessian, by differences of gradients (two for
+        each parameter; the evaluations are added to the study, and used again by the next call).
+        Never is it made of the minimizer's own matrix, which is no covariance.
+
+        Parameters that are held at a bound do not vary, nor does anything across an active
+        constraint; the result says so, and which parameters are only determined together.
+
+        Parameters
+        ----------
+        objective : callable, optional
+            Where gradients are wanted; otherwise the one of `set_objective`.
+        minimum : int
+            Which of `minima`.
+        absolute_sigma : bool
+            The residuals are in units of their standard deviations; otherwise these are estimated
+            from the value at the minimum.  As for SciPy's ``curve_fit``.
+        num_data : int, optional
+            The value is half of a sum of so many squares, from which their variance is estimated;
+            otherwise it is a negative logarithm of a likelihood.  Not with residuals.
+        executor : concurrent.futures.Executor, optional
+            Where gradients are evaluated.
+
+        Raises
+        ------
+        ProtocolError
+            There is no such minimum, or the point is none.
+        InputError
+            The study has no gradients: ``jac=False``, and no residuals.
+        """
+        with self._lock:
+            state = self._desk.state
+            found = spreads.minimum_of(state, minimum)
+            if found.run.factors is not None:
+                return spreads.of_fit(state, found, absolute_sigma=absolute_sigma)
+            if not state.parameters["jac"] or self._desk.fits:
+                raise InputError(
+                    "an uncertainty needs residuals (driver='least-squares', without constraints) "
+                    "or gradients (jac=True), and this study has neither"
+                )
+            wanted = spreads.points(state, found)
+            known = spreads.known_gradients(state)
+        missing = [x for xs in wanted.values() for x in xs if x.tobytes() not in known]
+        if found.x.tobytes() not in known and any(len(xs) == 1 for xs in wanted.values()):
+            missing.append(found.x)
+        if missing:
+            from optdriver.execution.curvature import add_gradients  # as for `run`
+
+            add_gradients(self, missing, objective, executor)
+        with self._lock:
+            state = self._desk.state
+            return spreads.of_gradients(
+                state, found, spreads.hessian(found, wanted, state), num_data
+            )
 
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
         """Return what was observed: for one suggestion, or lists over all.
