@@ -70,9 +70,9 @@ def is_optimal(state: State, at: Criticality) -> bool:
         return False
     if state.rule == 1:
         return True
-    scale = _scale(state)
-    near = max(state.options.ftol, NEGLIGIBLE) * scale
-    return at.near <= near and at.far <= FAR * gtol * scale
+    f = scale(state)
+    near = max(state.options.ftol, NEGLIGIBLE) * f
+    return at.near <= near and at.far <= FAR * gtol * f
 
 
 def falls(state: State, at: Criticality) -> bool:
@@ -83,7 +83,7 @@ def falls(state: State, at: Criticality) -> bool:
     floor.
     """
     size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
-    return dot(np.abs(at.left), np.minimum(at.room, size)) > PLAIN * _scale(state)
+    return dot(np.abs(at.left), np.minimum(at.room, size)) > PLAIN * scale(state)
 
 
 def small_change(state: State, *values: float) -> float:
@@ -114,7 +114,8 @@ def _promises(state: State, small: float) -> bool:
     return state.promise <= small and not state.falls
 
 
-def _scale(state: State) -> float:
+def scale(state: State) -> float:
+    """Return what f is measured by at the iterate: its value, or its unit where that is more."""
     return max(abs(state.f), state.unit)
 
 

@@ -9,13 +9,14 @@ import math
 
 import numpy as np
 
-from optdriver.constraints.matrices import row_norms
+from optdriver.constraints.matrices import row_norms, scaled
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import convergence, models, trust
 from optdriver.feasible.criticality import measured, tangential_change
+from optdriver.feasible.cusp import cusp_near
 from optdriver.feasible.options import Options, pairs_kept
 from optdriver.feasible.region import Region, sizes
-from optdriver.feasible.state import Phase, State, Stop
+from optdriver.feasible.state import RULE, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
 from optdriver.geometry.products import dot, norm
@@ -31,6 +32,7 @@ MOST_FAILURES = 12  # in a row
 OUTGROWN = 1e3  # times larger or smaller than it was, a variable needs another scale
 VANISHING = 1e-6  # in scaled rows, of a value and of a gradient
 ENDLESS = 1e20  # times what is known of the size of f at the start
+WITH_CUSPS = 3  # the rule from which on the end at a cusp is a success
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
 
@@ -38,7 +40,7 @@ def start(
     x0: Vector,
     region: Region,
     options: Options,
-    rule: int = 2,
+    rule: int = RULE,
     first: tuple[float, float] | None = None,
 ) -> State:
     """Return the state that asks for the feasible point `x0` first.
@@ -277,7 +279,7 @@ def go_on(state: State, region: Region) -> None:
         _succeed(state, Stop.REDUCTION)
     elif _starts_again(state, region, entered):
         go_on(state, region)
-    else:
+    elif not _looks_for_a_cusp(state, region):
         finish(state, Stop.STALLED, _perhaps_a_cusp(region, state.x))
 
 
@@ -322,13 +324,36 @@ def _starts_again(state: State, region: Region, delta: float) -> bool:
     return True
 
 
+def _looks_for_a_cusp(state: State, region: Region) -> bool:
+    """End with success where the iterate is shown to be a minimum without multipliers.
+
+    Where the tip of the cusp is close by it is asked first, once.
+    """
+    if state.rule < WITH_CUSPS:
+        return False
+    found = cusp_near(region, state.x, state.g, convergence.scale(state), state.tolerance)
+    if found is None or (found.tip is not None and np.array_equal(found.tip, state.pending)):
+        return False
+    if found.tip is None:
+        state.cusp, state.residual = True, found.slope
+        _succeed(state, Stop.OPTIMAL)
+        return True
+    state.pending, state.predicted = found.tip, -found.fall
+    state.delta = max(_step_size(state, region), state.options.smallest_radius)
+    limit = _limit(state)
+    if limit is not None:
+        finish(state, limit)
+    return True
+
+
 def _perhaps_a_cusp(region: Region, x: Vector) -> str:
     """Name an active constraint whose gradient vanishes: none of first order tells where it is."""
     c, e = region.values(x)
     for which, values, rows in zip(
         (region.inequalities, region.equalities), (c, e), region.linearised(x), strict=True
     ):
-        flat = (np.abs(values) <= VANISHING) & (row_norms(rows) <= VANISHING)
+        lengths = row_norms(scaled(rows, columns=region.scale))
+        flat = (np.abs(values) <= VANISHING) & (lengths <= VANISHING)
         if flat.any():
             name = region.constraints.names[int(which[np.flatnonzero(flat)[0]])]
             return f"the gradient of {name!r} vanishes there, perhaps a cusp without multipliers"

@@ -17,11 +17,12 @@ from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import convergence, machine
 from optdriver.feasible.criticality import Criticality, measured, unknown
+from optdriver.feasible.cusp import without_multipliers
 from optdriver.feasible.options import checked
 from optdriver.feasible.region import Region, region
 from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.soundness import check_pending, read_state
-from optdriver.feasible.state import VERSION, Phase, State, Stop
+from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 from optdriver.feasible.work import TooMuchWork
 from optdriver.numerics import is_numeric, quiet
@@ -38,6 +39,7 @@ MESSAGES = {
     Stop.HALTED: "HALTED: stopped by the caller",
     Stop.UNBOUNDED: "UNBOUNDED: the objective falls without end within the constraints",
 }
+AT_CUSP = "OPTIMAL: no feasible direction reduces the value to first order"
 LONG = 60  # Newton steps to a start that may be far away
 ACTIVE = 1e-8  # a scaled row closer to zero than this is active
 
@@ -66,8 +68,9 @@ class FeasibleMinimizer:
         where each variable is moved by its size: the unit of f follows from them.
     settled : bool
         The last step of that run changed f by no more than `ftol`.
-    rule : {2, 1}
-        1 as in optdriver 0.1.0: `gtol` is absolute, and `ftol` has no meaning.
+    rule : {3, 2, 1}
+        2 as in optdriver 0.2.0: no cusp but that of an infinite slope is a success.  1 as in 0.1.0:
+        besides, `gtol` is absolute, and `ftol` has no meaning.
     **options
         See `Options`: gtol, ftol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 
@@ -97,7 +100,7 @@ class FeasibleMinimizer:
         pairs: tuple[ArrayLike, ArrayLike] | None = None,
         first: tuple[float, float] | None = None,
         settled: bool = False,
-        rule: int = 2,
+        rule: int = RULE,
         **options: Any,
     ) -> None:
         settings = checked(options)
@@ -328,6 +331,8 @@ class FeasibleMinimizer:
         known = math.isfinite(f)
         unit = convergence.unit_at(self._state, f)
         optimality = measured(self._region, x, g, unit) if known else unknown(self._region)
+        if self._state.cusp:
+            optimality = without_multipliers(self._region, x, optimality, self._state.residual)
         result = FeasibleResult()
         result.update(
             x=x,
@@ -366,6 +371,8 @@ class FeasibleMinimizer:
     def _message(self, at: Criticality | None = None) -> str:
         message = MESSAGES[self.stop] if self.stop else "running"
         reason = self._state.reason
+        if self._state.cusp:
+            message = AT_CUSP
         if self.converged and at is not None and len(at.cusps):
             name = self._constraints.names[int(at.cusps[0])]
             return f"{message}, without multipliers: {name!r} has a cusp there"

@@ -11,7 +11,7 @@ from optdriver import stored
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible.options import Options, checked, pairs_kept
 from optdriver.feasible.region import Region
-from optdriver.feasible.state import Phase, State, Stop
+from optdriver.feasible.state import RULE, Phase, State, Stop
 from optdriver.feasible.types import Data
 
 COUNTS = ("nfev", "nfail", "failures", "nit")
@@ -56,10 +56,10 @@ def read_state(data: Data) -> State:
     values |= {name: stored.whole(name, values[name]) for name in COUNTS}
     values |= {name: stored.real(name, values[name]) for name in NUMBERS}
     if not old:
-        values["rule"] = stored.whole("rule", values["rule"], least=1, most=2)
+        values["rule"] = stored.whole("rule", values["rule"], least=1, most=RULE)
         values["unit"] = stored.real("unit", values["unit"], 0.0, 1.0)
-        for name in ("settled", "falls"):
-            values[name] = stored.flag(name, values[name])
+        for name in ("settled", "falls", "cusp"):
+            values[name] = stored.flag(name, values.get(name, False))
     _check_the_rest(values)
     state = State(**values)
     _check(state, evaluated)

@@ -1,13 +1,14 @@
 """The state of the feasible minimizer: arrays and numbers, nothing that computes.
 
-Letters: x the iterate, f and g its value and gradient, D the size of each variable
-(``max(1, |x0|)``, or the width of a box that is far narrower), Delta the trust region in u = x / D,
-S and Y the pairs in u (rows ``s / D`` and ``D y``, oldest first), A and B the two models, whose
-scores say which foresaw the gradients better; `rule` is that of the test of convergence, 1 as in
-optdriver 0.1.0; `unit` the one of f that the start told, `settled` whether the last trial changed f
-by no more than ftol, `falls` whether the gradient says that f plainly falls on, and `promise` the
-decrease that the model last had at a minimum within the region of this iterate (see `convergence`);
-`failed` the last points that could not be evaluated, `avoided` those where that happened twice.
+Letters: x the iterate, f and g its value and gradient, D the size of each variable (``max(1,
+|x0|)``, or the width of a box that is far narrower), Delta the trust region in u = x / D, S and Y
+the pairs in u (rows ``s / D`` and ``D y``, oldest first), A and B the two models, whose scores say
+which foresaw the gradients better; `rule` is that of the test of convergence, 1 as in optdriver
+0.1.0, 2 as in 0.2.0; `cusp` whether the run ended at one; `unit` the one of f that the start told,
+`settled` whether the last trial changed f by no more than ftol, `falls` whether the gradient says
+that f plainly falls on, and `promise` the decrease that the model last had at a minimum within the
+region of this iterate (see `convergence`); `failed` the last points that could not be evaluated,
+`avoided` those where that happened twice.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from optdriver.feasible.options import Options
 from optdriver.feasible.types import Vector
 
 VERSION = 2
+RULE = 3
+"""What a new run is tested by."""
 
 
 class Phase(IntEnum):
@@ -65,6 +68,7 @@ class State:
     rule: int = 1
     unit: float = 1.0
     settled: bool = False
+    cusp: bool = False
     falls: bool = False
     promise: float = np.inf
     first_f: float = 0.0

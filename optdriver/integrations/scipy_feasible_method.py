@@ -269,5 +269,6 @@ def _multipliers(constraints: Any, result: OptimizeResult) -> MutableMapping[str
     """Return the multipliers by name, those of constraints that were mere bounds too."""
     known = dict(result.multipliers)
     for (i, _), name in constraints.bound_names.items():
-        known.setdefault(name, float(abs(result.bound_multipliers[i])))
+        if not math.isnan(result.bound_multipliers[i]):
+            known.setdefault(name, float(abs(result.bound_multipliers[i])))
     return known or UserDict()  # SciPy cannot print a result with an empty dict in it

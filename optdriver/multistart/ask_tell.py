@@ -80,10 +80,12 @@ class MultiStart(Undoing[MultiStartState]):
     difference_rule : {2, 1}
         How finite differences are asked for.  1 is for what optdriver 0.1.0 has recorded: all
         points of an iterate at once, also after a failure.
-    constraint_rule : {2, 1}
+    constraint_rule : {3, 2, 1}
         Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
-        and how many pairs that keeps.  1 is for what optdriver 0.1.0 has recorded: starts on the
-        faces of the box too, one shortened step after the other, 10 pairs.
+        how many pairs that keeps, and whether a minimum without multipliers is a success.  2 is
+        for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite slopes.  1 is
+        for 0.1.0: besides, starts on the faces of the box too, one shortened step after the other,
+        10 pairs.
     convergence_rule : {2, 1}
         When a minimizer is believed to have converged: 2 measures small objectives by their own
         size and doubts a test that is passed (the option `cautious` of `optdriver.LBFGSB`).  1 is
@@ -152,7 +154,7 @@ class MultiStart(Undoing[MultiStartState]):
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
         difference_rule: int = 2,
-        constraint_rule: int = 2,
+        constraint_rule: int = 3,
         convergence_rule: int = 2,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,

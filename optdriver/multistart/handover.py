@@ -57,8 +57,9 @@ class Handover:
         Start; moved to a feasible point if it violates a constraint.
     constraints : ConstraintSet
         With the box.
-    rule : {2, 1}
-        1 as in optdriver 0.1.0: one shortened step after the other, and the pairs of L-BFGS-B.
+    rule : {3, 2, 1}
+        2 as in optdriver 0.2.0: a cusp is a success only where a slope is infinite.  1 as in 0.1.0:
+        besides, one shortened step after the other, and the pairs of L-BFGS-B.
     convergence_rule : {2, 1}
         1 as in optdriver 0.1.0: f has no unit, and `ftol` no meaning after the handover.
     **options
@@ -77,7 +78,7 @@ class Handover:
         x0: ArrayLike,
         constraints: ConstraintSet,
         *,
-        rule: int = 2,
+        rule: int = 3,
         convergence_rule: int = 2,
         **options: Any,
     ) -> None:
@@ -176,7 +177,8 @@ class Handover:
         return made
 
     def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
-        return FeasibleMinimizer(x, self._constraints, rule=self._convergence_rule, **given)
+        rule = 1 if self._convergence_rule == 1 else max(2, self._rule)
+        return FeasibleMinimizer(x, self._constraints, rule=rule, **given)
 
     def _best_of_plain(self) -> tuple[Vector, float, Vector]:
         best = self._plain.best

@@ -9,6 +9,7 @@ every run is a `CallbackMinimizer`, which takes what it knows of them; with leas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -76,7 +77,7 @@ def create(
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
     *,
-    constraint_rule: int = 2,
+    constraint_rule: int = 3,
     convergence_rule: int = 2,
     fit: Mapping[str, Any] | None = None,
 ) -> Minimizer:
@@ -197,7 +198,8 @@ def conditions(
     result = minimizer.result
     known, bounds = dict(result.multipliers), result.bound_multipliers
     for (i, _), name in constraints.bound_names.items():
-        known.setdefault(name, abs(bounds[i]))
+        if not math.isnan(bounds[i]):
+            known.setdefault(name, abs(bounds[i]))
     active, told = list(result.active), exact or not constraints.n_equalities
     return {
         "active": active,

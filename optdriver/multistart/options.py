@@ -25,7 +25,7 @@ MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
 
 DIFFERENCE_RULES = (1, 2)
-CONSTRAINT_RULES = (1, 2)
+CONSTRAINT_RULES = (1, 2, 3)
 CONVERGENCE_RULES = (1, 2)
 """How runs go: as by 0.1.0, and as now."""
 
@@ -58,7 +58,7 @@ class MultiStartOptions:
     f_tolerance: float
     project_starts: bool = True
     difference_rule: int = 2
-    constraint_rule: int = 2
+    constraint_rule: int = 3
     convergence_rule: int = 2
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN

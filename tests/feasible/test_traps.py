@@ -81,7 +81,8 @@ def test_a_cusp_where_no_qualification_holds():
     result, points = run(opt, toward(2.0, 0.0))
     assert np.all(points[:, 1] <= (1.0 - points[:, 0]) ** 3)
     assert abs(result.fun - 1.0) <= 1e-5
-    assert result.success or result.stop is Stop.STALLED
+    assert result.success
+    assert "without multipliers" in result.message
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_a_single_point_ends_soon(monkeypatch):
     opt = FeasibleMinimizer([0.0, 0.0], "x1^2 + x2^2 <= 0", [(-2, 2)] * 2)
     result, points = run(opt, toward(2.0, 0.0))
     np.testing.assert_array_equal(points, [[0.0, 0.0]])
-    assert result.stop is Stop.STALLED
+    assert result.stop is Stop.OPTIMAL
     assert len(solved) <= 6
 
 
