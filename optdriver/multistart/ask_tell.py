@@ -86,10 +86,13 @@ class MultiStart(Undoing[MultiStartState]):
         for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite slopes.  1 is
         for 0.1.0: besides, starts on the faces of the box too, one shortened step after the other,
         10 pairs.
-    convergence_rule : {2, 1}
-        When a minimizer is believed to have converged: 2 measures small objectives by their own
-        size and doubts a test that is passed (the option `cautious` of `optdriver.LBFGSB`).  1 is
-        for what optdriver 0.1.0 has recorded: SciPy's tests alone.
+    convergence_rule : {3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 3 evaluates up to three points
+        between an end and a known minimum of the same value where they may well be one (flat
+        minima, valleys); 2, for what optdriver 0.2.0 has recorded, takes ends that are not close
+        for two.  Both measure small objectives by their own size and doubt a test that is passed
+        (the option `cautious` of `optdriver.LBFGSB`).  1 is for what 0.1.0 has recorded: SciPy's
+        tests alone.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float
@@ -155,7 +158,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 2,
         constraint_rule: int = 3,
-        convergence_rule: int = 2,
+        convergence_rule: int = 3,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

@@ -2,8 +2,9 @@
 
 Two converged points are the same minimum if they are close in every coordinate, measured by the
 width of the box (by ``max(1, |x|)`` where that is infinite), and in value, measured by
-``max(1, |f|)``.  A point that is close to several joins the one nearest to it.  The best point of
-each minimum, with the value that was observed there, stands for it.
+``max(1, |f|)``.  A point that is close to several joins the one nearest to it, and one that is not
+close may be found to be the same by what lies between them (`optdriver.multistart.barriers`).  The
+best point of each minimum, with the value that was observed there, stands for it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ Vector = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Entry:
-    """Which starts and runs led to a minimum."""
+    """Which starts and runs led to a minimum, and how far apart they ended."""
 
+    low: Vector
+    high: Vector
     starts: list[int] = field(default_factory=list)
     runs: list[int] = field(default_factory=list)
 
@@ -49,20 +52,25 @@ class Catalogue:
         self._entries: list[Entry] = []
         self._x, self._f = np.empty((8, lower.size)), np.empty(8)  # with room to grow
 
-    def add(self, x: Vector, f: float, start: int, run: int) -> None:
-        """Enter the point to which `run`, begun at `start`, converged."""
-        index = self._same(x, f)
+    def add(self, x: Vector, f: float, start: int, run: int, same: int | None = None) -> None:
+        """Enter the point to which `run`, begun at `start`, converged.
+
+        `same` is the number of a minimum that it is known to belong to.
+        """
+        index = self._same(x, f) if same is None else same
         if index is None:
             index = len(self._entries)
-            self._entries.append(Entry())
+            self._entries.append(Entry(x.copy(), x.copy()))
             if index == len(self._f):
                 self._x = np.concatenate([self._x, np.empty_like(self._x)])
                 self._f = np.concatenate([self._f, np.empty_like(self._f)])
             self._x[index], self._f[index] = x, f
         elif f < self._f[index]:
             self._x[index], self._f[index] = x, f
-        self._entries[index].starts.append(start)
-        self._entries[index].runs.append(run)
+        entry = self._entries[index]
+        entry.low, entry.high = np.minimum(entry.low, x), np.maximum(entry.high, x)
+        entry.starts.append(start)
+        entry.runs.append(run)
 
     def minima(self) -> list[Minimum]:
         """Return the minima, lowest first; equal ones in the order of their discovery."""
@@ -71,6 +79,8 @@ class Catalogue:
             Minimum(
                 x=self._x[index].copy(),
                 f=float(self._f[index]),
+                low=self._entries[index].low.copy(),
+                high=self._entries[index].high.copy(),
                 times_found=len(self._entries[index].runs),
                 starts=tuple(self._entries[index].starts),
                 runs=tuple(self._entries[index].runs),
@@ -78,14 +88,26 @@ class Catalogue:
             for index in order
         ]
 
-    def _same(self, x: Vector, f: float) -> int | None:
+    def width(self, x: Vector) -> Vector:
+        """Return what distances from a point are measured by."""
+        return np.where(np.isfinite(self._width), self._width, np.maximum(1.0, np.abs(x)))
+
+    def apart(self, x: Vector, f: float) -> list[tuple[int, Vector, float]]:
+        """Return number, place and value of the minima of the same level; none if one is close."""
+        if self._same(x, f) is not None:
+            return []
+        return [(int(i), self._x[i].copy(), float(self._f[i])) for i in self._level(f)]
+
+    def _level(self, f: float) -> NDArray[np.intp]:
         known = self._f[: len(self._entries)]
         rise = np.abs(known - f) / np.maximum(1.0, np.maximum(np.abs(known), abs(f)))
-        level = np.flatnonzero(rise <= self._f_tolerance)
+        return np.flatnonzero(rise <= self._f_tolerance)
+
+    def _same(self, x: Vector, f: float) -> int | None:
+        level = self._level(f)
         if not level.size:
             return None
-        scale = np.where(np.isfinite(self._width), self._width, np.maximum(1.0, np.abs(x)))
-        distance = np.max(np.abs(self._x[level] - x) / scale, axis=1)
+        distance = np.max(np.abs(self._x[level] - x) / self.width(x), axis=1)
         nearest = int(np.argmin(distance))
         return int(level[nearest]) if distance[nearest] <= self._x_tolerance else None
 
@@ -95,22 +117,34 @@ class Catalogue:
         return {
             "x": self._x[:count].copy(),
             "f": self._f[:count].copy(),
+            "low": np.reshape([entry.low for entry in self._entries], self._x[:count].shape),
+            "high": np.reshape([entry.high for entry in self._entries], self._x[:count].shape),
             "starts": [list(entry.starts) for entry in self._entries],
             "runs": [list(entry.runs) for entry in self._entries],
         }
 
     def load(self, data: dict[str, Any]) -> None:
         """Take over the minima of which `to_dict` made `data`."""
+        count = len(data["runs"])
+        if not count:
+            return
+        shape = count, self._width.size
+        self._f = stored.array("f", data["f"], (count,), finite=True)
+        self._x = stored.array("x", data["x"], shape, finite=True)
+        low, high = (  # 0.2.0 kept none
+            stored.array(name, data.get(name, self._x), shape, finite=True)
+            for name in ("low", "high")
+        )
+        if not np.all((low <= self._x) & (self._x <= high)):
+            raise ValueError("a minimum is not among its ends")
         self._entries = [
             Entry(
+                low[k],
+                high[k],
                 [stored.whole("start", start) for start in starts],
                 [stored.whole("run", run) for run in runs],
             )
-            for starts, runs in zip(data["starts"], data["runs"], strict=True)
+            for k, (starts, runs) in enumerate(zip(data["starts"], data["runs"], strict=True))
         ]
         if any(not entry.starts or not entry.runs for entry in self._entries):
             raise ValueError("a minimum that no run has found")
-        if self._entries:
-            count = len(self._entries)
-            self._f = stored.array("f", data["f"], (count,), finite=True)
-            self._x = stored.array("x", data["x"], (count, self._width.size), finite=True)

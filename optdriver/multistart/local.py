@@ -78,7 +78,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 3,
-    convergence_rule: int = 2,
+    convergence_rule: int = 3,
     fit: Mapping[str, Any] | None = None,
 ) -> Minimizer:
     """Return a new minimizer at `x0`.
@@ -102,7 +102,7 @@ def create(
     from optdriver.multistart.handover import Handover
 
     return Handover(
-        x0, constraints, rule=constraint_rule, convergence_rule=convergence_rule, **options
+        x0, constraints, rule=constraint_rule, convergence_rule=min(convergence_rule, 2), **options
     )
 
 
@@ -162,6 +162,11 @@ def reason(minimizer: Minimizer) -> str:
     if minimizer.converged and not result.get("certified", True):
         return f"{result.message}; not certified, since an active constraint has a kink there"
     return str(result.message)
+
+
+def unit(minimizer: Minimizer) -> float:
+    """Return the size of f that a minimizer has learnt, 1 where it has not."""
+    return float(minimizer.state.unit) if isinstance(minimizer, LBFGSB) else 1.0
 
 
 def lost(minimizer: Minimizer) -> bool:

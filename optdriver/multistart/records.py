@@ -71,6 +71,9 @@ class Minimum:
     ----------
     x, f : ndarray, float
         An evaluated point and the value observed there.
+    low, high : ndarray, shape (n,)
+        The least and the greatest coordinates of the ends that were found to be this minimum: how
+        far a flat one, or a valley, was seen to extend.
     times_found : int
         How many minimizers converged to it.
     starts, runs : tuple of int
@@ -79,6 +82,8 @@ class Minimum:
 
     x: Vector
     f: float
+    low: Vector
+    high: Vector
     times_found: int
     starts: tuple[int, ...]
     runs: tuple[int, ...]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.leastsquares.covariance import Factors
 from optdriver.multistart import differences, local
+from optdriver.multistart.barriers import Between
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.local import Minimizer
 from optdriver.multistart.records import Run
@@ -58,6 +59,8 @@ class Search:
         Whether its gradients are differenced on both sides.
     spare : bool
         Whether it was begun beyond `max_num_minimizers`, for a place that would have stayed free.
+    between : Between or None
+        The comparison of its end with a known minimum, of a run whose minimizer has converged.
     slots : dict of int to int
         For each id that is out and still wanted, its slot in the stencil.
     x, f, g : ndarray or None, float, ndarray or None
@@ -79,6 +82,7 @@ class Search:
     learnt: Learnt | None = None
     two_sided: bool = False
     spare: bool = False
+    between: Between | None = None
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
     f: float = math.nan
@@ -99,7 +103,7 @@ def end(
         search.x, search.f, _ = search.minimizer.best
         search.conditions = local.conditions(search.minimizer, constraints, exact=exact)
     search.state, search.reason = state, reason
-    search.minimizer, search.stencil, search.g = None, None, None
+    search.minimizer, search.stencil, search.g, search.between = None, None, None, None
     if search.learnt is not None:
         search.learnt = Learnt(noise=search.learnt.noise, checked=True)
     search.slots.clear()
@@ -155,6 +159,7 @@ def to_dict(search: Search) -> dict[str, Any]:
         "learnt": None if search.learnt is None else search.learnt.to_dict(),
         "two_sided": search.two_sided,
         "spare": search.spare,
+        "between": None if search.between is None else search.between.to_dict(),
         "slots": [[id, slot] for id, slot in search.slots.items()],
         "x": None if search.x is None else search.x.copy(),
         "f": search.f,
@@ -166,6 +171,7 @@ def to_dict(search: Search) -> dict[str, Any]:
 def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | None) -> Search:
     """Return the run of which `to_dict` made `data`."""
     minimizer, stencil, learnt = data["minimizer"], data["stencil"], data.get("learnt")
+    between = data.get("between")
     x0 = stored.array("x0", data["x0"], (len(data["x0"]),), finite=True)
 
     def floats(name: str) -> Vector | None:
@@ -185,6 +191,7 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         learnt=None if learnt is None else Learnt.from_dict(learnt),
         two_sided=stored.flag("two_sided", data["two_sided"]),
         spare=stored.flag("spare", data.get("spare", False)),
+        between=None if between is None else Between.from_dict(between, x0.size),
         slots={
             stored.whole("id", id): stored.whole("slot", slot, -1) for id, slot in data["slots"]
         },

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.options import kept_start
 from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
-from optdriver.multistart import differences, directions, gradients, local, start_rules
+from optdriver.multistart import barriers, differences, directions, gradients, local, start_rules
 from optdriver.multistart import run as searches
+from optdriver.multistart.barriers import Between
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.ledger import FAILED, TOLD
 from optdriver.multistart.local import Minimizer
@@ -77,12 +78,15 @@ def _issue(state: MultiStartState, run: int, slot: int) -> Point:
     search = state.runs[run]
     if search.stencil is not None:
         x = differences.point(search.stencil, slot)
+    elif search.between is not None:
+        x = search.between.point()
     elif search.minimizer is not None:
         x = search.minimizer.ask()
     else:
         x = search.x0.copy()
     id = state.ledger.new_id()
-    kind: PointKind = "iterate" if slot == BASE else "difference"
+    plain = slot == BASE and search.between is None
+    kind: PointKind = "iterate" if plain else "difference"
     point = Point(id=id, run=run, x=read_only(x), kind=kind)
     search.slots[id] = slot
     state.pending[id] = point
@@ -379,6 +383,8 @@ def _take(
     if minimizer is None:
         state.failed_in_row = 0
         _judge_sample(state, search, f, g)
+    elif search.between is not None:
+        _compared(state, search, search.between.after(f))
     elif stencil is not None:
         differences.keep(stencil, slot, fit)
         if differences.record(stencil, slot, f):
@@ -407,6 +413,8 @@ def _take_failure(state: MultiStartState, search: Search, slot: int, reason: str
     if minimizer is None:
         _count_failure(state, search)
         _close(state, search, "failed", _start_failed(reason))
+    elif search.between is not None:
+        _compared(state, search, False)
     elif stencil is None or slot == BASE:
         _count_failure(state, search)
         _iterate_failed(state, search, minimizer, reason)
@@ -507,12 +515,43 @@ def _after_success(state: MultiStartState, search: Search, minimizer: Minimizer)
     elif _sharpen(state, search, minimizer):
         return
     elif minimizer.converged:
-        _close(state, search, "converged", local.reason(minimizer))
+        _converged(state, search, minimizer)
     elif local.unbounded(minimizer):
         state.ended = f"the objective has no minimum: {local.reason(minimizer)}"
         _close(state, search, "stopped", local.reason(minimizer))
     else:
         _close(state, search, "stopped", local.reason(minimizer))
+
+
+def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
+    """Close a run, or first evaluate what lies between its end and a known minimum."""
+    options, catalogue = state.options, state.catalogue
+    if minimizer.best is not None and options.convergence_rule > 2:
+        x, f, _ = minimizer.best
+        search.between = barriers.comparison(
+            x,
+            f,
+            catalogue.apart(x, f),
+            catalogue.width(x),
+            state.constraints,
+            ftol=options.minimizer["ftol"],
+            depth=options.f_tolerance * max(abs(f), local.unit(minimizer)),
+        )
+    if search.between is None:
+        _close(state, search, "converged", local.reason(minimizer))
+    else:
+        _line_up(state, search, (BASE,))
+
+
+def _compared(state: MultiStartState, search: Search, outcome: Between | bool) -> None:
+    """Go on comparing an end with a known minimum, or close the run as the one or as another."""
+    entry, minimizer = search.between.entry, search.minimizer  # type: ignore[union-attr]  # it is
+    if isinstance(outcome, Between):
+        search.between = outcome
+        _line_up(state, search, (BASE,))
+    elif minimizer is not None:
+        same = entry if outcome else None
+        _close(state, search, "converged", local.reason(minimizer), same)
 
 
 def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
@@ -567,17 +606,30 @@ def _start_failed(reason: str) -> str:
     return f"the start could not be evaluated{f': {reason}' if reason else ''}"
 
 
-def _close(state: MultiStartState, search: Search, outcome: searches.State, reason: str) -> None:
+def _close(
+    state: MultiStartState,
+    search: Search,
+    outcome: searches.State,
+    reason: str,
+    same: int | None = None,
+) -> None:
     searches.end(search, outcome, reason, state.constraints, exact=state.options.jac)
     _leave_place(state, search)
-    if outcome == "converged" and search.x is not None:
-        state.converged += 1
-        state.catalogue.add(search.x, search.f, search.start, search.index)
-        if state.sampled:
-            _add_sample(state, search.x, search.f)
+    if outcome == "converged":
+        _list(state, search, same)
     elif outcome == "stopped":
         state.stopped += 1
     end_if_over(state, reason)
+
+
+def _list(state: MultiStartState, search: Search, same: int | None = None) -> None:
+    """Enter the end of a run among the minima."""
+    if search.x is None:
+        return
+    state.converged += 1
+    state.catalogue.add(search.x, search.f, search.start, search.index, same)
+    if state.sampled:
+        _add_sample(state, search.x, search.f)
 
 
 def _leave_place(state: MultiStartState, search: Search) -> None:
@@ -593,7 +645,11 @@ def end_if_over(state: MultiStartState, reason: str) -> None:
     if state.ended is None:
         return
     for search in state.runs:
-        if search.state in searches.OPEN:
+        if search.between is not None and search.minimizer is not None:  # it had converged
+            said = local.reason(search.minimizer)
+            searches.end(search, "converged", said, state.constraints, exact=state.options.jac)
+            _list(state, search)
+        elif search.state in searches.OPEN:
             searches.cut(search, state.ended, state.constraints, exact=state.options.jac)
     for queue in (state.ready, state.spare, state.extra):
         queue.clear()

@@ -73,7 +73,12 @@ def _check_run(state: Any, search: Search) -> None:
 def _check_minimizer(state: Any, search: Search) -> None:
     minimizer = search.minimizer
     running = search.state == "running"
-    if minimizer is None or minimizer.n != state.lower.size or (running and minimizer.done):
+    compared = search.between is not None
+    if (
+        minimizer is None
+        or minimizer.n != state.lower.size
+        or (running and minimizer.done != compared)
+    ):
         raise ValueError(f"run {search.index} has a minimizer that does not belong to it")
     if not minimizer.done:
         stored.inside("the next point", minimizer.ask(), state.lower, state.upper)
@@ -81,6 +86,11 @@ def _check_minimizer(state: Any, search: Search) -> None:
         raise ValueError(f"run {search.index} has differences of a gradient that is told")
     if search.stencil is not None:
         _check_differences(state, search.stencil)
+    if search.between is not None:
+        if search.stencil is not None or search.between.entry >= len(state.catalogue.minima()):
+            raise ValueError(f"run {search.index} is compared with nothing")
+        for end in (search.between.here, search.between.there):
+            stored.inside("a compared end", end, state.lower, state.upper)
 
 
 def _check_differences(state: Any, made: Pending) -> None:

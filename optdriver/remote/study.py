@@ -250,7 +250,7 @@ class RemoteStudy:
     def _row(self, kind: type[Row], found: Mapping[str, Any]) -> Row:
         """Return a record of what came as JSON."""
         values = {"x" if key == "vector" else key: numbers(value) for key, value in found.items()}
-        for name in ("x", "gradient"):
+        for name in ("x", "extent", "gradient"):
             if values.get(name) is not None:
                 values[name] = np.array(values[name], dtype=float)
         for name in ("starts", "runs", "active_constraints"):

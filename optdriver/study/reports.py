@@ -94,6 +94,9 @@ class LocalMinimum:
     params : dict or structure
         All parameters.
     x : ndarray, shape (n,)
+    extent : ndarray, shape (2, n)
+        The least and the greatest coordinates of the ends that were found to be this minimum: how
+        far a flat one, or a valley, was seen to extend.
     times_found : int
     starts : tuple
         The starts that led there, as `params`.
@@ -105,6 +108,7 @@ class LocalMinimum:
     value: float
     params: Any
     x: FloatArray
+    extent: FloatArray
     times_found: int
     starts: tuple[Any, ...]
     runs: tuple[int, ...]
@@ -229,6 +233,7 @@ def minima(state: State) -> Rows[LocalMinimum]:
             value=minimum.f,
             params=space.params(space.to_user(minimum.x)),
             x=space.to_user(minimum.x),
+            extent=np.array([space.to_user(minimum.low), space.to_user(minimum.high)]),
             times_found=minimum.times_found,
             starts=tuple(space.params(space.to_user(starts[run])) for run in minimum.runs),
             runs=tuple(minimum.runs),

@@ -1,0 +1,223 @@
+"""Ends of one flat minimum are listed once, those of two minima twice."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import optdriver
+from optdriver import MultiStart
+from optdriver.errors import InputError
+from optdriver.multistart.barriers import FRACTIONS
+
+
+def quartic(x):
+    return float((x**4).sum()), 4.0 * x**3
+
+
+def powell(x):
+    """Powell's singular function: its Hessian at 0 has rank 2."""
+    a, b, c, d = x
+    f = (a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4
+    p, q, r, s = 2 * (a + 10 * b), 10 * (c - d), 4 * (b - 2 * c) ** 3, 40 * (a - d) ** 3
+    return float(f), np.array([p + s, 10 * p + r, q - 2 * r, -q - s])
+
+
+def valley(x):
+    """Condition 1e8: nothing can be seen along the first coordinate at the usual tolerances."""
+    return float(0.5e-8 * x[0] ** 2 + 0.5 * x[1] ** 2), np.array([1e-8 * x[0], x[1]])
+
+
+def line(x):
+    """Its minima are a line."""
+    t = x[0] - x[1]
+    return float(t * t), np.array([2 * t, -2 * t])
+
+
+def himmelblau(x):
+    a, b = x[0] ** 2 + x[1] - 11, x[0] + x[1] ** 2 - 7
+    return float(a * a + b * b), np.array([4 * a * x[0] + 2 * b, 2 * a + 4 * b * x[1]])
+
+
+def rastrigin(x):
+    f = (x * x - 10 * np.cos(2 * np.pi * x) + 10).sum()
+    return float(f), 2 * x + 20 * np.pi * np.sin(2 * np.pi * x)
+
+
+def wells(height, half):
+    """Two minima of the same value, `2 half` apart, with a barrier between them."""
+
+    def function(x):
+        u = (x[0] - 0.3) / half
+        slope = height * 4 * u * (u * u - 1) / half
+        return float(height * (u * u - 1) ** 2 + x[1] ** 2), np.array([slope, 2 * x[1]])
+
+    return function
+
+
+def driven(function, bounds, runs, *, places=1, jac=True, restore=False, **options):
+    """Drive a multi-start until `runs` minimizers have converged."""
+    starts = MultiStart(bounds, max_num_minimizers=runs, seed=3, jac=jac, **options)
+    asked = []
+    while not starts.done:
+        points = starts.ask(places) or starts.pending
+        asked += [(p.id, p.x.tobytes()) for p in points]
+        if restore:
+            data = json.dumps(starts.to_dict(), default=lambda a: a.tolist())
+            starts = MultiStart.from_dict(json.loads(data))
+        for point in sorted(starts.pending, key=lambda p: p.id * 7919 % 11)[: (places + 1) // 2]:
+            f, g = function(point.x)
+            starts.tell(point.id, f, *([g] if jac else []))
+    return starts, asked
+
+
+FLAT = {
+    "quartic": (quartic, [(-1.0, 1.3)] * 2),
+    "powell": (powell, [(-4.0, 5.0)] * 4),
+    "valley": (valley, [(-10.0, 13.0)] * 2),
+    "line": (line, [(-1.0, 1.3)] * 2),
+}
+
+
+@pytest.mark.parametrize("jac", [True, False])
+@pytest.mark.parametrize("name", FLAT)
+def test_a_flat_minimum_is_listed_once_with_its_extent(name, jac):
+    function, bounds = FLAT[name]
+    before, _ = driven(function, bounds, 12, jac=jac, convergence_rule=2)
+    starts, _ = driven(function, bounds, 12, jac=jac)
+    (one,) = starts.minima
+    ends = np.array([run.x for run in starts.runs if run.state == "converged"])
+    assert one.times_found == len(ends)
+    assert np.array_equal(one.low, ends.min(axis=0))
+    assert np.array_equal(one.high, ends.max(axis=0))
+    assert len(before.minima) > 1
+    assert starts.nfev - before.nfev <= len(FRACTIONS) * one.times_found
+
+
+@pytest.mark.parametrize("places", [1, 8])
+def test_minima_of_one_value_stay_apart(places):
+    starts, _ = driven(himmelblau, [(-5.0, 5.0)] * 2, 20, places=places)
+    found = np.array(sorted(m.x.tolist() for m in starts.minima))
+    known = [[-3.77931, -3.283186], [-2.805118, 3.131312], [3.0, 2.0], [3.584428, -1.848126]]
+    assert found == pytest.approx(np.array(known), abs=1e-4)
+    before, _ = driven(himmelblau, [(-5.0, 5.0)] * 2, 20, places=places, convergence_rule=2)
+    assert starts.nfev - before.nfev <= 3 + places
+
+
+def test_minima_of_a_lattice_stay_apart():
+    starts, _ = driven(rastrigin, [(-2.6, 2.6)] * 2, 60)
+    found = {tuple(np.round(m.x).astype(int).tolist()) for m in starts.minima}
+    assert len(found) == len(starts.minima)
+    assert len(found) > 20
+
+
+@pytest.mark.parametrize(
+    ("height", "half"),
+    [(1e-6, 2e-4), (1e-4, 2e-4), (1e-6, 2e-3), (1.0, 2e-3), (1e-6, 0.1), (1.0, 0.1)],
+)
+def test_a_low_barrier_is_seen(height, half):
+    starts, _ = driven(wells(height, half), [(0.0, 1.0), (-1.0, 1.2)], 12, x_tolerance=1e-5)
+    places = sorted(float(m.x[0]) for m in starts.minima)
+    assert places == pytest.approx([0.3 - half, 0.3 + half], abs=half / 10)
+
+
+def test_restored_at_every_point_it_goes_on_identically():
+    for places in (1, 5):
+        whole, asked = driven(quartic, FLAT["quartic"][1], 8, places=places)
+        again, also = driven(quartic, FLAT["quartic"][1], 8, places=places, restore=True)
+        assert also == asked
+        assert [m.runs for m in again.minima] == [m.runs for m in whole.minima]
+
+
+def compared():
+    """Return a multi-start that has just asked for a point between two ends, and that point."""
+    starts = MultiStart(FLAT["line"][1], max_num_minimizers=9, seed=3)
+    while True:
+        (point,) = starts.ask(1)
+        if point.kind == "difference":
+            return starts, point
+        starts.tell(point.id, *line(point.x))
+
+
+def test_a_point_that_fails_or_is_much_lower_keeps_two_ends_apart():
+    for tell in ("failure", "lower", "higher", "nan"):
+        starts, point = compared()
+        count = len(starts.minima)
+        if tell == "failure":
+            starts.tell_failure(point.id, "no licence")
+        else:
+            value = {"lower": -1.0, "higher": 1e-3, "nan": np.nan}[tell]
+            starts.tell(point.id, value, np.zeros(2))
+        assert len(starts.minima) == count + 1
+        assert starts.runs[point.run].state == "converged"
+
+
+def test_the_end_of_all_does_not_lose_an_end_that_is_being_compared():
+    starts, point = compared()
+    starts.configure(max_num_minimizers=1)
+    assert starts.done
+    assert starts.runs[point.run].state == "converged"
+    ends = [run.index for run in starts.runs if run.state == "converged"]
+    assert sorted(run for minimum in starts.minima for run in minimum.runs) == ends
+    starts.tell(point.id, *line(point.x))  # it comes too late, and is taken
+    starts.configure(max_num_minimizers=9)
+    assert MultiStart.from_dict(starts.to_dict()).ask(1)
+
+
+def test_no_point_between_is_asked_outside_of_the_constraints():
+    """The feasible set is a ring around the line's minima, which a chord leaves."""
+    rows = ["x1^2 + x2^2 >= 1"]
+    study = optdriver.create_study(
+        {"x1": (-2.0, 2.1), "x2": (-2.0, 2.1)}, constraints=rows, jac=True, max_num_minimizers=12
+    )
+    asked = []
+
+    def objective(x1, x2):
+        asked.append(x1 * x1 + x2 * x2)
+        t = x1 - x2
+        return t * t, [2 * t, -2 * t]
+
+    study.run(objective)
+    assert min(asked) >= 1.0
+    assert len(study.minima) == 2
+    sides = sorted(m.x[0] > 0 for m in study.minima)
+    assert sides == [False, True]
+
+
+def test_a_study_shows_the_extent_in_its_own_unit(tmp_path):
+    path = tmp_path / "study.db"
+    with optdriver.create_study(
+        {"a": (-1e-6, 1.3e-6), "b": (-1e3, 1.3e3)}, jac=True, storage=path, max_num_minimizers=8
+    ) as study:
+
+        def objective(a, b):
+            f, g = quartic(np.array([a * 1e6, b * 1e-3]))
+            return f, g * [1e6, 1e-3]
+
+        study.run(objective)
+        (one,) = study.minima
+        low, high = one.extent
+        assert np.all(low <= one.x)
+        assert np.all(one.x <= high)
+        assert 1e-9 < high[0] - low[0] < 1e-7
+        assert 1.0 < high[1] - low[1] < 100.0
+    with optdriver.load_study(path) as again:
+        assert np.array_equal(again.minima[0].extent, one.extent)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"entry": 99}, {"entry": -1}, {"asked": 3}, {"here": [9.0, 9.0]}, {"there": [np.nan, 0.0]},
+        {"highest": "x"}, {"lowest": None},
+    ],
+)  # fmt: skip
+def test_a_forged_comparison_is_refused(change):
+    starts, point = compared()
+    data = starts.to_dict()
+    assert MultiStart.from_dict(data).runs[point.run].state == "running"
+    data["runs"][point.run]["between"] |= change
+    with pytest.raises(InputError):
+        MultiStart.from_dict(data)
