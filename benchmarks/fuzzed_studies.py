@@ -43,6 +43,9 @@ EVALUATIONS = 30
 SECONDS = 60.0
 """Processor time that one study may take."""
 
+ROUNDING = 1e-14
+"""How far a point of a set without an inside may violate its rows."""
+
 WIDTHS = [1e-300, 1e-12, 1e-6, 1e-3, 0.1, 1.0, 1.0, 2.0, 10.0, 1e3, 1e6, 1e12, 1e150]
 MIDDLES = [0.0, 0.0, 0.3, 1.0, -2.5, 1e3, -1e6, 1e12]
 STATES = ["ignore", "warn", "raise"]
@@ -299,7 +302,7 @@ def check_point(study: Study, suggestion: Any) -> None:
     with np.errstate(all="ignore"):
         rows = compiled.values(x)[: compiled.n_inequalities]
         inner = study.spec.inner_constraints().rescaled(known.scale)
-        if not ((rows <= 0.0).all() and inner.is_feasible(known.to_driver(x), 1e-9)):
+        if not ((rows <= ROUNDING).all() and inner.is_feasible(known.to_driver(x), 1e-9)):
             raise FaultError(f"asked {x}, which violates a constraint: {compiled.values(x)}")
 
 

@@ -134,3 +134,30 @@ def test_a_door_gives_the_same_whatever_the_callers_error_state(name):
         with np.errstate(all="raise"):
             assert played(DOORS[name], seed) == plain
             assert set(np.geterr().values()) == {"raise"}
+
+
+def plain(kind):
+    """Return the public methods and properties of a class that compute in the caller's state."""
+    found = {
+        name: each.fget if isinstance(each, property) else getattr(each, "__func__", each)
+        for name, each in vars(kind).items()
+        if not name.startswith("_") and (callable(each) or isinstance(each, property | classmethod))
+    }
+    return {name for name, function in found.items() if not hasattr(function, "__wrapped__")}
+
+
+def test_every_door_of_a_study_is_quiet():
+    """What is left out hands out what is there, or does its work by those that are quiet."""
+    handing_out = {"spec", "space", "name", "parameters", "objective", "new_observation"}
+    state = {"num_evaluations", "stop_reason", "stop_kind"}
+    by_others = {"ask", "get_suggestion", "run", "close", "export"}
+    assert plain(optdriver.study.Study) <= handing_out | state | by_others
+
+
+def test_a_multiplier_that_overflows_is_no_error():
+    with np.errstate(all="raise"):
+        study = create_study({"x": (1e-300, 2.0), "y": {"domain": (1e-9, 1.0), "scale": "log"}},
+                             jac=True, max_num_minimizers=1)  # fmt: skip
+        study.run(lambda x, y: (1e300 * x + 1e290 * y, [1e300, 1e290]))
+        assert study.info()["num_evaluations"] > 0
+        repr((study.runs, study.minima, study.best, study.get_observation_data()))

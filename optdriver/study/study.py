@@ -119,6 +119,7 @@ class Study:
 
     configure = set_parameters
 
+    @quiet
     def set_objective(self, objective: Callable[..., Any]) -> None:
         """Set the objective that `run` evaluates; also there as `set_evaluator`.
 
@@ -267,6 +268,7 @@ class Study:
         return Suggestion(id=entry.id, params=params, x=entry.x, kind=entry.kind, run=entry.run)
 
     @property
+    @quiet
     def open_suggestions(self) -> tuple[Suggestion, ...]:
         """The suggestions that were handed out and not told."""
         with self._lock:
@@ -417,12 +419,14 @@ class Study:
             self._desk.clear(list(self._desk.state.open), str(message) or "cleared")
             self._threads.note_result()
 
+    @quiet
     def wants(self, id: int) -> bool:
         """Return whether suggestion `id` still wants a result."""
         with self._lock:
             self._desk.check_id(id)
             return fold.find(self._desk.state, id) is not None
 
+    @quiet
     def release(self, id: int | None = None, *, spent: bool = False) -> None:
         """Give an open suggestion back without a result: it is handed out again, under its id.
 
@@ -441,6 +445,7 @@ class Study:
             orphans = [key for key, entry in state.open.items() if not entry.here]
             self._release(orphans if id is None else [id], spent)
 
+    @quiet
     def release_all(self, *, spent: bool = False) -> None:
         """Give all open suggestions back, those too that this process asked for and has lost.
 
@@ -557,22 +562,26 @@ class Study:
             progress=progress,
         )
 
+    @quiet
     def start_clock(self) -> None:
         """Start to count run time (for `max_time`); the first suggestion does it too."""
         with self._lock:
             self._desk.start_clock()
 
+    @quiet
     def suspend(self) -> None:
         """Halt the clock until the next suggestion, `start_clock` or `run`."""
         with self._lock:
             self._desk.suspend()
 
+    @quiet
     def stop(self, reason: str = "stopped by the user", *, kind: str = "stop") -> None:
         """Stop asking; open suggestions can still be told.  `run` or `resume` goes on later."""
         with self._lock:
             self._desk.stop(kind, reason)
             self._threads.wake()
 
+    @quiet
     def resume(self) -> None:
         """Go on after `stop`, after Ctrl-C, or after too many failures in a row."""
         with self._lock:
@@ -647,6 +656,7 @@ class Study:
                 return None
             return f"{self._desk.why_done()}; {self._desk.how_to_go_on()}"
 
+    @quiet
     def info(self) -> dict[str, Any]:
         """Return a summary.
 
@@ -746,6 +756,7 @@ class Study:
                 state, found, spreads.hessian(found, wanted, state), num_data
             )
 
+    @quiet
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
         """Return what was observed: for one suggestion, or lists over all.
 
