@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
+from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError
 from optdriver.execution.progress import bar
-from optdriver.minimization import engines, kept, methods
+from optdriver.minimization import engines, fits, kept, methods
 from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
 from optdriver.minimization.problem import Given, Problem, prepare
 from optdriver.minimization.starts import count, given_starts
@@ -287,11 +288,18 @@ def minimize(
     retries: int | None = None,
     name: str | None = None,
     study_id: str | None = None,
+    residuals: bool = False,
 ) -> OptimizeResult:
     """Minimise a loss on structured parameters from many starts, and return the best end.
 
     The arguments are those of `Minimizer`, and `n_iter` and those from `storage` on, which make a
     study of it, those of `Minimizer.minimize`, where the result is described too.
+
+    With ``residuals=True`` it is a fit: `loss` returns residuals, as arrays of any shapes, and half
+    of the sum of their squares is minimised (or what the options ``loss`` and ``f_scale`` say, as
+    in `scipy.optimize.least_squares`; `tol` is ``xtol``).  JAX makes the Jacobian, if it can, and
+    differences do otherwise.  It is always a study, and ``res.uncertainty()`` has the standard
+    errors, see `optdriver.Study.uncertainty`.
 
     Examples
     --------
@@ -311,6 +319,27 @@ def minimize(
         name=name,
         study_id=study_id,
     )
+    _check_switches(residuals=residuals)
+    if residuals:
+        return _fit(
+            Given(
+                loss=loss,
+                constraints=constraints,
+                units=units,
+                x64=checked_x64(x64),
+                jac=jac,
+                scale=scale,
+                seed=seed,
+            ),
+            _structure(bounds, x0),
+            keeping,
+            {"method": method, "callback": callback, "engine": engine},
+            x0=x0,
+            n_iter=n_iter,
+            tol=tol,
+            options=_options(options),
+            progress=progress,
+        )
     if keeping.wanted and jac is None and not _traceable(loss, _structure(bounds, x0), units, x64):
         jac = "3-point"  # a loss is not tried out beside its study
     made = Minimizer(
@@ -331,6 +360,24 @@ def minimize(
         progress=progress,
     )
     return made.minimize(n_iter, **keeping.given())
+
+
+def _fit(
+    given: Given,
+    structure: Structure,
+    keeping: kept.Keeping,
+    other: Mapping[str, Any],
+    *,
+    x0: Any,
+    **rest: Any,
+) -> OptimizeResult:
+    """Check the arguments that have another meaning, or none, for residuals, and fit."""
+    _check_switches(units=given.units, scale=given.scale)
+    _check_seed(given.seed)
+    method = other["method"] or "L-BFGS-B"
+    fits.check(given, driver_factory(method, "method").name, rest["options"])
+    kept.check(keeping, given, other["callback"], other["engine"])
+    return fits.minimize(given, structure, keeping, first=given_starts(x0, structure), **rest)
 
 
 def _traceable(loss: Any, structure: Structure, units: bool, x64: Any) -> bool:

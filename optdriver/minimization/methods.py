@@ -39,7 +39,13 @@ def known(method: Any) -> str:
         return OURS
     if not isinstance(method, str):
         raise InputTypeError(f"a method is chosen by its name, a string, not {method!r}")
-    return driver_factory(method, "method").name
+    found = driver_factory(method, "method")
+    if found.fits:
+        raise InputError(
+            f"method {found.name!r} is for residuals: minimize(..., residuals=True), with a "
+            "function that returns them"
+        )
+    return found.name
 
 
 def check_fits(method: str, problem: Problem) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, InputTypeError
 from optdriver.objectives.plain import PlainObjective, attempt, say
 from optdriver.structures.pytree import Leaf, Structure, with_unit
-from optdriver.structures.units import Unit, number_of, unit_of
+from optdriver.structures.units import Unit, is_quantity, number_of, unit_of
 
 Vector = NDArray[np.float64]
 
@@ -38,6 +38,8 @@ class JaxObjective:
         Compute in 64 bits or not, whatever JAX is set to; None leaves it as it is set.
     compiled : bool
         Whether the loss can be traced as a whole.  Otherwise its gradient is taken call by call.
+    residuals : bool
+        Whether it returns residuals, in arrays of any shape: see `fit`.
 
     Attributes
     ----------
@@ -56,10 +58,11 @@ class JaxObjective:
         units: bool = True,
         x64: bool | None = None,
         compiled: bool = True,
+        residuals: bool = False,
     ) -> None:
         self._loss, self._structure, self._units, self._x64 = loss, structure, units, x64
         self._jax = importlib.import_module("jax")
-        self.compiled = compiled
+        self.compiled, self._residuals = compiled, residuals
         self._unit: Unit | None = None
         self.calls = 0
 
@@ -104,6 +107,20 @@ class JaxObjective:
         self._unit = unit_of(made)
         return _as_scalar(self._jax, number_of(made), self._type)
 
+    def vector(self, vector: Any) -> Any:
+        """Return the residuals of a traced vector, one after the other."""
+        jnp = self._jax.numpy
+        params = self._structure.build(vector, self._leaf)
+        made = self._structure.call(self._loss, params)
+        leaves = self._jax.tree_util.tree_leaves(made, is_leaf=is_quantity)
+        parts = [jnp.ravel(jnp.asarray(number_of(leaf))) for leaf in leaves]
+        if not parts:
+            raise InputTypeError(f"the residuals must be arrays of numbers, not {made!r}")
+        return jnp.concatenate(parts).astype(self._type)
+
+    def _residuals_and_jacobian(self, vector: Any) -> Any:
+        return self.vector(vector), self._jax.jacfwd(self.vector)(vector)
+
     def _leaf(self, leaf: Leaf, part: Any) -> Any:
         typed = part.astype(self.dtype(leaf))
         return with_unit(leaf, typed) if self._units else typed
@@ -113,6 +130,8 @@ class JaxObjective:
 
     @cached_property
     def _value_and_grad(self) -> Any:
+        if self._residuals:
+            return self._prepared(self._residuals_and_jacobian)
         return self._prepared(self._jax.value_and_grad(self.scalar))
 
     @cached_property
@@ -140,6 +159,12 @@ class JaxObjective:
         self.calls += 1
         f, g = self._run(self._value_and_grad, x)
         return float(f), np.asarray(g, dtype=np.float64)
+
+    def fit(self, x: Vector) -> tuple[Vector, Vector]:
+        """Return the residuals at a vector, (m,), and their Jacobian, (m, n), in float64."""
+        self.calls += 1
+        r, jacobian = self._run(self._value_and_grad, x)
+        return np.asarray(r, dtype=np.float64), np.asarray(jacobian, dtype=np.float64)
 
     def value(self, x: Vector) -> float:
         """Return the loss at a vector."""
@@ -223,9 +248,14 @@ def _as_scalar(jax: Any, made: Any, kind: Any) -> Any:
 
 
 def traced(
-    loss: Callable[..., Any], structure: Structure, *, units: bool = True, x64: bool | None = None
+    loss: Callable[..., Any],
+    structure: Structure,
+    *,
+    units: bool = True,
+    x64: bool | None = None,
+    residuals: bool = False,
 ) -> tuple[JaxObjective | None, str]:
-    """Return the loss as a compiled objective, or None and the reason why it is none.
+    """Return the loss, or residuals, compiled, or None and the reason why that cannot be done.
 
     Nothing is evaluated.
 
@@ -236,7 +266,7 @@ def traced(
     """
     if find_spec("jax") is None:
         return None, "JAX is not installed"
-    objective = JaxObjective(loss, structure, units, x64)
+    objective = JaxObjective(loss, structure, units, x64, residuals=residuals)
     point = np.clip(0.5, structure.lower, structure.upper)
     _, reason = attempt(lambda: objective.trace(point))
     return (None if reason else objective), reason

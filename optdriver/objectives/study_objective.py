@@ -28,7 +28,7 @@ class JaxStudyObjective:
     Parameters
     ----------
     loss : callable
-    units, x64
+    units, x64, residuals
         As for `jax_objective`.
     space : Space, optional
         The parameters, known when a study runs it.
@@ -42,11 +42,12 @@ class JaxStudyObjective:
         *,
         units: bool,
         x64: bool | None,
+        residuals: bool = False,
         space: Space | None = None,
         key: str = "",
     ) -> None:
         self._loss, self._units, self._x64 = loss, units, x64
-        self._space, self._key = space, key
+        self._space, self._key, self._residuals = space, key, residuals
 
     def for_space(self, space: Space) -> JaxStudyObjective:
         """Return the objective over these parameters.
@@ -58,7 +59,9 @@ class JaxStudyObjective:
         """
         structure = structure_over(space)
         check_call(self._loss, structure)
-        made, reason = traced(self._loss, structure, units=self._units, x64=self._x64)
+        made, reason = traced(
+            self._loss, structure, units=self._units, x64=self._x64, residuals=self._residuals
+        )
         if made is None:
             raise InputError(
                 f"JAX cannot differentiate the loss ({reason}): give it to run as it is, and the "
@@ -66,7 +69,14 @@ class JaxStudyObjective:
             )
         key = uuid4().hex
         _COMPILED[key] = made
-        return JaxStudyObjective(self._loss, units=self._units, x64=self._x64, space=space, key=key)
+        return JaxStudyObjective(
+            self._loss,
+            units=self._units,
+            x64=self._x64,
+            residuals=self._residuals,
+            space=space,
+            key=key,
+        )
 
     def evaluate_suggestion(self, _id: int | None, numbers: dict[str, float]) -> Any:
         """Return value and gradient at a point that is given by the names of its numbers."""
@@ -75,9 +85,13 @@ class JaxStudyObjective:
         objective = _COMPILED.get(self._key)
         if objective is None:  # in another process
             structure = structure_over(self._space)
-            objective = JaxObjective(self._loss, structure, self._units, self._x64)
+            objective = JaxObjective(
+                self._loss, structure, self._units, self._x64, residuals=self._residuals
+            )
             _COMPILED[self._key] = objective
         x = np.array([numbers[name] for name in self._space.free])
+        if self._residuals:
+            return objective.fit(x)
         value, gradient = objective.value_and_grad(x)
         unit = objective.unit
         return value if unit is None else unit.attach(value), gradient
@@ -95,7 +109,11 @@ def structure_over(space: Space) -> Structure:
 
 
 def jax_objective(
-    loss: Callable[..., Any], *, units: bool = True, x64: bool | None = True
+    loss: Callable[..., Any],
+    *,
+    units: bool = True,
+    x64: bool | None = True,
+    residuals: bool = False,
 ) -> JaxStudyObjective:
     """Return a loss written with ``jax.numpy`` as an objective with its gradient.
 
@@ -108,6 +126,9 @@ def jax_objective(
     x64 : bool or None
         Compute in 64 bits or not, whatever JAX is set to; None leaves it as it is set.  In 32 bits
         the points are rounded to what the loss computes with.
+    residuals : bool
+        It returns residuals, as arrays of any shapes (and is given their Jacobian), for a study
+        with ``driver='least-squares'``.
 
     Returns
     -------
@@ -125,4 +146,4 @@ def jax_objective(
     """
     if not callable(loss):
         raise InputTypeError(f"the loss must be a function of the parameters, not {loss!r}")
-    return JaxStudyObjective(loss, units=units, x64=checked_x64(x64))
+    return JaxStudyObjective(loss, units=units, x64=checked_x64(x64), residuals=residuals)

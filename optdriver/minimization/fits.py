@@ -1,0 +1,131 @@
+"""`minimize(..., residuals=True)`: a fit from many starts, as a study that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
+
+from optdriver.errors import InputError
+from optdriver.minimization import kept
+from optdriver.minimization.constraints import positions
+from optdriver.minimization.problem import Given
+from optdriver.minimization.starts import count
+from optdriver.multistart.local import FITTING
+from optdriver.objectives.jax_objective import traced
+from optdriver.objectives.plain import PlainObjective, check_call
+from optdriver.objectives.study_objective import JaxStudyObjective
+from optdriver.space import Space
+from optdriver.structures.pytree import Structure
+from optdriver.study import create_study
+
+Vector = NDArray[np.float64]
+
+OPTIONS = ("loss", "f_scale", "xtol")
+
+
+class PlainResiduals:
+    """Residuals that are called as they are, as the objective of a study."""
+
+    def __init__(self, function: Callable[..., Any], units: bool, space: Space) -> None:
+        self._function, self._units, self._space = function, units, space
+
+    def evaluate_suggestion(self, _id: int | None, numbers: Mapping[str, float]) -> Any:
+        """Return the residuals at a point that is given by the names of its numbers."""
+        structure = self._space.structure
+        if structure is None:
+            raise InputError("the parameters of residuals have a structure")
+        called = PlainObjective(self._function, structure, self._units)
+        x = np.array([numbers[name] for name in self._space.free])
+        return structure.call(self._function, called.params(x))
+
+    def __call__(self, **_numbers: Any) -> Any:
+        """Say that they are called with numbers by name."""
+        raise InputError("residuals on a structure are evaluated by study.run")
+
+
+def check(given: Given, method: str, options: Mapping[str, Any]) -> None:
+    """Refuse what has no meaning for residuals.
+
+    Raises
+    ------
+    InputError
+    """
+    if method not in (FITTING, "L-BFGS-B"):
+        raise InputError(f"residuals=True is for the method {FITTING!r}, not {method!r}")
+    for name in options:
+        if name not in OPTIONS:
+            raise InputError(f"options of a fit are {', '.join(OPTIONS)}, not {name!r}")
+    if given.x64 is False:
+        raise InputError("residuals are computed in 64 bits: leave x64 out, or give True")
+    if given.jac not in (None, "2-point", "3-point"):
+        raise InputError(f"jac is None, '2-point' or '3-point', not {given.jac!r}")
+
+
+def minimize(
+    given: Given,
+    structure: Structure,
+    keeping: kept.Keeping,
+    *,
+    first: Vector,
+    n_iter: int | None,
+    tol: Any,
+    options: Mapping[str, Any],
+    progress: bool | None,
+) -> OptimizeResult:
+    """Run a study of residuals to its end and return the result.
+
+    Parameters
+    ----------
+    given : Given
+        With the residuals as its loss.
+    structure : Structure
+    keeping, options, progress
+        As for `optdriver.minimization.kept.minimize`.
+    first : ndarray, shape (k, n)
+        Starts of the user.
+    n_iter : int, optional
+        Starts altogether.
+    tol : float or None
+        The same as the option `xtol`.
+    """
+    check_call(given.loss, structure)
+    smooth = False
+    if given.jac is None:
+        made, _ = traced(given.loss, structure, units=given.units, x64=True, residuals=True)
+        smooth = made is not None
+    named = structure.with_positions(positions(given.loss))
+    space = Space.of(named, scale=given.scale)
+    number = count(n_iter, len(first))
+    study = create_study(
+        space,
+        constraints=() if given.constraints is None else given.constraints,
+        driver=FITTING,
+        scale=given.scale,
+        storage=keeping.storage,
+        name=keeping.name,
+        study_id=keeping.study_id,
+        jac=smooth,
+        two_sided=given.jac == "3-point",
+        num_initial=number,
+        max_num_minimizers=number,
+        initial_samples=first.tolist(),
+        seed=given.seed,
+        **({} if tol is None else {"xtol": tol}),
+        **options,
+        **keeping.parameters(),
+    )
+    with study:
+        if not study.is_done():
+            objective: Any = PlainResiduals(given.loss, given.units, space)
+            if smooth:
+                objective = JaxStudyObjective(
+                    given.loss, units=given.units, x64=True, residuals=True
+                )
+            study.run(objective, executor=keeping.executor, progress=progress)
+        found = kept.result(study, named, units=False)
+        found["uncertainty"] = study.uncertainty
+        return found

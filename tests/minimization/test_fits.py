@@ -1,0 +1,88 @@
+"""`minimize(..., residuals=True)`: fits with JAX and without, kept, with errors of parameters."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import optdriver
+from benchmarks.nist import SETS, digits
+from optdriver.errors import InputError
+
+MISRA = SETS["Misra1a"]
+BOX = dict(zip(MISRA.names, map(tuple, MISRA.box), strict=True))
+
+
+def model(b1, b2):
+    return b1 * (1 - jnp.exp(-b2 * MISRA.x)) - MISRA.y
+
+
+def plain(b1, b2):
+    return b1 * (1 - np.exp(-float(b2) * MISRA.x)) - MISRA.y
+
+
+@pytest.mark.parametrize("function", [model, plain])
+def test_a_fit_reaches_certified_parameters_and_errors(function):
+    res = optdriver.minimize(function, BOX, residuals=True, n_iter=2)
+    assert res.success
+    assert digits(list(res.x.values()), MISRA.b) > 6.0
+    spread = res.uncertainty()
+    assert digits(spread.x, MISRA.b) > 8.0
+    assert digits(spread.standard_errors, MISRA.sd) > 5.0
+    assert (res.njev > 0) == (function is model)
+
+
+def test_structures_of_residuals_and_of_parameters():
+    t = np.linspace(0.0, 1.0, 8).reshape(2, 4)
+
+    def residuals(w, b):
+        return {"line": w[0] + w[1] * t - 3.0 * t, "rest": (b - 1.0, w[0] - 0.5)}
+
+    box = {"w": (np.full(2, -5.0), 5.0), "b": (-5, 5)}
+    res = optdriver.minimize(residuals, box, residuals=True)
+    x = np.column_stack([np.ones(8), t.ravel()])
+    rows = np.concatenate([x, [[1.0, 0.0]]])
+    expected = np.linalg.lstsq(rows, np.append(3.0 * t.ravel(), 0.5), rcond=None)[0]
+    np.testing.assert_allclose(res.x["w"], expected, rtol=1e-8)
+    assert res.x["b"] == pytest.approx(1.0)
+
+
+def test_a_kept_fit_is_not_evaluated_again(tmp_path):
+    given = {"residuals": True, "n_iter": 2, "storage": tmp_path / "fit.db"}
+    first = optdriver.minimize(model, BOX, **given)
+    again = optdriver.minimize(model, BOX, **given)
+    assert again.nfev == first.nfev
+    assert again.fun == first.fun
+
+
+def test_the_options_are_those_of_a_fit():
+    y = np.append(np.zeros(9), 100.0)
+    box = {"a": (-500.0, 500.0)}
+    mean = optdriver.minimize(lambda a: a - y, box, residuals=True, n_iter=1)
+    assert mean.x["a"] == pytest.approx(10.0)
+    robust = optdriver.minimize(
+        lambda a: a - y, box, residuals=True, n_iter=1, options={"loss": "cauchy", "f_scale": 0.1}
+    )
+    assert abs(robust.x["a"]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "SLSQP"}, "'least-squares', not 'SLSQP'"),
+        ({"options": {"maxcor": 5}}, "not 'maxcor'"),
+        ({"options": {"loss": "hubert"}}, "huber"),
+        ({"x64": False}, "64 bits"),
+        ({"callback": print}, "callback="),
+        ({"residuals": 1}, "residuals is True or False"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        optdriver.minimize(model, BOX, **{"residuals": True, **given})
+
+
+def test_the_method_alone_says_what_is_missing():
+    with pytest.raises(InputError, match="residuals=True"):
+        optdriver.minimize(lambda b1, b2: b1 + b2, BOX, "least-squares")
