@@ -10,51 +10,51 @@ import numpy as np
 
 import optdriver
 
+COMMENTS = ("certified", "standard deviation of")
+
 
 @dataclass(frozen=True)
 class Data:
-    """A data set, and NIST's certified residual sum of squares (``rss``) and parameters."""
+    """A data set, and NIST's certified sum of squares (``rss``), parameters and their errors."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
     certified: dict[str, float]
+    errors: dict[str, float]
 
 
 def load(name: str) -> Data:
     """Read ``data/<name>.dat``: certified values in the comments, then two columns y, x."""
     path = Path(__file__).with_name("data") / f"{name.lower()}.dat"
-    found = re.findall(r"# certified (\w+) = (\S+)", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    found = (re.findall(rf"# {what} (\w+) = (\S+)", text) for what in COMMENTS)
     y, x = np.loadtxt(path, unpack=True)
-    return Data(name, x, y, {key: float(value) for key, value in found})
+    return Data(name, x, y, *({key: float(number) for key, number in pairs} for pairs in found))
 
 
 def fit(data: Data, model: Callable, box: dict, minimizers: int = 16) -> optdriver.Study:
     """Fit by least squares from `minimizers` starts in the box, each to the last digits."""
-    total = np.sum((data.y - data.y.mean()) ** 2)
 
-    def unexplained(**b: float) -> tuple[float, np.ndarray]:
-        """Return the share of the variance that the model does not explain, and its gradient."""
+    def residuals(**b: float) -> tuple[np.ndarray, np.ndarray]:
         fitted, jacobian = model(data.x, *b.values())
-        residual = fitted - data.y
-        return residual @ residual / total, 2 * jacobian @ residual / total
+        return fitted - data.y, jacobian.T
 
-    study = optdriver.create_study(box, study_name=data.name)
-    study.set_parameters(jac=True, ftol=0.0, gtol=1e-8, max_num_minimizers=minimizers, seed=0)
-    study.run(unexplained)
+    study = optdriver.create_study(box, driver="least-squares", study_name=data.name)
+    study.set_parameters(jac=True, max_num_minimizers=minimizers, seed=0)
+    study.run(residuals)
     return study
 
 
-def report(data: Data, model: Callable, study: optdriver.Study) -> float:
-    """Print the fit beside the certified answer; return the digits that the rss agrees to."""
-    fitted = study.best.params
-    rss = float(np.sum((model(data.x, *fitted.values())[0] - data.y) ** 2))
-    print(f"{data.name}: {len(data.y)} observations, {len(fitted)} parameters")
-    print(f"{len(study.runs)} minimizers, {study.num_evaluations} evaluations; minima found:")
-    for minimum in study.minima:
-        print(f"{minimum.value:14.6e} of the variance unexplained, {minimum.times_found} times")
-    print(f"\n{'':4}{'fitted':>20}{'certified by NIST':>20}{'digits':>8}")
-    for name, value in {**fitted, "rss": rss}.items():
-        error = max(abs(value / data.certified[name] - 1), 1e-11)
-        print(f"{name:4}{value:20.10e}{data.certified[name]:20.10e}{-log10(error):8.1f}")
-    return -log10(error)
+def report(data: Data, study: optdriver.Study) -> float:
+    """Print the fit beside the certified answer; return the digits that agree everywhere."""
+    print(f"{data.name}: {len(study.runs)} minimizers, {study.num_evaluations} evaluations")
+    print(f"{study.minima}\n\n{'':12}{'fitted':>18}{'certified by NIST':>18}{'digits':>8}")
+    rows = [("rss", 2 * study.best.value, data.certified["rss"])]
+    for row in study.uncertainty().table:
+        rows += [(row.name, row.value, data.certified[row.name])]
+        rows += [(f"{row.name} error", row.standard_error, data.errors[row.name])]
+    digits = [-log10(max(abs(fitted / certified - 1), 1e-11)) for _, fitted, certified in rows]
+    for (name, fitted, certified), agreed in zip(rows, digits, strict=True):
+        print(f"{name:12}{fitted:18.10e}{certified:18.10e}{agreed:8.1f}")
+    return min(digits)

@@ -21,7 +21,7 @@ def model(x: np.ndarray, *b: float) -> tuple[np.ndarray, np.ndarray]:
 def main() -> float:
     """Run the study and print it."""
     data = load("Rat43")
-    return report(data, model, fit(data, model, BOX))
+    return report(data, fit(data, model, BOX))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,12 @@ LONGER: Final = 4.0
 MOST_BEND: Final = 0.75
 """The longest correction, in lengths of the step."""
 
+WATCHED: Final = 100
+"""Iterations over which the value must fall by `LEAST` of what one step promises at their end."""
+
+LEAST: Final = 0.05
+"""Less is a run that creeps along an edge where the model holds nowhere, a pole, say."""
+
 SLACK: Final = 8.0
 """Errors of rounding in the value that may stand in the way of a decrease."""
 
@@ -208,8 +214,19 @@ def _iterate(state: State) -> None:
         _end(state, Stop.MAX_EVALUATIONS)
     elif state.nit >= state.options.maxiter:
         _end(state, Stop.MAX_ITERATIONS)
+    elif _creeps(state, gain):
+        _end(state, Stop.STALLED)
     else:
         _try(state, model)
+
+
+def _creeps(state: State, gain: float) -> bool:
+    """Tell whether many iterations have gained next to nothing of what one promises."""
+    if state.nit < state.marked + WATCHED and math.isfinite(state.mark):
+        return False
+    fallen = state.mark - state.f
+    state.mark, state.marked = state.f, state.nit
+    return fallen < LEAST * gain
 
 
 # -- a trial --------------------------------------------------------------------------------------

@@ -98,6 +98,8 @@ class State:
     bend, along : ndarray or None
         What the residuals differ by from their linear model, over the step `along`: half of their
         second derivative in that direction.
+    mark, marked : float, int
+        The value at the iteration `marked`, since which it is watched how far it falls.
     best_x, best_f, best_g : ndarray or None, float, ndarray or None
         The best point, its value and gradient.
     nit, nfev, nfail, failures : int
@@ -122,6 +124,8 @@ class State:
     damping: float = 0.0
     bend: Vector | None = None
     along: Vector | None = None
+    mark: float = math.inf
+    marked: int = 0
     best_x: Vector | None = None
     best_f: float = math.inf
     best_g: Vector | None = None
@@ -141,8 +145,8 @@ _POINTS: Final = ("pending", "x", "best_x")
 _VECTORS: Final = ("scale", "p", "along", "best_g")
 _ROWS: Final = ("r", "bend")
 _REALS: Final = ("radius", "promised", "damping")
-_VALUES: Final = ("f", "best_f")
-_COUNTS: Final = ("nit", "nfev", "nfail", "failures")
+_VALUES: Final = ("f", "best_f", "mark")
+_COUNTS: Final = ("nit", "marked", "nfev", "nfail", "failures")
 
 
 def to_dict(state: State) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""What the least-squares machine does beside keeping the contract: NIST's sets, ends, units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from benchmarks.nist import SETS, digits
+from optdriver import LeastSquares
+from optdriver.leastsquares import Stop, losses
+
+
+def fitted(residuals, jacobian, x0, bounds=None, **options):
+    opt = LeastSquares(x0, bounds, **{"maxfun": 500, **options})
+    while not opt.done:
+        x = opt.ask()
+        opt.tell(residuals(x), jacobian(x))
+    return opt
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_certified_parameters_to_nine_digits_from_the_near_start(name):
+    data = SETS[name]
+    opt = fitted(data.residuals, data.jacobian, data.starts[1])
+    assert opt.result.success
+    assert digits(opt.result.x, data.b) > 9.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETS)
+def test_certified_parameters_to_nine_digits_from_the_far_start(name):
+    data = SETS[name]
+    opt = fitted(data.residuals, data.jacobian, data.starts[0])
+    assert opt.result.success
+    assert digits(opt.result.x, data.b) > 9.0
+
+
+@pytest.mark.parametrize("name", ["Misra1a", "Rat42", "Chwirut2"])
+def test_the_path_does_not_depend_on_units(name):
+    data = SETS[name]
+    unit = 2.0 ** np.array([40, -30, 7])[: data.b.size]  # powers of two: no digit changes
+    plain = fitted(data.residuals, data.jacobian, data.starts[0])
+    scaled = fitted(
+        lambda z: data.residuals(z * unit) * 2.0**-50,
+        lambda z: data.jacobian(z * unit) * unit * 2.0**-50,
+        data.starts[0] / unit,
+    )
+    assert scaled.nfev == plain.nfev
+    np.testing.assert_allclose(scaled.result.x * unit, plain.result.x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_a_loss_ends_where_scipys_ends(loss):
+    t = np.linspace(0.0, 3.0, 20)
+    y = 3.0 * np.exp(-0.9 * t) + 0.02 * np.cos(50.0 * t)
+    y[[3, 11]] += [2.0, -1.5]
+
+    def residuals(x):
+        return x[0] * np.exp(-x[1] * t) - y
+
+    def jacobian(x):
+        e = np.exp(-x[1] * t)
+        return np.column_stack([e, -x[0] * t * e])
+
+    options = {"loss": loss, "f_scale": 0.1}
+    ours = fitted(residuals, jacobian, [2.5, 1.0], [(0, 10), (0, 10)], **options)
+    theirs = least_squares(
+        residuals, [2.5, 1.0], jacobian, ([0, 0], [10, 10]), xtol=1e-14, ftol=1e-14, **options
+    )
+    assert ours.result.success
+    np.testing.assert_allclose(ours.result.x, theirs.x, rtol=1e-6)
+    np.testing.assert_allclose(ours.result.fun, theirs.cost, rtol=1e-10)
+    np.testing.assert_allclose(ours.result.jac, theirs.grad, atol=1e-6)
+
+
+def test_linear_least_squares_in_a_box_take_two_evaluations():
+    rng = np.random.default_rng(5)
+    a, b = rng.standard_normal((12, 5)), rng.standard_normal(12)
+    opt = fitted(lambda x: a @ x - b, lambda _: a, np.zeros(5), [(-0.1, 0.1)] * 5)
+    truth = least_squares(lambda x: a @ x - b, np.zeros(5), bounds=(-0.1, 0.1), xtol=1e-15).x
+    assert opt.result.success
+    assert opt.nfev <= 5
+    np.testing.assert_allclose(opt.result.x, truth, atol=1e-6)
+    assert np.any(np.abs(opt.result.x) == 0.1)
+
+
+def test_a_run_that_creeps_along_a_pole_ends_without_success():
+    data = SETS["Thurber"]
+    box = [(500, 2500), (500, 2500), (100, 1000), (10, 200), (0.1, 2), (0.05, 1), (0.01, 0.2)]
+    start = [1159.0, 2028.0, 992.0, 148.0, 1.51184997, 0.518417509, 0.0398885667]
+    opt = fitted(data.residuals, data.jacobian, start, box, maxfun=5000)
+    assert opt.stop in (Stop.STALLED, Stop.CONVERGED)
+    assert opt.nfev < 1000
+
+
+def test_all_residuals_zero_is_success_at_once():
+    opt = fitted(lambda x: np.array([x[0] - 1.0]), lambda _: np.ones((1, 1)), [1.0])
+    assert (opt.result.success, opt.nfev, opt.result.fun) == (True, 1, 0.0)
+
+
+def test_a_jacobian_of_the_wrong_sign_is_no_success():
+    data = SETS["Misra1a"]
+    opt = fitted(data.residuals, lambda b: -data.jacobian(b), data.starts[1])
+    assert opt.stop == Stop.STALLED
+
+
+def test_a_fixed_variable_stays_and_no_variable_at_all_is_an_end():
+    data = SETS["Misra1a"]
+    opt = fitted(data.residuals, data.jacobian, data.starts[1], [(240.0, 240.0), (None, None)])
+    assert opt.result.success
+    assert opt.result.x[0] == 240.0
+    nothing = fitted(data.residuals, data.jacobian, data.b, list(zip(data.b, data.b, strict=True)))
+    assert nothing.result.success
+    assert nothing.nfev == 1
