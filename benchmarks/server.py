@@ -6,7 +6,6 @@ number of processes, each with the storage opened, and the random sampler, which
 
     python -m benchmarks.server              # rates
     python -m benchmarks.server --chaos      # workers killed, late and wild
-    python -m benchmarks.server --fuzz       # 100,000 requests that mean nothing
 """
 
 from __future__ import annotations
@@ -53,11 +52,17 @@ def new(path: Path, evaluations: int, workers: int) -> None:
 
 
 @contextlib.contextmanager
-def server(path: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def server(
+    path: Path, *words: str, errors: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     command = [sys.executable, "-c", "from optdriver.cli import main; main()", "serve", str(path)]
-    process = subprocess.Popen(
-        [*command, "--port", "0", "--json", *words], stdout=subprocess.PIPE, text=True
-    )
+    with contextlib.nullcontext() if errors is None else errors.open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--port", "0", "--json", *words],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["url"], process
@@ -303,47 +308,11 @@ def memory(pid: int) -> int:
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def fuzz(directory: Path, requests: int) -> None:
-    from optdriver.server.wire import REQUESTS
-
-    rng, path = random.Random(3), directory / "fuzz.db"
-    new(path, 10**9, 4)
-    values = [0, 1, -1, 2.5, True, None, "inf", "nan", "x", [], {}, [1.0] * DIMENSIONS, {"x0": 1},
-              10**400, "\ud800", {"max_iter": 9}, "../../etc/passwd", "a" * 10_000]  # fmt: skip
-    names = ["id", "ids", "value", "gradient", "n", "again", "reason", "limits", "start", "lease",
-             "ticket", "worker", "point", "spent", "ask"]  # fmt: skip
-    statuses: dict[int, int] = {}
-    with server(path) as (url, process):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
-        most = 0
-        for k in range(requests):
-            params = {rng.choice(names): rng.choice(values) for _ in range(rng.randrange(4))}
-            body = json.dumps(params).encode() if rng.random() < 0.9 else rng.randbytes(200)
-            where = rng.choice(["/", "/studies/fuzz/", "/studies/../"]) + rng.choice(
-                [*REQUESTS, "x"]
-            )
-            method = rng.choice(["GET", "POST", "POST", "PUT"])
-            connection.request(method, where, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            found = answer.read()
-            statuses[answer.status] = statuses.get(answer.status, 0) + 1
-            assert b"Traceback" not in found, found
-            if k % 1000 == 0:
-                most = max(most, memory(process.pid))
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-    with optdriver.load_study(path, read_only=True) as study:
-        print(f"statuses {dict(sorted(statuses.items()))}; at most {most // 2**20} MiB;")
-        print(f"{study.verify().points} points replayed bit for bit")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evaluations", type=int, default=3000)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--chaos", action="store_true")
-    parser.add_argument("--fuzz", action="store_true")
     parser.add_argument("--as", dest="role", nargs="+", help="be a worker; used by the others")
     given = parser.parse_args()
     if given.role:
@@ -355,8 +324,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         if given.chaos:
             chaos(Path(name), given.evaluations, given.workers)
-        elif given.fuzz:
-            fuzz(Path(name), given.requests)
         else:
             rates(Path(name), given.evaluations, given.workers)
 

@@ -6,11 +6,10 @@ import math
 import threading
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import OptimizeResult
 
 from optdriver.coroutine import optimality
 from optdriver.coroutine import state as states
@@ -23,6 +22,9 @@ from optdriver.errors import InputError, ProtocolError
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.reading import real_array, real_number, real_vector
 from optdriver.undo import Undo, Undoing
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 LEGS = 10
 """Further legs that a run may have."""
@@ -537,6 +539,8 @@ class CallbackMinimizer(Undoing[State]):
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start;
         ``jac`` is NaN, too, where no gradient was told.
         """
+        from scipy.optimize import OptimizeResult  # longer to import than all the rest
+
         state = self._state
         x, f, g = self.best or (self.x0, math.nan, None)
         result: OptimizeResult = OptimizeResult()

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from optdriver.coroutine.coroutine import Wait
 from optdriver.coroutine.scipy_methods import Method, named
@@ -125,6 +124,8 @@ class Program:
         )
 
     def _minimize(self) -> Any:
+        from scipy import optimize  # which takes longer to import than all the rest
+
         keywords: Data = {"jac": self._gradient} if self._method.gradient else {}
         keywords |= self._second_derivatives()
         if self._method.bounds and np.any(np.isfinite(self._lower) | np.isfinite(self._upper)):

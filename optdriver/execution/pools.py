@@ -15,7 +15,7 @@ from concurrent.futures import (
 )
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from optdriver.errors import InputError, InputTypeError
 from optdriver.execution.local import LocalExecutor
@@ -88,6 +88,7 @@ class Pool:
             self.close(wait=False)
             self.executor, self._ours = self._make(), True
             future = self.executor.submit(*call)
+        _check_future(self.executor, future)
         self._sent.add(future)
         future.add_done_callback(self._sent.discard)
         return future
@@ -142,6 +143,25 @@ def _kill(process: Any) -> None:
             os.kill(process.pid, signal.SIGKILL)
     else:
         process.terminate()
+
+
+_FUTURE: Final = ("add_done_callback", "cancel", "done", "exception", "result", "running")
+"""Methods of futures that are called."""
+
+
+def _check_future(executor: Any, future: Any) -> None:
+    """Refuse what an executor returned where it is no future; a job of it is cancelled."""
+    lacking = [name for name in _FUTURE if not callable(getattr(future, name, None))]
+    if not lacking:
+        return
+    if callable(getattr(future, "cancel", None)):
+        future.cancel()
+    raise InputTypeError(
+        f"submit of {type(executor).__name__} returned a {type(future).__name__}, which is no "
+        f"concurrent.futures.Future: it has no {', '.join(lacking)}; for Slurm and Flux, "
+        "executorlib has executors with futures (SlurmClusterExecutor, FluxClusterExecutor), "
+        "and dask-jobqueue Client(cluster).get_executor()"
+    )
 
 
 def maker(executor: Executor) -> Make | None:

@@ -6,11 +6,10 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import OptimizeResult
 
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.nearest import distance, nearest
@@ -20,7 +19,6 @@ from optdriver.feasible.criticality import Criticality, measured, unknown
 from optdriver.feasible.cusp import without_multipliers
 from optdriver.feasible.options import checked
 from optdriver.feasible.region import Region, region
-from optdriver.feasible.result import FeasibleResult
 from optdriver.feasible.soundness import check_pending, read_state
 from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
@@ -28,6 +26,9 @@ from optdriver.feasible.work import TooMuchWork
 from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import real_number, real_vector
 from optdriver.stored import array, restoring, rows, text
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 MESSAGES = {
     Stop.OPTIMAL: "OPTIMAL: the first-order conditions hold to gtol",
@@ -326,6 +327,8 @@ class FeasibleMinimizer:
 
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start.
         """
+        from optdriver.feasible.result import FeasibleResult  # SciPy's class takes long to import
+
         x, f, g = self._answer()
         self._region.work.renew()
         known = math.isfinite(f)

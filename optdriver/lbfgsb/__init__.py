@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from optdriver.lbfgsb import _kernel
 
 _kernel.choose()
 
 from optdriver.lbfgsb.codes import Phase, Stop  # noqa: E402
-from optdriver.lbfgsb.hessian import InverseHessian  # noqa: E402
 from optdriver.lbfgsb.lanes import advance_lanes  # noqa: E402
 from optdriver.lbfgsb.machine import compiled  # noqa: E402
 from optdriver.lbfgsb.minimizer import (  # noqa: E402
@@ -20,6 +21,9 @@ from optdriver.lbfgsb.minimizer import (  # noqa: E402
 )
 from optdriver.lbfgsb.options import Options  # noqa: E402
 from optdriver.lbfgsb.state import State  # noqa: E402
+
+if TYPE_CHECKING:
+    from optdriver.lbfgsb.hessian import InverseHessian
 
 __all__ = [
     "LBFGSB",
@@ -36,3 +40,12 @@ __all__ = [
     "pending",
     "start",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs SciPy's linear operators when it is asked for."""
+    if name == "InverseHessian":
+        from optdriver.lbfgsb.hessian import InverseHessian
+
+        return InverseHessian
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

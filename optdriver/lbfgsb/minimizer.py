@@ -6,15 +6,13 @@ import functools
 import math
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.lbfgsb import machine
 from optdriver.lbfgsb.codes import DONE, START, Phase, Stop
-from optdriver.lbfgsb.hessian import InverseHessian
 from optdriver.lbfgsb.options import (
     OptionArguments,
     Options,
@@ -25,6 +23,9 @@ from optdriver.lbfgsb.options import (
 )
 from optdriver.lbfgsb.state import State, from_dict
 from optdriver.reading import real_array, real_number, real_vector
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 VERSION = 1
 
@@ -408,6 +409,10 @@ class LBFGSB:
             x, fun, jac (of one and the same evaluation), nfev, njev, nit, status, success,
             message, hess_inv; and stop (`Stop`), nfail.
         """
+        from scipy.optimize import OptimizeResult  # longer to import than all the rest
+
+        from optdriver.lbfgsb.hessian import InverseHessian
+
         s, stop = self.state, self.stop
         x, fun, jac = self.best or (s.vector("xt").copy(), math.nan, np.full(s.n, math.nan))
         message = ": ".join([stop.message, *self._reasons()])

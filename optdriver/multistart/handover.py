@@ -18,11 +18,10 @@ former (419, 482).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import OptimizeResult
 
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError, ProtocolError
@@ -33,6 +32,9 @@ from optdriver.feasible.options import pairs_kept
 from optdriver.feasible.region import sizes
 from optdriver.lbfgsb import LBFGSB, Options, Stop
 from optdriver.reading import real_number, real_vector
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Vector = NDArray[np.float64]
 

@@ -50,7 +50,7 @@ STATUS: Final = (
 TICK: Final = 0.5
 """Seconds between two looks at what is due."""
 
-NEWS: Final = 0.5
+NEWS: Final = 0.25
 """Least seconds between two pieces of news for one listener."""
 
 ALIVE: Final = 15.0

@@ -81,7 +81,13 @@ async def _given(request: Request) -> dict[str, Any]:
 
 def _room(request: Request) -> Room:
     hall: Hall = request.app.state.hall
-    return hall.room(request.path_params["id"].rpartition(".")[2])
+    room = hall.room(request.path_params["id"].rpartition(".")[2])
+    if room.wire.study.space.structure is not None:
+        raise InputError(
+            f"the parameters of {room.name} have a structure, which this client does not know: "
+            "use optdriver.client(url)"
+        )
+    return room
 
 
 def _spoken(end: Callable[[Request], Awaitable[Response]]) -> Callable[..., Any]:
@@ -117,6 +123,8 @@ async def _refuse(request: Request) -> Response:
 async def _create(request: Request) -> Response:
     given, hall = await _given(request), request.app.state.hall
     id = given.get("study_id") or uuid.uuid4().hex
+    if not isinstance(id, str):
+        raise InputError(f"study_id is a text, not {str(id)[:60]!r}")
     if given.get("save_dir") is not None:
         raise InputError("save_dir: the server keeps its studies in its own directory")
     if id in hall.rooms and given.get("clear_storage"):
@@ -143,10 +151,11 @@ async def _create(request: Request) -> Response:
 
 
 def _driver(name: Any) -> str:
-    if name in DRIVERS:
+    if isinstance(name, str) and name in DRIVERS:
         return DRIVERS[name]
     known = ", ".join(DRIVERS)
-    what = "the default driver is Bayesian" if name is None else f"there is no driver {name!r}"
+    what = f"there is no driver {str(name)[:60]!r}"
+    what = "the default driver is Bayesian" if name is None else what
     raise InputError(f"{what}; this server has {known}: give driver='ScipyMinimizer', say")
 
 
@@ -221,20 +230,27 @@ def _observation(data: Any) -> Observation:
     if not isinstance(data, dict) or list(data) not in ([], ["null"]):
         raise InputError("an observation has no model_name here: these drivers have no models")
     found = Observation()
-    for entry in data.get("null", []):
-        if entry.get("env"):
+    for entry in _of_kind(list, data.get("null", []), "the entries of an observation"):
+        if _of_kind(dict, entry, "an entry of an observation").get("env"):
             raise InputError("environment_value: parameters of the environment are fixed ones here")
         if entry.get("val") is not None:
             found.add(_value(entry["val"]))
-        for name, slope in (entry.get("der") or {}).items():
+        for name, slope in _of_kind(dict, entry.get("der") or {}, "derivatives").items():
             found.add(_value(slope), derivative=name)
     return found
 
 
-def _value(entry: Given) -> Any:
-    if entry.get("u") is not None:
+def _value(entry: Any) -> Any:
+    if _of_kind(dict, entry, "a value").get("u") is not None:
         raise InputError("uncertainty: these drivers have no use for it; say noise= in configure")
     return entry.get("o")
+
+
+def _of_kind(kind: type, found: Any, what: str) -> Any:
+    if not isinstance(found, kind):
+        wanted = "an object" if kind is dict else "a list"
+        raise InputError(f"{what}: {wanted} of JSON, not {str(found)[:60]!r}")
+    return found
 
 
 def _observed(study: Study, _given: Given) -> dict[str, Any]:

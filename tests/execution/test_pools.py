@@ -189,3 +189,35 @@ def test_what_does_not_travel_is_said_before_anything_is_run():
     assert study.history["id"].size == 0
     with pytest.raises(InputTypeError, match="executor is a concurrent.futures.Executor"):
         study.run(lambda x1, x2, radius: 0.0, executor=3)
+
+
+class Job:
+    """What submitit's executors return: it has a result, and is no future."""
+
+    def __init__(self):
+        self.cancelled = False
+
+    def result(self):
+        return 1.0
+
+    def done(self):
+        return True
+
+    def cancel(self):
+        self.cancelled = True
+
+
+def test_an_executor_without_futures_is_refused_by_name_and_nothing_stays_open():
+    job = Job()
+
+    class Submits:
+        def submit(self, *call):
+            return job
+
+    study = create_study({"x": (-1, 1)}, max_iter=9)
+    with pytest.raises(InputTypeError, match=r"Submits returned a Job.*running.*executorlib"):
+        study.run(lambda x: x**2, executor=Submits())
+    assert job.cancelled
+    assert study.num_evaluations == 0
+    study.run(lambda x: x**2, max_evaluations=3)  # the point is handed out again
+    assert study.history["id"].tolist() == [0, 1, 2]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 import optdriver
@@ -85,3 +87,77 @@ def test_it_fits_a_phone_and_asks_for_the_token(browser, served, film):
         page.press("#token", "Enter")
         page.wait_for_selector("#best dd")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def violations(page):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is not installed (extra browser)"
+    )
+    found = axe.Axe().run(page).response
+    assert len(found["passes"]) > 10
+    return [
+        (each["id"], [node["target"] for node in each["nodes"]]) for each in found["violations"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_no_complaint(browser, served, film, scheme):
+    with optdriver.load_study(film) as study:
+        study.set_parameters(max_num_minimizers=2)
+        study.run(lambda **p: (sum(v * v for v in p.values()), [2 * v for v in p.values()]))
+        study.set_parameters(max_num_minimizers=5)
+        study.ask()
+    with served(film, token="a-token-of-some-length") as server:
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(server.url)
+        page.wait_for_selector("#token:focus")
+        assert violations(page) == []
+        page.fill("#token", "a-token-of-some-length")
+        page.press("#token", "Enter")
+        page.wait_for_selector("#minima td")
+        page.wait_for_selector("#open td")
+        assert violations(page) == []
+
+
+def test_many_evaluations_are_thinned_before_they_are_sent(browser, served, tmp_path):
+    path = tmp_path / "long.db"
+    with optdriver.create_study({"x": (-2, 2)}, storage=path, max_num_minimizers=1) as study:
+        for k in range(20):
+            values = [math.sin(9 * k + 0.1 * j) for j in range(200)]
+            observations = [study.new_observation() for _ in values]
+            for observation, value in zip(observations, values, strict=True):
+                observation.add(value)
+            study.add_many(observations, [[value] for value in values])
+    sizes = []
+    with served(path) as server:
+        page = browser.new_page()
+        page.on(
+            "response",
+            lambda got: sizes.append(len(got.body())) if got.url.endswith("/overview") else None,
+        )
+        page.goto(server.url)
+        page.wait_for_selector("#chart .curve")
+        assert "4000 evaluations" in page.inner_text("#told")
+        study = optdriver.client(server.url).study()
+        study.tell(study.ask().id, -7.25)
+        playwright.expect(page.locator("#best dd").first).to_have_text("-7.25")
+        assert max(sizes) < 100_000
+        dots = page.locator("#chart .dot").get_attribute("d").count("M")
+        assert 500 < dots < 1300
+
+
+def test_a_structure_is_shown_by_its_places(browser, served, tmp_path):
+    path = tmp_path / "layer.db"
+    bounds = {"layer": {"w": (np.zeros((2, 40)), 1.0)}, "twice": "2*layer_w_0_1"}
+    with optdriver.create_study(bounds, storage=path, num_parallel=2) as study:
+        first = study.ask()
+        study.ask()
+        study.tell(first.id, 0.5)
+    with served(path) as server:
+        page = opened(browser, server.url, width=375)
+        assert "layer.w[0, 1]" in page.inner_text("#best")
+        assert "and more" in page.inner_text("#best")
+        assert "layer.w[1, 0]" in page.inner_text("#open")
+        assert "object" not in page.inner_text("#study")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        assert page.wrong == []

@@ -263,3 +263,37 @@ def test_a_client_in_fortran(film):
 @found("octave-cli")
 def test_a_client_in_octave(film):
     run(film, "octave-cli", EXAMPLES / "client.m")
+
+
+def julia(template, **values):
+    """Fill in a text of Julia's as Julia does."""
+    return re.sub(r"\$(\w+)", lambda found: str(values[found[1]]), template.replace('\\"', '"'))
+
+
+def test_a_client_in_julia_speaks_what_is_understood(film):
+    """Its texts and its pattern, taken from the file, do what the client does; Julia is not run."""
+    source = (EXAMPLES / "client.jl").read_text(encoding="utf-8")
+    pattern = re.search(r'= r"(.*)"\n', source)[1].replace('\\"', '"')
+    message = re.search(r'"""(.*)"""', source)[1]
+    methods = re.findall(r'request\(server, "(\w+)", "(.*)"\)', source)
+    assert [method for method, _ in methods] == ["ask", "tell", "best"]
+    templates = dict(methods)
+
+    answers, lines = [], []
+    with optdriver.load_study(film) as study:
+        wire = Wire(study)
+
+        def request(method, **values):
+            params = julia(templates[method], **values)
+            lines.append(julia(message, method=method, params=params))
+            answers.append(json.dumps(respond(wire.answer, lines[-1].encode())))
+            assert '"error":' not in answers[-1]
+            return answers[-1]
+
+        while asked := re.search(pattern, request("ask")):
+            x = [float(part) for part in asked[2].split(", ")]
+            value, gradient = valley(*x)
+            request("tell", id=asked[1], f=value, gradient=gradient)
+        assert study.is_done()
+        assert study.best.value < 1e-9
+        assert str(study.best.value) in request("best")
