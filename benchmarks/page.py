@@ -39,7 +39,7 @@ requestAnimationFrame(frame);
 def new(path: Path, evaluations: int) -> None:
     box = {f"x{k}": (-2.0, 2.0) for k in range(DIMENSIONS)}
     points = np.random.default_rng(0).uniform(-2.0, 2.0, (evaluations, DIMENSIONS))
-    with optdriver.create_study(box, storage=path, jac=True, max_num_minimizers=9) as study:
+    with optdriver.create_study(box, storage=path, jac=True, max_iter=10**9) as study:
         observations = []
         for point in points:
             observation = study.new_observation()

@@ -95,7 +95,10 @@ def application(hall: Hall, extra: tuple[BaseRoute, ...] = ()) -> Starlette:
 async def _tick(hall: Hall) -> None:
     while True:
         await asyncio.sleep(TICK)
-        await hall.tick()
+        try:
+            await hall.tick()
+        except Exception:  # leases must end all the same at the next one
+            LOG.exception("what is due could not be done")
 
 
 # -- answers ------------------------------------------------------------------------------
@@ -188,7 +191,7 @@ async def _studies(request: Request) -> Response:
     hall = _hall(request)
     await asyncio.to_thread(hall.look)
     rows = []
-    for name, room in hall.rooms.items():
+    for name, room in list(hall.rooms.items()):
         found = await room.answer("overview", {})
         info, best = found["info"], found["best"]
         rows.append(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ class Leases:
     """The leases of one study.  What a dead worker had is evaluated again.
 
     They are the server's, and hold by its clock: a study knows `lease_seconds` only, one time for
-    all, and in run time.
+    all, and in run time.  The thread of the study changes them; any thread may ask for `due`.
 
     Parameters
     ----------
@@ -66,6 +67,7 @@ class Leases:
         self.study = study
         self.lease = lease
         self.clock = clock
+        self._lock = threading.Lock()
         now = clock()
         self.out: dict[int, Lease] = {
             each.id: Lease(now, now + patience, patience, _UNKNOWN, ours=False)
@@ -75,7 +77,8 @@ class Leases:
     def grant(self, id: int, lease: float | None, worker: str) -> float:
         """Note that a suggestion was handed out; return the seconds of its lease."""
         lasts, now = self.lease if lease is None else lease, self.clock()
-        self.out[id] = Lease(now, now + lasts, lasts, worker)
+        with self._lock:
+            self.out[id] = Lease(now, now + lasts, lasts, worker)
         return lasts
 
     def prolong(self, id: int) -> bool:
@@ -91,12 +94,19 @@ class Leases:
 
     def drop(self, id: int) -> None:
         """Forget a suggestion that was told."""
-        self.out.pop(id, None)
+        with self._lock:
+            self.out.pop(id, None)
+
+    def keep(self, ids: Container[int]) -> None:
+        """Forget all but these."""
+        for id in [id for id in self.out if id not in ids]:
+            self.drop(id)
 
     @property
     def due(self) -> float:
         """When the next lease ends, by the clock."""
-        return min((lease.due for lease in self.out.values()), default=math.inf)
+        with self._lock:
+            return min((lease.due for lease in self.out.values()), default=math.inf)
 
     def expire(self) -> list[int]:
         """Take note of the leases that have ended; return the ids.

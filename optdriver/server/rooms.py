@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import math
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -128,16 +129,17 @@ class Room:
         if not self.writes:
             raise ProtocolError(f"{self.name} is written by another process, and only shown here")
         self._used = time.monotonic()
-        result = await self._in_thread(act, self.wire.study, given)
-        self._settled()
+        result = await self._in_thread(self._done, act, given)
+        self.news()
         return result
 
-    def _settled(self) -> None:
-        """Forget the leases of what has been told, and let others know."""
-        opened = {each.id for each in self.wire.study.open_suggestions}
-        for id in self.wire.leases.out.keys() - opened:
-            self.wire.leases.drop(id)
-        self.news()
+    def _done(self, act: Callable[[Study, Mapping[str, Any]], Any], given: Any) -> Any:
+        """Do something, and forget the leases of what is told by then."""
+        study = self.wire.study
+        try:
+            return act(study, given)
+        finally:
+            self.wire.leases.keep({each.id for each in study.open_suggestions})
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
@@ -255,6 +257,7 @@ class Hall:
         self.lease, self.patience = lease, patience
         self.rooms: dict[str, Room] = {}
         self.closing = False
+        self._lock = threading.RLock()  # of `rooms`, which several requests may add to at a time
         if not self.many:
             self.enter(path)
         self.look()
@@ -263,13 +266,14 @@ class Hall:
         """Open what is in the directory and was not there before."""
         if not self.many:
             return
-        for path in sorted(self.path.glob("*.db")):
-            if path.stem in self.rooms:
-                continue
-            try:
-                self.enter(path)
-            except OptDriverError as error:
-                LOG.warning("%s is not served: %s", path.name, error)
+        with self._lock:
+            for path in sorted(self.path.glob("*.db")):
+                if path.stem in self.rooms:
+                    continue
+                try:
+                    self.enter(path)
+                except OptDriverError as error:
+                    LOG.warning("%s is not served: %s", path.name, error)
 
     def enter(self, path: Path) -> Room:
         """Open the study of a file; only to look at if another process writes it."""
@@ -329,10 +333,11 @@ class Hall:
             arguments |= {"space": space, "scale": space.scaled}
         labels = (arguments.get(key) for key in ("study_id", "name", "study_name"))
         path = place.named_path(self.path, next((label for label in labels if label), None))
-        there = self.rooms.get(path.stem)
-        if there is None:
-            create_study(**arguments, storage=path).close()  # opened as all others are
-            return self.enter(path), True
+        with self._lock:
+            there = self.rooms.get(path.stem)
+            if there is None:
+                create_study(**arguments, storage=path).close()  # opened as all others are
+                return self.enter(path), True
         check_same(there.wire.study.spec, create_study(**arguments).spec, path)
         return there, False
 
@@ -347,13 +352,13 @@ class Hall:
     def stop_waiting(self) -> None:
         """Let nobody wait any more."""
         self.closing = True
-        for room in self.rooms.values():
+        for room in list(self.rooms.values()):
             room.closing = True
             room.news()
 
     async def close(self) -> None:
         """Close all studies."""
-        for room in self.rooms.values():
+        for room in list(self.rooms.values()):
             await room.close()
 
 

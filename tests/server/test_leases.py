@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 
 import pytest
 
@@ -107,3 +109,31 @@ def test_without_a_lease_nothing_ends(clock):
             w.answer("ask", {"lease": wrong})
     w.answer("tell", {"id": 0, "value": 1.0, "gradient": [1.0]})
     assert w.answer("ask", {"lease": 10**400})["suggestions"][0]["lease"] == "inf"
+
+
+def test_when_a_lease_is_due_may_be_asked_from_any_thread(clock):
+    leases = Leases(new(), clock=clock)
+    wrong, done = [], threading.Event()
+
+    def watch():
+        while not done.is_set():
+            try:
+                assert leases.due > clock.now
+            except Exception as error:  # noqa: BLE001 - whatever it is, it would end the clock
+                wrong.append(error)
+                return
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        for id in range(3000):
+            leases.grant(id, 10.0, "a")
+            if id % 3:
+                leases.drop(id - 1)
+    finally:
+        sys.setswitchinterval(before)
+        done.set()
+        watcher.join()
+    assert wrong == []

@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 import optdriver
 from optdriver.errors import InputError, MissingExtraError, StorageError
-from optdriver.server import description, serving
+from optdriver.server import description, rooms, serving
 from optdriver.server.wire import REQUESTS
 
 
@@ -195,3 +196,45 @@ def test_ctrl_c_ends_it_while_somebody_waits(start, film):
         waiting.kill()
     with optdriver.load_study(film) as again:
         assert len(again.open_suggestions) == 2
+
+
+def test_a_fault_at_one_tick_does_not_end_the_clock(served, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("optdriver.server.http.TICK", 0.01)
+    path = tmp_path / "one.db"
+    optdriver.create_study({"x": (0, 1)}, storage=path).close()
+    with served(path) as server:
+        room, ticked, again = server.hall.room(None), [], threading.Event()
+
+        async def tick():
+            ticked.append(1)
+            if len(ticked) == 1:
+                raise RuntimeError("of a kind that nobody thought of")
+            again.set()
+
+        monkeypatch.setattr(room, "tick", tick)
+        assert again.wait(30)
+    assert "nobody thought of" in caplog.text
+
+
+def test_two_who_look_at_a_directory_open_each_study_once(tmp_path, monkeypatch):
+    hall = rooms.Hall(tmp_path)
+    optdriver.create_study({"x": (0, 1)}, storage=tmp_path / "new.db").close()
+    opened, second = rooms.Hall._open, threading.Event()
+    calls = []
+
+    def slow(self, path):
+        calls.append(path)
+        if len(calls) > 1:
+            second.set()
+        second.wait(0.2)  # so that another one, if it may, comes between
+        return opened(self, path)
+
+    monkeypatch.setattr(rooms.Hall, "_open", slow)
+    lookers = [threading.Thread(target=hall.look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    for looker in lookers:
+        looker.join()
+    assert len(calls) == 1
+    assert hall.room("new").writes
+    hall.room("new").wire.study.close()
