@@ -122,7 +122,8 @@ def description_pages() -> Iterator[str]:
     yield "\n## [study]\n\n`driver` is a [name](../how-to/other-methods.md) (L-BFGS-B without it),"
     yield "`durability` is `'process'` or `'power'` (what was told survives a loss of power, and"
     yield "every call waits for the disk). Times may be texts, as `'90s'`, `'40min'`, `'12h'`,"
-    yield "`'2d'`; `inf` is no limit. Limits may be changed later by `optdriver extend`, and are marked.\n"
+    yield "`'2d'`; `inf` is no limit. Limits may be changed later by `optdriver extend`, and are"
+    yield "marked.\n"
     yield "\n".join(table("key", "means", "without it", "limit"))
     for name, row in TABLE.items():
         limit = "yes" if name in description.LIMITS else ""
