@@ -16,6 +16,7 @@ which it solves fewer.  The limit is 1000 evaluations, and 500 from each Sobol s
 
 from __future__ import annotations
 
+import argparse
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -112,11 +113,22 @@ def from_sobol(data: DataSet, name: str) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the tables, or one of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", nargs="?", choices=("nist", "sobol"), help="only these starts")
+    part = parser.parse_args().part
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, NumPy "
         f"{np.__version__}, SciPy {scipy.__version__}, optdriver {optdriver.__version__}\n"
     )
+    if part != "sobol":
+        print_nist()
+    if part != "nist":
+        print_sobol()
+
+
+def print_nist() -> None:
+    """Print what comes of NIST's starts."""
     head = " | ".join(f"{name}: to 9 / all / digits" for name in METHODS)
     print(f"| set, start | {head} |\n|---|{'---|' * len(METHODS)}")
     sums = {name: [0, 0, 0] for name in METHODS}
@@ -131,6 +143,10 @@ def main() -> None:
             print(f"| {data.name} {k + 1} | {' | '.join(cells)} |", flush=True)
     for name, (calls, nine, six) in sums.items():
         print(f"\n{name}: {calls} evaluations, {nine} of 54 to 9 digits, {six} to 6")
+
+
+def print_sobol() -> None:
+    """Print what comes of Sobol starts."""
     print("\n| set | optdriver: solved, evaluations | SciPy trf |\n|---|---|---|")
     total = {name: [0, 0] for name in list(METHODS)[:2]}
     for data in SETS.values():

@@ -38,6 +38,7 @@ from optdriver.study.uncertainty import Uncertainty
 from optdriver.study.waiting import SPINS, Threads, check_number_wanted, check_timeout
 
 if TYPE_CHECKING:
+    from optdriver.execution.profiles import ProfileRow
     from optdriver.storage import Verified
 
 FloatArray = NDArray[np.float64]
@@ -757,6 +758,54 @@ class Study:
             )
 
     @quiet
+    @quiet
+    def profile(
+        self,
+        objective: Callable[..., Any] | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        level: float = 0.95,
+        minimum: int = 0,
+        absolute_sigma: bool = False,
+        executor: Executor | None = None,
+    ) -> Rows[ProfileRow]:
+        """Return intervals of confidence by profile likelihood, of a fit with a linear loss.
+
+        An interval ends where the least sum of squares, with all other parameters fitted anew, has
+        risen by what `level` says.  It does not suppose, as `Uncertainty.intervals` does, that the
+        model is linear over the interval.  Each fit starts from its neighbour; the ends of all
+        parameters are looked for side by side.  The evaluations are not added to the study.
+
+        Parameters
+        ----------
+        objective : callable, optional
+            Otherwise the one of `set_objective`.
+        names : sequence of str, optional
+            The parameters; all by default.
+        level : float
+            Between 0 and 1.
+        minimum, absolute_sigma
+            As for `uncertainty`.
+        executor : concurrent.futures.Executor, optional
+            Where to evaluate.
+
+        Returns
+        -------
+        Rows of ProfileRow
+            A table with a row for each parameter, with its profile in ``theta`` and ``values``.
+
+        Raises
+        ------
+        ProtocolError, InputError
+            There is no such minimum, or no fit with a linear loss.
+        """
+        if not self._desk.fits or self._desk.parameters["loss"] != "linear":
+            raise InputError("a profile is that of a fit: driver='least-squares', loss='linear'")
+        from optdriver.execution.profiles import intervals  # as for `run`
+
+        found = self.uncertainty(minimum=minimum, absolute_sigma=absolute_sigma)
+        return intervals(self, found, objective, names=names, level=level, executor=executor)
+
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
         """Return what was observed: for one suggestion, or lists over all.
 

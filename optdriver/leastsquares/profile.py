@@ -1,0 +1,183 @@
+"""One end of an interval of confidence by profile likelihood, as a thing to ask and tell.
+
+The profile of a parameter is the least value that a fit has for each of its values, the others
+being fitted anew.  The interval ends where it has risen by what the level says.  The root of the
+rise is nearly a straight line over the parameter, so that the secant finds the end; each fit starts
+from its neighbour (Bates and Watts, Nonlinear Regression Analysis and Its Applications, 1988,
+section 6.1).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import ProtocolError
+from optdriver.leastsquares.minimizer import LeastSquares
+
+Vector = NDArray[np.float64]
+
+CLOSE: Final = 1e-6
+"""How exactly the root of the rise is met, relatively."""
+
+TRIES: Final = 40
+"""Values of the parameter that are tried for one end."""
+
+FARTHEST: Final = 3.0
+"""How many times as far the next value may be, where the end is not enclosed yet."""
+
+MOST: Final = 500
+"""Evaluations of one fit."""
+
+XTOL: Final = 1e-7
+"""The relative offset at which one has converged: its value is exact to the square of that."""
+
+
+class ProfileEnd:
+    """One end of the interval of one parameter.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        The minimum.
+    f : float
+        Its value.
+    index : int
+        The parameter.
+    step : float
+        The first step from the minimum, above zero: the standard error.
+    side : {-1, 1}
+        Which end.
+    rise : float
+        By how much the value rises to the end.
+    bounds : (lower, upper)
+        Two arrays of shape (n,).
+
+    Attributes
+    ----------
+    done : bool
+    end : float
+        The end, or the bound if that comes first, NaN where none was found.
+    note : str
+        Why it is no end, or an empty string.
+    theta, values : list of float
+        The profile: values of the parameter, and of the fits.
+    """
+
+    def __init__(
+        self,
+        x: Vector,
+        f: float,
+        *,
+        index: int,
+        step: float,
+        side: int,
+        rise: float,
+        bounds: tuple[Vector, Vector],
+    ) -> None:
+        self._x, self._f, self._index, self._side = x, f, index, side
+        self._bounds, self._target = bounds, math.sqrt(rise)
+        self._bound = float(bounds[side > 0][index])
+        self._inner, self._outer = (float(x[index]), 0.0), (math.nan, math.nan)
+        self._last = (float(x[index]), 0.0)
+        self.theta, self.values = [float(x[index])], [f]
+        self.end, self.note, self.done = math.nan, "", False
+        self._start = x
+        self._minimizer: LeastSquares | None = None
+        self._begin(float(x[index]) + side * step)
+
+    def _begin(self, theta: float) -> None:
+        """Fit the others at a value of the parameter, unless there is none left."""
+        beyond = (theta - self._bound) * self._side >= 0.0
+        theta = self._bound if beyond else theta
+        if theta == self._last[0]:
+            at_bound = theta == self._bound
+            self._finish(
+                theta if at_bound else math.nan, "at its bound" if at_bound else "not found"
+            )
+            return
+        lower, upper = (side.copy() for side in self._bounds)
+        lower[self._index] = upper[self._index] = theta
+        start = self._start.copy()
+        start[self._index] = theta
+        box = list(zip(lower, upper, strict=True))
+        self._minimizer = LeastSquares(start, box, xtol=XTOL, maxfun=MOST)
+
+    def _finish(self, end: float, note: str = "") -> None:
+        self.end, self.note, self.done = end, note, True
+
+    def ask(self) -> Vector:
+        """Return the point to evaluate next.
+
+        Raises
+        ------
+        ProtocolError
+            The end has been found.
+        """
+        if self.done or self._minimizer is None:
+            raise ProtocolError("ask: the end of the interval has been found")
+        return self._minimizer.ask()
+
+    def tell(self, residuals: Any, jacobian: Any) -> None:
+        """Tell the residuals there, and their Jacobian."""
+        self.ask()
+        if self._minimizer is not None:
+            self._minimizer.tell(residuals, jacobian)
+            if self._minimizer.done:
+                self._take(self._minimizer)
+
+    def tell_failure(self, reason: str = "") -> None:
+        """Tell that the evaluation failed."""
+        self.ask()
+        if self._minimizer is not None:
+            self._minimizer.tell_failure(reason)
+            if self._minimizer.done:
+                self._take(self._minimizer)
+
+    def _take(self, minimizer: LeastSquares) -> None:
+        """Take in a fit, and go on to the next value of the parameter, or end."""
+        if minimizer.best is None:
+            self._finish(math.nan, f"a fit failed: {minimizer.result.message}")
+            return
+        x, f, _ = minimizer.best
+        theta = float(x[self._index])
+        self.theta.append(theta)
+        self.values.append(f)
+        root = math.copysign(math.sqrt(abs(f - self._f)), f - self._f)
+        if root < -CLOSE * self._target:
+            self._finish(math.nan, f"a lower value was found there: {f:.10g}")
+        elif abs(root - self._target) <= CLOSE * self._target:
+            self._finish(theta)
+        elif theta == self._bound and root < self._target:
+            self._finish(theta, "at its bound")
+        elif len(self.theta) > TRIES:
+            self._finish(math.nan, "not found")
+        else:
+            self._next(theta, root, x)
+
+    def _next(self, theta: float, root: float, x: Vector) -> None:
+        before, self._last = self._last, (theta, root)
+        if root > self._target:
+            self._outer = (theta, root)
+        else:
+            self._inner, self._start = (theta, root), x
+        low, high = self._inner[0], self._outer[0]
+        if math.isnan(high):
+            far = float(self._x[self._index]) + FARTHEST * (theta - float(self._x[self._index]))
+            self._begin(self._between(before, theta, far))
+        else:
+            self._begin(self._between(before, low, high))
+
+    def _between(self, before: tuple[float, float], low: float, high: float) -> float:
+        """Return where the line through the last two roots meets the target, from low to high."""
+        theta, root = self._last
+        slope = (root - before[1]) / (theta - before[0])
+        found = theta + (self._target - root) / slope if slope != 0.0 else math.nan
+        margin = 0.01 * (high - low)
+        inside = (found - low - margin) * (high - margin - found) > 0.0
+        if inside:
+            return found
+        return high if math.isnan(self._outer[0]) else low + 0.5 * (high - low)
