@@ -69,7 +69,7 @@ class LeastSquares:
     ...     a, b = opt.ask()
     ...     opt.tell([10 * (b - a**2), 1 - a], [[-20 * a, 10], [-1, 0]])
     >>> opt.result.success, opt.result.x.round(6).tolist()
-    (True, [0.708641, 0.5])
+    (True, [0.70856, 0.5])
     """
 
     __slots__ = ("_now",)
