@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,7 +75,7 @@ class Projection:
     distance: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ScaledRows:
     """The rows of a set divided by their scales, inequalities and equalities apart."""
 
@@ -111,18 +112,18 @@ class ScaledRows:
         return self.constraints.n_inequalities
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class InsetRows(ScaledRows):
     """The rows in a box whose faces are moved inwards by a part of its widths."""
 
     part: float
 
-    @property
+    @cached_property
     def lower(self) -> Array:
         """Lower side of the smaller box."""
         return self.constraints.lower + self._margin
 
-    @property
+    @cached_property
     def upper(self) -> Array:
         """Upper side of the smaller box."""
         return self.constraints.upper - self._margin

@@ -18,7 +18,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from optdriver.constraints.least_distance import least_distance
-from optdriver.constraints.matrices import beside, dense, finite, row_norms, scaled
+from optdriver.constraints.matrices import beside, dense, finite, is_sparse, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.products import largest, largest_size, outside
@@ -223,9 +223,10 @@ def descend(
     """Take Newton steps from `first` until the rows hold, or no step makes the violation fall."""
     point = best = clip(rows, first)
     least, taken, feasible = np.inf, 0, False
-    marked = np.zeros(len(rows.values(point)[0]), dtype=bool)  # violated on the way
+    marked: Any = False  # violated on the way
     while True:
-        above, off = violation(rows, point)
+        c, e = rows.values(point)
+        above, off = largest(c), largest_size(e)
         if above <= 0.0 and off <= EQUALITY:
             return Arrival(x=_tighten(rows, point, off), feasible=True, strict=True, steps=taken)
         arrived = above <= tolerance and off <= EQUALITY
@@ -233,7 +234,7 @@ def descend(
             best, least, feasible = point, max(above, off), arrived or feasible
         if taken == steps or not np.isfinite(above + off):
             break
-        marked |= rows.values(point)[0] > 0.0
+        marked = marked | (c > 0.0)
         following = _newton_step(rows, point, margin * marked, slow=taken >= PATIENCE)
         if following is None:
             break
@@ -334,7 +335,8 @@ def _least_norm(at: _Linear, margins: Array, soft: bool) -> Array | None:
     levels, lower, upper = (-at.c - margins)[keep], at.lower, at.upper
     if soft:
         m, q = jacobian.shape[0], equality.shape[0]
-        give = SOFTNESS * sparse.eye_array(m + q, format="csr")
+        large = is_sparse(jacobian) or is_sparse(equality)
+        give = SOFTNESS * (sparse.eye_array(m + q, format="csr") if large else np.eye(m + q))
         jacobian, equality = beside(jacobian, -give[:m]), beside(equality, -give[m:])
         none = np.full(m + q, np.inf)
         lower, upper = np.concatenate([lower, -none]), np.concatenate([upper, none])

@@ -17,14 +17,13 @@ import numpy as np
 from optdriver.constraints import least_distance
 from optdriver.constraints.least_distance import LeastDistance
 from optdriver.constraints.matrices import finite, row_norms
-from optdriver.feasible.region import Region
+from optdriver.feasible.region import STEEP, Region
 from optdriver.feasible.types import Indices, Mask, Vector
-from optdriver.geometry.products import dot
+from optdriver.geometry.products import dot, largest, largest_size
 from optdriver.numerics import is_numeric
 
 EXACT = 1e-9  # slopes with less than this of relative error are as good as exact
 LARGEST_SHARE = 4.0  # times the gradient: what a row counts for, whatever its multiplier
-STEEP = 1e10  # a slope beyond is infinite: the rows give 1e12 for one that is
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 
 
@@ -91,9 +90,10 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
     levels = np.maximum(-c, 0.0)
     keep = np.isfinite(levels)
     none = np.zeros(eq.shape[0])
-    answer = least_distance(
-        jac[keep][:, free], levels[keep], eq[:, free], none, lower, upper, toward=-g[free] / unit
-    )
+    used, across = (jac if keep.all() else jac[keep]), eq
+    if len(free) < region.n:
+        used, across = used[:, free], eq[:, free]
+    answer = least_distance(used, levels[keep], across, none, lower, upper, toward=-g[free] / unit)
     if not answer.feasible:
         return unknown(region)
     multipliers = np.zeros(len(region.row_scale))
@@ -131,7 +131,7 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     is what is beyond 1e10 and 1e10 times the other slopes of the row, whatever its unit.
     """
     none = np.zeros(region.n, dtype=bool), np.zeros(len(region.inequalities), dtype=bool)
-    if region.large or not len(jac):
+    if region.large or not len(jac) or largest_size(jac) <= region.steep:
         return none
     sizes = np.abs(jac)
     small = STEEP * sizes < np.max(sizes, axis=1, initial=0.0)[:, None]
@@ -152,7 +152,7 @@ def _places(keep: Mask) -> Indices:
 def _left_by_slopes(region: Region, rows: Any, answer: LeastDistance, size: float) -> float:
     """Return what errors in the rows' gradients leave; gradients of texts have none."""
     errors = getattr(region.constraints, "slope_errors", None)
-    if errors is None or not np.any(errors > EXACT):
+    if errors is None or not largest(errors) > EXACT:
         return 0.0
     jac, eq = rows
     left = 0.0

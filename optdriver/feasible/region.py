@@ -27,6 +27,7 @@ from optdriver.geometry.products import largest, largest_size
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 NARROW = 1e-4  # a box narrower than this part of its variable is the variable's size
+STEEP = 1e10  # a slope beyond is infinite: the rows give 1e12 for one that is
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
 
 
@@ -67,6 +68,11 @@ class Region:
     def free(self) -> Mask:
         """Which variables can move."""
         return np.asarray(self.lower < self.upper)
+
+    @cached_property
+    def steep(self) -> float:
+        """The least slope of a scaled row that can be infinite."""
+        return STEEP * float(np.min(self.row_scale[self.inequalities], initial=np.inf))
 
     @cached_property
     def places(self) -> Indices:

@@ -108,7 +108,11 @@ def sequence_of(
     if constraints is None or not has_rows(constraints):
         return None
     return FeasibleStarts(
-        constraints, options.sequence, options.seed, off_faces=options.constraint_rule > 1
+        constraints,
+        options.sequence,
+        options.seed,
+        off_faces=options.constraint_rule > 1,
+        patient=options.constraint_rule < 3,
     )
 
 

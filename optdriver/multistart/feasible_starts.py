@@ -46,6 +46,8 @@ _TRIES = 24
 _BARREN = 2
 _INSETS = (0.02, 0.002)  # widths of the box by which starts keep off its faces
 _ON_FACE = 1e-6
+_ENOUGH_TRIED = 5  # points that show nothing else
+_SAME_PLACE = 1e-6  # widths of the box within which two points were moved to one place
 _SAME = 1e-9  # widths of the box within which starts are one
 _BLOCK = 1024
 _LENGTHS = (0.3, 0.1)  # of a step along a curved surface, in widths
@@ -64,12 +66,22 @@ class FeasibleStarts:
     seed : int
     off_faces : bool
         Whether starts keep off the faces of the box where the set has an inside.
+    patient : bool
+        Whether all points of a group are moved, whatever those before have shown: that the set has
+        no inside, or that all come to the same places.
     """
 
     def __init__(
-        self, constraints: ConstraintSet, kind: Kind, seed: int, *, off_faces: bool = True
+        self,
+        constraints: ConstraintSet,
+        kind: Kind,
+        seed: int,
+        *,
+        off_faces: bool = True,
+        patient: bool = False,
     ) -> None:
-        self._off_faces = off_faces
+        self._off_faces, self._patient = off_faces, patient
+        self._hollow = False  # whether no point of a group has come off the faces
         self._constraints, self._kind, self._seed = constraints, kind, seed
         self._starts = np.empty((0, constraints.n))
         self._groups = self._barren = 0  # groups made, and those since the last new start
@@ -168,15 +180,41 @@ class FeasibleStarts:
 
     def _arrived(self, points: Vector) -> list[Vector]:
         """Return where the points are moved to: off the faces of the box, if that is possible."""
-        inside = [_inside(self._constraints, x) for x in points] if self._off_faces else []
-        found = [x for x in inside if x is not None]
+        found = self._insides(points) if self._off_faces and not self._hollow else []
         if found:
             return found
-        moved = [_moved(self._constraints, x) for x in points]
+        moved = self._all_moved(points)
         found = [made.x for made in moved if made.feasible]
         if not found:
             self._tries += moved
         return found
+
+    def _insides(self, points: Vector) -> list[Vector]:
+        """Return where the points are moved to off the faces; given up where none succeeds."""
+        found: list[Vector] = []
+        for count, x in enumerate(points):
+            if count == _ENOUGH_TRIED and not (found or self._patient):
+                break
+            made = _inside(self._constraints, x)
+            if made is not None:
+                found.append(made)
+        self._hollow = not (found or self._patient)
+        return found
+
+    def _all_moved(self, points: Vector) -> list[Projection]:
+        """Return where the points are moved to; given up where all come to one place."""
+        width, moved = widths(self._constraints), []
+        places = list(self._starts[:2])
+        for x in points:
+            made = _moved(self._constraints, x)
+            moved.append(made)
+            if made.feasible:
+                places.append(made.x)
+            if self._patient or len(places) <= _ENOUGH_TRIED:
+                continue
+            if np.all(np.abs(np.array(places) - places[0]) <= _SAME_PLACE * width):
+                break
+        return moved
 
     def _make_group(self, group: int) -> Vector:
         """Return starts far from all before them and from each other, the farthest first."""

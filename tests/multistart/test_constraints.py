@@ -385,3 +385,28 @@ def test_a_sample_that_rounding_alone_keeps_out_is_admitted(angle):
             initial_samples=[1.001 * sample],
             project_starts=False,
         )
+
+
+@pytest.mark.parametrize(
+    ("texts", "points"),
+    [
+        (["x1^2 + x2^2 <= 0"], 1),
+        (["(x1*x2 - 1)^2 + (x1 - x2)^2 <= 0"], 2),
+        (["x1^2 == 1", "x2^2 == 1"], 4),
+    ],
+)
+def test_few_points_are_all_found_and_one_alone_is_soon_known(texts, points, monkeypatch):
+    made = ConstraintSet(texts, ["x1", "x2"], [(-2, 2)] * 2)
+    tried = []
+    project = ConstraintSet.project
+    monkeypatch.setattr(ConstraintSet, "project", lambda *given: tried.append(1) or project(*given))
+    source, sequence, found = FeasibleStarts(made, "sobol", 3), Starts(kind="sobol", seed=3), []
+    while not source.are_used(sequence):
+        x, sequence = source.take(sequence)
+        found.append(x)
+    assert len(found) == points
+    assert all(made.is_feasible(x, slack=1e-9) for x in found)
+    if points == 1:
+        assert len(tried) <= 20
+    patient = FeasibleStarts(made, "sobol", 3, patient=True)
+    np.testing.assert_array_equal(patient.check(), source.check())
