@@ -33,6 +33,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
     "constrained-overhead": ("constrained_overhead",),
+    "engineering": ("engineering",),
     "starts": ("starts",),
     "fuzz": ("fuzz_constraints",),
     "fuzz-asked": ("fuzz_constraints", "--asked"),

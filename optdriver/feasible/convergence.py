@@ -19,12 +19,14 @@ from optdriver.feasible.state import State
 from optdriver.feasible.types import Vector
 from optdriver.geometry.products import dot, norm
 
+RULE_BEFORE = 2
 PART_OF_FIRST = 2.0**-8  # of the size of f at the start
 PART_OF_VALUE = 2.0**-4  # of |f|
 SMALLEST, LARGEST = 2.0**-200, 2.0**400
 NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
 FAR = 100.0  # times gtol, of f
-PLAIN = 1e-2  # of f: a fall that a model's promise does not outweigh
+PLAIN_BEFORE = 1e-2  # in the second version
+PLAIN = 1e-4  # of f: a fall that a model's promise does not outweigh
 AS_STALLED = 100.0  # times gtol: a residual beyond is no rounding
 
 
@@ -78,12 +80,13 @@ def is_optimal(state: State, at: Criticality) -> bool:
 def falls(state: State, at: Criticality) -> bool:
     """Return whether the gradient says that f still falls plainly.
 
-    That is by more than a hundredth of it, were every variable moved along d by its own size, or as
-    far as it has come, within its bounds.  In a narrow valley the model knows the walls before the
-    floor.
+    That is by more than a ten-thousandth of it, were every variable moved along d by its own size,
+    or as far as it has come, within its bounds.  In a narrow valley the model knows the walls
+    before the floor.
     """
     size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
-    return dot(np.abs(at.left), np.minimum(at.room, size)) > PLAIN * scale(state)
+    plain = PLAIN if state.rule > RULE_BEFORE else PLAIN_BEFORE
+    return dot(np.abs(at.left), np.minimum(at.room, size)) > plain * scale(state)
 
 
 def small_change(state: State, *values: float) -> float:

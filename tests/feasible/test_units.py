@@ -200,3 +200,18 @@ def test_a_state_without_a_rule_goes_on_as_it_was_begun(evaluations):
     again = FeasibleMinimizer.from_dict(data)
     np.testing.assert_array_equal(asked(again, bowl(unit=1e-3)), whole[evaluations:])
     assert again.result.kkt <= 1e-6
+
+
+def test_a_slow_fall_along_a_steep_valley_is_no_end():
+    """The floor of ``y = x^2/2`` falls by 1e-3 x only; the walls hide it from the model."""
+
+    def fun(x):
+        off = x[1] - x[0] ** 2 / 2
+        return 1e4 * off**2 + 1e-3 * x[0], np.array([-2e4 * off * x[0] + 1e-3, 2e4 * off])
+
+    for rule, most in ((3, 60), (2, 6)):
+        opt = FeasibleMinimizer(
+            [0.3, -1.5], "x1 + x2 <= 1.6", [(-2, 2)] * 2, maxfun=most, rule=rule
+        )
+        asked(opt, fun)
+        assert opt.converged == (rule == 2)  # what 0.2.0 recorded ends as it did
