@@ -30,9 +30,9 @@ NEAR = 1e-6
 TEXT = f"""Studies with all defaults until {MINIMIZERS} minimizers have converged ({MOST}
 evaluations at most; of the robot's way by differences one minimizer), from starts of their own.
 *Best* is the least value of SLSQP with a tolerance of 1e-14, exact gradients and derivatives of
-the rows, from the same starts, the objective divided by its first value; where the minimum has no multipliers it
-is known. *Off* is what a study's best is above it, beside max(1, abs(f)). *Converged*: minimizers,
-of those begun."""
+the rows, from the same starts, the objective divided by its first value; where the minimum has no
+multipliers it is known. *Off* is what a study's best is above it, beside max(1, abs(f)).
+*Converged*: minimizers, of those begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
