@@ -80,8 +80,9 @@ def advance(state: State, r: Vector, jacobian: Vector) -> None:
     options = state.options
     f = losses.value(r, options.loss, options.f_scale)
     gradient = losses.gradient(r, jacobian, options.loss, options.f_scale)
-    if not (math.isfinite(f) and np.isfinite(gradient).all()):
-        advance_failure(state, "the value of the residuals is not finite")
+    steep = float(np.sum(jacobian * jacobian))  # what the model is made of
+    if not (math.isfinite(f + steep) and np.isfinite(gradient).all()):
+        advance_failure(state, "the squares of the residuals or the derivatives overflow")
         return
     state.nfev += 1
     state.failures = 0
@@ -143,7 +144,7 @@ class Model:
         self.q: Vector = self.side.T @ weighted
         self.low, self.high = (state.lower - x)[self.free], (state.upper - x)[self.free]
         rounding = EPS * float(np.linalg.norm(np.abs(rows) @ np.abs(x[self.free])))
-        self.size = rounding, float(np.linalg.norm(weighted))
+        self.size = rounding if math.isfinite(rounding) else 0.0, float(np.linalg.norm(weighted))
 
     @property
     def rounding(self) -> float:

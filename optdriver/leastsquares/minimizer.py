@@ -341,7 +341,12 @@ def read_residuals(given: Any, m: int = 0) -> Vector:
     InputError
         They are no real numbers, none, or another number of them than before.
     """
-    r = np.atleast_1d(real_array("the residuals", given))
+    r = real_array("the residuals", given)
+    if r.ndim == 0:
+        raise InputError(
+            f"the residuals must be a vector, and one number was given ({r}): a single residual is "
+            "[r]; a value that is to be minimised itself is for another driver, as 'L-BFGS-B'"
+        )
     if r.ndim != 1:
         raise InputError(f"the residuals have shape {r.shape}; expected (m,): a vector")
     if r.size == 0:

@@ -126,6 +126,8 @@ def _newton(
     triangle: Vector, scale: Vector, p: Vector, length: float, radius: float, damping: float
 ) -> float:
     """Return the next damping by Newton's method on ``1/|D p|`` (More 1978, eq. 5.4)."""
+    if not length > 0.0:
+        return math.nan
     matrix = np.concatenate([triangle, math.sqrt(damping) * np.diag(scale)])
     columns = lengths(matrix)
     factor: Vector = np.asarray(np.linalg.qr(matrix / columns, mode="r"))

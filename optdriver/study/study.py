@@ -327,6 +327,7 @@ class Study:
         with self._lock:
             desk = self._desk
             desk.check_id(id)
+            before = desk.residuals
             told = self._read(id, value, gradient)
             if told.reason is None and told.value is not None:
                 desk.told(id, told.value, told.gradient, told.residuals, told.jacobian)
@@ -336,6 +337,18 @@ class Study:
             self._threads.note_result()
         if gradient is not None and not desk.parameters["jac"]:
             self._say_unused()
+        if told.residuals is not None and not before:
+            self._say_few(told.residuals.size)
+
+    def _say_few(self, m: int) -> None:
+        """Say of the first residuals that they are fewer than the parameters."""
+        if m < (n := self.space.size):
+            warnings.warn(
+                f"{m} residual{'s' * (m > 1)} for {n} parameters: not all of these can be "
+                "determined; study.uncertainty() says which",
+                ObjectiveWarning,
+                stacklevel=4,
+            )
 
     def _one_of(self, value: Any, gradient: Any, residuals: Any, jacobian: Any) -> tuple[Any, Any]:
         """Return what was told, residuals and their Jacobian in place of value and gradient."""

@@ -8,6 +8,7 @@ from scipy.optimize import least_squares
 
 from benchmarks.nist import SETS, digits
 from optdriver import LeastSquares
+from optdriver.errors import InputError
 from optdriver.leastsquares import Stop, losses
 
 
@@ -113,3 +114,48 @@ def test_a_fixed_variable_stays_and_no_variable_at_all_is_an_end():
     nothing = fitted(data.residuals, data.jacobian, data.b, list(zip(data.b, data.b, strict=True)))
     assert nothing.result.success
     assert nothing.nfev == 1
+
+
+@pytest.mark.parametrize("size", [1e-140, 1e-60, 1e60, 1e140, 1e160])
+@pytest.mark.parametrize("what", ["residuals", "parameters"])
+def test_numbers_at_the_ends_of_what_a_float_holds(size, what):
+    data = SETS["Misra1a"]
+    unit, scale = (1.0, size) if what == "residuals" else (1.0 / size, 1.0)
+    opt = fitted(
+        lambda z: data.residuals(z * unit) * scale,
+        lambda z: data.jacobian(z * unit) * unit * scale,
+        data.starts[1] / unit,
+        [(0.0, None), (0.0, None)],
+    )
+    if opt.result.success:
+        assert digits(opt.result.x * unit, data.b) > 9.0
+    else:
+        assert what == "residuals"
+        assert size == 1e160  # the squares overflow
+        assert "overflow" in opt.result.message
+
+
+def test_a_state_that_was_forged_stays_in_the_box_and_ends():
+    rng = np.random.default_rng(7)
+    data = SETS["Rat42"]
+    opt = LeastSquares(data.starts[0], data.box)
+    for _ in range(5):
+        opt.tell(data.residuals(opt.ask()), data.jacobian(opt.ask()))
+    whole = opt.to_dict()
+    names = ("radius", "promised", "damping", "scale", "p", "bend", "along", "f", "r", "jacobian")
+    for name in names:
+        for factor in (0.0, 1e-200, -1.0, 1e30, 1e200):
+            forged = {**whole, name: np.asarray(whole[name]) * factor}
+            if not np.ndim(whole[name]):
+                forged[name] = float(forged[name])
+            try:
+                again = LeastSquares.from_dict(forged)
+            except InputError:
+                continue
+            while not again.done and again.nfev < 60:
+                x = again.ask()
+                assert np.all((data.box[:, 0] <= x) & (x <= data.box[:, 1]))
+                if rng.random() < 0.1:
+                    again.tell_failure("forged")
+                else:
+                    again.tell(data.residuals(x), data.jacobian(x))

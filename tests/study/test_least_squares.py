@@ -10,7 +10,7 @@ import pytest
 
 import optdriver
 from benchmarks.nist import SETS, digits
-from optdriver.errors import GradientError, InputError
+from optdriver.errors import GradientError, InputError, ObjectiveWarning
 from optdriver.study import Study
 
 MISRA = SETS["Misra1a"]
@@ -187,5 +187,14 @@ def test_fewer_residuals_than_parameters_are_allowed():
     study = optdriver.create_study(
         {"x": (-1, 1), "y": (-1, 1)}, driver="least-squares", max_num_minimizers=1
     )
-    study.run(lambda x, y: [x + y - 0.5])
+    with pytest.warns(ObjectiveWarning, match="1 residual for 2 parameters"):
+        study.run(lambda x, y: [x + y - 0.5])
     assert study.best.value < 1e-20
+    assert study.uncertainty().together == (("x", "y"),)
+
+
+def test_one_number_is_no_vector_of_residuals():
+    study = study_of()
+    with pytest.raises(InputError, match="a single residual is"):
+        study.run(lambda b1, b2: b1 + b2)
+    assert study.num_evaluations == 1  # it was called, and the point can be evaluated again
