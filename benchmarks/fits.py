@@ -53,7 +53,9 @@ class Watched:
         """Return the residuals, and note how close they are."""
         r = self.data.residuals(b)
         self.calls += 1
-        if self.reached is None and abs(float(r @ r) / self.data.rss - 1.0) <= CLOSE:
+        with np.errstate(over="ignore", invalid="ignore"):
+            rss = float(r @ r)
+        if self.reached is None and abs(rss / self.data.rss - 1.0) <= CLOSE:
             self.reached = self.calls
         return r
 
