@@ -20,6 +20,9 @@ POINTS: Final = 1200
 ROWS: Final = 20
 """Most rows of a table."""
 
+LETTERS: Final = 300
+"""Most letters of a reason; the end of what a program wrote stands there."""
+
 NAMES: Final = 60
 """Most parameters of a point."""
 
@@ -117,5 +120,7 @@ def _extremes(rows: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np
 def failures(reasons: NDArray[np.str_]) -> dict[str, int]:
     """Return how often evaluations failed for each reason, the most frequent first."""
     lines = ((str(text).strip().splitlines() or ["no reason given"])[0] for text in reasons)
-    counted = Counter(line if len(line) <= 100 else line[:97] + "..." for line in lines)
+    counted = Counter(
+        line if len(line) <= LETTERS else line[: LETTERS - 3] + "..." for line in lines
+    )
     return dict(counted.most_common(ROWS))

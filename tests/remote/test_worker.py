@@ -183,3 +183,12 @@ class background_of:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+
+def test_a_server_of_another_version_is_said(place, monkeypatch):
+    monkeypatch.setattr("optdriver.server.wire.VERSION", 7)
+    with (
+        background(place) as url,
+        pytest.raises(InputError, match=r"speaks version 7.*this optdriver version 1: install"),
+    ):
+        optdriver.client(url).study()

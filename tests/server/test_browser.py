@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import optdriver
+from optdriver.errors import EvaluationError
 
 BROWSER = os.environ.get("OPTDRIVER_CHROMIUM") or shutil.which("chromium")
 HOSTILE = "d <img src=x onerror=document.title='owned'>"
@@ -161,3 +163,31 @@ def test_a_structure_is_shown_by_its_places(browser, served, tmp_path):
         assert "object" not in page.inner_text("#study")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         assert page.wrong == []
+
+
+def rastrigin(x1, x2):
+    if x1 > 1.2:
+        raise EvaluationError("no mesh for this corner")
+    value = 20 + x1**2 + x2**2 - 10 * (math.cos(2 * math.pi * x1) + math.cos(2 * math.pi * x2))
+    return value, [2 * x + 20 * math.pi * math.sin(2 * math.pi * x) for x in (x1, x2)]
+
+
+@pytest.mark.parametrize(("name", "width", "height"), [("page", 1000, 1060), ("phone", 375, 760)])
+def test_pictures_of_the_page(browser, served, tmp_path, name, width, height):
+    """Those of the documentation: OPTDRIVER_PICTURES=docs/_static writes them anew."""
+    path = tmp_path / "rastrigin.db"
+    with optdriver.create_study(
+        {"x1": (-1.5, 1.5), "x2": (-1.5, 1.5)}, jac=True, storage=path, num_parallel=3,
+        max_iter=250, name="rastrigin",
+    ) as study:  # fmt: skip
+        study.run(rastrigin, max_evaluations=180)
+    with served(path) as server:
+        for worker in ("node1", "node2", "node3"):
+            server.post("/ask", worker=f"{worker}:{1000 + len(worker)}", lease=600)
+        page = opened(browser, server.url, width=width, height=height)
+        page.wait_for_selector("#open td")
+        directory = os.environ.get("OPTDRIVER_PICTURES", tmp_path)
+        picture = Path(directory, f"{name}.png")
+        page.screenshot(path=picture)
+        assert picture.stat().st_size > 10_000
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
