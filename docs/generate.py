@@ -19,7 +19,6 @@ import optdriver
 from optdriver.cli import commands, description
 from optdriver.server.description import described
 from optdriver.server.wire import READING, REQUESTS
-from optdriver.study.parameters import TABLE
 
 HERE = Path(__file__).resolve().parent / "reference"
 
@@ -122,12 +121,8 @@ def description_pages() -> Iterator[str]:
     yield "\n## [study]\n\n`driver` is a [name](../how-to/other-methods.md) (L-BFGS-B without it),"
     yield "`durability` is `'process'` or `'power'` (what was told survives a loss of power, and"
     yield "every call waits for the disk). Times may be texts, as `'90s'`, `'40min'`, `'12h'`,"
-    yield "`'2d'`; `inf` is no limit. Limits may be changed later by `optdriver extend`, and are"
-    yield "marked.\n"
-    yield "\n".join(table("key", "means", "without it", "limit"))
-    for name, row in TABLE.items():
-        limit = "yes" if name in description.LIMITS else ""
-        yield f"| `{name}` | {cell(row.meaning)} | `{row.default!r}` | {limit} |"
+    yield "`'2d'`; `inf` is no limit. All others are the"
+    yield "[driver parameters](parameters.md); limits can be changed later by `optdriver extend`."
     yield "\n## [objective]\n\nThe arguments of `optdriver.SubprocessObjective`; `timeout` may be"
     yield "a text.\n"
     found = {}
