@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from optdriver.minimization.problem import Given
 from optdriver.minimization.starts import count
 from optdriver.multistart.local import FITTING
 from optdriver.objectives.jax_objective import traced
-from optdriver.objectives.plain import PlainObjective, check_call
+from optdriver.objectives.plain import check_call
 from optdriver.objectives.study_objective import JaxStudyObjective
 from optdriver.space import Space
 from optdriver.structures.pytree import Structure
@@ -25,26 +25,6 @@ from optdriver.study import create_study
 Vector = NDArray[np.float64]
 
 OPTIONS = ("loss", "f_scale", "xtol")
-
-
-class PlainResiduals:
-    """Residuals that are called as they are, as the objective of a study."""
-
-    def __init__(self, function: Callable[..., Any], units: bool, space: Space) -> None:
-        self._function, self._units, self._space = function, units, space
-
-    def evaluate_suggestion(self, _id: int | None, numbers: Mapping[str, float]) -> Any:
-        """Return the residuals at a point that is given by the names of its numbers."""
-        structure = self._space.structure
-        if structure is None:
-            raise InputError("the parameters of residuals have a structure")
-        called = PlainObjective(self._function, structure, self._units)
-        x = np.array([numbers[name] for name in self._space.free])
-        return structure.call(self._function, called.params(x))
-
-    def __call__(self, **_numbers: Any) -> Any:
-        """Say that they are called with numbers by name."""
-        raise InputError("residuals on a structure are evaluated by study.run")
 
 
 def check(given: Given, method: str, options: Mapping[str, Any]) -> None:
@@ -120,7 +100,9 @@ def minimize(
     )
     with study:
         if not study.is_done():
-            objective: Any = PlainResiduals(given.loss, given.units, space)
+            objective: Any = kept.PlainStudyObjective(
+                given.loss, given.units, space, residuals=True
+            )
             if smooth:
                 objective = JaxStudyObjective(
                     given.loss, units=given.units, x64=True, residuals=True

@@ -65,10 +65,15 @@ class Keeping:
 
 
 class PlainStudyObjective:
-    """A loss that is called as it is, with quantities or without, as the objective of a study."""
+    """A loss that is called as it is, with quantities or without, as the objective of a study.
 
-    def __init__(self, loss: Callable[..., Any], units: bool, space: Space) -> None:
-        self._loss, self._units, self._space = loss, units, space
+    With `residuals` it returns these, in arrays of any shapes.
+    """
+
+    def __init__(
+        self, loss: Callable[..., Any], units: bool, space: Space, *, residuals: bool = False
+    ) -> None:
+        self._loss, self._units, self._space, self._residuals = loss, units, space, residuals
 
     def evaluate_suggestion(self, _id: int | None, numbers: Mapping[str, float]) -> Any:
         """Return the value at a point that is given by the names of its numbers."""
@@ -76,7 +81,10 @@ class PlainStudyObjective:
         if structure is None:
             raise InputError("the parameters of a loss have a structure")
         objective = PlainObjective(self._loss, structure, self._units)
-        value = objective.value(np.array([numbers[name] for name in self._space.free]))
+        x = np.array([numbers[name] for name in self._space.free])
+        if self._residuals:
+            return objective.residuals(x)
+        value = objective.value(x)
         return value if objective.unit is None else objective.unit.attach(value)
 
     def __call__(self, **_numbers: Any) -> Any:

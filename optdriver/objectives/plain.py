@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError, ObjectiveWarning
-from optdriver.reading import real_number
+from optdriver.reading import real_array, real_number
 from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.units import Unit, number_in, number_of, unit_of
 
 Vector = NDArray[np.float64]
+
+
+def _leaves(made: Any) -> Iterator[Any]:
+    """Yield the arrays in dictionaries, lists and tuples; a list of numbers is one."""
+    if isinstance(made, Mapping):
+        made = [made[key] for key in sorted(made)]
+    if isinstance(made, list | tuple) and any(
+        isinstance(part, Mapping | list | tuple) or np.ndim(number_of(part)) for part in made
+    ):
+        for part in made:
+            yield from _leaves(part)
+    else:
+        yield number_of(made)
 
 
 class PlainObjective:
@@ -47,6 +60,13 @@ class PlainObjective:
     def unit(self) -> Unit | None:
         """The unit of the loss, known after the first call."""
         return self._unit
+
+    def residuals(self, x: Vector) -> Vector:
+        """Return the residuals at a vector, (m,), of a function that returns arrays of them."""
+        self.calls += 1
+        made = self._structure.call(self._loss, self.params(x))
+        parts = [np.ravel(real_array("the residuals", part)) for part in _leaves(made)]
+        return np.concatenate(parts) if parts else np.zeros(0)
 
     def value(self, x: Vector) -> float:
         """Return the loss at a vector."""
