@@ -25,7 +25,7 @@ PART_OF_VALUE = 2.0**-4  # of |f|
 SMALLEST, LARGEST = 2.0**-200, 2.0**400
 NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
 FAR = 100.0  # times gtol, of f
-PLAIN_BEFORE = 1e-2  # in the second version
+ON_SURFACES = 1e-2  # the same where there are equalities, and in the second version
 PLAIN = 1e-4  # of f: a fall that a model's promise does not outweigh
 AS_STALLED = 100.0  # times gtol: a residual beyond is no rounding
 
@@ -77,15 +77,16 @@ def is_optimal(state: State, at: Criticality) -> bool:
     return at.near <= near and at.far <= FAR * gtol * f
 
 
-def falls(state: State, at: Criticality) -> bool:
+def falls(state: State, at: Criticality, equalities: bool) -> bool:
     """Return whether the gradient says that f still falls plainly.
 
     That is by more than a ten-thousandth of it, were every variable moved along d by its own size,
     or as far as it has come, within its bounds.  In a narrow valley the model knows the walls
-    before the floor.
+    before the floor.  Along equalities, which hold to rounding only, gradients by differences are
+    too coarse to object to less than a hundredth.
     """
     size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
-    plain = PLAIN if state.rule > RULE_BEFORE else PLAIN_BEFORE
+    plain = ON_SURFACES if equalities or state.rule <= RULE_BEFORE else PLAIN
     return dot(np.abs(at.left), np.minimum(at.room, size)) > plain * scale(state)
 
 

@@ -225,7 +225,7 @@ def _move(state: State, region: Region, f: float, g: Vector) -> bool:
     state.x, state.f, state.g = state.pending.copy(), f, g.copy()
     optimality = measured(region, state.x, g, convergence.unit_at(state, f))
     state.residual, state.promise = optimality.residual, math.inf
-    state.falls = convergence.falls(state, optimality)
+    state.falls = convergence.falls(state, optimality, len(region.equalities) > 0)
     if convergence.is_optimal(state, optimality):
         _succeed(state, Stop.OPTIMAL)
     elif _falls_without_end(state):
