@@ -30,9 +30,9 @@ NEAR = 1e-6
 TEXT = f"""Studies with all defaults until {MINIMIZERS} minimizers have converged ({MOST}
 evaluations at most; of the robot's way by differences one minimizer), from starts of their own.
 *Best* is the least value of SLSQP with a tolerance of 1e-14, exact gradients and derivatives of
-the rows, from the same starts, the objective divided by its first value; where the minimum has no
-multipliers it is known. *Off* is what a study's best is above it, beside max(1, abs(f)).
-*Converged*: minimizers, of those begun."""
+the rows, from the same starts, the objective divided by its first value; where it finds none, as
+where the minimum has no multipliers, it is known. *Off* is what a study's best is above it, beside
+max(1, abs(f)). *Converged*: minimizers, of those begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,9 @@ def run(options: Sequence[str]) -> Section:
         if chosen not in design.name:
             continue
         found = {jac: driven(design, jac) for jac in (True, False)}
-        least = -1.0 if design.tips else reference(design, found[True].starts)
+        least = design.best
+        if least is None:
+            least = reference(design, found[True].starts)
         cells = []
         for outcome in found.values():
             above = (outcome.value - least) / max(1.0, abs(least))

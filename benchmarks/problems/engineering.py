@@ -24,8 +24,9 @@ class Design:
     texts : sequence of str
     value, slope : callable
         f(x), and its gradient.
-    tips : bool
-        Whether the minimum has no multipliers: SLSQP cannot tell it.
+    best : float or None
+        The least value, where SLSQP does not find it from the starts: where the minimum has no
+        multipliers; of the epigraph it is SLSQP's from (0, 0, 2).
     starts : sequence of tuples
         Where to begin, before the starts of the study.
     """
@@ -36,7 +37,7 @@ class Design:
     texts: Sequence[str]
     value: Callable[[Vector], float]
     slope: Callable[[Vector], Vector]
-    tips: bool = False
+    best: float | None = None
     starts: Sequence[tuple[float, ...]] = field(default=())
 
 
@@ -159,6 +160,7 @@ def shapes() -> list[Design]:
             box=[(-1.0, 1.0), (-1.0, 1.0), (0.0, 1e300)],
             texts=["x3 >= exp(100*x1) + x2^2", "x3 >= exp(-100*(x1 - x2)) - 0.3*x2"],
             starts=[(0.9, 0.5, 1.0)],
+            best=0.0317882423393,
             **_linear([0.0, 0.0, 1.0]),  # type: ignore[arg-type]
         ),
         Design(
@@ -182,7 +184,7 @@ def shapes() -> list[Design]:
             trap="no multipliers",
             box=[(-3.0, 3.0), (0.0, 3.0)],
             texts=["x2 <= (1 - x1)^3"],
-            tips=True,
+            best=-1.0,
             **_linear([-1.0, 0.0]),  # type: ignore[arg-type]
         ),
         Design(
@@ -190,7 +192,7 @@ def shapes() -> list[Design]:
             trap="no multipliers",
             box=[(0.0, 3.0), (0.0, 3.0)],
             texts=["x2 <= 1 - sqrt(x1)"],
-            tips=True,
+            best=-1.0,
             **_linear([-0.5, -1.0]),  # type: ignore[arg-type]
         ),
     ]
