@@ -38,6 +38,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "fuzz": ("fuzz_constraints",),
     "fuzz-asked": ("fuzz_constraints", "--asked"),
     "fuzzed-studies": ("fuzzed_studies",),
+    "minima": ("minima",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]
