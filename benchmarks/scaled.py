@@ -51,6 +51,8 @@ class Task:
         Powers of two.
     unit : float
         A power of two: that of the objective.
+    least : float
+        The least value that the problem has, as far as is known.
     texts : tuple of str
         Constraints over x1 to xn.
     rows : object
@@ -64,6 +66,7 @@ class Task:
     upper: Vector
     units: Vector
     unit: float
+    least: float = -np.inf
     texts: tuple[str, ...] = ()
     rows: Any = field(default=None, repr=False)
 
@@ -107,6 +110,8 @@ class Task:
         point = np.clip(x / self.units, self.lower, self.upper)
         f, g = self.fun(point)
         first = float(self.fun(self.start)[0])
+        if f - self.least <= max(PART * abs(f), GAP * (first - self.least)):
+            return "right"  # nothing lower is known from anywhere
         best = min(float(f), tight(self, point))
         if f - best <= max(PART * abs(f), GAP * (first - best)):
             return "right"
@@ -165,6 +170,7 @@ def bounded(problem: Problem, generator: np.random.Generator, scales: Sequence[f
         upper=upper,
         units=units(generator, scales[0], n),
         unit=float(units(generator, scales[1], 1)[0]),
+        least=-np.inf if problem.f_star is None else problem.f_star,
     )
 
 

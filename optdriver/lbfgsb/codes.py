@@ -89,3 +89,6 @@ START, SEARCH, DONE = (int(phase) for phase in Phase)
 
 # What the line search says of a trial.
 GO_ON, ACCEPT, ACCEPT_BEST, GIVE_UP = range(4)
+
+# From this number of doubts on, an end is looked at again with the memory kept.
+LOOKING = 3

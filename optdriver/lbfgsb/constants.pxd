@@ -21,3 +21,6 @@ cdef enum:
     ACCEPT = 1
     ACCEPT_BEST = 2
     GIVE_UP = 3
+
+cdef enum:
+    LOOKING = 3

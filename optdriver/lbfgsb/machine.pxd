@@ -17,7 +17,8 @@ cdef void move(State s, double f) noexcept nogil
 cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogil
 cdef void back_to_best(State s) noexcept nogil
 cdef void start_over(State s, Scratch q) noexcept nogil
-cdef void doubt(State s, Scratch q, Py_ssize_t passed) noexcept nogil
+cdef void doubt(State s, Scratch q, Py_ssize_t passed, double taken) noexcept nogil
+cdef bint looks_again(State s, double taken, bint certain) noexcept nogil
 cdef void by_size(State s) noexcept nogil
 cdef bint promises_nothing(State s, double promise) noexcept nogil
 cdef void accept(State s, Scratch q, double f, double least) noexcept nogil

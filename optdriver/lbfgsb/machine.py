@@ -25,6 +25,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         FAILED,
         GO_ON,
         HALTED,
+        LOOKING,
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
         PROJECTED_GRADIENT,
@@ -68,6 +69,7 @@ else:
         FAILED,
         GO_ON,
         HALTED,
+        LOOKING,
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
         PROJECTED_GRADIENT,
@@ -185,7 +187,7 @@ def take(s: State, q: Scratch, f: cython.double) -> cython.void:
         else:
             follow(s, q, judge(s, f), f)
     if s.phase != DONE and s.nfev >= s.maxfun:
-        finish(s, MAX_EVALUATIONS)
+        finish(s, REDUCTION if s.doubts >= LOOKING else MAX_EVALUATIONS)
 
 
 def watch_precision(s: State, f: cython.double) -> cython.void:
@@ -219,6 +221,8 @@ def take_start(s: State, q: Scratch, f: cython.double) -> cython.void:
         s.f_start = f
         if s.cautious:
             learn_unit(s)
+        if s.cautious > 1:
+            copy(s.x, s.xs, s.n)
     if is_stationary(s, s.x, s.g, f):
         finish(s, PROJECTED_GRADIENT)
     elif s.nit >= s.maxiter:
@@ -255,7 +259,9 @@ def back_to_best(s: State) -> cython.void:
 
 def start_over(s: State, q: Scratch) -> cython.void:
     """Answer a search without success: without memory, from the steepest descent; or stop."""
-    if s.failures > 0 and not (s.k == 0 and s.doubts > 0):
+    if s.doubts >= LOOKING:
+        finish(s, REDUCTION)  # the iterate had passed, and only a second look was missing
+    elif s.failures > 0 and not (s.k == 0 and s.doubts > 0):
         finish(s, FAILED)
     elif s.k == 0 and s.doubts > 0 and not falls_plainly(s):
         finish(s, REDUCTION)  # the iterate had passed a test, and nothing lower is found from it
@@ -277,6 +283,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     sy: cython.double = (dot(s.gt, s.d, s.n) - s.slope0) * s.stp
     stop: cython.Py_ssize_t = 0
     passed: cython.Py_ssize_t = 0
+    taken: cython.double = s.stp
     doubtful: cython.bint
     endless: cython.bint = falls_without_end(s, f)
     scale(s.d, s.stp, q.s, s.n)
@@ -308,13 +315,18 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
             move(s, s.best_f)
         set_out(s, q)
         if passed:
-            doubt(s, q, passed)
+            doubt(s, q, passed, taken)
         else:
             s.doubts = 0
 
 
-def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t) -> cython.void:
+def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double) -> cython.void:
     """End the run, or look again where the model or the gradient promises more.
+
+    A small reduction is looked at again with the memory first, unless nothing is left to be seen:
+    it has to be followed by another, by a step that is no longer than the model foresaw.  Near a
+    saddle steps are short in the directions of much curvature, until one follows the direction of
+    none.  Three such looks are believed in any case, if the model promises nothing.
 
     The model is not believed where the gradient says otherwise: in a narrow valley it knows the
     walls before the floor.  So first the memory is dropped.  If the next iterate passes, too, and
@@ -324,8 +336,14 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t) -> cython.void:
     asked.
     """
     believed: cython.bint = promise(s) <= missed(s)
-    if s.doubts == 0:
-        believed = believed and promises_nothing(s, -s.slope0)
+    certain: cython.bint
+    if s.doubts == 0 or s.doubts >= LOOKING:
+        certain = promises_nothing(s, -s.slope0)
+        if s.cautious > 1 and passed == REDUCTION and believed and s.phase != DONE:
+            if looks_again(s, taken, certain):
+                return
+        believed = believed and certain
+        s.doubts = 0
     if s.phase != DONE and s.doubts < 2 and not believed:
         s.doubts += 1
         forget(s)
@@ -334,6 +352,21 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t) -> cython.void:
         if s.phase != DONE:
             return
     finish(s, ABNORMAL if falls_plainly(s) else passed)
+
+
+def looks_again(s: State, taken: cython.double, certain: cython.bint) -> cython.bint:
+    """Whether the step that is planned has to be seen, too, before a small reduction is an end."""
+    longer: cython.bint = taken > 2.0
+    if s.doubts == 0:
+        if certain and promises_nothing(s, -1e4 * s.slope0):
+            return False
+        s.doubts = LOOKING
+        return True
+    if (certain and not longer) or s.doubts >= LOOKING + 2:
+        return False
+    if not longer:
+        s.doubts += 1
+    return True
 
 
 def by_size(s: State) -> cython.void:
@@ -388,7 +421,7 @@ def set_out(s: State, q: Scratch) -> cython.void:
 def find_direction(s: State, q: Scratch) -> cython.bint:
     """Leave the minimiser of the model in s.z and the way to it in s.d; False if singular."""
     i: cython.Py_ssize_t
-    if s.doubts > 1 and s.k == 0:
+    if s.doubts == 2 and s.k == 0:
         by_size(s)
         subtract(s.z, s.x, s.d, s.n)
         return True

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.lbfgsb.codes import DONE, RUNNING, SEARCH, Phase, Stop
+from optdriver.lbfgsb.codes import DONE, LOOKING, RUNNING, SEARCH, Phase, Stop
 
-FLAGS = ("constrained", "boxed", "bracketed", "hampered", "single", "cautious")
+FLAGS = ("constrained", "boxed", "bracketed", "hampered", "single")
 NOT_NEGATIVE = ("ftol", "gtol", "initial_step", "noise")
 FINITE = ("theta", "stp", "stpmax", "stx", "sty", "best_stp")
 
@@ -53,6 +53,8 @@ def check(state: Any) -> None:
         raise ValueError(f"theta is {state.theta} without a pair, expected {state.unit}")
     if not 0.0 < state.unit <= 1.0:
         raise ValueError(f"the unit of f is {state.unit}, expected a number above 0 and at most 1")
+    if not np.isfinite(arrays["xs"]).all():
+        raise ValueError("where it began is not finite")
     if not (arrays["dd"][: state.k] > 0.0).all():
         raise ValueError("a pair has no positive curvature")
     if (
@@ -73,6 +75,8 @@ def _check_counters(state: Any) -> None:
         and all(getattr(state, name) in (0, 1) for name in FLAGS)
         and all(getattr(state, name) >= 0 for name in (*counters, *limits))
         and state.stage in (0, 1, 2)
+        and state.cautious in (0, 1, 2)
+        and state.doubts <= LOOKING + 2
         and state.failures <= state.nfail <= state.nfev
     )
     if not sound:

@@ -23,6 +23,7 @@ cdef class State:
     cdef double* gt
     cdef double* xb
     cdef double* gb
+    cdef double* xs
     cdef double* w
     cdef double* ss
     cdef double* lt

@@ -18,8 +18,8 @@ try:
 except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
-VERSION = 3
-"""Version 1 did not know `f_start`, and neither did 1 or 2 know what `cautious` needs."""
+VERSION = 4
+"""Version 1 did not know `f_start`, 1 and 2 not what `cautious` needs, and 1 to 3 not `xs`."""
 
 INTEGERS = (
     "phase", "stop", "k", "head", "nit", "nfev", "nfail", "failures", "nskip", "nreset",
@@ -37,7 +37,7 @@ REALS = (
 NEW = {"cautious": 0, "doubts": 0, "unit": 1.0}
 """What states of versions 1 and 2 did not have, and how it begins."""
 
-VECTORS = ("l", "u", "x", "g", "d", "z", "xt", "gt", "xb", "gb")
+VECTORS = ("l", "u", "x", "g", "d", "z", "xt", "gt", "xb", "gb", "xs")
 INDICES = ("where", "free")
 MATRICES = ("ss", "lt", "zyy", "zc", "ass")
 
@@ -100,8 +100,9 @@ class State:
         The pending point, and the gradient told there.
     xb, gb, best_f, best_stp
         The best point evaluated; the step it had, if the present search found it, else -1.
-    f_start
-        The first value: what has been gained since is a measure of f.
+    f_start, xs
+        The first value: what has been gained since is a measure of f.  Where that was: how far
+        each variable has come since is a measure of it (0 unless `cautious` is 2).
     w : (n, 2m)
         The correction pairs, one row a variable: ``y_0[i], s_0[i], y_1[i], s_1[i], ...``, so that
         one sweep over the rows meets every number once.  The slots are a ring: the `k` pairs
@@ -127,12 +128,14 @@ class State:
     single : int
         1 while every value told is a float32 number.
     cautious : int
-        1 if the unit of f is learnt and a passed test is doubted (see `Options`).
+        2 if the unit of f is learnt and a passed test is doubted (see `Options`); 1 for the same
+        as it was in version 3, where a variable was measured by itself alone.
     unit : float
         What f is measured by where it is smaller: 1, or, if cautious, a power of two near the size
         of the first value and gradient if these are smaller.
     doubts : int
-        Iterates in a row that have passed a test and were doubted.
+        Iterates in a row that have passed a test and were doubted; from `LOOKING` on, 3, those that
+        passed and were followed with the memory kept.
     """
 
     def __init__(self, n: int, m: int) -> None:
@@ -176,7 +179,8 @@ class State:
         self.gt = cut(p, 7 * n, n)
         self.xb = cut(p, 8 * n, n)
         self.gb = cut(p, 9 * n, n)
-        e = 10 * n
+        self.xs = cut(p, 10 * n, n)
+        e = 11 * n
         self.ss = cut(p, e, mm)
         self.lt = cut(p, e + mm, mm)
         self.zyy = cut(p, e + 2 * mm, mm)
@@ -238,8 +242,9 @@ def _names(reals: Any, integers: Any, n: int, m: int) -> dict[str, Any]:
 def from_dict(fields: Mapping[str, Any]) -> State:
     """Rebuild a state from `State.to_dict`; arrays may have become lists on the way."""
     version = fields.get("version")
-    if version in (1, 2):
-        fields = {"f_start": fields["f"], **NEW, **fields}
+    if version in (1, 2, 3):
+        old = {} if version == 3 else {"f_start": fields["f"], **NEW}
+        fields = {**old, "xs": np.zeros(np.size(fields["x"])), **fields}
     elif version != VERSION:
         raise ValueError(f"state has version {version!r}, this optdriver reads 1 to {VERSION}")
     n, m = operator.index(fields["n"]), operator.index(fields["m"])

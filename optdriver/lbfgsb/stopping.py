@@ -73,8 +73,12 @@ def reduction_is_small(s: State, before: cython.double, after: cython.double) ->
 
 
 def reach(s: State, i: cython.Py_ssize_t) -> cython.double:
-    """Return how far a variable may go down its slope: its own size, within the bounds."""
-    return min(s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i], fabs(s.x[i]))
+    """Return how far a variable may go down its slope: its own size, within the bounds.
+
+    The size is that of its value or, where that is near 0, of the way that it has come.
+    """
+    size: cython.double = max(fabs(s.x[i]), fabs(s.x[i] - s.xs[i]))
+    return min(s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i], size)
 
 
 def missed(s: State) -> cython.double:
@@ -92,8 +96,11 @@ def promise(s: State) -> cython.double:
 
 
 def falls_plainly(s: State) -> cython.bint:
-    """Whether that is more than a hundredth of f, and of what was gained."""
-    return promise(s) > 1e-2 * max(fabs(s.f), fabs(s.f_start - s.f))
+    """Whether that is more than a hundredth of f and its unit, and a thousandth of the gain."""
+    gained: cython.double = fabs(s.f_start - s.f)
+    if s.cautious < 2:  # as it was at first
+        return promise(s) > 1e-2 * max(fabs(s.f), gained)
+    return promise(s) > max(1e-2 * max(fabs(s.f), s.unit), 1e-3 * gained)
 
 
 def learn_unit(s: State) -> cython.void:

@@ -31,6 +31,7 @@ from optdriver.feasible.convergence import first_change
 from optdriver.feasible.options import pairs_kept
 from optdriver.feasible.region import sizes
 from optdriver.lbfgsb import LBFGSB, Options, Stop
+from optdriver.multistart import plain
 from optdriver.reading import real_number, real_vector
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Handover:
     rule : {3, 2, 1}
         2 as in optdriver 0.2.0: a cusp is a success only where a slope is infinite.  1 as in 0.1.0:
         besides, one shortened step after the other, and the pairs of L-BFGS-B.
-    convergence_rule : {2, 1}
+    convergence_rule : {3, 2, 1}
         1 as in optdriver 0.1.0: f has no unit, and `ftol` no meaning after the handover.
     **options
         See `optdriver.lbfgsb.Options`; `gtol`, `ftol`, `maxfun`, `maxiter` and `maxcor` hold for
@@ -81,7 +82,7 @@ class Handover:
         constraints: ConstraintSet,
         *,
         rule: int = 3,
-        convergence_rule: int = 2,
+        convergence_rule: int = 3,
         **options: Any,
     ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
@@ -96,12 +97,8 @@ class Handover:
             self._feasible = self._made(start, **self._limits)
             start = self._feasible.ask()
         box = np.column_stack([constraints.lower, constraints.upper])
-        self._plain = LBFGSB(
-            start,
-            box,
-            cautious=convergence_rule > 1,
-            **(options | {"maxfun": np.inf}),  # counted here
-        )
+        counted = options | {"maxfun": np.inf}  # here
+        self._plain = plain.create(start, box, convergence_rule, counted)
         self._first: tuple[float, float] | None = None  # value, and change by a variable's size
         self._skipped = 0  # points that were not asked, as they are infeasible
         self._skipped_at = NEVER  # the iteration of the last of them
@@ -275,10 +272,8 @@ class Handover:
         self._first = before.first
         if self._feasible is not None:
             self._feasible = self._made(self._feasible.ask(), first=self._first, **self._limits)
-        state = before._plain.state
         if not before._plain.at_start:
-            self._plain.state.f_start = state.f_start
-            self._plain.state.unit = self._plain.state.theta = state.unit
+            plain.go_on_from(self._plain, before._plain)
 
     @property
     def result(self) -> OptimizeResult:

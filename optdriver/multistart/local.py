@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.errors import InputError, nearest, plain_name
 from optdriver.lbfgsb import LBFGSB, Options, Stop
+from optdriver.multistart import plain
 from optdriver.multistart.told import Fit
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def create(
     if own:
         raise InputError(f"method_options are those of another method than {method}: {dict(own)}")
     if constraints is None or not has_rows(constraints):
-        return LBFGSB(x0, bounds, cautious=convergence_rule > 1, **options)
+        return plain.create(x0, bounds, convergence_rule, options)
     from optdriver.multistart.handover import Handover
 
     return Handover(
@@ -130,8 +131,7 @@ def _suspended(
 def go_on_from(minimizer: Minimizer, before: Minimizer) -> None:
     """Let a new minimizer measure f, and what is gained, as the one `before` it in its run did."""
     if isinstance(minimizer, LBFGSB) and isinstance(before, LBFGSB) and before.state.cautious:
-        minimizer.state.f_start = before.state.f_start
-        minimizer.state.unit = minimizer.state.theta = before.state.unit
+        plain.go_on_from(minimizer, before)
     elif type(minimizer) is type(before) and hasattr(minimizer, "go_on_from"):  # a Handover
         minimizer.go_on_from(before)  # type: ignore[arg-type]
 

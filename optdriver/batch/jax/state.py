@@ -100,8 +100,10 @@ class Lane(NamedTuple):
         Bounds.
     x, g : (n,), f
         The iterate, its gradient and value.
-    f_start
-        The first value.
+    f_start, xs
+        The first value, and where that was.
+    believed
+        Whether the iterate has passed the test of the reduction, if the next one passes, too.
     unit
         The unit of f, a power of two: all values and gradients here are multiples of it.
     d, z : (n,)
@@ -140,6 +142,8 @@ class Lane(NamedTuple):
     gb: Array
     f: Array
     f_start: Array
+    xs: Array
+    believed: Array
     unit: Array
     best_f: Array
     best_stp: Array
@@ -190,6 +194,8 @@ def start(x0: Array, lower: Array, upper: Array, settings: Settings) -> Lane:
         gb=nothing,
         f=largest,
         f_start=largest,
+        xs=nothing,
+        believed=no,
         unit=zero + 1,
         best_f=largest,
         best_stp=zero - 1,

@@ -67,6 +67,8 @@ class Move(NamedTuple):
         What it does with its memory, the latter first; whether it begins a new search.
     stop
         Why it ends, or 0.
+    believed
+        Whether it would end if the next iterate passed, too.
     """
 
     iterate: Point
@@ -77,6 +79,7 @@ class Move(NamedTuple):
     forgets: Array
     sets_out: Array
     stop: Array
+    believed: Array
 
 
 class Departure(NamedTuple):
@@ -120,7 +123,17 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
         s.phase == SEARCH, lambda: judge(s, f, g, good, o), judged, straight=o.straight
     )
     no = jnp.zeros_like(live)
-    stays = Move(Point(s.x, s.f, s.g, s.pgnorm), s.d, s.d, s.f, no, no, no, jnp.zeros_like(s.stop))
+    stays = Move(
+        Point(s.x, s.f, s.g, s.pgnorm),
+        s.d,
+        s.d,
+        s.f,
+        no,
+        no,
+        no,
+        jnp.zeros_like(s.stop),
+        s.believed,
+    )
     here = Point(s.xt, f, g, s.pgnorm)
     decided = live & ((judged.verdict != GO_ON) | (s.phase != SEARCH))
     move = wherever(decided, lambda: conclude(s, here, good, judged, o), stays, straight=o.straight)
@@ -139,6 +152,7 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
         search=judged.search,
         xt=judged.xt,
         stop=jnp.where(live, move.stop, s.stop),
+        believed=move.believed,
         pairs=remember(s.pairs, move.ds, move.dy, move.sy, store=move.learns, forget=move.forgets),
     )
     return finish(set_out(s, move.sets_out, o), o)
@@ -149,6 +163,7 @@ def note(s: Lane, f: Array, live: Array, good: Array) -> Lane:
     failed = live & ~good
     return s._replace(
         f_start=jnp.where(good & (s.phase == START), f, s.f_start),
+        xs=jnp.where(good & (s.phase == START), s.xt, s.xs),
         nfev=s.nfev + live,
         nfail=s.nfail + failed,
         failures=jnp.where(good, 0, s.failures + failed),
@@ -177,6 +192,7 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
     stp = jnp.where(by_best, s.best_stp, s.search.stp)
     visible = searching & ~judged.hampered
     promised = jnp.where(stored, -s.slope0, jnp.inf)
+    waits = jnp.zeros_like(arrived)
     stop = which_test(s, new, visible, promised, o)
     doubtful = arrived & (stop == REDUCTION) & (stp < 1e-4) & stored
     stops = arrived & ~doubtful & (stop > 0)
@@ -187,10 +203,15 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
         at = pick(best.f < new.f, best, new)
         objects = (passed > 0) & (passed != PROJECTED_GRADIENT)
         passed = jnp.where(objects & falls_plainly(s, at.x, at.g, at.f), ABNORMAL, passed)
+        last = s.nit + searching >= o.maxiter
+        waits = (passed == REDUCTION) & ~(s.believed & (stp <= 2)) & ~last & (o.ftol > 0)
+        passed = jnp.where(waits, 0, passed)
+        stops = stops & ~waits
     passed = jnp.where(endless & (passed == 0), UNBOUNDED, passed)
     late = arrived & (passed == 0) & (s.nit + searching >= o.maxiter)
     goes_back = stops & (passed == 0) & ~late  # the best point does not pass what the iterate does
     hopeless = jnp.where(s.failures > 0, FAILED, jnp.where(stored, 0, dead_end(s, o)))
+    hopeless = jnp.where(s.believed, REDUCTION, hopeless)  # it had passed, and nothing is lower
     ends = jnp.where(lost, hopeless, jnp.where(late, MAX_ITERATIONS, passed))
     again = ~searching & ~good  # a failed start is asked once more
     ends = jnp.where(again & (s.failures > 1), FAILED, ends)
@@ -208,6 +229,7 @@ def conclude(s: Lane, here: Point, good: Array, judged: Judged, o: Settings) -> 
         forgets=sets_out & (lost | doubtful),
         sets_out=sets_out,
         stop=ends,
+        believed=waits,
     )
 
 
@@ -314,7 +336,8 @@ def first_step(s: Lane, d: Array, norm: Array, fresh: Array, o: Settings) -> tup
 
 def finish(s: Lane, o: Settings) -> Lane:
     """End the lane where there is a reason, and leave the best point in `xt`."""
-    stop = jnp.where((s.stop == 0) & (s.nfev >= o.maxfun), MAX_EVALUATIONS, s.stop)
+    spent = jnp.where(s.believed, REDUCTION, MAX_EVALUATIONS)
+    stop = jnp.where((s.stop == 0) & (s.nfev >= o.maxfun), spent, s.stop)
     done = stop != 0
     return s._replace(
         phase=jnp.where(done, DONE, s.phase),

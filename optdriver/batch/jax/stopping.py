@@ -54,9 +54,11 @@ def learn_unit(s: Lane, f: Array, g: Array) -> Array:
 
 def falls_plainly(s: Lane, x: Array, g: Array, f: Array) -> Array:
     """Whether the gradient plainly objects to an end, as `optdriver.lbfgsb.stopping` has it."""
-    reach = jnp.minimum(jnp.where(g < 0, s.u - x, x - s.l), jnp.abs(x))
+    size = jnp.maximum(jnp.abs(x), jnp.abs(x - s.xs))
+    reach = jnp.minimum(jnp.where(g < 0, s.u - x, x - s.l), size)
     promise = jnp.sum(jnp.where(g == 0, 0, jnp.abs(g) * reach))
-    return promise > 1e-2 * jnp.maximum(jnp.abs(f), jnp.abs(s.f_start - f))
+    size = 1e-2 * jnp.maximum(jnp.abs(f), 1)  # the unit is 1 here
+    return promise > jnp.maximum(size, 1e-3 * jnp.abs(s.f_start - f))
 
 
 def falls_without_end(s: Lane, stp: Array, after: Array, g: Array) -> Array:

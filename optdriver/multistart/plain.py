@@ -1,0 +1,28 @@
+"""Minimizers within bounds, whose ends are believed by a rule of convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.lbfgsb import LBFGSB
+
+Vector = NDArray[np.float64]
+
+
+def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) -> LBFGSB:
+    """Return a new minimizer; with `rule` 1 it has SciPy's tests, with more it is cautious."""
+    made = LBFGSB(x0, bounds, cautious=rule > 1, **options)
+    made.state.cautious = rule - 1
+    return made
+
+
+def go_on_from(minimizer: LBFGSB, before: LBFGSB) -> None:
+    """Let a new minimizer measure f and the variables as the one `before` it did."""
+    state, known = minimizer.state, before.state
+    state.f_start = known.f_start
+    state.unit = state.theta = known.unit
+    state.vector("xs")[:] = known.vector("xs")
