@@ -339,9 +339,8 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double)
     certain: cython.bint
     if s.doubts == 0 or s.doubts >= LOOKING:
         certain = promises_nothing(s, -s.slope0)
-        if s.cautious > 1 and passed == REDUCTION and believed and s.phase != DONE:
-            if looks_again(s, taken, certain):
-                return
+        if believed and passed == REDUCTION and looks_again(s, taken, certain):
+            return
         believed = believed and certain
         s.doubts = 0
     if s.phase != DONE and s.doubts < 2 and not believed:
@@ -357,6 +356,8 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double)
 def looks_again(s: State, taken: cython.double, certain: cython.bint) -> cython.bint:
     """Whether the step that is planned has to be seen, too, before a small reduction is an end."""
     longer: cython.bint = taken > 2.0
+    if s.cautious < 2 or s.phase == DONE:
+        return False
     if s.doubts == 0:
         if certain and promises_nothing(s, -1e4 * s.slope0):
             return False

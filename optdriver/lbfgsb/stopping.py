@@ -96,11 +96,11 @@ def promise(s: State) -> cython.double:
 
 
 def falls_plainly(s: State) -> cython.bint:
-    """Whether that is more than a hundredth of f and its unit, and a thousandth of the gain."""
+    """Whether that is more than a hundredth of f and its unit, and than 1e-4 of the gain."""
     gained: cython.double = fabs(s.f_start - s.f)
     if s.cautious < 2:  # as it was at first
         return promise(s) > 1e-2 * max(fabs(s.f), gained)
-    return promise(s) > max(1e-2 * max(fabs(s.f), s.unit), 1e-3 * gained)
+    return promise(s) > max(1e-2 * max(fabs(s.f), s.unit), 1e-4 * gained)
 
 
 def learn_unit(s: State) -> cython.void:

@@ -20,11 +20,14 @@ from optdriver.minimization.problem import Given, Problem, prepare
 from optdriver.minimization.starts import count, given_starts
 from optdriver.minimization.watching import Stopped, Watch, gradient, line, with_loss_unit
 from optdriver.objectives.jax_objective import checked_x64, traced
-from optdriver.objectives.plain import check_call
+from optdriver.objectives.plain import check_call, say
 from optdriver.structures.pytree import Structure
 from optdriver.study.tables import Rows
 
 Vector = NDArray[np.float64]
+
+FLAT = 3
+"""So many different starts with one value, and without a slope, are worth a warning."""
 
 INTERRUPTED = 99
 """The status of a run that the callback has stopped, as SciPy has it."""
@@ -439,6 +442,7 @@ def _result(
     ends = [ended(lane, problem) for lane in lanes]
     best = min(ends, key=lambda end: order(end, interrupted is not None))
     _check_called(ends)
+    _say_if_flat(ends)
     made: OptimizeResult = OptimizeResult()
     kept = {"active", "multipliers", "kkt", "certified", "stop"}
     made.update({key: value for key, value in best.raw.items() if key in kept})
@@ -481,6 +485,19 @@ def _check_called(ends: list[Ended]) -> None:
         for end, why in zip(ends, reasons, strict=True)
     ):
         raise InputTypeError(f"the loss cannot be called, it raised everywhere: {reasons[0][0]}")
+
+
+def _say_if_flat(ends: list[Ended]) -> None:
+    """Warn where several starts have seen one and the same value, and no slope."""
+    values = {end.f for end in ends if end.finite}
+    moved = any(end.g is not None and np.any(end.g) for end in ends)
+    places = {end.lane.start.tobytes() for end in ends}
+    still = all(np.array_equal(end.z, end.lane.start) for end in ends if end.g is not None)
+    if len(places) >= FLAT and len(values) == 1 and still and not moved:
+        say(
+            f"the loss returned {values.pop():g} from all of {len(places)} starts, and no slope: "
+            "does it read its parameters?"
+        )
 
 
 def _row(problem: Problem, end: Ended) -> Start:

@@ -87,18 +87,12 @@ class MultiStart(Undoing[MultiStartState]):
         for 0.1.0: besides, starts on the faces of the box too, one shortened step after the other,
         10 pairs.
     convergence_rule : {3, 2, 1}
-<<<<<<< HEAD
         When a minimizer is believed to have converged, and to what: 3 evaluates up to three points
         between an end and a known minimum of the same value where they may well be one (flat
         minima, valleys); 2, for what optdriver 0.2.0 has recorded, takes ends that are not close
-        for two.  Both measure small objectives by their own size and doubt a test that is passed
-        (the option `cautious` of `optdriver.LBFGSB`).  1 is for what 0.1.0 has recorded: SciPy's
-        tests alone.
-=======
-        When a minimizer is believed to have converged: 2 measures small objectives by their own
-        size and doubts a test that is passed (the option `cautious` of `optdriver.LBFGSB`).  1 is
-        for what optdriver 0.1.0 has recorded: SciPy's tests alone.
->>>>>>> 02a8c95 (A small reduction is looked at again with the memory kept; variables near 0 are measured by the way they have come)
+        for two, and looks at no small reduction again with the memory kept.  Both measure small
+        objectives by their own size and doubt a test that is passed (the option `cautious` of
+        `optdriver.LBFGSB`).  1 is for what 0.1.0 has recorded: SciPy's tests alone.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float

@@ -27,11 +27,7 @@ MOST_INITIAL = 100_000
 DIFFERENCE_RULES = (1, 2)
 CONSTRAINT_RULES = (1, 2, 3)
 CONVERGENCE_RULES = (1, 2, 3)
-<<<<<<< HEAD
 """How runs go: as by 0.1.0, as by 0.2.0, and as now."""
-=======
-"""How runs go: as by 0.1.0, and as now."""
->>>>>>> 02a8c95 (A small reduction is looked at again with the memory kept; variables near 0 are measured by the way they have come)
 
 STEP_OF_RULE_1 = 1e-6
 

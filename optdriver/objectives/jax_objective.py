@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError
-from optdriver.objectives.plain import PlainObjective, attempt, say
+from optdriver.objectives.plain import PlainObjective, attempt, check_alone, say
 from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.units import Unit, is_quantity, number_of, unit_of
 
@@ -234,6 +234,7 @@ def x64_mode(wide: bool) -> AbstractContextManager[Any]:
 
 def _as_scalar(jax: Any, made: Any, kind: Any) -> Any:
     """Return a traced loss as one floating-point number, or say what it is instead."""
+    check_alone(made)
     try:
         array = jax.numpy.asarray(made)
     except TypeError:

@@ -72,6 +72,7 @@ class PlainObjective:
         """Return the loss at a vector."""
         self.calls += 1
         made = self._structure.call(self._loss, self.params(x))
+        check_alone(made)
         unit = unit_of(made)
         number = number_in(made, self._unit, "the loss") if self._called else number_of(made)
         checked = real_number("what the loss returns", number)
@@ -126,6 +127,24 @@ def check_call(loss: Any, structure: Structure) -> None:
             f"the loss does not take the parameters of the bounds: {error}; it is called with "
             f"{handed} (a list or tuple of bounds is handed over by position, a dictionary by name)"
         ) from None
+
+
+def check_alone(made: Any) -> None:
+    """Refuse what has a gradient beside the value, or is another list.
+
+    Raises
+    ------
+    InputTypeError
+    """
+    if isinstance(made, list | tuple) and len(made) != 1:
+        hint = (
+            ": return the value alone (gradients are made here, by JAX or by differences; a study "
+            "with jac=True takes your own)"
+            if len(made) == 2
+            else ""
+        )
+        kind = "list" if isinstance(made, list) else "tuple"
+        raise InputTypeError(f"the loss must return one number, not a {kind} of {len(made)}{hint}")
 
 
 def say(message: str) -> None:

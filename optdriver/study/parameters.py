@@ -266,11 +266,7 @@ _ROWS: Final = (
     DriverParameter("constraint_rule", 3, _rule(CONSTRAINT_RULES), "driver",
                     "how minimizers and starts keep to constraints: 3, or 2 and 1 as before"),
     DriverParameter("convergence_rule", 3, _rule(CONVERGENCE_RULES), "driver",
-<<<<<<< HEAD
                     "when minimizers have converged, and to what: 3, 2 as in 0.2.0, 1 as in 0.1.0"),
-=======
-                    "when a minimizer is believed to have converged: 2, or 1 as in 0.1.0"),
->>>>>>> 02a8c95 (A small reduction is looked at again with the memory kept; variables near 0 are measured by the way they have come)
     DriverParameter("ftol", 2.220446049250313e-09, _number(0.0), "driver",
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.problems import by_name
 from optdriver.errors import InputError
 from optdriver.lbfgsb import LBFGSB, Stop
+from optdriver.lbfgsb.codes import LOOKING
 from optdriver.lbfgsb.unit import unit_of
 from tests.lbfgsb.dense import make_state
 from tests.lbfgsb.kernels import both, interpreted
@@ -101,6 +102,72 @@ def test_a_look_along_the_sizes_that_finds_nothing_ends_with_success(name):
     assert opt.converged
 
 
+SADDLES = [  # starts from which Wood's function leads to its saddle, by steps along much curvature
+    [-1.4934981466467676, -1.7332952407548294, 0.3232730414305638, -0.990632756122744],
+    [-3.3815468139951443, -0.04025540986618403, 0.24686198262822012, -0.005267690498131028],
+    [-2.4706228333529077, -0.5013195128829989, -1.1965529545839615, -2.3629436842400766],
+]
+
+
+@pytest.mark.parametrize("start", SADDLES)
+def test_a_saddle_is_left_with_the_memory_that_knows_it(start):
+    unit = np.array([64.0, 16.0, 64.0, 16.0])
+    fun = of("MGH14 Wood")[1]
+
+    def scaled(z):
+        f, g = fun(z * unit)
+        return f, g * unit
+
+    box = [(-0.5, 0.5), (-0.7, 0.7), (-0.5, 0.5), (-0.7, 0.7)]
+    opt, _ = run(scaled, np.array(start) / unit, box, cautious=True)
+    assert opt.converged
+    assert opt.result.fun < 1e-8
+
+
+def test_a_variable_near_0_is_measured_by_the_way_it_has_come():
+    s, _ = make_state([0.0, 3.0], [2.0, -1.0], [-5.0, -9.0], [5.0, 3.5])
+    assert interpreted.stopping.promise(s) == 0.5  # of the second alone, up to its bound
+    s.arrays["xs"][:] = [4.0, 3.0]
+    assert interpreted.stopping.promise(s) == 8.5
+
+
+def test_in_units_far_apart_fewer_ends_are_claimed_where_much_is_left():
+    unit = np.array([2.0**30, 2.0**-20, 2.0**10, 2.0**-30])
+    problem, fun = of("MGH14 Wood")
+
+    def scaled(z):
+        f, g = fun(z / unit)
+        return f, g / unit
+
+    claimed = []
+    for rule in (1, 2):  # as in version 3, and now
+        rng = np.random.default_rng(3)
+        ends = []
+        for _ in range(15):
+            opt = LBFGSB((problem.start + 0.3 * rng.standard_normal(4)) * unit, cautious=True)
+            opt.state.cautious = rule
+            drive(opt, scaled)
+            ends.append(opt.converged and opt.result.fun > 1.0)
+        claimed.append(sum(ends))
+    assert 3 * claimed[1] <= claimed[0]
+
+
+@pytest.mark.parametrize("limit", [{"maxfun": 40}, {"maxiter": 36}])
+def test_a_limit_within_a_second_look_leaves_the_success_of_the_first(limit):
+    problem, fun = of("MGH01 Rosenbrock")
+    opt = LBFGSB(problem.start, cautious=True)
+    while not opt.done and opt.state.doubts < LOOKING:
+        opt.tell(*fun(opt.ask()))
+    assert not opt.done
+    name = next(iter(limit))
+    short = LBFGSB(
+        problem.start, cautious=True, **{name: opt.nfev + 1 if name == "maxfun" else opt.nit + 1}
+    )
+    while not short.done:
+        short.tell(*fun(short.ask()))
+    assert short.stop in (Stop.REDUCTION, Stop.PROJECTED_GRADIENT)
+
+
 def test_a_failure_where_an_end_is_doubted_takes_nothing_from_it():
     problem, fun = of("MGH17 Osborne 1")
     opt = LBFGSB(problem.start, problem.bounds, cautious=True)
@@ -122,16 +189,19 @@ def test_doubt_costs_nothing_where_the_model_agrees():
 
 
 @pytest.mark.parametrize(
-    ("name", "stop"),
-    [("MGH14 Wood", Stop.REDUCTION), ("MGH03 Powell badly scaled", Stop.ABNORMAL)],
+    ("name", "stop", "doubts"),
+    [
+        ("MGH14 Wood", Stop.REDUCTION, LOOKING),
+        ("MGH03 Powell badly scaled", Stop.ABNORMAL, 1),
+    ],
 )
-def test_where_nothing_lower_is_found_after_a_doubt_the_gradient_decides(name, stop):
+def test_where_nothing_lower_is_found_after_a_doubt_the_gradient_decides(name, stop, doubts):
     problem, fun = of(name)
     opt = LBFGSB(problem.start, problem.bounds, cautious=True)
     while not opt.done:
         f, g = fun(opt.ask())
         opt.tell(f if opt.state.doubts == 0 else 2.0 * abs(opt.state.f) + 1.0, g)
-    assert opt.state.doubts == 1
+    assert opt.state.doubts == doubts
     assert opt.stop is stop
 
 

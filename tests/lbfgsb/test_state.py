@@ -75,6 +75,23 @@ def test_a_state_of_the_first_version_goes_on(kernel, evaluations):
 
 
 @both
+def test_a_cautious_state_of_the_third_version_keeps_its_rule(kernel):
+    opt = kernel.LBFGSB(ROSENBROCK_START, cautious=True)
+    opt.state.cautious = 1
+    for _ in range(5):
+        opt.tell(*rosenbrock(opt.ask()))
+    data = opt.to_dict()
+    data["state"]["version"] = 3
+    del data["state"]["xs"]
+    old = kernel.LBFGSB.from_dict(data)
+    assert old.state.cautious == 1
+    for run in (old, opt):
+        while not run.done:
+            run.tell(*rosenbrock(run.ask()))
+    assert np.array_equal(old.result.x, opt.result.x)
+
+
+@both
 @pytest.mark.parametrize("n", [0, 1, 70])
 def test_any_size_survives(kernel, n):
     opt = kernel.LBFGSB(np.zeros(n))
@@ -89,9 +106,11 @@ def broken(data, **fields):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"version": 4},
-        {"cautious": 2},
+        {"version": 5},
+        {"cautious": 3},
         {"doubts": -1},
+        {"doubts": 6},
+        {"xs": [0.0, np.nan, 0.0]},
         {"unit": 0.0},
         {"unit": 2.0},
         {"unit": float("nan")},

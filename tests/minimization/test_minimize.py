@@ -328,3 +328,23 @@ def test_a_minimizer_can_be_pickled_and_copied():
     for again in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
         found = again.minimize(2)
         assert (found.x, found.fun, found.nfev) == (result.x, result.fun, result.nfev)
+
+
+@pytest.mark.parametrize("jac", [None, "2-point"])
+def test_a_gradient_beside_the_value_is_refused_in_words(jac):
+    def both(a, b):
+        return (a - 1) ** 2 + b**2, [2 * (a - 1), 2 * b]
+
+    with pytest.raises(InputTypeError, match="not a tuple of 2: return the value alone"):
+        optdriver.minimize(both, {"a": (-1, 2), "b": (-1, 2)}, jac=jac)
+
+
+@pytest.mark.parametrize("jac", [None, "2-point"])
+def test_a_loss_that_reads_nothing_is_asked_whether_it_does(jac):
+    bounds = {"a": (-1, 2), "b": (-1, 2)}
+    with pytest.warns(ObjectiveWarning, match="returned 3 from all of 10 starts, and no slope"):
+        optdriver.minimize(lambda a, b: 0.0 * a * b + 3.0, bounds, jac=jac, x64=True)
+    optdriver.minimize(
+        lambda a, b: 0.0 * a * b + 3.0, bounds, jac=jac, x64=True, n_iter=2
+    )  # no warning
+    optdriver.minimize(lambda a, b: (a * b) ** 2, bounds, jac=jac, x64=True)

@@ -58,7 +58,7 @@ def falls_plainly(s: Lane, x: Array, g: Array, f: Array) -> Array:
     reach = jnp.minimum(jnp.where(g < 0, s.u - x, x - s.l), size)
     promise = jnp.sum(jnp.where(g == 0, 0, jnp.abs(g) * reach))
     size = 1e-2 * jnp.maximum(jnp.abs(f), 1)  # the unit is 1 here
-    return promise > jnp.maximum(size, 1e-3 * jnp.abs(s.f_start - f))
+    return promise > jnp.maximum(size, 1e-4 * jnp.abs(s.f_start - f))
 
 
 def falls_without_end(s: Lane, stp: Array, after: Array, g: Array) -> Array:
