@@ -149,7 +149,7 @@ def test_in_units_far_apart_fewer_ends_are_claimed_where_much_is_left():
             drive(opt, scaled)
             ends.append(opt.converged and opt.result.fun > 1.0)
         claimed.append(sum(ends))
-    assert 3 * claimed[1] <= claimed[0]
+    assert 2 * claimed[1] <= claimed[0]
 
 
 @pytest.mark.parametrize("limit", [{"maxfun": 40}, {"maxiter": 36}])
