@@ -22,6 +22,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "failures": ("failures",),
     "crashes": ("crashes",),
     "false-success": ("false_success",),
+    "doubt": ("doubt",),
     "study": ("study",),
     "storage": ("storage",),
     "signals": ("signals",),

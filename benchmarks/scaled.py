@@ -110,7 +110,8 @@ class Task:
         point = np.clip(x / self.units, self.lower, self.upper)
         f, g = self.fun(point)
         first = float(self.fun(self.start)[0])
-        if f - self.least <= max(PART * abs(f), GAP * (first - self.least)):
+        known = np.isfinite(self.least)
+        if known and f - self.least <= max(PART * abs(f), GAP * (first - self.least)):
             return "right"  # nothing lower is known from anywhere
         best = min(float(f), tight(self, point))
         if f - best <= max(PART * abs(f), GAP * (first - best)):

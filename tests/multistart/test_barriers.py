@@ -93,7 +93,8 @@ def test_a_flat_minimum_is_listed_once_with_its_extent(name, jac):
     assert np.array_equal(one.low, ends.min(axis=0))
     assert np.array_equal(one.high, ends.max(axis=0))
     assert len(before.minima) > 1
-    assert starts.nfev - before.nfev <= len(FRACTIONS) * one.times_found
+    looks = before.nfev // 4  # at small reductions, a second time, which rule 2 has not
+    assert starts.nfev - before.nfev <= len(FRACTIONS) * one.times_found + looks
 
 
 @pytest.mark.parametrize("places", [1, 8])
