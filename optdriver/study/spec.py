@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from optdriver import stored
-from optdriver.drivers import recorded_name
+from optdriver.drivers import driver_factory, recorded_name
 from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
 from optdriver.space import Space
 from optdriver.structures.spelling import spelled
@@ -68,8 +68,19 @@ class Spec:
             raise InputError(
                 "check_grad=True checks the gradient that the objective supplies: it needs jac=True"
             )
+        self._check_fit(parameters)
         table.check_memory(self.space.size, parameters, table.MOST_BYTES)
         return replace(self, parameters=parameters)
+
+    def _check_fit(self, parameters: Mapping[str, Any]) -> None:
+        """Refuse what only fits have, of a driver that is told values."""
+        for name in ("loss", "f_scale", "xtol"):
+            changed = parameters[name] != table.TABLE[name].default
+            if changed and not driver_factory(self.driver).fits:
+                raise InputError(
+                    f"driver parameter {name!r} is for driver='least-squares', and this is "
+                    f"{self.driver!r}; options of a method of SciPy's are method_options"
+                )
 
     def with_constraints(self, given: Any) -> Spec:
         """Return the specification with constraints: texts, alone or as {'name', 'constraint'}.

@@ -175,6 +175,12 @@ def test_a_study_of_values_takes_no_residuals():
         study.tell(study.ask().id, residuals=[1.0])
 
 
+@pytest.mark.parametrize("given", [{"loss": "huber"}, {"f_scale": 2.0}, {"xtol": 1e-3}])
+def test_what_only_fits_have_is_refused_elsewhere(given):
+    with pytest.raises(InputError, match="driver='least-squares'"):
+        optdriver.create_study({"x": (0, 1)}, driver="TNC", **given)
+
+
 def test_all_residuals_zero_at_the_start_is_an_end():
     study = optdriver.create_study({"x": (-1, 1)}, driver="least-squares", max_num_minimizers=1)
     study.set_parameters(initial_samples=[[0.25]], jac=True)
