@@ -47,6 +47,20 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Write the pages of the reference that say what the code says."""
+    session.install("-e", ".[cli,docs,server]")
+    session.run("python", "docs/generate.py")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at the page in Chromium: the one on the path, or that of OPTDRIVER_CHROMIUM."""
+    session.install("-e", ".[browser,dev]")
+    session.run("python", "-m", "pytest", "-n", "0", "-m", "slow", "tests/server/test_browser.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks that are named, or all."""
     session.install("-e", ".[bench]")

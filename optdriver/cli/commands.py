@@ -89,7 +89,7 @@ def check(path: Description, as_json: AsJson = False) -> None:
     if as_json:
         _out.out(showing.as_json(study.describe() | {"units": description.units}))
         return
-    for entry in study.space.to_dict()["domain"]:
+    for entry in description.arguments["domain"]:
         unit = description.units.get(entry["name"], "")
         _out.print(f"{entry['name']}: {entry['domain']} {unit}".rstrip())
     _out.print(f"{path} can be run; the study will be kept in {description.storage}")

@@ -63,6 +63,16 @@ def test_from_a_new_file_to_a_minimum(call, tmp_path):
     assert (status, "there already" in err) == (1, True)
 
 
+def test_a_check_shows_ranges_units_and_formulas(call, tmp_path):
+    (tmp_path / "film.toml").write_text(
+        "[parameters]\nd = { domain = [20, 300], unit = 'nm' }\nn = 1.45\n"
+        "twice = { formula = '2*d', unit = 'nm' }\n"
+    )
+    status, out, _ = call("check", "film.toml")
+    assert status == 0
+    assert out.splitlines()[:3] == ["d: [20, 300] nm", "n: 1.45", "twice: 2*d nm"]
+
+
 def test_run_show_and_extend(call, described):
     status, out, err = call("run", described, "--max-evaluations", 3)
     assert status == 0

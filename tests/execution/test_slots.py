@@ -50,7 +50,7 @@ class Places:
 @pytest.mark.parametrize("jac", [True, False])
 def test_the_places_are_busy_as_long_as_there_is_work(jac):
     places = Places(jac=jac, num_initial=8)
-    places.run(3000)
+    places.run(1000)
     assert places.busy / (places.busy + places.idle) > 0.95
 
 
