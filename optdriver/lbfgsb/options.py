@@ -86,9 +86,9 @@ class Options:
     cautious : bool
         Measure an objective whose first value and gradient are below 1 by their size, in place of 1
         (`gtol` and the 1 in the test of the reduction are parts of that), and believe a test that
-        is passed only if the model promises no more than `ftol`, or, after the memory was dropped,
-        the next iterate passes as well.  Without it the tests are SciPy's.  No effect with
-        ``ftol=0``, but for the unit.
+        is passed only if the model promises no more than `ftol` and the next iterate agrees, or,
+        after the memory was dropped, the next iterate passes as well.  Without it the tests are
+        SciPy's.  No effect with ``ftol=0``, but for the unit.
     """
 
     maxcor: int = 10

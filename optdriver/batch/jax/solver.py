@@ -97,8 +97,9 @@ class LBFGSB:
     **options
         maxcor, ftol, gtol, maxfun, maxiter, maxls, initial_step, noise, cautious: as in
         `optdriver.LBFGSB`, with its defaults in float64; in float32 the test of the reduction of f
-        is off, gtol is 1e-3, maxfun 2000.  With `cautious` the unit of f is learnt and no end is a
-        success where f plainly falls, but none is doubted by going on.
+        is off, gtol is 1e-3, maxfun 2000.  With `cautious` the unit of f is learnt, a small
+        reduction has to be followed by another, and no end is a success where f plainly falls; the
+        memory is not dropped for a doubt.
 
     Notes
     -----

@@ -24,7 +24,8 @@ class Settings(NamedTuple):
     `straight` code has no inner loops, for devices that are slow at those; the other kind skips
     what no lane needs.  `rounding` is the multiple of the rounding of f below which a decrease
     that the model promises cannot be seen, and a step without one means the end; 0 for float64.
-    `cautious` lanes learn the unit of f, and call no end a success where f plainly falls.
+    `cautious` lanes learn the unit of f, look at a small reduction once more, and call no end a
+    success where f plainly falls.
     """
 
     maxcor: int
