@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from urllib.parse import urlencode
 
 import pytest
 
@@ -139,3 +141,36 @@ def test_mistakes_in_a_study_are_told(client):
     with pytest.raises(ConnectionError, match="token"):
         wrong = jcm.Client(client.requestor.endpoint, token="wrong", verbose=False)
         wrong.create_study(design_space=DESIGN, driver="ScipyMinimizer", open_browser=False)
+
+
+def posted(server, path, **fields):
+    body = urlencode({key: json.dumps(value) for key, value in fields.items()}).encode()
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Authorization": f"Token {TOKEN}",
+    }
+    status, _, answer = server.request("POST", path, body, **headers)
+    return status, json.loads(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "said"),
+    [
+        ("/study/create", {"study_id": "s", "driver": ["ScipyMinimizer"]}, "there is no driver"),
+        ("/study/create", {"study_id": ["s"]}, "study_id is a text"),
+        ("/study/create", {"study_id": 7, "driver": "CMAES"}, "study_id is a text"),
+        ("/observation/create/disc", {"observation_data": {"null": 5}}, "a list of JSON"),
+        ("/observation/create/disc", {"observation_data": {"null": [5]}}, "an object of JSON"),
+        ("/observation/create/disc", {"observation_data": {"null": [{"val": 3.5}]}}, "a value"),
+        ("/observation/create/disc", {"observation_data": {"null": [{"der": [1]}]}}, "derivatives"),
+        ("/suggestion/create/layer", {}, "structure"),
+        ("/study/get_observation_data/layer", {}, "structure"),
+    ],
+)
+def test_what_that_client_never_sends_is_refused_and_no_fault(served, tmp_path, path, fields, said):
+    optdriver.create_study({"x": (0, 1)}, storage=tmp_path / "disc.db").close()
+    optdriver.create_study({"layer": {"w": (0, 1)}}, storage=tmp_path / "layer.db").close()
+    with served(tmp_path, dialect="jcm", token=TOKEN) as server:
+        status, answer = posted(server, path, **fields)
+        assert status == 400
+        assert said in answer["detail"]
