@@ -215,5 +215,12 @@ def test_the_import_is_light() -> None:
     assert run(sys.executable, "-c", code, cwd=ROOT).stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("room", ["optdriver.study", "optdriver.cli.commands", "optdriver.remote"])
+def test_studies_are_opened_shown_and_asked_without_scipy(room: str) -> None:
+    heavy = ("jax", "sympy", "scipy.optimize", "scipy.linalg", "scipy.sparse", "matplotlib")
+    code = f"import sys, {room}; print([m for m in {heavy} if m in sys.modules])"
+    assert run(sys.executable, "-c", code, cwd=ROOT).stdout.strip() == "[]"
+
+
 def test_the_type_hints_are_shipped() -> None:
     assert ROOT.joinpath("optdriver/py.typed").exists()

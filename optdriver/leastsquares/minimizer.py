@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult
 
 from optdriver.errors import InputError, ProtocolError
 from optdriver.lbfgsb.options import read_bounds, read_point
@@ -19,6 +18,9 @@ from optdriver.leastsquares.options import LeastSquaresOptions
 from optdriver.leastsquares.state import State, Stop
 from optdriver.numerics import quiet
 from optdriver.reading import real_array
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Vector = NDArray[np.float64]
 
@@ -264,6 +266,8 @@ class LeastSquares:
             x, fun (the value), jac (its gradient), nfev, njev, nit, status, success, message,
             stop, nfail; and ``residuals`` and ``jacobian``, of the iterate.
         """
+        from scipy.optimize import OptimizeResult  # longer to import than all the rest
+
         state = self._now
         nothing = (self._pending_or_x(), math.nan, np.full(self.n, math.nan))
         x, fun, gradient = self.best or nothing

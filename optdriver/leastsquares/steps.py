@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -69,6 +68,8 @@ def _boxed(
     scaled: Vector, right: Vector, columns: Vector, low: Vector, high: Vector, free: Mask
 ) -> Vector:
     """Return the same where bounds are in the way (Stark and Parker's BVLS)."""
+    from scipy.optimize import lsq_linear  # longer to import than all the rest
+
     y = np.zeros(columns.size)
     found = lsq_linear(
         scaled[:, free],
