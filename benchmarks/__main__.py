@@ -24,6 +24,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "false-success": ("false_success",),
     "doubt": ("doubt",),
     "study": ("study",),
+    "rounds": ("rounds",),
     "storage": ("storage",),
     "signals": ("signals",),
     "chaos": ("chaos",),

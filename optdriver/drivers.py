@@ -20,7 +20,7 @@ from optdriver.errors import (
 )
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
 from optdriver.multistart.local import FITTING
-from optdriver.multistart.records import Fill
+from optdriver.multistart.records import Fill, PointArrays
 from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
 from optdriver.undo import Undoing
 
@@ -84,11 +84,17 @@ class Driver(Protocol):
         `fill` asks for work beyond what is wanted: see `MultiStart.ask`.
         """
 
+    def ask_arrays(self, n: int = 1, *, fill: Fill = False) -> PointArrays:
+        """Return the points that `ask` would return, as columns."""
+
     def tell(self, id: int, f: Any, g: Any = None) -> None:
         """Tell value and gradient at a point, in any order, each id once.
 
         One that fits is told residuals, and their Jacobian.
         """
+
+    def tell_arrays(self, ids: Sequence[int], f: Vector, g: Any = None) -> None:
+        """Tell finite values, and a row of gradients each, at several points that are out."""
 
     def tell_failure(self, id: int, reason: str = "") -> None:
         """Tell that the evaluation of a point failed."""

@@ -121,7 +121,8 @@ def _unit_points(kind: Kind, seed: int, first: int, number: int, n: int) -> Vect
     if not blocks:
         return np.empty((0, n))
     offset = first - wanted.start * size
-    return np.concatenate(blocks)[offset : offset + number]
+    found = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return found[offset : offset + number]
 
 
 def _block_size(n: int) -> int:

@@ -51,7 +51,7 @@ def evaluate(
     except EvaluationError as error:
         return Outcome(failure=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
-        return Outcome(failure=_describe(error))
+        return Outcome(failure=describe(error))
 
 
 def call(objective: Objective, params: Any, handed: str) -> Any:
@@ -68,7 +68,7 @@ def handed_over(space: Space, objective: Objective, suggestion: Suggestion) -> A
     return suggestion.params
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Return the kind of an error, its message, and the line where it was raised."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     trace = error.__traceback__

@@ -21,7 +21,7 @@ from optdriver.errors import (
     ProtocolError,
     StudyDoneWarning,
 )
-from optdriver.execution import log
+from optdriver.execution import log, rounds
 from optdriver.execution.calling import Objective, Outcome, evaluate, handed_over, prepare
 from optdriver.execution.deadlines import Deadlines
 from optdriver.execution.interrupt import Interrupts
@@ -44,6 +44,7 @@ def run(
     max_evaluations: int | None = None,
     timeout: float | None = None,
     progress: bool | None = None,
+    vectorized: bool = False,
 ) -> None:
     """Evaluate the objective until the study is done.
 
@@ -77,6 +78,12 @@ def run(
         submission).  `run` then calls the objective in threads, where it did in this one.
     progress : bool, optional
         A progress bar; by default in a terminal, if rich is installed.
+    vectorized : bool
+        Call the objective with up to `num_parallel` points at once, in this thread: an array of
+        shape (k, n), a point a row, with the continuous parameters in their order
+        (``study.space.free``).  It returns the values, shape (k,), or ``(values, gradients)`` with
+        gradients of shape (k, n); a row that is not finite has failed.  An exception fails the one
+        point whose call raises it: the points of a round that raises are evaluated one by one.
 
     Raises
     ------
@@ -113,6 +120,9 @@ def run(
     """
     limit = _check_limit(max_evaluations)
     deadlines = Deadlines(timeout)
+    if vectorized:
+        _run_rounds(study, objective, executor, timeout, limit, progress)
+        return
     with (
         _pool(study, executor, limited=deadlines.limited) as pool,
         progress_bar(study, progress) as show,
@@ -124,13 +134,43 @@ def run(
         loop = _Loop(study, call, pool, limit, show, deadlines)
         loop.adopt(_LEFT.get(study, {}))
         if loop.out or limit == 0 or not _is_done(study):
-            study.start_clock()
-            try:
-                loop.run()
-            finally:
-                study.suspend()
+            _timed(study, loop)
     log.end(study)
     _report(study, loop.error)
+
+
+def _run_rounds(
+    study: Study,
+    objective: Objective | None,
+    executor: Any,
+    timeout: float | None,
+    limit: float,
+    progress: bool | None,
+) -> None:
+    if executor is not None or timeout is not None:
+        raise InputError(
+            "vectorized=True calls the objective in this thread, with many points at once: it goes "
+            "with neither executor= nor timeout="
+        )
+    call = rounds.prepare(study, objective)
+    with progress_bar(study, progress) as show:
+        _check_end(study, limit)
+        study.resume()
+        study.release()
+        loop = rounds.Rounds(study, call, limit, show)
+        if limit == 0 or not _is_done(study):
+            _timed(study, loop)
+    log.end(study)
+    _report(study, loop.error)
+
+
+def _timed(study: Study, loop: _Loop | rounds.Rounds) -> None:
+    """Run a loop while the clock of the study goes."""
+    study.start_clock()
+    try:
+        loop.run()
+    finally:
+        study.suspend()
 
 
 def _check_limit(max_evaluations: Any) -> float:

@@ -17,6 +17,7 @@ from optdriver.lbfgsb.minimizer import (  # noqa: E402
     advance_failure,
     iterate,
     pending,
+    pending_points,
     start,
 )
 from optdriver.lbfgsb.options import Options  # noqa: E402
@@ -38,6 +39,7 @@ __all__ = [
     "compiled",
     "iterate",
     "pending",
+    "pending_points",
     "start",
 ]
 

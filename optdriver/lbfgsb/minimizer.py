@@ -112,6 +112,15 @@ def pending(state: State) -> Vector:
     return point
 
 
+def pending_points(minimizers: Sequence[LBFGSB]) -> Vector:
+    """Return the points that minimizers of n variables wait for, which run: shape (k, n)."""
+    views = [
+        minimizer.state.vector("xt") if minimizer._xt is None else minimizer._xt  # noqa: SLF001  # our own class
+        for minimizer in minimizers
+    ]
+    return np.concatenate(views).reshape(len(views), -1)
+
+
 def advance(state: State, f: Any, g: Any) -> None:
     """Take the value and the gradient at the pending point, and find the next one.
 
@@ -415,7 +424,6 @@ class LBFGSB:
 
         s, stop = self.state, self.stop
         x, fun, jac = self.best or (s.vector("xt").copy(), math.nan, np.full(s.n, math.nan))
-        message = ": ".join([stop.message, *self._reasons()])
         result = OptimizeResult()
         result.update(
             x=x,
@@ -426,12 +434,17 @@ class LBFGSB:
             nit=self.nit,
             status=stop.status,
             success=stop.success,
-            message=message,
+            message=self.message,
             hess_inv=InverseHessian(*self.pairs, float(s.theta)),
             stop=stop,
             nfail=self.nfail,
         )
         return result
+
+    @property
+    def message(self) -> str:
+        """Why the run has ended, in words."""
+        return ": ".join([self.stop.message, *self._reasons()])
 
     def _reasons(self) -> list[str]:
         """Return what was said of the end, or of the last evaluation if it failed."""
@@ -441,7 +454,15 @@ class LBFGSB:
 
     def copy(self) -> LBFGSB:
         """Return an independent copy that goes on in the same way."""
-        return LBFGSB.from_dict(self.to_dict())
+        return self._at(self.state.copy(), self._reason)
+
+    @classmethod
+    def _at(cls, state: State, reason: tuple[int, str]) -> LBFGSB:
+        """Return the minimizer whose state this is."""
+        self = cls.__new__(cls)
+        self._take(state)
+        self._reason = reason
+        return self
 
     __copy__ = copy
 

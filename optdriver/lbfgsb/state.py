@@ -34,6 +34,8 @@ REALS = (
     "unit",
 )  # fmt: skip
 
+COUNTED = INTEGERS + REALS
+
 NEW = {"cautious": 0, "doubts": 0, "unit": 1.0}
 """What states of versions 1 and 2 did not have, and how it begins."""
 
@@ -216,7 +218,12 @@ class State:
 
     def copy(self) -> State:
         """Return an independent copy."""
-        return from_dict(self.to_dict())
+        made = State(self.n, self.m)
+        made.reals[:] = self.reals
+        made.integers[:] = self.integers
+        for name in COUNTED:
+            setattr(made, name, getattr(self, name))
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         return from_dict, (self.to_dict(),)

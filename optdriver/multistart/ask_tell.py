@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Never, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.errors import InputError, InputTypeError, UnknownIdError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
@@ -25,10 +25,10 @@ from optdriver.multistart.options import (
     check_samples,
     check_steps,
 )
-from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, Run
+from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
 from optdriver.multistart.state import MultiStartState
 from optdriver.numerics import quiet
-from optdriver.reading import real_number, real_vector
+from optdriver.reading import real_array, real_number, real_vector, short
 from optdriver.undo import Undo, Undoing
 
 if TYPE_CHECKING:
@@ -349,11 +349,13 @@ class MultiStart(Undoing[MultiStartState]):
         InputError
             `n` is not a positive integer.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-            raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
-        if n < 1:
-            raise InputError(f"ask(n) takes a positive number of points, not {n}")
+        check_number(n)
         return self._change(_ask, int(n), fill)  # no call after it, in which points could be lost
+
+    def ask_arrays(self, n: int = 1, *, fill: Fill = False) -> PointArrays:
+        """Return the points that `ask` would return, as columns (`x` is read-only)."""
+        check_number(n)
+        return self._change(_ask_arrays, int(n), fill)
 
     @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
@@ -408,6 +410,54 @@ class MultiStart(Undoing[MultiStartState]):
         if not np.isfinite(made).all():
             gradient = np.full(self.n, math.nan)  # no weight of zero hides it
         return value, gradient, told.Fit(residuals, made)
+
+    @quiet
+    def tell_arrays(self, ids: Sequence[int], f: Any, g: Any = None) -> None:
+        """Tell the values, and with ``jac=True`` the gradients, at several points that are out.
+
+        As `tell` for one after the other, but that all of them count before it may come to an end.
+
+        Parameters
+        ----------
+        ids : sequence of int
+            The ids of k points that are pending, none of them twice.
+        f : array_like of shape (k,)
+            The values there, finite; failures are told by `tell_failure`.
+        g : array_like of shape (k, n), optional
+            The gradients there, finite; not used with ``jac=False``.
+
+        Raises
+        ------
+        InputError
+            `f` or `g` is not finite or has the wrong shape, or `g` is missing.
+        UnknownIdError
+            One of the points is not pending, or is there twice; nothing has changed.
+        """
+        values = real_vector("the values", f, len(ids), "one number a point").copy()
+        gradients = self._checked_gradients(len(ids), g)
+        if not (np.isfinite(values).all() and (gradients is None or np.isfinite(gradients).all())):
+            raise InputError("tell_arrays takes finite values and gradients; see tell_failure")
+        known = list(ids)
+        different = set(known)
+        if len(different) < len(known) or not self._state.pending.keys() >= different:
+            raise UnknownIdError(f"the points {short(known)} are not pending, or not each of them")
+        self._change(_on_state, scheduler.tell_arrays, known, values, gradients)
+
+    def _checked_gradients(self, count: int, g: Any) -> Vector | None:
+        if not (self._state.options.jac and self._state.options.gradients):
+            return None
+        if g is None:
+            raise InputError(
+                "the gradients are missing: tell_arrays(ids, f, g), or use jac=False for finite "
+                "differences"
+            )
+        gradients = real_array("the gradients", g)
+        if gradients.shape != (count, self.n):
+            raise InputError(
+                f"the gradients have shape {gradients.shape}; expected ({count}, {self.n}): a row "
+                "for each point"
+            )
+        return np.array(gradients, order="C")
 
     @quiet
     def tell_failure(self, id: int, reason: str = "") -> None:
@@ -507,7 +557,14 @@ class MultiStart(Undoing[MultiStartState]):
 
     def copy(self) -> MultiStart:
         """Return an independent copy."""
-        return type(self).from_dict(self.__getstate__())
+        return self._at(states.copied(self._state))
+
+    @classmethod
+    def _at(cls, state: MultiStartState) -> MultiStart:
+        """Return the multi-start whose state this is."""
+        self = cls.__new__(cls)
+        self._undo, self._now = Undo(), state
+        return self
 
     __copy__ = copy
 
@@ -544,6 +601,19 @@ def _on_state(
 @quiet
 def _ask(owner: MultiStart, n: int, fill: Fill) -> list[Point]:
     return scheduler.ask(owner._now, n, fill)  # noqa: SLF001  # our own class
+
+
+@quiet
+def _ask_arrays(owner: MultiStart, n: int, fill: Fill) -> PointArrays:
+    return scheduler.ask_arrays(owner._now, n, fill)  # noqa: SLF001  # our own class
+
+
+def check_number(n: Any) -> None:
+    """Refuse what is no number of points."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
+    if n < 1:
+        raise InputError(f"ask(n) takes a positive number of points, not {n}")
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(inspect.unwrap(MultiStart.__init__).__kwdefaults__ or ())

@@ -46,6 +46,22 @@ class Ledger:
         self.mark.append(0)
         return len(self.status) - 1
 
+    def new_ids(self, count: int) -> range:
+        """Hand out the next ids."""
+        first = len(self.status)
+        self.status.extend(bytes([OPEN]) * count)
+        self.f.extend([math.nan] * count)
+        self.mark.extend([0] * count)
+        return range(first, first + count)
+
+    def close_told(self, ids: list[int], f: Vector, g: Vector | None) -> None:
+        """Note what was told for ids."""
+        marks = [0] * len(ids) if g is None else map(zlib.crc32, g)
+        for id, value, mark in zip(ids, f.tolist(), marks, strict=True):
+            self.status[id] = TOLD
+            self.f[id] = value
+            self.mark[id] = mark
+
     def close(self, id: int, status: int, f: float, g: Vector | None) -> None:
         """Note what was told for an id."""
         self.status[id] = status
@@ -59,6 +75,10 @@ class Ledger:
         mark = 0 if g is None else zlib.crc32(g.tobytes())
         equal = old == f or (old != old and f != f)
         return self.status[id] == status and equal and self.mark[id] == mark
+
+    def copy(self) -> Ledger:
+        """Return an independent copy."""
+        return Ledger(bytearray(self.status), self.f[:], self.mark[:])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the columns as arrays."""

@@ -158,6 +158,8 @@ def residuals(minimizer: Minimizer, x: Vector) -> Vector | None:
 
 def reason(minimizer: Minimizer) -> str:
     """Return why a minimizer ended, in words."""
+    if isinstance(minimizer, LBFGSB):
+        return minimizer.message
     result = minimizer.result
     if minimizer.converged and not result.get("certified", True):
         return f"{result.message}; not certified, since an active constraint has a kink there"
@@ -240,6 +242,13 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
 def to_dict(minimizer: Minimizer) -> dict[str, Any]:
     """Return a minimizer as data, without the constraints."""
     return minimizer.to_dict()
+
+
+def copied(minimizer: Minimizer, constraints: ConstraintSet | None) -> Minimizer:
+    """Return an independent copy of a minimizer, which has the same constraints."""
+    if isinstance(minimizer, LBFGSB):
+        return minimizer.copy()
+    return from_dict(to_dict(minimizer), constraints)
 
 
 def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Minimizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,30 @@ class Point:
     run: int
     x: Vector
     kind: PointKind
+
+
+_set_id, _set_run, _set_x, _set_kind = (
+    getattr(Point, name).__set__ for name in ("id", "run", "x", "kind")
+)
+
+
+def quick_point(id: int, run: int, x: Vector, kind: PointKind) -> Point:
+    """Return a `Point`; where they are made by the thousand this takes a third of the time."""
+    point = object.__new__(Point)
+    _set_id(point, id)
+    _set_run(point, run)
+    _set_x(point, x)
+    _set_kind(point, kind)
+    return point
+
+
+class PointArrays(NamedTuple):
+    """Points to be evaluated, as columns: see `Point` for each of them."""
+
+    ids: list[int]
+    runs: list[int]
+    kinds: list[PointKind]
+    x: Vector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

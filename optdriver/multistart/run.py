@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -166,6 +166,19 @@ def to_dict(search: Search) -> dict[str, Any]:
         "g": None if search.g is None else search.g.copy(),
         "conditions": copy.deepcopy(search.conditions),
     }
+
+
+def copied(search: Search, constraints: ConstraintSet | None) -> Search:
+    """Return an independent copy."""
+    minimizer, stencil, learnt = search.minimizer, search.stencil, search.learnt
+    return replace(
+        search,
+        minimizer=None if minimizer is None else local.copied(minimizer, constraints),
+        stencil=None if stencil is None else differences.from_dict(differences.to_dict(stencil)),
+        learnt=None if learnt is None else Learnt.from_dict(learnt.to_dict()),
+        slots=dict(search.slots),
+        conditions=copy.deepcopy(search.conditions),
+    )
 
 
 def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | None) -> Search:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.options import kept_start
 from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
+from optdriver.lbfgsb import LBFGSB, advance_lanes, compiled, pending_points
 from optdriver.multistart import barriers, differences, directions, gradients, local, start_rules
 from optdriver.multistart import run as searches
 from optdriver.multistart.barriers import Between
@@ -28,7 +29,14 @@ from optdriver.multistart.differences import Pending
 from optdriver.multistart.ledger import FAILED, TOLD
 from optdriver.multistart.local import Minimizer
 from optdriver.multistart.noise import Line
-from optdriver.multistart.records import Evaluation, Fill, Point, PointKind
+from optdriver.multistart.records import (
+    Evaluation,
+    Fill,
+    Point,
+    PointArrays,
+    PointKind,
+    quick_point,
+)
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
@@ -51,17 +59,44 @@ BARREN = 20
 
 def ask(state: MultiStartState, number: int, fill: Fill = False) -> list[Point]:
     """Return up to `number` new points, or exactly so many: see `MultiStart.ask`."""
+    return [_issue(state, run, slot) for run, slot in _in_line(state, number, fill)]
+
+
+def ask_arrays(state: MultiStartState, number: int, fill: Fill = False) -> PointArrays:
+    """Return the points that `ask` would return, as columns."""
+    wanted = _in_line(state, number, fill)
+    ids = state.ledger.new_ids(len(wanted))
+    kinds: list[PointKind] = []
+    waiting: list[Any] = []
+    for id, (run, slot) in zip(ids, wanted, strict=True):
+        search = state.runs[run]
+        search.slots[id] = slot
+        waiting.append(search.minimizer if search.between is None else search.between)
+        kinds.append(_kind(search, slot))
+    if waiting and state.options.jac and all(type(each) is LBFGSB for each in waiting):
+        x = pending_points(waiting)
+    else:
+        places = [_place(state.runs[run], slot) for run, slot in wanted]
+        x = np.array(places).reshape(len(wanted), state.lower.size)
+    x.setflags(write=False)
+    runs = [run for run, _ in wanted]
+    state.pending.update(zip(ids, map(quick_point, ids, runs, x, kinds), strict=True))
+    return PointArrays(list(ids), runs, kinds, x)
+
+
+def _in_line(state: MultiStartState, number: int, fill: Fill) -> list[tuple[int, int]]:
+    """Return the next points to be asked, each a run and its slot, and take them off the queues."""
+    wanted: list[tuple[int, int]] = []
     if state.ended is not None or state.halted is not None:
-        return []
+        return wanted
     while state.live - len(state.extra) < state.options.num_initial and _fill_place(state):
         continue
-    points: list[Point] = []
-    while len(points) < number and state.ended is None:
+    while len(wanted) < number and state.ended is None:
         if queue := state.ready or state.spare:
-            points.append(_issue(state, *queue.popleft()))
+            wanted.append(queue.popleft())
         elif not _open_run(state, extra=True, fill=fill):
             break
-    return points
+    return wanted
 
 
 def _fill_place(state: MultiStartState) -> bool:
@@ -76,21 +111,25 @@ def _fill_place(state: MultiStartState) -> bool:
 
 def _issue(state: MultiStartState, run: int, slot: int) -> Point:
     search = state.runs[run]
-    if search.stencil is not None:
-        x = differences.point(search.stencil, slot)
-    elif search.between is not None:
-        x = search.between.point()
-    elif search.minimizer is not None:
-        x = search.minimizer.ask()
-    else:
-        x = search.x0.copy()
     id = state.ledger.new_id()
-    plain = slot == BASE and search.between is None
-    kind: PointKind = "iterate" if plain else "difference"
-    point = Point(id=id, run=run, x=read_only(x), kind=kind)
+    kind = _kind(search, slot)
+    point = Point(id=id, run=run, x=read_only(_place(search, slot).copy()), kind=kind)
     search.slots[id] = slot
     state.pending[id] = point
     return point
+
+
+def _kind(search: Search, slot: int) -> PointKind:
+    return "iterate" if slot == BASE and search.between is None else "difference"
+
+
+def _place(search: Search, slot: int) -> Vector:
+    """Return the point that a run wants, which may belong to it."""
+    if search.stencil is not None:
+        return differences.point(search.stencil, slot)
+    if search.between is not None:
+        return search.between.point()
+    return search.x0 if search.minimizer is None else search.minimizer.ask()
 
 
 # -- opening runs -----------------------------------------------------------------------------
@@ -317,6 +356,62 @@ def tell(
         _observe_failure(state, point, f, g, f"the {what} is not finite")
 
 
+def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | None) -> None:
+    """Take finite values (and gradients) at pending points, before anything comes to its end.
+
+    Runs of L-BFGS-B, each of which waits for one point, are advanced by one call.
+    """
+    if not ids:
+        return
+    points = [state.pending.pop(id) for id in ids]
+    state.ledger.close_told(ids, f, g)
+    state.nfev += len(ids)
+    lowest = int(np.argmin(f))
+    if state.best is None or f[lowest] < state.best.f:
+        best, slope = points[lowest], None if g is None else g[lowest]
+        _note_best(state, best.x, float(f[lowest]), slope, best.id, best.run)
+    lanes: list[Search] = []
+    rows: list[int] = []
+    others: list[tuple[int, Search, int]] = []
+    quick = g is not None and compiled()
+    for k, point in enumerate(points):
+        search = state.runs[point.run]
+        search.nfev += 1
+        slot = search.slots.pop(point.id, None)
+        if slot is None:
+            continue  # it is no longer wanted
+        if quick and type(search.minimizer) is LBFGSB and search.between is None:
+            lanes.append(search)
+            rows.append(k)
+        else:
+            others.append((k, search, slot))
+    if lanes and g is not None:
+        _advance(state, lanes, f[rows], g[rows])
+    for k, search, slot in others:
+        if search.state in searches.OPEN:
+            _contained(state, search, _take, slot, float(f[k]), None if g is None else g[k])
+
+
+def _advance(state: MultiStartState, lanes: list[Search], f: Vector, g: Vector) -> None:
+    """Advance runs of L-BFGS-B by the rows of `f` and `g`, then end those that are over."""
+    states = tuple([search.minimizer.state for search in lanes])  # type: ignore[union-attr]
+    ended = set(advance_lanes(states, f, g, np.empty_like(g)))
+    state.failed_in_row = 0
+    extra, last = set(state.extra), None
+    for place, search in enumerate(lanes):
+        queue = state.spare if search.index in extra else state.ready
+        if place not in ended:
+            queue.append((search.index, BASE))
+        elif search.minimizer is not None:
+            if search.minimizer.converged and _compares(state, search, search.minimizer):
+                queue.append((search.index, BASE))
+                continue
+            outcome, last = _outcome(state, search.minimizer)
+            _book_end(state, search, outcome, last)
+    if last is not None:
+        end_if_over(state, last)
+
+
 def tell_failure(state: MultiStartState, id: Any, reason: str) -> None:
     """Take a failure."""
     point = _pending(state, id)
@@ -516,15 +611,30 @@ def _after_success(state: MultiStartState, search: Search, minimizer: Minimizer)
         return
     elif minimizer.converged:
         _converged(state, search, minimizer)
-    elif local.unbounded(minimizer):
-        state.ended = f"the objective has no minimum: {local.reason(minimizer)}"
-        _close(state, search, "stopped", local.reason(minimizer))
     else:
-        _close(state, search, "stopped", local.reason(minimizer))
+        _close(state, search, *_outcome(state, minimizer))
+
+
+def _outcome(state: MultiStartState, minimizer: Minimizer) -> tuple[searches.State, str]:
+    """Return how the run of a minimizer that is done ends, and why."""
+    reason = local.reason(minimizer)
+    if minimizer.converged:
+        return "converged", reason
+    if local.unbounded(minimizer):
+        state.ended = f"the objective has no minimum: {reason}"
+    return "stopped", reason
 
 
 def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     """Close a run, or first evaluate what lies between its end and a known minimum."""
+    if _compares(state, search, minimizer):
+        _line_up(state, search, (BASE,))
+    else:
+        _close(state, search, "converged", local.reason(minimizer))
+
+
+def _compares(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
+    """Begin to compare the end of a run with a known minimum, if there is cause to."""
     options, catalogue = state.options, state.catalogue
     if minimizer.best is not None and options.convergence_rule > 2:
         x, f, _ = minimizer.best
@@ -537,10 +647,7 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
             ftol=options.minimizer["ftol"],
             depth=options.f_tolerance * max(abs(f), local.unit(minimizer)),
         )
-    if search.between is None:
-        _close(state, search, "converged", local.reason(minimizer))
-    else:
-        _line_up(state, search, (BASE,))
+    return search.between is not None
 
 
 def _compared(state: MultiStartState, search: Search, outcome: Between | bool) -> None:
@@ -613,13 +720,23 @@ def _close(
     reason: str,
     same: int | None = None,
 ) -> None:
+    _book_end(state, search, outcome, reason, same)
+    end_if_over(state, reason)
+
+
+def _book_end(
+    state: MultiStartState,
+    search: Search,
+    outcome: searches.State,
+    reason: str,
+    same: int | None = None,
+) -> None:
     searches.end(search, outcome, reason, state.constraints, exact=state.options.jac)
     _leave_place(state, search)
     if outcome == "converged":
         _list(state, search, same)
     elif outcome == "stopped":
         state.stopped += 1
-    end_if_over(state, reason)
 
 
 def _list(state: MultiStartState, search: Search, same: int | None = None) -> None:

@@ -193,6 +193,23 @@ def to_dict(state: MultiStartState, *, plain: bool = True) -> dict[str, Any]:
     }
 
 
+def copied(state: MultiStartState) -> MultiStartState:
+    """Return an independent copy; what never changes is shared."""
+    new = begin(state.options, state.lower, state.upper, state.initial_samples, state.constraints)
+    new.moved, new.sequence, new.best = list(state.moved), state.sequence, state.best
+    new.runs = [runs.copied(search, state.constraints) for search in state.runs]
+    new.extra, new.sample_starts = list(state.extra), list(state.sample_starts)
+    new.ready, new.spare = deque(state.ready), deque(state.spare)
+    new.pending, new.ledger = dict(state.pending), state.ledger.copy()
+    new.catalogue.load(state.catalogue.to_dict())
+    new.samples = start_rules.from_dict(
+        start_rules.to_dict(state.samples), state.samples.unit.shape[1]
+    )
+    for name in _COUNTS + _REASONS:
+        setattr(new, name, getattr(state, name))
+    return new
+
+
 def from_dict(data: Mapping[str, Any]) -> MultiStartState:
     """Return the state of which `to_dict` made `data`; arrays may have become lists."""
     if not isinstance(data, Mapping) or "version" not in data:

@@ -6,7 +6,7 @@ import copy
 import math
 import operator
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from optdriver.errors import unknown_option as _unknown_option
 from optdriver.multistart import OPTION_NAMES, going_on, told
 from optdriver.multistart.ledger import FAILED, TOLD, Ledger
 from optdriver.multistart.options import check_bounds, check_samples
-from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, Run
+from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
 from optdriver.numerics import PASSING, quiet
 from optdriver.population import state as states
 from optdriver.population.engines import Engine, checked_options, create_engine
@@ -190,6 +190,14 @@ class PopulationDriver(Undoing[PopulationState]):
             raise InputError(f"ask(n) takes a positive number of points, not {n}")
         return self._change(PopulationDriver._ask, int(n))
 
+    def ask_arrays(self, n: int = 1, *, fill: Fill = False) -> PointArrays:
+        """Return the points that `ask` would return, as columns."""
+        points = self.ask(n, fill=fill)
+        x = np.array([p.x for p in points]).reshape(len(points), self._state.lower.size)
+        return PointArrays(
+            [p.id for p in points], [p.run for p in points], [p.kind for p in points], x
+        )
+
     def _ask(self, n: int) -> list[Point]:
         points: list[Point] = []
         try:
@@ -261,6 +269,12 @@ class PopulationDriver(Undoing[PopulationState]):
             gradient = gradient.copy() if np.isfinite(gradient).all() else None
         status = TOLD if math.isfinite(value) else FAILED
         self._change(PopulationDriver._settle, id, status, value, gradient)
+
+    def tell_arrays(self, ids: Sequence[int], f: Vector, g: Any = None) -> None:
+        """Tell the values, and gradients, at several points, one after the other: see `tell`."""
+        gradients = [None] * len(ids) if g is None else g
+        for id, value, gradient in zip(ids, f, gradients, strict=True):
+            self.tell(id, value, gradient)
 
     @quiet
     def tell_failure(self, id: int, reason: str = "") -> None:  # noqa: ARG002 (no engine asks why)

@@ -1,9 +1,10 @@
 """An event as a row of the table `event`, and back, to the bit.
 
 The numbers that count are in `payload`, eight little-endian bytes each: ``x`` of a point asked or
-held; value and gradient of a told one; value, ``x`` and gradient of an added one.  `value` and the
-point in `note` are there for people who look into the file; they are never read back.  Where
-residuals were told, `note` says how many, and they and their Jacobian are behind the gradient.
+held; value and gradient of a told one; value, ``x`` and gradient of an added one; the columns of a
+round one after the other, of which `note` tells the number of rows.  `value` and the point in
+`note` of a single point are there for people who look into the file; they are never read back.
+Where residuals were told, `note` says how many, and they and their Jacobian are behind the gradient.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,18 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError, StorageError
 from optdriver.storage.codec import from_json, to_json
-from optdriver.study.events import Added, Asked, Event, Held, Late, Told, pack, unpack
+from optdriver.study.events import (
+    Added,
+    Asked,
+    Event,
+    Held,
+    Late,
+    RoundAsked,
+    RoundTold,
+    Told,
+    pack,
+    unpack,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -61,10 +73,51 @@ def to_row(event: Event) -> Row:
     if isinstance(event, Added):
         data = _bytes(event.value) + _bytes(event.x) + _bytes(event.gradient)
         return event.time, kind, event.id, None, -1, "added", event.value, data, _shown(event.x)
+    if isinstance(event, RoundAsked | RoundTold):
+        return event.time, kind, None, None, None, None, None, *_round_parts(event)
     rest = pack(event)
     del rest["event"]
     time, id = rest.pop("time"), rest.pop("id", None)
     return time, kind, id, None, None, None, None, None, to_json(rest)
+
+
+def _round_parts(event: RoundAsked | RoundTold) -> tuple[bytes, str]:
+    """Return the payload and the note of a round."""
+    note: dict[str, Any] = {"rows": len(event.ids)}
+    if isinstance(event, RoundAsked):
+        whole = (event.ids, event.points, event.runs, event.kinds)
+        payload = b"".join(column.astype("<i8").tobytes() for column in whole)
+        note |= {"wanted": event.wanted, "fills": event.fills}
+        return payload + _bytes(event.matrix), to_json(note)
+    note["reason"] = event.reason
+    payload = event.ids.astype("<i8").tobytes() + _bytes(event.values)
+    return payload + _bytes(event.gradients), to_json(note)
+
+
+def _round_fields(kind: str, payload: bytes, note: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """Return the fields of a round; of a forged one, what `unpack` will refuse."""
+    count = note["rows"]
+    if type(count) is not int or not 0 <= count <= len(payload) // 8:
+        raise InputError(f"not an event: it has {count!r:.80} rows")
+    whole, real = np.frombuffer(payload, "<i8"), np.frombuffer(payload, "<f8")
+    if kind == "RoundAsked":
+        ids, points, runs, kinds = whole[: 4 * count].reshape(4, count)
+        return {
+            "ids": ids,
+            "points": points,
+            "runs": runs,
+            "kinds": kinds,
+            "matrix": real[4 * count :].reshape(count, n),
+            "wanted": note["wanted"],
+            "fills": note["fills"],
+        }
+    gradients = real[2 * count :]
+    return {
+        "ids": whole[:count],
+        "values": real[count : 2 * count],
+        "gradients": gradients.reshape(count, n) if gradients.size else None,
+        "reason": note["reason"],
+    }
 
 
 def _bytes(numbers: FloatArray | float | None) -> bytes:
@@ -88,6 +141,8 @@ def from_row(row: Row, n: int) -> Event:
     if payload is None:
         fields |= from_json(note or "{}") | ({} if id is None else {"id": id})
         return unpack(fields)
+    if kind in ("RoundAsked", "RoundTold"):
+        return unpack(fields | _round_fields(kind, payload, from_json(note or "{}"), n))
     numbers = np.frombuffer(payload, "<f8")
     if kind in ("Asked", "Held"):
         fields |= {"point": point, "run": run, "kind": role, "x": numbers}

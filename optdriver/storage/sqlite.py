@@ -233,6 +233,7 @@ class SQLiteJournal:
             self._begin_to_write()
         if row[1] not in (
             "Asked",
+            "RoundAsked",
             "Held",
             "Drained",
             "Parted",

@@ -12,7 +12,7 @@ from optdriver.errors import ProtocolError, StorageError
 from optdriver.storage.journal import not_kept
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.study import Spec, fold
-from optdriver.study.events import Asked, Event
+from optdriver.study.events import Asked, Event, RoundAsked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ def verify(journal: object, state: fold.State) -> Verified:
     def counted() -> Iterator[Event]:
         nonlocal points
         for event in journal.read():
-            points += isinstance(event, Asked)
+            points += len(event.ids) if isinstance(event, RoundAsked) else isinstance(event, Asked)
             yield event
 
     try:

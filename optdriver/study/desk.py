@@ -8,6 +8,7 @@ is written in `optdriver.study.fold`.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, OptDriverError, ProtocolError, UnknownIdError
 from optdriver.multistart import admission
-from optdriver.multistart.records import Fill
+from optdriver.multistart.records import Fill, PointArrays
 from optdriver.reading import real_number
 from optdriver.structures.description import describe_unit, rebuilt_unit
 from optdriver.structures.units import Unit, number_in, unit_of
@@ -38,6 +39,7 @@ from optdriver.study.events import (
     Parted,
     Released,
     Resumed,
+    RoundTold,
     Stopped,
     Suspended,
     Told,
@@ -53,6 +55,9 @@ Clock = Callable[[], float]
 Point = tuple[FloatArray, float, FloatArray | None]
 """Place, value and gradient of an evaluation that was not asked for."""
 
+Arrays = tuple[NDArray[np.int64], FloatArray]
+"""Ids and points, a row each."""
+
 FIXED = {"constraints": "constraints", "domain": "space", "design_space": "space"}
 """What is no driver parameter and cannot be changed, and where the specification has it."""
 
@@ -61,7 +66,7 @@ WHOLE, UNDECIDED, RECORDING, BROKEN = range(4)
 event it is still to be decided whether to stop; one that lacks an event, perhaps; one to be made
 again."""
 
-RESULTS = (Told, Failed, Released, Added, Configured)
+RESULTS = (Told, Failed, RoundTold, Released, Added, Configured)
 """Events after which the study may stop."""
 
 RESUMABLE = ("stop", "interrupt", "failures")
@@ -299,6 +304,78 @@ class Desk:
             )
         return entry
 
+    def ask_round(self, wanted: float, *, fill: bool = False) -> Arrays:
+        """Hand out up to `wanted` points as one event; return ids and points.  See `ask`."""
+        state = self.state
+        if self._handed(state, 0) is not None:
+            return self._handed_again(state, wanted)
+        if state.open and state.stop is None:
+            self._expire(state)
+        room = wanted if fill else min(wanted, state.parameters["num_parallel"] - len(state.open))
+        room = min(room, state.parameters["max_iter"] - state.spent - len(state.open))
+        if state.stop is not None or room <= 0:
+            return _no_points(state)
+        if room == math.inf:
+            raise InputError("say how many points are wanted: ask_arrays(n), or set num_parallel")
+        if self._since is None:
+            self.start_clock()
+        now = self.now()
+        reason = limits.before_asking(state, now)
+        if reason is not None:
+            self.stop(*reason)
+            return _no_points(state)
+        return self._next_round(state, now, int(room), fold.fills(state, everything=fill))
+
+    def _handed_again(self, state: State, wanted: float) -> Arrays:
+        """Return what was handed out by a call that was broken off."""
+        self.handing = [id for id in self.handing if id in state.open]
+        ids = np.array(self.handing[: int(min(wanted, len(self.handing)))], dtype=np.int64)
+        return ids, state.ledger.x[ids]
+
+    def _next_round(self, state: State, now: float, room: int, fills: tuple[Fill, ...]) -> Arrays:
+        """Hand out the first `room` points of the queue, drawn where they are not there."""
+        fresh = None
+        if len(state.queue) < room:
+            fresh = self._draw_round(state, now, room, fills)
+        entries = list(itertools.islice(state.queue, room))
+        if not entries and fresh is None:
+            reason = limits.driver_ended(state)
+            if reason is not None:
+                self.stop(*reason)
+            return _no_points(state)
+        stopping = None
+        if state.parameters["eps"] > 0.0:
+            for count, entry in enumerate(entries):
+                stopping = limits.too_close(state, entry.x, entry.kind)
+                if stopping is not None:
+                    entries = entries[:count]
+                    break
+        event = fold.round_of(state, entries, fresh, wanted=room, fills=len(fills), time=now)
+        ids = event.ids.tolist()
+        self.handing.extend(ids)
+        self.record(event)
+        for id in ids:
+            state.open[id].here = True
+        if stopping is not None:
+            self.stop(*stopping)
+        return event.ids.copy(), event.matrix.copy()
+
+    def _draw_round(
+        self, state: State, now: float, room: int, fills: tuple[Fill, ...]
+    ) -> PointArrays | None:
+        """Draw points until there are `room`; return what is not in the queue, see `_draw`."""
+        self._record.rest(state)
+        self._mark = BROKEN
+        before = state.driver.turns
+        fresh = fold.draw_round(state, room, fills)
+        if state.queue or (fresh is not None and fresh.ids):
+            return fresh
+        if state.driver.turns != before:
+            self._record.append(Drained(fills=len(fills), time=now))
+            state.elapsed = now
+        self._mark = WHOLE
+        return None
+
     def _handed(self, state: State, place: int) -> Entry | None:
         """Return what was handed out by a call that was broken off, None if nothing is left."""
         handing = self.handing
@@ -429,6 +506,12 @@ class Desk:
             raise UnknownIdError(
                 f"unknown suggestion id {id!r}: {size} have been handed out, counted from 0"
             )
+
+    def check_ids(self, ids: list[int]) -> None:
+        """Refuse ids of which one was never handed out."""
+        if ids and not 0 <= min(ids) <= max(ids) < self.state.ledger.size:
+            for id in ids:
+                self.check_id(id)
 
     def check_point(self, id: int, given: Any) -> None:
         """Refuse a point that is not the one of suggestion `id`."""
@@ -563,6 +646,39 @@ class Desk:
                 f"it cannot fail any more ({reason})"
             )
 
+    def told_round(
+        self, ids: list[int], values: FloatArray, gradients: FloatArray | None, reason: str = ""
+    ) -> None:
+        """Book results, a row each, as one event; accept repeated ones, refuse different ones."""
+        state = self.state
+        if not all(map(state.open.__contains__, ids)):
+            rows = [k for k, id in enumerate(ids) if fold.find(state, id) is not None]
+            for k in sorted(set(range(len(ids))).difference(rows)):
+                gradient = None if gradients is None else gradients[k]
+                self._check_repeated(ids[k], float(values[k]), gradient)
+            ids, values = [ids[k] for k in rows], values[rows]
+            gradients = None if gradients is None else gradients[rows]
+        if ids:
+            numbers = np.array(ids, dtype=np.int64)
+            self.record(
+                RoundTold(
+                    ids=numbers,
+                    values=values,
+                    gradients=gradients,
+                    reason=_writable(reason),
+                    time=self.now(),
+                )
+            )
+            self._decide()
+
+    def _check_repeated(self, id: int, value: float, gradient: FloatArray | None) -> None:
+        """Refuse another result than the one that is known of a suggestion."""
+        reason = describe_failure(value, gradient, self.spec.space.free)
+        if reason is None:
+            self._check_same(id, value, gradient)
+        else:
+            self._check_failed(id, reason)
+
     def clear(self, ids: list[int], reason: str) -> None:
         """Give open suggestions up, all or none; together they count as one failure in a row."""
         now, reason = self.now(), _writable(reason)
@@ -629,6 +745,10 @@ class Desk:
         return fold.to_dict(self.state) | {"elapsed": self.now()}
 
 
+def _no_points(state: State) -> Arrays:
+    return np.array([], dtype=np.int64), np.empty((0, state.spec.space.size))
+
+
 def _writable(reason: str) -> str:
     """Return a text that can be written; names of files need not be Unicode."""
     return reason.encode("utf-8", "backslashreplace").decode()
@@ -647,11 +767,10 @@ def describe_failure(
     if value is None:
         return "the evaluation reported no value"
     if not math.isfinite(value):
-        return f"the value is {value}"
+        return fold.why_unusable(value, gradient, names)
     if gradient is None or (gradient.size < 50 and math.isfinite(sum(gradient.tolist()))):
         return None  # where gradients are short, the sum is the quickest way to see it
     finite = np.isfinite(gradient)
     if finite.all():
         return None
-    bad = int(np.argmin(finite))
-    return f"the derivative by {names[bad]!r} is {gradient[bad]}"
+    return fold.why_unusable(value, gradient, names)

@@ -19,6 +19,10 @@ from optdriver.errors import InputError
 from optdriver.study.parameters import check_all
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+NO_POINT: Final = -2
+"""Stands in a round for a point that is none of the driver's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +95,50 @@ class Failed:
     expired: bool = False
     value: float | None = None
     gradient: FloatArray | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoundAsked:
+    """Many points were handed out at once: the rows of `matrix`, as suggestions `ids`.
+
+    It stands for an `Asked` of each row.  `points` has `NO_POINT` where one of these has none;
+    `kinds` are places in `optdriver.study.ledger.KINDS`.  The driver was asked, in `fills` ways,
+    until `wanted` points were there; those that were not handed out wait.
+    """
+
+    ids: IntArray
+    points: IntArray
+    runs: IntArray
+    kinds: IntArray
+    matrix: FloatArray
+    wanted: int
+    fills: int
+    time: float
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths."""
+        _check_rows(self.ids, self.points, self.runs, self.kinds, self.matrix)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoundTold:
+    """Suggestions `ids` have these values, and the rows of `gradients` if they were supplied.
+
+    Where a value or a gradient is not finite the evaluation has failed, for `reason` if there is
+    one, and the point is tried again as long as `retries` says.  The failed ones count first, and
+    what the values set off ends nothing before all of them count.
+    """
+
+    ids: IntArray
+    values: FloatArray
+    gradients: FloatArray | None
+    reason: str
+    time: float
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths."""
+        gradients = () if self.gradients is None else (self.gradients,)
+        _check_rows(self.ids, self.values, *gradients)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,6 +225,8 @@ Event = (
     | Drained
     | Told
     | Failed
+    | RoundAsked
+    | RoundTold
     | Late
     | Released
     | Added
@@ -190,8 +240,8 @@ Event = (
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        Asked, Held, Drained, Told, Failed, Late, Released, Added, Configured, Stopped, Resumed,
-        Suspended, Parted,
+        Asked, Held, Drained, Told, Failed, RoundAsked, RoundTold, Late, Released, Added,
+        Configured, Stopped, Resumed, Suspended, Parted,
     )
 }  # fmt: skip
 
@@ -316,6 +366,28 @@ def _array(value: Any) -> FloatArray:
     return array
 
 
+def _integers(value: Any) -> IntArray:
+    given = np.array(value)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise TypeError("numbers of points are integers in a row")
+    if any(not NO_POINT <= number < _MOST for number in given.tolist()):
+        raise ValueError("there are not so many points")
+    return given.astype(np.int64)
+
+
+def _matrix(value: Any) -> FloatArray:
+    array = np.array(value, dtype=np.float64)
+    if array.ndim != 2 and array.size:
+        raise TypeError(f"an array of {array.ndim} dimensions is no round of points")
+    array.setflags(write=False)
+    return array
+
+
+def _check_rows(ids: IntArray, *columns: NDArray[Any]) -> None:
+    if any(len(column) != len(ids) for column in columns) or len(set(ids.tolist())) != len(ids):
+        raise ValueError("a round has one row for each of its points")
+
+
 def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else read(value)
 
@@ -337,5 +409,8 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "reason": _text, "retry": _flag, "counted": _flag, "expired": _flag, "spent": _flag,
     "time": _real, "x": _array, "value": _or_none(_real), "gradient": _or_none(_array),
     "parameters": _parameters, "residuals": _or_none(_array), "jacobian": _or_none(_array),
+    "ids": _integers, "points": _integers, "runs": _integers,
+    "kinds": _integers, "wanted": _number, "matrix": _matrix, "values": _array,
+    "gradients": _or_none(_matrix),
 }  # fmt: skip
 """How the fields of events are read."""

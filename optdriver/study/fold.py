@@ -10,9 +10,10 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -27,9 +28,10 @@ from optdriver.drivers import (
     without_undo,
 )
 from optdriver.errors import InputError, ProtocolError
-from optdriver.multistart.records import Fill, Point
+from optdriver.multistart.records import Fill, Point, PointArrays
 from optdriver.study import gradient_check, parameters, soundness
 from optdriver.study.events import (
+    NO_POINT,
     Added,
     Asked,
     Configured,
@@ -41,12 +43,14 @@ from optdriver.study.events import (
     Parted,
     Released,
     Resumed,
+    RoundAsked,
+    RoundTold,
     Stopped,
     Suspended,
     Told,
 )
 from optdriver.study.gradient_check import GradientCheck
-from optdriver.study.ledger import KINDS, Ledger
+from optdriver.study.ledger import KIND_CODE, KINDS, Ledger
 from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
@@ -197,6 +201,59 @@ def draw(state: State, fills: tuple[Fill, ...] = FILLS[:1]) -> Entry | None:
     return None
 
 
+def draw_round(state: State, wanted: int, fills: tuple[Fill, ...]) -> PointArrays | None:
+    """Get points of the driver until there are `wanted`, or it has no more.
+
+    They are put into the queue; but where they can be handed out as they are, since nothing is
+    there before them and none of them may have to stay, they are returned.
+    """
+    if state.spec.space.inexact:
+        while len(state.queue) < wanted and draw(state, fills) is not None:
+            continue
+        return None
+    if not is_fresh(state):
+        for fill in fills:
+            while len(state.queue) < wanted and (points := _drawn(state, wanted, fill)).ids:
+                _put_into_queue(state, _for_user(state, points))
+        return None
+    drawn = PointArrays([], [], [], np.empty((0, state.spec.space.size)))
+    for fill in fills:
+        if len(drawn.ids) < wanted:
+            more = state.driver.ask_arrays(wanted - len(drawn.ids), fill=fill)
+            drawn = more if not drawn.ids else _joined(drawn, more)
+    return _for_user(state, drawn)
+
+
+def is_fresh(state: State) -> bool:
+    """Return whether all points that the driver gives now can be handed out as they are."""
+    return not (state.queue or state.spec.space.inexact or state.parameters["eps"])
+
+
+def _drawn(state: State, wanted: int, fill: Fill) -> PointArrays:
+    return state.driver.ask_arrays(wanted - len(state.queue), fill=fill)
+
+
+def _joined(first: PointArrays, then: PointArrays) -> PointArrays:
+    return PointArrays(
+        [*first.ids, *then.ids],
+        [*first.runs, *then.runs],
+        [*first.kinds, *then.kinds],
+        np.concatenate([first.x, then.x]),
+    )
+
+
+def _for_user(state: State, points: PointArrays) -> PointArrays:
+    """Return points of the driver as the user sees them."""
+    x = state.spec.space.to_user(points.x)
+    x.setflags(write=False)
+    return points._replace(x=x)
+
+
+def _put_into_queue(state: State, points: PointArrays) -> None:
+    ids, runs, kinds, x = points
+    state.queue.extend(map(Entry, repeat(-1), ids, runs, kinds, x))
+
+
 def _user_point(state: State, z: FloatArray) -> FloatArray | None:
     """Return what a point of the driver is for the user.
 
@@ -267,7 +324,7 @@ def replay(state: State, events: Any, *, part: bool = False) -> State:
     return state
 
 
-_DRIVEN: Final = (Asked, Held, Drained)
+_DRIVEN: Final = (Asked, RoundAsked, Held, Drained)
 """Events that the driver has brought about."""
 
 
@@ -282,12 +339,18 @@ def _take_recorded(state: State, event: Event) -> None:
             )
         state.elapsed = event.time
     else:
+        if type(event) is RoundAsked:
+            fresh = draw_round(state, event.wanted, FILLS[: event.fills])
+            _same_round(state, event, fresh)
         apply(state, event)
 
 
-def _keep_fact(state: State, event: Asked | Held | Drained) -> None:
+def _keep_fact(state: State, event: Asked | RoundAsked | Held | Drained) -> None:
     """Take an event of a driver that went another way: a point that was asked was asked."""
     state.elapsed = event.time
+    if type(event) is RoundAsked:
+        for single in _asked_ones(event):
+            _keep_fact(state, single)
     if type(event) is not Asked:
         return
     entry = next((waiting for waiting in state.queue if waiting.id == event.id), None)
@@ -348,6 +411,110 @@ def _is_close(state: State, x: FloatArray, recorded: FloatArray) -> bool:
     return z.shape == other.shape and bool(np.allclose(z, other, rtol=CLOSE, atol=CLOSE))
 
 
+def _asked_ones(event: RoundAsked) -> list[Asked]:
+    """Return the events for which a round stands."""
+    columns = (event.ids, event.points, event.runs, event.kinds)
+    return [
+        Asked(
+            id=id,
+            point=None if point == NO_POINT else point,
+            run=run,
+            kind=KINDS[kind],
+            x=x,
+            time=event.time,
+        )
+        for id, point, run, kind, x in zip(
+            *(column.tolist() for column in columns), event.matrix, strict=True
+        )
+    ]
+
+
+def round_of(
+    state: State,
+    entries: list[Entry],
+    fresh: PointArrays | None,
+    *,
+    wanted: int,
+    fills: int,
+    time: float,
+) -> RoundAsked:
+    """Return the event with which `fresh` points, or the first of the queue, are handed out."""
+    if fresh is None:
+        n = state.spec.space.size
+        points = [NO_POINT if entry.point is None else entry.point for entry in entries]
+        runs = [entry.run for entry in entries]
+        kinds: Sequence[str] = [entry.kind for entry in entries]
+        matrix = np.array([entry.x for entry in entries]).reshape(len(entries), n)
+        matrix.setflags(write=False)
+        ids = np.array([entry.id for entry in entries], dtype=np.int64)
+    else:
+        points, runs, kinds, matrix = fresh.ids, fresh.runs, fresh.kinds, fresh.x
+        ids = np.full(len(points), -1)
+    new = ids < 0
+    ids[new] = range(state.ledger.size, state.ledger.size + int(np.count_nonzero(new)))
+    return RoundAsked(
+        ids=ids,
+        points=np.array(points, dtype=np.int64),
+        runs=np.array(runs, dtype=np.int64),
+        kinds=np.array([KIND_CODE[kind] for kind in kinds], dtype=np.int64),
+        matrix=matrix,
+        wanted=wanted,
+        fills=fills,
+        time=time,
+    )
+
+
+def _round_asked(state: State, event: RoundAsked) -> None:
+    """Hand out fresh points, or the first of the queue where there is one."""
+    ledger, ids = state.ledger, event.ids.tolist()
+    due = event.time + float(state.parameters["lease_seconds"])
+    new = event.ids >= ledger.size
+    ledger.open_rows(event.matrix[new], event.kinds[new], event.runs[new], event.time)
+    if not state.queue:
+        points, runs, kinds = event.points.tolist(), event.runs.tolist(), event.kinds.tolist()
+        named = map(KINDS.__getitem__, kinds)
+        fresh = map(Entry, ids, points, runs, named, event.matrix)
+        state.open.update(zip(ids, fresh, strict=True))
+        if due < math.inf:
+            for id in ids:
+                state.open[id].due = due
+        return
+    for id in ids:
+        entry = state.queue.popleft()
+        if entry.id >= 0:
+            ledger.reopen(id)
+        entry.id, entry.spent, entry.due = id, False, due
+        state.open[id] = entry
+
+
+def _same_round(state: State, event: RoundAsked, fresh: PointArrays | None) -> None:
+    """Compare what is handed out next with a recorded round, as `_same` does row by row."""
+    count = len(event.ids)
+    found = round_of(
+        state,
+        list(islice(state.queue, count)),
+        fresh,
+        wanted=event.wanted,
+        fills=event.fills,
+        time=event.time,
+    )
+    if all(
+        getattr(found, name).tobytes() == getattr(event, name).tobytes()
+        for name in ("ids", "points", "matrix")
+    ):
+        return
+    if fresh is not None:  # compared one by one, and where they differ the recorded ones count
+        _put_into_queue(state, fresh)
+    entries: list[Entry | None] = [*islice(state.queue, count)]
+    entries += [None] * (count - len(entries))
+    for entry, single in zip(entries, _asked_ones(event), strict=True):
+        _same(state, entry, single)
+    if found.ids.tobytes() != event.ids.tobytes():
+        raise ProtocolError(
+            f"the events hand out suggestions {event.ids.tolist()}, expected {found.ids.tolist()}"
+        )
+
+
 def _take(state: State, id: int) -> Entry:
     entry = state.open.pop(id, None)
     if entry is None:
@@ -394,6 +561,80 @@ def _jacobian_to_driver(state: State, entry: Entry, event: Told) -> FloatArray |
         return None
     rows = event.jacobian.reshape(-1, state.spec.space.size)
     return state.spec.space.gradient_to_driver(rows, entry.x)
+
+
+def _round_told(state: State, event: RoundTold) -> None:
+    usable = np.isfinite(event.values)
+    if event.gradients is not None:
+        usable &= np.isfinite(event.gradients).all(axis=1)
+    for k in np.flatnonzero(~usable).tolist():
+        _failed(state, _failed_row(state, event, k))
+    rows = np.flatnonzero(usable).tolist()
+    while rows and gradient_check.wants_base(state.check):
+        _told(state, _told_row(event, rows.pop(0)))
+    ids = event.ids.tolist()
+    plain = [k for k in rows if _is_plain(state.open.get(ids[k]))]
+    if plain:
+        _told_plain(state, event, np.array(plain))
+    for k in sorted(set(rows).difference(plain)) if len(plain) < len(rows) else ():
+        _told(state, _told_row(event, k))
+
+
+def _is_plain(entry: Entry | None) -> bool:
+    """Return whether a value is for the driver's own point."""
+    return entry is not None and entry.point is not None and entry.point != FOREIGN
+
+
+def _told_row(event: RoundTold, k: int) -> Told:
+    gradient = None if event.gradients is None else event.gradients[k]
+    return Told(
+        id=int(event.ids[k]), value=float(event.values[k]), gradient=gradient, time=event.time
+    )
+
+
+def _failed_row(state: State, event: RoundTold, k: int) -> Failed:
+    """Return the event of a row that is not finite, as it would have been told by itself."""
+    id, value = int(event.ids[k]), float(event.values[k])
+    gradient = None if event.gradients is None else event.gradients[k]
+    observed = math.isfinite(value)
+    entry = find(state, id)
+    return Failed(
+        id=id,
+        reason=event.reason or why_unusable(value, gradient, state.spec.space.free),
+        retry=entry is not None and entry.failures < state.parameters["retries"],
+        counted=True,
+        time=event.time,
+        value=value if observed else None,
+        gradient=gradient if observed else None,
+    )
+
+
+def why_unusable(value: float, gradient: FloatArray | None, names: tuple[str, ...]) -> str:
+    """Return what is not finite about a result."""
+    if gradient is None or not math.isfinite(value):
+        return f"the value is {value}"
+    bad = int(np.argmin(np.isfinite(gradient)))
+    return f"the derivative by {names[bad]!r} is {gradient[bad]}"
+
+
+def _told_plain(state: State, event: RoundTold, rows: NDArray[np.intp]) -> None:
+    """Take rows that are values of the driver's own points."""
+    ids, values = event.ids[rows], event.values[rows]
+    gradients = None if event.gradients is None else event.gradients[rows]
+    entries = [state.open.pop(id) for id in ids.tolist()]
+    state.spent += sum(not entry.spent for entry in entries)
+    state.ledger.close_rows(ids, values, gradients, event.time)
+    before = state.driver.failed_in_row
+    points = [FOREIGN if entry.point is None else entry.point for entry in entries]
+    if gradients is not None:
+        gradients = state.spec.space.gradient_to_driver(gradients, state.ledger.x[ids])
+        finite = np.isfinite(gradients).all(axis=1)
+        for k in np.flatnonzero(~finite).tolist():  # too large in the driver's coordinates
+            state.driver.tell(points[k], float(values[k]), gradients[k])
+        points = [points[k] for k in np.flatnonzero(finite).tolist()]
+        values, gradients = values[finite], gradients[finite]
+    state.driver.tell_arrays(points, values, gradients)
+    _count(state, before)
 
 
 def _show(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
@@ -549,6 +790,8 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Asked: _asked,
     Told: _told,
     Failed: _failed,
+    RoundAsked: _round_asked,
+    RoundTold: _round_told,
     Released: _released,
     Added: _added,
     Configured: _configured,

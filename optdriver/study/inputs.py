@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, InputTypeError
+from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
-from optdriver.reading import real_number
+from optdriver.reading import real_array, real_number
 from optdriver.space import Space
 from optdriver.study import observation
 from optdriver.study.desk import describe_failure
@@ -44,6 +44,62 @@ def as_gradient(value: float | None, gradient: Any, where: Where, jac: bool) -> 
         return None
     array = observation.as_gradient(gradient, *where)
     return array if jac else None
+
+
+def round_ids(ids: Any) -> list[int]:
+    """Return the ids of a round, none of them twice."""
+    given = np.asarray(ids)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise InputTypeError(f"ids are whole numbers in a row, those of ask_arrays(), not {ids!r}")
+    listed: list[int] = given.tolist()
+    if len(set(listed)) < len(listed):
+        twice = next(id for id in listed if listed.count(id) > 1)
+        raise InputError(f"suggestion {twice} is there twice: each id has one result")
+    return listed
+
+
+def round_values(values: Any, count: int) -> FloatArray:
+    """Return the values of a round, NaN where one is missing, None or masked."""
+    if isinstance(values, list | tuple):
+        values = [math.nan if value is None or value is np.ma.masked else value for value in values]
+    array = real_array("the values", _unmasked(values))
+    if array.shape != (count,):
+        raise InputError(f"the values have shape {array.shape}; expected ({count},): one an id")
+    return array.copy()
+
+
+def round_gradients(gradients: Any, count: int, space: Space) -> FloatArray | None:
+    """Return the gradients of a round, a row a point, NaN where one is missing or masked."""
+    if gradients is None:
+        return None
+    if isinstance(gradients, Mapping):
+        for name in gradients:
+            if name not in space.free:
+                raise unknown_option("parameter", str(name), space.free)
+        for name in space.free:
+            if name not in gradients:
+                raise observation.missing_derivative(name)
+        columns = [round_values(gradients[name], count) for name in space.free]
+        return np.array(np.array(columns).T, order="C")
+    if isinstance(gradients, list | tuple):
+        missing = np.full(space.size, math.nan)
+        gradients = [missing if row is None else _unmasked(row) for row in gradients]
+    array = real_array("the gradients", _unmasked(gradients))
+    if array.shape != (count, space.size) and not array.size == count == 0:
+        raise InputError(
+            f"the gradients have shape {array.shape}; expected ({count}, {space.size}): a row for "
+            "each id, a derivative for each continuous parameter"
+        )
+    return np.array(array.reshape(count, space.size), order="C")
+
+
+def _unmasked(given: Any) -> Any:
+    """Return what is given, NaN where a mask hides something."""
+    if not np.ma.isMaskedArray(given):
+        return given
+    if given.dtype.kind not in "fiu":
+        raise InputTypeError(f"expected real numbers, not a masked array of {given.dtype}")
+    return np.ma.filled(given.astype(np.float64), math.nan)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

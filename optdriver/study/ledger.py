@@ -108,6 +108,37 @@ class Ledger:
         if value < self.best_value:
             self.best, self.best_value = row, value
 
+    def open_rows(
+        self, x: FloatArray, kinds: NDArray[np.int64], runs: NDArray[np.int64], time: float
+    ) -> int:
+        """Enter new suggestions, a row of `x` each; return the id of the first."""
+        first, end = self.size, self.size + len(x)
+        while end > len(self.value):
+            self._grow()
+        self.x[first:end] = x
+        self.kind[first:end] = kinds
+        self.run[first:end] = runs
+        self.asked[first:end] = time
+        self.size = end
+        return first
+
+    def close_rows(
+        self,
+        rows: NDArray[np.int64],
+        values: FloatArray,
+        gradients: FloatArray | None,
+        time: float,
+    ) -> None:
+        """Enter the results of suggestions, of which there is at least one."""
+        self.value[rows] = values
+        self.state[rows] = TOLD
+        self.ended[rows] = time
+        if gradients is not None:
+            self._enter_gradient(rows, gradients)
+        lowest = int(np.argmin(values))
+        if values[lowest] < self.best_value:
+            self.best, self.best_value = int(rows[lowest]), float(values[lowest])
+
     def fail(self, row: int, reason: str, time: float) -> None:
         """Enter that the evaluation of a suggestion failed, for good; a value noted counts."""
         self.state[row] = FAILED
@@ -141,7 +172,7 @@ class Ledger:
         observed: NDArray[np.bool_] = ended & np.isfinite(self.value[: self.size])
         return observed
 
-    def _enter_gradient(self, row: int, gradient: FloatArray) -> None:
+    def _enter_gradient(self, row: int | NDArray[np.int64], gradient: FloatArray) -> None:
         if self.gradient is None:
             self.gradient = np.full(self.x.shape, math.nan)
         self.gradient[row] = gradient

@@ -6,7 +6,7 @@ import html
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -25,7 +25,7 @@ from optdriver.errors import (
 from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.structures.units import is_quantity
-from optdriver.study import fold, inputs, reports
+from optdriver.study import fold, inputs, observation, reports
 from optdriver.study import uncertainty as spreads
 from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from optdriver.storage import Verified
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 class Study:
@@ -186,14 +187,14 @@ class Study:
                 if entry is None:
                     break
                 found.append(self._suggestion(entry))
-            self._desk.handing = []
+            del self._desk.handing[: len(found)]
             if wanted:
                 self._note_asked(found)
 
-    def _note_asked(self, found: list[Suggestion]) -> None:
+    def _note_asked(self, found: Sized) -> None:
         """Warn where a thread that nobody can answer asks and asks, and all is handed out."""
         state = self._desk.state
-        if self._threads.asks_in_vain(bool(found) or not state.open or state.stop is not None):
+        if self._threads.asks_in_vain(len(found) > 0 or not state.open or state.stop is not None):
             warnings.warn(
                 f"asked {SPINS} times in a row without a result being reported, while "
                 f"{len(state.open)} suggestions are open (ids {list(state.open)[:8]}); if they "
@@ -206,6 +207,52 @@ class Study:
         """Let suggestions that a call could not return come first in the next one."""
         with self._lock:
             self._desk.not_received([suggestion.id for suggestion in suggestions])
+
+    @quiet
+    def ask_arrays(
+        self, n: int | None = None, *, fill: bool = False
+    ) -> tuple[IntArray, FloatArray]:
+        """Return the next points as an array, for an objective that evaluates many at once.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many points are wanted at most; as many as `num_parallel` leaves without it.
+        fill : bool
+            As for `ask`.
+
+        Returns
+        -------
+        ids : ndarray of int, shape (k,)
+            By which the results are told, with `tell_arrays` or `tell`.
+        x : ndarray, shape (k, n)
+            A point a row: the continuous parameters in their order, ``study.space.free``.  There
+            is no row when nothing can be evaluated now, as for `ask`.
+
+        Notes
+        -----
+        The whole round is one event of the study, and so is that of its results; a round in a file
+        costs one writing.
+
+        Examples
+        --------
+        >>> from optdriver.study import create_study
+        >>> study = create_study({'x': (-2, 2), 'y': (-2, 2)}, jac=True, num_parallel=64,
+        ...                      max_num_minimizers=64)
+        >>> while not study.is_done():
+        ...     ids, x = study.ask_arrays()
+        ...     study.tell_arrays(ids, ((x - 1) ** 2).sum(axis=1), 2 * (x - 1))
+        >>> round(study.best.value, 9), len(study.runs)
+        (0.0, 64)
+        """
+        if n is not None:
+            check_number_wanted(n)
+        with self._lock:
+            desk = self._desk
+            ids, x = desk.ask_round(math.inf if n is None else n, fill=fill)
+            self._note_asked(ids)
+            del desk.handing[: len(ids)]
+            return ids, x
 
     def get_suggestion(self, block: bool = True, timeout: float | None = None) -> Suggestion | None:
         """Return the next suggestion; wait for it if another thread can bring it about.
@@ -373,6 +420,59 @@ class Study:
         if desk.fits:
             return inputs.fit_told(value, gradient, desk.where(id), desk.parameters, desk.residuals)
         return inputs.plain_told(value, gradient, desk.where(id), desk.parameters["jac"])
+
+    @quiet
+    def tell_arrays(self, ids: Any, values: Any, gradients: Any = None) -> None:
+        """Report the results of many suggestions at once, all of them or none.
+
+        Parameters
+        ----------
+        ids : sequence of int, shape (k,)
+            Those of `ask_arrays`, or of `ask`; in any order, not all of a round need be there.
+        values : array_like, shape (k,)
+            The values.  One that is NaN, infinite, None or masked reports a failed evaluation.
+        gradients : array_like of shape (k, n), or mapping, optional
+            The derivatives by the continuous parameters, a row a point, or by name, an array of
+            shape (k,) each.  A row that is not finite (or masked) is a failed evaluation too, of
+            which the value counts for `best`.
+
+        Raises
+        ------
+        UnknownIdError
+            For an id that was never handed out.
+        ProtocolError
+            If a different result was reported before for one of them.
+        InputError
+            For results of the wrong kind or shape; all suggestions stay open.
+        """
+        self._tell_arrays(ids, values, gradients, "")
+
+    def _tell_arrays(self, ids: Any, values: Any, gradients: Any, reason: str) -> None:
+        """Report results, of which those that are not finite have failed for a reason."""
+        listed = inputs.round_ids(ids)
+        numbers = inputs.round_values(values, len(listed))
+        array = inputs.round_gradients(gradients, len(listed), self.space)
+        with self._lock:
+            desk = self._desk
+            desk.check_ids(listed)
+            if desk.fits:
+                raise InputError(
+                    f"driver={desk.spec.driver!r} is told residuals, a point at a time: use tell"
+                )
+            if not desk.parameters["jac"]:
+                array = None
+            elif array is None and np.isfinite(numbers).any():
+                raise observation.missing_derivative(self.space.free[0])
+            desk.told_round(listed, numbers, array, reason)
+            self._threads.note_result()
+        if gradients is not None and array is None:
+            self._say_unused()
+
+    def fail_arrays(self, ids: Any, reason: str = "") -> None:
+        """Report that the evaluations of many suggestions failed, as one event."""
+        listed = inputs.round_ids(ids)
+        text = str(reason) or "no reason given"
+        self._tell_arrays(listed, np.full(len(listed), math.nan), None, text)
 
     def _in_unit(self, id: int, value: Any) -> float:
         """Return the number of a value with a unit."""
@@ -549,6 +649,7 @@ class Study:
         max_evaluations: int | None = None,
         timeout: float | None = None,
         progress: bool | None = None,
+        vectorized: bool = False,
     ) -> None:
         """Evaluate the objective until the study is done: see `optdriver.execution.run`.
 
@@ -564,6 +665,8 @@ class Study:
             Seconds that one evaluation may take; after that it has failed, for that reason.
         progress : bool, optional
             A progress bar; by default only in a terminal.
+        vectorized : bool
+            Call the objective with up to `num_parallel` points at once, the rows of an array.
         """
         from optdriver.execution import run  # an outer ring: this is where users look for it
 
@@ -574,6 +677,7 @@ class Study:
             max_evaluations=max_evaluations,
             timeout=timeout,
             progress=progress,
+            vectorized=vectorized,
         )
 
     @quiet

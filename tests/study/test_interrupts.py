@@ -38,6 +38,13 @@ def answer(study, suggestion):
         study.tell(suggestion.id, value, gradient if study.parameters["jac"] else None)
 
 
+def answer_all(study):
+    opened = study.open_suggestions
+    results = [objective(**suggestion.params) for suggestion in opened]
+    values, gradients = zip(*results, strict=True)
+    study.tell_arrays([suggestion.id for suggestion in opened], values, np.array(gradients))
+
+
 def play(study, make):
     """Run a study to its end; return what was asked, in its order.  `make` makes every call."""
     asked = []
@@ -93,6 +100,8 @@ CALLS = {
     "ask": lambda study: study.ask(2),
     "get_suggestion": lambda study: study.get_suggestion(block=False),
     "tell": lambda study: answer(study, study.open_suggestions[0]),
+    "ask_arrays": lambda study: study.ask_arrays(2),
+    "tell_arrays": lambda study: answer_all(study),
     "tell_failure": lambda study: study.tell_failure(study.open_suggestions[0].id),
     "clear": lambda study: study.clear_suggestion(study.open_suggestions[0].id),
     "release": lambda study: study.release(study.open_suggestions[0].id),
@@ -139,7 +148,7 @@ def test_a_call_has_happened_or_has_not(call, kept, tmp_path):
         opened = [suggestion.id for suggestion in study.open_suggestions]
         assert len(set(opened)) == len(opened)
         result = rest(study)
-        if call in ("ask", "get_suggestion"):  # what was not received comes again
+        if call in ("ask", "ask_arrays", "get_suggestion"):  # what was not received comes again
             assert result == before
         else:
             assert result in (before, after)

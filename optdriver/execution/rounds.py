@@ -1,0 +1,138 @@
+"""The loop for an objective that evaluates many points at once: a round of them, then the next."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.errors import EvaluationError, InputError, InputTypeError, ProtocolError
+from optdriver.execution import log
+from optdriver.execution.calling import describe
+from optdriver.execution.interrupt import Interrupts
+from optdriver.execution.progress import Show
+
+if TYPE_CHECKING:
+    from optdriver.study import Study
+
+Matrix = NDArray[np.float64]
+Vectorized = Callable[[Matrix], Any]
+
+
+def prepare(study: Study, objective: Vectorized | None) -> Vectorized:
+    """Return the objective, checked before anything is run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or if it does not take one argument.
+    """
+    objective = study.objective if objective is None else objective
+    if objective is None:
+        raise InputError("no objective: give it to run(objective), or to set_objective before")
+    if not callable(objective):
+        raise InputTypeError(f"the objective must be callable, not {objective!r}")
+    try:
+        inspect.signature(objective).bind(None)
+    except ValueError:
+        return objective  # a builtin that does not tell: the first call will show
+    except TypeError as error:
+        raise InputError(
+            f"with vectorized=True the objective is called with one argument, the points as an "
+            f"array of shape (k, {study.space.size}): {error}"
+        ) from None
+    return objective
+
+
+class Rounds:
+    """One call of `run` with ``vectorized=True``."""
+
+    def __init__(self, study: Study, call: Vectorized, limit: float, show: Show) -> None:
+        self.study, self.call, self.show = study, call, show
+        self.remaining = limit
+        self.error: Exception | None = None
+        self.calling = False
+        self.interrupts = Interrupts(wake=lambda: None, may_raise=lambda: self.calling)
+
+    def run(self) -> None:
+        """Ask, evaluate and tell until there is nothing more."""
+        with self.interrupts.caught():
+            while self.error is None and self.remaining >= 1:
+                if self.interrupts.count:
+                    self.study.stop("interrupted by Ctrl-C; run() goes on", kind="interrupt")
+                wanted = None if self.remaining == math.inf else int(self.remaining)
+                ids, x = self.study.ask_arrays(wanted)
+                if not len(ids):
+                    self._check_done()
+                    return
+                self.remaining -= len(ids)
+                self._round(ids.tolist(), x)
+                self.show()
+
+    def _check_done(self) -> None:
+        if not self.study.is_done():
+            opened = [suggestion.id for suggestion in self.study.open_suggestions]
+            self.error = ProtocolError(
+                f"all slots are taken by suggestions that this run did not hand out (ids "
+                f"{opened[:9]}, num_parallel = {self.study.parameters['num_parallel']}); report, "
+                "clear or release them first, or raise num_parallel"
+            )
+
+    def _round(self, ids: list[int], x: Matrix) -> None:
+        """Evaluate points, and tell what was observed."""
+        try:
+            self._evaluate(ids, x)
+        except InputError as mistake:  # of whoever wrote the objective: tell them, keep the points
+            self._give_back(ids)
+            self.error = mistake
+        except BaseException:
+            self._give_back(ids)
+            raise
+
+    def _evaluate(self, ids: list[int], x: Matrix) -> None:
+        try:
+            values, gradients = self._called(x)
+        except InputError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
+            self._failed(ids, x, error)
+            return
+        self.study.tell_arrays(ids, values, gradients)
+        for id, value in zip(ids, np.ravel(values).tolist(), strict=True):
+            log.value(self.study, id, value)
+
+    def _called(self, x: Matrix) -> tuple[Any, Any]:
+        """Return values and gradients (or None) of the points."""
+        self.calling = True
+        try:
+            found = self.call(x)
+        finally:
+            self.calling = False
+        if isinstance(found, tuple):
+            if len(found) != 2:
+                raise InputTypeError(
+                    "a vectorized objective returns the values, an array of shape (k,), or a pair "
+                    f"(values, gradients); it returned {len(found)} things"
+                )
+            return found
+        return found, None
+
+    def _failed(self, ids: list[int], x: Matrix, error: BaseException) -> None:
+        """Book an exception; of several points each is evaluated by itself, to see which it is."""
+        if len(ids) == 1:
+            reason = str(error) if isinstance(error, EvaluationError) else describe(error)
+            self.study.tell_failure(ids[0], reason)
+            log.failure(ids[0], reason)
+            return
+        for k, id in enumerate(ids):
+            self._evaluate([id], x[k : k + 1])
+
+    def _give_back(self, ids: list[int]) -> None:
+        opened = {suggestion.id for suggestion in self.study.open_suggestions}
+        for id in ids:
+            if id in opened:
+                self.study.release(id, spent=True)
