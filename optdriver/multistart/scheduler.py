@@ -389,7 +389,8 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
         _advance(state, lanes, f[rows], g[rows])
     for k, search, slot in others:
         if search.state in searches.OPEN:
-            _contained(state, search, _take, slot, float(f[k]), None if g is None else g[k])
+            gradient = None if g is None else g[k]
+            _contained(state, search, _take, slot, float(f[k]), gradient, None)
 
 
 def _advance(state: MultiStartState, lanes: list[Search], f: Vector, g: Vector) -> None:

@@ -205,7 +205,7 @@ def copied(state: MultiStartState) -> MultiStartState:
     new.samples = start_rules.from_dict(
         start_rules.to_dict(state.samples), state.samples.unit.shape[1]
     )
-    for name in _COUNTS + _REASONS:
+    for name in _COUNTS + _LATER_COUNTS + _REASONS:
         setattr(new, name, getattr(state, name))
     return new
 

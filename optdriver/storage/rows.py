@@ -4,7 +4,7 @@ The numbers that count are in `payload`, eight little-endian bytes each: ``x`` o
 held; value and gradient of a told one; value, ``x`` and gradient of an added one; the columns of a
 round one after the other, of which `note` tells the number of rows.  `value` and the point in
 `note` of a single point are there for people who look into the file; they are never read back.
-Where residuals were told, `note` says how many, and they and their Jacobian are behind the gradient.
+Where residuals were told, `note` says how many; they and their Jacobian are behind the gradient.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from optdriver.study.events import (
     Event,
     Held,
     Late,
+    Recalled,
     RoundAsked,
     RoundTold,
     Told,
@@ -59,8 +60,9 @@ Row = tuple[
 def to_row(event: Event) -> Row:
     """Return an event as a row."""
     kind = type(event).__name__
-    if isinstance(event, Asked | Held):
+    if isinstance(event, Asked | Held | Recalled):
         id = event.id if isinstance(event, Asked) else None
+        id = event.source if isinstance(event, Recalled) else id
         x = event.x
         note = _shown(x)
         return event.time, kind, id, event.point, event.run, event.kind, None, _bytes(x), note
@@ -144,10 +146,10 @@ def from_row(row: Row, n: int) -> Event:
     if kind in ("RoundAsked", "RoundTold"):
         return unpack(fields | _round_fields(kind, payload, from_json(note or "{}"), n))
     numbers = np.frombuffer(payload, "<f8")
-    if kind in ("Asked", "Held"):
+    if kind in ("Asked", "Held", "Recalled"):
         fields |= {"point": point, "run": run, "kind": role, "x": numbers}
-        if kind == "Asked":
-            fields["id"] = id
+        if kind != "Held":
+            fields["id" if kind == "Asked" else "source"] = id
     elif kind in ("Told", "Late", "Added"):
         if kind == "Told" and note is not None:
             fields |= _fit(numbers[1:], n, from_json(note))

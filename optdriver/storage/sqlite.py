@@ -235,6 +235,7 @@ class SQLiteJournal:
             "Asked",
             "RoundAsked",
             "Held",
+            "Recalled",
             "Drained",
             "Parted",
         ):  # before these, a point may be drawn already

@@ -37,6 +37,7 @@ from optdriver.study.events import (
     Keeper,
     Late,
     Parted,
+    Recalled,
     Released,
     Resumed,
     RoundTold,
@@ -66,8 +67,11 @@ WHOLE, UNDECIDED, RECORDING, BROKEN = range(4)
 event it is still to be decided whether to stop; one that lacks an event, perhaps; one to be made
 again."""
 
-RESULTS = (Told, Failed, RoundTold, Released, Added, Configured)
+RESULTS = (Told, Failed, RoundTold, Recalled, Released, Added, Configured)
 """Events after which the study may stop."""
+
+RECALLED = 1000
+"""So many points in a row are answered from memory in one call, and the next one is handed out."""
 
 RESUMABLE = ("stop", "interrupt", "failures")
 """Kinds of stopping after which a study can simply go on."""
@@ -294,7 +298,12 @@ class Desk:
         if reason is not None:
             self.stop(*reason)
             return None
-        entry = self._next(state, now, fold.fills(state, everything=fill))
+        fills = fold.fills(state, everything=fill)
+        entry = self._next(state, now, fills)
+        for _ in range(RECALLED):
+            if entry is None or not self._recall(state, entry, now):
+                break
+            entry = None if state.stop is not None else self._next(state, now, fills)
         if entry is not None:
             id = state.ledger.size if entry.id < 0 else entry.id
             self.handing.append(id)
@@ -332,11 +341,43 @@ class Desk:
         ids = np.array(self.handing[: int(min(wanted, len(self.handing)))], dtype=np.int64)
         return ids, state.ledger.x[ids]
 
+    def _recall(self, state: State, entry: Entry, now: float) -> bool:
+        """Answer a point from memory, if it is known; return whether it was."""
+        source = fold.known_at(state, entry)
+        if source is None or entry.point is None:
+            return False
+        self.record(
+            Recalled(
+                source=source,
+                point=entry.point,
+                run=entry.run,
+                kind=entry.kind,
+                x=entry.x,
+                time=now,
+            )
+        )
+        self._decide()
+        return True
+
+    def _draw_unknown(self, state: State, now: float, room: int, fills: tuple[Fill, ...]) -> None:
+        """Draw points one by one until there are `room`; answer from memory what is known."""
+        recalled = 0
+        while len(state.queue) < room and state.stop is None:
+            entry = self._draw(state, now, fills)
+            if entry is None:
+                return
+            if recalled < RECALLED:
+                recalled += self._recall(state, entry, now)
+
     def _next_round(self, state: State, now: float, room: int, fills: tuple[Fill, ...]) -> Arrays:
         """Hand out the first `room` points of the queue, drawn where they are not there."""
         fresh = None
-        if len(state.queue) < room:
+        if state.parameters["memory"] and state.ledger.has_added():
+            self._draw_unknown(state, now, room, fills)
+        elif len(state.queue) < room:
             fresh = self._draw_round(state, now, room, fills)
+        if state.stop is not None:
+            return _no_points(state)
         entries = list(itertools.islice(state.queue, room))
         if not entries and fresh is None:
             reason = limits.driver_ended(state)

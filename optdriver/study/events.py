@@ -52,6 +52,21 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Recalled:
+    """The driver gave the point `x`, which suggestion `source` was at, to the bit.
+
+    It was told what is known from there, and the point was not handed out.
+    """
+
+    source: int
+    point: int
+    run: int
+    kind: str
+    x: FloatArray
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Drained:
     """The driver had no point to give, and was changed by being asked (it ended a run, say).
 
@@ -222,6 +237,7 @@ class Parted:
 Event = (
     Asked
     | Held
+    | Recalled
     | Drained
     | Told
     | Failed
@@ -240,7 +256,7 @@ Event = (
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        Asked, Held, Drained, Told, Failed, RoundAsked, RoundTold, Late, Released, Added,
+        Asked, Held, Recalled, Drained, Told, Failed, RoundAsked, RoundTold, Late, Released, Added,
         Configured, Stopped, Resumed, Suspended, Parted,
     )
 }  # fmt: skip
@@ -405,7 +421,8 @@ _MOST: Final = 1 << 53
 """Nothing has a larger number."""
 
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
-    "id": _number, "run": _number, "point": _or_none(_number), "fills": _number, "kind": _text,
+    "id": _number, "source": _number, "run": _number, "point": _or_none(_number),
+    "fills": _number, "kind": _text,
     "reason": _text, "retry": _flag, "counted": _flag, "expired": _flag, "spent": _flag,
     "time": _real, "x": _array, "value": _or_none(_real), "gradient": _or_none(_array),
     "parameters": _parameters, "residuals": _or_none(_array), "jacobian": _or_none(_array),

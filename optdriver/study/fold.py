@@ -41,6 +41,7 @@ from optdriver.study.events import (
     Held,
     Late,
     Parted,
+    Recalled,
     Released,
     Resumed,
     RoundAsked,
@@ -324,7 +325,7 @@ def replay(state: State, events: Any, *, part: bool = False) -> State:
     return state
 
 
-_DRIVEN: Final = (Asked, RoundAsked, Held, Drained)
+_DRIVEN: Final = (Asked, RoundAsked, Held, Recalled, Drained)
 """Events that the driver has brought about."""
 
 
@@ -345,7 +346,7 @@ def _take_recorded(state: State, event: Event) -> None:
         apply(state, event)
 
 
-def _keep_fact(state: State, event: Asked | RoundAsked | Held | Drained) -> None:
+def _keep_fact(state: State, event: Asked | RoundAsked | Held | Recalled | Drained) -> None:
     """Take an event of a driver that went another way: a point that was asked was asked."""
     state.elapsed = event.time
     if type(event) is RoundAsked:
@@ -384,7 +385,7 @@ def _hand_out(state: State, entry: Entry, event: Asked) -> None:
     state.open[entry.id] = entry
 
 
-def _same(state: State, entry: Entry | None, event: Asked | Held) -> None:
+def _same(state: State, entry: Entry | None, event: Asked | Held | Recalled) -> None:
     """Compare a point with the recorded one, bit for bit; the recorded one counts.
 
     Another version of a library may have rounded otherwise: then the point that was evaluated
@@ -637,6 +638,46 @@ def _told_plain(state: State, event: RoundTold, rows: NDArray[np.intp]) -> None:
     _count(state, before)
 
 
+def known_at(state: State, entry: Entry) -> int | None:
+    """Return the suggestion from which it is known what is wanted at a point, None if none is.
+
+    A gradient that is wanted must be known too.  What has failed may succeed another time.
+    """
+    given = state.parameters
+    own = entry.point is not None and entry.point != FOREIGN and entry.id < 0
+    told_residuals = driver_factory(state.spec.driver).fits
+    if not (own and given["memory"]) or given["noise"] > 0.0 or told_residuals:
+        return None
+    source = state.ledger.find(entry.x)
+    if source is None or not _wants_gradient(state, entry.kind):
+        return source
+    return None if state.ledger.gradient_of(source) is None else source
+
+
+def _wants_gradient(state: State, kind: str) -> bool:
+    given = state.parameters["jac"] and kind == "iterate"
+    return bool(given) and driver_factory(state.spec.driver).gradient
+
+
+def _recalled(state: State, event: Recalled) -> None:
+    """Tell the driver what is known."""
+    while not any(entry.point == event.point for entry in state.queue):
+        if draw(state, FILLS) is None:
+            break
+    entry = next((each for each in state.queue if each.point == event.point), None)
+    _same(state, entry, event)
+    if entry is None or entry.point is None or not 0 <= event.source < state.ledger.size:
+        raise ProtocolError(f"the events recall suggestion {event.source}, which is not known")
+    state.queue.remove(entry)
+    ledger = state.ledger
+    gradient = ledger.gradient_of(event.source) if _wants_gradient(state, entry.kind) else None
+    if gradient is not None:
+        gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
+    before = state.driver.failed_in_row
+    state.driver.tell(entry.point, float(ledger.value[event.source]), gradient)
+    _count(state, before)
+
+
 def _show(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
     """Show the driver a point that it did not ask for, if it can use it."""
     z = state.spec.space.to_driver(entry.x)
@@ -788,6 +829,7 @@ def _late(_state: State, _event: Late) -> None:
 
 _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Asked: _asked,
+    Recalled: _recalled,
     Told: _told,
     Failed: _failed,
     RoundAsked: _round_asked,

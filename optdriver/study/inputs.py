@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
+from optdriver.multistart.admission import SLACK
 from optdriver.reading import real_array, real_number
 from optdriver.space import Space
 from optdriver.study import observation
 from optdriver.study.desk import describe_failure
+from optdriver.study.fold import State
+from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation, Where
 
 FloatArray = NDArray[np.float64]
@@ -226,6 +229,39 @@ def many_added(
     if len(observations) != len(points):
         raise InputError(f"{len(observations)} observations for {len(points)} points")
     return [added(p, o, None, space, fit) for p, o in zip(points, observations, strict=True)]
+
+
+def taken_over(ledger: Mapping[str, Any], theirs: Space, state: State) -> list[Added]:
+    """Return the evaluations in the ledger of another study that a study can use.
+
+    Raises
+    ------
+    InputError
+        The studies have other parameters.
+    """
+    space, compiled = state.spec.space, state.spec.compiled
+    same = theirs.fixed.keys() == space.fixed.keys() and all(
+        np.array_equal(theirs.fixed[name], value) for name, value in space.fixed.items()
+    )
+    if sorted(theirs.free) != sorted(space.free) or not same:
+        raise InputError(
+            f"the other study has other parameters: {', '.join(theirs.names)}, fixed "
+            f"{theirs.fixed}; here are {', '.join(space.names)}, fixed {space.fixed}"
+        )
+    order = [theirs.free.index(name) for name in space.free]
+    x = ledger["x"][:, order]
+    gradients = None if ledger["gradient"] is None else ledger["gradient"][:, order]
+    inside = ((space.lower <= x) & (x <= space.upper)).all(axis=1)
+    found: list[Added] = []
+    for row in np.flatnonzero((ledger["state"] == TOLD) & inside):
+        point = space.rounded(x[row].copy())
+        if state.ledger.find(point) is not None or not np.array_equal(point, x[row]):
+            continue
+        if compiled is None or compiled.is_feasible(point, SLACK):
+            gradient = None if gradients is None else gradients[row].copy()
+            usable = gradient is not None and np.isfinite(gradient).all()
+            found.append((point, float(ledger["value"][row]), gradient if usable else None))
+    return found
 
 
 def place_of(

@@ -60,8 +60,8 @@ class Ledger:
     """
 
     __slots__ = (
-        "asked", "attempts", "best", "best_value", "ended", "gradient", "kind", "reasons", "run",
-        "size", "state", "value", "x",
+        "_new", "_places", "asked", "attempts", "best", "best_value", "ended", "gradient", "kind",
+        "reasons", "run", "size", "state", "value", "x",
     )  # fmt: skip
 
     def __init__(self, n: int, room: int = 16) -> None:
@@ -78,6 +78,8 @@ class Ledger:
         for name, fill in _COLUMNS.items():
             setattr(self, name, np.full(room, fill))
         self.reasons: dict[int, str] = {}
+        self._new: list[int] = []
+        self._places: dict[bytes, int] = {}
         self.best = -1
         self.best_value = math.inf
 
@@ -103,6 +105,7 @@ class Ledger:
         self.value[row] = value
         self.state[row] = TOLD
         self.ended[row] = time
+        self._new.append(row)
         if gradient is not None:
             self._enter_gradient(row, gradient)
         if value < self.best_value:
@@ -133,6 +136,7 @@ class Ledger:
         self.value[rows] = values
         self.state[rows] = TOLD
         self.ended[rows] = time
+        self._new.extend(rows.tolist())
         if gradients is not None:
             self._enter_gradient(rows, gradients)
         lowest = int(np.argmin(values))
@@ -159,12 +163,23 @@ class Ledger:
         if reason:
             self.reasons[row] = reason
 
+    def find(self, x: FloatArray) -> int | None:
+        """Return the last row that was told at this very point, None if there is none."""
+        for row in self._new:
+            self._places[self.x[row].tobytes()] = row
+        self._new.clear()
+        return self._places.get(x.tobytes())
+
     def gradient_of(self, row: int) -> FloatArray | None:
         """Return the gradient of a row, None where there is none that can be used."""
         if self.gradient is None or not np.isfinite(self.gradient[row]).all():
             return None
         gradient: FloatArray = self.gradient[row]
         return gradient
+
+    def has_added(self) -> bool:
+        """Return whether there are points that were added."""
+        return bool((self.kind[: self.size] == KIND_CODE["added"]).any())
 
     def observed(self) -> NDArray[np.bool_]:
         """Return which rows have ended with a value, shape (size,)."""
@@ -217,6 +232,7 @@ class Ledger:
         told = ledger.state[:size] == TOLD
         if not np.isfinite(ledger.value[:size][told]).all() or (ledger.best >= 0) != told.any():
             raise ValueError("its values are not those of its best evaluation")
+        ledger._new = np.flatnonzero(told).tolist()
         if ledger.best >= 0:
             ledger.best_value = float(ledger.value[ledger.best])
         return ledger

@@ -293,6 +293,8 @@ _ROWS: Final = (
                     "further options of a driver that is another package's method"),
     DriverParameter("check_grad", False, _flag, "study",
                     "compare the first supplied gradient with finite differences"),
+    DriverParameter("memory", True, _flag, "study",
+                    "answer points that have been evaluated before from memory; not with noise"),
     DriverParameter("retries", 0, _whole(0), "study",
                     "times that a failed evaluation is tried again at the same point"),
     DriverParameter("worker_retries", 1, _whole(0), "study",

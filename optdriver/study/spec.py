@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 
-_BEFORE: Final = {"difference_rule": 1, "constraint_rule": 1, "convergence_rule": 1}
+_BEFORE: Final = {
+    "difference_rule": 1,
+    "constraint_rule": 1,
+    "convergence_rule": 1,
+    "memory": False,
+}
 """What parameters have in the specifications of versions that did not know them."""
 
 

@@ -639,6 +639,36 @@ class Study:
             inputs.many_added(list(observations), list(points), self.space, self._fit())
         )
 
+    @quiet
+    def add_history(self, other: Study) -> list[int]:
+        """Take over the evaluations of another study; return the ids they have here.
+
+        They count as points that were added: for the best value, for the history and for start
+        rules, not for `max_iter`.  Where this study comes to one of these points, to the bit, its
+        value is known and not evaluated again (unless ``memory=False``, or with `noise`; with
+        ``jac=True`` its gradient must be known too).  Evaluations that failed, that are here
+        already, or that lie outside the bounds or the constraints of this study are left out.
+
+        Parameters
+        ----------
+        other : Study
+            It has the same parameters by name, and the same fixed ones; bounds, constraints,
+            driver and driver parameters may differ.
+
+        Raises
+        ------
+        InputError
+            If `other` is no study, or one of other parameters.
+        """
+        if not isinstance(other, Study):
+            raise InputTypeError(
+                f"add_history takes a study, not {other!r}; open a file with "
+                "optdriver.load_study(path, read_only=True)"
+            )
+        given = other.to_dict()["ledger"]
+        with self._lock:
+            return self._add(inputs.taken_over(given, other.space, self._desk.state))
+
     # -- running --------------------------------------------------------------------------
 
     def run(
