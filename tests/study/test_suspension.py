@@ -277,7 +277,8 @@ def test_the_journal_gets_each_event_before_it_takes_effect():
 
 def test_a_point_looked_at_and_not_handed_out_is_a_fact():
     journal = []
-    study = create_study(BOX, jac=True, eps=1e-3, journal=journal, initial_samples=[[0.1, 0.1]])
+    given = {"jac": True, "eps": 1e-3, "memory": False, "initial_samples": [[0.1, 0.1]]}
+    study = create_study(BOX, journal=journal, **given)
     study.add_point([0.1, 0.1], *rastrigin(0.1, 0.1))
     assert study.is_done()
     assert study.stop_kind == "eps"

@@ -1,0 +1,361 @@
+"""The two optimizers of `braintools.optim`, with our minimizers inside: change one import.
+
+``from optdriver.integrations.braintools import ScipyOptimizer, NevergradOptimizer`` takes their
+place: the arguments, attributes and results are theirs (braintools 0.0.12 and later).  Neither
+braintools nor brainunit has to be installed; quantities are known by their shape.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
+
+from optdriver.coroutine.scipy_methods import method_names, named
+from optdriver.drivers import driver_factory
+from optdriver.errors import InputError, InputTypeError, ObjectiveWarning
+from optdriver.minimization import Minimizer
+from optdriver.multistart.handover import COMMON_OPTIONS
+from optdriver.population import PopulationDriver
+from optdriver.structures.pytree import Structure
+from optdriver.structures.units import Unit, number_in, number_of, unit_of
+
+Vector = NDArray[np.float64]
+Bounds = Mapping[str, Any] | Sequence[Any]
+
+PRINTING = ("disp", "iprint", "verbose")
+"""Options by which SciPy's methods are told to print."""
+
+LOWEST_SEEDS = 2**31
+
+
+class ScipyOptimizer:
+    """Minimise a loss written with JAX from random starts within bounds.
+
+    Parameters
+    ----------
+    loss_fun : callable
+        Returns one number; called with the parameters by name where `bounds` is a dictionary, and
+        by position otherwise: plain numbers and arrays, in the units of the lower bounds.
+    bounds : dict or sequence of pairs
+        A pair ``(low, high)`` for each parameter: numbers, arrays or quantities.
+    method : str, optional
+        A method of `scipy.optimize.minimize`, or any other of `optdriver.minimize`; by default
+        ours.  Where constraints are given, or the method does not keep to bounds, it is ours in
+        any case, which never leaves them; an `ObjectiveWarning` says so.
+    constraints : optional
+        SciPy's dictionaries and objects (their functions get the vector of all numbers), functions
+        and texts: see `optdriver.Minimizer`.
+    tol, callback, options : optional
+        As in `scipy.optimize.minimize`; ``callback(x)`` gets the structure of the bounds, and
+        ``options={'disp': True}`` prints how it ended.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; the message says what and why.
+
+    Notes
+    -----
+    Starts are drawn with the seed of `numpy.random`, as braintools does: after
+    ``numpy.random.seed(...)`` they are the same.
+
+    Examples
+    --------
+    >>> def loss(x, y):
+    ...     return (x - 1.0) ** 2 + (y + 2.0) ** 2
+    >>> optimizer = ScipyOptimizer(loss, [(-5.0, 5.0), (-3.0, 3.0)], method="L-BFGS-B")
+    >>> result = optimizer.minimize(n_iter=3)
+    >>> [round(float(value), 3) for value in result.x]
+    [1.0, -2.0]
+    """
+
+    def __init__(
+        self,
+        loss_fun: Callable[..., Any],
+        bounds: Any,
+        method: str | None = None,
+        constraints: Any = (),
+        tol: float | None = None,
+        callback: Callable[..., Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.loss_fun, self.bounds, self.method = loss_fun, bounds, method
+        self.constraints, self.tol, self.callback = constraints, tol, callback
+        self.options = options
+        plain, _ = without_units(bounds)
+        given = dict(options or {})
+        asked = [bool(given.pop(name, False)) for name in PRINTING]
+        self._prints = any(asked)
+        constrained = not (isinstance(constraints, list | tuple) and not constraints)
+        constrained = constrained and constraints is not None
+        used = method
+        left = _left("L-BFGS-B" if method is None else method, constrained=constrained)
+        if left:
+            warnings.warn(
+                f"method {method!r} would leave the {left} on its way; optdriver's own minimizer, "
+                "which does not, is used in its place",
+                ObjectiveWarning,
+                stacklevel=2,
+            )
+            used = None
+            given = {name: value for name, value in given.items() if name in COMMON_OPTIONS}
+        self._minimizer = Minimizer(
+            loss_fun,
+            plain,
+            "L-BFGS-B" if used is None else used,
+            constraints=constraints if constrained else None,
+            tol=tol,
+            callback=callback,
+            options=given,
+            progress=False,
+        )
+
+    def minimize(self, n_iter: int = 1) -> OptimizeResult:
+        """Minimise from `n_iter` random starts; return the best result, with SciPy's fields.
+
+        ``x`` has the structure of the bounds, without units.
+        """
+        result = self._minimizer.minimize(_positive("n_iter", n_iter), seed=_seed())
+        if self._prints:
+            print(  # noqa: T201  # that is what it is asked for
+                f"{result.message}\n         Current function value: {float(result.fun):.6f}\n"
+                f"         Function evaluations: {result.nfev}\n"
+                f"         Starts: {n_iter}"
+            )
+        return result
+
+
+class NevergradOptimizer:
+    """Minimise a loss of many candidates at once with one of Nevergrad's optimizers.
+
+    Parameters
+    ----------
+    batched_loss_fun : callable
+        Returns a loss for each candidate, shape ``(n_sample,)``; called with arrays that have the
+        candidates along their first axis, by name where `bounds` is a dictionary and by position
+        otherwise, with the units of the lower bounds.
+    bounds : dict or sequence of pairs
+        A pair ``(low, high)`` for each parameter: numbers, arrays or quantities, all finite.
+    n_sample : int
+        Candidates an iteration.
+    method : str
+        The name of one of Nevergrad's optimizers, or ``'CMA-ES'``.
+    use_nevergrad_recommendation : bool
+        Not there: the best observed candidate is returned, which was evaluated.
+    budget : int, optional
+        The most evaluations; without it as many as are wanted.
+    num_workers : int
+        How many candidates Nevergrad expects to be out at least.
+    method_params : mapping, optional
+        Further options: see `optdriver.population.PopulationDriver`.
+
+    Attributes
+    ----------
+    candidates : list
+        All candidates that were evaluated, with the structure of the bounds, without units.
+    errors : ndarray
+        Their losses; NaN where one could not be evaluated, which ends nothing.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; the message says what and why.
+    MissingExtraError
+        Nevergrad is not installed.
+
+    Examples
+    --------
+    >>> def loss(x, y):
+    ...     return (x - 2.0) ** 2 + (y + 1.0) ** 2
+    >>> optimizer = NevergradOptimizer(loss, [(-5.0, 5.0), (-3.0, 3.0)], n_sample=8)
+    >>> x, y = optimizer.minimize(n_iter=40, verbose=False)
+    >>> abs(x - 2.0) < 0.5, optimizer.errors.shape
+    (True, (320,))
+    """
+
+    candidates: list[Any]
+    errors: Vector
+
+    def __init__(
+        self,
+        batched_loss_fun: Callable[..., Any],
+        bounds: Any,
+        n_sample: int,
+        method: str = "DE",
+        use_nevergrad_recommendation: bool = False,
+        budget: int | None = None,
+        num_workers: int = 1,
+        method_params: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not callable(batched_loss_fun):
+            raise InputTypeError(f"the loss must be callable, not {batched_loss_fun!r}")
+        if use_nevergrad_recommendation:
+            raise InputError(
+                "use_nevergrad_recommendation=True returns a point that may never have been "
+                "evaluated, which is not done here; leave it out for the best one observed"
+            )
+        self.vmap_loss_fun, self.bounds, self.method = batched_loss_fun, bounds, method
+        self.n_sample = _positive("n_sample", n_sample)
+        self.budget, self.num_workers = budget, num_workers
+        self.use_nevergrad_recommendation = False
+        self.method_params = dict(method_params or {})
+        plain, self._units = without_units(bounds)
+        self._structure = Structure(plain)
+        self._engine = method if method == "CMA-ES" else driver_factory(f"nevergrad:{method}").name
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Forget all candidates, and begin anew."""
+        self.candidates, self.errors = [], np.empty(0)
+        self._best, self._lowest = None, math.inf
+
+    def minimize(self, n_iter: int = 1, verbose: bool = True) -> Any:
+        """Evaluate `n_iter` times `n_sample` candidates; return the best, with units.
+
+        Parameters
+        ----------
+        n_iter : int
+        verbose : bool
+            Print a line an iteration.
+
+        Returns
+        -------
+        list or dict
+            As `bounds` is; None where no candidate could be evaluated, or none was.
+        """
+        self.initialize()
+        driver = self._driver(_positive("n_iter", n_iter) * self.n_sample)
+        for number in range(n_iter):
+            if not self._iterate(driver):
+                break
+            best = np.nan if self._best is None else self._lowest
+            if verbose:
+                print(  # noqa: T201  # that is what it is asked for
+                    f"Iteration {number}, best error: {best:.5f}, best parameters: {self._found()}"
+                )
+        return self._found()
+
+    def _driver(self, evaluations: int) -> PopulationDriver:
+        options = dict(self.method_params)
+        engine = self._engine.removeprefix("nevergrad:")
+        if engine == "CMA-ES":
+            options.setdefault("population_size", max(self.n_sample, 3))
+        else:
+            options["budget"] = evaluations if self.budget is None else self.budget
+            options.setdefault("num_workers", max(self.num_workers, self.n_sample))
+        box = np.column_stack([self._structure.lower, self._structure.upper])
+        return PopulationDriver(box, engine=engine, seed=_seed(), method_options=options)
+
+    def _iterate(self, driver: PopulationDriver) -> bool:
+        """Evaluate the candidates of an iteration; return whether there were any."""
+        points = driver.ask(self.n_sample)
+        if not points:
+            return False
+        made = [self._structure.build(point.x) for point in points]
+        errors = self._called(made)
+        for point, error in zip(points, errors.tolist(), strict=True):
+            driver.tell(point.id, error)
+        self.candidates.extend(made)
+        self.errors = np.concatenate([self.errors, errors])
+        if driver.best is not None and driver.best.f < self._lowest:
+            self._best, self._lowest = driver.best.x, driver.best.f
+        return True
+
+    def _called(self, made: list[Any]) -> Vector:
+        """Return the losses of candidates."""
+        stacked = self._with_units(_stacked(made))
+        if isinstance(stacked, dict):
+            found = self.vmap_loss_fun(**stacked)
+        else:
+            found = self.vmap_loss_fun(*stacked)
+        errors = np.asarray(number_of(found), dtype=np.float64)
+        if errors.shape != (len(made),):
+            raise InputError(
+                f"the loss returned an array of shape {errors.shape} for {len(made)} candidates; "
+                f"expected ({len(made)},): one for each along the first axis of the parameters"
+            )
+        return errors
+
+    def _with_units(self, values: Any) -> Any:
+        if isinstance(values, dict):
+            return {name: _attached(self._units[name], value) for name, value in values.items()}
+        return [_attached(self._units[k], value) for k, value in enumerate(values)]
+
+    def _found(self) -> Any:
+        """Return the best candidate, with units."""
+        return None if self._best is None else self._with_units(self._structure.build(self._best))
+
+
+def _left(method: str, *, constrained: bool) -> str:
+    """Return what a method does not keep to, '' for nothing."""
+    if method not in method_names():
+        return ""
+    return "constraints" if constrained else "" if named(method).bounds else "bounds"
+
+
+def without_units(bounds: Any) -> tuple[Any, Any]:
+    """Return bounds as plain numbers, in the units of the lower sides, and these units.
+
+    Raises
+    ------
+    InputError
+        They are no pairs, or the units of a pair do not fit.
+    """
+    if isinstance(bounds, Mapping):
+        pairs = {name: _plain(str(name), pair) for name, pair in bounds.items()}
+        return (
+            {name: pair for name, (pair, _) in pairs.items()},
+            {name: unit for name, (_, unit) in pairs.items()},
+        )
+    if not isinstance(bounds, list | tuple):
+        raise InputTypeError(
+            f"bounds is a dictionary or a sequence of pairs (low, high), not {bounds!r}"
+        )
+    listed = [_plain(str(k), pair) for k, pair in enumerate(bounds)]
+    return [pair for pair, _ in listed], [unit for _, unit in listed]
+
+
+def _plain(name: str, pair: Any) -> tuple[tuple[Any, Any], Unit | None]:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise InputError(f"the bounds of parameter {name} are a pair (low, high), not {pair!r}")
+    unit = unit_of(pair[0])
+    low, high = (number_in(side, unit, f"a bound of parameter {name}") for side in pair)
+    return (low, high), unit
+
+
+def _stacked(made: list[Any]) -> Any:
+    """Return candidates along the first axis of each parameter."""
+    first = made[0]
+    if isinstance(first, dict):
+        return {name: _array([each[name] for each in made]) for name in first}
+    return [_array([each[k] for each in made]) for k in range(len(first))]
+
+
+def _array(values: list[Any]) -> Any:
+    array = np.array(values)
+    if importlib.util.find_spec("jax") is None:
+        return array
+    import jax.numpy as jnp
+
+    return jnp.asarray(array)
+
+
+def _attached(unit: Unit | None, value: Any) -> Any:
+    return value if unit is None else unit.attach(value)
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name} is a positive whole number, not {value!r}")
+    return int(value)
+
+
+def _seed() -> int:
+    return int(np.random.randint(LOWEST_SEEDS))  # noqa: NPY002  # the state that users seed

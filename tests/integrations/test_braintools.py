@@ -1,0 +1,188 @@
+"""The optimizers of `braintools.optim`, by one changed import."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from optdriver.errors import InputError, InputTypeError, ObjectiveWarning, UnknownOptionError
+from optdriver.integrations.braintools import NevergradOptimizer, ScipyOptimizer
+
+pytest.importorskip("jax")
+jnp = pytest.importorskip("jax.numpy")
+
+BOX = [(-5.0, 5.0), (-3.0, 3.0)]
+pytestmark = pytest.mark.filterwarnings("ignore:the loss computes with:UserWarning")
+
+
+def parabola(x, y):
+    return (x - 1.0) ** 2 + (y + 2.0) ** 2
+
+
+def test_signatures_are_theirs():
+    assert list(inspect.signature(ScipyOptimizer).parameters) == [
+        "loss_fun", "bounds", "method", "constraints", "tol", "callback", "options",
+    ]  # fmt: skip
+    assert list(inspect.signature(NevergradOptimizer).parameters) == [
+        "batched_loss_fun", "bounds", "n_sample", "method", "use_nevergrad_recommendation",
+        "budget", "num_workers", "method_params",
+    ]  # fmt: skip
+    assert inspect.signature(ScipyOptimizer.minimize).parameters["n_iter"].default == 1
+    assert inspect.signature(NevergradOptimizer.minimize).parameters["verbose"].default is True
+
+
+@pytest.mark.parametrize("method", [None, "L-BFGS-B", "TNC", "SLSQP", "Nelder-Mead"])
+def test_a_loss_by_position(method):
+    seen = []
+    optimizer = ScipyOptimizer(parabola, BOX, method, callback=seen.append)
+    result = optimizer.minimize(n_iter=2)
+    assert optimizer.method == method
+    assert optimizer.loss_fun is parabola
+    assert np.allclose([float(value) for value in result.x], [1.0, -2.0], atol=1e-2)
+    assert result.success
+    assert f"{result.x[0]:.1f}" == "1.0"
+    assert seen
+
+
+def test_a_loss_by_name_with_arrays():
+    def loss(a, b):
+        return jnp.sum((a - jnp.arange(3.0)) ** 2) + b**2
+
+    bounds = {"a": (np.full(3, -5.0), np.full(3, 5.0)), "b": (-1.0, 1.0)}
+    x = ScipyOptimizer(loss, bounds, "L-BFGS-B").minimize(2).x
+    assert np.allclose(x["a"], np.arange(3.0), atol=1e-3)
+    assert abs(float(x["b"])) < 1e-3
+
+
+def test_constraints_are_kept_whatever_method_is_named():
+    constraints = [
+        {"type": "ineq", "fun": lambda x: x[0] - 2 * x[1] + 2},
+        {"type": "eq", "fun": lambda x: x[0] + x[1] - 3},
+    ]
+
+    def loss(x, y):
+        return (x - 1) ** 2 + (y - 2.5) ** 2
+
+    with pytest.warns(ObjectiveWarning, match="'SLSQP' would leave the constraints"):
+        optimizer = ScipyOptimizer(
+            loss, [(0, 5), (0, 5)], "SLSQP", constraints, options={"ftol": 1e-9, "eps": 1e-8}
+        )
+    result = optimizer.minimize(2)
+    assert optimizer.method == "SLSQP"
+    assert np.allclose([float(value) for value in result.x], [4 / 3, 5 / 3], atol=1e-4)
+    assert result.maxcv <= 1e-6
+
+
+def test_bounds_are_kept_whatever_method_is_named():
+    with pytest.warns(ObjectiveWarning, match="'BFGS' would leave the bounds"):
+        optimizer = ScipyOptimizer(parabola, [(2.0, 5.0), (-3.0, 3.0)], "BFGS")
+    assert float(optimizer.minimize().x[0]) == 2.0
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_disp(shown, capsys):
+    ScipyOptimizer(parabola, BOX, options={"disp": shown, "maxiter": 40}).minimize(2)
+    assert ("Current function value" in capsys.readouterr().out) is shown
+
+
+def test_the_seed_is_that_of_numpy():
+    def wavy(x, y):
+        return parabola(x, y) + jnp.cos(9 * x)
+
+    optimizer = ScipyOptimizer(wavy, BOX, options={"maxiter": 3})
+    found = []
+    for seed in (1, 1, 2):
+        np.random.seed(seed)  # noqa: NPY002  # that is what users do
+        found.append(float(optimizer.minimize().fun))
+    assert found[0] == found[1] != found[2]
+
+
+def test_units_are_left_out_as_theirs_are():
+    u = pytest.importorskip("saiunit")
+    optimizer = ScipyOptimizer(lambda t: (t - 3.0) ** 2, {"t": (1 * u.ms, 0.01 * u.second)})
+    assert float(optimizer.minimize().x["t"]) == pytest.approx(3.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"bounds": None}, InputTypeError, "bounds is a dictionary or a sequence"),
+        ({"bounds": [(0, 1), 3]}, InputError, "parameter 1 are a pair"),
+        ({"method": "SLSPQ"}, UnknownOptionError, "SLSQP"),
+        ({"options": {"maxitre": 3}}, UnknownOptionError, "maxiter"),
+    ],
+)
+def test_mistakes(given, error, said):
+    with pytest.raises(error, match=said):
+        ScipyOptimizer(**{"loss_fun": parabola, "bounds": BOX} | given)
+    with pytest.raises(InputError, match="n_iter is a positive whole number"):
+        ScipyOptimizer(parabola, BOX).minimize(0)
+
+
+# -- Nevergrad's ------------------------------------------------------------------------------
+
+nevergrad = pytest.importorskip("nevergrad")
+
+
+@pytest.mark.parametrize("method", ["DE", "PSO", "CMA", "OnePlusOne", "CMA-ES"])
+def test_candidates_and_errors(method, capsys):
+    np.random.seed(0)  # noqa: NPY002  # that is what users do
+    optimizer = NevergradOptimizer(parabola, BOX, n_sample=8, method=method)
+    best = optimizer.minimize(n_iter=20)
+    assert (optimizer.method, optimizer.n_sample) == (method, 8)
+    candidates = np.array(optimizer.candidates)
+    assert candidates.shape == (len(optimizer.errors), 2) == (160, 2)
+    assert np.allclose(parabola(*candidates.T), optimizer.errors, rtol=1e-4, atol=1e-5)
+    assert np.array_equal(best, candidates[np.argmin(optimizer.errors)])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 20
+    assert lines[-1].startswith(f"Iteration 19, best error: {optimizer.errors.min():.5f}")
+    optimizer.minimize(n_iter=2, verbose=False)  # begins anew
+    assert optimizer.errors.shape == (16,)
+    assert not capsys.readouterr().out
+
+
+def test_arrays_by_name_and_with_units():
+    u = pytest.importorskip("saiunit")
+    shapes = set()
+
+    def loss(t, w):
+        shapes.add((t.shape, w.shape))
+        return (t / u.ms - 3) ** 2 + jnp.sum(w**2, axis=1)
+
+    bounds = {"t": (1 * u.ms, 10 * u.ms), "w": (-np.ones(2), np.ones(2))}
+    optimizer = NevergradOptimizer(loss, bounds, n_sample=6)
+    best = optimizer.minimize(3, verbose=False)
+    assert shapes == {((6,), (6, 2))}
+    assert best["t"].unit == u.ms
+    assert not hasattr(optimizer.candidates[0]["t"], "unit")
+
+
+def test_candidates_that_fail_end_nothing():
+    def loss(x, y):
+        return jnp.where(x > 0, parabola(x, y), jnp.nan)
+
+    np.random.seed(3)  # noqa: NPY002  # that is what users do
+    optimizer = NevergradOptimizer(loss, BOX, n_sample=10)
+    x, _ = optimizer.minimize(10, verbose=False)
+    assert np.isnan(optimizer.errors).any()
+    assert x > 0
+
+
+def test_a_budget_ends_it():
+    optimizer = NevergradOptimizer(parabola, BOX, n_sample=10, budget=25)
+    optimizer.minimize(10, verbose=False)
+    assert optimizer.errors.shape == (25,)
+
+
+def test_mistakes_with_nevergrad():
+    with pytest.raises(InputError, match="n_sample is a positive whole number"):
+        NevergradOptimizer(parabola, BOX, n_sample=0)
+    with pytest.raises(InputError, match="no optimizer 'DEE'"):
+        NevergradOptimizer(parabola, BOX, n_sample=3, method="DEE")
+    with pytest.raises(InputError, match="may never have been evaluated"):
+        NevergradOptimizer(parabola, BOX, n_sample=3, use_nevergrad_recommendation=True)
+    with pytest.raises(InputError, match=r"shape \(\) for 3 candidates"):
+        NevergradOptimizer(lambda x, y: jnp.sum(x), BOX, n_sample=3).minimize()
