@@ -214,7 +214,8 @@ class NevergradOptimizer:
     def initialize(self) -> None:
         """Forget all candidates, and begin anew."""
         self.candidates, self.errors = [], np.empty(0)
-        self._best, self._lowest = None, math.inf
+        self._best: Vector | None = None
+        self._lowest = math.inf
 
     def minimize(self, n_iter: int = 1, verbose: bool = True) -> Any:
         """Evaluate `n_iter` times `n_sample` candidates; return the best, with units.

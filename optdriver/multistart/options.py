@@ -213,6 +213,8 @@ def start_limit(options: MultiStartOptions, samples: Vector, lower: Vector, uppe
     if np.all(lower == upper):
         return 1
     bounded = bool(np.all(np.isfinite(lower) & np.isfinite(upper)))
+    if options.sequence == "sobol" and lower.size > MAX_SOBOL_DIMENSION:
+        bounded = False  # there are no others than the user's
     wanted = min(options.num_initial, options.max_num_minimizers)
     if bounded or len(samples) < wanted:
         check_box(options.sequence, lower, upper)
