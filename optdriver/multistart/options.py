@@ -17,7 +17,7 @@ from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
 from optdriver.multistart import local
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import real_array
-from optdriver.sampling import Kind, check_box
+from optdriver.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
 
 Vector = NDArray[np.float64]
 
