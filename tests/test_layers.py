@@ -40,6 +40,7 @@ INVERSIONS = {
     ("config", ""): "the version stands once, in optdriver/__init__.py",
     ("study", "storage"): "users ask for a file where they create a study",
     ("study", "execution"): "users look for the loop at the study: study.run, when it is called",
+    ("integrations", "minimization"): "braintools' optimizers are `minimize` in other words",
 }
 
 FORBIDDEN_CALLS = {"eval", "exec", "sympify", "parse_expr"}
