@@ -370,47 +370,45 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     if state.best is None or f[lowest] < state.best.f:
         best, slope = points[lowest], None if g is None else g[lowest]
         _note_best(state, best.x, float(f[lowest]), slope, best.id, best.run)
-    lanes: list[Search] = []
-    rows: list[int] = []
-    others: list[tuple[int, Search, int]] = []
-    quick = g is not None and compiled()
+    told: list[tuple[int, Search, int]] = []
     for k, point in enumerate(points):
         search = state.runs[point.run]
         search.nfev += 1
         slot = search.slots.pop(point.id, None)
-        if slot is None:
-            continue  # it is no longer wanted
-        if quick and type(search.minimizer) is LBFGSB and search.between is None:
-            lanes.append(search)
-            rows.append(k)
-        else:
-            others.append((k, search, slot))
-    if lanes and g is not None:
-        _advance(state, lanes, f[rows], g[rows])
-    for k, search, slot in others:
-        if search.state in searches.OPEN:
+        if slot is not None:  # else it is no longer wanted
+            told.append((k, search, slot))
+    advanced = _advance(told, f, g) if g is not None and compiled() else {}
+    extra = set(state.extra)
+    for k, search, slot in told:
+        done = advanced.get(k)
+        if search.state not in searches.OPEN:
+            continue  # an end before it in the round has ended it too
+        if done is None:
             gradient = None if g is None else g[k]
             _contained(state, search, _take, slot, float(f[k]), gradient, None)
-
-
-def _advance(state: MultiStartState, lanes: list[Search], f: Vector, g: Vector) -> None:
-    """Advance runs of L-BFGS-B by the rows of `f` and `g`, then end those that are over."""
-    states = tuple([search.minimizer.state for search in lanes])  # type: ignore[union-attr]
-    ended = set(advance_lanes(states, f, g, np.empty_like(g)))
-    state.failed_in_row = 0
-    extra, last = set(state.extra), None
-    for place, search in enumerate(lanes):
-        queue = state.spare if search.index in extra else state.ready
-        if place not in ended:
+            continue
+        state.failed_in_row = 0
+        if not done:
+            queue = state.spare if search.index in extra else state.ready
             queue.append((search.index, BASE))
         elif search.minimizer is not None:
-            if search.minimizer.converged and _compares(state, search, search.minimizer):
-                queue.append((search.index, BASE))
-                continue
-            outcome, last = _outcome(state, search.minimizer)
-            _book_end(state, search, outcome, last)
-    if last is not None:
-        end_if_over(state, last)
+            _after_success(state, search, search.minimizer)
+
+
+def _advance(told: list[tuple[int, Search, int]], f: Vector, g: Vector) -> dict[int, bool]:
+    """Advance runs of L-BFGS-B by one call; return by row whether each of them is done."""
+    lanes = [
+        (k, search.minimizer.state)
+        for k, search, _ in told
+        if type(search.minimizer) is LBFGSB and search.between is None
+    ]
+    if not lanes:
+        return {}
+    rows = [k for k, _ in lanes]
+    ended = advance_lanes(tuple([state for _, state in lanes]), f[rows], g[rows], np.empty_like(g))
+    done = dict.fromkeys(rows, False)
+    done.update((rows[place], True) for place in ended)
+    return done
 
 
 def tell_failure(state: MultiStartState, id: Any, reason: str) -> None:
@@ -612,30 +610,15 @@ def _after_success(state: MultiStartState, search: Search, minimizer: Minimizer)
         return
     elif minimizer.converged:
         _converged(state, search, minimizer)
+    elif local.unbounded(minimizer):
+        state.ended = f"the objective has no minimum: {local.reason(minimizer)}"
+        _close(state, search, "stopped", local.reason(minimizer))
     else:
-        _close(state, search, *_outcome(state, minimizer))
-
-
-def _outcome(state: MultiStartState, minimizer: Minimizer) -> tuple[searches.State, str]:
-    """Return how the run of a minimizer that is done ends, and why."""
-    reason = local.reason(minimizer)
-    if minimizer.converged:
-        return "converged", reason
-    if local.unbounded(minimizer):
-        state.ended = f"the objective has no minimum: {reason}"
-    return "stopped", reason
+        _close(state, search, "stopped", local.reason(minimizer))
 
 
 def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     """Close a run, or first evaluate what lies between its end and a known minimum."""
-    if _compares(state, search, minimizer):
-        _line_up(state, search, (BASE,))
-    else:
-        _close(state, search, "converged", local.reason(minimizer))
-
-
-def _compares(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
-    """Begin to compare the end of a run with a known minimum, if there is cause to."""
     options, catalogue = state.options, state.catalogue
     if minimizer.best is not None and options.convergence_rule > 2:
         x, f, _ = minimizer.best
@@ -648,7 +631,10 @@ def _compares(state: MultiStartState, search: Search, minimizer: Minimizer) -> b
             ftol=options.minimizer["ftol"],
             depth=options.f_tolerance * max(abs(f), local.unit(minimizer)),
         )
-    return search.between is not None
+    if search.between is None:
+        _close(state, search, "converged", local.reason(minimizer))
+    else:
+        _line_up(state, search, (BASE,))
 
 
 def _compared(state: MultiStartState, search: Search, outcome: Between | bool) -> None:
@@ -721,23 +707,13 @@ def _close(
     reason: str,
     same: int | None = None,
 ) -> None:
-    _book_end(state, search, outcome, reason, same)
-    end_if_over(state, reason)
-
-
-def _book_end(
-    state: MultiStartState,
-    search: Search,
-    outcome: searches.State,
-    reason: str,
-    same: int | None = None,
-) -> None:
     searches.end(search, outcome, reason, state.constraints, exact=state.options.jac)
     _leave_place(state, search)
     if outcome == "converged":
         _list(state, search, same)
     elif outcome == "stopped":
         state.stopped += 1
+    end_if_over(state, reason)
 
 
 def _list(state: MultiStartState, search: Search, same: int | None = None) -> None:
@@ -763,10 +739,14 @@ def end_if_over(state: MultiStartState, reason: str) -> None:
     if state.ended is None:
         return
     for search in state.runs:
-        if search.between is not None and search.minimizer is not None:  # it had converged
-            said = local.reason(search.minimizer)
-            searches.end(search, "converged", said, state.constraints, exact=state.options.jac)
-            _list(state, search)
+        if search.minimizer is not None and search.minimizer.done:  # the last value told was its
+            converged, said = search.minimizer.converged, local.reason(search.minimizer)
+            outcome: searches.State = "converged" if converged else "stopped"
+            searches.end(search, outcome, said, state.constraints, exact=state.options.jac)
+            if converged:
+                _list(state, search)
+            else:
+                state.stopped += 1
         elif search.state in searches.OPEN:
             searches.cut(search, state.ended, state.constraints, exact=state.options.jac)
     for queue in (state.ready, state.spare, state.extra):

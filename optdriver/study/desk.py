@@ -359,23 +359,9 @@ class Desk:
         self._decide()
         return True
 
-    def _draw_unknown(self, state: State, now: float, room: int, fills: tuple[Fill, ...]) -> None:
-        """Draw points one by one until there are `room`; answer from memory what is known."""
-        recalled = 0
-        while len(state.queue) < room and state.stop is None:
-            entry = self._draw(state, now, fills)
-            if entry is None:
-                return
-            if recalled < RECALLED:
-                recalled += self._recall(state, entry, now)
-
     def _next_round(self, state: State, now: float, room: int, fills: tuple[Fill, ...]) -> Arrays:
         """Hand out the first `room` points of the queue, drawn where they are not there."""
-        fresh = None
-        if state.parameters["memory"] and state.ledger.has_added():
-            self._draw_unknown(state, now, room, fills)
-        elif len(state.queue) < room:
-            fresh = self._draw_round(state, now, room, fills)
+        fresh = self._unknown_round(state, now, room, fills)
         if state.stop is not None:
             return _no_points(state)
         entries = list(itertools.islice(state.queue, room))
@@ -400,6 +386,29 @@ class Desk:
         if stopping is not None:
             self.stop(*stopping)
         return event.ids.copy(), event.matrix.copy()
+
+    def _unknown_round(
+        self, state: State, now: float, room: int, fills: tuple[Fill, ...]
+    ) -> PointArrays | None:
+        """Draw points until there are `room`, those not counted that memory answers.
+
+        Return them as `_draw_round` does.
+        """
+        fresh, left = None, RECALLED
+        while True:
+            if len(state.queue) < room:
+                fresh = self._draw_round(state, now, room, fills)
+            if not fold.any_known(state, fresh) or left <= 0:
+                return fresh
+            if fresh is not None:
+                fold.put_into_queue(state, fresh)
+            self.record(fold.round_of(state, [], None, wanted=room, fills=len(fills), time=now))
+            for entry in list(state.queue):
+                if state.stop is None and left > 0:
+                    left -= self._recall(state, entry, now)
+            if state.stop is not None:
+                return None
+            fresh = None
 
     def _draw_round(
         self, state: State, now: float, room: int, fills: tuple[Fill, ...]

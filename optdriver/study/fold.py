@@ -215,7 +215,7 @@ def draw_round(state: State, wanted: int, fills: tuple[Fill, ...]) -> PointArray
     if not is_fresh(state):
         for fill in fills:
             while len(state.queue) < wanted and (points := _drawn(state, wanted, fill)).ids:
-                _put_into_queue(state, _for_user(state, points))
+                put_into_queue(state, _for_user(state, points))
         return None
     drawn = PointArrays([], [], [], np.empty((0, state.spec.space.size)))
     for fill in fills:
@@ -250,7 +250,8 @@ def _for_user(state: State, points: PointArrays) -> PointArrays:
     return points._replace(x=x)
 
 
-def _put_into_queue(state: State, points: PointArrays) -> None:
+def put_into_queue(state: State, points: PointArrays) -> None:
+    """Let points wait to be handed out."""
     ids, runs, kinds, x = points
     state.queue.extend(map(Entry, repeat(-1), ids, runs, kinds, x))
 
@@ -342,6 +343,9 @@ def _take_recorded(state: State, event: Event) -> None:
     else:
         if type(event) is RoundAsked:
             fresh = draw_round(state, event.wanted, FILLS[: event.fills])
+            if fresh is not None and len(event.ids) < len(fresh.ids):
+                put_into_queue(state, fresh)
+                fresh = None
             _same_round(state, event, fresh)
         apply(state, event)
 
@@ -505,7 +509,7 @@ def _same_round(state: State, event: RoundAsked, fresh: PointArrays | None) -> N
     ):
         return
     if fresh is not None:  # compared one by one, and where they differ the recorded ones count
-        _put_into_queue(state, fresh)
+        put_into_queue(state, fresh)
     entries: list[Entry | None] = [*islice(state.queue, count)]
     entries += [None] * (count - len(entries))
     for entry, single in zip(entries, _asked_ones(event), strict=True):
@@ -643,15 +647,32 @@ def known_at(state: State, entry: Entry) -> int | None:
 
     A gradient that is wanted must be known too.  What has failed may succeed another time.
     """
-    given = state.parameters
     own = entry.point is not None and entry.point != FOREIGN and entry.id < 0
-    told_residuals = driver_factory(state.spec.driver).fits
-    if not (own and given["memory"]) or given["noise"] > 0.0 or told_residuals:
-        return None
-    source = state.ledger.find(entry.x)
-    if source is None or not _wants_gradient(state, entry.kind):
+    return _source(state, entry.x, entry.kind) if own and _remembers(state) else None
+
+
+def _remembers(state: State) -> bool:
+    given = state.parameters
+    told_values = not driver_factory(state.spec.driver).fits
+    return bool(given["memory"]) and given["noise"] == 0.0 and told_values
+
+
+def _source(state: State, x: FloatArray, kind: str) -> int | None:
+    source = state.ledger.find(x)
+    if source is None or not _wants_gradient(state, kind):
         return source
     return None if state.ledger.gradient_of(source) is None else source
+
+
+def any_known(state: State, fresh: PointArrays | None) -> bool:
+    """Return whether memory answers one of the points that wait, or of `fresh` ones."""
+    if not _remembers(state):
+        return False
+    waiting = any(known_at(state, entry) is not None for entry in state.queue)
+    if fresh is None or waiting:
+        return waiting
+    pairs = zip(fresh.x, fresh.kinds, strict=True)
+    return any(_source(state, x, kind) is not None for x, kind in pairs)
 
 
 def _wants_gradient(state: State, kind: str) -> bool:

@@ -116,6 +116,8 @@ class Ledger:
     ) -> int:
         """Enter new suggestions, a row of `x` each; return the id of the first."""
         first, end = self.size, self.size + len(x)
+        if end == first:
+            return first
         while end > len(self.value):
             self._grow()
         self.x[first:end] = x
@@ -176,10 +178,6 @@ class Ledger:
             return None
         gradient: FloatArray = self.gradient[row]
         return gradient
-
-    def has_added(self) -> bool:
-        """Return whether there are points that were added."""
-        return bool((self.kind[: self.size] == KIND_CODE["added"]).any())
 
     def observed(self) -> NDArray[np.bool_]:
         """Return which rows have ended with a value, shape (size,)."""

@@ -114,6 +114,23 @@ def test_rounds_recall_what_was_added():
     assert same(again.ask_arrays(), study.ask_arrays())
 
 
+def test_rounds_evaluate_no_point_twice():
+    journal, seen = [], []
+    given = {"num_parallel": 7, "max_num_minimizers": 20, "initial_samples": ()}
+    study = study_of("gradients", journal=journal, **given)
+    while len((round_ := study.ask_arrays())[0]):
+        ids, x = round_
+        seen += map(tuple, x.tolist())
+        values, gradients = zip(*(rastrigin(*row) for row in x), strict=True)
+        study.tell_arrays(ids, values, np.array(gradients))
+    recalled = [event for event in journal if isinstance(event, Recalled)]
+    assert len(recalled) >= 3  # corners of the box, to which steps are cut
+    twice = len(seen) - len(set(seen))
+    assert twice <= 7  # those that are out together
+    again = Study.from_events(study.spec, [unpack(pack(event)) for event in journal])
+    assert same(again.to_dict(), study.to_dict())
+
+
 def test_one_call_recalls_so_many_points_and_no_more(monkeypatch):
     from optdriver.study import desk
 

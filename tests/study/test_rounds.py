@@ -71,7 +71,7 @@ def study_of(variant, **more):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_rounds_lead_where_single_evaluations_lead(variant):
-    a, b = study_of(variant), study_of(variant)
+    a, b = study_of(variant, memory=False), study_of(variant, memory=False)
     together, alone = by_rounds(a, 7), one_by_one(b, 7)
     shared = together.keys() & alone.keys()
     assert len(shared) >= 20
@@ -80,10 +80,11 @@ def test_rounds_lead_where_single_evaluations_lead(variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_study_goes_on_from_its_events(variant):
+@pytest.mark.parametrize("rounds", [6, 14])
+def test_a_study_goes_on_from_its_events(variant, rounds):
     journal = []
     study = study_of(variant, journal=journal)
-    by_rounds(study, 5, rounds=6)
+    by_rounds(study, 5, rounds=rounds)
     again = Study.from_events(study.spec, [unpack(pack(event)) for event in journal])
     assert same(again.to_dict(), study.to_dict())
     other = Study.from_dict(study.to_dict())
