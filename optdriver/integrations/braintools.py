@@ -91,8 +91,6 @@ class ScipyOptimizer:
         self.options = options
         plain, _ = without_units(bounds)
         given = dict(options or {})
-        asked = [bool(given.pop(name, False)) for name in PRINTING]
-        self._prints = any(asked)
         constrained = not (isinstance(constraints, list | tuple) and not constraints)
         constrained = constrained and constraints is not None
         used = method
@@ -105,7 +103,8 @@ class ScipyOptimizer:
                 stacklevel=2,
             )
             used = None
-            given = {name: value for name, value in given.items() if name in COMMON_OPTIONS}
+            kept = (*COMMON_OPTIONS, *PRINTING)
+            given = {name: value for name, value in given.items() if name in kept}
         self._minimizer = Minimizer(
             loss_fun,
             plain,
@@ -122,14 +121,7 @@ class ScipyOptimizer:
 
         ``x`` has the structure of the bounds, without units.
         """
-        result = self._minimizer.minimize(_positive("n_iter", n_iter), seed=_seed())
-        if self._prints:
-            print(  # noqa: T201  # that is what it is asked for
-                f"{result.message}\n         Current function value: {float(result.fun):.6f}\n"
-                f"         Function evaluations: {result.nfev}\n"
-                f"         Starts: {n_iter}"
-            )
-        return result
+        return self._minimizer.minimize(_positive("n_iter", n_iter), seed=_seed())
 
 
 class NevergradOptimizer:

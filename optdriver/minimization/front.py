@@ -14,7 +14,7 @@ from scipy.optimize import OptimizeResult
 from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError
 from optdriver.execution.progress import bar
-from optdriver.minimization import engines, fits, kept, methods
+from optdriver.minimization import engines, fits, kept, methods, printing
 from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
 from optdriver.minimization.problem import Given, Problem, prepare
 from optdriver.minimization.starts import count, given_starts
@@ -66,7 +66,8 @@ class Minimizer:
         this name, with ``x``, ``fun``, ``jac``, ``nit``, ``nfev`` and ``start``, or else as
         ``callback(x)``.  StopIteration stops all starts.
     options : mapping, optional
-        Options of the method.
+        Options of the method.  ``disp=True``, ``iprint=0`` or ``verbose=1`` (or more) print how
+        it has ended.
     x0 : pytree, list of pytrees, or array of shape (n,) or (k, n), optional
         Starts that are used first: one with the structure of the parameters, or several.  Its
         arrays give their shapes to parameters whose pairs are numbers.
@@ -105,11 +106,11 @@ class Minimizer:
         loss_fun: Callable[..., Any],
         bounds: Any,
         method: str = "L-BFGS-B",
-        *,
         constraints: Any = None,
         tol: float | None = None,
         callback: Callable[..., Any] | None = None,
         options: Mapping[str, Any] | None = None,
+        *,
         x0: Any = None,
         seed: int = 0,
         units: bool = True,
@@ -138,7 +139,8 @@ class Minimizer:
         self._engine = engines.known(engine)
         self._problem = prepare(given, structure, self._first)
         methods.check_fits(self._method, self._problem)
-        self._factory = methods.Factory(self._method, self._problem, tol, _options(options))
+        chosen, self._prints = printing.taken(_options(options))
+        self._factory = methods.Factory(self._method, self._problem, tol, chosen)
         self._seed, self._callback, self._progress = seed, callback, progress
         self._given = {
             "loss_fun": loss_fun,
@@ -226,11 +228,18 @@ class Minimizer:
             name=name,
             study_id=study_id,
         )
-        if keeping.wanted:
-            return self._as_study(keeping, n_iter, self._seed if seed is None else seed)
-        number = count(n_iter, len(self._first))
         chosen = self._seed if seed is None else seed
         _check_seed(chosen)
+        if keeping.wanted:
+            result = self._as_study(keeping, n_iter, chosen)
+        else:
+            result = self._at_once(n_iter, chosen)
+        if self._prints:
+            printing.show(result)
+        return result
+
+    def _at_once(self, n_iter: int | None, chosen: int) -> OptimizeResult:
+        number = count(n_iter, len(self._first))
         z0 = self._problem.starts(self._first, number, chosen)
         before = self._problem.objective.calls
         made = zip(z0, self._factory.at(z0, chosen), strict=True)
@@ -249,7 +258,6 @@ class Minimizer:
         return _result(self._problem, lanes, engine, interrupted, looked)
 
     def _as_study(self, keeping: kept.Keeping, n_iter: int | None, seed: int) -> OptimizeResult:
-        _check_seed(seed)
         given, made = replace(self._asked, seed=seed), self._given
         kept.check(keeping, given, self._callback, self._engine)
         return kept.minimize(
@@ -260,7 +268,7 @@ class Minimizer:
             first=self._first,
             number=count(n_iter, len(self._first)),
             tol=made["tol"],
-            options=_options(made["options"]),
+            options=printing.taken(_options(made["options"]))[0],
             progress=self._progress,
         )
 
@@ -441,7 +449,7 @@ def _result(
 ) -> OptimizeResult:
     ends = [ended(lane, problem) for lane in lanes]
     best = min(ends, key=lambda end: order(end, interrupted is not None))
-    _check_called(ends)
+    _check_called(problem, ends)
     _say_if_flat(ends)
     made: OptimizeResult = OptimizeResult()
     kept = {"active", "multipliers", "kkt", "certified", "stop"}
@@ -477,9 +485,20 @@ def _message(problem: Problem, ends: list[Ended], best: Ended, interrupted: str 
     return f"FAILED: no start gave a value: {reasons}{more}"
 
 
-def _check_called(ends: list[Ended]) -> None:
-    """Raise where the loss can evidently not be called at all."""
+BUGS = ("NameError", "UnboundLocalError", "AttributeError", "KeyError", "ImportError")
+BUGS += ("ModuleNotFoundError", "UnitMismatchError", "DimensionalityError")
+"""Names of exceptions that a loss raises for a mistake in it, and not for a point."""
+
+
+def _check_called(problem: Problem, ends: list[Ended]) -> None:
+    """Raise where the loss can evidently not be called at all, or has a mistake in it.
+
+    An exception of the kind of a mistake, at every start, is let through by one more call.
+    """
     reasons = [end.lane.reasons for end in ends]
+    kinds = {why[0].partition(":")[0] if why else "" for why in reasons}
+    if len(kinds) == 1 and kinds <= set(BUGS) and not any(end.finite for end in ends):
+        problem.value_alone(ends[0].lane.start)
     if all(
         not end.finite and why and why[0].startswith("TypeError")
         for end, why in zip(ends, reasons, strict=True)
