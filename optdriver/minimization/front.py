@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -485,8 +485,12 @@ def _message(problem: Problem, ends: list[Ended], best: Ended, interrupted: str 
     return f"FAILED: no start gave a value: {reasons}{more}"
 
 
-BUGS = ("NameError", "UnboundLocalError", "AttributeError", "KeyError", "ImportError")
-BUGS += ("ModuleNotFoundError", "UnitMismatchError", "DimensionalityError")
+BUGS: Final = frozenset(
+    (
+        "NameError", "UnboundLocalError", "AttributeError", "KeyError", "ImportError",
+        "ModuleNotFoundError", "UnitMismatchError", "DimensionalityError",
+    )
+)  # fmt: skip
 """Names of exceptions that a loss raises for a mistake in it, and not for a point."""
 
 
@@ -497,7 +501,7 @@ def _check_called(problem: Problem, ends: list[Ended]) -> None:
     """
     reasons = [end.lane.reasons for end in ends]
     kinds = {why[0].partition(":")[0] if why else "" for why in reasons}
-    if len(kinds) == 1 and kinds <= set(BUGS) and not any(end.finite for end in ends):
+    if len(kinds) == 1 and kinds <= BUGS and not any(end.finite for end in ends):
         problem.value_alone(ends[0].lane.start)
     if all(
         not end.finite and why and why[0].startswith("TypeError")
