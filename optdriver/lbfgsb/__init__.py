@@ -17,7 +17,6 @@ from optdriver.lbfgsb.minimizer import (  # noqa: E402
     advance_failure,
     iterate,
     pending,
-    pending_points,
     start,
 )
 from optdriver.lbfgsb.options import Options  # noqa: E402
@@ -39,7 +38,6 @@ __all__ = [
     "compiled",
     "iterate",
     "pending",
-    "pending_points",
     "start",
 ]
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.options import kept_start
 from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
-from optdriver.lbfgsb import LBFGSB, advance_lanes, compiled, pending_points
+from optdriver.lbfgsb import LBFGSB, advance_lanes, compiled
+from optdriver.lbfgsb.minimizer import pending_points
 from optdriver.multistart import barriers, differences, directions, gradients, local, start_rules
 from optdriver.multistart import run as searches
 from optdriver.multistart.barriers import Between
