@@ -131,7 +131,10 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     is what is beyond 1e10 and 1e10 times the other slopes of the row, whatever its unit.
     """
     none = np.zeros(region.n, dtype=bool), np.zeros(len(region.inequalities), dtype=bool)
-    if region.large or not len(jac) or largest_size(jac) <= region.steep:
+    if region.large or not len(jac):
+        return none
+    jac = jac * region.scale  # a unit alone makes no slope infinite
+    if largest_size(jac) <= region.steep:
         return none
     sizes = np.abs(jac)
     small = STEEP * sizes < np.max(sizes, axis=1, initial=0.0)[:, None]

@@ -225,3 +225,17 @@ def test_a_row_in_another_unit_pins_nothing(unit):
     assert opt.converged
     np.testing.assert_allclose(opt.result.x, [1.5, 1.5], atol=1e-6)
     assert opt.result.multipliers["shared"] * unit == pytest.approx(3.0, rel=1e-5)
+
+
+@pytest.mark.parametrize(("left", "right"), [(1e-11, 3e4), (3e4, 1e-11), (1e-13, 1e2)])
+def test_units_that_lie_far_apart_make_no_slope_infinite(left, right):
+    """From a corner of the box, where the row is not even active."""
+    row = f"(1 - x1/{left!r})^3 - x2/{right!r} >= 0"
+    opt = FeasibleMinimizer([0.0, 0.0], row, [(0.0, 4 * left), (0.0, 4 * right)])
+    drive(
+        opt,
+        lambda x: (x[0] / left - 2) ** 2 + (x[1] / right) ** 2,
+        lambda x: [2 * (x[0] / left - 2) / left, 2 * x[1] / right**2],
+    )
+    assert opt.nfev > 1
+    assert not opt.converged or opt.result.x[0] / left == pytest.approx(1.0, abs=1e-4)
