@@ -87,7 +87,7 @@ def no_values():
         "two numbers": np.ones(2),
         "nothing": np.empty(0),
         "date": np.datetime64("2020-01-01"),
-        "duration": np.timedelta64(3),
+        "duration": np.timedelta64(3, "s"),
         "quantity": Quantity(),
         "object": object(),
         "set": {1.0},
