@@ -227,7 +227,9 @@ def rows_of(task: Task) -> Any:
 def slsqp(task: Task, method: Any = "SLSQP") -> End:
     """Run SciPy's SLSQP, or our method for `scipy.optimize.minimize`."""
     run: Any = scipy.optimize.minimize
-    given = rows_of(task) if method == "SLSQP" else task.constraints
+    given = task.constraints
+    if method == "SLSQP":  # which fails where there are no rows, but bounds alone
+        given = rows_of(task) if task.rows.values(task.x0 / task.units).size else ()
     found = run(task, task.x0, jac=True, bounds=task.box, constraints=given, method=method)
     above = float(np.max(task.rows.values(found.x / task.units), initial=0.0))
     return found.x, bool(found.success) and above <= 1e-6
