@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.problems import by_name
 from optdriver.errors import InputError
 from optdriver.lbfgsb import LBFGSB, Stop
-from optdriver.lbfgsb.codes import LOOKING
+from optdriver.lbfgsb.codes import LOOKING, SEARCH
 from optdriver.lbfgsb.unit import unit_of
 from tests.lbfgsb.dense import make_state
 from tests.lbfgsb.kernels import both, interpreted
@@ -150,6 +150,36 @@ def test_in_units_far_apart_fewer_ends_are_claimed_where_much_is_left():
             ends.append(opt.converged and opt.result.fun > 1.0)
         claimed.append(sum(ends))
     assert 2 * claimed[1] <= claimed[0]
+
+
+def test_a_second_look_that_is_not_certain_is_followed_by_another():
+    _, fun = of("MGH14 Wood")
+    for kernel in both:
+        opt = kernel.LBFGSB(np.random.default_rng(92).uniform(-3, 3, 4), cautious=True)
+        looks = []
+        while not opt.done:
+            opt.tell(*fun(opt.ask()))
+            looks += [opt.state.doubts] if opt.state.doubts >= LOOKING else []
+        assert looks == [LOOKING, LOOKING + 1, LOOKING]
+        assert opt.result.fun < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("doubts", "taken", "certain", "again", "after"),
+    [
+        (LOOKING, 1.0, True, False, LOOKING),  # seen twice, and the model agrees
+        (LOOKING, 1.0, False, True, LOOKING + 1),
+        (LOOKING + 1, 1.0, False, True, LOOKING + 2),
+        (LOOKING + 2, 1.0, False, False, LOOKING + 2),  # three such looks are enough
+        (LOOKING, 4.0, True, True, LOOKING),  # a step longer than the model foresaw counts for none
+        (LOOKING + 2, 4.0, False, False, LOOKING + 2),
+    ],
+)
+def test_how_often_a_small_reduction_is_looked_at(doubts, taken, certain, again, after):
+    s, _ = make_state(np.zeros(2), np.ones(2), -np.ones(2), np.ones(2))
+    s.cautious, s.doubts, s.phase = 2, doubts, SEARCH
+    assert bool(interpreted.machine.looks_again(s, taken, certain)) is again
+    assert s.doubts == after
 
 
 @pytest.mark.parametrize("limit", [{"maxfun": 40}, {"maxiter": 36}])

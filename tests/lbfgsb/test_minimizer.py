@@ -27,6 +27,16 @@ from tests.lbfgsb.problems import (
 INF = math.inf
 
 
+def test_the_points_of_several_are_those_that_each_asks():
+    made = [LBFGSB(ROSENBROCK_START), LBFGSB(ROSENBROCK_START[::-1])]
+    made[0].tell(*rosenbrock(made[0].ask()))
+    made.append(LBFGSB.from_dict(made[0].to_dict()))  # has not been asked since
+    points_of_all = minimizer.pending_points(made)
+    assert points_of_all.tobytes() == np.array([opt.ask() for opt in made]).tobytes()
+    points_of_all[:] = 0.0  # they are copies
+    assert np.any(made[2].ask())
+
+
 # -- the problem
 
 
