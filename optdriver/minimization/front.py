@@ -481,9 +481,11 @@ def _message(problem: Problem, ends: list[Ended], best: Ended, interrupted: str 
     reasons = "; ".join(f"start {end.lane.index}: {end.message}" for end in ends[:5])
     more = f"; and {len(ends) - 5} more" if len(ends) > 5 else ""
     if any(leaf.unit is not None for leaf in problem.structure.leaves):
-        more += "; a loss that expects plain numbers needs units=False"
+        more += f"; {WITH_UNITS}"
     return f"FAILED: no start gave a value: {reasons}{more}"
 
+
+WITH_UNITS: Final = "a loss that expects plain numbers needs units=False"
 
 BUGS: Final = frozenset(
     (
@@ -502,7 +504,12 @@ def _check_called(problem: Problem, ends: list[Ended]) -> None:
     reasons = [end.lane.reasons for end in ends]
     kinds = {why[0].partition(":")[0] if why else "" for why in reasons}
     if len(kinds) == 1 and kinds <= BUGS and not any(end.finite for end in ends):
-        problem.value_alone(ends[0].lane.start)
+        try:
+            problem.value_alone(ends[0].lane.start)
+        except Exception as error:
+            if any(leaf.unit is not None for leaf in problem.structure.leaves):
+                error.add_note(WITH_UNITS)
+            raise
     if all(
         not end.finite and why and why[0].startswith("TypeError")
         for end, why in zip(ends, reasons, strict=True)

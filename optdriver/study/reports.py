@@ -127,6 +127,7 @@ class RunRow:
     reason : str
         Why it ended; if the study ended before it, why that did.
     evaluations, failures : int
+        What its minimizer was told, values that the study knew already among them.
     value, params : float or None, dict, structure or None
         Its best value, and where.
     active_constraints : tuple of str

@@ -468,6 +468,7 @@ class Study:
         if gradients is not None and array is None:
             self._say_unused()
 
+    @quiet
     def fail_arrays(self, ids: Any, reason: str = "") -> None:
         """Report that the evaluations of many suggestions failed, as one event."""
         listed = inputs.round_ids(ids)
@@ -953,6 +954,7 @@ class Study:
         found = self.uncertainty(minimum=minimum, absolute_sigma=absolute_sigma)
         return intervals(self, found, objective, names=names, level=level, executor=executor)
 
+    @quiet
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:
         """Return what was observed: for one suggestion, or lists over all.
 

@@ -102,14 +102,13 @@ def test_the_time_of_the_study_holds_while_one_hangs(hanging):
 
 
 def test_what_hung_may_come_back_late_and_changes_nothing(hanging):
-    fun = hanging(2)
+    fun, others = hanging(2), set(threading.enumerate())
     study = create_study(BOX, jac=True, num_parallel=2, num_initial=2, max_iter=9)
     study.run(fun, timeout=4)
     before = study.to_dict()["ledger"]
     fun.go_on.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("optdriver-"):
-            thread.join(60)
+    for thread in set(threading.enumerate()) - others:
+        thread.join(60)
     assert fun.left == [2]
     assert repr(study.to_dict()["ledger"]) == repr(before)
 

@@ -45,10 +45,10 @@ def raising(monkeypatch):
     def install(error):
         real = local.tell
 
-        def tell(minimizer, f, g):
+        def tell(minimizer, f, g, fit):
             if 0.18 < f < 0.22:
                 raise error
-            real(minimizer, f, g)
+            real(minimizer, f, g, fit)
 
         monkeypatch.setattr(local, "tell", tell)
 
@@ -71,7 +71,7 @@ def test_a_numeric_error_ends_the_run_and_is_replayed(error, raising, tmp_path):
 
 
 def test_a_study_whose_runs_all_break_off_comes_to_an_end(monkeypatch):
-    def tell(_minimizer, _f, _g):
+    def tell(_minimizer, _f, _g, _fit):
         raise OverflowError("too large")
 
     monkeypatch.setattr(local, "tell", tell)
