@@ -32,6 +32,9 @@ are irrational, so that the minima of something periodic do not all lie at their
 ROUNDING: Final = 10.0
 """How much higher than both ends a point may be, in units of `ftol` times the larger value."""
 
+LEAST: Final = 1e-12
+"""And beside that in units of `depth`: at a minimum of 0 rounding alone is a barrier otherwise."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Between:
@@ -124,5 +127,5 @@ def comparison(
     inside = constraints is None or all(constraints.is_feasible(_point(x, y, t)) for t in FRACTIONS)
     if not inside:
         return None
-    highest = max(f, g) + ROUNDING * ftol * max(abs(f), abs(g))
+    highest = max(f, g) + ROUNDING * ftol * max(abs(f), abs(g)) + LEAST * depth
     return Between(index, x.copy(), y.copy(), highest, min(f, g) - depth)

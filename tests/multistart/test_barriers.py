@@ -59,7 +59,8 @@ def wells(height, half):
 
 def driven(function, bounds, runs, *, places=1, jac=True, restore=False, **options):
     """Drive a multi-start until `runs` minimizers have converged."""
-    starts = MultiStart(bounds, max_num_minimizers=runs, seed=3, jac=jac, **options)
+    options = {"seed": 3} | options
+    starts = MultiStart(bounds, max_num_minimizers=runs, jac=jac, **options)
     asked = []
     while not starts.done:
         points = starts.ask(places) or starts.pending
@@ -95,6 +96,13 @@ def test_a_flat_minimum_is_listed_once_with_its_extent(name, jac):
     assert len(before.minima) > 1
     looks = before.nfev // 4  # at small reductions, a second time, which rule 2 has not
     assert starts.nfev - before.nfev <= len(FRACTIONS) * one.times_found + looks
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rounding_at_a_minimum_of_zero_is_no_barrier(seed):
+    """Ends are exactly 0, and what lies between them is not, in its last digits."""
+    starts, _ = driven(line, [(-1.0 + seed / 7, 1.3 + seed / 3)] * 2, 30, seed=seed)
+    assert len(starts.minima) == 1
 
 
 @pytest.mark.parametrize("places", [1, 8])
