@@ -389,7 +389,7 @@ class MultiStart(Undoing[MultiStartState]):
             self._change(_on_state, scheduler.tell, id, made, gradient, fit)
             return
         value = real_number("the value", f)
-        self._change(_on_state, scheduler.tell, id, value, self._checked_gradient(value, g))
+        self._change(_on_state, scheduler.tell, id, value, self._checked_gradient(id, value, g))
 
     def _checked_fit(self, r: Any, jacobian: Any) -> tuple[float, Vector | None, told.Fit]:
         """Return the value and the gradient that residuals and their Jacobian give, and these."""
@@ -519,13 +519,15 @@ class MultiStart(Undoing[MultiStartState]):
         """
         self._change(_on_state, going_on.configure, copy.deepcopy(given))
 
-    def _checked_gradient(self, f: float, g: Any) -> Vector | None:
+    def _checked_gradient(self, id: int, f: float, g: Any) -> Vector | None:
         if not (self._state.options.jac and self._state.options.gradients):
             return None
         if g is not None:
             gradient = real_vector("the gradient", g, self.n)
             return gradient if self._undo is None else gradient.copy()  # the caller's may change
-        if math.isfinite(f):
+        point = self._state.pending.get(id) if isinstance(id, int) else None
+        between = point is not None and point.kind == "difference"  # whose value alone is wanted
+        if math.isfinite(f) and not between:
             raise InputError(
                 "the gradient is missing: tell(id, f, g), or use jac=False for finite differences"
             )

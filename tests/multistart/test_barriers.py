@@ -163,6 +163,34 @@ def test_a_point_that_fails_or_is_much_lower_keeps_two_ends_apart():
         assert starts.runs[point.run].state == "converged"
 
 
+def test_between_two_ends_the_value_alone_is_wanted():
+    starts, point = compared()
+    with_gradient = MultiStart.from_dict(starts.to_dict())
+    starts.tell(point.id, line(point.x)[0])
+    with_gradient.tell(point.id, *line(point.x))
+    assert starts.ask(1)[0].x.tobytes() == with_gradient.ask(1)[0].x.tobytes()
+    iterate = MultiStart(FLAT["line"][1])
+    with pytest.raises(InputError, match="the gradient is missing"):
+        iterate.tell(iterate.ask(1)[0].id, 1.0)
+
+
+def test_a_study_that_knows_the_value_between_two_ends_goes_on():
+    """Steps: ends, and what lies between them, are met again and again."""
+    study = optdriver.create_study(
+        {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}, jac=True, max_num_minimizers=12,
+        initial_samples=[[-0.5, 0.0], [0.5, 0.0]] * 3,
+    )  # fmt: skip
+    points = []
+
+    def step(x, y):
+        points.append((x, y))
+        return 1.0 + y * y, [0.0, 2.0 * y]
+
+    study.run(step)
+    assert len(set(points)) == len(points)
+    assert len(study.minima) == 1
+
+
 def test_the_end_of_all_does_not_lose_an_end_that_is_being_compared():
     starts, point = compared()
     starts.configure(max_num_minimizers=1)
