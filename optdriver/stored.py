@@ -42,6 +42,19 @@ def restoring(what: str) -> Iterator[None]:
         raise InputError(f"this is no stored {what}: {error!r:.300}") from error
 
 
+def check_version(data: Any, *known: int, what: str = "a state") -> None:
+    """Refuse what is no dict, or one of another version than those that are known.
+
+    Raises
+    ------
+    InputError
+    """
+    version = data.get("version") if isinstance(data, Mapping) else None
+    if version not in known:
+        expected = " or ".join(map(str, known))
+        raise InputError(f"{what} of version {expected} is expected, got {version!r}")
+
+
 def whole(name: str, value: Any, least: int = 0, most: int = LARGEST) -> int:
     """Return an integer in a range."""
     if isinstance(value, (bool, np.bool_)):

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
 from optdriver.coroutine.scipy_methods import named
-from optdriver.errors import InputError
 
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
@@ -176,9 +175,7 @@ def from_dict(data: Mapping[str, Any]) -> State:
     InputError
         This is no such dict, or one of another version.
     """
-    version = data.get("version") if isinstance(data, Mapping) else None
-    if version not in (1, VERSION):
-        raise InputError(f"a state of version {VERSION} or 1 is expected, got {version!r}")
+    stored.check_version(data, VERSION, 1)
     with stored.restoring("CallbackMinimizer"):
         return _read(data)
 

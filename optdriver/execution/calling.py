@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -63,9 +63,25 @@ def call(objective: Objective, params: Any, handed: str) -> Any:
 
 def handed_over(space: Space, objective: Objective, suggestion: Suggestion) -> Any:
     """Return what goes to a worker: the parameters; their numbers by name for other programs."""
-    if space.structure is not None and hasattr(objective, "evaluate_suggestion"):
+    if _wants_numbers(space, objective):
         return space.numbers(suggestion.x)
     return suggestion.params
+
+
+def _wants_numbers(space: Space, objective: Objective) -> bool:
+    return space.structure is not None and hasattr(objective, "evaluate_suggestion")
+
+
+def evaluate_all(
+    objective: Objective, space: Space, points: Iterable[Any], executor: Executor | None
+) -> Iterator[Outcome]:
+    """Yield what becomes of points that are no suggestions, with an executor all at once."""
+    given = space.numbers if _wants_numbers(space, objective) else space.params
+    calls = [(objective, given(x), None, space.handed) for x in points]
+    if executor is None:
+        return (evaluate(*call) for call in calls)
+    futures = [executor.submit(evaluate, *call) for call in calls]
+    return (future.result() for future in futures)
 
 
 def describe(error: BaseException) -> str:
@@ -79,6 +95,32 @@ def describe(error: BaseException) -> str:
     return f"{text} ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
 
 
+def chosen(study: Study, objective: Objective | None) -> Objective:
+    """Return the objective that was given, or that of the study.
+
+    Raises
+    ------
+    InputError
+        If there is none, or if it cannot be called.
+    """
+    objective = study.objective if objective is None else objective
+    if objective is None:
+        raise InputError("no objective: give it to run(objective), or to set_objective before")
+    if not callable(objective):
+        raise InputTypeError(f"the objective must be callable, not {objective!r}")
+    return objective
+
+
+def all_taken(study: Study) -> ProtocolError:
+    """Build the error for a study whose slots are held by others than who runs it."""
+    ids = [opened.id for opened in study.open_suggestions]
+    return ProtocolError(
+        f"all slots are taken by suggestions that this run did not hand out (ids {ids[:9]}, "
+        f"num_parallel = {study.parameters['num_parallel']}); report, clear or release them first, "
+        "or raise num_parallel"
+    )
+
+
 def prepare(study: Study, objective: Objective | None, executor: Executor | None) -> Objective:
     """Return the objective as it is sent to the workers, checked before anything is run.
 
@@ -88,11 +130,7 @@ def prepare(study: Study, objective: Objective | None, executor: Executor | None
         If there is none, if it does not take the parameters by name, or if it cannot be sent to
         where `executor` runs it.
     """
-    objective = study.objective if objective is None else objective
-    if objective is None:
-        raise InputError("no objective: give it to run(objective), or to set_objective before")
-    if not callable(objective):
-        raise InputTypeError(f"the objective must be callable, not {objective!r}")
+    objective = chosen(study, objective)
     bind = getattr(objective, "for_space", None)  # one that depends on the parameters
     if bind is not None:
         objective = bind(study.space)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError
-from optdriver.execution.calling import Outcome, evaluate, prepare
+from optdriver.execution.calling import Outcome, evaluate_all, prepare
 from optdriver.study.observation import split
 
 if TYPE_CHECKING:
@@ -32,16 +32,8 @@ def add_gradients(
     EvaluationError
         An evaluation failed; those that did not were added.
     """
-    prepared, space = prepare(study, objective, executor), study.space
-    whole = hasattr(prepared, "evaluate_suggestion") and space.structure is not None
-    given = [space.numbers(x) if whole else space.params(x) for x in places]
-    if executor is None:
-        outcomes = [evaluate(prepared, params, None, space.handed) for params in given]
-    else:
-        futures = [
-            executor.submit(evaluate, prepared, params, None, space.handed) for params in given
-        ]
-        outcomes = [future.result() for future in futures]
+    prepared = prepare(study, objective, executor)
+    outcomes = list(evaluate_all(prepared, study.space, places, executor))
     failures = [_add(study, x, each) for x, each in zip(places, outcomes, strict=True)]
     for reason in filter(None, failures):
         raise EvaluationError(f"an evaluation beside the minimum failed: {reason}")

@@ -22,7 +22,14 @@ from optdriver.errors import (
     StudyDoneWarning,
 )
 from optdriver.execution import log, rounds
-from optdriver.execution.calling import Objective, Outcome, evaluate, handed_over, prepare
+from optdriver.execution.calling import (
+    Objective,
+    Outcome,
+    all_taken,
+    evaluate,
+    handed_over,
+    prepare,
+)
 from optdriver.execution.deadlines import Deadlines
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
@@ -314,12 +321,7 @@ class _Loop:
             return None  # they are evaluated alone, to see which one kills its worker
         suggestion = self.study.ask()
         if suggestion is None and not self.out and not self.study.is_done():
-            ids = [opened.id for opened in self.study.open_suggestions]
-            self.error = ProtocolError(
-                f"all slots are taken by suggestions that this run did not hand out (ids {ids[:9]},"
-                f" num_parallel = {self.study.parameters['num_parallel']}); report, clear or "
-                "release them first, or raise num_parallel"
-            )
+            self.error = all_taken(self.study)
         return suggestion
 
     def _give_up(self, error: BaseException) -> None:

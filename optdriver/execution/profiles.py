@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from optdriver.errors import InputError, unknown_option
-from optdriver.execution.calling import Outcome, evaluate, prepare
+from optdriver.execution.calling import Outcome, evaluate_all, prepare
 from optdriver.leastsquares.profile import ProfileEnd
 from optdriver.multistart import stencil, steps
 from optdriver.multistart.steps import Learnt
@@ -120,16 +120,6 @@ def _run(
 ) -> None:
     """Drive all ends, a round of evaluations at a time."""
     prepared, space, jac = prepare(study, objective, executor), study.space, study.parameters["jac"]
-    whole = hasattr(prepared, "evaluate_suggestion") and space.structure is not None
-
-    def outcomes(points: Sequence[FloatArray]) -> Iterator[Outcome]:
-        given = [space.numbers(x) if whole else space.params(x) for x in points]
-        handed = [(prepared, params, None, space.handed) for params in given]
-        if executor is None:
-            return (evaluate(*each) for each in handed)
-        futures = [executor.submit(evaluate, *each) for each in handed]
-        return (future.result() for future in futures)
-
     live = list(ends)
     while live:
         asked = [end.ask() for end in live]
@@ -140,7 +130,7 @@ def _run(
             for x, made, wanted in zip(asked, plans, slots, strict=True)
             for slot in wanted
         ]
-        told = outcomes(points)
+        told = evaluate_all(prepared, space, points, executor)
         for end, made, wanted in zip(live, plans, slots, strict=True):
             _tell(end, made, {slot: next(told) for slot in wanted})
         live = [end for end in live if not end.done]

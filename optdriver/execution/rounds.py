@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import EvaluationError, InputError, InputTypeError, ProtocolError
+from optdriver.errors import EvaluationError, InputError, InputTypeError
 from optdriver.execution import log
-from optdriver.execution.calling import describe
+from optdriver.execution.calling import all_taken, chosen, describe
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.progress import Show
 
@@ -31,11 +31,7 @@ def prepare(study: Study, objective: Vectorized | None) -> Vectorized:
     InputError
         If there is none, or if it does not take one argument.
     """
-    objective = study.objective if objective is None else objective
-    if objective is None:
-        raise InputError("no objective: give it to run(objective), or to set_objective before")
-    if not callable(objective):
-        raise InputTypeError(f"the objective must be callable, not {objective!r}")
+    objective = chosen(study, objective)
     try:
         inspect.signature(objective).bind(None)
     except ValueError:
@@ -67,20 +63,11 @@ class Rounds:
                 wanted = None if self.remaining == math.inf else int(self.remaining)
                 ids, x = self.study.ask_arrays(wanted)
                 if not len(ids):
-                    self._check_done()
+                    self.error = None if self.study.is_done() else all_taken(self.study)
                     return
                 self.remaining -= len(ids)
                 self._round(ids.tolist(), x)
                 self.show()
-
-    def _check_done(self) -> None:
-        if not self.study.is_done():
-            opened = [suggestion.id for suggestion in self.study.open_suggestions]
-            self.error = ProtocolError(
-                f"all slots are taken by suggestions that this run did not hand out (ids "
-                f"{opened[:9]}, num_parallel = {self.study.parameters['num_parallel']}); report, "
-                "clear or release them first, or raise num_parallel"
-            )
 
     def _round(self, ids: list[int], x: Matrix) -> None:
         """Evaluate points, and tell what was observed."""

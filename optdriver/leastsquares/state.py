@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.errors import InputError
 from optdriver.leastsquares.options import LeastSquaresOptions
 
 Vector = NDArray[np.float64]
@@ -176,9 +175,7 @@ def from_dict(data: Mapping[str, Any]) -> State:
     InputError
         This is no such dict, or one of another version.
     """
-    version = data.get("version") if isinstance(data, Mapping) else None
-    if version != VERSION:
-        raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
+    stored.check_version(data, VERSION)
     with stored.restoring("LeastSquares"):
         state = _read(data)
         _check(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,8 @@ from optdriver.minimization.starts import count
 from optdriver.multistart.local import FITTING
 from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
-from optdriver.objectives.study_objective import JaxStudyObjective
 from optdriver.space import Space
 from optdriver.structures.pytree import Structure
-from optdriver.study import create_study
 
 Vector = NDArray[np.float64]
 
@@ -79,35 +78,21 @@ def minimize(
         smooth = made is not None
     named = structure.with_positions(positions(given.loss))
     space = Space.of(named, scale=given.scale)
-    number = count(n_iter, len(first))
-    study = create_study(
+    study = kept.created(
+        given,
+        keeping,
         space,
-        constraints=() if given.constraints is None else given.constraints,
+        first,
+        count(n_iter, len(first)),
         driver=FITTING,
-        scale=given.scale,
-        storage=keeping.storage,
-        name=keeping.name,
-        study_id=keeping.study_id,
         jac=smooth,
         two_sided=given.jac == "3-point",
-        num_initial=number,
-        max_num_minimizers=number,
-        initial_samples=first.tolist(),
-        seed=given.seed,
         **({} if tol is None else {"xtol": tol}),
         **options,
-        **keeping.parameters(),
     )
     with study:
-        if not study.is_done():
-            objective: Any = kept.PlainStudyObjective(
-                given.loss, given.units, space, residuals=True
-            )
-            if smooth:
-                objective = JaxStudyObjective(
-                    given.loss, units=given.units, x64=True, residuals=True
-                )
-            study.run(objective, executor=keeping.executor, progress=progress)
+        whole = replace(given, x64=True)
+        kept.run(study, space, whole, keeping, smooth=smooth, progress=progress, residuals=True)
         found = kept.result(study, named, units=False)
         found["uncertainty"] = study.uncertainty
         return found

@@ -139,8 +139,8 @@ class Minimizer:
         self._engine = engines.known(engine)
         self._problem = prepare(given, structure, self._first)
         methods.check_fits(self._method, self._problem)
-        chosen, self._prints = printing.taken(_options(options))
-        self._factory = methods.Factory(self._method, self._problem, tol, chosen)
+        self._options, self._prints = printing.taken(_options(options))
+        self._factory = methods.Factory(self._method, self._problem, tol, self._options)
         self._seed, self._callback, self._progress = seed, callback, progress
         self._given = {
             "loss_fun": loss_fun,
@@ -268,7 +268,7 @@ class Minimizer:
             first=self._first,
             number=count(n_iter, len(self._first)),
             tol=made["tol"],
-            options=printing.taken(_options(made["options"]))[0],
+            options=self._options,
             progress=self._progress,
         )
 

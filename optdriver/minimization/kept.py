@@ -151,34 +151,68 @@ def minimize(
     compiled = isinstance(problem.objective, JaxObjective) and problem.objective.compiled
     smooth = compiled and driver_factory(method).gradient
     usual = {"ftol": 2.220446049250313e-09, "gtol": 1e-5}
-    study = create_study(
+    study = created(
+        given,
+        keeping,
+        space,
+        first,
+        number,
+        driver=method,
+        jac=smooth,
+        two_sided=not smooth and given.jac != "2-point",
+        **{**options, **tolerances(problem.objective, tol, options, usual)},
+    )
+    with study:
+        run(study, space, given, keeping, smooth=smooth, progress=progress)
+        return result(study, structure, units=given.units)
+
+
+def created(
+    given: Given, keeping: Keeping, space: Space, first: Vector, number: int, **parameters: Any
+) -> Study:
+    """Return the study of what is minimised, a new one or that of the file.
+
+    `first`, shape (k, n), are starts of the user, of `number` altogether; `parameters` are the
+    driver and those of its parameters that neither is in what was given.
+    """
+    return create_study(
         space,
         constraints=() if given.constraints is None else given.constraints,
-        driver=method,
         scale=given.scale,
         storage=keeping.storage,
         name=keeping.name,
         study_id=keeping.study_id,
-        jac=smooth,
-        two_sided=not smooth and given.jac != "2-point",
         num_initial=number,
         max_num_minimizers=number,
         initial_samples=first.tolist(),
         seed=given.seed,
-        **{**options, **tolerances(problem.objective, tol, options, usual)},
+        **parameters,
         **keeping.parameters(),
     )
-    with study:
-        if not study.is_done():
-            objective = _objective(given, space, smooth=smooth)
-            study.run(objective, executor=keeping.executor, progress=progress)
-        return result(study, structure, units=given.units)
 
 
-def _objective(given: Given, space: Space, *, smooth: bool) -> Any:
+def run(
+    study: Study,
+    space: Space,
+    given: Given,
+    keeping: Keeping,
+    *,
+    smooth: bool,
+    progress: bool | None,
+    residuals: bool = False,
+) -> None:
+    """Run a study that is not done; `smooth` says that JAX differentiates what is given.
+
+    `space` has the parameters as they were given: those of a file may have lost a class.
+    """
+    if study.is_done():
+        return
+    objective: Any = PlainStudyObjective(given.loss, given.units, space, residuals=residuals)
     if smooth:
-        return JaxStudyObjective(given.loss, units=given.units, x64=given.x64)
-    return PlainStudyObjective(given.loss, given.units, space)
+        objective = JaxStudyObjective(
+            given.loss, units=given.units, x64=given.x64, residuals=residuals
+        )
+    study.run(objective, executor=keeping.executor, progress=progress)
 
 
 def result(study: Study, structure: Structure, *, units: bool) -> OptimizeResult:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Never, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, InputTypeError, UnknownIdError, unknown_option
+from optdriver.errors import InputError, UnknownIdError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
@@ -24,6 +24,7 @@ from optdriver.multistart.options import (
     check_bounds,
     check_samples,
     check_steps,
+    check_wanted,
 )
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
 from optdriver.multistart.state import MultiStartState
@@ -349,12 +350,12 @@ class MultiStart(Undoing[MultiStartState]):
         InputError
             `n` is not a positive integer.
         """
-        check_number(n)
+        check_wanted(n)
         return self._change(_ask, int(n), fill)  # no call after it, in which points could be lost
 
     def ask_arrays(self, n: int = 1, *, fill: Fill = False) -> PointArrays:
         """Return the points that `ask` would return, as columns (`x` is read-only)."""
-        check_number(n)
+        check_wanted(n)
         return self._change(_ask_arrays, int(n), fill)
 
     @quiet
@@ -608,14 +609,6 @@ def _ask(owner: MultiStart, n: int, fill: Fill) -> list[Point]:
 @quiet
 def _ask_arrays(owner: MultiStart, n: int, fill: Fill) -> PointArrays:
     return scheduler.ask_arrays(owner._now, n, fill)  # noqa: SLF001  # our own class
-
-
-def check_number(n: Any) -> None:
-    """Refuse what is no number of points."""
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
-    if n < 1:
-        raise InputError(f"ask(n) takes a positive number of points, not {n}")
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(inspect.unwrap(MultiStart.__init__).__kwdefaults__ or ())

@@ -72,6 +72,9 @@ class Catalogue:
         entry.starts.append(start)
         entry.runs.append(run)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def minima(self) -> list[Minimum]:
         """Return the minima, lowest first; equal ones in the order of their discovery."""
         order = np.argsort(self._f[: len(self._entries)], kind="stable")
@@ -125,9 +128,19 @@ class Catalogue:
 
     def load(self, data: dict[str, Any]) -> None:
         """Take over the minima of which `to_dict` made `data`."""
-        count = len(data["runs"])
-        if not count:
+        found = [
+            (
+                [stored.whole("start", start) for start in starts],
+                [stored.whole("run", run) for run in runs],
+            )
+            for starts, runs in zip(data["starts"], data["runs"], strict=True)
+        ]
+        if not all(starts and runs for starts, runs in found):
+            raise ValueError("a minimum that no run has found")
+        self._entries = []
+        if not found:
             return
+        count = len(found)
         shape = count, self._width.size
         self._f = stored.array("f", data["f"], (count,), finite=True)
         self._x = stored.array("x", data["x"], shape, finite=True)
@@ -137,14 +150,4 @@ class Catalogue:
         )
         if not np.all((low <= self._x) & (self._x <= high)):
             raise ValueError("a minimum is not among its ends")
-        self._entries = [
-            Entry(
-                low[k],
-                high[k],
-                [stored.whole("start", start) for start in starts],
-                [stored.whole("run", run) for run in runs],
-            )
-            for k, (starts, runs) in enumerate(zip(data["starts"], data["runs"], strict=True))
-        ]
-        if any(not entry.starts or not entry.runs for entry in self._entries):
-            raise ValueError("a minimum that no run has found")
+        self._entries = list(map(Entry, low, high, *zip(*found, strict=True)))

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optdriver import stored
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError, ProtocolError
 from optdriver.feasible import FeasibleMinimizer
@@ -330,9 +331,7 @@ class Handover:
         InputError
             When `data` is not a state of this version.
         """
-        version = data.get("version") if isinstance(data, Mapping) else None
-        if version != VERSION:
-            raise InputError(f"a state of version {VERSION} is expected, got {version!r}")
+        stored.check_version(data, VERSION)
         self = cls.__new__(cls)
         self._constraints = constraints
         try:

@@ -155,6 +155,14 @@ class MultiStartOptions:
         return cls(**values)
 
 
+def check_wanted(n: Any) -> None:
+    """Refuse what is no number of points to ask for."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
+    if n < 1:
+        raise InputError(f"ask(n) takes a positive number of points, not {n}")
+
+
 def check_bounds(bounds: Any) -> tuple[Vector, Vector]:
     """Return lower and upper bounds of anything that SciPy accepts as bounds.
 

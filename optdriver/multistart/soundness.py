@@ -87,7 +87,7 @@ def _check_minimizer(state: Any, search: Search) -> None:
     if search.stencil is not None:
         _check_differences(state, search.stencil)
     if search.between is not None:
-        if search.stencil is not None or search.between.entry >= len(state.catalogue.minima()):
+        if search.stencil is not None or search.between.entry >= len(state.catalogue):
             raise ValueError(f"run {search.index} is compared with nothing")
         for end in (search.between.here, search.between.there):
             stored.inside("a compared end", end, state.lower, state.upper)

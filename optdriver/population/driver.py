@@ -16,7 +16,7 @@ from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownI
 from optdriver.errors import unknown_option as _unknown_option
 from optdriver.multistart import OPTION_NAMES, going_on, told
 from optdriver.multistart.ledger import FAILED, TOLD, Ledger
-from optdriver.multistart.options import check_bounds, check_samples
+from optdriver.multistart.options import check_bounds, check_samples, check_wanted
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
 from optdriver.numerics import PASSING, quiet
 from optdriver.population import state as states
@@ -184,10 +184,7 @@ class PopulationDriver(Undoing[PopulationState]):
         InputError
             `n` is not a positive integer.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-            raise InputTypeError(f"ask(n) takes the number of points wanted, not {n!r}")
-        if n < 1:
-            raise InputError(f"ask(n) takes a positive number of points, not {n}")
+        check_wanted(n)
         return self._change(PopulationDriver._ask, int(n))
 
     def ask_arrays(self, n: int = 1, *, fill: Fill = False) -> PointArrays:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.errors import InputError
 from optdriver.multistart.catalogue import Catalogue
 from optdriver.multistart.ledger import OPEN, Ledger
 from optdriver.multistart.records import Evaluation, Point
@@ -135,9 +134,7 @@ def from_dict(data: Mapping[str, Any]) -> PopulationState:
     InputError
         This is no such dict, or one of another version.
     """
-    version = data.get("version") if isinstance(data, Mapping) else None
-    if version != VERSION:
-        raise InputError(f"a stored driver of version {VERSION} is expected, got {version!r}")
+    stored.check_version(data, VERSION, what="a stored driver")
     with stored.restoring("driver"):
         state = _read(data)
         _check(state)

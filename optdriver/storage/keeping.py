@@ -17,7 +17,7 @@ from optdriver.storage.bounds import FORGED
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.structures.description import shown
 from optdriver.study import Spec, Study, fold, limits, recall
-from optdriver.study.events import Added, Event, Failed, Parted, Recalled, Released, RoundTold, Told
+from optdriver.study.events import RESULTS, Event, Parted
 
 Clock = Callable[[], float]
 
@@ -205,10 +205,7 @@ def _explaining(journal: SQLiteJournal) -> Iterator[None]:
 def _finish_decision(study: Study, state: fold.State, journal: SQLiteJournal) -> None:
     """Stop if the last result is a reason to, and the process ended before that was recorded."""
     last = next(journal.read(max(journal.last - 1, 0)), None)
-    if (
-        isinstance(last, Told | Failed | RoundTold | Recalled | Released | Added)
-        and state.stop is None
-    ):
+    if isinstance(last, RESULTS) and state.stop is None:
         reason = limits.after_result(state)
         if reason is not None:
             study.stop(reason[1], kind=reason[0])

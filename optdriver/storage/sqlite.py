@@ -25,7 +25,7 @@ from optdriver.config import show_config
 from optdriver.errors import InputError, StorageError, unknown_option
 from optdriver.storage import bounds, codec, head, lock, losses, place, rows, schema
 from optdriver.storage.journal import Record
-from optdriver.study.events import Event
+from optdriver.study.events import DRIVEN, Event, Parted
 
 DURABILITY: Final = {"process": "NORMAL", "power": "FULL"}
 
@@ -231,14 +231,7 @@ class SQLiteJournal:
         row = rows.to_row(event)
         if not self._writes:
             self._begin_to_write()
-        if row[1] not in (
-            "Asked",
-            "RoundAsked",
-            "Held",
-            "Recalled",
-            "Drained",
-            "Parted",
-        ):  # before these, a point may be drawn already
+        if not isinstance(event, (*DRIVEN, Parted)):  # before these, a point may be drawn already
             self._check_place()
             self._snapshot_if_it_pays(1)
         if self._pages >= MERGED:

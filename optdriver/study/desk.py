@@ -26,6 +26,7 @@ from optdriver.structures.description import describe_unit, rebuilt_unit
 from optdriver.structures.units import Unit, number_in, unit_of
 from optdriver.study import fold, limits, parameters
 from optdriver.study.events import (
+    RESULTS,
     Added,
     Asked,
     Configured,
@@ -67,7 +68,7 @@ WHOLE, UNDECIDED, RECORDING, BROKEN = range(4)
 event it is still to be decided whether to stop; one that lacks an event, perhaps; one to be made
 again."""
 
-RESULTS = (Told, Failed, RoundTold, Recalled, Released, Added, Configured)
+DECISIVE = (*RESULTS, Configured)
 """Events after which the study may stop."""
 
 RECALLED = 1000
@@ -130,7 +131,7 @@ class Desk:
             if type(last) is Suspended:
                 self._since = None
             self._state = state
-            self._mark = UNDECIDED if isinstance(last, RESULTS) else WHOLE
+            self._mark = UNDECIDED if isinstance(last, DECISIVE) else WHOLE
         if self._mark == UNDECIDED:
             self._decide()
 
@@ -183,7 +184,7 @@ class Desk:
             fold.apply(state, another)
         if type(event) is Suspended:
             self._since = None
-        self._mark = UNDECIDED if isinstance(event, RESULTS) else WHOLE
+        self._mark = UNDECIDED if isinstance(event, DECISIVE) else WHOLE
 
     def _begun(self) -> State:
         """Return the present state as it is."""
@@ -291,12 +292,8 @@ class Desk:
             return None
         if len(state.open) >= state.parameters["num_parallel"] and not fill:
             return None
-        if self._since is None:
-            self.start_clock()
-        now = self.now()
-        reason = limits.before_asking(state, now)
-        if reason is not None:
-            self.stop(*reason)
+        now = self._asking(state)
+        if now is None:
             return None
         fills = fold.fills(state, everything=fill)
         entry = self._next(state, now, fills)
@@ -313,6 +310,17 @@ class Desk:
             )
         return entry
 
+    def _asking(self, state: State) -> float | None:
+        """Let the clock go, and return its time; None where a limit of time ends the study."""
+        if self._since is None:
+            self.start_clock()
+        now = self.now()
+        reason = limits.before_asking(state, now)
+        if reason is None:
+            return now
+        self.stop(*reason)
+        return None
+
     def ask_round(self, wanted: float, *, fill: bool = False) -> Arrays:
         """Hand out up to `wanted` points as one event; return ids and points.  See `ask`."""
         state = self.state
@@ -326,12 +334,8 @@ class Desk:
             return _no_points(state)
         if room == math.inf:
             raise InputError("say how many points are wanted: ask_arrays(n), or set num_parallel")
-        if self._since is None:
-            self.start_clock()
-        now = self.now()
-        reason = limits.before_asking(state, now)
-        if reason is not None:
-            self.stop(*reason)
+        now = self._asking(state)
+        if now is None:
             return _no_points(state)
         return self._next_round(state, now, int(room), fold.fills(state, everything=fill))
 

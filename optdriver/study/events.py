@@ -253,6 +253,12 @@ Event = (
     | Parted
 )
 
+DRIVEN: Final = (Asked, RoundAsked, Held, Recalled, Drained)
+"""Events that the driver has brought about."""
+
+RESULTS: Final = (Told, Failed, RoundTold, Recalled, Released, Added)
+"""Events that can be a reason to stop."""
+
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (

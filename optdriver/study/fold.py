@@ -31,6 +31,7 @@ from optdriver.errors import InputError, ProtocolError
 from optdriver.multistart.records import Fill, Point, PointArrays
 from optdriver.study import gradient_check, parameters, soundness
 from optdriver.study.events import (
+    DRIVEN,
     NO_POINT,
     Added,
     Asked,
@@ -313,21 +314,17 @@ def replay(state: State, events: Any, *, part: bool = False) -> State:
         Otherwise that is a `ProtocolError`.
     """
     for event in events:
-        if state.parted and type(event) in _DRIVEN:
+        if state.parted and type(event) in DRIVEN:
             _keep_fact(state, event)
             continue
         try:
             _take_recorded(state, event)
         except ProtocolError:
-            if not part or type(event) not in _DRIVEN:
+            if not part or type(event) not in DRIVEN:
                 raise
             state.parted = True
             _keep_fact(state, event)
     return state
-
-
-_DRIVEN: Final = (Asked, RoundAsked, Held, Recalled, Drained)
-"""Events that the driver has brought about."""
 
 
 def _take_recorded(state: State, event: Event) -> None:

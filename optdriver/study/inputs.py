@@ -179,13 +179,7 @@ def _columns(given: Any, space: Space) -> Any:
     """Return a Jacobian whose columns are given by name as an array."""
     if not isinstance(given, Mapping):
         return given
-    for name in given:
-        if name not in space:
-            known = ", ".join(map(repr, space.free))
-            raise InputError(f"derivatives by {name!r} were given, but the parameters are {known}")
-    for name in space.free:
-        if name not in given:
-            raise observation.missing_derivative(name)
+    observation.check_names(given, space)
     return np.stack([np.ravel(np.asarray(given[name])) for name in space.free], axis=1)
 
 

@@ -216,13 +216,18 @@ def as_gradient(
     return real_vector("the gradient", gradient, space.size, which + " (or by name)").copy()
 
 
-def _by_name(gradient: Mapping[str, Any], space: Space) -> FloatArray:
-    for name in gradient:
+def check_names(given: Mapping[str, Any], space: Space) -> None:
+    """Refuse derivatives by what is no parameter, and where one is missing."""
+    for name in given:
         if name not in space:
             raise _unknown(name, space)
     for name in space.free:
-        if name not in gradient:
+        if name not in given:
             raise missing_derivative(name)
+
+
+def _by_name(gradient: Mapping[str, Any], space: Space) -> FloatArray:
+    check_names(gradient, space)
     values = [gradient[name] for name in space.free]
     if all(type(value) is float for value in values):
         return np.array(values)

@@ -258,3 +258,11 @@ def test_a_forged_comparison_is_refused(change):
     data["runs"][point.run]["between"] |= change
     with pytest.raises(InputError):
         MultiStart.from_dict(data)
+
+
+@pytest.mark.parametrize("change", [{"runs": []}, {"starts": []}, {"runs": [[]], "starts": [[]]}])
+def test_forged_minima_without_runs_are_refused(change):
+    data = compared()[0].to_dict()
+    data["minima"] |= change
+    with pytest.raises(InputError):
+        MultiStart.from_dict(data)
