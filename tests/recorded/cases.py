@@ -27,6 +27,13 @@ def valley(x: float, y: float) -> tuple[float, np.ndarray]:
     return 10.0 * a * a + b * b, np.array([-40.0 * a * x - 2.0 * b, 20.0 * a])
 
 
+def parts(x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same function as residuals, half the sum of whose squares it is, and their Jacobian."""
+    steep, flat = np.sqrt(20.0), np.sqrt(2.0)
+    residuals = np.array([steep * (y - x * x), flat * (1.0 - x)])
+    return residuals, np.array([[-2.0 * steep * x, steep], [-flat, 0.0]])
+
+
 STUDIES: dict[str, dict[str, Any]] = {
     "gradients": {"jac": True, "num_parallel": 3, "num_initial": 2},
     "differences": {"num_parallel": 2},
@@ -41,11 +48,19 @@ STUDIES: dict[str, dict[str, Any]] = {
     "sequential": {"driver": "SLSQP", "jac": True},
     "evolution": {"driver": "CMA-ES"},
     "structure": {"jac": True, "constraints": ["twice + at.y <= 3"]},
+    "rounds": {"jac": True, "num_parallel": 4, "num_initial": 4},
+    "logarithm": {"jac": True, "num_parallel": 2},
+    "fit": {"driver": "least-squares", "jac": True, "num_parallel": 2},
 }
 """Studies, by the name of their file: arguments of `create_study`."""
 
+LOGARITHM = [
+    {"name": "x", "type": "continuous", "domain": (0.01, 2.0), "scale": "log"},
+    {"name": "y", "type": "continuous", "domain": BOX["y"]},
+]
 NESTED = {"at": BOX, "twice": "2*at.x", "label": {"type": "fixed", "domain": "left"}}
-"""The parameters of the study that is named `structure`: since 0.2.0."""
+PARAMETERS: dict[str, Any] = {"logarithm": LOGARITHM, "structure": NESTED}
+"""The parameters of studies that have others: `structure` since 0.2.0, `logarithm` since 0.3.0."""
 
 LEAST = {
     "linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016,
@@ -61,7 +76,10 @@ def answer(study: Any, suggestion: Any, fail: bool) -> None:
         return
     at = suggestion.params.get("at", suggestion.params)
     value, gradient = valley(at["x"], at["y"])
-    if study.parameters.get("jac"):
+    if study.spec.driver == "least-squares":
+        residuals, jacobian = parts(at["x"], at["y"])
+        study.tell(suggestion.id, residuals=residuals, jacobian=jacobian)
+    elif study.parameters.get("jac"):
         study.tell(suggestion.id, value, gradient)
     else:
         study.tell(suggestion.id, value)
@@ -77,12 +95,22 @@ def play(study: Any, evaluations: int, *, fail: bool = False) -> None:
     study.ask(4)
 
 
+def play_rounds(study: Any, rounds: int) -> None:
+    """Evaluate rounds of points at once, and leave the last one open."""
+    for _ in range(rounds):
+        ids, points = study.ask_arrays()
+        answers = [valley(*x) for x in points]
+        study.tell_arrays(ids, [value for value, _ in answers], [slope for _, slope in answers])
+    study.ask_arrays()
+
+
 def minimizers() -> dict[str, Any]:
     """Return objects whose state is data, in the middle of their runs."""
     single = optdriver.LBFGSB([-1.2, 1.0], bounds=BOUNDS)
     starts = optdriver.MultiStart(BOUNDS, num_initial=2, max_num_minimizers=3, seed=5)
     fenced = optdriver.FeasibleMinimizer([-1.0, 0.5], ["x1^2 + x2^2 <= 1.5"], BOUNDS)
     simplex = optdriver.CallbackMinimizer("Nelder-Mead", [-1.2, 1.0], BOUNDS)
+    fitted = optdriver.LeastSquares([-1.2, 1.0], bounds=BOUNDS)
     many = Batch([[-1.2, 1.0], [0.3, 2.0], [1.5, -0.5]], bounds=BOUNDS)
     for _ in range(9):
         single.tell(*valley(*single.ask()))
@@ -93,9 +121,10 @@ def minimizers() -> dict[str, Any]:
         many.tell([value for value, _ in told], [gradient for _, gradient in told])
     for _ in range(4):
         fenced.tell(*valley(*fenced.ask()))
+        fitted.tell(*parts(*fitted.ask()))
     return {
         "LBFGSB": single, "MultiStart": starts, "FeasibleMinimizer": fenced,
-        "CallbackMinimizer": simplex, "Batch": many,
+        "CallbackMinimizer": simplex, "Batch": many, "LeastSquares": fitted,
     }  # fmt: skip
 
 
@@ -104,9 +133,12 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, arguments in STUDIES.items():
         path = folder / f"{name}.db"
-        bounds = NESTED if name == "structure" else BOX
+        bounds = PARAMETERS.get(name, BOX)
         with optdriver.create_study(bounds, storage=path, name=name, **arguments) as study:
-            play(study, 17, fail=name == "failures")
+            if name == "rounds":
+                play_rounds(study, 6)
+            else:
+                play(study, 17, fail=name == "failures")
             study.export(folder / f"{name}.jsonl")
             if name == "gradients":  # as a killed process leaves it
                 for there in folder.glob("gradients.db*"):

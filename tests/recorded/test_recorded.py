@@ -13,7 +13,7 @@ import pytest
 
 import optdriver
 from optdriver.batch import Batch
-from tests.recorded.cases import LEAST, STUDIES, answer, valley
+from tests.recorded.cases import LEAST, STUDIES, answer, parts, valley
 
 HERE = Path(__file__).parent
 RECORDED = sorted(folder for folder in HERE.iterdir() if (folder / "gradients.jsonl").exists())
@@ -23,6 +23,7 @@ MINIMIZERS = {
     "FeasibleMinimizer": optdriver.FeasibleMinimizer,
     "CallbackMinimizer": optdriver.CallbackMinimizer,
     "Batch": Batch,
+    "LeastSquares": optdriver.LeastSquares,
 }
 
 
@@ -34,15 +35,20 @@ STORED = [
 ]
 
 
-@pytest.fixture(params=RECORDED, ids=lambda folder: folder.name)
-def folder(request):
-    return request.param
+STATES = [
+    pytest.param(path.parent, path.stem, id=f"{path.parent.name}-{path.stem}")
+    for folder in RECORDED
+    for path in sorted(folder.glob("*.pickle"))
+]
 
 
 def told(lines):
     """Return what an exported study was told, by id."""
     events = [json.loads(line) for line in lines]
-    return {e["id"]: e["value"] for e in events if e.get("event") == "Told"}
+    rounds = [e for e in events if e.get("event") == "RoundTold"]
+    return {e["id"]: e["value"] for e in events if e.get("event") == "Told"} | {
+        id: value for e in rounds for id, value in zip(e["ids"], e["values"], strict=True)
+    }
 
 
 def tolerant():
@@ -71,7 +77,8 @@ def check(study, name, folder):
 def test_every_release_recorded_what_there_was_to_record():
     names = {name for _, name in (param.values for param in STORED)}
     assert names == {*STUDIES, "killed"}
-    assert [folder.name for folder in RECORDED] == ["0.1.0", "0.2.0"]
+    assert {name for _, name in (param.values for param in STATES)} == {*MINIMIZERS}
+    assert [folder.name for folder in RECORDED] == ["0.1.0", "0.2.0", "0.3.0"]
 
 
 @pytest.mark.parametrize(("folder", "name"), STORED)
@@ -95,7 +102,7 @@ def test_an_exported_study_goes_on(name, folder, tmp_path):
 
 
 @pytest.mark.parametrize("data", ["json", "pickle"])
-@pytest.mark.parametrize("name", MINIMIZERS)
+@pytest.mark.parametrize(("folder", "name"), STATES)
 def test_a_state_goes_on(name, data, folder):
     path = folder / f"{name}.{data}"
     if data == "pickle":
@@ -113,6 +120,8 @@ def test_a_state_goes_on(name, data, folder):
             minimizer.tell([value for value, _ in answers], [slope for _, slope in answers])
         elif name == "CallbackMinimizer":
             minimizer.tell(valley(*minimizer.ask())[0])
+        elif name == "LeastSquares":
+            minimizer.tell(*parts(*minimizer.ask()))
         else:
             minimizer.tell(*valley(*minimizer.ask()))
     best = min(minimizer.result.fun) if name == "Batch" else None
