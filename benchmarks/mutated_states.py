@@ -36,7 +36,14 @@ from typing import Any
 
 import numpy as np
 
-from optdriver import LBFGSB, CallbackMinimizer, FeasibleMinimizer, MultiStart, create_study
+from optdriver import (
+    LBFGSB,
+    CallbackMinimizer,
+    FeasibleMinimizer,
+    LeastSquares,
+    MultiStart,
+    create_study,
+)
 from optdriver.batch import Batch
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import OptDriverError
@@ -73,6 +80,12 @@ def bowl(x: Any) -> tuple[float, Any]:
     return f, 2.0 * (x - 0.3) - 0.8 * np.sin(4.0 * x)
 
 
+def parts(x: Any) -> tuple[Any, Any]:
+    """Return residuals of something with several minima, and their Jacobian."""
+    r = np.concatenate([x - 0.3, np.sin(2.0 * x)])
+    return r, np.vstack([np.eye(x.size), np.diag(2.0 * np.cos(2.0 * x))])
+
+
 # -- driving ----------------------------------------------------------------------------------
 
 
@@ -93,7 +106,7 @@ def drive_minimizer(made: Any) -> None:
             break
         x = made.ask()
         check_point(x, low, high)
-        f, g = bowl(x)
+        f, g = parts(x) if isinstance(made, LeastSquares) else bowl(x)
         if k == 2:
             made.tell_failure("now and then")
         elif "g" in getattr(made, "needs", "g"):
@@ -141,7 +154,7 @@ def drive_batch(made: Any) -> None:
 def drive_study(study: Study) -> None:
     """Ask and tell, and look at everything."""
     for suggestion in study.open_suggestions:
-        study.tell(suggestion.id, *observed(study, suggestion))
+        tell(study, suggestion)
     for k in range(STEPS):
         suggestion = study.ask()
         if suggestion is None:
@@ -149,7 +162,7 @@ def drive_study(study: Study) -> None:
         if k == 3:
             study.tell_failure(suggestion.id, "now and then")
         else:
-            study.tell(suggestion.id, *observed(study, suggestion))
+            tell(study, suggestion)
     _ = study.info(), study.runs, study.minima, study.best, study.history, repr(study)
     study.is_done()
     Study.from_dict(study.to_dict())
@@ -186,7 +199,10 @@ def moments(made: Any, step: Callable[[Any], None], at: tuple[int, ...]) -> list
 
 def step_minimizer(made: Any) -> None:
     """Do one evaluation."""
-    if not made.done:
+    if isinstance(made, LeastSquares):
+        if not made.done:
+            made.tell(*parts(made.ask()))
+    elif not made.done:
         f, g = bowl(made.ask())
         made.tell(f, g) if "g" in getattr(made, "needs", "g") else made.tell(f)
 
@@ -207,13 +223,17 @@ def step_batch(made: Batch) -> None:
 def step_study(study: Study) -> None:
     """Do one evaluation, and leave another pending."""
     for suggestion in study.ask(2)[:1]:
-        study.tell(suggestion.id, *observed(study, suggestion))
+        tell(study, suggestion)
 
 
-def observed(study: Study, suggestion: Any) -> tuple[Any, ...]:
-    """Return the value, and the gradient where the study takes one."""
+def tell(study: Study, suggestion: Any) -> None:
+    """Tell the value, the gradient where the study takes one, or residuals."""
+    if study.spec.driver == "least-squares":
+        residuals, jacobian = parts(suggestion.x)
+        study.tell(suggestion.id, residuals=residuals, jacobian=jacobian)
+        return
     f, g = bowl(suggestion.x)
-    return (f, g) if study.parameters["jac"] else (f,)
+    study.tell(suggestion.id, f, g) if study.parameters["jac"] else study.tell(suggestion.id, f)
 
 
 def kinds() -> dict[str, Kind]:
@@ -228,6 +248,7 @@ def kinds() -> dict[str, Kind]:
         create_study(space, num_parallel=3, seed=2, jac=jac, constraints=rows)
         for jac, rows in ((True, []), (False, []), (True, ROWS))
     ]
+    studies.append(create_study(space, driver="least-squares", jac=True, num_parallel=2, seed=2))
     starts = [
         MultiStart(BOX, num_initial=2, **options)
         for options in (
@@ -241,11 +262,13 @@ def kinds() -> dict[str, Kind]:
     callbacks = [CallbackMinimizer(m, x0, BOX) for m in ("SLSQP", "Nelder-Mead")]
     cma = PopulationDriver(BOX, engine="CMA-ES")
     feasible = FeasibleMinimizer(x0, ROWS, BOX)
+    fits = [LeastSquares(x0, BOX), LeastSquares(x0, loss="cauchy")]
     batch = Batch(np.random.default_rng(1).uniform(-1, 1, (5, 2)), BOX, lanes=3)
     plain = [LBFGSB(x0, BOX), LBFGSB(x0), LBFGSB([0.4] * 5, [(0, 1)] * 5, maxcor=2)]
     minimizers = [s for made in plain for s in moments(made, step_minimizer, (0, 1, 4, 7))]
     multi = [s for made in starts for s in moments(made, step_driver, (0, 3, 14))]
     suspended = [s for made in callbacks for s in moments(made, step_minimizer, (0, 5))]
+    fitted = [s for made in fits for s in moments(made, step_minimizer, (0, 1, 4))]
     kept = [s for study in studies for s in moments(study, step_study, (0, 4, 12))]
     return {
         "LBFGSB": of(LBFGSB, minimizers, drive_minimizer),
@@ -253,6 +276,7 @@ def kinds() -> dict[str, Kind]:
         "FeasibleMinimizer": of(
             FeasibleMinimizer, moments(feasible, step_minimizer, (0, 2, 5)), drive_minimizer
         ),
+        "LeastSquares": of(LeastSquares, fitted, drive_minimizer),
         "CallbackMinimizer": of(CallbackMinimizer, suspended, drive_minimizer),
         "Batch": of(Batch, moments(batch, step_batch, (0, 4, 9)), drive_batch),
         "PopulationDriver": of(

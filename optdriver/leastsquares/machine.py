@@ -116,6 +116,12 @@ def advance_failure(state: State, reason: str) -> None:
         _try(state)
 
 
+def give_up(state: State, reason: str) -> None:
+    """End a run whose numbers allow no further step."""
+    state.reason = reason
+    _end(state, Stop.FAILED)
+
+
 def halt(state: State, reason: str) -> None:
     """End the run from outside."""
     state.reason = reason
@@ -267,7 +273,7 @@ def _correction(state: State, model: Model, p: Vector) -> Vector | None:
     sizes = float(np.linalg.norm(new)), float(np.linalg.norm(old))
     if not min(sizes) > 0.0:
         return None
-    part = float(new @ old) / sizes[1] ** 2
+    part = float(new @ (old / sizes[1])) / sizes[1]
     if abs(part) * sizes[1] < ALIGNED * sizes[0] or abs(part) > LONGER:
         return None
     bend = model.side.T @ (model.weights * state.bend * part**2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from optdriver.leastsquares import state as states
 from optdriver.leastsquares.covariance import Factors, factors
 from optdriver.leastsquares.options import LeastSquaresOptions
 from optdriver.leastsquares.state import State, Stop
-from optdriver.numerics import quiet
+from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import real_array
 
 if TYPE_CHECKING:
@@ -130,12 +130,11 @@ class LeastSquares:
         self._running("tell")
         r = read_residuals(residuals, self.m)
         made = read_jacobian(jacobian, r.size, self.n)
-        state = self._now.copy()
         if np.isfinite(r).all() and np.isfinite(made).all():
-            machine.advance(state, r, made)
+            self._advance(lambda state: machine.advance(state, r, made))
         else:
-            machine.advance_failure(state, "a residual or a derivative is not finite")
-        self._now = state
+            why = "a residual or a derivative is not finite"
+            self._advance(lambda state: machine.advance_failure(state, why))
 
     @quiet
     def tell_failure(self, reason: str = "") -> None:
@@ -147,15 +146,25 @@ class LeastSquares:
             Kept for the message of a run that ends by failures.
         """
         self._running("tell_failure")
-        state = self._now.copy()
-        machine.advance_failure(state, str(reason))
-        self._now = state
+        said = str(reason)
+        self._advance(lambda state: machine.advance_failure(state, said))
 
     def halt(self, reason: str = "") -> None:
         """End the run from outside, without success; what was evaluated stays in `result`."""
         self._running("halt")
         state = self._now.copy()
         machine.halt(state, str(reason))
+        self._now = state
+
+    def _advance(self, step: Callable[[State], None]) -> None:
+        """Take a step on a copy; where its numbers do not allow one, the run ends and says why."""
+        state = self._now.copy()
+        try:
+            step(state)
+        except Exception as error:
+            if not is_numeric(error):
+                raise
+            machine.give_up(state, f"numeric error: {type(error).__name__}: {error}")
         self._now = state
 
     def _running(self, call: str) -> Vector:

@@ -52,6 +52,8 @@ def damped(
         right = np.concatenate([right, np.zeros(n)])
     columns = lengths(matrix)
     scaled = matrix / columns
+    if not (np.isfinite(scaled).all() and np.isfinite(right).all()):
+        raise np.linalg.LinAlgError("the model of the residuals has numbers that are not finite")
     free = low < high
     y: Vector = np.zeros(n)
     if free.all():

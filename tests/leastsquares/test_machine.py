@@ -10,6 +10,7 @@ from benchmarks.nist import SETS, digits
 from optdriver import LeastSquares
 from optdriver.errors import InputError
 from optdriver.leastsquares import Stop, losses
+from tests.recorded.cases import parts
 
 
 def fitted(residuals, jacobian, x0, bounds=None, **options):
@@ -159,3 +160,31 @@ def test_a_state_that_was_forged_stays_in_the_box_and_ends():
                     again.tell_failure("forged")
                 else:
                     again.tell(data.residuals(x), data.jacobian(x))
+
+
+def begun():
+    """Return a run that knows a bend, in the middle of a curved valley."""
+    opt = LeastSquares([-1.2, 1.0], [(-2, 2), (-2, 2)])
+    while opt.to_dict()["bend"] is None:
+        opt.tell(*parts(*opt.ask()))
+    return opt
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_length_of_a_bend_may_have_no_square(size):
+    data = begun().to_dict()
+    data["along"] = data["along"] * (size / np.linalg.norm(data["along"]))
+    opt = LeastSquares.from_dict(data)
+    opt.tell(*parts(*opt.ask()))
+    assert not opt.done
+
+
+def test_numbers_that_allow_no_step_end_the_run():
+    data = begun().to_dict()
+    data["jacobian"] = np.full_like(data["jacobian"], 1e300)
+    data["r"] = np.full_like(data["r"], 1e300)
+    opt = LeastSquares.from_dict(data)
+    opt.tell_failure("no licence")
+    assert opt.stop == "failed"
+    assert "numeric error: LinAlgError" in opt.result.message
+    assert opt.nfev == begun().nfev + 1
