@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, missing_extra, unknown_option
 from optdriver.storage import load_study
 from optdriver.study import Study
+from optdriver.study.reports import TABLE_OF_HISTORY as HISTORY
+from optdriver.study.reports import best_so_far
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +59,7 @@ def history(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) ->
         told = table.told
         ax.plot(table.id[told], table.value[told], ".", color=SOFT, label="observed")
         ended = np.argsort(table.ended[told], kind="stable")
-        best = np.minimum.accumulate(table.value[told][ended])
+        best = best_so_far(table.value[told][ended], found.spec.sign)
         ax.step(np.sort(table.id[told]), best, where="post", color=GOOD, label="best so far")
         failed = table.id[~told]
         ax.plot(
@@ -95,7 +97,7 @@ def runs(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -> Ax
             mine = table.told & (table.run == run)
             if not mine.any():
                 continue
-            best = np.minimum.accumulate(table.value[mine])
+            best = best_so_far(table.value[mine], found.spec.sign)
             count = np.flatnonzero(table.told[table.run == run]) + 1
             (line,) = ax.plot(count, best, drawstyle="steps-post", alpha=0.8)
             if state.get(int(run)) == "converged":
@@ -117,8 +119,8 @@ def minima(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -> 
     matplotlib.axes.Axes
     """
     with _opened(study) as found:
-        rows = sorted(found.minima, key=lambda row: row.value)
-        ax = _axes(ax, found, "minimum", "value")
+        rows = sorted(found.minima, key=lambda row: found.spec.sign * row.value)
+        ax = _axes(ax, found, "minimum" if found.spec.sign > 0.0 else "maximum", "value")
         place = np.arange(1, len(rows) + 1)
         value = np.array([row.value for row in rows])
         ax.plot(place, value, "o", color=GOOD)
@@ -134,7 +136,7 @@ def parallel(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -
     """Draw every evaluation as a line through its parameters (parallel coordinates).
 
     Each parameter is drawn between its bounds, or the least and greatest value that was asked where
-    it has none; the lower the value, the darker the line, and the best point is drawn last.
+    it has none; the better the value, the darker the line, and the best point is drawn last.
 
     Parameters
     ----------
@@ -151,7 +153,7 @@ def parallel(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -
         x = table.x[table.told]
         lower, upper = _ranges(found, table.x)
         part = (x - lower) / np.where(upper > lower, upper - lower, 1.0)
-        order = np.argsort(-table.value[table.told], kind="stable")
+        order = np.argsort(-found.spec.sign * table.value[table.told], kind="stable")
         shade = np.linspace(0.1, 0.8, len(order))
         for depth, row in zip(shade, order, strict=True):
             ax.plot(part[row], color=GOOD, alpha=float(depth), linewidth=0.8)
@@ -226,8 +228,9 @@ def contour(
             allowed = _allowed(found.spec.compiled, grid).reshape(points, points)
             ax.contourf(*sides, ~allowed, levels=[0.5, 1.5], colors=[SOFT], alpha=0.4)
         told = table.told
+        shades = "viridis_r" if found.spec.sign > 0.0 else "viridis"
         drawn = ax.scatter(
-            table.x[told, i], table.x[told, j], c=table.value[told], cmap="viridis_r", s=16
+            table.x[told, i], table.x[told, j], c=table.value[told], cmap=shades, s=16
         )
         ax.plot(table.x[~told, i], table.x[~told, j], "x", color=BAD)
         if found.best is not None:
@@ -316,20 +319,24 @@ def gradient(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -
 
 
 class _Table:
-    """The columns of a history, under their own names whatever the parameters are called."""
+    """The columns of a history, under their own names whatever the parameters are called.
+
+    Evaluations of former objectives are left out.
+    """
 
     def __init__(self, study: Study) -> None:
         columns = study.history
         free = study.space.free
-        names = ("id", "run", "kind", "state", "value", "attempts", "asked", "ended", "reason")
+        names = HISTORY
         own = dict(zip(names, list(columns)[len(free) :], strict=True))
-        self.id: Array = columns[own["id"]]
-        self.run: Array = columns[own["run"]]
-        self.value: Array = columns[own["value"]]
-        self.ended: Array = columns[own["ended"]]
+        rows = columns[own["objective"]] == study.objective_number
+        self.id: Array = columns[own["id"]][rows]
+        self.run: Array = columns[own["run"]][rows]
+        self.value: Array = columns[own["value"]][rows]
+        self.ended: Array = columns[own["ended"]][rows]
         self.told: Array = np.isfinite(self.value)
-        self.x = columns.x
-        self.gradient = columns.gradient
+        self.x = columns.x[rows]
+        self.gradient = None if columns.gradient is None else columns.gradient[rows]
 
 
 @contextmanager

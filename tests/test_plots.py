@@ -150,3 +150,19 @@ def test_what_cannot_be_drawn_says_why(study):
     empty = optdriver.create_study({"x": (0, 1)}, constraints=["x <= 0.5"])
     with pytest.raises(InputError, match="nothing was observed"):
         plots.slack(empty)
+
+
+def test_what_is_maximised_is_drawn_with_its_sign():
+    study = optdriver.create_study(
+        {"x": (-2.0, 2.0), "y": (-2.0, 2.0)}, jac=True, direction="maximize", max_num_minimizers=2
+    )
+    study.run(lambda x, y: (5.0 - bowl(x, y / 2, 0)[0], [-2.0 * (x - 1.0), -(y / 2 + 0.5)]))
+    assert drawn(plots.history(study), "best so far")[-1, 1] == study.best.value
+    heights = drawn(plots.history(study), "best so far")[:, 1]
+    assert (np.diff(heights) >= 0.0).all()
+    assert plots.minima(study).get_xlabel() == "maximum"
+    for draw in ALL:
+        draw(study)
+    study.reevaluate()
+    study.tell(study.ask().id, 1.0, [0.5, 0.5])
+    assert len(drawn(plots.history(study), "observed")) == 1

@@ -351,6 +351,18 @@ def extend(
     _out.print(f"still stopped: {reason}" if reason else f"{path} can go on")
 
 
+@app.command()
+def reevaluate(path: File) -> None:
+    """Begin anew after the objective was changed; what was observed is kept as history.
+
+    The minima that were found are the first starts, and max_iter counts from zero again.
+    """
+    with load_study(path) as study:
+        study.reevaluate()
+        former = study.info()["num_former"]
+    _out.print(f"{path} begins anew: {former} evaluations are kept as those of a former objective")
+
+
 def _assignment(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign:

@@ -22,7 +22,11 @@ _PARAMETER: Final = ("domain", "formula", "unit", "scale")
 _SECONDS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?)\s*(s|min|h|d)")
 
-LIMITS: Final = tuple(name for name, row in parameters.TABLE.items() if row.owner == "study")
+LIMITS: Final = tuple(
+    name
+    for name, row in parameters.TABLE.items()
+    if row.owner == "study" and name not in parameters.FIXED
+)
 """Driver parameters that a study in a file may have other values of by now."""
 
 

@@ -77,7 +77,8 @@ def _head(info: dict[str, Any]) -> RenderableType:
     table.add_row(
         "evaluations",
         f"{info['num_evaluations']} ended, {info['num_failed']} of them failed, "
-        f"{info['num_open']} open",
+        f"{info['num_open']} open"
+        + (f"; {info['num_former']} of former objectives" if info["num_former"] else ""),
     )
     table.add_row("minimizers", f"{info['num_minimizers']}, {info['num_minima']} minima")
     table.add_row("run time", f"{info['elapsed']:.1f} s")
@@ -107,12 +108,13 @@ def _best(study: Study) -> RenderableType:
 
 
 def _minima(study: Study) -> RenderableType | None:
-    rows = sorted(study.minima, key=lambda row: row.value)
+    rows = study.minima
     if not rows:
         return None
     names = list(flat(rows[0].params))[:MOST_COLUMNS]
     dots = ["..."] if len(flat(rows[0].params)) > MOST_COLUMNS else []
-    table = _table("minima", "value", "found", *names, *dots)
+    kind = "minima" if study.spec.sign > 0.0 else "maxima"
+    table = _table(kind, "value", "found", *names, *dots)
     for row in rows[:MOST_ROWS]:
         values = flat(row.params)
         cells = (number(values[name]) for name in names)

@@ -193,7 +193,8 @@ def _check_limit(max_evaluations: Any) -> float:
 def _check_end(study: Study, limit: float) -> None:
     given = study.parameters
     caps = (limit, given["max_iter"], given["max_time"], given["max_num_minimizers"])
-    if min(caps) == math.inf and given["eps"] == 0.0 and given["min_val"] == -math.inf:
+    targets = (given["eps"], given["min_val"], given["max_val"]) != (0.0, -math.inf, math.inf)
+    if min(caps) == math.inf and not targets:
         warnings.warn(
             "nothing limits this study (max_iter, max_time, max_num_minimizers, min_val, eps): "
             "run() goes on until Ctrl-C or stop()",

@@ -39,6 +39,7 @@ def to_optuna(study: Study, storage: Any = None, study_name: str | None = None) 
         Failed evaluations are failed trials, with their reason; fixed parameters, the minimizer and
         the kind of point are attributes of trials.  A parameter without a finite bound has the
         range in which it was evaluated.
+        Evaluations of former objectives are left out.
 
     Raises
     ------
@@ -53,7 +54,10 @@ def to_optuna(study: Study, storage: Any = None, study_name: str | None = None) 
         raise missing_extra("to_optuna", error.name or "optuna", "optuna") from None
     name = study_name or study.name or study.spec.study_id or None
     target = optuna.create_study(
-        storage=storage, study_name=name, direction="minimize", load_if_exists=True
+        storage=storage,
+        study_name=name,
+        direction=study.parameters["direction"],
+        load_if_exists=True,
     )
     there = target.get_trials(deepcopy=False)
     known = {trial.user_attrs.get(ID) for trial in there}
@@ -74,12 +78,12 @@ def to_optuna(study: Study, storage: Any = None, study_name: str | None = None) 
 def _trials(study: Study, optuna: Any, known: set[Any]) -> Iterator[Any]:
     space, history = study.space, study.history
     columns = list(history.values())[len(space.free) :]
-    ids, runs, kinds, states, values, _, asked, ended, reasons = columns
+    ids, runs, kinds, states, values, _, asked, ended, reasons, objectives = columns
     distributions = _distributions(study, optuna)
     zero = datetime.now() - timedelta(seconds=study.info()["elapsed"])
     states_of = {"told": optuna.trial.TrialState.COMPLETE}
     for k, id in enumerate(ids.tolist()):
-        if id in known:
+        if id in known or objectives[k] != study.objective_number:
             continue
         attributes = {
             ID: id,

@@ -20,6 +20,7 @@ from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
 from optdriver.space import Space
 from optdriver.structures.pytree import Structure
+from optdriver.study.parameters import MINIMIZE
 
 Vector = NDArray[np.float64]
 
@@ -38,6 +39,8 @@ def check(given: Given, method: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in OPTIONS:
             raise InputError(f"options of a fit are {', '.join(OPTIONS)}, not {name!r}")
+    if given.direction != MINIMIZE:
+        raise InputError("residuals=True minimises what residuals cost: leave direction= out")
     if given.x64 is False:
         raise InputError("residuals are computed in 64 bits: leave x64 out, or give True")
     if given.jac not in (None, "2-point", "3-point"):

@@ -22,6 +22,7 @@ from optdriver.minimization.watching import Stopped, Watch, gradient, line, with
 from optdriver.objectives.jax_objective import checked_x64, traced
 from optdriver.objectives.plain import check_call, say
 from optdriver.structures.pytree import Structure
+from optdriver.study.parameters import MINIMIZE, check_all
 from optdriver.study.tables import Rows
 
 Vector = NDArray[np.float64]
@@ -90,6 +91,9 @@ class Minimizer:
         and losses that JAX compiles.  None chooses; the device only where it is no processor.
     progress : bool, optional
         Draw a bar in the terminal; None draws it where there is one.
+    direction : {'minimize', 'maximize'}
+        Whether the least or the greatest value of the loss is looked for.  Values and gradients
+        that are shown are those of the loss as it was given.
 
     Raises
     ------
@@ -119,6 +123,7 @@ class Minimizer:
         scale: bool = True,
         engine: str | None = None,
         progress: bool | None = None,
+        direction: str = MINIMIZE,
     ) -> None:
         structure = _structure(bounds, x0)
         check_call(loss_fun, structure)
@@ -133,6 +138,7 @@ class Minimizer:
             jac=jac,
             scale=scale,
             seed=seed,
+            direction=_direction(direction),
         )
         self._asked = given
         self._method = methods.known(method)
@@ -158,6 +164,7 @@ class Minimizer:
             "scale": scale,
             "engine": engine,
             "progress": progress,
+            "direction": direction,
         }
         Watch(callback, self._problem, lambda: None)  # checks the callback
 
@@ -246,7 +253,7 @@ class Minimizer:
         lanes = [Lane(k, z, minimizer) for k, (z, minimizer) in enumerate(made)]
         looked = self._problem.objective.calls - before
         interrupted: str | None = None
-        with bar(partial(line, lanes), self._progress) as show:
+        with bar(partial(line, lanes, self._problem.sign), self._progress) as show:
             watch = Watch(self._callback, self._problem, show)
             watched = self._callback is not None
             engine = engines.choose(self._engine, self._problem, lanes, watched)
@@ -300,6 +307,7 @@ def minimize(
     name: str | None = None,
     study_id: str | None = None,
     residuals: bool = False,
+    direction: str = MINIMIZE,
 ) -> OptimizeResult:
     """Minimise a loss on structured parameters from many starts, and return the best end.
 
@@ -341,6 +349,7 @@ def minimize(
                 jac=jac,
                 scale=scale,
                 seed=seed,
+                direction=_direction(direction),
             ),
             _structure(bounds, x0),
             keeping,
@@ -369,6 +378,7 @@ def minimize(
         scale=scale,
         engine=engine,
         progress=progress,
+        direction=direction,
     )
     return made.minimize(n_iter, **keeping.given())
 
@@ -422,6 +432,11 @@ def _options(options: Any) -> dict[str, Any]:
     return dict(options or {})
 
 
+def _direction(given: Any) -> str:
+    """Return the direction, which is that of a study."""
+    return str(check_all({"direction": given})["direction"])
+
+
 def _check_switches(**switches: Any) -> None:
     for name, value in switches.items():
         if not isinstance(value, bool):
@@ -450,7 +465,7 @@ def _result(
     ends = [ended(lane, problem) for lane in lanes]
     best = min(ends, key=lambda end: order(end, interrupted is not None))
     _check_called(problem, ends)
-    _say_if_flat(ends)
+    _say_if_flat(problem, ends)
     made: OptimizeResult = OptimizeResult()
     kept = {"active", "multipliers", "kkt", "certified", "stop"}
     made.update({key: value for key, value in best.raw.items() if key in kept})
@@ -517,7 +532,7 @@ def _check_called(problem: Problem, ends: list[Ended]) -> None:
         raise InputTypeError(f"the loss cannot be called, it raised everywhere: {reasons[0][0]}")
 
 
-def _say_if_flat(ends: list[Ended]) -> None:
+def _say_if_flat(problem: Problem, ends: list[Ended]) -> None:
     """Warn where several starts have seen one and the same value, and no slope."""
     values = {end.f for end in ends if end.finite}
     moved = any(end.g is not None and np.any(end.g) for end in ends)
@@ -525,8 +540,8 @@ def _say_if_flat(ends: list[Ended]) -> None:
     still = all(np.array_equal(end.z, end.lane.start) for end in ends if end.g is not None)
     if len(places) >= FLAT and len(values) == 1 and still and not moved:
         say(
-            f"the loss returned {values.pop():g} from all of {len(places)} starts, and no slope: "
-            "does it read its parameters?"
+            f"the loss returned {problem.sign * values.pop():g} from all of {len(places)} starts, "
+            "and no slope: does it read its parameters?"
         )
 
 

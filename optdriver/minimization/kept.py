@@ -186,6 +186,7 @@ def created(
         max_num_minimizers=number,
         initial_samples=first.tolist(),
         seed=given.seed,
+        direction=given.direction,
         **parameters,
         **keeping.parameters(),
     )

@@ -8,8 +8,8 @@ and logarithmic parameters by their logarithm.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial, update_wrapper
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,6 +27,7 @@ from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
 from optdriver.objectives.plain import PlainObjective, attempt, say
 from optdriver.structures.narrow import representable
 from optdriver.structures.pytree import Leaf, Structure
+from optdriver.study.parameters import MINIMIZE
 
 Vector = NDArray[np.float64]
 Objective: TypeAlias = JaxObjective | PlainObjective
@@ -59,6 +60,8 @@ class Problem:
         Over z.
     differences : Scheme or None
         Where the loss gives no gradient, how it is made of values.
+    sign : float
+        By which the loss as it was given is multiplied here: -1 where its greatest value is wanted.
     """
 
     structure: Structure
@@ -68,6 +71,7 @@ class Problem:
     upper: Vector
     constraints: ConstraintSet | None
     differences: Scheme | None = None
+    sign: float = 1.0
 
     @property
     def bounds(self) -> Vector:
@@ -187,6 +191,26 @@ class Given:
     jac: Any = None
     scale: bool = True
     seed: int = 0
+    direction: str = MINIMIZE
+
+    def minimised(self) -> Given:
+        """Return the same with a loss of which the least value is wanted."""
+        return self if self.direction == MINIMIZE else replace(self, loss=Negated(self.loss))
+
+
+class Negated:
+    """A loss times -1: what is minimised where the greatest value is wanted."""
+
+    def __init__(self, loss: Callable[..., Any]) -> None:
+        self._loss = loss
+        update_wrapper(self, loss)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return minus the value; what is no number is refused where numbers are expected."""
+        value = self._loss(*args, **kwargs)
+        if value is None or isinstance(value, bool | str | tuple | list | Mapping):
+            return value
+        return -value
 
 
 def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
@@ -199,6 +223,7 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
     first : ndarray, shape (k, n)
         Starts of the user, where a loss that cannot be compiled is tried first.
     """
+    given = given.minimised()
     if given.jac in ("2-point", "3-point"):
         plain = PlainObjective(given.loss, structure, given.units)
         return _problem(given, structure, plain)
@@ -246,6 +271,7 @@ def _problem(given: Given, structure: Structure, objective: Objective) -> Proble
         upper=high,
         constraints=rows,
         differences=scheme,
+        sign=1.0 if given.direction == MINIMIZE else -1.0,
     )
 
 

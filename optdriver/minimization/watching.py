@@ -83,14 +83,14 @@ def _wants_result(callback: Callable[..., Any]) -> bool:
 
 
 def with_loss_unit(problem: Problem, f: float) -> Any:
-    """Return a value of the loss with its unit."""
-    unit = problem.objective.unit
-    return f if unit is None else unit.attach(f)
+    """Return a value of the loss as the user has it, with its unit."""
+    unit, value = problem.objective.unit, problem.sign * f
+    return value if unit is None else unit.attach(value)
 
 
 def gradient(problem: Problem, g: Any, z: Any) -> Any:
     """Return a gradient by z, at z, as one by the parameters, with their structure and units."""
-    slope = problem.coordinates.slope(problem.to_user(z))
+    slope = problem.sign * problem.coordinates.slope(problem.to_user(z))
     return structured(problem.structure, g / slope, problem.objective.unit)
 
 
@@ -109,10 +109,10 @@ def structured(structure: Structure, g: Any, loss: Unit | None) -> Any:
     return structure.build(g, leaf)
 
 
-def line(lanes: Sequence[Lane]) -> dict[str, Any]:
+def line(lanes: Sequence[Lane], sign: float = 1.0) -> dict[str, Any]:
     """Return what the bar shows."""
     ended = sum(lane.minimizer.done for lane in lanes)
     found = [lane.minimizer.best for lane in lanes]
     values = [best[1] for best in found if best is not None]
-    text = f"best {min(values):.6g}" if values else "best none yet"
+    text = f"best {sign * min(values):.6g}" if values else "best none yet"
     return {"completed": ended, "total": len(lanes), "description": f"starts: {text}"}

@@ -28,7 +28,9 @@ from optdriver.study.tables import Rows
 LEASE: Final = 60.0
 """Seconds after which the server gives what a worker had to another one, if it is not heard of."""
 
-_TEXTS: Final = ("name", "study_id", "driver", "status", "stop_kind", "stop_reason", "notes")
+_TEXTS: Final = (
+    "name", "study_id", "driver", "direction", "status", "stop_kind", "stop_reason", "notes",
+)  # fmt: skip
 _NUMBERS: Final = ("value", "asked", "ended")
 Row = TypeVar("Row", Best, LocalMinimum, RunRow)
 
@@ -313,6 +315,16 @@ class RemoteStudy:
     def stop(self, reason: str = "stopped by the user") -> None:
         """Stop asking; open suggestions can still be told."""
         self._messages.post("stop", reason=reason)
+
+    def reevaluate(self, objective: Callable[..., Any] | None = None) -> None:
+        """Begin anew with another objective, as `Study.reevaluate` does.
+
+        Every worker has to have the new objective: results of evaluations that are open now have
+        no effect.
+        """
+        if objective is not None:
+            self.set_objective(objective)
+        self._messages.post("reevaluate")
 
     def resume(self) -> None:
         """Go on after `stop`."""

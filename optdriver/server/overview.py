@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from optdriver.server.leases import Leases
 from optdriver.structures.units import number_of, unit_of
 from optdriver.study import Study
+from optdriver.study.reports import best_so_far
 from optdriver.study.tables import leaves
 
 POINTS: Final = 1200
@@ -27,9 +28,9 @@ NAMES: Final = 60
 """Most parameters of a point."""
 
 _HEAD: Final = (
-    "name", "study_id", "driver", "status", "stop_kind", "stop_reason", "success", "is_done",
-    "num_evaluations", "num_failed", "num_open", "num_parallel", "num_minimizers", "num_minima",
-    "elapsed",
+    "name", "study_id", "driver", "direction", "status", "stop_kind", "stop_reason", "success",
+    "is_done", "num_evaluations", "num_failed", "num_former", "num_open", "num_parallel",
+    "num_minimizers", "num_minima", "elapsed",
 )  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def overview(study: Study, leases: Leases) -> dict[str, Any]:
         "info": {name: info[name] for name in _HEAD},
         "limits": {name: parameters[name] for name in ("max_iter", "max_time")},
         "best": best and {"value": best.value, "params": named(best.params), "id": best.id},
-        "history": thinned(values, state == "failed"),
+        "history": thinned(values, state == "failed", sign=study.spec.sign),
         "minima": [
             {"value": row.value, "times_found": row.times_found, "params": named(row.params)}
             for row in minima[:ROWS]
@@ -58,9 +59,13 @@ def overview(study: Study, leases: Leases) -> dict[str, Any]:
 
 
 def ended(study: Study) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.str_]]:
-    """Return states, values and reasons of the evaluations, whatever their columns are called."""
+    """Return states, values and reasons of the evaluations, whatever their columns are called.
+
+    Those of former objectives are left out.
+    """
     columns = list(study.history.values())[len(study.space.free) :]
-    return columns[3], columns[4], columns[8]
+    rows = columns[9] == study.objective_number
+    return columns[3][rows], columns[4][rows], columns[8][rows]
 
 
 def opened(study: Study, leases: Leases) -> list[dict[str, Any]]:
@@ -89,16 +94,19 @@ def named(params: Any) -> dict[str, Any]:
     return found
 
 
-def thinned(values: NDArray[np.float64], failed: NDArray[np.bool_]) -> dict[str, Any]:
+def thinned(
+    values: NDArray[np.float64], failed: NDArray[np.bool_], *, sign: float = 1.0
+) -> dict[str, Any]:
     """Return at most about `POINTS` evaluations: their numbers, values, and the best so far.
 
     Of each stretch that is longer than a point the lowest and the highest value are kept, so that
-    what is drawn looks the same; of failures how many there are of which number.
+    what is drawn looks the same; of failures how many there are of which number.  The best is the
+    highest where `sign` is -1.
     """
     good = np.flatnonzero(np.isfinite(values) & ~failed)
     bad = np.flatnonzero(failed)
     kept = good if len(good) <= POINTS else _extremes(good, values)
-    best = np.minimum.accumulate(values[good]) if len(good) else values[good]
+    best = best_so_far(values[good], sign)
     return {
         "number": kept,
         "value": values[kept],

@@ -293,6 +293,13 @@ class Wire:
         self.study.resume()
         return self._state()
 
+    def _reevaluate(self) -> dict[str, Any]:
+        """Begin anew, for an objective that was changed; what was observed is kept as history."""
+        self.study.reevaluate()
+        self.leases.keep(())
+        self.tickets.clear()
+        return self._state()
+
     def _extend(self, limits: Any) -> dict[str, Any]:
         """Change limits, as {"max_iter": 500}."""
         if not isinstance(limits, Mapping):
@@ -314,5 +321,6 @@ READING: Final = (
 
 REQUESTS: Final = (
     *READING, "ask", "tell", "fail", "heartbeat", "release", "add", "stop", "resume", "extend",
+    "reevaluate",
 )  # fmt: skip
 """What can be requested."""

@@ -40,6 +40,7 @@ from optdriver.study.events import (
     Parted,
     Recalled,
     Released,
+    Renewed,
     Resumed,
     RoundTold,
     Stopped,
@@ -237,7 +238,7 @@ class Desk:
         changed = {name: new for name, new in wanted.items() if new != state.parameters[name]}
         for name in changed:
             owner = parameters.TABLE[name].owner
-            if (owner != "study" and name not in parameters.LATER) or name == "check_grad":
+            if (owner != "study" and name not in parameters.LATER) or name in parameters.FIXED:
                 raise ProtocolError(
                     f"{name!r} cannot be changed once the study has begun; create a new study"
                 )
@@ -549,6 +550,14 @@ class Desk:
         stop = self.state.stop
         if stop is not None and stop[0] in RESUMABLE:
             self.record(Resumed(time=self.now()))
+
+    def renew(self, starts: FloatArray) -> None:
+        """Keep what was observed as that of a former objective, and begin anew at `starts`."""
+        if not self.has_begun:
+            return
+        self.record(Renewed(starts=starts, time=self.now()))
+        self.handing.clear()
+        self.unit = None
 
     # -- results --------------------------------------------------------------------------
 

@@ -224,6 +224,18 @@ class Suspended:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Renewed:
+    """The objective was changed on purpose: what was observed before is that of a former one.
+
+    What was open is given up.  `starts`, the user's continuous parameters a row, come first when
+    the new objective is minimised: the minima of the former one.
+    """
+
+    starts: FloatArray
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parted:
     """From here on the driver's own points count again.
 
@@ -250,6 +262,7 @@ Event = (
     | Stopped
     | Resumed
     | Suspended
+    | Renewed
     | Parted
 )
 
@@ -263,7 +276,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
         Asked, Held, Recalled, Drained, Told, Failed, RoundAsked, RoundTold, Late, Released, Added,
-        Configured, Stopped, Resumed, Suspended, Parted,
+        Configured, Stopped, Resumed, Suspended, Renewed, Parted,
     )
 }  # fmt: skip
 
@@ -434,6 +447,6 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "parameters": _parameters, "residuals": _or_none(_array), "jacobian": _or_none(_array),
     "ids": _integers, "points": _integers, "runs": _integers,
     "kinds": _integers, "wanted": _number, "matrix": _matrix, "values": _array,
-    "gradients": _or_none(_matrix),
+    "gradients": _or_none(_matrix), "starts": _matrix,
 }  # fmt: skip
 """How the fields of events are read."""

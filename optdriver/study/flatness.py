@@ -22,7 +22,7 @@ def why(state: State, *, at_the_end: bool) -> str | None:
     """Return what a flat objective is to be told about; None where it is not, or not yet."""
     most: float = state.parameters["stop_after_flat"]
     wanted = min(most, ENOUGH_AT_THE_END) if at_the_end and most < np.inf else most
-    if state.ledger.size < wanted or _has_another_value(state):
+    if state.ledger.size - state.ledger.since < wanted or _has_another_value(state):
         return None
     starts, points = _evaluated(state)
     if starts < wanted:
@@ -37,15 +37,18 @@ def why(state: State, *, at_the_end: bool) -> str | None:
 
 def _has_another_value(state: State) -> bool:
     ledger = state.ledger
-    first, best = ledger.value[0], ledger.best_value
-    if ledger.best < 0 or (math.isfinite(first) and first != best):  # most end here
+    if ledger.best < 0:
         return True
-    seen = ledger.observed()
-    values = ledger.value[: ledger.size][seen]
+    rows = ledger.present()
+    first, best = ledger.value[ledger.since], ledger.best_value
+    if math.isfinite(first) and first != best:  # most end here
+        return True
+    seen = ledger.observed()[rows]
+    values = ledger.value[rows][seen]
     if values.size == 0 or np.any(values != best):
         return True
     gradients = ledger.gradient
-    return gradients is not None and bool(np.any(np.nan_to_num(gradients[: ledger.size]) != 0.0))
+    return gradients is not None and bool(np.any(np.nan_to_num(gradients[rows]) != 0.0))
 
 
 def _evaluated(state: State) -> tuple[int, int]:
@@ -54,8 +57,9 @@ def _evaluated(state: State) -> tuple[int, int]:
     A population is everywhere at once: each of its points counts as a start.
     """
     ledger = state.ledger
-    seen = ledger.observed()
-    points = len(np.unique(ledger.x[: ledger.size][seen], axis=0))
-    runs = ledger.run[: ledger.size][seen]
+    rows = ledger.present()
+    seen = ledger.observed()[rows]
+    points = len(np.unique(ledger.x[rows][seen], axis=0))
+    runs = ledger.run[rows][seen]
     everywhere = isinstance(state.driver, PopulationDriver)
     return (points if everywhere else len(np.unique(runs[runs >= 0]))), points

@@ -44,6 +44,7 @@ from optdriver.study.events import (
     Parted,
     Recalled,
     Released,
+    Renewed,
     Resumed,
     RoundAsked,
     RoundTold,
@@ -127,14 +128,15 @@ def begin(spec: Spec) -> State:
     return State(
         spec=spec,
         parameters=dict(spec.parameters),
-        driver=_driver(spec),
-        ledger=Ledger(spec.space.size),
+        driver=_driver(spec, spec.parameters),
+        ledger=Ledger(spec.space.size, sign=spec.sign),
         check=GradientCheck(done=not spec.parameters["check_grad"]),
     )
 
 
-def _driver(spec: Spec) -> Driver:
-    options = parameters.owned_by("driver", spec.parameters)
+def _driver(spec: Spec, given: Mapping[str, Any]) -> Driver:
+    """Return a new driver; `given` are all parameters, as they are now."""
+    options = parameters.owned_by("driver", given)
     samples = [spec.space.to_driver(np.array(sample)) for sample in options["initial_samples"]]
     options["initial_samples"] = samples
     if options["difference_rule"] > 1:  # before, a step was one of the driver's coordinates
@@ -534,15 +536,16 @@ def _told(state: State, event: Told) -> None:
     gradient = event.gradient
     if gradient is not None:
         gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
+    value, gradient = _minimised(state, event.value, gradient)
     if entry.point is None:
-        _told_check(state, entry, event.value, gradient)
+        _told_check(state, entry, value, gradient)
         return
     if entry.point == FOREIGN:
-        _show(state, entry, event.value, gradient)
+        _show(state, entry, value, gradient)
         return
     before = state.driver.failed_in_row
     if event.residuals is None:
-        state.driver.tell(entry.point, event.value, gradient)
+        state.driver.tell(entry.point, value, gradient)
     else:
         state.driver.tell(entry.point, event.residuals, _jacobian_to_driver(state, entry, event))
     _count(state, before)
@@ -552,9 +555,18 @@ def _told(state: State, event: Told) -> None:
         space = state.spec.space
         z = space.to_driver(entry.x)
         points = gradient_check.begin(
-            state.check, z, event.value, gradient, space.driver_bounds, _admitted(state)
+            state.check, z, value, gradient, space.driver_bounds, _admitted(state)
         )
         _enqueue_check(state, points)
+
+
+def _minimised(
+    state: State, value: float, gradient: FloatArray | None
+) -> tuple[float, FloatArray | None]:
+    """Return a value as the driver, which minimises, has it, and so its gradient."""
+    if state.spec.sign > 0.0:
+        return value, gradient
+    return -value, None if gradient is None else -gradient
 
 
 def _jacobian_to_driver(state: State, entry: Entry, event: Told) -> FloatArray | None:
@@ -632,9 +644,11 @@ def _told_plain(state: State, event: RoundTold, rows: NDArray[np.intp]) -> None:
         gradients = state.spec.space.gradient_to_driver(gradients, state.ledger.x[ids])
         finite = np.isfinite(gradients).all(axis=1)
         for k in np.flatnonzero(~finite).tolist():  # too large in the driver's coordinates
-            state.driver.tell(points[k], float(values[k]), gradients[k])
+            state.driver.tell(points[k], *_minimised(state, float(values[k]), gradients[k]))
         points = [points[k] for k in np.flatnonzero(finite).tolist()]
         values, gradients = values[finite], gradients[finite]
+    if state.spec.sign < 0.0:
+        values, gradients = -values, None if gradients is None else -gradients
     state.driver.tell_arrays(points, values, gradients)
     _count(state, before)
 
@@ -692,7 +706,8 @@ def _recalled(state: State, event: Recalled) -> None:
     if gradient is not None:
         gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
     before = state.driver.failed_in_row
-    state.driver.tell(entry.point, float(ledger.value[event.source]), gradient)
+    known = _minimised(state, float(ledger.value[event.source]), gradient)
+    state.driver.tell(entry.point, *known)
     _count(state, before)
 
 
@@ -764,7 +779,7 @@ def _failed(state: State, event: Failed) -> None:
         gradient = event.gradient
         if gradient is not None:
             gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
-        state.driver.tell(entry.point, event.value, gradient)
+        state.driver.tell(entry.point, *_minimised(state, event.value, gradient))
     _count(state, before, event.counted)
 
 
@@ -792,7 +807,7 @@ def _added(state: State, event: Added) -> None:
     space, gradient = state.spec.space, event.gradient
     if gradient is not None:
         gradient = space.gradient_to_driver(gradient, event.x)
-    state.driver.add_point(space.to_driver(event.x), event.value, gradient)
+    state.driver.add_point(space.to_driver(event.x), *_minimised(state, event.value, gradient))
 
 
 LIFTED: Final = {"failures": "stop_after_failures", "flat": "stop_after_flat"}
@@ -837,6 +852,27 @@ def _suspended(_state: State, _event: Suspended) -> None:
     """Only the time is taken, by `apply`."""
 
 
+def _renewed(state: State, event: Renewed) -> None:
+    """Begin anew, but for what was observed, the run time and the parameters."""
+    why = "given up when the objective was changed"
+    given_up = [*state.open.values(), *(entry for entry in state.queue if entry.id >= 0)]
+    for entry in given_up:
+        state.ledger.fail(entry.id, why, event.time)
+        state.expired.add(entry.id)
+    state.open.clear()
+    state.queue.clear()
+    state.ledger.renew()
+    before = state.parameters["initial_samples"]
+    starts = [tuple(row) for row in event.starts.reshape(-1, state.spec.space.size).tolist()]
+    fresh = tuple(row for row in dict.fromkeys(starts) if row not in before)
+    state.parameters["initial_samples"] = fresh + before
+    state.parameters["value_unit"] = None
+    state.driver = _driver(state.spec, state.parameters)
+    state.check = GradientCheck(done=not state.parameters["check_grad"])
+    state.spent = state.failures = state.failed_in_row = 0
+    state.stop, state.parted = None, False
+
+
 def _parted(state: State, _event: Parted) -> None:
     state.parted = False
 
@@ -859,6 +895,7 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Resumed: _resumed,
     Suspended: _suspended,
     Late: _late,
+    Renewed: _renewed,
     Parted: _parted,
 }
 
@@ -909,7 +946,7 @@ def _restored(data: Mapping[str, Any]) -> State:
         spec=spec,
         parameters=dict(spec.with_parameters(data["parameters"]).parameters),
         driver=without_undo(restore_driver(spec.driver, data["driver"])),
-        ledger=Ledger.from_dict(data["ledger"], spec.space.size),
+        ledger=Ledger.from_dict(data["ledger"], spec.space.size, sign=spec.sign),
         check=gradient_check.from_dict(data["check"]),
         open={entry.id: entry for entry in entries},
         queue=deque(_entry_from_dict(entry) for entry in data["queue"]),
@@ -933,7 +970,9 @@ def copied(state: State) -> State:
         state,
         parameters=dict(state.parameters),
         driver=without_undo(copy.copy(state.driver)),
-        ledger=Ledger.from_dict(state.ledger.to_dict(), state.spec.space.size),
+        ledger=Ledger.from_dict(
+            state.ledger.to_dict(), state.spec.space.size, sign=state.spec.sign
+        ),
         check=gradient_check.from_dict(gradient_check.to_dict(state.check)),
         open={id: copy.copy(entry) for id, entry in state.open.items()},
         queue=deque(copy.copy(entry) for entry in state.queue),

@@ -6,7 +6,7 @@ from typing import Final
 
 from optdriver.errors import plain_name
 
-_MINIMISED = "what is told is minimised: tell minus the value (and minus the gradient) to maximise"
+_DIRECTION = "direction='maximize' looks for the greatest value"
 _EVALUATIONS = "max_iter is the number of evaluations"
 _STARTS = "num_initial minimizers begin, and max_num_minimizers are to converge"
 _BOX = "ranges are part of the domain, as in {'x': (-1, 1)}"
@@ -19,7 +19,7 @@ _DIFFERENCES = "step_size is the step of the finite differences"
 _MEANT: Final = {
     "initial_samples=[[...], [...]] are the starts": ("x0", "x0s", "start", "starts", "guess",
         "initial_guess", "initial_points", "initial_point", "enqueue_trial"),
-    _MINIMISED: ("direction", "directions", "maximize", "maximise", "minimize", "sense", "mode"),
+    _DIRECTION: ("directions", "maximize", "maximise", "minimize", "sense", "mode"),
     _EVALUATIONS: ("n_trials", "trials", "num_trials", "n_iter", "niter", "num_iter", "n_calls",
         "max_calls", "max_evals", "maxfun", "maxfev", "max_nfev", "max_evaluations",
         "num_evaluations", "budget", "iterations", "max_iterations"),

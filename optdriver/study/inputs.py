@@ -247,6 +247,7 @@ def taken_over(ledger: Mapping[str, Any], theirs: Space, state: State) -> list[A
     gradients = None if ledger["gradient"] is None else ledger["gradient"][:, order]
     inside = ((space.lower <= x) & (x <= space.upper)).all(axis=1)
     found: list[Added] = []
+    inside[: max(ledger.get("renewals", (0,)))] = False
     for row in np.flatnonzero((ledger["state"] == TOLD) & inside):
         point = space.rounded(x[row].copy())
         if state.ledger.find(point) is not None or not np.array_equal(point, x[row]):

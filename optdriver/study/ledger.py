@@ -53,19 +53,23 @@ class Ledger:
         Further columns; `run` is -1 for points that belong to none, times are run times.
     reasons : dict of int to str
         Why an evaluation failed.
+    renewals : list of int
+        The first row of each further objective, where it was changed on purpose.
     best : int
-        The id of the lowest value, -1 while there is none.
+        The id of the lowest value of the present objective, -1 while there is none; of the highest
+        where `sign` is -1.
     best_value : float
         That value, infinite while there is none.
     """
 
     __slots__ = (
         "_new", "_places", "asked", "attempts", "best", "best_value", "ended", "gradient", "kind",
-        "reasons", "run", "size", "state", "value", "x",
+        "reasons", "renewals", "run", "sign", "size", "state", "value", "x",
     )  # fmt: skip
 
-    def __init__(self, n: int, room: int = 16) -> None:
+    def __init__(self, n: int, room: int = 16, *, sign: float = 1.0) -> None:
         self.size = 0
+        self.sign = sign
         self.x = np.full((room, n), math.nan)
         self.gradient: FloatArray | None = None
         self.value: FloatArray
@@ -78,10 +82,11 @@ class Ledger:
         for name, fill in _COLUMNS.items():
             setattr(self, name, np.full(room, fill))
         self.reasons: dict[int, str] = {}
+        self.renewals: list[int] = []
         self._new: list[int] = []
         self._places: dict[bytes, int] = {}
         self.best = -1
-        self.best_value = math.inf
+        self.best_value = sign * math.inf
 
     def open_row(self, x: FloatArray, kind: str, run: int, time: float) -> int:
         """Enter a new suggestion; return its id."""
@@ -94,6 +99,18 @@ class Ledger:
         self.asked[row] = time
         self.size = row + 1
         return row
+
+    @property
+    def since(self) -> int:
+        """The first row of the present objective."""
+        return self.renewals[-1] if self.renewals else 0
+
+    def renew(self) -> None:
+        """Note that the rows that follow are those of another objective."""
+        self.renewals.append(self.size)
+        self.best, self.best_value = -1, self.sign * math.inf
+        self._new.clear()
+        self._places.clear()
 
     def reopen(self, row: int) -> None:
         """Note that the same point is handed out once more."""
@@ -108,7 +125,10 @@ class Ledger:
         self._new.append(row)
         if gradient is not None:
             self._enter_gradient(row, gradient)
-        if value < self.best_value:
+        self._compare(row, value)
+
+    def _compare(self, row: int, value: float) -> None:
+        if self.sign * value < self.sign * self.best_value:
             self.best, self.best_value = row, value
 
     def open_rows(
@@ -141,17 +161,15 @@ class Ledger:
         self._new.extend(rows.tolist())
         if gradients is not None:
             self._enter_gradient(rows, gradients)
-        lowest = int(np.argmin(values))
-        if values[lowest] < self.best_value:
-            self.best, self.best_value = int(rows[lowest]), float(values[lowest])
+        lowest = int(np.argmin(values if self.sign > 0.0 else -values))
+        self._compare(int(rows[lowest]), float(values[lowest]))
 
     def fail(self, row: int, reason: str, time: float) -> None:
         """Enter that the evaluation of a suggestion failed, for good; a value noted counts."""
         self.state[row] = FAILED
         self.ended[row] = time
         self.reasons[row] = reason
-        if self.value[row] < self.best_value:
-            self.best, self.best_value = row, float(self.value[row])
+        self._compare(row, float(self.value[row]))
 
     def note(self, row: int, value: float, gradient: FloatArray | None) -> None:
         """Enter the value of an evaluation that failed since its gradient cannot be used."""
@@ -185,6 +203,10 @@ class Ledger:
         observed: NDArray[np.bool_] = ended & np.isfinite(self.value[: self.size])
         return observed
 
+    def present(self) -> slice:
+        """Return the rows of the present objective."""
+        return slice(self.since, self.size)
+
     def _enter_gradient(self, row: int | NDArray[np.int64], gradient: FloatArray) -> None:
         if self.gradient is None:
             self.gradient = np.full(self.x.shape, math.nan)
@@ -204,13 +226,15 @@ class Ledger:
         data["gradient"] = None if self.gradient is None else self.gradient[: self.size].copy()
         data["reasons"] = [[row, reason] for row, reason in self.reasons.items()]
         data["best"] = self.best
+        if self.renewals:
+            data["renewals"] = list(self.renewals)
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], n: int) -> Ledger:
+    def from_dict(cls, data: Mapping[str, Any], n: int, *, sign: float = 1.0) -> Ledger:
         """Return the ledger of which `to_dict` made `data`."""
         size = len(data["value"])
-        ledger = cls(n, max(16, size))
+        ledger = cls(n, max(16, size), sign=sign)
         ledger.size = size
         for name in _COLUMNS:
             column = stored.array(name, data[name], (size,), nan=name in _TIMES)
@@ -226,9 +250,18 @@ class Ledger:
             stored.whole("row", row): stored.text("reason", reason)
             for row, reason in data["reasons"]
         }
+        ledger.renewals = [
+            stored.whole("renewals", row, 0, size) for row in data.get("renewals", ())
+        ]
+        if ledger.renewals != sorted(ledger.renewals):
+            raise ValueError("an objective was renewed before a former one")
         ledger.best = stored.whole("best", data["best"], -1, size - 1)
         told = ledger.state[:size] == TOLD
-        if not np.isfinite(ledger.value[:size][told]).all() or (ledger.best >= 0) != told.any():
+        if not np.isfinite(ledger.value[:size][told]).all():
+            raise ValueError("a value that was told is not finite")
+        seen = told | ((ledger.state[:size] == FAILED) & np.isfinite(ledger.value[:size]))
+        told[: ledger.since] = seen[: ledger.since] = False
+        if (ledger.best >= 0) != seen.any() or -1 < ledger.best < ledger.since:
             raise ValueError("its values are not those of its best evaluation")
         ledger._new = np.flatnonzero(told).tolist()
         if ledger.best >= 0:

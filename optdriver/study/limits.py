@@ -23,11 +23,9 @@ def capped(state: State) -> bool:
 def after_result(state: State) -> Reason | None:
     """Decide when a result has been taken in."""
     parameters = state.parameters
-    if state.ledger.best_value <= parameters["min_val"]:
-        return "min_val", (
-            f"the objective reached {state.ledger.best_value:.6g}, at or below "
-            f"min_val = {parameters['min_val']:g}"
-        )
+    target = _target(state)
+    if target is not None:
+        return target
     if state.failed_in_row >= parameters["stop_after_failures"]:
         return "failures", _failures(state)
     if state.check.done and state.check.misfit is not None:
@@ -39,6 +37,22 @@ def after_result(state: State) -> Reason | None:
         return "flat", flat
     if state.spent >= parameters["max_iter"]:
         return "max_iter", f"max_iter = {parameters['max_iter']} evaluations are used up"
+    return None
+
+
+def _target(state: State) -> Reason | None:
+    """Decide whether the value at which to stop has been reached."""
+    value, parameters = state.ledger.best_value, state.parameters
+    if state.ledger.best < 0:
+        return None
+    if value <= parameters["min_val"] and state.spec.sign > 0.0:
+        return "min_val", (
+            f"the objective reached {value:.6g}, at or below min_val = {parameters['min_val']:g}"
+        )
+    if value >= parameters["max_val"] and state.spec.sign < 0.0:
+        return "max_val", (
+            f"the objective reached {value:.6g}, at or above max_val = {parameters['max_val']:g}"
+        )
     return None
 
 
@@ -86,6 +100,7 @@ _GO_ON = {
     "max_time": "a larger max_time",
     "eps": "a smaller eps",
     "min_val": "a lower min_val",
+    "max_val": "a higher max_val",
     "flat": "a larger number of starts or math.inf, if there is something to be found",
 }
 
@@ -127,7 +142,8 @@ def _gradient(state: State) -> Reason | None:
     space = state.spec.space
     base = state.check.z
     slope = space.scale if base is None else space.slope(space.to_user(base))
-    given, observed = gradient_check.report(state.check, worst, float(slope[worst]))
+    scale = state.spec.sign * float(slope[worst])
+    given, observed = gradient_check.report(state.check, worst, scale)
     return "check_grad", (
         f"the derivative by {space.free[worst]!r} looks wrong: the objective supplies {given:.6g}, "
         f"finite differences give {observed:.6g}"

@@ -28,6 +28,9 @@ from optdriver.multistart.options import (
 from optdriver.reading import real_number
 from optdriver.study.hints import hint
 
+MINIMIZE: Final = "minimize"
+MAXIMIZE: Final = "maximize"
+
 
 @dataclass(frozen=True, slots=True)
 class DriverParameter:
@@ -243,6 +246,8 @@ _ROWS: Final = (
                     "stop when the next suggestion would lie closer than this to the best point"),
     DriverParameter("min_val", -math.inf, _number(-math.inf, endless=True), "study",
                     "stop when the objective reaches this value or less"),
+    DriverParameter("max_val", math.inf, _number(-math.inf, endless=True), "study",
+                    "stop when an objective that is maximised reaches this value or more"),
     DriverParameter("num_initial", 1, _whole(1, MOST_INITIAL), "driver",
                     "independent minimizers at the start"),
     DriverParameter("max_num_minimizers", math.inf, _whole(1, endless=True), "driver",
@@ -291,6 +296,8 @@ _ROWS: Final = (
                     "length of the first step of a minimizer, in widths of the box"),
     DriverParameter("method_options", {}, _mapping, "driver",
                     "further options of a driver that is another package's method"),
+    DriverParameter("direction", MINIMIZE, _choice(MINIMIZE, MAXIMIZE), "study",
+                    "whether the least or the greatest value is looked for"),
     DriverParameter("check_grad", False, _flag, "study",
                     "compare the first supplied gradient with finite differences"),
     DriverParameter("memory", True, _flag, "study",
@@ -314,6 +321,9 @@ LATER: Final = (
     "num_initial", "max_num_minimizers", "initial_samples", "start_rule", "max_failures",
 )  # fmt: skip
 """Parameters of the driver that can be changed, and starts that can be added, at any time."""
+
+FIXED: Final = ("check_grad", "direction")
+"""Parameters of the study that cannot be changed once it has begun."""
 
 TABLE: Final[dict[str, DriverParameter]] = {row.name: row for row in _ROWS}
 

@@ -162,9 +162,9 @@ class History(dict[str, NDArray[Any]]):
 
     ``pandas.DataFrame(study.history)`` and ``polars.DataFrame(study.history)`` read it.  Columns:
     one a continuous parameter, then ``id, run, kind, state, value, attempts, asked, ended,
-    reason`` (with an underscore behind where a parameter has that name).  `value` is NaN where the
-    evaluation failed (unless only the gradient could not be used), `asked` and `ended` are run
-    times in seconds.
+    reason, objective`` (with an underscore behind where a parameter has that name).  `value` is NaN
+    where the evaluation failed (unless only the gradient could not be used), `asked` and `ended`
+    are run times in seconds; `objective` is 0, and one more after each `Study.reevaluate`.
 
     Attributes
     ----------
@@ -177,7 +177,10 @@ class History(dict[str, NDArray[Any]]):
     gradient: FloatArray | None
 
 
-_TABLE: Final = ("id", "run", "kind", "state", "value", "attempts", "asked", "ended", "reason")
+TABLE_OF_HISTORY: Final = (
+    "id", "run", "kind", "state", "value", "attempts", "asked", "ended", "reason", "objective",
+)  # fmt: skip
+"""Columns of a history behind the parameters."""
 
 
 def history(state: State) -> History:
@@ -190,6 +193,7 @@ def history(state: State) -> History:
         "kind": np.array(KINDS)[ledger.kind[rows]],
         "state": np.array(STATES)[present[rows]],
         "reason": np.array([ledger.reasons.get(int(row), "") for row in rows], dtype=np.str_),
+        "objective": np.searchsorted(np.array(ledger.renewals, dtype=np.int64), rows, "right"),
     }
     for name in ("run", "value", "attempts", "asked", "ended"):
         columns[name] = getattr(ledger, name)[rows]
@@ -198,7 +202,7 @@ def history(state: State) -> History:
     table.gradient = None if ledger.gradient is None else ledger.gradient[rows]
     for i, parameter in enumerate(space.free):
         table[parameter] = table.x[:, i].copy()
-    for name in _TABLE:
+    for name in TABLE_OF_HISTORY:
         table[_unused(name, space)] = columns[name]
     return table
 
@@ -225,13 +229,28 @@ def best(state: State) -> Best | None:
     )
 
 
+def best_so_far(values: FloatArray, sign: float) -> FloatArray:
+    """Return the lowest of each value and those before it, the highest where `sign` is -1."""
+    running = np.minimum if sign > 0.0 else np.maximum
+    return running.accumulate(values) if len(values) else values
+
+
+def former_starts(state: State) -> FloatArray:
+    """Return where the minima are, and the best point if it is at none of them, a row each."""
+    space, found = state.spec.space, best(state)
+    rows = [space.to_user(minimum.x) for minimum in state.driver.minima]
+    if found is not None and not is_minimum(state, found):
+        rows.insert(0, found.x)
+    return np.array(rows).reshape(len(rows), space.size)
+
+
 def minima(state: State) -> Rows[LocalMinimum]:
     """Return the distinct local minima, as the driver lists them."""
     space = state.spec.space
     starts = {run.index: run.x0 for run in state.driver.runs}
     return Rows(
         LocalMinimum(
-            value=minimum.f,
+            value=state.spec.sign * minimum.f,
             params=space.params(space.to_user(minimum.x)),
             x=space.to_user(minimum.x),
             extent=np.array([space.to_user(minimum.low), space.to_user(minimum.high)]),
@@ -259,7 +278,7 @@ def runs(state: State) -> Rows[RunRow]:
             reason=run.reason or cut_short,
             evaluations=run.nfev,
             failures=run.nfail,
-            value=run.f,
+            value=None if run.f is None else state.spec.sign * run.f,
             params=None if run.x is None else named(run.x),
             active_constraints=run.active,
             active_bounds=active_bounds(state, run),
@@ -277,6 +296,7 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "name": state.spec.name,
         "study_id": state.spec.study_id,
         "driver": state.spec.driver,
+        "direction": state.parameters["direction"],
         "status": "stopped" if state.stop else "running" if state.ledger.size else "created",
         "stop_kind": state.stop[0] if state.stop else None,
         "stop_reason": state.stop[1] if state.stop else None,
@@ -284,6 +304,7 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "min_params": found.params if found else None,
         "num_evaluations": state.spent,
         "num_failed": state.failures,
+        "num_former": num_former(state),
         "num_open": len(state.open),
         "open_suggestions": list(state.open),
         "num_parallel": state.parameters["num_parallel"],
@@ -312,6 +333,11 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
     data["kkt_residual"] = end.residual if end else None
     data["notes"] = notes(state)
     return data
+
+
+def num_former(state: State) -> int:
+    """Return how many evaluations of former objectives have ended."""
+    return int(np.count_nonzero(~np.isnan(state.ledger.ended[: state.ledger.since])))
 
 
 def active_bounds(state: State, run: Run) -> dict[str, str]:
@@ -351,7 +377,8 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
         away = np.abs(run.x - z)
         slope = parameters["gtol"] * float(away.sum())
         rounding = parameters["ftol"] * max(abs(run.f), abs(found.value), 1.0)
-        if np.all(away <= near) and run.f - found.value <= 10.0 * (slope + rounding + run.noise):
+        above = run.f - state.spec.sign * found.value
+        if np.all(away <= near) and above <= 10.0 * (slope + rounding + run.noise):
             close.append((run.index != found.run, float(away.sum()), run))
     return min(close, key=lambda each: each[:2])[2] if close else None
 

@@ -74,6 +74,7 @@ class Spec:
                 "check_grad=True checks the gradient that the objective supplies: it needs jac=True"
             )
         self._check_fit(parameters)
+        self._check_direction(parameters)
         table.check_memory(self.space.size, parameters, table.MOST_BYTES)
         return replace(self, parameters=parameters)
 
@@ -86,6 +87,27 @@ class Spec:
                     f"driver parameter {name!r} is for driver='least-squares', and this is "
                     f"{self.driver!r}; options of a method of SciPy's are method_options"
                 )
+
+    def _check_direction(self, parameters: Mapping[str, Any]) -> None:
+        """Refuse a direction that the driver has not, and the target of the other direction."""
+        upward = parameters["direction"] == table.MAXIMIZE
+        if upward and driver_factory(self.driver).fits:
+            raise InputError(
+                f"driver={self.driver!r} minimises what residuals cost: there is no "
+                "direction='maximize' with it"
+            )
+        other = "min_val" if upward else "max_val"
+        if parameters[other] != table.TABLE[other].default:
+            raise InputError(
+                f"{other!r} is for direction={table.MINIMIZE if upward else table.MAXIMIZE!r}, and "
+                f"this study has direction={parameters['direction']!r}: the value at which to stop "
+                f"is {'max_val' if upward else 'min_val'!r} here"
+            )
+
+    @property
+    def sign(self) -> float:
+        """By which values are multiplied for the driver, which minimises: -1 to maximise."""
+        return -1.0 if self.parameters["direction"] == table.MAXIMIZE else 1.0
 
     def with_constraints(self, given: Any) -> Spec:
         """Return the specification with constraints: texts, alone or as {'name', 'constraint'}.

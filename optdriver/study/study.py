@@ -101,10 +101,10 @@ class Study:
 
         Before the first suggestion all of them may be set.  Later, and after the study has
         stopped, those that say how far and from where it goes: `max_iter`, `max_time`,
-        `num_parallel`, `eps`, `min_val`, `max_num_minimizers`, `num_initial`, `start_rule`,
-        `max_failures`, `retries`, `worker_retries`, `lease_seconds`, `stop_after_failures`; and
-        `initial_samples`, which are added to those that were given before and come next.  A study
-        that was stopped by a limit goes on when that is raised.
+        `num_parallel`, `eps`, `min_val`, `max_val`, `max_num_minimizers`, `num_initial`,
+        `start_rule`, `max_failures`, `retries`, `worker_retries`, `lease_seconds`,
+        `stop_after_failures`; and `initial_samples`, which are added to those that were given
+        before and come next.  A study that was stopped by a limit goes on when that is raised.
 
         Raises
         ------
@@ -724,6 +724,36 @@ class Study:
             self._desk.suspend()
 
     @quiet
+    def reevaluate(self, objective: Callable[..., Any] | None = None) -> None:
+        """Begin anew with another objective, and keep what was observed as the former one's.
+
+        For an objective that was changed on purpose: a finer mesh, a corrected term, new data.
+        `best`, `minima`, `runs` and the counts are those of the new objective from here on;
+        `history` keeps all evaluations, and its column ``objective`` says whose they are.  The
+        minima of the former objective, or its best point, are the first starts; those that were
+        given and those of the sequence follow.  `max_iter` counts from zero again, `max_time`
+        goes on.  Evaluations that are open are given up: a result that comes later is recorded,
+        and has no effect.
+
+        Nothing is evaluated by this call: go on with `run`, or `ask`.
+
+        Parameters
+        ----------
+        objective : callable, optional
+            The new objective, for `run`, as for `set_objective`.
+
+        Raises
+        ------
+        InputTypeError
+            If it is not callable; nothing has changed then.
+        """
+        if objective is not None:
+            self.set_objective(objective)
+        with self._lock:
+            self._desk.renew(reports.former_starts(self._desk.state))
+            self._threads.note_result()
+
+    @quiet
     def stop(self, reason: str = "stopped by the user", *, kind: str = "stop") -> None:
         """Stop asking; open suggestions can still be told.  `run` or `resume` goes on later."""
         with self._lock:
@@ -748,14 +778,20 @@ class Study:
     @property
     @quiet
     def best(self) -> Best | None:
-        """The best observed point, None before there is one."""
+        """The best observed point, None before there is one.
+
+        That of the lowest value, or of the highest with ``direction='maximize'``.
+        """
         with self._lock:
             return reports.best(self._desk.state)
 
     @property
     @quiet
     def minima(self) -> Rows[LocalMinimum]:
-        """The distinct local minima that minimizers converged to, lowest first (a table)."""
+        """The distinct local minima that minimizers converged to, lowest first (a table).
+
+        With ``direction='maximize'`` they are the maxima, highest first.
+        """
         with self._lock:
             return reports.minima(self._desk.state)
 
@@ -774,8 +810,14 @@ class Study:
             return reports.history(self._desk.state)
 
     @property
+    def objective_number(self) -> int:
+        """How often the objective was changed by `reevaluate`: the last in the history's column."""
+        with self._lock:
+            return len(self._desk.state.ledger.renewals)
+
+    @property
     def num_evaluations(self) -> int:
-        """Evaluations of the objective that have ended, failed ones too."""
+        """Evaluations of the present objective that have ended, failed ones too."""
         with self._lock:
             return self._desk.state.spent
 
@@ -790,7 +832,7 @@ class Study:
     def stop_kind(self) -> str | None:
         """The limit or cause that stopped the study, None while none has.
 
-        One of 'max_iter', 'max_time', 'eps', 'min_val', 'driver', 'flat', 'failures',
+        One of 'max_iter', 'max_time', 'eps', 'min_val', 'max_val', 'driver', 'flat', 'failures',
         'check_grad', 'stop', 'interrupt'.
         """
         with self._lock:
@@ -811,13 +853,16 @@ class Study:
 
         ``min_objective`` and ``min_params`` (by name, fixed parameters too, so that
         ``objective(**min_params)`` evaluates it again) are the best observed point, None before
-        there is one.  Further: ``status`` ('created', 'running', 'stopped'), ``stop_kind``,
-        ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_open``, ``num_minimizers``,
+        there is one; with ``direction='maximize'`` that of the highest value.  Further:
+        ``direction``, ``status`` ('created', 'running', 'stopped'), ``stop_kind``,
+        ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_former`` (ended evaluations of
+        former objectives, see `reevaluate`), ``num_open``, ``num_minimizers``,
         ``open_suggestions`` (ids), ``num_parallel``, ``is_done``,
         ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``, ``success`` (the best point
         ends a converged minimizer), and what holds at the end of the minimizer that found it:
         ``active_constraints`` (names), ``active_bounds`` ('lower' or 'upper' by the parameter's
-        name), the ``multipliers`` of both by these names (by which the value falls, to first order,
+        name), the ``multipliers`` of both by these names (by which the value gets better, to first
+        order,
         for each unit that the constraint or the bound gives way; in the user's units; none of a
         bound whose parameter has the name of an active constraint) and the ``kkt_residual``, what
         is left of the first-order conditions in the driver's coordinates (None without gradients);

@@ -281,18 +281,18 @@ def of_gradients(
         raise ProtocolError(
             "the second derivatives have a negative curvature: this is no minimum"
         ) from error
-    value = float(found.run.f) if found.run.f is not None else math.nan
+    cost = float(found.run.f) if found.run.f is not None else math.nan
     degrees = None if num_data is None else num_data - _count(found)
     if degrees is not None and degrees <= 0:
         raise InputError(
             f"{num_data} data leave no degree of freedom to {_count(found)} parameters"
         )
-    sigma = math.sqrt(2.0 * value / degrees) if degrees else 1.0
-    notes = ["The covariance is the inverse of the Hessian: the value is taken for a negative "
-             "logarithm of a likelihood."] if degrees is None else []  # fmt: skip
-    return _made(
-        state, found, spread, value, sigma, degrees, sigma**2, "differences of gradients", notes
-    )
+    sigma, sign = math.sqrt(2.0 * cost / degrees) if degrees else 1.0, state.spec.sign
+    taken = "a negative logarithm" if sign > 0.0 else "the logarithm"
+    notes = ["The covariance is the inverse of the Hessian: the value is taken for "
+             f"{taken} of a likelihood."] if degrees is None else []  # fmt: skip
+    source = "differences of gradients"
+    return _made(state, found, spread, sign * cost, sigma, degrees, sigma**2, source, notes)
 
 
 def _count(found: Minimum) -> int:
@@ -389,12 +389,13 @@ def known_gradients(state: State) -> dict[bytes, FloatArray]:
     ledger = state.ledger
     if ledger.gradient is None:
         return {}
-    rows = np.flatnonzero(np.isfinite(ledger.gradient[: ledger.size]).all(axis=1))
+    rows = np.arange(ledger.since, ledger.size)
+    rows = rows[np.isfinite(ledger.gradient[rows]).all(axis=1)]
     return {ledger.x[row].tobytes(): ledger.gradient[row] for row in rows}
 
 
 def hessian(found: Minimum, wanted: Mapping[int, list[FloatArray]], state: State) -> FloatArray:
-    """Return the second derivatives from gradients that are all known."""
+    """Return the second derivatives of what is minimised, from gradients that are all known."""
     known = known_gradients(state)
     center = known.get(found.x.tobytes())
     n = found.x.size
@@ -406,6 +407,7 @@ def hessian(found: Minimum, wanted: Mapping[int, list[FloatArray]], state: State
         if len(places) == 1:
             raise ProtocolError("the gradient at the minimum itself was never told")
         made[i] = (gradients[0] - gradients[1]) / (places[0][i] - places[1][i])
+    made *= state.spec.sign
     free = found.free
     made[np.ix_(free, free)] = 0.5 * (made[np.ix_(free, free)] + made[np.ix_(free, free)].T)
     return made

@@ -231,3 +231,32 @@ def test_run_ends_with_a_status_of_its_own_where_nothing_works(call, tmp_path):
         status, out, _ = call("run", "broken.toml", "--quiet", "--json")
     assert status == commands.STOPPED
     assert next(iter(json.loads(out)["failures"])).endswith("no mesh")
+
+
+def test_an_objective_that_was_changed(call, described):
+    call("run", "bowl.toml", "--quiet")
+    before = json.loads(call("show", "bowl.db", "--json")[1])
+    status, out, _ = call("reevaluate", "bowl.db")
+    assert status == 0
+    assert f"{before['num_evaluations']} evaluations are kept" in out
+    described.write_text(described.read_text().replace('{"value": ', '{"value": 7 + '))
+    assert call("run", "bowl.toml", "--quiet")[0] == 0
+    after = json.loads(call("show", "bowl.db", "--json")[1])
+    assert after["min_objective"] == pytest.approx(7.0)
+    assert after["num_former"] == before["num_evaluations"]
+    assert "of former objectives" in " ".join(call("show", "bowl.db")[1].split())
+
+
+def test_a_study_that_maximises(call, described):
+    text = described.read_text().replace("jac = true", 'jac = true\ndirection = "maximize"')
+    text = text.replace("(x - .5)**2 + (y + 1)**2", "3 - (x - .5)**2 - (y + 1)**2")
+    described.write_text(text.replace("[2*(x - .5), 2*(y + 1)]", "[-2*(x - .5), -2*(y + 1)]"))
+    status, out, _ = call("run", "bowl.toml", "--quiet")
+    assert status == 0
+    assert "maxima" in out
+    shown = json.loads(call("show", "bowl.db", "--json")[1])
+    assert shown["min_objective"] == shown["minima"][0]["value"] == pytest.approx(3.0)
+    described.write_text(described.read_text().replace('"maximize"', '"minimize"'))
+    status, _, said = call("run", "bowl.toml", "--quiet")
+    assert status == 1
+    assert "direction is 'maximize' in bowl.db" in said

@@ -192,3 +192,33 @@ def test_a_server_of_another_version_is_said(place, monkeypatch):
         pytest.raises(InputError, match=r"speaks version 7.*this optdriver version 1: install"),
     ):
         optdriver.client(url).study()
+
+
+def test_an_objective_that_is_changed_and_maximised(place, tmp_path):
+    path = tmp_path / "hill.db"
+    optdriver.create_study(
+        {"x": (-2, 2), "y": (-2, 2)},
+        jac=True,
+        max_num_minimizers=1,
+        direction="maximize",
+        storage=path,
+    ).close()
+
+    def hill(x, y, top=3.0):
+        value, gradient = bowl(x, y)
+        return top - value, [-each for each in gradient]
+
+    with background(path) as url:
+        study = optdriver.client(url).study()
+        study.run(hill)
+        assert study.best.value == pytest.approx(3.0)
+        assert study.info()["direction"] == "maximize"
+        ended = study.num_evaluations
+        late = study.ask()
+        study.reevaluate(lambda x, y: hill(x, y, 1.0))
+        assert late is None or study.heartbeat(late.id) == []
+        assert study.best is None
+        study.run()
+        assert study.best.value == pytest.approx(1.0)
+        assert study.info()["num_former"] == ended
+        assert set(study.history["objective"].tolist()) == {0, 1}

@@ -47,3 +47,19 @@ def test_an_empty_study_has_an_overview():
 def test_reasons_are_counted_by_their_first_line():
     rows = np.array(["a\nb", "a\nc", "", "x" * 400])
     assert failures(rows) == {"a": 2, "no reason given": 1, "x" * 297 + "...": 1}
+
+
+def test_of_a_maximum_the_best_is_the_highest():
+    values = np.array([1.0, np.nan, 3.0, 2.0])
+    found = thinned(values, np.isnan(values), sign=-1.0)
+    assert found["best"].tolist() == [1.0, 3.0, 3.0]
+
+
+def test_evaluations_of_a_former_objective_are_not_drawn():
+    study = optdriver.create_study({"x": (-1, 1)}, jac=True)
+    study.tell(study.ask().id, -9.0, [1.0])
+    study.reevaluate()
+    study.tell(study.ask().id, 4.0, [1.0])
+    found = overview(study, Leases(study))
+    assert found["history"]["value"].tolist() == [4.0]
+    assert found["info"]["num_former"] == 1

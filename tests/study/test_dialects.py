@@ -225,8 +225,8 @@ def test_parts_of_the_wrong_kind_are_refused_at_once(given):
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("maximize", "tell minus the value"),
-        ("direction", "tell minus the value"),
+        ("maximize", "direction='maximize'"),
+        ("directions", "direction='maximize'"),
         ("x0", "initial_samples"),
         ("n_trials", "max_iter"),
         ("maxfev", "max_iter"),

@@ -13,6 +13,7 @@ from tests.study.tools import BOX, answer, rastrigin
 
 COLUMNS = [
     "x1", "x2", "id", "run", "kind", "state", "value", "attempts", "asked", "ended", "reason",
+    "objective",
 ]  # fmt: skip
 
 
@@ -129,10 +130,10 @@ def test_polars_reads_the_history(study):
 
 def test_an_empty_history_can_be_read_too():
     study = create_study(BOX)
-    assert pd.DataFrame(study.history).shape == (0, 11)
-    assert pl.DataFrame(study.history).shape == (0, 11)
+    assert pd.DataFrame(study.history).shape == (0, len(COLUMNS) - 1)
+    assert pl.DataFrame(study.history).shape == (0, len(COLUMNS) - 1)
     study.ask()
-    assert pl.DataFrame(study.history).shape == (0, 11)
+    assert pl.DataFrame(study.history).shape == (0, len(COLUMNS) - 1)
 
 
 def test_parameters_may_have_the_names_of_columns():
