@@ -130,10 +130,10 @@ def test_polars_reads_the_history(study):
 
 def test_an_empty_history_can_be_read_too():
     study = create_study(BOX)
-    assert pd.DataFrame(study.history).shape == (0, len(COLUMNS) - 1)
-    assert pl.DataFrame(study.history).shape == (0, len(COLUMNS) - 1)
+    assert pd.DataFrame(study.history).shape == (0, len(COLUMNS))
+    assert pl.DataFrame(study.history).shape == (0, len(COLUMNS))
     study.ask()
-    assert pl.DataFrame(study.history).shape == (0, len(COLUMNS) - 1)
+    assert pl.DataFrame(study.history).shape == (0, len(COLUMNS))
 
 
 def test_parameters_may_have_the_names_of_columns():
