@@ -25,6 +25,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "doubt": ("doubt",),
     "study": ("study",),
     "rounds": ("rounds",),
+    "summaries": ("summaries",),
     "storage": ("storage",),
     "signals": ("signals",),
     "chaos": ("chaos",),

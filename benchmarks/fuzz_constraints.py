@@ -219,19 +219,22 @@ def ask(text: str) -> str:
     compiled = study.spec.compiled
     if compiled is None or compiled.is_feasible(suggestion.x):
         return "asked"
-    if compiled.is_feasible(suggestion.x, slack=1e-9) and not _has_inside(compiled, suggestion.x):
+    rounding = 2e-9  # twice what is allowed: the driver scales the row by another power of two
+    if compiled.is_feasible(suggestion.x, slack=rounding) and not _has_inside(
+        compiled, suggestion.x
+    ):
         return "asked, of a set without an inside, met to rounding"
     raise FuzzError(f"{suggestion.x} was asked for {text!r}")
 
 
 def _has_inside(constraints: ConstraintSet, x: Any) -> bool:
-    """Tell whether any of some thousand points satisfies all rows, in the box or near `x`."""
+    """Tell whether all rows are below zero at any of some thousand points, all over or near `x`."""
     low, high = constraints.lower, constraints.upper
     random = np.random.default_rng(1)
     for width in (1.0, 1e-2, 1e-4, 1e-6):
         step = width * (high - low) * random.uniform(-1.0, 1.0, (1000, x.size))
         points = np.clip(x + step, low, high)
-        if any(constraints.is_feasible(point) for point in points):
+        if any(np.all(constraints.values(point) < 0.0) for point in points):
             return True
     return False
 

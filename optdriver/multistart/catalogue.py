@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.multistart.records import Minimum
+from optdriver.multistart.records import Minimum, fixed
 
 Vector = NDArray[np.float64]
 
@@ -29,6 +29,7 @@ class Entry:
     high: Vector
     starts: list[int] = field(default_factory=list)
     runs: list[int] = field(default_factory=list)
+    reported: Minimum | None = None
 
 
 class Catalogue:
@@ -78,18 +79,23 @@ class Catalogue:
     def minima(self) -> list[Minimum]:
         """Return the minima, lowest first; equal ones in the order of their discovery."""
         order = np.argsort(self._f[: len(self._entries)], kind="stable")
-        return [
-            Minimum(
-                x=self._x[index].copy(),
+        return [self._minimum(index) for index in order.tolist()]
+
+    def _minimum(self, index: int) -> Minimum:
+        """Return a record of a minimum, the same one until another run has come there."""
+        entry = self._entries[index]
+        last = entry.reported
+        if last is None or last.times_found != len(entry.runs):
+            last = entry.reported = Minimum(
+                x=fixed(self._x[index]),
                 f=float(self._f[index]),
-                low=self._entries[index].low.copy(),
-                high=self._entries[index].high.copy(),
-                times_found=len(self._entries[index].runs),
-                starts=tuple(self._entries[index].starts),
-                runs=tuple(self._entries[index].runs),
+                low=fixed(entry.low),
+                high=fixed(entry.high),
+                times_found=len(entry.runs),
+                starts=tuple(entry.starts),
+                runs=tuple(entry.runs),
             )
-            for index in order
-        ]
+        return last
 
     def width(self, x: Vector) -> Vector:
         """Return what distances from a point are measured by."""

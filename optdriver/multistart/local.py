@@ -216,12 +216,17 @@ def conditions(
     }
 
 
+def box(minimizer: Minimizer) -> tuple[Vector, Vector] | None:
+    """Return both sides of the box in which a minimizer stays; None where constraints hold it."""
+    if isinstance(minimizer, LBFGSB):
+        return minimizer.state.vector("l"), minimizer.state.vector("u")
+    found: tuple[Vector, Vector] | None = getattr(minimizer, "bounds", None)
+    return found
+
+
 def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str, Any] | None:
     """Return the same where all constraints, if there are any, are sides of the box."""
-    if isinstance(minimizer, LBFGSB):
-        lower, upper = minimizer.state.vector("l"), minimizer.state.vector("u")
-    else:
-        lower, upper = minimizer.bounds  # type: ignore[union-attr]  # a Handover has rows
+    lower, upper = box(minimizer)  # type: ignore[misc]  # a Handover has rows
     x, _, g = minimizer.best  # type: ignore[misc]  # looked at by the caller
     if g is None or not np.all(np.isfinite(g)):
         return None

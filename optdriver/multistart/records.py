@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from optdriver.leastsquares.covariance import Factors
 
@@ -15,6 +15,13 @@ Vector = NDArray[np.float64]
 PointKind = Literal["iterate", "difference"]
 Fill = Literal[True, False, "idle"]
 RunState = Literal["running", "waiting", "converged", "stopped", "failed"]
+
+
+def fixed(given: ArrayLike) -> Vector:
+    """Return a copy that cannot be changed, since it is handed out more than once."""
+    array = np.array(given, dtype=np.float64)
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

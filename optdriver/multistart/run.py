@@ -21,7 +21,7 @@ from optdriver.multistart import differences, local
 from optdriver.multistart.barriers import Between
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.local import Minimizer
-from optdriver.multistart.records import Run
+from optdriver.multistart.records import Run, fixed
 from optdriver.multistart.steps import Learnt
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Search:
         gradient).  None and NaN where there is nothing.
     conditions : dict or None
         Of a run that ended, what `local.conditions` said.
+    reported : Run or None
+        The row that was last made of it, which holds as long as nothing has happened since.
     """
 
     index: int
@@ -88,6 +90,7 @@ class Search:
     f: float = math.nan
     g: Vector | None = None
     conditions: dict[str, Any] | None = None
+    reported: Run | None = field(default=None, repr=False, compare=False)
 
 
 def end(
@@ -119,25 +122,44 @@ def cut(
 
 
 def row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool = True) -> Run:
-    """Return the run as a row of the report."""
+    """Return the run as a row of the report, the same one as long as it stands still."""
+    last = search.reported
+    if last is None or _has_moved(search, last):
+        last = search.reported = _row(search, constraints, exact=exact)
+    return last
+
+
+def _has_moved(search: Search, last: Run) -> bool:
+    """Tell whether anything may have happened to a run since a row was made of it."""
+    return (
+        search.nfev != last.nfev
+        or search.state != last.state
+        or search.nfail != last.nfail
+        or search.reason != last.reason
+        or (search.minimizer is not None and search.state in OPEN)
+    )
+
+
+def _row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool = True) -> Run:
     x, f, known = search.x, search.f, search.conditions
     if search.minimizer is not None and search.minimizer.best is not None:
         x, f, _ = search.minimizer.best
-        known = local.conditions(search.minimizer, constraints, exact=exact)
+        if known is None or search.state in OPEN:
+            known = local.conditions(search.minimizer, constraints, exact=exact)
     known = known or {"active": (), "multipliers": {}, "residual": None}
     return Run(
         index=search.index,
         start=search.start,
-        x0=search.x0.copy(),
+        x0=fixed(search.x0),
         state="running" if search.state == "sampling" else search.state,
         reason=search.reason,
         nfev=search.nfev,
         nfail=search.nfail,
-        x=None if x is None else x.copy(),
+        x=None if x is None else fixed(x),
         f=None if math.isnan(f) else f,
         active=tuple(known["active"]),
         multipliers=dict(known["multipliers"]),
-        bounds=None if known.get("bounds") is None else np.array(known["bounds"]),
+        bounds=None if known.get("bounds") is None else fixed(known["bounds"]),
         residual=known["residual"],
         noise=0.0 if search.learnt is None else search.learnt.noise,
         factors=None if known.get("fit") is None else Factors.from_dict(known["fit"]),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.multistart import local
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.differences import point as difference_point
 from optdriver.multistart.ledger import OPEN as UNTOLD
@@ -80,6 +81,9 @@ def _check_minimizer(state: Any, search: Search) -> None:
         or (running and minimizer.done != compared)
     ):
         raise ValueError(f"run {search.index} has a minimizer that does not belong to it")
+    box = local.box(minimizer)
+    if box is not None and ((box[0] < state.lower) | (box[1] > state.upper)).any():
+        raise ValueError(f"run {search.index} has a minimizer of a larger box")
     if not minimizer.done:
         stored.inside("the next point", minimizer.ask(), state.lower, state.upper)
     if (search.stencil is not None) > (not state.options.jac):

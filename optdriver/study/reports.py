@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.multistart import Run
+from optdriver.multistart import Minimum, Run
+from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.study import limits
 from optdriver.study.fold import State
@@ -247,19 +248,20 @@ def former_starts(state: State) -> FloatArray:
 def minima(state: State) -> Rows[LocalMinimum]:
     """Return the distinct local minima, as the driver lists them."""
     space = state.spec.space
-    starts = {run.index: run.x0 for run in state.driver.runs}
-    return Rows(
-        LocalMinimum(
+    rows = state.driver.runs
+
+    def made(minimum: Minimum) -> LocalMinimum:
+        return LocalMinimum(
             value=state.spec.sign * minimum.f,
             params=space.params(space.to_user(minimum.x)),
             x=space.to_user(minimum.x),
             extent=np.array([space.to_user(minimum.low), space.to_user(minimum.high)]),
             times_found=minimum.times_found,
-            starts=tuple(space.params(space.to_user(starts[run])) for run in minimum.runs),
-            runs=tuple(minimum.runs),
+            starts=tuple(space.params(space.to_user(rows[run].x0)) for run in minimum.runs),
+            runs=minimum.runs,
         )
-        for minimum in state.driver.minima
-    )
+
+    return Rows(state.driver.minima, quiet(made))
 
 
 def runs(state: State) -> Rows[RunRow]:
@@ -270,8 +272,8 @@ def runs(state: State) -> Rows[RunRow]:
     def named(z: FloatArray) -> Any:
         return space.params(space.to_user(z))
 
-    return Rows(
-        RunRow(
+    def made(run: Run) -> RunRow:
+        return RunRow(
             index=run.index,
             start=named(run.x0),
             state=run.state,
@@ -285,13 +287,13 @@ def runs(state: State) -> Rows[RunRow]:
             multipliers=_multipliers(state, run),
             kkt_residual=run.residual,
         )
-        for run in state.driver.runs
-    )
+
+    return Rows(state.driver.runs, quiet(made))
 
 
 def info(state: State, elapsed: float) -> dict[str, Any]:
     """Return the summary that `Study.info` documents."""
-    found = best(state)
+    found, runs = best(state), state.driver.runs
     return {
         "name": state.spec.name,
         "study_id": state.spec.study_id,
@@ -309,19 +311,18 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "open_suggestions": list(state.open),
         "num_parallel": state.parameters["num_parallel"],
         "is_done": limits.is_over(state, elapsed),
-        "num_minimizers": len(state.driver.runs),
+        "num_minimizers": len(runs),
         "num_minima": len(state.driver.minima),
         "elapsed": elapsed,
-        **_conditions(state, found),
+        **_conditions(state, found, runs),
     }
 
 
-def _conditions(state: State, found: Best | None) -> dict[str, Any]:
+def _conditions(state: State, found: Best | None, runs: Sequence[Run]) -> dict[str, Any]:
     """Return what the minimizer says that converged to the minimum of the best point.
 
     Without one it is the minimizer that asked for the best point.
     """
-    runs = state.driver.runs
     flat = state.stop is not None and state.stop[0] == "flat"
     end = None if found is None or flat else _converged_at(state, found, runs)
     data: dict[str, Any] = {"success": end is not None}
@@ -370,14 +371,17 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
     z = state.spec.space.to_driver(found.x)
     widths = bounds[:, 1] / 2 - bounds[:, 0] / 2  # halves: a width can overflow
     near = 2.0 * NEAR * np.where(np.isfinite(widths), widths, np.maximum(0.5, np.abs(z) / 2))
+    steepest = parameters["gtol"] * float(near.sum())
     close: list[tuple[bool, float, Run]] = []
     for run in runs:
         if run.state != "converged" or run.x is None or run.f is None:
             continue
+        above = run.f - state.spec.sign * found.value
+        rounding = parameters["ftol"] * max(abs(run.f), abs(found.value), 1.0)
+        if above > 10.0 * (steepest + rounding + run.noise):
+            continue
         away = np.abs(run.x - z)
         slope = parameters["gtol"] * float(away.sum())
-        rounding = parameters["ftol"] * max(abs(run.f), abs(found.value), 1.0)
-        above = run.f - state.spec.sign * found.value
         if np.all(away <= near) and above <= 10.0 * (slope + rounding + run.noise):
             close.append((run.index != found.run, float(away.sum()), run))
     return min(close, key=lambda each: each[:2])[2] if close else None

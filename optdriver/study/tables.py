@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar, overload
 
 import numpy as np
 
 from optdriver.structures.units import number_of
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", covariant=True)
 
 _MOST_ROWS: Final = 30
 """Rows of a table that are shown; how many more there are is said."""
@@ -20,10 +20,49 @@ _WIDTH: Final = 48
 """Characters of a cell."""
 
 
-class Rows(tuple[Row, ...]):
-    """A tuple of records of one kind, which is shown as a table."""
+class Rows(Sequence[Row]):
+    """Records of one kind, which cannot be changed, and are shown as a table.
 
-    __slots__ = ()
+    Parameters
+    ----------
+    items : iterable
+        The records, or what `make` makes them of.
+    make : callable, optional
+        By which a record is made when it is looked at; of thousands only a few may be.
+    """
+
+    __slots__ = ("_items", "_make")
+
+    def __init__(self, items: Iterable[Any] = (), make: Callable[[Any], Row] | None = None) -> None:
+        self._items, self._make = tuple(items), make
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Rows[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | Rows[Row]:
+        if isinstance(index, slice):
+            return Rows(self._items[index], self._make)
+        item: Row = self._items[index]
+        return item if self._make is None else self._make(item)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._items) if self._make is None else map(self._make, self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (Rows, tuple)):
+            return NotImplemented
+        return tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # rows hold dicts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rows, (tuple(self),)
 
     def __repr__(self) -> str:
         """Return the table as aligned lines."""

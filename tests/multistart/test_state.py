@@ -101,3 +101,19 @@ def test_what_a_run_reports_survives():
 def test_what_is_no_stored_multi_start(change):
     with pytest.raises(InputError, match="no stored multi-start"):
         MultiStart.from_dict(MultiStart([(0, 1)]).to_dict() | change)
+
+
+@pytest.mark.parametrize("method", ["L-BFGS-B", "SLSQP", "Nelder-Mead"])
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_a_minimizer_of_a_larger_box_is_refused(method, side):
+    """As is the state of a multi-start whose own box was made smaller, which would be left."""
+    ms = MultiStart([(-2, 2)] * 2, num_initial=2, method=method)
+    points = ms.ask(2)
+    data = ms.to_dict()
+    assert MultiStart.from_dict(data).pending
+    outer = {"lower": np.min, "upper": np.max}[side]([p.x[0] for p in points])
+    data[side] = data[side].copy()
+    data[side][0] = (data[side][0] + outer) / 2.0
+    assert data["lower"][0] <= outer <= data["upper"][0]
+    with pytest.raises(InputError, match="larger box"):
+        MultiStart.from_dict(data)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Sequence
+
+import pytest
+
 import optdriver
+from optdriver import MultiStart
 from optdriver.study.tables import Rows
 
 
@@ -21,8 +27,43 @@ def test_minima_are_a_table_of_value_and_parameters():
     head, row = repr(study.minima).splitlines()
     assert head.split() == ["value", "times_found", "x", "<b>", "n"]
     assert row.split()[:2] == ["4", "2"]
-    assert isinstance(study.minima, tuple)
     assert study.minima[0].times_found == 2
+
+
+def test_rows_are_a_sequence_that_stands_still():
+    study = played()
+    rows = study.runs
+    before = [row.evaluations for row in rows]
+    assert len(rows) == len(before) > 1
+    assert isinstance(rows, Sequence)
+    assert rows[-1].index == len(rows) - 1
+    assert [row.index for row in rows[1:]] == list(range(1, len(rows)))
+    assert not rows[:0]
+    assert rows[:0] == ()
+    with pytest.raises(TypeError, match="item assignment"):
+        rows[0] = rows[1]
+    again = pickle.loads(pickle.dumps(rows))
+    assert [row.evaluations for row in again] == before
+    assert repr(again) == repr(rows)
+    study.set_parameters(max_num_minimizers=4)
+    for suggestion in iter(study.ask, None):
+        study.tell(suggestion.id, float(suggestion.x @ suggestion.x), 2.0 * suggestion.x)
+    assert [row.evaluations for row in rows] == before
+    assert len(study.runs) > len(before)
+
+
+def test_a_row_of_a_run_that_ended_counts_what_comes_late():
+    starts = MultiStart([(-2.0, 2.0)] * 2, num_initial=2, max_num_minimizers=1)
+    late, point = starts.ask(2)
+    while not starts.done:
+        starts.tell(point.id, float(point.x @ point.x), 2.0 * point.x)
+        point = next(iter(starts.ask(1)), None)
+    row = starts.runs[0]
+    assert row is starts.runs[0]
+    starts.tell(late.id, 1e9, [0.0, 0.0])
+    assert starts.runs[0].nfev == row.nfev + 1
+    with pytest.raises(ValueError, match="read-only"):
+        row.x0[0] = 3.0
 
 
 def test_runs_are_a_table_with_the_reason():
