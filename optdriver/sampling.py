@@ -7,26 +7,22 @@ to be kept: a sequence is three plain values, and is continued by counting on.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from threading import Lock
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import sobol
 from optdriver.errors import InputError, InputTypeError
 
 Vector = NDArray[np.float64]
 Kind = Literal["sobol", "uniform"]
 
-MAX_SOBOL_DIMENSION = 21201
+MAX_SOBOL_DIMENSION = sobol.MAX_DIMENSION
 """Sobol direction numbers (Joe and Kuo, 2008) are known for so many dimensions."""
 
-MAX_SOBOL_COUNT = 2**30
-"""A sequence of 30 bits has so many points."""
-
-_LOCK = Lock()  # the engines that are kept are shared by all threads
-_BLOCK_NUMBERS = 2**14  # numbers generated at a time, about
+MAX_SOBOL_COUNT = 2**sobol.BITS
+"""A sequence has so many points."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,50 +111,12 @@ def _unit_points(kind: Kind, seed: int, first: int, number: int, n: int) -> Vect
     if kind == "uniform":
         rows = [np.random.default_rng((seed, k)).random(n) for k in range(first, first + number)]
         return np.array(rows).reshape(number, n)
-    size = _block_size(n)
-    wanted = range(first // size, -(-(first + number) // size))
-    blocks = [_sobol_block(seed, n, size, index) for index in wanted]
-    if not blocks:
-        return np.empty((0, n))
-    offset = first - wanted.start * size
-    found = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    return found[offset : offset + number]
-
-
-def _block_size(n: int) -> int:
-    """Return a power of two, so that SciPy has no imbalance to warn of."""
-    return 1 << max(3, min(10, (_BLOCK_NUMBERS // n).bit_length() - 1))
-
-
-@lru_cache(maxsize=8)
-def _sobol_block(seed: int, n: int, size: int, index: int) -> Vector:
-    """Return points ``index * size ...`` of the sequence; cached, since setting it up costs."""
-    if (index + 1) * size > MAX_SOBOL_COUNT:
+    if first + number > MAX_SOBOL_COUNT:
         raise InputError(
             f"a Sobol sequence has {MAX_SOBOL_COUNT} points, and all of them are used: "
             "use another seed"
         )
-    with _LOCK:
-        engine = _engine(seed, n)
-        try:
-            if engine.num_generated > index * size:
-                engine.reset()
-            if engine.num_generated < index * size:
-                engine.fast_forward(index * size - engine.num_generated)
-            block: Vector = engine.random(size)
-        except BaseException:  # it may stand between two points
-            _engine.cache_clear()
-            raise
-    block.setflags(write=False)
-    return block
-
-
-@lru_cache(maxsize=2)
-def _engine(seed: int, n: int) -> Any:
-    """Return SciPy's sequence, which takes longer to set up than to go on."""
-    from scipy.stats import qmc  # here, since it takes as long to import as all the rest
-
-    return qmc.Sobol(n, scramble=True, rng=seed)
+    return sobol.points(seed, n, first, number)
 
 
 def _check_count(name: str, value: object) -> None:

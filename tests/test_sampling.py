@@ -108,8 +108,11 @@ def test_sobol_sequences_have_limits_that_the_errors_name():
         starts("sobol", 0, MAX_SOBOL_COUNT, 1, *UNIT)
 
 
-def test_scipy_stats_is_not_imported_before_it_is_needed():
-    code = "import sys, optdriver.multistart; sys.exit('scipy.stats' in sys.modules)"
+def test_starts_do_not_need_scipy_stats():
+    code = (
+        "import sys, numpy as np\nfrom optdriver.sampling import starts\n"
+        "starts('sobol', 0, 0, 9, np.zeros(2), np.ones(2))\nsys.exit('scipy.stats' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

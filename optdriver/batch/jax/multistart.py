@@ -241,7 +241,7 @@ def _read_total(total: int | None, starts: Any, lanes: int) -> int:
 def _sobol(seed: int, number: int, box: tuple[Array, Array], mesh: Mesh | None) -> Array:
     """Return the starts of the Sobol sequence, made on the device."""
     check_integer("seed", seed, 0)
-    rows = sobol.net(int(seed), box[0].size, sobol.levels(number))
+    rows = sobol.net(int(seed), box[0].size, number)
     return _points(mesh)(rows, number, *box)
 
 
