@@ -42,6 +42,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "fuzz-asked": ("fuzz_constraints", "--asked"),
     "fuzzed-studies": ("fuzzed_studies",),
     "minima": ("minima",),
+    "startup": ("startup",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
 from numpydoc.docscrape import ClassDoc
 
 import optdriver
@@ -38,11 +37,10 @@ def table(*head: str) -> list[str]:
 def command_pages() -> Iterator[str]:
     yield "# Commands\n\nWritten from the code by `docs/generate.py`. How they are used:"
     yield "[a night and a morning](../how-to/command-line.md)."
-    yield "\n" + cell(commands.app.info.epilog or "")
-    found = typer.main.get_command(commands.app)
-    for name, command in sorted(found.commands.items()):  # type: ignore[attr-defined]
+    yield "\n" + cell(commands.app.epilog or "")
+    for name, command in sorted(commands.app.commands.items()):
         yield f"\n## optdriver {name}\n"
-        yield str(command.help).strip()
+        yield inspect.cleandoc(command.help or "")
         rows = [row for parameter in command.params if (row := option(parameter))]
         if rows:
             yield "\n" + "\n".join([*table("given", "means", "without it"), *rows])
@@ -58,8 +56,9 @@ def option(parameter: Any) -> str | None:
             without = repr(parameter.default)
     else:
         name, without = ", ".join(parameter.opts), ""
-        if parameter.default not in (None, False, ""):
-            without = str(parameter.default)
+        default = parameter.to_info_dict()["default"]
+        if default not in (None, False, "", ()):
+            without = str(default)
     return f"| `{name}` | {cell(parameter.help or '')} | {without} |"
 
 

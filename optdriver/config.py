@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy
 
 import optdriver
 from optdriver.lbfgsb import compiled
@@ -32,6 +31,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     mode : {'stdout', 'dict'}
         Print, or return a dict (as NumPy's and SciPy's functions of this name do).
     """
+    import scipy  # which nothing else here needs
+
     found = {
         "optdriver": optdriver.__version__,
         "kernel": "compiled" if compiled() else "interpreted",

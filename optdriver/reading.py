@@ -11,6 +11,7 @@ None, masked entries, and quantities with a unit.
 from __future__ import annotations
 
 import numbers
+import sys
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def real_array(name: str, value: Any, expected: str = "real numbers") -> Vector:
     """
     if type(value) is np.ndarray and value.dtype == np.float64:  # most are
         return value
-    if _is_masked(value):
+    if is_masked(value):
         raise InputTypeError(
             f"{name} has masked entries; expected a number in every place, NaN where there is none"
         )
@@ -88,10 +89,22 @@ def real_array(name: str, value: Any, expected: str = "real numbers") -> Vector:
         ) from error
 
 
-def _is_masked(value: Any) -> bool:
+def masked_arrays() -> Any:
+    """Return ``numpy.ma`` if there can be masked arrays, and None otherwise.
+
+    It is not imported for a question whose answer is no: that would take a quarter of NumPy's time.
+    """
+    return sys.modules.get("numpy.ma")
+
+
+def is_masked(value: Any) -> bool:
+    """Return whether an array, or one in nested sequences, has masked entries."""
+    ma = masked_arrays()
+    if ma is None:
+        return False
     if isinstance(value, (list, tuple)):
-        return any(_is_masked(item) for item in value)
-    return bool(np.ma.is_masked(value))
+        return any(is_masked(item) for item in value)
+    return bool(ma.is_masked(value))
 
 
 def _is_quantity(value: Any) -> bool:

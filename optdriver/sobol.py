@@ -4,8 +4,9 @@ A scrambled Sobol sequence is a digital net: point k is, bit by bit, the first p
 (exclusive or) of columns, one for each bit that is set in the Gray code of k.  First point and
 columns are all that depends on the seed, so that no engine has to be kept and moved along.
 
-SciPy's generator is the reference, and the direction numbers are read from the file that it
-ships; only ``scipy.stats``, which takes several times as long to import as NumPy, is not needed.
+SciPy's generator is the reference, and direction numbers beyond those of the first dimensions are
+read from the file that it ships; only ``scipy.stats``, which takes several times as long to import
+as NumPy, is not needed.
 
 References
 ----------
@@ -37,6 +38,18 @@ BITS: Final = 30
 MAX_DIMENSION: Final = 21201
 """Direction numbers [2]_ are known for so many dimensions."""
 
+_FIRST: Final = (
+    "1: 3:1 7:1,3 11:1,3,1 13:1,1,1 19:1,1,3,3 25:1,3,5,13 37:1,1,5,5,17 41:1,1,5,5,5 "
+    "47:1,1,7,11,19 55:1,1,5,1,1 59:1,1,1,3,11 61:1,3,5,5,31 67:1,3,3,9,7,49 "
+    "91:1,1,1,15,21,21 97:1,3,1,13,27,49 103:1,1,1,15,7,5 109:1,3,1,15,13,25 "
+    "115:1,1,5,5,19,61 131:1,3,7,11,23,15,103 137:1,3,7,13,13,15,69 143:1,1,3,13,7,35,63 "
+    "145:1,3,5,9,1,25,53 157:1,3,1,13,9,35,107 167:1,3,1,5,27,61,31 171:1,1,5,11,19,41,61 "
+    "185:1,3,5,3,3,13,69 191:1,1,7,13,1,19,1 193:1,3,7,5,13,19,59 203:1,1,3,9,25,29,41 "
+    "211:1,3,5,13,23,1,55 213:1,3,7,3,13,59,17 "
+)
+"""Primitive polynomials and initial numbers of the first dimensions: most problems have no more."""
+
+_SMALL: Final = 32
 _BLOCK: Final = 1024  # dimensions that are scrambled at a time: each takes 900 random words
 
 
@@ -105,7 +118,9 @@ def _columns(n: int) -> Words | None:
 
 
 def _direction_numbers(n: int) -> tuple[Numbers, Numbers] | None:
-    """Return polynomials and initial numbers, of SciPy's file where it is what it was."""
+    """Return polynomials and initial numbers; of SciPy's file, where it is what it was."""
+    if n <= _SMALL:
+        return _first_numbers()
     spec = importlib.util.find_spec("scipy")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -119,10 +134,21 @@ def _direction_numbers(n: int) -> tuple[Numbers, Numbers] | None:
     return (polynomials, initial) if known else None
 
 
+def _first_numbers() -> tuple[Numbers, Numbers]:
+    polynomials, initial = np.zeros(_SMALL, np.int64), np.zeros((_SMALL, 18), np.int64)
+    for i, word in enumerate(_FIRST.split()):
+        polynomial, _, numbers = word.partition(":")
+        polynomials[i] = int(polynomial)
+        known = [int(number) for number in numbers.split(",") if number]
+        initial[i, : len(known)] = known
+    return polynomials, initial
+
+
 @lru_cache(maxsize=8)
 def _scrambled(seed: int, n: int) -> Words | None:
     """Scramble by a random linear matrix and a digital shift [3]_, with SciPy's random words."""
-    columns = _columns(min(1 << max(6, (n - 1).bit_length()), MAX_DIMENSION))  # few sizes are kept
+    size = max(_SMALL, 1 << (n - 1).bit_length()) if n else _SMALL  # few sizes are kept
+    columns = _columns(min(size, MAX_DIMENSION))
     if columns is None:
         return None
     columns = columns[:n]

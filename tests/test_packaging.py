@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+import optdriver
+
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = sorted(
     p.relative_to(ROOT).with_suffix("").as_posix()
@@ -220,6 +222,20 @@ def test_studies_are_opened_shown_and_asked_without_scipy(room: str) -> None:
     heavy = ("jax", "sympy", "scipy.optimize", "scipy.linalg", "scipy.sparse", "matplotlib")
     code = f"import sys, {room}; print([m for m in {heavy} if m in sys.modules])"
     assert run(sys.executable, "-c", code, cwd=ROOT).stdout.strip() == "[]"
+
+
+def test_a_study_is_shown_without_what_takes_long_to_import(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.db")
+    study = optdriver.create_study({"x": (-2, 2)}, storage=path, max_iter=40)
+    study.set_objective(lambda x: (x * x - 1) ** 2)
+    study.run(progress=False)
+    study.close()
+    heavy = ("scipy.optimize", "scipy.stats", "scipy.sparse", "asyncio", "numpy.ma", "jax", "sympy")
+    code = (
+        f"import sys\nfrom optdriver.cli import commands\nsys.argv[1:] = ['show', {path!r}]\n"
+        f"commands.run_app()\nprint([m for m in {heavy} if m in sys.modules])"
+    )
+    assert run(sys.executable, "-c", code, cwd=ROOT).stdout.endswith("\n[]\n")
 
 
 def test_the_type_hints_are_shipped() -> None:

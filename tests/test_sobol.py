@@ -51,6 +51,11 @@ def test_points_are_those_of_scipy(seed, n, first, number):
     assert sobol.points(seed, n, first, number).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("n", [*range(1, 36), 63, 64, 65, 130])
+def test_each_of_the_first_dimensions(n):
+    assert np.array_equal(sobol.points(1, n, 0, 64), scipy_points(1, n, 0, 64))
+
+
 def test_all_dimensions_that_there_are():
     expected = scipy_points(7, sobol.MAX_DIMENSION, 0, 4)
     assert np.array_equal(sobol.points(7, sobol.MAX_DIMENSION, 0, 4), expected)
@@ -104,13 +109,14 @@ def half_a_file(tmp_path):
 
 @pytest.mark.parametrize("found", [no_scipy, no_file, another_file, other_arrays, half_a_file])
 def test_without_scipys_file_the_points_are_the_same(monkeypatch, tmp_path, found):
-    expected = sobol.points(4, 5, 70, 9)
+    expected = sobol.points(4, 33, 70, 9)
     forget()
     spec = found(tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(importlib.util, "find_spec", lambda name: spec)
-        assert sobol._columns(64) is None
-        assert np.array_equal(sobol.points(4, 5, 70, 9), expected)
+        assert sobol._columns(33) is None
+        assert np.array_equal(sobol.points(4, 33, 70, 9), expected)
+        assert sobol.points(4, 32, 0, 1).shape == (1, 32)  # those are known
 
 
 def test_what_is_kept_cannot_be_changed():

@@ -1,6 +1,6 @@
 """The command `optdriver`: studies stated in a file, run, shown and driven from a shell.
 
-It needs Typer and Rich, the extra `cli`; everything it does goes through `optdriver.Study`.
+It needs Click and Rich, the extra `cli`; everything it does goes through `optdriver.Study`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; what is missing is said in one line."""
     try:
+        import click
         import rich
-        import typer
     except ImportError as error:
-        sys.exit(str(missing_extra("the command line", error.name or "typer", "cli")))
-    del rich, typer
+        sys.exit(str(missing_extra("the command line", error.name or "click", "cli")))
+    del click, rich
     from optdriver.cli.commands import run_app
 
     sys.exit(run_app())

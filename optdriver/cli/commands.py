@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import typer
-from rich.console import Console
-from rich.live import Live
+import click
 
-from optdriver.cli import example, showing
+from optdriver.cli import example, summary
+from optdriver.cli.arguments import PATH, argument, command
 from optdriver.cli.description import check as checked
 from optdriver.cli.description import look, open_or_create, read, seconds
 from optdriver.errors import InputError, OptDriverError, unknown_option
@@ -25,6 +24,9 @@ from optdriver.messages import numbers
 from optdriver.objectives import SubprocessObjective
 from optdriver.storage import import_study, load_study
 from optdriver.study import Study, parameters
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NOTHING_NOW: Final = 3
 """Exit status of `ask`: nothing can be asked before open suggestions are told."""
@@ -35,78 +37,75 @@ STOPPED: Final = 5
 INTERRUPTED: Final = 130
 """Exit status of `run` after Ctrl-C."""
 
-app = typer.Typer(
+
+@click.group(
     name="optdriver",
-    help="Minimise what a program computes: studies in files, stopped and resumed at any time.",
     epilog="Exit status: 0 done as asked, 1 an error, 2 wrong usage, 3 nothing to ask now, 4 the "
     "study is done, 5 stopped for failures, 130 Ctrl-C.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-_out: Final = Console(highlight=False, soft_wrap=False)
+def app() -> None:
+    """Minimise what a program computes: studies in files, stopped and resumed at any time."""
 
-File = Annotated[Path, typer.Argument(metavar="STUDY.db", help="The file of a study.")]
-Description = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study, stated.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")]
+
+_file = argument("path", metavar="STUDY.db", help="The file of a study.", type=PATH)
+_description = argument("path", metavar="STUDY.toml", help="A study, stated.", type=PATH)
+_as_json = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for programs.")
 
 
 def run_app() -> int:
     """Run the command line and return its exit status; errors of ours are one message."""
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="optdriver", standalone_mode=False)
     except OptDriverError as error:
         print(f"optdriver: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    except typer.Exit as end:
-        return end.exit_code
-    except typer.Abort:
+    except click.Abort:
         return INTERRUPTED
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # not one of the command line's own
-            raise
-        error.show()  # type: ignore[attr-defined]  # a usage error, which Typer's parser made
-        return int(getattr(error, "exit_code", 2))
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
     return status if isinstance(status, int) else 0
 
 
-@app.command()
-def new(path: Description) -> None:
+@command(app)
+@_description
+def new(path: Path) -> None:
     """Write a commented description of a study, to be edited."""
     if path.exists():
         raise InputError(f"{path} is there already")
     path.write_text(example.text(path.stem, path.name), encoding="utf-8")
-    _out.print(f"wrote {path}; edit it, then: optdriver run {path}")
+    click.echo(f"wrote {path}; edit it, then: optdriver run {path}")
 
 
-@app.command()
-def check(path: Description, as_json: AsJson = False) -> None:
+@command(app)
+@_description
+@_as_json
+def check(path: Path, as_json: bool) -> None:
     """Check a description, and write nothing."""
     description = read(path)
     study = checked(description)
     if description.objective:
         SubprocessObjective(**description.objective)
     if as_json:
-        _out.out(showing.as_json(study.describe() | {"units": description.units}))
+        click.echo(summary.as_json(study.describe() | {"units": description.units}))
         return
     for entry in description.arguments["domain"]:
         unit = description.units.get(entry["name"], "")
-        _out.print(f"{entry['name']}: {entry['domain']} {unit}".rstrip())
-    _out.print(f"{path} can be run; the study will be kept in {description.storage}")
+        click.echo(f"{entry['name']}: {entry['domain']} {unit}".rstrip())
+    click.echo(f"{path} can be run; the study will be kept in {description.storage}")
 
 
-@app.command()
+@command(app)
+@_description
+@click.option("--max-evaluations", type=int, help="Return after so many evaluations of this call.")
+@click.option(
+    "--timeout", help="End an evaluation that takes longer, as 90s or 40min, in this call."
+)
+@click.option("--quiet", is_flag=True, help="Print the end only.")
+@_as_json
 def run(
-    path: Description,
-    max_evaluations: Annotated[
-        int | None, typer.Option(help="Return after so many evaluations of this call.")
-    ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option(help="End an evaluation that takes longer, as 90s or 40min, in this call."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the end only.")] = False,
-    as_json: AsJson = False,
+    path: Path, max_evaluations: int | None, timeout: str | None, quiet: bool, as_json: bool
 ) -> int:
     """Create the study, or go on with it, and evaluate until it is done.
 
@@ -157,13 +156,12 @@ def _logged(quiet: bool) -> Iterator[None]:
         log.setLevel(before)
 
 
-@app.command()
-def show(
-    path: File,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on showing what changes.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two looks, with --watch.")] = 1.0,
-    as_json: AsJson = False,
-) -> None:
+@command(app)
+@_file
+@click.option("--watch", is_flag=True, help="Go on showing what changes.")
+@click.option("--every", type=float, default=1.0, help="Seconds between two looks, with --watch.")
+@_as_json
+def show(path: Path, watch: bool, every: float, as_json: bool) -> None:
     """Show a study, also while another process runs it."""
     if not watch:
         with look(path) as study:
@@ -190,30 +188,39 @@ def _follow(path: Path, every: float, carrier: Callable[[], Any]) -> None:
 
 @contextmanager
 def _json_lines() -> Iterator[Callable[[Study], None]]:
-    yield lambda study: _out.out(showing.as_json(showing.summary(study)))
+    yield lambda study: click.echo(summary.as_json(summary.of(study)))
 
 
 @contextmanager
 def _live() -> Iterator[Callable[[Study], None]]:
-    with Live(console=_out, auto_refresh=False) as live:
+    from rich.live import Live
+
+    from optdriver.cli import showing
+
+    with Live(console=_console(), auto_refresh=False) as live:
         yield lambda study: live.update(showing.screen(study), refresh=True)
 
 
 def _print(study: Study, as_json: bool) -> None:
     if as_json:
-        _out.out(showing.as_json(showing.summary(study)))
+        click.echo(summary.as_json(summary.of(study)))
     else:
-        _out.print(showing.screen(study))
+        from optdriver.cli import showing  # tables are drawn by Rich, which takes its time
+
+        _console().print(showing.screen(study))
 
 
-@app.command()
-def ask(
-    path: File,
-    n: Annotated[int, typer.Option("-n", help="How many suggestions.")] = 1,
-    again: Annotated[
-        bool, typer.Option("--again", help="Hand out again what was asked and never told.")
-    ] = False,
-) -> int:
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+@command(app)
+@_file
+@click.option("-n", type=int, default=1, help="How many suggestions.")
+@click.option("--again", is_flag=True, help="Hand out again what was asked and never told.")
+def ask(path: Path, n: int, again: bool) -> int:
     """Print suggestions, each a line of JSON with id and params.
 
     Exit status 3: nothing now, open ones must be told first.  4: the study is done.
@@ -225,7 +232,7 @@ def ask(
             study.release()
         found = study.ask(n)
         for suggestion in found:
-            _out.out(showing.as_json({"id": suggestion.id, "params": suggestion.params}))
+            click.echo(summary.as_json({"id": suggestion.id, "params": suggestion.params}))
         if found:
             return 0
         done = study.is_done()
@@ -235,16 +242,12 @@ def ask(
     return DONE if done else NOTHING_NOW
 
 
-@app.command()
-def tell(
-    path: File,
-    id: Annotated[int, typer.Argument(help="The id of the suggestion.")],
-    value: Annotated[str, typer.Argument(help="The value, in any form that programs print.")],
-    gradient: Annotated[
-        str | None,
-        typer.Option(help='Derivatives: JSON, as [1.5, 2] or {"x1": 1.5}, or 1.5,2.'),
-    ] = None,
-) -> None:
+@command(app, context_settings={"ignore_unknown_options": True})  # as -1.5 is a value
+@_file
+@argument("id", type=int, help="The id of the suggestion.")
+@argument("value", help="The value, in any form that programs print.")
+@click.option("--gradient", help='Derivatives: JSON, as [1.5, 2] or {"x1": 1.5}, or 1.5,2.')
+def tell(path: Path, id: int, value: str, gradient: str | None) -> None:
     """Tell the value of a suggestion, with its gradient if the study has jac = true."""
     from optdriver.objectives.answers import read_number
 
@@ -268,19 +271,19 @@ def _gradient(text: str) -> Any:
     return [read_number(part) for part in text.replace(",", " ").split()]
 
 
-@app.command()
-def fail(
-    path: File,
-    id: Annotated[int, typer.Argument(help="The id of the suggestion.")],
-    reason: Annotated[str, typer.Argument(help="Why it failed.")] = "",
-) -> None:
+@command(app)
+@_file
+@argument("id", type=int, help="The id of the suggestion.")
+@argument("reason", default="", help="Why it failed.")
+def fail(path: Path, id: int, reason: str) -> None:
     """Tell that the evaluation of a suggestion failed."""
     with load_study(path) as study:
         study.tell_failure(id, reason)
 
 
-@app.command()
-def stdio(path: File) -> None:
+@command(app)
+@_file
+def stdio(path: Path) -> None:
     """Drive a study by lines of JSON on standard input and output (JSON-RPC 2.0)."""
     from optdriver.server import serve_stdio
 
@@ -288,28 +291,41 @@ def stdio(path: File) -> None:
         serve_stdio(study, sys.stdin.buffer, sys.stdout.buffer)
 
 
-@app.command()
+@command(app)
+@argument("path", metavar="STUDY.db|DIR", help="A study, or a directory.", type=PATH)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    help="Where to listen; others than this machine need a token.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, help="0 takes a free one.")
+@click.option(
+    "--token-file",
+    type=PATH,
+    help="The file of a token; a new one is written if there is no file.",
+)
+@click.option(
+    "--allow-host", multiple=True, help="A further name of this server, as clients call it."
+)
+@click.option(
+    "--lease",
+    type=float,
+    default=math.inf,
+    help="Seconds without a heartbeat after which another worker gets it.",
+)
+@click.option("--read-only", is_flag=True, help="Show only.")
+@click.option("--dialect", help="Answer the client of another package too: jcm.")
+@_as_json
 def serve(
-    path: Annotated[Path, typer.Argument(metavar="STUDY.db|DIR", help="A study, or a directory.")],
-    host: Annotated[
-        str, typer.Option(help="Where to listen; others than this machine need a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8787,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="The file of a token; a new one is written if there is no file."),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="A further name of this server, as clients call it.")
-    ] = None,
-    lease: Annotated[
-        float, typer.Option(help="Seconds without a heartbeat after which another worker gets it.")
-    ] = math.inf,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Show only.")] = False,
-    dialect: Annotated[
-        str | None, typer.Option(help="Answer the client of another package too: jcm.")
-    ] = None,
-    as_json: AsJson = False,
+    path: Path,
+    host: str,
+    port: int,
+    token_file: Path | None,
+    allow_host: tuple[str, ...],
+    lease: float,
+    read_only: bool,
+    dialect: str | None,
+    as_json: bool,
 ) -> None:
     """Serve studies over HTTP: to workers on any machine, and as a page that lives.
 
@@ -326,29 +342,28 @@ def serve(
 
     def ready(url: str) -> None:
         if as_json:
-            _out.out(showing.as_json({"url": url}))
+            click.echo(summary.as_json({"url": url}))
         else:
-            _out.print(f"serving {path} at {url} (Ctrl-C ends it)")
+            click.echo(f"serving {path} at {url} (Ctrl-C ends it)")
         sys.stdout.flush()
 
     with _logged(quiet=True):
         serving.serve(
-            path, host=host, port=port, token=token, allow_hosts=allow_host or (), lease=lease,
+            path, host=host, port=port, token=token, allow_hosts=allow_host, lease=lease,
             read_only=read_only, dialect=dialect, ready=ready,
         )  # fmt: skip
 
 
-@app.command()
-def extend(
-    path: File,
-    limits: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...", help="New limits.")],
-) -> None:
+@command(app)
+@_file
+@argument("limits", nargs=-1, required=True, metavar="NAME=VALUE ...", help="New limits.")
+def extend(path: Path, limits: tuple[str, ...]) -> None:
     """Change limits of a study, so that it can go on: max_iter=500 max_time=inf."""
     given = dict(_assignment(text) for text in limits)
     with load_study(path) as study:
         study.set_parameters(**given)
         reason = study.stop_reason
-    _out.print(f"still stopped: {reason}" if reason else f"{path} can go on")
+    click.echo(f"still stopped: {reason}" if reason else f"{path} can go on")
 
 
 @app.command()
@@ -391,12 +406,11 @@ PICTURES: Final = (
 )
 
 
-@app.command()
-def plot(
-    path: File,
-    picture: Annotated[Path, typer.Argument(metavar="PICTURE.png", help="The picture's file.")],
-    kind: Annotated[str | None, typer.Option(help=f"One of {', '.join(PICTURES)}.")] = None,
-) -> None:
+@command(app)
+@_file
+@argument("picture", metavar="PICTURE.png", help="The picture's file.", type=PATH)
+@click.option("--kind", help=f"One of {', '.join(PICTURES)}.")
+def plot(path: Path, picture: Path, kind: str | None) -> None:
     """Draw a study; the kind is that of --kind, or the name of the picture's file."""
     import matplotlib as mpl
 
@@ -416,22 +430,27 @@ def plot(
         raise InputError(f"{picture}: {error}") from None
 
 
-@app.command()
-def export(path: File, target: Annotated[Path, typer.Argument(metavar="STUDY.jsonl")]) -> None:
+@command(app)
+@_file
+@argument("target", metavar="STUDY.jsonl", help="The file to write.", type=PATH)
+def export(path: Path, target: Path) -> None:
     """Write a study as JSON Lines."""
     with look(path) as study:
         study.export(target)
 
 
-@app.command("import")
-def import_(source: Annotated[Path, typer.Argument(metavar="STUDY.jsonl")], path: File) -> None:
+@command(app, name="import")
+@argument("source", metavar="STUDY.jsonl", help="What was exported.", type=PATH)
+@_file
+def import_(source: Path, path: Path) -> None:
     """Make the file of a study from JSON Lines."""
     import_study(source, path).close()
 
 
-@app.command()
-def verify(path: File) -> None:
+@command(app)
+@_file
+def verify(path: Path) -> None:
     """Replay a study, and compare every point to the bit."""
     with look(path) as study:
         found = study.verify()
-    _out.print(f"{found.points} points, replayed bit for bit")
+    click.echo(f"{found.points} points, replayed bit for bit")

@@ -1,8 +1,7 @@
-"""A study in words: tables for a terminal, and the same as JSON."""
+"""A study in words: tables for a terminal."""
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from typing import Any, Final
 
@@ -11,46 +10,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from optdriver.messages import plain
-from optdriver.server import overview
+from optdriver.cli.summary import failures
 from optdriver.study import Study
 from optdriver.study.tables import flat
 
 MOST_ROWS: Final = 12
 """Rows of a table that are shown; how many more there are is said."""
 
-
 MOST_COLUMNS: Final = 6
 """Parameters that stand side by side; more of them stand in lines."""
-
-
-def as_json(value: Any) -> str:
-    """Return one line of JSON; floats keep their bits."""
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
-
-
-def summary(study: Study) -> dict[str, Any]:
-    """Return what `show --json` prints."""
-    info = study.info()
-    return info | {
-        "minima": [
-            {"value": row.value, "params": row.params, "times_found": row.times_found}
-            for row in study.minima
-        ],
-        "runs": [
-            {"index": row.index, "state": row.state, "reason": row.reason,
-             "evaluations": row.evaluations, "failures": row.failures, "value": row.value}
-            for row in study.runs
-        ],
-        "open": [{"id": s.id, "params": s.params, "kind": s.kind} for s in study.open_suggestions],
-        "failures": failures(study),
-    }  # fmt: skip
-
-
-def failures(study: Study) -> dict[str, int]:
-    """Return how often an evaluation failed for each reason, the most frequent first."""
-    state, _, reason = overview.ended(study)
-    return overview.failures(reason[state == "failed"])
 
 
 def number(value: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.reading import real_array, short
+from optdriver.reading import is_masked, real_array, short
 
 Vector = NDArray[np.float64]
 
@@ -189,7 +189,7 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
     given: Sequence[Any] = list(bounds) if isinstance(bounds, Iterator) else bounds
-    if np.ma.is_masked(given):
+    if is_masked(given):
         raise InputTypeError("bounds has masked entries; expected None or infinity for no bound")
     if not hasattr(given, "__len__"):
         raise InputTypeError(f"bounds is {bounds!r}; expected pairs (lower, upper), or None")

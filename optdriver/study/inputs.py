@@ -14,7 +14,7 @@ from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.multistart.admission import SLACK
-from optdriver.reading import real_array, real_number
+from optdriver.reading import masked_arrays, real_array, real_number
 from optdriver.space import Space
 from optdriver.study import observation
 from optdriver.study.desk import describe_failure
@@ -64,7 +64,9 @@ def round_ids(ids: Any) -> list[int]:
 def round_values(values: Any, count: int) -> FloatArray:
     """Return the values of a round, NaN where one is missing, None or masked."""
     if isinstance(values, list | tuple):
-        values = [math.nan if value is None or value is np.ma.masked else value for value in values]
+        ma = masked_arrays()
+        gone = (None,) if ma is None else (None, ma.masked)
+        values = [math.nan if any(value is one for one in gone) else value for value in values]
     array = real_array("the values", _unmasked(values))
     if array.shape != (count,):
         raise InputError(f"the values have shape {array.shape}; expected ({count},): one an id")
@@ -98,11 +100,12 @@ def round_gradients(gradients: Any, count: int, space: Space) -> FloatArray | No
 
 def _unmasked(given: Any) -> Any:
     """Return what is given, NaN where a mask hides something."""
-    if not np.ma.isMaskedArray(given):
+    ma = masked_arrays()
+    if ma is None or not ma.isMaskedArray(given):
         return given
     if given.dtype.kind not in "fiu":
         raise InputTypeError(f"expected real numbers, not a masked array of {given.dtype}")
-    return np.ma.filled(given.astype(np.float64), math.nan)
+    return ma.filled(given.astype(np.float64), math.nan)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

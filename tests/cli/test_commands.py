@@ -201,6 +201,23 @@ def test_pictures_exports_imports_and_verifies(call, described, tmp_path):
     assert "bit for bit" in out
 
 
+@pytest.mark.parametrize("value", ["-1.5", "-.5D+01", "-inf"])
+def test_a_negative_value_is_no_option(call, tmp_path, value):
+    optdriver.create_study({"x": (-2, 2)}, storage=tmp_path / "loop.db").close()
+    assert call("ask", "loop.db")[0] == 0
+    status, _, err = call("tell", "loop.db", "0", value)
+    assert (status, err) == (0, "")
+
+
+def test_what_the_commands_take_is_listed(call):
+    assert "serve" in call("--help")[1]
+    out = call("tell", "--help")[1]
+    assert "The value, in any form that programs print." in out
+    assert "--gradient" in out
+    status, out, err = call()
+    assert (status, "Usage: optdriver" in out + err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -211,7 +228,7 @@ def test_pictures_exports_imports_and_verifies(call, described, tmp_path):
         (("plot", "no.db", "a.png", "--kind", "hstory"), 1, "did you mean 'history'"),
         (("show", "no.db", "--watch", "--every", "0"), 1, "positive"),
         (("shwo",), 2, "show"),
-        (("tell", "no.db", "1"), 2, "value"),
+        (("tell", "no.db", "1"), 2, "VALUE"),
         (("tell", "no.db", "1", "1,5"), 1, "is not a number"),
         (("tell", "no.db", "1", "1.5", "--gradient", "[1,"), 1, "--gradient is no JSON"),
     ],
