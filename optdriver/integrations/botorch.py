@@ -30,6 +30,8 @@ from optdriver.lbfgsb import Phase, State, Stop
 from optdriver.lbfgsb.hessian import InverseHessian
 from optdriver.lbfgsb.minimizer import stored_pairs
 
+__all__ = ["fmin_l_bfgs_b_batched", "installed"]
+
 HALTED = "STOP: CALLBACK REQUESTED HALT"
 """BoTorch's message for a start that the callback has ended."""
 

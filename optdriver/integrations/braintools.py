@@ -26,6 +26,8 @@ from optdriver.population import PopulationDriver
 from optdriver.structures.pytree import Structure
 from optdriver.structures.units import Unit, number_in, number_of, unit_of
 
+__all__ = ["NevergradOptimizer", "ScipyOptimizer"]
+
 Vector = NDArray[np.float64]
 Bounds = Mapping[str, Any] | Sequence[Any]
 

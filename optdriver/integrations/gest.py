@@ -14,6 +14,8 @@ from optdriver.errors import InputError, missing_extra
 from optdriver.reading import real_number
 from optdriver.study import Study, create_study
 
+__all__ = ["Generator"]
+
 if TYPE_CHECKING:
     _Base: Any = object
 else:

@@ -23,6 +23,8 @@ from optdriver.integrations.batched import (
 )
 from optdriver.integrations.swapping import Exchange
 
+__all__ = ["batched_lbfgsb", "installed"]
+
 
 def batched_lbfgsb(
     func_and_grad: Callable[..., tuple[Any, Any]],

@@ -12,6 +12,8 @@ import numpy as np
 from optdriver.errors import InputError, missing_extra
 from optdriver.study import Study
 
+__all__ = ["to_optuna"]
+
 ID: Final = "optdriver_id"
 """The attribute of a trial that holds the id of its suggestion."""
 
