@@ -366,8 +366,9 @@ def extend(path: Path, limits: tuple[str, ...]) -> None:
     click.echo(f"still stopped: {reason}" if reason else f"{path} can go on")
 
 
-@app.command()
-def reevaluate(path: File) -> None:
+@command(app)
+@_file
+def reevaluate(path: Path) -> None:
     """Begin anew after the objective was changed; what was observed is kept as history.
 
     The minima that were found are the first starts, and max_iter counts from zero again.
@@ -375,7 +376,7 @@ def reevaluate(path: File) -> None:
     with load_study(path) as study:
         study.reevaluate()
         former = study.info()["num_former"]
-    _out.print(f"{path} begins anew: {former} evaluations are kept as those of a former objective")
+    click.echo(f"{path} begins anew: {former} evaluations are kept as those of a former objective")
 
 
 def _assignment(text: str) -> tuple[str, Any]:
