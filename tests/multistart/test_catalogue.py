@@ -82,11 +82,15 @@ def test_it_is_data():
     assert len(rows(book)) == 2
 
 
-def test_what_is_handed_out_is_a_copy():
+def test_what_is_handed_out_stands_still():
     book = catalogue()
     book.add(np.array([5.0, 0.5]), 1.0, 3, 0)
-    book.minima()[0].x[0] = 99.0
-    assert book.minima()[0].x[0] == 5.0
+    handed = book.minima()[0]
+    with pytest.raises(ValueError, match="read-only"):
+        handed.x[0] = 99.0
+    book.add(np.array([5.0, 0.5]), 0.5, 4, 1)
+    assert (handed.f, handed.times_found) == (1.0, 1)
+    assert (book.minima()[0].f, book.minima()[0].times_found) == (0.5, 2)
 
 
 def test_it_has_room_for_many():
