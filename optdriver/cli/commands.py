@@ -86,7 +86,7 @@ def check(path: Path, as_json: bool) -> None:
     description = read(path)
     study = checked(description)
     if description.objective:
-        SubprocessObjective(**description.objective)
+        _check_program(SubprocessObjective(**description.objective), study)
     if as_json:
         click.echo(summary.as_json(study.describe() | {"units": description.units}))
         return
@@ -94,6 +94,12 @@ def check(path: Path, as_json: bool) -> None:
         unit = description.units.get(entry["name"], "")
         click.echo(f"{entry['name']}: {entry['domain']} {unit}".rstrip())
     click.echo(f"{path} can be run; the study will be kept in {description.storage}")
+
+
+def _check_program(objective: SubprocessObjective, study: Study) -> None:
+    """Check templates, arguments and the program by the first point of a study in memory."""
+    for suggestion in study.ask(1):
+        objective.check(suggestion.params)
 
 
 @command(app)
@@ -117,6 +123,8 @@ def run(
         raise InputError(f"{path} has no table [objective], so there is nothing to run")
     limit = {} if timeout is None else {"timeout": _seconds(timeout)}
     objective = SubprocessObjective(**description.objective | limit)
+    if not description.storage.exists():  # before there is a file
+        _check_program(objective, checked(description))
     study, notes = open_or_create(description)
     with study, _logged(quiet):
         for note in notes:

@@ -39,6 +39,8 @@ def screen(study: Study) -> RenderableType:
 def _head(info: dict[str, Any]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     state = info["status"] + (f": {info['stop_reason']}" if info["stop_reason"] else "")
+    if info["status"] == "idle":
+        state += ": no process has it open; the command that ran it goes on"
     table.add_row("study", Text(info["name"] or "(no name)", style="bold"))
     table.add_row("state", state)
     table.add_row("success", "yes" if info["success"] else "not yet")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -141,16 +142,37 @@ class SubprocessObjective:
         """
         return self.evaluate_suggestion(None, params)
 
+    def check(self, params: Mapping[str, float]) -> None:
+        """Do all that is done at a point before the program starts, and leave nothing behind.
+
+        Raises
+        ------
+        InputError
+            If an argument or a template names a parameter that there is not, or there is no such
+            program.
+        """
+        for source in self.template:
+            templates.render(Path(source), params)
+        program = self._arguments(params, {"input": "", "output": ""}, None)[0]
+        known = os.environ if self.env is None else self.env
+        if shutil.which(program, path=known.get("PATH", os.defpath)) is None:
+            raise InputError(f"there is no program {program!r}, or it may not be executed")
+
+    def _arguments(
+        self, params: Mapping[str, float], files: Mapping[str, Any], id: int | None
+    ) -> list[str]:
+        values = {name: repr(value) for name, value in params.items()}
+        values |= {name: str(path) for name, path in files.items()}
+        values.setdefault("id", "" if id is None else str(id))
+        return [_filled(part, values) for part in self.command]
+
     def evaluate_suggestion(self, id: int | None, params: Mapping[str, float]) -> Result:
         """Run the program at a point; `id` is the number of the suggestion, as `run` tells it."""
         with self.workdirs.directory(id) as directory:
             templates.fill(self.template, params, directory)
             files = {name: directory / f"{name}.json" for name in ("input", "output")}
             _write(files["input"], json.dumps(dict(params)))
-            values = {name: repr(value) for name, value in params.items()}
-            values |= {name: str(path) for name, path in files.items()}
-            values.setdefault("id", "" if id is None else str(id))
-            arguments = [_filled(part, values) for part in self.command]
+            arguments = self._arguments(params, files, id)
             output = self._run(arguments, files["input"], self._where(directory), id)
             return self._answer(directory, files["output"], output)
 

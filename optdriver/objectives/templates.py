@@ -50,19 +50,6 @@ def render(source: Path, params: Mapping[str, Any]) -> str:
         raise InputError(f"{source}: {error}{_meant(str(error), params)}") from None
 
 
-def unknown_names(source: Path, known: Mapping[str, Any]) -> list[str]:
-    """Return the names in a template that are no parameters."""
-    import jinja2
-    from jinja2 import meta
-
-    text = source.read_text(encoding="utf-8")
-    try:
-        tree = _environment().parse(text)
-    except jinja2.TemplateSyntaxError as error:
-        raise InputError(f"{source}, line {error.lineno}: {error.message}") from None
-    return sorted(meta.find_undeclared_variables(tree) - set(known))
-
-
 def _meant(message: str, params: Mapping[str, Any]) -> str:
     quoted = message.split("'")
     return nearest(quoted[1], params) if len(quoted) > 2 else ""

@@ -24,6 +24,10 @@ class Journal(Protocol):
         """Whether `close` has been called."""
 
     @property
+    def idle(self) -> bool:
+        """Whether it is only read, and no process writes it."""
+
+    @property
     def read_only(self) -> bool:
         """Whether nothing can be appended."""
 
@@ -66,7 +70,7 @@ class Journal(Protocol):
 class MemoryJournal:
     """The journal that is lost with the process."""
 
-    read_only = in_doubt = False
+    read_only = in_doubt = idle = False
 
     def __init__(self, spec: Record) -> None:
         self.spec = spec

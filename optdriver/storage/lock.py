@@ -166,6 +166,26 @@ def read(path: Path, size: int) -> bytes:
         os.close(handle)
 
 
+def is_held(path: Path) -> bool | None:
+    """Return whether some process writes the study at `path`; None if the system does not tell.
+
+    Nothing is locked for it, which could keep a writer out that begins at this moment.
+    """
+    if is_held_here(path):
+        return True
+    place = beside(path)
+    if not os.path.lexists(place):
+        return False
+    try:
+        handle = _opened(place, os.O_RDONLY)
+    except StorageError:
+        return None
+    try:
+        return _is_locked(handle)
+    finally:
+        os.close(handle)
+
+
 def _read(handle: int, size: int) -> bytes:
     os.lseek(handle, ROOM, os.SEEK_SET)
     return os.read(handle, size)
@@ -236,8 +256,15 @@ if sys.platform == "win32":
         finally:
             os.lseek(handle, 0, os.SEEK_SET)
         return True
+
+    def _is_locked(_: int) -> bool | None:
+        return None
 else:
     import fcntl
+    import struct
+
+    # struct flock: where its type stands, and the rest of zeros, which means the whole file
+    _FLOCK: Final = {"linux": ("hhqqi0q", 0), "darwin": ("qqihh0q", 3)}.get(sys.platform)
 
     def _lock(handle: int) -> bool:
         try:
@@ -245,5 +272,17 @@ else:
         except OSError:
             return False
         return True
+
+    def _is_locked(handle: int) -> bool | None:
+        if _FLOCK is None or sys.maxsize < 1 << 32:
+            return None
+        form, place = _FLOCK
+        fields = [0] * 5
+        fields[place] = fcntl.F_WRLCK
+        try:
+            found = fcntl.fcntl(handle, fcntl.F_GETLK, struct.pack(form, *fields))
+        except OSError:
+            return None
+        return bool(struct.unpack(form, found)[place] != fcntl.F_UNLCK)
 
     os.register_at_fork(after_in_child=_held.clear)

@@ -202,6 +202,11 @@ class SQLiteJournal:
         )
 
     @property
+    def idle(self) -> bool:
+        """Whether it is only read, and no process writes it: it is closed, or was killed."""
+        return self.read_only and lock.is_held(self.path) is False
+
+    @property
     def may_part(self) -> bool:
         """Whether a replay may lead to other points: the file was made elsewhere, or has parted."""
         with self._speaking() as connection:

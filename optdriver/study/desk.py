@@ -260,6 +260,11 @@ class Desk:
             event, self._since = Suspended(time=now), None
             self.record(event)
 
+    @property
+    def idle(self) -> bool:
+        """Whether the study is only looked at, and no process goes on with it."""
+        return self._keeper is not None and self._keeper.idle
+
     def now(self) -> float:
         """Return the run time in seconds."""
         return self._time(self.state)

@@ -307,6 +307,10 @@ class Keeper(Journal, Protocol):
         """Whether nothing can be appended."""
 
     @property
+    def idle(self) -> bool:
+        """Whether it is only read, and no process writes it."""
+
+    @property
     def spec(self) -> Mapping[str, Any]:
         """The specification."""
 

@@ -854,8 +854,9 @@ class Study:
         ``min_objective`` and ``min_params`` (by name, fixed parameters too, so that
         ``objective(**min_params)`` evaluates it again) are the best observed point, None before
         there is one; with ``direction='maximize'`` that of the highest value.  Further:
-        ``direction``, ``status`` ('created', 'running', 'stopped'), ``stop_kind``,
-        ``stop_reason``, ``num_evaluations``, ``num_failed``, ``num_former`` (ended evaluations of
+        ``direction``, ``status`` ('created', 'running', 'stopped'; 'idle' is one that was opened to
+        look at it and that no process has open to go on), ``stop_kind``, ``stop_reason``,
+        ``num_evaluations``, ``num_failed``, ``num_former`` (ended evaluations of
         former objectives, see `reevaluate`), ``num_open``, ``num_minimizers``,
         ``open_suggestions`` (ids), ``num_parallel``, ``is_done``,
         ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``, ``success`` (the best point
@@ -869,7 +870,10 @@ class Study:
         ``notes`` on the constraints.
         """
         with self._lock:
-            return reports.info(self._desk.state, self._desk.now())
+            found = reports.info(self._desk.state, self._desk.now())
+            if found["status"] == "running" and self._desk.idle:
+                found["status"] = "idle"
+            return found
 
     @quiet
     def get_state(self) -> dict[str, Any]:

@@ -201,6 +201,27 @@ def test_pictures_exports_imports_and_verifies(call, described, tmp_path):
     assert "bit for bit" in out
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"-c"', '"{z}"', "which is none of x, y"),
+        ("command = [", "template = {'deck' = 'deck.in'}\ncommand = [", "did you mean 'y'"),
+        ("PYTHON", "./no-such-program", "there is no program './no-such-program'"),
+        ("PYTHON", "{x}", "there is no program"),
+    ],
+)
+def test_what_a_program_cannot_be_given_is_found_before_there_is_a_file(
+    call, tmp_path, command, old, new, said
+):
+    (tmp_path / "deck").write_text("{{ x }} {{ yy }}")
+    (tmp_path / "bad.toml").write_text(STUDY.replace(old, new).replace("PYTHON", sys.executable))
+    before = sorted(tmp_path.iterdir())
+    status, _, err = call(command, "bad.toml")
+    assert (status, said in err) == (1, True), err
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("value", ["-1.5", "-.5D+01", "-inf"])
 def test_a_negative_value_is_no_option(call, tmp_path, value):
     optdriver.create_study({"x": (-2, 2)}, storage=tmp_path / "loop.db").close()

@@ -149,6 +149,7 @@ def test_a_night_and_a_morning(night):
     assert status == 0
     first = json.loads(out)["num_evaluations"]
     assert 0 < first < 12
+    assert json.loads(out)["status"] == "idle"
     assert call(night, "run", "film.toml")[0] == -signal.SIGKILL
 
     running = command(night, "run", "film.toml")

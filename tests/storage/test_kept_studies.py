@@ -417,3 +417,42 @@ def test_run_goes_on_in_the_file(path):
         study.run(objective)
         assert study.num_evaluations == 40
         assert study.verify().points == 40
+
+
+WRITER = """
+import sys, optdriver
+study = optdriver.load_study(sys.argv[1])
+study.ask()
+print("open", flush=True)
+sys.stdin.read()
+study.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="the system does not tell")
+@pytest.mark.parametrize("killed", [False, True])
+def test_who_looks_sees_whether_the_study_is_being_written(path, killed):
+    def status():
+        with optdriver.load_study(path, read_only=True) as study:
+            return study.info()["status"]
+
+    optdriver.create_study(BOX, storage=path).close()
+    assert status() == "created"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, path],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with writer:
+        assert writer.stdout.readline() == "open\n"
+        assert status() == status() == "running"
+        if killed:
+            writer.kill()
+    assert status() == "idle"
+    with optdriver.load_study(path) as study:  # nothing was locked by looking
+        assert study.info()["status"] == "running"
+        assert status() == "running"
+        study.stop()
+    assert status() == "stopped"
