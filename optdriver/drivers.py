@@ -55,6 +55,10 @@ class Driver(Protocol):
         """The distinct local minima known, lowest first."""
 
     @property
+    def num_minima(self) -> int:
+        """How many there are."""
+
+    @property
     def runs(self) -> Sequence[Run]:
         """A row for each local run."""
 

@@ -281,6 +281,11 @@ class MultiStart(Undoing[MultiStartState]):
         return self._state.catalogue.minima()
 
     @property
+    def num_minima(self) -> int:
+        """How many there are."""
+        return len(self._state.catalogue)
+
+    @property
     @quiet
     def runs(self) -> list[Run]:
         """A row for each minimizer, in the order of their starts."""

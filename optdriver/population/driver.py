@@ -133,6 +133,11 @@ class PopulationDriver(Undoing[PopulationState]):
         return self._state.catalogue.minima()
 
     @property
+    def num_minima(self) -> int:
+        """How many there are."""
+        return len(self._state.catalogue)
+
+    @property
     def runs(self) -> list[Run]:
         """A row for each run."""
         return [

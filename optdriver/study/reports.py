@@ -312,7 +312,7 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "num_parallel": state.parameters["num_parallel"],
         "is_done": limits.is_over(state, elapsed),
         "num_minimizers": len(runs),
-        "num_minima": len(state.driver.minima),
+        "num_minima": state.driver.num_minima,
         "elapsed": elapsed,
         **_conditions(state, found, runs),
     }
@@ -371,20 +371,24 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
     z = state.spec.space.to_driver(found.x)
     widths = bounds[:, 1] / 2 - bounds[:, 0] / 2  # halves: a width can overflow
     near = 2.0 * NEAR * np.where(np.isfinite(widths), widths, np.maximum(0.5, np.abs(z) / 2))
-    steepest = parameters["gtol"] * float(near.sum())
-    close: list[tuple[bool, float, Run]] = []
-    for run in runs:
-        if run.state != "converged" or run.x is None or run.f is None:
-            continue
-        above = run.f - state.spec.sign * found.value
-        rounding = parameters["ftol"] * max(abs(run.f), abs(found.value), 1.0)
-        if above > 10.0 * (steepest + rounding + run.noise):
-            continue
-        away = np.abs(run.x - z)
-        slope = parameters["gtol"] * float(away.sum())
-        if np.all(away <= near) and above <= 10.0 * (slope + rounding + run.noise):
-            close.append((run.index != found.run, float(away.sum()), run))
-    return min(close, key=lambda each: each[:2])[2] if close else None
+    converged = (run for run in runs if run.state == "converged")
+    ends = [run for run in converged if run.x is not None and run.f is not None]
+    f = np.array([run.f for run in ends], dtype=np.float64)
+    size = np.maximum(np.maximum(np.abs(f), abs(found.value)), 1.0)
+    allowed = parameters["ftol"] * size + np.array([run.noise for run in ends])
+    above = f - state.spec.sign * found.value
+
+    def low(slope: Any) -> NDArray[np.intp]:
+        return np.flatnonzero(above <= 10.0 * (slope + allowed))
+
+    some = low(parameters["gtol"] * float(near.sum()))  # those that may be, wherever they are
+    away = np.full((len(ends), z.size), np.inf)
+    away[some] = np.abs(np.reshape([ends[k].x for k in some], (-1, z.size)) - z)
+    total = away.sum(axis=1)
+    close = [k for k in low(parameters["gtol"] * total) if np.all(away[k] <= near)]
+    if not close:
+        return None
+    return ends[min(close, key=lambda k: (ends[k].index != found.run, total[k]))]
 
 
 def _multipliers(state: State, run: Run) -> dict[str, float]:

@@ -89,9 +89,9 @@ def test_what_is_handed_out_stands_still():
     handed = book.minima()[0]
     with pytest.raises(ValueError, match="read-only"):
         handed.x[0] = 99.0
-    book.add(np.array([5.0, 0.5]), 0.5, 4, 1)
+    book.add(np.array([5.0, 0.5]), 1.0 - 1e-12, 4, 1)
     assert (handed.f, handed.times_found) == (1.0, 1)
-    assert (book.minima()[0].f, book.minima()[0].times_found) == (0.5, 2)
+    assert (book.minima()[0].f, book.minima()[0].times_found) == (1.0 - 1e-12, 2)
 
 
 def test_it_has_room_for_many():
