@@ -51,10 +51,11 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         is_stationary,
         learn_unit,
         missed,
+        objects,
         projected_gradient_norm,
-        promise,
         reach,
         reduction_is_small,
+        uneven,
     )
     from cython.cimports.optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
 else:
@@ -88,10 +89,11 @@ else:
         is_stationary,
         learn_unit,
         missed,
+        objects,
         projected_gradient_norm,
-        promise,
         reach,
         reduction_is_small,
+        uneven,
     )
     from optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
 
@@ -263,6 +265,9 @@ def start_over(s: State, q: Scratch) -> cython.void:
         finish(s, REDUCTION)  # the iterate had passed, and only a second look was missing
     elif s.failures > 0 and not (s.k == 0 and s.doubts > 0):
         finish(s, FAILED)
+    elif s.cautious > 2 and s.k == 0 and s.doubts == 1 and uneven(s) and objects(s):
+        s.doubts = 2  # the steepest descent leads nowhere: variables are of sizes too different
+        set_out(s, q)
     elif s.k == 0 and s.doubts > 0 and not falls_plainly(s):
         finish(s, REDUCTION)  # the iterate had passed a test, and nothing lower is found from it
     elif s.k == 0:
@@ -335,7 +340,7 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double)
     gradient objects plainly.  The search that has begun is given up: its first trial has not been
     asked.
     """
-    believed: cython.bint = promise(s) <= missed(s)
+    believed: cython.bint = not objects(s)
     certain: cython.bint
     if s.doubts == 0 or s.doubts >= LOOKING:
         certain = promises_nothing(s, -s.slope0)

@@ -104,7 +104,7 @@ class State:
         The best point evaluated; the step it had, if the present search found it, else -1.
     f_start, xs
         The first value: what has been gained since is a measure of f.  Where that was: how far
-        each variable has come since is a measure of it (0 unless `cautious` is 2).
+        each variable has come since is a measure of it (0 unless `cautious` is 2 or more).
     w : (n, 2m)
         The correction pairs, one row a variable: ``y_0[i], s_0[i], y_1[i], s_1[i], ...``, so that
         one sweep over the rows meets every number once.  The slots are a ring: the `k` pairs
@@ -130,8 +130,9 @@ class State:
     single : int
         1 while every value told is a float32 number.
     cautious : int
-        2 if the unit of f is learnt and a passed test is doubted (see `Options`); 1 for the same
-        as it was in version 3, where a variable was measured by itself alone.
+        3 if the unit of f is learnt and a passed test is doubted (see `Options`); 2 for the same as
+        in optdriver 0.3.0, which heard the objection of the gradient less where the variables are
+        of uneven sizes; 1 as in 0.2.0, where a variable was measured by itself alone.
     unit : float
         What f is measured by where it is smaller: 1, or, if cautious, a power of two near the size
         of the first value and gradient if these are smaller.

@@ -8,4 +8,6 @@ cdef bint falls_without_end(State s, double after) noexcept nogil
 cdef double reach(State s, Py_ssize_t i) noexcept nogil
 cdef double missed(State s) noexcept nogil
 cdef double promise(State s) noexcept nogil
+cdef bint objects(State s) noexcept nogil
+cdef bint uneven(State s) noexcept nogil
 cdef bint falls_plainly(State s) noexcept nogil

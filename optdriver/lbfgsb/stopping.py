@@ -81,6 +81,25 @@ def reach(s: State, i: cython.Py_ssize_t) -> cython.double:
     return min(s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i], size)
 
 
+def uneven(s: State) -> cython.bint:
+    """Whether the sizes of the variables that f depends on differ by more than 1e3.
+
+    The first model measures all of them alike.  What it promises says little then: it takes the
+    memory many steps to learn that a variable may go far, and the walls are learnt before the
+    floor.
+    """
+    i: cython.Py_ssize_t
+    size: cython.double
+    least: cython.double = 1.7976931348623157e308
+    most: cython.double = 0.0
+    for i in range(s.n):
+        if s.g[i] != 0.0 and reach(s, i) > 0.0:
+            size = max(fabs(s.x[i]), fabs(s.x[i] - s.xs[i]))
+            least = min(least, size)
+            most = max(most, size)
+    return most * 1e-3 > least
+
+
 def missed(s: State) -> cython.double:
     """Return what of f a run should not miss: a part of f, or of what it has gained."""
     return max(1e-3 * fabs(s.f), 1e-5 * fabs(s.f_start - s.f))
@@ -95,12 +114,32 @@ def promise(s: State) -> cython.double:
     return total
 
 
+def objects(s: State) -> cython.bint:
+    """Whether the gradient promises more than a run should miss.
+
+    Where the variables are of uneven sizes, a tenth of that part of the gain: the walls have
+    fallen first, and by much.
+    """
+    if s.cautious > 2 and uneven(s):
+        return promise(s) > max(1e-3 * fabs(s.f), 1e-6 * fabs(s.f_start - s.f))
+    return promise(s) > missed(s)
+
+
 def falls_plainly(s: State) -> cython.bint:
-    """Whether that is more than a hundredth of f and its unit, and than 1e-4 of the gain."""
-    gained: cython.double = fabs(s.f_start - s.f)
-    if s.cautious < 2:  # as it was at first
-        return promise(s) > 1e-2 * max(fabs(s.f), gained)
-    return promise(s) > max(1e-2 * max(fabs(s.f), s.unit), 1e-4 * gained)
+    """Whether that is more than a hundredth of f, 1e-5 of the gain, and a part of the unit of f.
+
+    That part is a hundredth, but outweighs no promise of all of f and a hundredth of the gain.
+    Where the variables are of uneven sizes it is 1e-6.
+    """
+    gain: cython.double = fabs(s.f_start - s.f)
+    least: cython.double = max(1e-2 * fabs(s.f), 1e-5 * gain)
+    if s.cautious < 2:  # as in 0.2.0
+        return promise(s) > 1e-2 * max(fabs(s.f), gain)
+    if s.cautious < 3:  # as in 0.3.0
+        return promise(s) > max(1e-2 * max(fabs(s.f), s.unit), 1e-4 * gain)
+    if uneven(s):
+        return promise(s) > max(least, 1e-6 * s.unit)
+    return promise(s) > max(least, min(1e-2 * s.unit, max(fabs(s.f), 1e-2 * gain)))
 
 
 def learn_unit(s: State) -> cython.void:

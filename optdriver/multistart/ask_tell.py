@@ -87,12 +87,15 @@ class MultiStart(Undoing[MultiStartState]):
         for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite slopes.  1 is
         for 0.1.0: besides, starts on the faces of the box too, one shortened step after the other,
         10 pairs.
-    convergence_rule : {3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 3 evaluates up to three points
+    convergence_rule : {4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 4 hears
+        the objection of the gradient to an end where the sizes of the variables differ by more than
+        1e3; 3, for what optdriver 0.3.0 has recorded, only where it promises a hundredth of the
+        unit of f.  Both evaluate up to three points
         between an end and a known minimum of the same value where they may well be one (flat
         minima, valleys); 2, for what optdriver 0.2.0 has recorded, takes ends that are not close
-        for two, and looks at no small reduction again with the memory kept.  Both measure small
-        objectives by their own size and doubt a test that is passed (the option `cautious` of
+        for two, and looks at no small reduction again with the memory kept.  All of these measure
+        small objectives by their own size and doubt a test that is passed (the option `cautious` of
         `optdriver.LBFGSB`).  1 is for what 0.1.0 has recorded: SciPy's tests alone.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
@@ -159,7 +162,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 2,
         constraint_rule: int = 3,
-        convergence_rule: int = 3,
+        convergence_rule: int = 4,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

@@ -79,7 +79,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 3,
-    convergence_rule: int = 3,
+    convergence_rule: int = 4,
     fit: Mapping[str, Any] | None = None,
 ) -> Minimizer:
     """Return a new minimizer at `x0`.

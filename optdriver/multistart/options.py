@@ -26,8 +26,8 @@ MOST_INITIAL = 100_000
 
 DIFFERENCE_RULES = (1, 2)
 CONSTRAINT_RULES = (1, 2, 3)
-CONVERGENCE_RULES = (1, 2, 3)
-"""How runs go: as by 0.1.0, as by 0.2.0, and as now."""
+CONVERGENCE_RULES = (1, 2, 3, 4)
+"""How runs go: as by 0.1.0, by 0.2.0, by 0.3.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
 
@@ -59,7 +59,7 @@ class MultiStartOptions:
     project_starts: bool = True
     difference_rule: int = 2
     constraint_rule: int = 3
-    convergence_rule: int = 3
+    convergence_rule: int = 4
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
