@@ -22,6 +22,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "failures": ("failures",),
     "crashes": ("crashes",),
     "false-success": ("false_success",),
+    "false-success-unseen": ("false_success", "--unseen"),
     "doubt": ("doubt",),
     "study": ("study",),
     "rounds": ("rounds",),

@@ -3,7 +3,8 @@
 ``python -m benchmarks false-success`` draws standard problems, gives every variable and the
 objective another unit, and runs them through every interface and through SciPy.  ``--runs`` says
 how many of each kind of units (250, so 1,000 for an interface); with ``--keep FILE`` what was done
-is kept there and not done again, and ``--seconds`` ends a run that is to be continued.
+is kept there and not done again, and ``--seconds`` ends a run that is to be continued.  With
+``--unseen`` the problems are those on which no threshold was chosen.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ Osborne 2), which no test of gradients can tell from a minimum. A cell has false
 successes. `LBFGSB`, `scipy_method`, `Batch` and the JAX engine keep SciPy's test of the reduction
 of `f`, whose unit is 1, unless they are told to be cautious: their false ends are SciPy's, and no
 target."""
+
+UNSEEN = """As *False successes, in whatever units*, but with problems on which no threshold was
+chosen (`benchmarks/problems/unseen.py`): functions of CUTE, and fits of random data by six models,
+from starts within a factor of 2, and of 10, of the truth, in boxes as wide."""
 
 End = tuple[Vector, bool]
 Way = Callable[[Task], End]
@@ -308,13 +313,15 @@ def chosen_ways(pattern: str) -> Iterator[tuple[str, str, Way]]:
                 yield where, name, way
 
 
-def complete(ends: Ends, runs: dict[str, int], pattern: str, seconds: float) -> None:
+def complete(
+    ends: Ends, runs: dict[str, int], pattern: str, seconds: float, *, unseen: bool = False
+) -> None:
     """Run what is missing in `ends`, as long as there is time."""
     until = time.monotonic() + seconds
     for kind in UNITS:
         for where, name, way in chosen_ways(pattern):
             done = ends.setdefault(named(where, name, kind), [])
-            made = tasks(kind, under_constraints=where == "constraints")
+            made = tasks(kind, under_constraints=where == "constraints", unseen=unseen)
             for task in islice(made, len(done), runs[where]):
                 if time.monotonic() > until:
                     return
@@ -356,19 +363,22 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--only", default="", help="interfaces with this in their names")
     parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--unseen", action="store_true", help="problems not tuned on, in bounds")
     chosen = parser.parse_args(arguments)
     few = chosen.runs if chosen.constrained is None else chosen.constrained
+    few = 0 if chosen.unseen else few
     ends: Ends = {}
     if chosen.keep and chosen.keep.exists():
         ends = json.loads(chosen.keep.read_text())
-    complete(ends, {"bounds": chosen.runs, "constraints": few}, chosen.only, chosen.seconds)
+    runs = {"bounds": chosen.runs, "constraints": few}
+    complete(ends, runs, chosen.only, chosen.seconds, unseen=chosen.unseen)
     if chosen.keep:
         chosen.keep.write_text(json.dumps(ends))
     tables = table(ends, "bounds", "Within bounds"), table(ends, "constraints", "Under constraints")
     return Section(
-        name="false-success",
-        title="False successes, in whatever units",
-        text=TEXT,
+        name="false-success-unseen" if chosen.unseen else "false-success",
+        title=f"False successes, in whatever units{', problems not tuned on' * chosen.unseen}",
+        text=UNSEEN if chosen.unseen else TEXT,
         targets=targets(ends),
         tables=[made for made in tables if made.rows],
     )

@@ -19,6 +19,7 @@ from benchmarks.hs import INEQUALITIES
 from benchmarks.hs import Problem as Constrained
 from benchmarks.peers import Vector, scipy_minimize
 from benchmarks.problems import Problem, all_problems
+from benchmarks.problems.unseen import problems
 
 LARGEST = 20  # variables
 SIDE = 10.0  # of a box where the problem has none, in sizes of the start
@@ -197,10 +198,15 @@ def plain(problem: Constrained) -> bool:
     return problem.functions is None and problem.n <= 5
 
 
-def tasks(kind: str, *, under_constraints: bool = False) -> Iterator[Task]:
-    """Yield tasks in units of a kind without end, always the same ones."""
+def tasks(kind: str, *, under_constraints: bool = False, unseen: bool = False) -> Iterator[Task]:
+    """Yield tasks in units of a kind without end, always the same ones.
+
+    Those that are `unseen` have no part in the choice of any threshold.
+    """
     pool: list[Any] = [problem for problem in all_problems() if problem.n <= LARGEST]
     make: Any = bounded
+    if unseen:
+        pool = [problem for seed in range(20) for problem in problems(seed)]
     if under_constraints:
         pool, make = [Case.of(problem) for problem in INEQUALITIES if plain(problem)], constrained
     for number in range(2**31):

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.problems import Problem, all_problems, by_name
 from benchmarks.problems.best_known import BEST_KNOWN
+from benchmarks.problems.unseen import problems as unseen
 
 PROBLEMS = all_problems()
 NAMES = [problem.name for problem in PROBLEMS]
@@ -103,3 +104,24 @@ def test_projected_gradient_ignores_what_a_bound_holds() -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(KeyError, match="HS45"):
         by_name("HS46")
+
+
+@pytest.mark.parametrize("problem", unseen(3), ids=lambda problem: problem.name)
+def test_what_no_threshold_was_chosen_on_is_no_standard_problem_and_has_its_gradient(problem):
+    assert problem.name not in NAMES
+    x = near_start(problem)
+    f, g = problem.fun(x)
+    assert np.isfinite(f)
+    for i in range(problem.n):
+        step = np.zeros(problem.n)
+        step[i] = 1e-5 * max(abs(x[i]), 0.1)
+        slope = (problem.fun(x + step)[0] - problem.fun(x - step)[0]) / (2.0 * step[i])
+        assert g[i] == pytest.approx(slope, rel=1e-4, abs=1e-5 * max(1.0, abs(f)))
+
+
+def test_fits_of_random_data_are_the_same_for_the_same_seed():
+    pairs = zip(unseen(3), unseen(3), strict=True)
+    assert all(a.fun(a.start)[0] == b.fun(b.start)[0] for a, b in pairs)
+    fits = [problem for problem in unseen(3) if problem.lower is not None]
+    others = [problem for problem in unseen(4) if problem.lower is not None]
+    assert all(a.fun(a.x0)[0] != b.fun(b.x0)[0] for a, b in zip(fits, others, strict=True))
