@@ -34,6 +34,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "dropins": ("dropins",),
     "dropins-busy": ("dropins", "--busy", "--quick", "3"),
     "constrained": ("constrained",),
+    "outputs": ("outputs",),
     "lukvli": ("lukvli",),
     "constrained-large": ("constrained_large",),
     "constrained-overhead": ("constrained_overhead",),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.objectives.study_objective import jax_objective as jax_objective
     from optdriver.remote import client as client
     from optdriver.space import Space as Space
+    from optdriver.sqp import SQP as SQP
     from optdriver.storage import import_study as import_study
     from optdriver.storage import load_study as load_study
     from optdriver.study import Observation as Observation
@@ -50,6 +51,7 @@ _WHERE = {
     "OptDriverError": "optdriver.errors",
     "MultiStart": "optdriver.multistart",
     "Observation": "optdriver.study",
+    "SQP": "optdriver.sqp",
     "Study": "optdriver.study",
     "SubprocessObjective": "optdriver.objectives",
     "Suggestion": "optdriver.study",

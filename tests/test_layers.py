@@ -22,7 +22,7 @@ RINGS: list[list[str]] = [
     ["errors", "undo", "numerics", "stored", "reading", "messages", "sobol"],
     ["lbfgsb", "config", "coordinates"],
     ["geometry", "leastsquares"],
-    ["constraints", "feasible", "coroutine", "structures", "space", "sampling"],
+    ["constraints", "feasible", "sqp", "coroutine", "structures", "space", "sampling"],
     ["multistart", "population", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],

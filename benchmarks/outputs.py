@@ -1,0 +1,149 @@
+"""Claim: constraints that are told with the objective take fewer evaluations than SLSQP's.
+
+``python -m benchmarks outputs`` runs the problems of `benchmarks.hs` through `optdriver.SQP`, with
+all constraints told with the objective and their gradients, and through every peer that is
+installed, from the book's start moved into the box.  ``--quick`` takes SLSQP as the only peer;
+``--only HS43 HS71`` takes those problems.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.constrained import OPTIONAL, _details, _missing, _solved, _summary
+from benchmarks.constrained_peers import (
+    INEQUALITIES_ONLY,
+    METHODS,
+    SECONDS,
+    Case,
+    Recorder,
+    Trace,
+)
+from benchmarks.hs import EQUALITIES, INEQUALITIES, Problem
+from benchmarks.parallel import Report, last_reports
+from benchmarks.report import Section, Target
+from optdriver.sqp import SQP
+
+OURS, PEER = "optdriver", "SLSQP"
+PEERS = (PEER, "trust-constr", *OPTIONAL, "NLopt MMA", "NLopt CCSAQ")
+TEXT = f"""The {len(INEQUALITIES)} problems of Hock and Schittkowski (1981) with inequalities and
+the {len(EQUALITIES)} with equalities, from the book's start moved into the box. All constraints are
+told with the objective: an evaluation is one point, with values and gradients of all of them.
+*Solved*: the value is within 1e-6 max(1, abs(best)) of the best known, at a point that is feasible
+to 1e-6 of a unit gradient; ours and the peers' points may violate constraints on the way. The
+columns are those of the table of constraints that are formulas."""
+
+
+def run(options: Sequence[str]) -> Section:
+    """Run the comparison and return its section of the results."""
+    parser = argparse.ArgumentParser(prog="outputs", description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="*", default=[])
+    given = parser.parse_args(list(options))
+    peers = [PEER] if given.quick else [name for name in PEERS if name in METHODS]
+    methods = [OURS, *peers]
+    wanted = partial(_wanted, only=given.only)
+    inequalities = trace(wanted(INEQUALITIES), methods)
+    equalities = trace(
+        wanted(EQUALITIES), [name for name in methods if name not in INEQUALITIES_ONLY]
+    )
+    return Section(
+        name="outputs",
+        title="Constraints on outputs: Hock and Schittkowski's problems",
+        text=" ".join([TEXT, *_missing(methods)]),
+        targets=_targets(inequalities, equalities),
+        tables=[
+            _summary(inequalities, "Inequalities."),
+            _summary(equalities, "With equalities."),
+        ],
+        details=[
+            _details(inequalities, "Inequalities: evaluations, problem by problem."),
+            _details(equalities, "With equalities: evaluations, problem by problem."),
+        ],
+        packages=("nlopt", "cyipopt"),
+    )
+
+
+def _wanted(problems: Sequence[Problem], only: Sequence[str]) -> list[Problem]:
+    return [problem for problem in problems if not only or problem.name in only]
+
+
+def case_of(problem: Problem) -> Case:
+    """Compile a problem; its start is the book's in the box, feasible or not."""
+    case = Case.of(problem)
+    book = np.array(problem.start, dtype=float)
+    return replace(case, start=np.clip(book, case.region.lower, case.region.upper))
+
+
+def trace(problems: Sequence[Problem], methods: Sequence[str]) -> dict[str, list[Trace]]:
+    """Run every method on every problem, each in a process of its own."""
+    cases = [case_of(problem) for problem in problems]
+    grid = [(case, method) for case in cases for method in methods]
+    last = dict(last_reports([partial(_one, *pair) for pair in grid], seconds=SECONDS + 5.0))
+    found: dict[str, list[Trace]] = {method: [] for method in methods}
+    for index, (case, method) in enumerate(grid):
+        nothing = Trace(method=method, problem=case.problem.name)
+        found[method].append(last[index] or nothing)
+    return found
+
+
+def _one(case: Case, method: str, report: Report) -> None:
+    followed = replace(case, follow=report)
+    report(ours(followed) if method == OURS else METHODS[method](followed))
+
+
+def ours(case: Case, **options: Any) -> Trace:
+    """Run `SQP` on a problem, with all constraints told."""
+    recorder = Recorder(case, OURS)
+    rows = case.constraints
+    equalities = getattr(rows, "n_equalities", 0)
+
+    def run() -> bool:
+        box = np.column_stack([case.region.lower, case.region.upper])
+        opt = SQP(
+            case.start,
+            box,
+            inequalities=rows.n_inequalities,
+            equalities=equalities,
+            **options,
+        )
+        while not opt.done:
+            x = opt.ask()
+            f, g = recorder(x)
+            opt.tell(
+                np.concatenate([[f], rows.values(x)]),
+                np.vstack([g[None], np.asarray(rows.jacobian(x)).reshape(-1, g.size)]),
+            )
+        recorder.trace.note = str(opt.stop)
+        return opt.converged
+
+    return recorder.run(run)
+
+
+def _targets(*tables: dict[str, list[Trace]]) -> list[Target]:
+    own = [trace for table in tables for trace in table[OURS]]
+    theirs = [trace for table in tables for trace in table[PEER]]
+    both = [
+        (a.solved_at, b.solved_at)
+        for a, b in zip(own, theirs, strict=True)
+        if a.solved_at is not None and b.solved_at is not None
+    ]
+    return [
+        Target(
+            claim=f"solved, {PEER} solves",
+            value=_solved(own),
+            limit=_solved(theirs),
+            at_least=True,
+        ),
+        Target(
+            claim=f"evaluations beside {PEER}'s",
+            value=sum(a for a, _ in both) / max(sum(b for _, b in both), 1),
+            limit=0.8,
+        ),
+    ]

@@ -1,0 +1,447 @@
+"""The machine: which point comes next, and what is told there sets off.
+
+Sequential quadratic programming in a trust region (Fletcher, Practical Methods of Optimization,
+1987, chapters 12 and 14), with an exact penalty function that is made of what every evaluation
+tells: the objective, the rows, and all their gradients.
+
+- A refused trial is not lost: the curvature along it goes into the model like that along any step.
+- A trial that was refused since rows bend is followed by one that goes round the bend (a
+  second-order correction), and only if that is refused too by a shorter one.
+- Rows that contradict each other in the model are brought as near to being satisfied as the trust
+  region allows; where no step brings them nearer the run ends, and says so.
+- Rows known as formulas are part of every model, and a trial that violates one is moved to the
+  nearest point that does not before it is asked.
+
+This is the one file that assigns `stop` and `pending`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.sqp import quadratic, quasi_newton
+from optdriver.sqp.quadratic import Rows, Step
+from optdriver.sqp.state import State, Stop
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
+
+Vector = NDArray[np.float64]
+
+EPS: Final = float(np.finfo(np.float64).eps)
+
+MOST_FAILURES: Final = 20
+"""Failed evaluations in a row that end a run; at the start 2."""
+
+ACCEPTED: Final = 1e-4
+"""The part of the promised decrease from which on a trial is accepted."""
+
+POOR: Final = 0.25
+GOOD: Final = 0.75
+"""Below the first part of the promise the radius shrinks, from the second on it grows."""
+
+GROWTH: Final = 4.0
+
+FIRST_RADIUS: Final = 2.0
+"""In lengths of the start, or sizes of the variables."""
+
+MOST_BEND: Final = 0.75
+"""The longest correction of a step for bends that are foreseen, in lengths of the step."""
+
+WEIGHT: Final = 1.5
+"""How much more a violation counts than its multiplier asks for."""
+
+SHARE: Final = 0.3
+"""The part of what the penalty falls by that a step must promise."""
+
+FLAT_ROW: Final = 1e-8
+"""A row whose gradient is a smaller part of its value at the start is measured by that."""
+
+SHORTENED: Final = 40
+"""Radii that are tried for one trial, where formulas leave no feasible one."""
+
+SURE: Final = 1e3
+"""Times `gtol`: where rounding hides what a step gains, this is near enough."""
+
+AT: Final = 1e-12
+"""A variable that is no farther from its bound, in its size, is at it."""
+
+SMALL: Final = 10.0
+"""Last digits of the merit function below which nothing is promised."""
+
+
+def begin(state: State) -> None:
+    """Ask for the start again, once; a start that fails twice ends the run."""
+    if state.failures > 1:
+        _end(state, Stop.FAILED)
+
+
+def advance(state: State, values: Vector, jacobian: Vector, formulas: ConstraintSet | None) -> None:
+    """Take what is finite at the pending point: values and derivatives; find the next point."""
+    state.nfev += 1
+    state.failures = 0
+    state.reason = ""
+    if state.x is None:
+        _start(state, values, jacobian, formulas)
+        accepted = True
+    else:
+        accepted = _judge(state, values, jacobian, formulas)
+    _note_best(state, values, jacobian, accepted)
+    if state.stop is None:
+        _iterate(state, formulas, accepted)
+
+
+def advance_failure(state: State, reason: str, formulas: ConstraintSet | None) -> None:
+    """Take the news that the evaluation at the pending point has failed, and find another."""
+    state.nfev += 1
+    state.nfail += 1
+    state.failures += 1
+    state.reason = reason
+    if state.nfev >= state.options.maxfun:
+        _end(state, Stop.MAX_EVALUATIONS)
+    elif state.x is None:
+        begin(state)
+    elif state.failures >= MOST_FAILURES:
+        _end(state, Stop.FAILED)
+    else:
+        state.bend = None
+        state.radius = POOR * min(state.radius, _length(state.d))
+        _try(state, _model(state, formulas), formulas)
+
+
+def halt(state: State, reason: str) -> None:
+    """End the run from outside."""
+    state.reason = reason
+    _end(state, Stop.HALTED)
+
+
+def give_up(state: State, reason: str) -> None:
+    """End a run whose numbers allow no further step."""
+    state.reason = reason
+    _end(state, Stop.FAILED)
+
+
+def _end(state: State, stop: Stop) -> None:
+    state.stop, state.pending = stop, None
+    state.d = state.bend = None
+
+
+def _length(d: Vector | None) -> float:
+    return 0.0 if d is None else float(np.max(np.abs(d), initial=0.0))
+
+
+# -- what is known at the iterate -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """An evaluated point in scaled variables: objective, rows, and their gradients."""
+
+    f: float
+    rows: Vector
+    gradient: Vector
+    slopes: Vector
+
+
+def _point(
+    state: State, x: Vector, values: Vector, jacobian: Vector, formulas: ConstraintSet | None
+) -> Point:
+    """Return a point with the told rows first, then those of the formulas."""
+    scale = np.ones(state.m) if state.row_scale is None else state.row_scale
+    rows, slopes = values[1:] * scale, jacobian[1:] * state.scale * scale[:, None]
+    if formulas is not None and len(formulas):
+        own = 1.0 / formulas.scales
+        rows = np.concatenate([rows, formulas.values(x) * own])
+        slopes = np.vstack([slopes, formulas.jacobian(x) * state.scale * own[:, None]])
+    return Point(f=float(values[0]), rows=rows, gradient=jacobian[0] * state.scale, slopes=slopes)
+
+
+def violations(state: State, rows: Vector) -> Vector:
+    """Return by how much each told row is violated; `rows` may have others behind them."""
+    p, m = state.inequalities, state.m
+    return np.concatenate([np.maximum(rows[:p], 0.0), np.abs(rows[p:m])])
+
+
+def merit(state: State, f: float, rows: Vector) -> float:
+    """Return the exact penalty function."""
+    weights = np.zeros(state.m) if state.penalty is None else state.penalty
+    return f + float(weights @ violations(state, rows))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """The quadratic model at the iterate."""
+
+    at: Point
+    matrix: Vector
+    free: NDArray[np.bool_]
+    equal: NDArray[np.bool_]
+
+
+def _model(state: State, formulas: ConstraintSet | None) -> Model:
+    if state.x is None or state.values is None or state.jacobian is None:
+        raise ValueError("there is no iterate")
+    at = _point(state, state.x, state.values, state.jacobian, formulas)
+    multipliers = np.zeros(at.rows.size) if state.multipliers is None else state.multipliers
+    first = state.unit if state.unit > 0.0 else 1.0
+    matrix = quasi_newton.matrix(state.steps, state.slopes, state.bends, multipliers, first)
+    equal = np.zeros(at.rows.size, dtype=bool)
+    equal[state.inequalities : state.m] = True
+    if formulas is not None and formulas.n_equalities:
+        equal[-formulas.n_equalities :] = True
+    return Model(at=at, matrix=matrix, free=state.lower < state.upper, equal=equal)
+
+
+def _solve(state: State, model: Model, bend: Vector | None) -> tuple[Vector, Vector, bool]:
+    """Return the step, the multipliers of all rows, and whether the rows can all be satisfied.
+
+    The told rows are taken to be larger by `bend` at the end of the step.
+    """
+    if state.x is None:
+        raise ValueError("there is no iterate")
+    free, equal, at = model.free, model.equal, model.at
+    limits = -at.rows
+    if bend is not None:
+        limits[: state.m] -= bend
+    told = np.arange(at.rows.size) < state.m
+    slopes = at.slopes[:, free]
+    rows = Rows(
+        A=slopes[~equal],
+        a=limits[~equal],
+        E=slopes[equal],
+        e=limits[equal],
+        soft_a=told[~equal],
+        soft_e=told[equal],
+    )
+    low = np.maximum((state.lower - state.x) / state.scale, -state.radius)[free]
+    high = np.minimum((state.upper - state.x) / state.scale, state.radius)[free]
+    found: Step = quadratic.solve(
+        at.gradient[free], model.matrix[np.ix_(free, free)], rows, low, high
+    )
+    d, multipliers = np.zeros(free.size), np.zeros(at.rows.size)
+    d[free] = found.d
+    multipliers[~equal], multipliers[equal] = found.inequalities, found.equalities
+    return d, multipliers, found.consistent
+
+
+# -- the start ------------------------------------------------------------------------------------
+
+
+def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintSet | None) -> None:
+    state.x, state.values, state.jacobian = state.pending, values, jacobian
+    lengths = np.linalg.norm(jacobian[1:] * state.scale, axis=1)
+    sizes = np.maximum(lengths, FLAT_ROW * np.abs(values[1:]))
+    state.row_scale = 1.0 / np.where(sizes > 0.0, sizes, 1.0)
+    state.unit = float(np.linalg.norm(jacobian[0] * state.scale))
+    state.penalty = np.zeros(state.m)
+    state.multipliers = np.zeros(state.m + (0 if formulas is None else len(formulas)))
+    place = 0.0 if state.x is None else float(np.linalg.norm(state.x / state.scale))
+    state.radius = FIRST_RADIUS * max(1.0, place)
+
+
+def _note_best(state: State, values: Vector, jacobian: Vector, accepted: bool) -> None:
+    """Keep the best point: feasible ones before others; at an end it is the iterate."""
+    where = state.x if accepted else state.pending
+    if where is None or state.row_scale is None:
+        return
+    if state.best_values is None or _is_better(state, values, state.best_values):
+        state.best_x, state.best_values, state.best_jacobian = where, values, jacobian
+
+
+def _is_better(state: State, new: Vector, old: Vector) -> bool:
+    scale = np.ones(state.m) if state.row_scale is None else state.row_scale
+    limit = state.options.feasibility
+    one, other = (
+        float(np.max(violations(state, each[1:] * scale), initial=0.0)) for each in (new, old)
+    )
+    if one <= limit and other <= limit:
+        return bool(new[0] < old[0])
+    return one < other
+
+
+# -- an iterate -----------------------------------------------------------------------------------
+
+
+def _iterate(state: State, formulas: ConstraintSet | None, accepted: bool) -> None:
+    """End at the iterate, or try a step from it; a step was refused there if not `accepted`."""
+    if state.nfev >= state.options.maxfun:
+        model = _model(state, formulas)
+        _plan(state, model)
+        passed = accepted and _passes(state, model, state.options.gtol)
+        _end(state, Stop.CONVERGED if passed else Stop.MAX_EVALUATIONS)
+    elif accepted and state.nit >= state.options.maxiter:
+        _end(state, Stop.MAX_ITERATIONS)
+    else:
+        _try(state, _model(state, formulas), formulas)
+
+
+def _plan(state: State, model: Model) -> bool:
+    """Find the step from the iterate, its multipliers and penalties; whether the rows agree."""
+    d, multipliers, consistent = _solve(state, model, state.bend)
+    state.d = d
+    if state.bend is not None:
+        return consistent
+    if consistent or multipliers.any():
+        state.multipliers = multipliers
+    _weigh(state, model, d, consistent)
+    if state.m and consistent:
+        _go_round(state, model, d)
+    return consistent
+
+
+def _go_round(state: State, model: Model, d: Vector) -> None:
+    """Correct a step for the bends of rows that steps before it have shown."""
+    bend = quasi_newton.foreseen(state.steps, state.bends, d)[: state.m]
+    if not (bend.any() and np.isfinite(bend).all()):
+        return
+    found, _, consistent = _solve(state, model, bend)
+    if consistent and np.linalg.norm(found - d) <= MOST_BEND * np.linalg.norm(d):
+        state.d = found
+
+
+def _weigh(state: State, model: Model, d: Vector, consistent: bool) -> None:
+    """Set penalties with which the step promises a decrease, and what it promises."""
+    at, m = model.at, state.m
+    now = violations(state, at.rows)
+    then = violations(state, at.rows + at.slopes @ d)
+    quadratic_part = float(at.gradient @ d + 0.5 * d @ model.matrix @ d)
+    penalty = np.zeros(m) if state.penalty is None else state.penalty
+    if state.multipliers is not None:  # Powell (1978), eq. (4.6)
+        wanted = WEIGHT * np.abs(state.multipliers[:m])
+        penalty = np.maximum(wanted, 0.5 * (penalty + wanted))
+    if m and not consistent:
+        penalty = np.full(m, penalty.max())
+    total, highest = float(np.sum(now - then)), float(np.max(penalty, initial=0.0))
+    short = float(penalty @ (now - then)) - quadratic_part < SHARE * highest * total
+    if total > 0.0 and quadratic_part > 0.0 and short:
+        penalty = np.full(m, max(highest, quadratic_part / ((1.0 - SHARE) * total)))
+    state.penalty = penalty
+    state.promised = float(penalty @ (now - then)) - quadratic_part
+
+
+def _residual(state: State, model: Model) -> float:
+    """Return what is left of the first-order conditions, relative to the gradient."""
+    x, at = state.x, model.at
+    if x is None or state.multipliers is None:
+        return math.inf
+    left = at.gradient + at.slopes.T @ state.multipliers
+    low = (left > 0.0) & (x - state.lower <= AT * state.scale)
+    high = (left < 0.0) & (state.upper - x <= AT * state.scale)
+    free = np.where(model.free & ~low & ~high, left, 0.0)
+    unit = max(state.unit, float(np.linalg.norm(at.gradient)))
+    slack = float(np.abs(state.multipliers) @ np.abs(at.rows)) if at.rows.size else 0.0
+    whole = max(float(np.linalg.norm(free)), slack)
+    return whole / unit if unit > 0.0 else whole
+
+
+def _passes(state: State, model: Model, gtol: float) -> bool:
+    """Tell whether the iterate is feasible and satisfies the first-order conditions."""
+    worst = float(np.max(violations(state, model.at.rows), initial=0.0))
+    return worst <= state.options.feasibility and _residual(state, model) <= gtol
+
+
+# -- a trial --------------------------------------------------------------------------------------
+
+
+def _try(state: State, model: Model, formulas: ConstraintSet | None) -> None:
+    """Ask for the point of a step within the radius, or end at the iterate."""
+    for _ in range(SHORTENED):
+        consistent = _plan(state, model)
+        if state.bend is None:
+            ended = _ends(state, model, consistent)
+            if ended is not None:
+                _end(state, ended)
+                return
+        point = _trial(state, formulas)
+        if point is not None:
+            state.pending = point
+            return
+        state.bend = None
+        state.radius = 0.5 * min(state.radius, _length(state.d))
+        if not state.radius > EPS:
+            break
+    _end(state, _at_last(state, model))
+
+
+def _ends(state: State, model: Model, consistent: bool) -> Stop | None:
+    """Return why the run ends at the iterate, None if it does not."""
+    inside = _length(state.d) < state.radius * (1.0 - 1e-9)
+    if consistent and inside and _passes(state, model, state.options.gtol):
+        return Stop.CONVERGED
+    size = abs(model.at.f) + merit(state, 0.0, np.abs(model.at.rows))
+    if state.promised > SMALL * EPS * size:
+        return None
+    if not consistent and inside:
+        return Stop.INFEASIBLE
+    return _at_last(state, model)
+
+
+def _at_last(state: State, model: Model) -> Stop:
+    """Return what the end is called where no step gains anything that can be seen."""
+    gtol = min(SURE * state.options.gtol, 1e-3)
+    return Stop.ROUNDING if _passes(state, model, gtol) else Stop.STALLED
+
+
+def _trial(state: State, formulas: ConstraintSet | None) -> Vector | None:
+    """Return the point of the step, moved onto the formulas' set; None if there is none."""
+    if state.x is None or state.d is None:
+        raise ValueError("there is no step")
+    point = np.minimum(np.maximum(state.x + state.scale * state.d, state.lower), state.upper)
+    if formulas is not None and not formulas.is_feasible(point):
+        made = formulas.nearest(point, weights=state.scale)
+        point = np.minimum(np.maximum(made.x, state.lower), state.upper)
+        if not (made.feasible and formulas.is_feasible(point)):
+            return None
+    usable = np.isfinite(point).all() and not np.array_equal(point, state.x)
+    return point if usable else None
+
+
+def _judge(state: State, values: Vector, jacobian: Vector, formulas: ConstraintSet | None) -> bool:
+    """Accept the trial, or prepare another step from the iterate; return which."""
+    if state.x is None or state.values is None or state.jacobian is None or state.pending is None:
+        raise ValueError("there is no trial")
+    here = _point(state, state.x, state.values, state.jacobian, formulas)
+    there = _point(state, state.pending, values, jacobian, formulas)
+    s = (state.pending - state.x) / state.scale
+    _learn(state, s, there, here)
+    gained = merit(state, here.f, here.rows) - merit(state, there.f, there.rows)
+    length = _length(state.d)
+    if gained > ACCEPTED * state.promised:
+        ratio = gained / state.promised
+        if ratio > GOOD and length > 0.9 * state.radius:
+            state.radius *= GROWTH
+        elif ratio < POOR:
+            state.radius = 0.5 * length
+        else:
+            state.radius = max(state.radius, length)
+        state.x, state.values, state.jacobian = state.pending, values, jacobian
+        state.bend = None
+        state.nit += 1
+        return True
+    bend = there.rows - here.rows - here.slopes @ s
+    linear = here.rows + here.slopes @ s
+    missed = merit(state, 0.0, there.rows) - merit(state, 0.0, linear)
+    if state.bend is None and missed > 0.5 * (state.promised - gained):
+        state.bend = bend[: state.m]  # the rows are to blame: go round the bend
+    else:
+        state.bend = None
+        state.radius = (0.5 if -gained < 2.0 * state.promised else 0.25) * length
+    if not state.radius > EPS:
+        _end(state, _at_last(state, _model(state, formulas)))
+    return False
+
+
+def _learn(state: State, s: Vector, there: Point, here: Point) -> None:
+    """Keep what the gradients have changed by along a step."""
+    if not np.any(s):
+        return
+    most = quasi_newton.kept(s.size)
+    changes = (there.gradient - here.gradient)[None], (there.slopes - here.slopes)[None]
+    state.steps = np.concatenate([state.steps, s[None]])[-most:]
+    state.slopes = np.concatenate([state.slopes, changes[0]])[-most:]
+    state.bends = np.concatenate([state.bends, changes[1]])[-most:]

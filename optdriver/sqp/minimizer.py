@@ -1,0 +1,429 @@
+"""`SQP`: constraints whose values are told with the objective, asked for points and told them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.constraints import ConstraintSet
+from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.feasible.region import sizes
+from optdriver.lbfgsb.options import read_bounds, read_point
+from optdriver.numerics import is_numeric, quiet
+from optdriver.reading import real_array
+from optdriver.sqp import machine
+from optdriver.sqp import state as states
+from optdriver.sqp.options import SQPOptions
+from optdriver.sqp.state import State, Stop
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+Vector = NDArray[np.float64]
+
+
+class SQP:
+    """Minimise under constraints that only an evaluation can tell, driven by ask and tell.
+
+    Minimises f(x) subject to ``c(x) <= 0``, ``e(x) = 0`` and bounds, where f, c and e and their
+    gradients come from one evaluation: the outputs of a simulation.  Such limits cannot be kept
+    before it has run; they are satisfied at the end.  Constraints that are known as formulas are
+    given besides, and no point that violates one is ever asked.
+
+    Parameters
+    ----------
+    x0 : (n,) array_like
+        The start; moved into the bounds, and onto the set of `constraints`, if it lies outside.
+    bounds : None, sequence of pairs, (n, 2) array or scipy.optimize.Bounds, optional
+        Lower and upper bounds; None or an infinity where there is none.  No point outside is ever
+        asked.
+    inequalities, equalities : int
+        How many c and how many e are told.
+    constraints : ConstraintSet, optional
+        Formulas, over the same variables, that every asked point satisfies.
+    gtol : float
+        Converged when what is left of the first-order conditions is at most this, in units of the
+        gradient of f at the start or at the end, whichever is larger.
+    feasibility : float
+        A told row counts as satisfied when it is violated by no more than this, in units of its
+        gradient at the start times the sizes of the variables.
+    maxfun, maxiter : int or math.inf
+        Hard limits of evaluations and iterations.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used.
+    ConstraintError
+        If no start is found that satisfies `constraints`.
+
+    Notes
+    -----
+    The method is sequential quadratic programming in a trust region
+    (`optdriver.sqp.machine`).  On the problems of Hock and Schittkowski it is compared with SLSQP
+    by ``python -m benchmarks outputs``.
+
+    The object can be pickled, copied or turned into a dict between any two calls, and what comes
+    back goes on in the same way, to the bit where NumPy's linear algebra is the same.  A failed
+    evaluation (`tell_failure`, or a number that is not finite) makes the next step a quarter as
+    long; a failed start is asked once more.
+
+    Examples
+    --------
+    A bar as light as possible, whose stress, known from a simulation, is at most 250:
+
+    >>> opt = SQP([2.0, 2.0], bounds=[(0.1, 10), (0.1, 10)], inequalities=1)
+    >>> while not opt.done:
+    ...     a, b = opt.ask()
+    ...     mass, stress = a * b, 1000 / (a * b**2)
+    ...     opt.tell(
+    ...         [mass, stress - 250],
+    ...         [[b, a], [-stress / a, -2 * stress / b]],
+    ...     )
+    >>> opt.result.success, opt.result.x.round(4).tolist()
+    (True, [0.1, 6.3246])
+    """
+
+    __slots__ = ("_formulas", "_now")
+
+    def __init__(
+        self,
+        x0: Any,
+        bounds: Any = None,
+        *,
+        inequalities: int = 0,
+        equalities: int = 0,
+        constraints: ConstraintSet | None = None,
+        gtol: float = SQPOptions().gtol,
+        feasibility: float = SQPOptions().feasibility,
+        maxfun: float = math.inf,
+        maxiter: float = math.inf,
+    ) -> None:
+        options = SQPOptions(gtol=gtol, feasibility=feasibility, maxfun=maxfun, maxiter=maxiter)
+        _check_count("inequalities", inequalities)
+        _check_count("equalities", equalities)
+        start = read_point(x0)
+        lower, upper = read_bounds(bounds, start.size)
+        self._formulas = _formulas(constraints, start.size)
+        if self._formulas is not None:
+            lower = np.maximum(lower, self._formulas.lower)
+            upper = np.minimum(upper, self._formulas.upper)
+        start = np.minimum(np.maximum(start, lower), upper)
+        if self._formulas is not None and not self._formulas.is_feasible(start):
+            start = _moved(self._formulas, start)
+        n, rows = start.size, inequalities + equalities + self._others
+        self._now = State(
+            options=options,
+            lower=lower,
+            upper=upper,
+            scale=sizes(start, lower, upper),
+            steps=np.zeros((0, n)),
+            slopes=np.zeros((0, n)),
+            bends=np.zeros((0, rows, n)),
+            pending=start,
+            inequalities=int(inequalities),
+            equalities=int(equalities),
+        )
+
+    @property
+    def _others(self) -> int:
+        """How many rows are formulas."""
+        return 0 if self._formulas is None else len(self._formulas)
+
+    # -- asking and telling -----------------------------------------------------------------------
+
+    def ask(self) -> Vector:
+        """Return a copy of the pending point; the same one until it is told.
+
+        Raises
+        ------
+        ProtocolError
+            If the run has ended.
+        """
+        return self._running("ask").copy()
+
+    @quiet
+    def tell(self, values: Any, jacobian: Any) -> None:
+        """Tell what was evaluated at the pending point.
+
+        What is not finite, in either, is a failed evaluation.
+
+        Parameters
+        ----------
+        values : (1 + p + q,) array_like
+            The objective, then the inequalities ``c <= 0``, then the equalities ``e = 0``.
+        jacobian : (1 + p + q, n) array_like
+            Their gradients, a row each.
+
+        Raises
+        ------
+        ProtocolError
+            If the run has ended.
+        InputError
+            If these are no such arrays; nothing is changed.
+        """
+        self._running("tell")
+        numbers, slopes = _read(values, jacobian, 1 + self._now.m, self.n)
+        if np.isfinite(numbers).all() and np.isfinite(slopes).all():
+            self._advance(lambda state: machine.advance(state, numbers, slopes, self._formulas))
+        else:
+            why = "a value or a derivative is not finite"
+            self._advance(lambda state: machine.advance_failure(state, why, self._formulas))
+
+    @quiet
+    def tell_failure(self, reason: str = "") -> None:
+        """Tell that the evaluation at the pending point failed; the next step is shorter.
+
+        Parameters
+        ----------
+        reason : str, optional
+            Kept for the message of a run that ends by failures.
+        """
+        self._running("tell_failure")
+        said = str(reason)
+        self._advance(lambda state: machine.advance_failure(state, said, self._formulas))
+
+    def halt(self, reason: str = "") -> None:
+        """End the run from outside, without success; what was evaluated stays in `result`."""
+        self._running("halt")
+        state = self._now.copy()
+        machine.halt(state, str(reason))
+        self._now = state
+
+    def _advance(self, step: Callable[[State], None]) -> None:
+        """Take a step on a copy; where its numbers do not allow one, the run ends and says why."""
+        state = self._now.copy()
+        try:
+            step(state)
+        except Exception as error:
+            if not is_numeric(error):
+                raise
+            machine.give_up(state, f"numeric error: {type(error).__name__}: {error}")
+        self._now = state
+
+    def _running(self, call: str) -> Vector:
+        if self._now.pending is None:
+            raise ProtocolError(f"{call}: the run has ended ({self.stop})")
+        return self._now.pending
+
+    # -- how it stands ----------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return self._now.lower.size
+
+    @property
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Lower and upper bounds."""
+        return self._now.lower, self._now.upper
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._now.stop is not None
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why the run has ended; None while it goes on."""
+        return self._now.stop
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended at a point that passes the test of convergence."""
+        return self._now.stop is not None and self._now.stop.success
+
+    @property
+    def at_start(self) -> bool:
+        """Whether no evaluation has succeeded yet."""
+        return self._now.x is None
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told, failed ones included."""
+        return self._now.nfev
+
+    @property
+    def nfail(self) -> int:
+        """Failed evaluations told."""
+        return self._now.nfail
+
+    @property
+    def failures(self) -> int:
+        """Failed evaluations in a row, up to now."""
+        return self._now.failures
+
+    @property
+    def nit(self) -> int:
+        """Iterations."""
+        return self._now.nit
+
+    @property
+    def best(self) -> tuple[Vector, float, Vector] | None:
+        """The best point evaluated, its value and its gradient; None before there is one.
+
+        It is the feasible point of the least value, or, where there is none, the one whose largest
+        violation is least: see `violation`.  At the end of a run that converged it is the point
+        that passed the test.
+        """
+        found = self._best()
+        return None if found is None else (found[0], float(found[1][0]), found[2][0].copy())
+
+    def _best(self) -> tuple[Vector, Vector, Vector] | None:
+        state = self._now
+        at = (state.best_x, state.best_values, state.best_jacobian)
+        if self.converged:
+            at = (state.x, state.values, state.jacobian)
+        x, values, jacobian = at
+        if x is None or values is None or jacobian is None:
+            return None
+        return x.copy(), values, jacobian
+
+    @property
+    def violation(self) -> float:
+        """By how much the told rows are violated at `best`, scaled; infinite before there is one.
+
+        The unit is that of `feasibility`.
+        """
+        found, scale = self._best(), self._now.row_scale
+        if found is None or scale is None:
+            return math.inf
+        return float(np.max(machine.violations(self._now, found[1][1:] * scale), initial=0.0))
+
+    @property
+    def multipliers(self) -> Vector:
+        """Of the told rows, by which f falls for each unit a row gives way; NaN before any."""
+        state = self._now
+        if state.multipliers is None or state.row_scale is None:
+            return np.full(state.m, math.nan)
+        made: Vector = state.multipliers[: state.m] * state.row_scale
+        return made
+
+    @property
+    def result(self) -> OptimizeResult:
+        """The best point and how the run stands.
+
+        Returns
+        -------
+        scipy.optimize.OptimizeResult
+            x, fun, jac (the gradient of f), nfev, njev, nit, status, success, message, stop, nfail;
+            ``values`` and ``jacobian`` as they were told there, ``maxcv`` (`violation`) and
+            ``multipliers``.
+        """
+        from scipy.optimize import OptimizeResult  # longer to import than all the rest
+
+        state, found = self._now, self._best()
+        start = np.minimum(np.maximum(0.0, state.lower), state.upper)
+        x = found[0] if found else (start if state.pending is None else state.pending.copy())
+        said = "RUNNING" if state.stop is None else state.stop.message
+        result = OptimizeResult()
+        result.update(
+            x=x,
+            fun=float(found[1][0]) if found else math.nan,
+            jac=found[2][0].copy() if found else np.full(self.n, math.nan),
+            nfev=state.nfev,
+            njev=state.nfev,
+            nit=state.nit,
+            status=-1 if state.stop is None else state.stop.status,
+            success=self.converged,
+            message=f"{said}: {state.reason}" if state.reason else said,
+            stop=state.stop,
+            nfail=state.nfail,
+            values=found[1].copy() if found else None,
+            jacobian=found[2].copy() if found else None,
+            maxcv=self.violation,
+            multipliers=self.multipliers,
+        )
+        return result
+
+    # -- state as data ----------------------------------------------------------------------------
+
+    def copy(self) -> SQP:
+        """Return an independent copy that goes on in the same way."""
+        return self._with(self._now.copy(), self._formulas)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SQP:
+        return self.copy()
+
+    @classmethod
+    def _with(cls, state: State, formulas: ConstraintSet | None) -> SQP:
+        new = cls.__new__(cls)
+        new._now, new._formulas = state, formulas  # noqa: SLF001  # our own class
+        return new
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole state: a version, numbers, strings and arrays, and the formulas."""
+        formulas = None if self._formulas is None else self._formulas.to_dict()
+        return states.to_dict(self._now) | {"constraints": formulas}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SQP:
+        """Rebuild a minimizer from `to_dict`; arrays may have become lists on the way.
+
+        Raises
+        ------
+        InputError
+            If the dict is not one of `to_dict`, or of a later version.
+        """
+        given = data.get("constraints") if isinstance(data, Mapping) else None
+        formulas = None if given is None else ConstraintSet.from_dict(given)
+        return cls._with(states.from_dict(data, 0 if formulas is None else len(formulas)), formulas)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SQP.from_dict, (self.to_dict(),)
+
+    def __repr__(self) -> str:
+        state, best = self._now, self.best
+        value = math.inf if best is None else best[1]
+        return (
+            f"<SQP n={self.n} rows={state.m} nit={state.nit} nfev={state.nfev} best={value:.6g} "
+            f"violation={self.violation:.2g} {'running' if state.stop is None else state.stop}>"
+        )
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputTypeError(f"{name} is the number of rows that are told, not {value!r}")
+    if value < 0:
+        raise InputError(f"{name} must be 0 or more, but is {value}")
+
+
+def _formulas(given: Any, n: int) -> ConstraintSet | None:
+    if given is None:
+        return None
+    if not isinstance(given, ConstraintSet):
+        raise InputTypeError(f"constraints is a ConstraintSet, not {given!r:.80}")
+    if given.n != n:
+        raise InputError(f"the constraints are over {given.n} variables, and x0 has {n}")
+    return given
+
+
+def _moved(formulas: ConstraintSet, start: Vector) -> Vector:
+    made = formulas.nearest(start)
+    if not (made.feasible and formulas.is_feasible(made.x)):
+        raise InputError("no point near x0 was found that satisfies the constraints")
+    return np.asarray(made.x)
+
+
+def _read(values: Any, jacobian: Any, rows: int, n: int) -> tuple[Vector, Vector]:
+    """Return what was told as fresh arrays."""
+    numbers = real_array("the values", values)
+    if numbers.shape != (rows,):
+        raise InputError(
+            f"the values have shape {numbers.shape}; expected ({rows},): the objective, then the "
+            "inequalities, then the equalities"
+        )
+    slopes = real_array("the Jacobian", jacobian)
+    if slopes.shape != (rows, n):
+        swapped = ": is it transposed?" if slopes.shape == (n, rows) else ""
+        raise InputError(
+            f"the Jacobian has shape {slopes.shape}; expected ({rows}, {n}), a row for each value "
+            f"and a column for each variable{swapped}"
+        )
+    return np.array(numbers), np.array(slopes)

@@ -1,0 +1,123 @@
+"""The quadratic subproblem of a step: a convex model under linearised rows, always with a solution.
+
+minimise  g'd + 1/2 d'B d   subject to  A d <= a,  E d = e,  low <= d <= high
+
+With B = L L' it is the nearest point to ``-L^-1 g`` of a polyhedron over ``z = L'd``.  Where the
+rows contradict each other or the box, the limits of those that may be missed are moved to what a
+step of least violation reaches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+from optdriver.constraints.least_distance import LeastDistance, least_distance
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+SHORT: Final = 1e-4
+"""What a step of unit length weighs beside a violation of one, where violations are least."""
+
+ROOM: Final = 1e-12
+"""By so much moved limits give way, for rounding."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Linearised rows ``A d <= a`` and ``E d = e``; `soft` are those of each that may be missed."""
+
+    A: Vector
+    a: Vector
+    E: Vector
+    e: Vector
+    soft_a: Mask
+    soft_e: Mask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A solution: the step, the multipliers of both kinds of rows, and whether all rows hold."""
+
+    d: Vector
+    inequalities: Vector
+    equalities: Vector
+    consistent: bool
+
+
+def solve(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step:
+    """Return the step; B is positive definite."""
+    factor: Vector = np.asarray(np.linalg.cholesky(B), dtype=np.float64)
+    made = _nearest(g, factor, rows, low, high)
+    if made.feasible:
+        return _step(factor, made, rows, consistent=True)
+    least = least_violation(rows, low, high)
+    moved = _moved(rows, least)
+    made = _nearest(g, factor, moved, low, high)
+    if made.feasible:
+        return _step(factor, made, rows, consistent=False)
+    nothing = np.zeros(rows.a.size), np.zeros(rows.e.size)
+    return Step(d=least, inequalities=nothing[0], equalities=nothing[1], consistent=False)
+
+
+def _nearest(g: Vector, factor: Vector, rows: Rows, low: Vector, high: Vector) -> LeastDistance:
+    n = g.size
+    sides = np.eye(n)
+    above = np.vstack([rows.A, sides[np.isfinite(high)], -sides[np.isfinite(low)]])
+    limits = np.concatenate([rows.a, high[np.isfinite(high)], -low[np.isfinite(low)]])
+    wanted = -solve_triangular(factor, g, lower=True)
+    endless = np.full(n, np.inf)
+    return least_distance(
+        solve_triangular(factor, above.T, lower=True).T,
+        limits,
+        solve_triangular(factor, rows.E.T, lower=True).T,
+        rows.e,
+        -endless,
+        endless,
+        toward=wanted,
+    )
+
+
+def _step(factor: Vector, made: LeastDistance, rows: Rows, *, consistent: bool) -> Step:
+    return Step(
+        d=solve_triangular(factor, made.d, lower=True, trans="T"),
+        inequalities=made.inequalities[: rows.a.size],
+        equalities=made.equalities,
+        consistent=consistent,
+    )
+
+
+def least_violation(rows: Rows, low: Vector, high: Vector) -> Vector:
+    """Return the step that violates the soft rows least, in squares; the others hold."""
+    n, p, q = low.size, int(rows.soft_a.sum()), int(rows.soft_e.sum())
+    width = n + p + q
+    A = np.zeros((rows.a.size, width))
+    A[:, :n] = rows.A * (1.0 / SHORT)
+    A[np.flatnonzero(rows.soft_a), n + np.arange(p)] = -1.0
+    E = np.zeros((rows.e.size, width))
+    E[:, :n] = rows.E * (1.0 / SHORT)
+    E[np.flatnonzero(rows.soft_e), n + p + np.arange(q)] = -1.0
+    below, above = np.full(width, -np.inf), np.full(width, np.inf)
+    below[:n], above[:n], below[n : n + p] = SHORT * low, SHORT * high, 0.0
+    found = least_distance(A, rows.a, E, rows.e, below, above)
+    d = found.d[:n] / SHORT if found.feasible else np.zeros(n)
+    return np.minimum(np.maximum(d, low), high)
+
+
+def _moved(rows: Rows, d: Vector) -> Rows:
+    """Return the rows with the limits of the soft ones moved to where they are met at `d`."""
+    there, equal = rows.A @ d, rows.E @ d
+    room = ROOM * (1.0 + np.abs(there))
+    return Rows(
+        A=rows.A,
+        a=np.where(rows.soft_a, np.maximum(rows.a, there + room), rows.a),
+        E=rows.E,
+        e=np.where(rows.soft_e, equal, rows.e),
+        soft_a=rows.soft_a,
+        soft_e=rows.soft_e,
+    )
