@@ -154,7 +154,7 @@ def options(free: list[float], chance: random.Random) -> dict[str, Any]:
         "eps": [1e-9, 1e-3, 1.0],
         "min_val": [-1.0, 0.0, -1e300],
         "max_num_minimizers": [1, 3],
-        "start_rule": ["mlsl"],
+        "start_rule": ["mlsl", "auto"],
         "step_size": [1e-12, 1e-3, 0.1],
         "maxcor": [1, 3, 50],
         "gtol": [0.0, 1e-2, 1.0],

@@ -255,6 +255,7 @@ def kinds() -> dict[str, Kind]:
             {},
             {"jac": False},
             {"start_rule": "mlsl"},
+            {"start_rule": "auto"},
             {"constraints": ROWS},
             {"method": "Nelder-Mead"},
         )

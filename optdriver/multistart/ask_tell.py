@@ -15,7 +15,7 @@ from optdriver.errors import InputError, UnknownIdError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
-from optdriver.multistart import admission, going_on, local, scheduler, told
+from optdriver.multistart import admission, going_on, linked, local, scheduler, told
 from optdriver.multistart import run as searches
 from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
@@ -63,9 +63,11 @@ class MultiStart(Undoing[MultiStartState]):
         Starts that are used first.
     sobol_sequence : bool
         Take the other starts from a scrambled Sobol sequence, or else uniformly at random.
-    start_rule : {'sobol', 'mlsl'}
+    start_rule : {'sobol', 'mlsl', 'auto'}
         Take the starts as they come, or only those that multi-level single linkage lets through
-        (`optdriver.multistart.start_rules`).  Initial samples always start a minimizer.
+        (`optdriver.multistart.start_rules`), or, to find every minimum with the fewest evaluations,
+        begin in the widest gaps and pause what enters a basin that is known
+        (`optdriver.multistart.linkage`).  Initial samples always start a minimizer.
     jac : bool
         Gradients are told.  Otherwise they are made of finite differences: every iterate is asked
         together with its difference points, and a gradient that is told is not used.
@@ -120,6 +122,8 @@ class MultiStart(Undoing[MultiStartState]):
         Nelder-Mead's ``fatol`` is `ftol`).  With one that needs no gradient, `jac` means nothing.
     method_options : mapping, optional
         Further options of such a method, by SciPy's names.
+    stop_when : {None, 'all minima likely found'}
+        Stop when the `probability` that no minimum is missing is 0.9.
     loss, f_scale, xtol
         With ``method='least-squares'``: the options of `optdriver.LeastSquares`.  What is told are
         residuals then, and their Jacobian (with ``jac=False`` it is made of differences, on one
@@ -181,6 +185,7 @@ class MultiStart(Undoing[MultiStartState]):
         loss: str = "linear",
         f_scale: float = 1.0,
         xtol: float = XTOL,
+        stop_when: str | None = None,
         **unknown: Never,
     ) -> None:
         for name in unknown:
@@ -217,6 +222,7 @@ class MultiStart(Undoing[MultiStartState]):
             loss=loss,
             f_scale=f_scale,
             xtol=xtol,
+            stop_when=stop_when,
         )
         check_steps(options.step_size, lower.size)
         samples = check_samples(initial_samples, lower, upper)
@@ -294,6 +300,14 @@ class MultiStart(Undoing[MultiStartState]):
         """A row for each minimizer, in the order of their starts."""
         constraints, exact = self._state.constraints, self._state.options.jac
         return [searches.row(search, constraints, exact=exact) for search in self._state.runs]
+
+    @property
+    def probability(self) -> float:
+        """How likely it is that no minimum is missing.
+
+        See `optdriver.multistart.completeness`; 0 before it can be told.
+        """
+        return linked.probability(self._state)
 
     @property
     def nfev(self) -> int:
@@ -516,7 +530,7 @@ class MultiStart(Undoing[MultiStartState]):
 
         Parameters
         ----------
-        num_initial, max_num_minimizers, start_rule, max_failures
+        num_initial, max_num_minimizers, start_rule, max_failures, stop_when
             As at the beginning.
         initial_samples : array_like of shape (k, n)
             Further starts, which come next.

@@ -18,7 +18,9 @@ from optdriver.multistart import admission, scheduler
 from optdriver.multistart.options import check_samples, start_limit
 from optdriver.multistart.state import MultiStartState, Vector
 
-CHANGEABLE: Final = ("num_initial", "max_num_minimizers", "start_rule", "max_failures")
+CHANGEABLE: Final = (
+    "num_initial", "max_num_minimizers", "start_rule", "max_failures", "stop_when",
+)  # fmt: skip
 SAMPLES: Final = "initial_samples"
 
 

@@ -15,6 +15,7 @@ from optdriver.errors import InputError, InputTypeError, nearest
 from optdriver.lbfgsb.options import Options, read_bounds
 from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
 from optdriver.multistart import local
+from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import real_array
 from optdriver.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
@@ -66,6 +67,7 @@ class MultiStartOptions:
     loss: str = "linear"
     f_scale: float = 1.0
     xtol: float = XTOL
+    stop_when: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
@@ -94,6 +96,9 @@ class MultiStartOptions:
             known = " or ".join(repr(rule) for rule in START_RULES)
             hint = nearest(str(self.start_rule), START_RULES)
             raise InputError(f"start_rule is {known}, not {self.start_rule!r}{hint}")
+        if self.stop_when is not None and self.stop_when not in STOP_WHEN:
+            hint = nearest(str(self.stop_when), STOP_WHEN)
+            raise InputError(f"stop_when is None or {ALL_LIKELY!r}, not {self.stop_when!r}{hint}")
 
         if not isinstance(self.method_options, Mapping):
             raise InputTypeError(
@@ -140,7 +145,7 @@ class MultiStartOptions:
     def from_dict(cls, data: Mapping[str, Any]) -> MultiStartOptions:
         """Return the options of which `to_dict` made `data`."""
         values: dict[str, Any] = {
-            key: math.inf if value is None and key != "step_size" else value
+            key: math.inf if value is None and key not in ("step_size", "stop_when") else value
             for key, value in data.items()
         }
         minimizer = stored.mapping("minimizer", values["minimizer"])

@@ -59,6 +59,10 @@ class Search:
         Whether its gradients are differenced on both sides.
     spare : bool
         Whether it was begun beyond `max_num_minimizers`, for a place that would have stayed free.
+    followed : bool
+        Whether it goes on to its end, though it is in a basin that is known.
+    held : int
+        How often it has been held back before a barrier.
     between : Between or None
         The comparison of its end with a known minimum, of a run whose minimizer has converged.
     slots : dict of int to int
@@ -84,6 +88,8 @@ class Search:
     learnt: Learnt | None = None
     two_sided: bool = False
     spare: bool = False
+    followed: bool = False
+    held: int = 0
     between: Between | None = None
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
@@ -181,6 +187,8 @@ def to_dict(search: Search) -> dict[str, Any]:
         "learnt": None if search.learnt is None else search.learnt.to_dict(),
         "two_sided": search.two_sided,
         "spare": search.spare,
+        "followed": search.followed,
+        "held": search.held,
         "between": None if search.between is None else search.between.to_dict(),
         "slots": [[id, slot] for id, slot in search.slots.items()],
         "x": None if search.x is None else search.x.copy(),
@@ -226,6 +234,8 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         learnt=None if learnt is None else Learnt.from_dict(learnt),
         two_sided=stored.flag("two_sided", data["two_sided"]),
         spare=stored.flag("spare", data.get("spare", False)),
+        followed=stored.flag("followed", data.get("followed", False)),
+        held=stored.whole("held", data.get("held", 0)),
         between=None if between is None else Between.from_dict(between, x0.size),
         slots={
             stored.whole("id", id): stored.whole("slot", slot, -1) for id, slot in data["slots"]

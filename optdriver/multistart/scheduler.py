@@ -23,7 +23,17 @@ from optdriver.coroutine.options import kept_start
 from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
 from optdriver.lbfgsb import LBFGSB, advance_lanes, compiled
 from optdriver.lbfgsb.minimizer import pending_points
-from optdriver.multistart import barriers, differences, directions, gradients, local, start_rules
+from optdriver.multistart import (
+    barriers,
+    completeness,
+    differences,
+    directions,
+    gradients,
+    linkage,
+    linked,
+    local,
+    start_rules,
+)
 from optdriver.multistart import run as searches
 from optdriver.multistart.barriers import Between
 from optdriver.multistart.differences import Pending
@@ -145,24 +155,51 @@ def _open_run(state: MultiStartState, *, extra: bool, fill: Fill = False) -> boo
     if state.ended is not None or (crowded and not beyond):
         return False
     exhausted = _are_used(state)
-    waiting = start_rules.next_waiting(state.samples, last_resort=exhausted)
+    waiting = _next_waiting(state, exhausted=exhausted)
     if waiting is None and exhausted:
         return False
-    x0 = _start_point(state) if waiting is None else None
-    if waiting is None and x0 is None:
+    start = _start_point(state) if waiting is None else None
+    if waiting is None and start is None:
         return False
     state.live += 1
     if extra:
         state.extra.append(len(state.runs) if waiting is None else waiting)
-    if x0 is not None:
-        _open_start(state, x0, spare=crowded)
+    if start is not None:
+        _open_start(state, *start, spare=crowded)
     elif waiting is not None:
         _contained(state, state.runs[waiting], _go_on)
     return True
 
 
+def _next_waiting(state: MultiStartState, *, exhausted: bool) -> int | None:
+    """Take a run from those that the start rule has put aside, if its turn has come."""
+    waiting = start_rules.next_waiting(state.samples, last_resort=exhausted)
+    if waiting is not None:
+        return waiting
+    counted = state.options.max_num_minimizers < math.inf or not state.linked
+    impatient = counted and state.linkage.put_aside >= linkage.PATIENCE
+    taken = linkage.next_waiting(
+        state.linkage, leaders=_may_descend(state), anyway=exhausted or impatient
+    )
+    if taken is None:
+        return None
+    run, leads = taken
+    state.runs[run].followed = not leads
+    return run
+
+
+def _may_descend(state: MultiStartState) -> bool:
+    differenced = state.options.gradients and not state.options.jac
+    cost = 1 + state.lower.size * differenced
+    return linkage.may_begin(state.linkage, cost, state.options.num_initial)
+
+
 def _are_used(state: MultiStartState) -> bool:
     """Tell whether there are no more starts; a feasible set may be a few points."""
+    return not state.linkage.offered and _sequence_is_used(state)
+
+
+def _sequence_is_used(state: MultiStartState) -> bool:
     found = state.feasible_starts
     return state.next_start >= state.start_limit or (
         found is not None and not _has_sample(state) and found.are_used(state.sequence)
@@ -174,23 +211,24 @@ def _has_sample(state: MultiStartState) -> bool:
     return len(state.sample_starts) < len(state.initial_samples)
 
 
-def _open_start(state: MultiStartState, x0: Vector, *, spare: bool = False) -> None:
+def _open_start(state: MultiStartState, start: int, x0: Vector, *, spare: bool = False) -> None:
     given = _has_sample(state)
     if given:
-        state.sample_starts.append(state.next_start)
+        state.sample_starts.append(start)
     search = Search(
         index=len(state.runs),
-        start=state.next_start,
+        start=start,
         x0=x0,
         state="running",
         two_sided=state.options.two_sided,
         spare=spare,
         learnt=gradients.beginner(state),
     )
-    state.next_start += 1
     state.runs.append(search)
     if state.sampled and not given:
         search.state = "sampling"
+        if state.linked:
+            linkage.place(state.linkage, search.index, unit_coordinates(state, x0))
         _line_up(state, search, (BASE,))
     else:
         _contained(state, search, _begin)
@@ -243,19 +281,50 @@ def _begin(state: MultiStartState, search: Search) -> None:
     _want_evaluation(state, search, search.minimizer)
 
 
-def _start_point(state: MultiStartState) -> Vector | None:
-    """Return the next start; None where no other is found once something has been evaluated."""
+def _start_point(state: MultiStartState) -> tuple[int, Vector] | None:
+    """Return number and place of the next start.
+
+    None where no other is found once something has been evaluated.
+    """
     if _has_sample(state):
         given: Vector = state.initial_samples[len(state.sample_starts)].copy()
-        return given
+        state.next_start += 1
+        return state.next_start - 1, given
     try:
-        return _next_start(state)
+        return _chosen_start(state) if state.linked or state.linkage.offered else _numbered(state)
     except Exception as error:
         if not (state.runs and is_numeric(error)):
             raise
         if not state.live:
             state.ended = f"no further start was found: {error}"
         return None
+
+
+def _numbered(state: MultiStartState) -> tuple[int, Vector]:
+    x0 = _next_start(state)
+    state.next_start += 1
+    return state.next_start - 1, x0
+
+
+def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
+    """Return the best of the starts that are offered; the sequence offers a few more before."""
+    known = state.linkage
+    if state.linked and not (known.offered and _sequence_is_used(state)):
+        first = state.next_start
+        fresh = _next_starts(state, linkage.fresh(known))
+        state.next_start += len(fresh)
+        unit = np.array([unit_coordinates(state, x) for x in fresh])
+        linkage.offer(known, first, fresh, unit)
+    chosen = linkage.choose(known)
+    return chosen.number, chosen.x
+
+
+def _next_starts(state: MultiStartState, number: int) -> Vector:
+    """Return up to so many starts, at least one."""
+    if state.feasible_starts is not None:
+        return np.array([_next_start(state)])
+    points, state.sequence = take(state.sequence, number, state.lower, state.upper)
+    return points
 
 
 def _next_start(state: MultiStartState) -> Vector:
@@ -267,12 +336,21 @@ def _next_start(state: MultiStartState) -> Vector:
 
 
 def minimizer_at(
-    state: MultiStartState, search: Search, x0: Vector, after: Minimizer | None = None
+    state: MultiStartState,
+    search: Search,
+    x0: Vector,
+    after: Minimizer | None = None,
+    step: float | None = None,
 ) -> Minimizer:
-    """Return a new minimizer with the options of all, or what is left of them `after` another."""
+    """Return a new minimizer with the options of all, or what is left of them `after` another.
+
+    `step` is the length of its first step, where it is not given.
+    """
     options = dict(state.options.minimizer)
     if search.learnt is not None:
         options["noise"] = search.learnt.noise
+    if state.linked and options["initial_step"] is None:
+        options["initial_step"] = linked.first_step(state, search) if after is None else step
     if after is not None:
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
@@ -378,7 +456,7 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
         slot = search.slots.pop(point.id, None)
         if slot is not None:  # else it is no longer wanted
             told.append((k, search, slot))
-    advanced = _advance(told, f, g) if g is not None and compiled() else {}
+    advanced = _advance(told, f, g) if g is not None and compiled() and not state.linked else {}
     extra = set(state.extra)
     for k, search, slot in told:
         done = advanced.get(k)
@@ -424,7 +502,9 @@ def tell_failure(state: MultiStartState, id: Any, reason: str) -> None:
 def add_point(state: MultiStartState, x: Vector, f: float, g: Vector | None) -> None:
     """Take an evaluation that was not asked for."""
     _note_best(state, x, f, g, None, None)
-    if state.sampled:
+    if state.linked:
+        linked.enter(state, linkage.NOBODY, x, f, g)
+    elif state.sampled:
         _add_sample(state, x, f)
 
 
@@ -486,8 +566,9 @@ def _take(
             _assemble(state, search, minimizer, stencil)
     elif g is not None or not state.options.gradients:
         state.failed_in_row = 0
+        x = minimizer.ask() if state.linked else None
         local.tell(minimizer, f, g, fit)
-        _after_success(state, search, minimizer)
+        _after_success(state, search, minimizer, x, f, g)
     else:
         _want_differences(state, search, minimizer, f, fit)
 
@@ -588,8 +669,9 @@ def _assemble(
         gradients.told(state, search, stencil, g)
         search.stencil = None
         state.failed_in_row = 0
+        x = minimizer.ask() if state.linked else None
         local.tell(minimizer, stencil.f, g, differences.fit(stencil))
-        _after_success(state, search, minimizer)
+        _after_success(state, search, minimizer, x, stencil.f, g)
     else:
         _count_failure(state, search)
         _iterate_failed(state, search, minimizer, "the finite differences are not finite")
@@ -604,7 +686,20 @@ def _begin_again(state: MultiStartState, search: Search, minimizer: Minimizer, k
         _want_evaluation(state, search, minimizer)
 
 
-def _after_success(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
+def _after_success(
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    x: Vector | None = None,
+    f: float = math.nan,
+    g: Vector | None = None,
+) -> None:
+    """Let a run go on, or end, after an evaluation of its minimizer: that at `x`, if it is given.
+
+    With a start rule that knows basins it may be paused there.
+    """
+    if x is not None and _stays(state, search, minimizer, x, f, g):
+        return
     if not minimizer.done:
         _want_evaluation(state, search, minimizer)
     elif _sharpen(state, search, minimizer):
@@ -714,6 +809,8 @@ def _close(
         _list(state, search, same)
     elif outcome == "stopped":
         state.stopped += 1
+    if outcome != "converged" and state.linked:
+        state.linkage.lost.append(search.index)
     end_if_over(state, reason)
 
 
@@ -723,7 +820,9 @@ def _list(state: MultiStartState, search: Search, same: int | None = None) -> No
         return
     state.converged += 1
     state.catalogue.add(search.x, search.f, search.start, search.index, same)
-    if state.sampled:
+    if state.linked:
+        linked.enter(state, search.index, search.x, search.f, None)
+    elif state.sampled:
         _add_sample(state, search.x, search.f)
 
 
@@ -764,10 +863,14 @@ def _why_over(state: MultiStartState, reason: str, *, fresh: bool = False) -> st
         return f"{state.converged} minimizer{'s have' if many else ' has'} converged"
     if state.stopped >= STOPPED_PER_MINIMIZER * wanted:
         return f"{state.stopped} minimizers stopped without converging, the last: {reason}"
+    if state.options.stop_when is not None:
+        likely = linked.probability(state)
+        if likely >= completeness.LIKELY:
+            return f"{completeness.ALL_LIKELY} ({len(state.catalogue)}; probability {likely:.3f})"
     empty = len(barren) == BARREN and all(s.state == "failed" and not s.nfev for s in barren)
     if empty and not fresh:
         return f"{BARREN} starts in a row could not be evaluated: {reason}"
-    if not (state.live or state.samples.row_of) and _are_used(state):
+    if not (state.live or state.samples.row_of or state.linkage.row_of) and _are_used(state):
         few = state.next_start < state.start_limit
         return "all starts are used" + few * f", the feasible set has no other: {reason}"
     return None
@@ -785,7 +888,7 @@ def begin_again(state: MultiStartState, reason: str, *, fresh: bool) -> None:
     """Take back the end, which was for `reason`, unless there is still cause for it."""
     state.ended = None
     for search in state.runs:
-        if search.index in state.samples.row_of:
+        if search.index in state.samples.row_of or search.index in state.linkage.row_of:
             search.state, search.reason = "waiting", ""
         elif search.state == "stopped" and search.minimizer is not None:  # it was cut short
             search.state, search.reason = "running", ""
@@ -807,20 +910,45 @@ def _add_sample(state: MultiStartState, x: Vector, f: float) -> int:
 
 def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | None) -> None:
     """Let the minimizer of an evaluated start go on, or put the start aside."""
-    row = _add_sample(state, search.x0, f)
     search.x, search.f, search.g = search.x0, f, None if g is None else g.copy()
+    if state.linked:
+        row = linked.settle(state, search, f, g)
+        leads = linkage.leads(state.linkage, row)
+        if leads and _may_descend(state):
+            state.linkage.put_aside = 0
+            _go_on(state, search)
+        else:
+            _wait(state, search)
+            linkage.put_aside(state.linkage, search.index, row, counted=not leads)
+            _end_if_complete(state)
+        return
+    row = _add_sample(state, search.x0, f)
     if start_rules.leads(state.samples, row):
         state.samples.put_aside = 0
         _go_on(state, search)
     else:
-        search.state = "waiting"
-        _leave_place(state, search)
+        _wait(state, search)
         start_rules.put_aside(state.samples, search.index, row)
+        _end_if_complete(state)
+
+
+def _wait(state: MultiStartState, search: Search) -> None:
+    search.state = "waiting"
+    _leave_place(state, search)
+
+
+def _end_if_complete(state: MultiStartState) -> None:
+    if state.options.stop_when is not None:
+        end_if_over(state, "a start was put aside")
 
 
 def _go_on(state: MultiStartState, search: Search) -> None:
-    """Give a sample its minimizer, which is told at once what is known."""
+    """Let a sample, or a paused run, go on; a sample is given its minimizer."""
     search.state = "running"
+    if search.minimizer is not None:
+        search.reason = ""
+        _want_evaluation(state, search, search.minimizer)
+        return
     search.minimizer = minimizer = minimizer_at(state, search, search.x0)
     moved = not np.array_equal(minimizer.ask(), search.x0)  # by a few last digits
     if moved or local.fits(minimizer):  # the residuals of a start are not kept
@@ -831,3 +959,64 @@ def _go_on(state: MultiStartState, search: Search) -> None:
         _after_success(state, search, minimizer)
     else:
         _want_differences(state, search, minimizer, search.f)
+
+
+# -- known basins -----------------------------------------------------------------------------
+
+
+def _stays(
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    x: Vector,
+    f: float,
+    g: Vector | None,
+) -> bool:
+    """Enter a point of a path; return whether the run does not go on from it.
+
+    It is paused where another one leads, and begins again where it has leapt over a barrier.
+    """
+    row = linked.enter(state, search.index, x, f, g)
+    settled = search.followed or search.start in state.sample_starts or minimizer.done
+    best = minimizer.best
+    if settled or g is None or best is None or best[1] < f:
+        return False
+    if _is_held_back(state, search, minimizer, x, f, g):
+        return True
+    search.x, search.f, search.g = x, f, g.copy()
+    run = linkage.followed(state.linkage, row)
+    if linkage.leads(state.linkage, row) or run in (linkage.NOBODY, search.index):
+        return False
+    if run in state.linkage.lost:
+        return False
+    _pause(state, search, run, row)
+    return True
+
+
+def _is_held_back(
+    state: MultiStartState, search: Search, minimizer: Minimizer, x: Vector, f: float, g: Vector
+) -> bool:
+    """Begin again, with a shorter step, where a run has stepped across a barrier."""
+    length = linked.leap(state, search, x, f, g)
+    if length is None or search.held >= linkage.HELD or local.fits(minimizer):
+        return False
+    before, known, slope = search.x, search.f, search.g
+    if before is None:
+        return False
+    step = linked.step_length(state, before, slope, linkage.SHORTER * length)
+    again = minimizer_at(state, search, before, after=minimizer, step=step)
+    if not np.array_equal(again.ask(), before):  # it is moved by a few last digits
+        return False
+    search.held += 1
+    search.minimizer = again
+    local.tell(again, known, slope)
+    _after_success(state, search, again)
+    return True
+
+
+def _pause(state: MultiStartState, search: Search, run: int, row: int) -> None:
+    """Let a run wait that would end where another one goes."""
+    search.reason = f"paused: it has entered the basin of run {run}"
+    _wait(state, search)
+    state.linkage.row_of[search.index] = row
+    _end_if_complete(state)

@@ -50,7 +50,7 @@ def _check_points(state: Any) -> None:
         raise ValueError("points that are neither told nor pending")
     if state.best is not None:
         stored.inside("best", state.best.x, state.lower, state.upper)
-    for run in state.samples.row_of:
+    for run in (*state.samples.row_of, *state.linkage.row_of):
         if run >= len(state.runs) or (state.ended is None and state.runs[run].state != "waiting"):
             raise ValueError(f"run {run} does not wait")
 
@@ -122,7 +122,7 @@ def _check_counts(state: Any) -> None:
     live = states.count("running") + states.count("sampling")
     if state.live != live or state.converged != states.count("converged"):
         raise ValueError(f"{live} runs are under way, and it counts {state.live}")
-    if states.count("waiting") > len(state.samples.row_of):
+    if states.count("waiting") > len(state.samples.row_of) + len(state.linkage.row_of):
         raise ValueError("runs that wait for nothing")
     if not state.nfail <= state.nfev:
         raise ValueError("its counters contradict each other")

@@ -15,6 +15,8 @@ asks for more minimizers than the rule would begin is not spent on samples.
 Evaluations until nine minima in ten are found, median of eight seeds, ``'sobol'`` / ``'mlsl'``:
 Rastrigin with 9 and 27 minima 171 / 122 and 599 / 388, six-hump camel 2654 / 833, Shekel
 1013 / 822, Himmelblau 77 / 65, Branin 32 / 35.  On one large funnel it gains nothing.
+
+``'auto'`` is `optdriver.multistart.linkage`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from optdriver import stored
 
 Vector = NDArray[np.float64]
 
-START_RULES = ("sobol", "mlsl")
+START_RULES = ("sobol", "mlsl", "auto")
 PATIENCE = 10
 SIGMA = 2.0
 """From 2 on, the probability that a sample begins a minimizer tends to zero (1987)."""

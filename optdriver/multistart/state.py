@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from optdriver import stored
 from optdriver.errors import InputError, InputTypeError
-from optdriver.multistart import admission, soundness, start_rules
+from optdriver.multistart import admission, linkage, soundness, start_rules
 from optdriver.multistart import run as runs
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.catalogue import Catalogue
 from optdriver.multistart.ledger import Ledger
+from optdriver.multistart.linkage import Linkage
 from optdriver.multistart.options import MultiStartOptions, start_limit
 from optdriver.multistart.records import Evaluation, Point, PointKind
 from optdriver.multistart.run import Search
@@ -65,7 +66,7 @@ class MultiStartState:
         and those of the extra ones.
     pending : dict of int to Point
         Asked and not told, by id.
-    ledger, catalogue, samples, best
+    ledger, catalogue, samples, linkage, best
         What was told.
     nfev, nfail : int
         Evaluations told, failures included, and the failures among them.
@@ -101,6 +102,7 @@ class MultiStartState:
     ledger: Ledger
     catalogue: Catalogue
     samples: Samples
+    linkage: Linkage
     best: Evaluation | None
     nfev: int
     nfail: int
@@ -113,7 +115,12 @@ class MultiStartState:
     @property
     def sampled(self) -> bool:
         """Whether starts are evaluated before it is decided if a minimizer begins there."""
-        return self.options.start_rule == "mlsl" and self.start_limit == math.inf
+        return self.options.start_rule in ("mlsl", "auto") and self.start_limit == math.inf
+
+    @property
+    def linked(self) -> bool:
+        """Whether starts and runs are judged by what is known of basins."""
+        return self.options.start_rule == "auto" and self.start_limit == math.inf
 
 
 def begin(
@@ -147,6 +154,7 @@ def begin(
         ledger=Ledger(),
         catalogue=Catalogue(lower, upper, options.x_tolerance, options.f_tolerance),
         samples=start_rules.empty(int(np.count_nonzero(lower < upper))),
+        linkage=linkage.empty(int(np.count_nonzero(lower < upper))),
         best=None,
         nfev=0,
         nfail=0,
@@ -188,6 +196,7 @@ def to_dict(state: MultiStartState, *, plain: bool = True) -> dict[str, Any]:
         "ledger": state.ledger.to_dict(),
         "minima": state.catalogue.to_dict(),
         "samples": start_rules.to_dict(state.samples),
+        "linkage": linkage.to_dict(state.linkage),
         "best": None if state.best is None else _evaluation_to_dict(state.best),
         **{name: getattr(state, name) for name in _COUNTS + _LATER_COUNTS + _REASONS},
     }
@@ -205,9 +214,15 @@ def copied(state: MultiStartState) -> MultiStartState:
     new.samples = start_rules.from_dict(
         start_rules.to_dict(state.samples), state.samples.unit.shape[1]
     )
+    new.linkage = _linkage(new, linkage.to_dict(state.linkage))
     for name in _COUNTS + _LATER_COUNTS + _REASONS:
         setattr(new, name, getattr(state, name))
     return new
+
+
+def _linkage(state: MultiStartState, data: dict[str, Any]) -> Linkage:
+    n = state.linkage.unit.shape[1]
+    return linkage.from_dict(data, n, lambda x: unit_coordinates(state, x))
 
 
 def from_dict(data: Mapping[str, Any]) -> MultiStartState:
@@ -246,6 +261,8 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
     state.ledger = Ledger.from_dict(data["ledger"])
     state.catalogue.load(data["minima"])
     state.samples = start_rules.from_dict(data["samples"], state.samples.unit.shape[1])
+    if "linkage" in data:  # 0.3.0 had no such rule
+        state.linkage = _linkage(state, stored.mapping("linkage", data["linkage"]))
     state.best = None if data["best"] is None else _evaluation_from_dict(data["best"])
     for name in _COUNTS:
         setattr(state, name, stored.whole(name, data[name]))

@@ -19,6 +19,7 @@ from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb.options import MOST_PAIRS
 from optdriver.leastsquares import LOSSES
 from optdriver.leastsquares.options import XTOL
+from optdriver.multistart.completeness import STOP_WHEN
 from optdriver.multistart.options import (
     CONSTRAINT_RULES,
     CONVERGENCE_RULES,
@@ -288,8 +289,11 @@ _ROWS: Final = (
                     "steps of a line search"),
     DriverParameter("seed", 0, _whole(0), "driver",
                     "seed of the starts"),
-    DriverParameter("start_rule", "sobol", _choice("sobol", "mlsl"), "driver",
-                    "which start comes next: as they come, or multi-level single linkage"),
+    DriverParameter("start_rule", "sobol", _choice("sobol", "mlsl", "auto"), "driver",
+                    "which start comes next: as they come, multi-level single linkage, or the rule "
+                    "that knows basins"),
+    DriverParameter("stop_when", None, _optional(_choice(*STOP_WHEN)), "driver",
+                    "stop when all minima are likely found"),
     DriverParameter("max_failures", 5, _whole(1, endless=True), "driver",
                     "failed iterates in a row that retire a minimizer"),
     DriverParameter("initial_step", None, _optional(_number(0.0, open_end=True)), "driver",
@@ -319,6 +323,7 @@ _ROWS: Final = (
 
 LATER: Final = (
     "num_initial", "max_num_minimizers", "initial_samples", "start_rule", "max_failures",
+    "stop_when",
 )  # fmt: skip
 """Parameters of the driver that can be changed, and starts that can be added, at any time."""
 

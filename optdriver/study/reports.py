@@ -313,6 +313,7 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "is_done": limits.is_over(state, elapsed),
         "num_minimizers": len(runs),
         "num_minima": state.driver.num_minima,
+        "probability_all_minima": getattr(state.driver, "probability", None),
         "elapsed": elapsed,
         **_conditions(state, found, runs),
     }

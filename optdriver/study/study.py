@@ -102,7 +102,7 @@ class Study:
         Before the first suggestion all of them may be set.  Later, and after the study has
         stopped, those that say how far and from where it goes: `max_iter`, `max_time`,
         `num_parallel`, `eps`, `min_val`, `max_val`, `max_num_minimizers`, `num_initial`,
-        `start_rule`, `max_failures`, `retries`, `worker_retries`, `lease_seconds`,
+        `start_rule`, `stop_when`, `max_failures`, `retries`, `worker_retries`, `lease_seconds`,
         `stop_after_failures`; and `initial_samples`, which are added to those that were given
         before and come next.  A study that was stopped by a limit goes on when that is raised.
 
@@ -859,8 +859,10 @@ class Study:
         ``num_evaluations``, ``num_failed``, ``num_former`` (ended evaluations of
         former objectives, see `reevaluate`), ``num_open``, ``num_minimizers``,
         ``open_suggestions`` (ids), ``num_parallel``, ``is_done``,
-        ``num_minima``, ``elapsed``, ``name``, ``study_id``, ``driver``, ``success`` (the best point
-        ends a converged minimizer), and what holds at the end of the minimizer that found it:
+        ``num_minima``, ``probability_all_minima`` (that no minimum is missing, by how often the
+        known ones were met; None of drivers that do not tell it), ``elapsed``, ``name``,
+        ``study_id``, ``driver``, ``success`` (the best point ends a converged minimizer), and what
+        holds at the end of the minimizer that found it:
         ``active_constraints`` (names), ``active_bounds`` ('lower' or 'upper' by the parameter's
         name), the ``multipliers`` of both by these names (by which the value gets better, to first
         order,

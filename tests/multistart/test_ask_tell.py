@@ -242,7 +242,7 @@ def test_open_bounds_end_with_the_last_given_start():
 
 
 @pytest.mark.parametrize("jac", [True, False])
-@pytest.mark.parametrize("rule", ["sobol", "mlsl"])
+@pytest.mark.parametrize("rule", ["sobol", "mlsl", "auto"])
 def test_with_all_variables_fixed_there_is_one_point(jac, rule):
     ms = MultiStart([(0.3, 0.3), (2, 2)], jac=jac, start_rule=rule, num_initial=3)
     (point,) = ms.ask(8)
@@ -253,7 +253,7 @@ def test_with_all_variables_fixed_there_is_one_point(jac, rule):
 
 
 @pytest.mark.parametrize("jac", [True, False])
-@pytest.mark.parametrize("rule", ["sobol", "mlsl"])
+@pytest.mark.parametrize("rule", ["sobol", "mlsl", "auto"])
 def test_one_variable(jac, rule):
     ms = MultiStart([(-3, 3)], jac=jac, start_rule=rule, max_num_minimizers=12)
     drive(ms, waves, 3)
@@ -589,7 +589,7 @@ def test_it_tells_what_it_is():
     assert "enough" in repr(ms)
 
 
-@pytest.mark.parametrize("start_rule", ["sobol", "mlsl"])
+@pytest.mark.parametrize("start_rule", ["sobol", "mlsl", "auto"])
 def test_the_array_of_a_gradient_may_be_used_again(start_rule):
     def points(buffer):
         ms = MultiStart(BOX, num_initial=3, max_num_minimizers=6, start_rule=start_rule)

@@ -59,7 +59,7 @@ def test_every_point_asked_is_feasible(name):
     @given(
         jac=st.booleans(),
         two_sided=st.booleans(),
-        rule=st.sampled_from(["sobol", "mlsl"]),
+        rule=st.sampled_from(["sobol", "mlsl", "auto"]),
         sobol=st.booleans(),
         seed=st.integers(0, 50),
         failing=st.sets(st.integers(0, 60), max_size=8),

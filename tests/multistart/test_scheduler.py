@@ -38,7 +38,7 @@ options = st.fixed_dictionaries(
     {
         "jac": st.booleans(),
         "two_sided": st.booleans(),
-        "start_rule": st.sampled_from(["sobol", "mlsl"]),
+        "start_rule": st.sampled_from(["sobol", "mlsl", "auto"]),
         "sobol_sequence": st.booleans(),
         "seed": st.integers(0, 9),
         "num_initial": st.integers(1, 2),

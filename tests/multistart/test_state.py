@@ -31,7 +31,9 @@ def kinds(data):
     return {type(data)}
 
 
-@pytest.mark.parametrize("options", [{}, {"jac": False}, {"start_rule": "mlsl"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"jac": False}, {"start_rule": "mlsl"}, {"start_rule": "auto"}]
+)
 def test_it_consists_of_numbers_strings_and_arrays(options):
     allowed = {str, int, float, bool, type(None), np.ndarray}
     assert kinds(used(**options).to_dict()) <= allowed

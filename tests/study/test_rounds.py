@@ -57,6 +57,7 @@ VARIANTS = {
     "logarithmic": {"jac": True, "box": {"x1": {"domain": (0.1, 3), "scale": "log"}, "x2": (0, 2)}},
     "check": {"jac": True, "check_grad": True},
     "mlsl": {"jac": True, "start_rule": "mlsl"},
+    "auto": {"jac": True, "start_rule": "auto"},
     "method": {"driver": "SLSQP", "jac": True},
     "CMA-ES": {"driver": "CMA-ES"},
     "eps": {"jac": True, "eps": 1e-3},

@@ -51,7 +51,7 @@ SETTINGS = st.fixed_dictionaries(
         "max_iter": st.sampled_from([15, 60, float("inf")]),
         "eps": st.sampled_from([0.0, 1e-3]),
         "retries": st.integers(0, 1),
-        "start_rule": st.sampled_from(["sobol", "mlsl"]),
+        "start_rule": st.sampled_from(["sobol", "mlsl", "auto"]),
         "seed": st.integers(0, 3),
     }
 )

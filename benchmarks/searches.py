@@ -1,0 +1,86 @@
+"""Driving a multi-start until all minima are catalogued, or the lowest value is met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.global_peers import CLOSE
+from benchmarks.problems.multimodal import SAME, Problem
+from optdriver import MultiStart
+
+Vector = NDArray[np.float64]
+
+RULES: dict[str, dict[str, Any]] = {
+    "sobol": {},
+    "uniform": {"sobol_sequence": False},
+    "mlsl": {"start_rule": "mlsl"},
+    "auto": {"start_rule": "auto"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Evaluations until all minima were catalogued, and until the lowest value; None beyond."""
+
+    all: int | None
+    lowest: int | None
+
+
+def search(
+    problem: Problem, places: Vector | None, least: float, cap: int, seed: int, **options: Any
+) -> Found:
+    """Drive a multi-start with one point at a time.
+
+    Parameters
+    ----------
+    problem : Problem
+    places : ndarray or None
+        The minima that are to be catalogued; None if only the lowest value is looked for.
+    least : float
+        That value.
+    cap, seed : int
+    **options
+        Of `optdriver.MultiStart`.
+    """
+    width = np.array([high - low for low, high in problem.bounds])
+    if problem.texts:
+        options = {**options, "constraints": list(problem.texts)}
+    starts = MultiStart(problem.bounds, seed=seed, **options)
+    missing = [] if places is None else list(places)
+    limit, lowest, turns = least + CLOSE * max(1.0, abs(least)), None, -1
+    while starts.nfev < cap and not starts.done:
+        (point,) = starts.ask(1)
+        f, g = problem.function(point.x)
+        starts.tell(point.id, f, g)
+        if lowest is None and f <= limit:
+            lowest = starts.nfev
+        if missing and starts.turns != turns:
+            turns = starts.turns
+            listed = np.array([minimum.x for minimum in starts.minima])
+            missing = [x for x in missing if not _is_listed(x, listed, width)]
+        if lowest is not None and not missing:
+            return Found(None if places is None else starts.nfev, lowest)
+    return Found(None, lowest)
+
+
+def _is_listed(x: Vector, listed: Vector, width: Vector) -> bool:
+    return bool(listed.size) and bool(np.any(np.all(np.abs(listed - x) <= SAME * width, axis=1)))
+
+
+def middle(counts: list[int | None], cap: int) -> float:
+    """Return the median of evaluations, those beyond the cap taken for it."""
+    return median(cap if count is None else count for count in counts)
+
+
+def cell(counts: list[int | None], cap: int) -> str:
+    """Return median, quartiles, and in brackets how many did not get there."""
+    values = [cap if count is None else count for count in counts]
+    low, high = np.percentile(values, [25, 75])
+    missed = counts.count(None)
+    text = f"{middle(counts, cap):.0f} [{low:.0f}, {high:.0f}]"
+    return text + (f" ({missed})" if missed else "")

@@ -1,0 +1,37 @@
+"""How likely it is that no minimum is missing, from how often the known ones were met.
+
+Let every number of minima, and every division of the box into their basins, be as likely as any
+other before anything is known.  After N starts from anywhere that led to w minima the probability
+that there are no others is (Boender and Rinnooy Kan 1987)
+
+    prod_{i=1..w} (N - 1 - i) / (N - 1 + i).
+
+Starts that a rule has put aside, or paused, since they lead to a basin that is known, are counted
+with those that were followed to their ends.  They are more evenly spread than starts at random, so
+that the truth is rather higher, but for basins that the rule takes for others.
+
+References
+----------
+C. G. E. Boender, A. H. G. Rinnooy Kan, "Bayesian stopping rules for multistart global optimization
+methods", Mathematical Programming 37 (1987) 59.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ALL_LIKELY: Final = "all minima likely found"
+STOP_WHEN: Final = (ALL_LIKELY,)
+
+LIKELY: Final = 0.9
+"""The probability from which on all minima are likely found."""
+
+
+def probability(starts: int, minima: int) -> float:
+    """Return the probability that all minima are known after so many starts (1987)."""
+    if minima < 1 or starts <= minima + 1:
+        return 0.0
+    made = 1.0
+    for i in range(1, minima + 1):
+        made *= (starts - 1 - i) / (starts - 1 + i)
+    return made

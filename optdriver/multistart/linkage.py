@@ -1,0 +1,366 @@
+"""The start rule ``'auto'``: a descent begins only where it may lead to a basin that is not known.
+
+Every evaluated point is kept, samples and the paths of runs alike, with its gradient.  A point is
+*linked* to a lower one of another run if nothing speaks against a way down to it: it is within
+reach, and the cubic with both values and both slopes along the line between them falls all the way
+(Fritsch and Carlson 1980; a line that rises first, or falls so steeply that it must rise again,
+crosses a barrier).  By links a point belongs to the basin where the run of the lower one goes, as
+in multi-level single linkage (Rinnooy Kan and Timmer 1987), whose critical distance, which shrinks
+with the number of samples, is the reach.  So
+
+- a start is evaluated once, as a sample, and a descent begins at once only if it is not linked;
+- a descent is paused as soon as it is linked: it would end in a minimum that another run is at, or
+  has found.  A run that waits is gone on with when its link has become longer than the reach, when
+  the run that it was to follow ended without a minimum, or when there is nothing else to do;
+- the next start is, of a few that the sequence offers, the one farthest from all evaluated points;
+- the first step of a descent is no longer than the gap in which it begins, so that it stays there.
+
+The starts are those of the sequence, of which some are passed over: where the k-th one lies does
+not depend on what has been told.
+
+References
+----------
+F. N. Fritsch, R. E. Carlson, "Monotone piecewise cubic interpolation", SIAM Journal on Numerical
+Analysis 17 (1980) 238.
+
+A. H. G. Rinnooy Kan, G. T. Timmer, "Stochastic global optimization methods, part II: multi level
+methods", Mathematical Programming 39 (1987) 57.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver import stored
+from optdriver.multistart.start_rules import critical_distance
+
+Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+NOBODY: Final = -1
+"""The run of a point that was added: no run goes on from it."""
+
+REACH: Final = 1.0
+"""The reach of a link, in critical distances."""
+
+FRESH: Final = 8, 2
+POOL: Final = 64, 8
+"""Starts that the sequence offers at a time, and those that are kept to choose from: with up to
+`FEW` variables, and with more, where the widest gaps are the corners of the box."""
+FEW: Final = 3
+
+FIRST_STEP: Final = 0.5
+"""Length of the first step, in distances to the nearest other point."""
+
+CURVED: Final = 0.5
+"""How far the slopes at both ends, by the secant's, may be from those of a parabola, whose sum is
+2."""
+
+CONE: Final = 0.5
+"""The cosine of the angle between a link and the way down."""
+
+SHARE: Final = 0.7
+"""Evaluations of descents, by those of samples, beyond which no other begins before more samples
+have shown where it pays most."""
+
+HELD: Final = 3
+"""How often a run is held back that steps across a barrier, and by how much it is shortened."""
+SHORTER: Final = 0.25
+
+STEEPEST: Final = 9.0
+"""A cubic is monotone if the squares of its slopes, by the secant's, have no greater sum (1980)."""
+
+PATIENCE: Final = 10
+"""Samples put aside in a row before a run goes on all the same, where runs are counted."""
+
+
+@dataclass(slots=True, eq=False)
+class Offer:
+    """A start that has not been used: its number, its place (in the unit box too), its gap."""
+
+    number: int
+    x: Vector
+    unit: Vector
+    gap: float
+
+
+COLUMNS: Final = ("unit", "slope", "f", "gap", "run", "target")
+
+
+@dataclass(slots=True)
+class Linkage:
+    """What is known of basins; rows are evaluated points, in the unit box.
+
+    Attributes
+    ----------
+    count : int
+        The number of rows; the arrays have room for more.
+    unit, slope : ndarray, shape (room, n)
+        The points, and their gradients (NaN where there are none).
+    f, gap : ndarray, shape (room,)
+        Their values (NaN before they are told, and where that failed), and how far it is to the
+        nearest lower point that each is linked to.
+    run, target : ndarray of int, shape (room,)
+        The run that evaluated each, and the row that it is linked to (-1 for none).
+    samples : int
+        How many of the rows are starts.
+    row_of : dict of int to int
+        For each waiting run, its last row.
+    put_aside : int
+        How many samples in a row have been put aside.
+    offered : list of Offer
+        Starts that the sequence has offered and that have not been used.
+    lost : list of int
+        Runs that ended without a minimum: who waits for one of them leads again.
+    """
+
+    count: int
+    unit: Vector
+    slope: Vector
+    f: Vector
+    gap: Vector
+    run: Numbers
+    target: Numbers
+    samples: int
+    row_of: dict[int, int]
+    put_aside: int
+    offered: list[Offer]
+    lost: list[int]
+
+
+def empty(n: int) -> Linkage:
+    """Return what is known at the beginning."""
+    return Linkage(
+        0, np.empty((8, n)), np.empty((8, n)), np.empty(8), np.empty(8),
+        np.empty(8, dtype=np.int64), np.empty(8, dtype=np.int64), 0, {}, 0, [], [],
+    )  # fmt: skip
+
+
+def reach(known: Linkage) -> float:
+    """Return how long a link may be now."""
+    return REACH * critical_distance(known.samples, known.unit.shape[1])
+
+
+def add(known: Linkage, run: int, unit: Vector, f: float, slope: Vector | None) -> int:
+    """Enter an evaluated point and its links; return its row."""
+    row = place(known, run, unit)
+    settle(known, row, f, slope)
+    return row
+
+
+def place(known: Linkage, run: int, unit: Vector) -> int:
+    """Enter a point that is to be evaluated; return its row."""
+    row = known.count
+    if row == len(known.f):
+        for name in COLUMNS:
+            column = getattr(known, name)
+            setattr(known, name, np.concatenate([column, np.empty_like(column)]))
+    known.unit[row], known.run[row] = unit, run
+    known.f[row] = known.slope[row] = math.nan
+    known.gap[row], known.target[row] = math.inf, -1
+    known.count += 1
+    crowd(known, unit)
+    return row
+
+
+def settle(known: Linkage, row: int, f: float, slope: Vector | None) -> None:
+    """Enter what was told for a point, and its links."""
+    count, run = known.count, known.run[row]
+    known.f[row] = f
+    if slope is not None:
+        known.slope[row] = slope
+    away = known.unit[row] - known.unit[:count]
+    distance = np.sqrt(np.einsum("ij,ij->i", away, away))
+    other = (known.run[:count] != run) & (distance <= reach(known))
+    rise = f - known.f[:count]  # NaN where nothing has been told
+    lower = np.flatnonzero(other & (rise > 0.0) & (known.run[:count] != NOBODY))
+    falls = lower[_falls(known.slope[row], known.slope[lower], -away[lower], -rise[lower])]
+    if falls.size:
+        nearest = falls[np.argmin(distance[falls])]
+        known.gap[row], known.target[row] = distance[nearest], nearest
+    if run != NOBODY:
+        higher = np.flatnonzero(other & (rise < 0.0) & (distance < known.gap[:count]))
+        falls = higher[_falls(known.slope[higher], known.slope[row], away[higher], rise[higher])]
+        known.gap[falls], known.target[falls] = distance[falls], row
+
+
+def _falls(above: Vector, below: Vector, step: Vector, rise: Vector) -> NDArray[np.bool_]:
+    """Tell where nothing speaks against a way down along steps, with the slopes at both ends.
+
+    What a slope that is not known would be on a parabola is taken for it.
+    """
+    slope = np.sum(above * step, axis=-1)
+    begins, ends = slope / rise, np.sum(below * step, axis=-1) / rise
+    begins = np.where(np.isnan(begins), np.where(np.isnan(ends), 1.0, 2.0 - ends), begins)
+    ends = np.where(np.isnan(ends), 2.0 - begins, ends)
+    fine = (begins >= 0.0) & (ends >= -CURVED / 5) & (np.abs(begins + ends - 2.0) <= CURVED)
+    size = np.sqrt(np.sum(above * above, axis=-1) * np.sum(step * step, axis=-1))
+    made: NDArray[np.bool_] = fine & (np.isnan(size) | (-slope >= CONE * size))
+    return made
+
+
+def crosses(above: Vector, below: Vector, step: Vector, rise: float) -> bool:
+    """Tell whether f falls at both ends of a step downwards, but not on a cubic all the way."""
+    begins, ends = float(above @ step) / rise, float(below @ step) / rise
+    return begins > 0.0 and ends > 0.0 and begins**2 + ends**2 > STEEPEST
+
+
+def leads(known: Linkage, row: int) -> bool:
+    """Return whether no link within reach leads from a row to a lower one."""
+    return bool(known.gap[row] > reach(known))
+
+
+def may_begin(known: Linkage, cost: int, runs: int) -> bool:
+    """Return whether one more descent may begin; the first ones, so many `runs`, may in any case.
+
+    `cost` is how many evaluations a point of a path takes: more than one with differences.
+    """
+    told = int(np.count_nonzero(~np.isnan(known.f[: known.count])))
+    descents = cost * (told - known.samples)
+    return descents <= SHARE * known.samples or known.samples <= runs
+
+
+def put_aside(known: Linkage, run: int, row: int, *, counted: bool) -> None:
+    """Let a run wait; it is `counted` as put aside if it does not lead."""
+    known.row_of[run] = row
+    known.put_aside += counted
+
+
+def followed(known: Linkage, row: int) -> int:
+    """Return the run that a row's links lead to, -1 if there is none."""
+    seen = set()
+    while True:
+        row = int(known.target[row])
+        if row < 0:
+            return NOBODY
+        run = int(known.run[row])
+        if run not in known.row_of:
+            return run
+        if run in seen:
+            return NOBODY
+        seen.add(run)
+        row = known.row_of[run]
+
+
+def followers(known: Linkage) -> int:
+    """Return how many runs wait that are linked within reach."""
+    rows = np.fromiter(known.row_of.values(), np.int64)
+    return int(np.count_nonzero(known.gap[rows] <= reach(known)))
+
+
+def next_waiting(known: Linkage, *, leaders: bool, anyway: bool) -> tuple[int, bool] | None:
+    """Take a run from those that wait: the lowest that leads, or else none.
+
+    Without `leaders` it is none, but with `anyway`, and then the one with the longest link if none
+    leads.  What is returned beside the run is whether it leads.
+    """
+    if not known.row_of or not (leaders or anyway):
+        return None
+    runs, rows = (np.fromiter(part, np.int64) for part in (known.row_of, known.row_of.values()))
+    free = known.gap[rows] > reach(known)
+    if known.lost:
+        free |= [followed(known, row) in (NOBODY, *known.lost) for row in rows]
+    if free.any():
+        run = int(min(zip(known.f[rows[free]], runs[free], strict=True))[1])
+    elif anyway:
+        run = int(min(zip(-known.gap[rows], runs, strict=True))[1])
+    else:
+        return None
+    del known.row_of[run]
+    known.put_aside = 0
+    return run, bool(free.any())
+
+
+def fresh(known: Linkage) -> int:
+    """Return how many starts the sequence is to offer at a time."""
+    return FRESH[known.unit.shape[1] > FEW]
+
+
+def offer(known: Linkage, first: int, x: Vector, unit: Vector) -> None:
+    """Take offered starts, the number of the first of which is given, shape (k, n)."""
+    away = unit[:, None] - known.unit[: known.count]
+    gap = np.sqrt(np.einsum("ijk,ijk->ij", away, away).min(axis=1, initial=math.inf))
+    for k in range(len(x)):
+        known.offered.append(Offer(first + k, x[k], unit[k], float(gap[k])))
+
+
+def choose(known: Linkage) -> Offer:
+    """Take the offered start that is farthest from all points, and forget the nearest ones."""
+    best = min(known.offered, key=lambda offer: (-offer.gap, offer.number))
+    known.offered.remove(best)
+    kept = POOL[best.unit.size > FEW]
+    if len(known.offered) > kept:
+        known.offered.sort(key=lambda offer: (-offer.gap, offer.number))
+        del known.offered[kept:]
+    crowd(known, best.unit)
+    return best
+
+
+def crowd(known: Linkage, unit: Vector) -> None:
+    """Let offered starts know of one more point."""
+    if not known.offered:
+        return
+    away = np.array([offer.unit for offer in known.offered]) - unit
+    gaps = np.sqrt(np.einsum("ij,ij->i", away, away)).tolist()
+    for offer, gap in zip(known.offered, gaps, strict=True):
+        offer.gap = min(offer.gap, gap)
+
+
+def nearest(unit: Vector, others: Vector) -> float:
+    """Return the distance from a point to the nearest of others, infinite without any."""
+    away = others - unit
+    return math.sqrt(float(np.min(np.einsum("ij,ij->i", away, away), initial=math.inf)))
+
+
+def to_dict(known: Linkage) -> dict[str, Any]:
+    """Return what is known as numbers and arrays."""
+    columns = {name: getattr(known, name)[: known.count].copy() for name in COLUMNS}
+    return {
+        **columns,
+        "samples": known.samples,
+        "waiting": [[run, row] for run, row in known.row_of.items()],
+        "put_aside": known.put_aside,
+        "lost": list(known.lost),
+        "offered": [[offer.number, offer.x.copy(), offer.gap] for offer in known.offered],
+    }
+
+
+def from_dict(data: dict[str, Any], n: int, unit_of: Callable[[Vector], Vector]) -> Linkage:
+    """Return what `to_dict` made `data` of; `unit_of` takes a start into the unit box."""
+    count = len(data["f"])
+    known = empty(n)
+    known.count = count
+    if count:
+        known.unit = stored.array("unit", data["unit"], (count, n), finite=True)
+        known.slope = stored.array("slope", data["slope"], (count, n), nan=True)
+        known.f = stored.array("f", data["f"], (count,), nan=True)
+        known.gap = stored.array("gap", data["gap"], (count,))
+        known.run = _whole("run", data["run"], count)
+        known.target = _whole("target", data["target"], count)
+        if np.any(known.target >= count):
+            raise ValueError("a link to a row that is not there")
+    known.samples = stored.whole("samples", data["samples"], most=count)
+    known.row_of = {
+        stored.whole("run", run): stored.whole("row", row, most=count - 1)
+        for run, row in data["waiting"]
+    }
+    known.put_aside = stored.whole("put_aside", data["put_aside"])
+    known.lost = [stored.whole("lost", run) for run in data["lost"]]
+    for number, x, gap in data["offered"]:
+        place = np.array(x, dtype=np.float64)
+        whole = stored.whole("number", number)
+        known.offered.append(Offer(whole, place, unit_of(place), float(gap)))
+    return known
+
+
+def _whole(name: str, values: Any, count: int) -> Numbers:
+    made = np.array([stored.whole(name, int(value), -1) for value in values], dtype=np.int64)
+    if made.size != count:
+        raise ValueError(f"{made.size} numbers '{name}' for {count} rows")
+    return made

@@ -1,0 +1,90 @@
+"""What start rules need to know of a multi-start's state, which the scheduler alone changes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.multistart import completeness, linkage
+from optdriver.multistart.state import unit_coordinates
+
+if TYPE_CHECKING:
+    from optdriver.multistart.run import Search
+    from optdriver.multistart.state import MultiStartState
+
+Vector = NDArray[np.float64]
+
+
+def unit_slope(state: MultiStartState, g: Vector | None) -> Vector | None:
+    """Return a gradient by the coordinates of the unit box; None where it has none there."""
+    if g is None:
+        return None
+    free = state.lower < state.upper
+    with np.errstate(over="ignore", invalid="ignore"):
+        slope: Vector = g[free] * (state.upper[free] - state.lower[free])
+    return slope if np.isfinite(slope).all() else None
+
+
+def enter(state: MultiStartState, run: int, x: Vector, f: float, g: Vector | None) -> int:
+    """Enter an evaluated point; return its row."""
+    unit = unit_coordinates(state, x)
+    return linkage.add(state.linkage, run, unit, f, unit_slope(state, g))
+
+
+def settle(state: MultiStartState, search: Search, f: float, g: Vector | None) -> int:
+    """Enter what was told for a start that was placed; return its row."""
+    known = state.linkage
+    rows = np.flatnonzero(known.run[: known.count] == search.index)
+    if rows.size:
+        row = int(rows[0])
+    else:  # it was begun by another rule
+        row = linkage.place(known, search.index, unit_coordinates(state, search.x0))
+    known.samples += 1
+    linkage.settle(known, row, f, unit_slope(state, g))
+    return row
+
+
+def first_step(state: MultiStartState, search: Search) -> float | None:
+    """Return the length of the first step of a descent, which stays in the gap where it begins."""
+    known = state.linkage
+    unit = unit_coordinates(state, search.x0)
+    rows = np.flatnonzero(known.run[: known.count] != search.index)
+    gap = min(linkage.nearest(unit, known.unit[rows]), linkage.reach(known))
+    return step_length(state, search.x0, search.g, linkage.FIRST_STEP * gap)
+
+
+def step_length(state: MultiStartState, x: Vector, g: Vector | None, length: float) -> float | None:
+    """Return how long the way down from `x` is that has a length in the unit box."""
+    free = state.lower < state.upper
+    width = state.upper[free] - state.lower[free]
+    if g is None:
+        step = length * float(np.min(width))
+    else:
+        held = np.where(g > 0.0, x <= state.lower, x >= state.upper)[free]
+        down = np.where(held, 0.0, g[free])
+        size = float(np.linalg.norm(down / width))
+        step = length * float(np.linalg.norm(down)) / size if size > 0.0 else 0.0
+    return step if 0.0 < step < math.inf else None
+
+
+def leap(state: MultiStartState, search: Search, x: Vector, f: float, g: Vector) -> float | None:
+    """Return the length, in the unit box, of a step from a run's best point across a barrier.
+
+    That is one at both ends of which f falls, though not on a cubic all the way.  None if the step
+    is no such, or it cannot be told.
+    """
+    before, after = (unit_slope(state, slope) for slope in (search.g, g))
+    if before is None or after is None or search.x is None or not f < search.f:
+        return None
+    step = unit_coordinates(state, x) - unit_coordinates(state, search.x)
+    crossed = linkage.crosses(before, after, step, f - search.f)
+    return float(np.linalg.norm(step)) if crossed else None
+
+
+def probability(state: MultiStartState) -> float:
+    """Return how likely it is that no minimum is missing: see `completeness`."""
+    aside = len(state.samples.row_of) + linkage.followers(state.linkage)
+    return completeness.probability(state.converged + aside, len(state.catalogue))

@@ -1,0 +1,260 @@
+"""The start rule 'auto': links, pauses, gaps; and its ordering beside the other rules."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from benchmarks.problems.multimodal import DISTINCT, camel
+from benchmarks.searches import search
+from optdriver import MultiStart
+from optdriver.errors import InputError
+from optdriver.multistart import linkage
+from tests.multistart.problems import rastrigin
+
+HUMPS = DISTINCT[0]
+CAMEL = HUMPS.bounds
+PLACES = np.array([[0.0898, -0.7127], [1.7036, -0.7961], [1.6071, 0.5687]])
+PLACES = np.concatenate([PLACES, -PLACES])
+"""The six minima of the six-hump camel (Dixon and Szego 1978)."""
+
+
+def bowl(x):
+    return float(np.sum((x - 0.3) ** 2)), 2 * (x - 0.3)
+
+
+def drive(ms, function, places=1, until=math.inf):
+    """Evaluate until it is done, or so many have been told; return the points that were asked."""
+    asked = []
+    while not ms.done and ms.nfev < until:
+        for point in ms.ask(places):
+            asked.append(point.x)
+            ms.tell(point.id, *function(point.x))
+    return np.array(asked)
+
+
+def known(n, points):
+    """Return a table of points (run, x, f, slope)."""
+    made = linkage.empty(n)
+    made.samples = 4
+    for run, x, f, slope in points:
+        linkage.add(made, run, np.array(x), f, None if slope is None else np.array(slope))
+    return made
+
+
+def parabola(x, centre=0.5):
+    return (x - centre) ** 2, [2 * (x - centre)]
+
+
+def test_points_of_one_bowl_are_linked_down_to_the_lowest():
+    made = known(1, [(k, [x], *parabola(x)) for k, x in enumerate([0.3, 0.5, 0.8])])
+    assert made.target[:3].tolist() == [1, -1, 1]
+    assert made.gap[0] == pytest.approx(0.2)
+    assert not linkage.leads(made, 0)
+    assert linkage.leads(made, 1)
+
+
+@pytest.mark.parametrize(
+    "slope, why",
+    [
+        (2.0, "it rises toward the lower point"),
+        (-40.0, "it falls so steeply that it must rise again"),
+        (-0.05, "it is flat, and must have fallen steeply later"),
+    ],
+)
+def test_a_point_from_which_the_way_is_barred_is_not_linked(slope, why):
+    lower = (0, [0.6], 0.0, [-0.5])
+    made = known(1, [lower, (1, [0.5], 0.1, [slope])])
+    assert linkage.leads(made, 1), why
+
+
+def test_points_of_one_run_and_added_ones_are_no_company():
+    slope = [-0.4]
+    made = known(1, [(linkage.NOBODY, [0.4], 0.01, None), (0, [0.35], 0.02, slope)])
+    assert linkage.leads(made, 1)
+    made = known(1, [(0, [0.3], *parabola(0.3)), (0, [0.35], *parabola(0.35))])
+    assert linkage.leads(made, 0)
+
+
+def test_who_waits_for_a_run_that_is_lost_leads_again():
+    made = known(1, [(0, [0.42], *parabola(0.42)), (1, [0.3], *parabola(0.3))])
+    linkage.put_aside(made, 1, 1, counted=True)
+    assert linkage.next_waiting(made, leaders=True, anyway=False) is None
+    made.lost.append(0)
+    assert linkage.next_waiting(made, leaders=True, anyway=False) == (1, True)
+    assert not made.row_of
+
+
+def test_a_start_in_a_known_basin_costs_one_evaluation():
+    ms = MultiStart([(-1, 1)] * 2, start_rule="auto")
+    drive(ms, bowl, until=60)
+    rows = ms.runs
+    assert len(ms.minima) == 1
+    assert [run.state for run in rows].count("converged") <= 3
+    assert all(run.nfev <= 3 for run in rows if run.state == "waiting")
+    assert sum(run.nfev for run in rows if run.state == "waiting") < 1.3 * len(rows)
+
+
+def test_a_run_that_enters_a_known_basin_is_paused_and_can_be_gone_on_with():
+    ms = MultiStart([(-1.5, 1.5)] * 2, start_rule="auto", seed=3)
+    drive(ms, rastrigin, until=300)
+    paused = [run for run in ms.runs if run.reason.startswith("paused")]
+    assert paused
+    assert all(run.state == "waiting" and 1 < run.nfev < 10 for run in paused)
+    ends = MultiStart.from_dict(ms.to_dict())
+    ends.configure(max_num_minimizers=len(ms.runs))
+    drive(ends, rastrigin, until=900)
+    waited = [run.index for run in ms.runs if run.state == "waiting"]
+    assert [ends.runs[index].state for index in waited].count("converged") > 5
+
+
+def test_samples_keep_away_from_each_other_and_the_kth_start_lies_where_it_did():
+    def least_gap(rule):
+        ms = MultiStart([(0, 1)] * 2, start_rule=rule, num_initial=64)
+        points = np.array([point.x for point in ms.ask(64)])
+        apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+        return np.min(apart + 9 * np.eye(64)), ms
+
+    gap, ms = least_gap("auto")
+    assert gap > 2 * least_gap("sobol")[0]
+    plain = MultiStart([(0, 1)] * 2, num_initial=1000)
+    where = {run.start: run.x0 for run in (plain.ask(1000) and plain.runs)}
+    assert all(np.array_equal(run.x0, where[run.start]) for run in ms.runs if run.start in where)
+
+
+def test_a_first_step_stays_in_the_gap_where_a_descent_begins():
+    ms = MultiStart([(-1, 1)] * 2, start_rule="auto", num_initial=5)
+    first = ms.ask(5)
+    for point in first[1:]:
+        ms.tell(point.id, 1e9, np.zeros(2))
+    ms.tell(first[0].id, 0.0, np.array([1e6, 0.0]))
+    (point,) = [p for p in ms.ask(5) if p.run == first[0].run]
+    gap = min(np.linalg.norm(other.x - first[0].x) for other in first[1:])
+    assert 0 < np.linalg.norm(point.x - first[0].x) <= gap
+
+
+def test_all_minima_are_found_with_far_fewer_evaluations_than_by_the_other_rules():
+    spent = {"sobol": 0, "mlsl": 0, "auto": 0}
+    for rule in spent:
+        for seed in (1, 2):
+            found = search(HUMPS, PLACES, 9.0, 600, seed, start_rule=rule)
+            spent[rule] += found.all or 600
+    assert spent["auto"] < 0.35 * min(spent["mlsl"], spent["sobol"])
+
+
+def test_given_starts_are_followed_to_their_ends():
+    given = [[0.1, 0.1], [0.12, 0.1], [0.5, -0.5]]
+    ms = MultiStart([(-1, 1)] * 2, start_rule="auto", initial_samples=given)
+    drive(ms, bowl, until=60)
+    assert [run.state for run in ms.runs[:3]] == ["converged"] * 3
+
+
+def test_a_wanted_number_of_minimizers_is_reached_where_there_is_one_minimum():
+    ms = MultiStart([(-1, 1)] * 2, start_rule="auto", max_num_minimizers=5)
+    drive(ms, bowl, until=1000)
+    assert ms.stop_reason == "5 minimizers have converged"
+    assert ms.nfev < 120
+
+
+def test_it_stops_when_all_minima_are_likely_found():
+    ms = MultiStart(CAMEL, start_rule="auto", stop_when="all minima likely found")
+    drive(ms, camel, until=3000)
+    assert ms.stop_reason.startswith("all minima likely found (6; probability 0.9")
+    assert ms.probability >= 0.9
+    ms.configure(stop_when=None)
+    assert not ms.done
+    drive(ms, camel, until=ms.nfev + 20)
+    assert ms.probability > 0.9
+
+
+def test_what_is_no_condition_to_stop_is_refused():
+    with pytest.raises(InputError, match="stop_when is None or 'all minima likely found'"):
+        MultiStart(CAMEL, stop_when="all minima")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_initial": 7},
+        {"jac": False},
+        {"max_num_minimizers": 6},
+        {"constraints": ["x1^2/4 + x2^2 <= 1"]},
+        {"method": "SLSQP"},
+        {"method": "Nelder-Mead"},
+    ],
+)
+def test_restored_at_any_point_it_asks_the_same(options):
+    def session(copy_at):
+        ms = MultiStart(CAMEL, start_rule="auto", seed=2, **options)
+        asked = []
+        for step in range(40):
+            if step % copy_at == 0:
+                data = json.loads(json.dumps(ms.to_dict(), default=lambda a: a.tolist()))
+                ms = MultiStart.from_dict(data) if step % 2 else pickle.loads(pickle.dumps(ms))
+            if ms.done:
+                break
+            for point in ms.ask(3):
+                asked.append(point.x.tolist())
+                f, g = camel(point.x)
+                if point.id % 11 == 5:
+                    ms.tell_failure(point.id, "chance")
+                else:
+                    ms.tell(point.id, f, g)
+        return asked
+
+    assert session(7) == session(1000)
+
+
+def test_many_places_are_served():
+    ms = MultiStart(CAMEL, start_rule="auto", num_initial=64)
+    asked = drive(ms, camel, places=64, until=800)
+    assert len(np.unique(asked, axis=0)) > 0.99 * len(asked)
+    assert len(ms.minima) == 6
+
+
+def test_rounds_ask_what_single_points_would():
+    def rounds(arrays):
+        ms = MultiStart(CAMEL, start_rule="auto", num_initial=8, seed=1)
+        asked = []
+        for _ in range(40):
+            if arrays:
+                made = ms.ask_arrays(8)
+                values = [camel(x) for x in made.x]
+                f, g = np.array([f for f, _ in values]), np.array([g for _, g in values])
+                ms.tell_arrays(made.ids, f, g)
+                asked.extend(made.x.tolist())
+                continue
+            points = ms.ask(8)
+            for point in points:
+                ms.tell(point.id, *camel(point.x))
+            asked.extend(point.x.tolist() for point in points)
+        return asked
+
+    assert rounds(True) == rounds(False)
+
+
+@pytest.mark.parametrize("first, second", [("mlsl", "auto"), ("auto", "mlsl"), ("auto", "sobol")])
+def test_the_rule_can_be_changed_on_the_way(first, second):
+    ms = MultiStart(CAMEL, start_rule=first, num_initial=3)
+    drive(ms, camel, places=3, until=60)
+    out = ms.ask(2)
+    ms.configure(start_rule=second)
+    for point in out:
+        ms.tell(point.id, *camel(point.x))
+    drive(ms, camel, places=3, until=600)
+    assert len(ms.minima) >= 4
+    assert not any("error" in run.reason for run in ms.runs)
+
+
+def test_a_forged_table_is_refused():
+    ms = MultiStart(CAMEL, start_rule="auto")
+    drive(ms, camel, until=40)
+    data = ms.to_dict()
+    data["linkage"]["target"][0] = 10**6
+    with pytest.raises(InputError, match="a link to a row that is not there"):
+        MultiStart.from_dict(data)
