@@ -31,7 +31,17 @@ from optdriver.study.reports import best_so_far
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["contour", "gradient", "history", "minima", "parallel", "runs", "slack", "slices"]
+__all__ = [
+    "basins",
+    "contour",
+    "gradient",
+    "history",
+    "minima",
+    "parallel",
+    "runs",
+    "slack",
+    "slices",
+]
 
 Array = NDArray[Any]
 
@@ -241,6 +251,69 @@ def contour(
         return ax
 
 
+def basins(
+    study: Study | str | os.PathLike[str],
+    x: str | None = None,
+    y: str | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw where minimizers started, their paths, and the minima in which they ended.
+
+    A path has the colour of its minimum; grey are those that ended nowhere or were paused, and the
+    starts from which none was begun.  Of more than two parameters, if none are named, the two
+    principal directions of all minima and starts are drawn, measured by the widths of the box.
+
+    Parameters
+    ----------
+    study : Study or path
+    x, y : str, optional
+        Names of continuous parameters.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    with _opened(study) as found:
+        table = _Table(found)
+        named = x is not None or y is not None or len(found.space.free) <= 2
+        places = np.array([row.x for row in found.minima]).reshape(-1, len(found.space.free))
+        if named:
+            i, j = _plane(found, x, y)
+            ax = _axes(ax, found, found.space.free[i], found.space.free[j])
+            flat = np.eye(len(found.space.free))[:, [i, j]]
+        else:
+            ax = _axes(ax, found, "first direction", "second direction")
+            flat = _principal(found, table.x, places)
+        points, ends = table.x @ flat, places @ flat
+        minimum_of = {run: k for k, row in enumerate(found.minima) for run in row.runs}
+        colours = _pyplot().get_cmap("tab20")
+        for run in np.unique(table.run[table.run >= 0]):
+            path = points[(table.run == run) & table.iterate]
+            if not len(path):
+                continue
+            colour = colours(minimum_of[int(run)] % 20) if int(run) in minimum_of else SOFT
+            ax.plot(*path[:1].T, "o", color=colour, markersize=3)
+            ax.plot(*path.T, "-", color=colour, linewidth=0.8)
+        for k, (end, row) in enumerate(zip(ends, found.minima, strict=True)):
+            ax.plot(*end[:, None], "*", color=colours(k % 20), markersize=12, markeredgecolor="k")
+            ax.annotate(f"{row.value:.4g}", end, (6, 4), textcoords="offset points", fontsize=8)
+        return ax
+
+
+def _principal(study: Study, x: Array, places: Array) -> Array:
+    """Return the two directions, shape (n, 2), along which points differ most, in unit widths."""
+    lower, upper = _ranges(study, x)
+    width = np.where(upper > lower, upper - lower, 1.0)
+    all_points = np.concatenate([places, x]) / width
+    if not len(all_points):
+        return np.eye(len(width))[:, :2]
+    axes = np.linalg.svd(all_points - all_points.mean(axis=0), full_matrices=True)[2]
+    made: Array = (axes[:2] / width).T
+    return made
+
+
 def slack(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -> Axes:
     """Draw how far each constraint is from its limit at the best point, in the constraint's size.
 
@@ -335,6 +408,7 @@ class _Table:
         self.value: Array = columns[own["value"]][rows]
         self.ended: Array = columns[own["ended"]][rows]
         self.told: Array = np.isfinite(self.value)
+        self.iterate: Array = columns[own["kind"]][rows] == "iterate"
         self.x = columns.x[rows]
         self.gradient = None if columns.gradient is None else columns.gradient[rows]
 

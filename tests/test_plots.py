@@ -12,7 +12,10 @@ from optdriver import plots
 from optdriver.errors import InputError, UnknownOptionError
 
 mpl.use("Agg")
-ALL = [plots.history, plots.runs, plots.minima, plots.parallel, plots.slices, plots.contour]
+ALL = [
+    plots.history, plots.runs, plots.minima, plots.parallel, plots.slices, plots.contour,
+    plots.basins,
+]  # fmt: skip
 
 
 def bowl(x, y, depth):
@@ -74,6 +77,32 @@ def test_failures_are_marked_where_they_happened():
 def test_minima_are_annotated_with_how_often_they_were_found(study):
     axes = plots.minima(study)
     assert [text.get_text() for text in axes.texts] == [f"{m.times_found}×" for m in study.minima]
+
+
+def test_paths_have_the_colours_of_the_minima_they_reached():
+    def waves(**x):
+        t = np.array(list(x.values()))
+        return float(np.sum(np.cos(3 * t) + 0.1 * t)), 0.1 - 3 * np.sin(3 * t)
+
+    for names in (("x", "y"), ("x", "y", "z")):
+        study = optdriver.create_study(
+            dict.fromkeys(names, (-2.0, 2.0)), jac=True, start_rule="auto", max_iter=80
+        )
+        study.run(waves)
+        axes = plots.basins(study)
+        stars = [line for line in axes.lines if line.get_marker() == "*"]
+        assert len(stars) == len(study.minima) > 1
+        paths = [line for line in axes.lines if line.get_linestyle() == "-"]
+        for star in stars:
+            end = star.get_xydata()[0]
+            assert any(
+                np.min(np.linalg.norm(path.get_xydata() - end, axis=1)) == 0.0
+                and path.get_color() == star.get_color()
+                for path in paths
+            )
+        assert any(line.get_color() == plots.SOFT for line in axes.lines)
+    axes = plots.basins(study, "x", "z")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "z")
 
 
 def test_the_projected_gradient_of_a_free_minimum_falls_to_the_tolerance():

@@ -410,6 +410,7 @@ PICTURES: Final = (
     "parallel",
     "slices",
     "contour",
+    "basins",
     "slack",
     "gradient",
 )
