@@ -253,14 +253,18 @@ def ask(path: Path, n: int, again: bool) -> int:
 @command(app, context_settings={"ignore_unknown_options": True})  # as -1.5 is a value
 @_file
 @argument("id", type=int, help="The id of the suggestion.")
-@argument("value", help="The value, in any form that programs print.")
+@argument("value", help="The value, in any form that programs print; residuals as [1.5, 2].")
 @click.option("--gradient", help='Derivatives: JSON, as [1.5, 2] or {"x1": 1.5}, or 1.5,2.')
 def tell(path: Path, id: int, value: str, gradient: str | None) -> None:
-    """Tell the value of a suggestion, with its gradient if the study has jac = true."""
+    """Tell the value of a suggestion, with its gradient if the study has jac = true.
+
+    In a fit (driver = "least-squares") the value is the list of residuals, and the gradient their
+    Jacobian, as [[1, 2], [3, 4]]: a row for each residual.
+    """
     from optdriver.objectives.answers import read_number
 
     try:
-        number = read_number(value)
+        number = _json(value, "the value") if value.startswith("[") else read_number(value)
         slopes = None if gradient is None else _gradient(gradient)
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -272,11 +276,15 @@ def _gradient(text: str) -> Any:
     from optdriver.objectives.answers import read_number
 
     if text.lstrip().startswith(("[", "{")):
-        try:
-            return numbers(json.loads(text))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"--gradient is no JSON: {error}") from None
+        return _json(text, "--gradient")
     return [read_number(part) for part in text.replace(",", " ").split()]
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        return numbers(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is no JSON: {error}") from None
 
 
 @command(app)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError, unknown_option
+from optdriver.messages import numbers
 
-Result = float | tuple[float, Any]
+Result = float | list[float] | tuple[Any, Any]
 
 MOST: Final = 64 * 2**20
 """Bytes of an answer that are read at most."""
@@ -192,7 +193,8 @@ def read_answer(text: str) -> Result:
     """Return value, or value and gradient, from what a program printed last.
 
     That is JSON (a number, or ``{"value": .., "gradient": ..}``), a number as simulators print it,
-    or such a number behind a name (``R = 0.25``).
+    or such a number behind a name (``R = 0.25``).  In a fit it is
+    ``{"residuals": [..], "jacobian": [[..], ..]}``, the Jacobian with a row for each residual.
 
     Raises
     ------
@@ -200,6 +202,8 @@ def read_answer(text: str) -> Result:
         For anything else.
     """
     answer = _from_json(text)
+    if isinstance(answer, Mapping) and "residuals" in answer:
+        return _residuals(answer)
     if isinstance(answer, Mapping) and "value" in answer:
         value, gradient = answer["value"], answer.get("gradient")
     else:
@@ -219,6 +223,16 @@ def read_answer(text: str) -> Result:
     except OverflowError:
         raise EvaluationError("the value that the program gave is too large for a float") from None
     return number if gradient is None else (number, gradient)
+
+
+def _residuals(answer: Mapping[str, Any]) -> Result:
+    """Return residuals, or these and their Jacobian."""
+    found, jacobian = numbers(answer["residuals"]), numbers(answer.get("jacobian"))
+    if not isinstance(found, list) or not found:
+        raise EvaluationError(
+            f'"residuals" is a list of numbers in what the program gave, not {str(found)[:60]!r}'
+        )
+    return found if jacobian is None else (found, jacobian)
 
 
 def _from_json(text: str) -> Any:

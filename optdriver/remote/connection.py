@@ -49,8 +49,8 @@ class Messages:
             given["lease"] = lease
         return given
 
-    def told(self, id: int, number: float | None, **more: Any) -> dict[str, Any]:
-        """Tell a result; None is a failure."""
+    def told(self, id: int, number: Any, **more: Any) -> dict[str, Any]:
+        """Tell a value or residuals; None is a failure."""
         if number is None:
             more = {key: item for key, item in more.items() if key not in ("gradient", "unit")}
             reason = "the evaluation reported no value"

@@ -21,7 +21,7 @@ from optdriver.remote.terms import Terms
 from optdriver.remote.worker import Heart, Worker
 from optdriver.space import Space
 from optdriver.study import Observation, Suggestion
-from optdriver.study.inputs import place_of
+from optdriver.study.inputs import one_of, place_of
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow
 from optdriver.study.tables import Rows
 
@@ -132,9 +132,19 @@ class RemoteStudy:
         """Return an empty observation, to be filled by ``observation.add(...)``."""
         return Observation()
 
-    def tell(self, id: int, value: Any, gradient: Any = None) -> None:
+    def tell(
+        self,
+        id: int,
+        value: Any = None,
+        gradient: Any = None,
+        *,
+        residuals: Any = None,
+        jacobian: Any = None,
+    ) -> None:
         """Report the result of a suggestion, as `Study.tell` does."""
         id = whole(id)
+        given = (value, gradient, residuals, jacobian)
+        value, gradient = one_of(*given, fits=self._terms.fits)
         number, more = self._terms.result(id, value, gradient)
         self._messages.told(id, number, **more)
         self._terms.told(id)

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import UnknownIdError
+from optdriver.leastsquares.minimizer import read_residuals
 from optdriver.messages import numbers
-from optdriver.reading import real_number
+from optdriver.reading import real_array, real_number
 from optdriver.remote.connection import Messages, listed
 from optdriver.space import Space
 from optdriver.storage import codec
 from optdriver.structures.description import describe_unit, rebuilt_unit
 from optdriver.structures.units import Unit, is_quantity, number_in, number_of, unit_of
 from optdriver.study import Suggestion, observation
-from optdriver.study.inputs import value_and_gradient
+from optdriver.study.inputs import told_pair, value_and_gradient
 
 FloatArray = NDArray[np.float64]
 
@@ -56,6 +57,7 @@ class Terms:
     ) -> None:
         self.messages = messages
         self.space: Space | RemoteSpace = _space(hello) if space is None else space
+        self.fits = bool(hello.get("fits", False))
         self.unit: Unit | None = None
         self._points: dict[int, FloatArray] = {}
 
@@ -113,10 +115,11 @@ class Terms:
 
     def result(
         self, id: int | None, value: Any, gradient: Any, point: Any = None
-    ) -> tuple[float | None, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Return the value, None for a failure, and what a message says besides.
 
-        The point is that of suggestion `id`, or is given.
+        In a fit these are the residuals, and their Jacobian in place of a gradient.  The point is
+        that of suggestion `id`, or is given.
 
         Raises
         ------
@@ -124,6 +127,8 @@ class Terms:
             If they are of the wrong kind.
         """
         space, more = self.space, dict[str, Any]()
+        if self.fits:
+            return _fit(value, gradient)
         if isinstance(space, RemoteSpace):
             number, gradient = value_and_gradient(value, gradient)
             return number, more if gradient is None else {"gradient": listed(gradient)}
@@ -159,6 +164,20 @@ class Terms:
                 f"suggestion {id} is not open, so it is not known where its derivatives belong"
             )
         return found
+
+
+def _fit(residuals: Any, jacobian: Any) -> tuple[Any, dict[str, Any]]:
+    """Return residuals as a message has them, None for a failure, and their Jacobian."""
+    residuals, jacobian = told_pair(residuals, jacobian)
+    if residuals is None:
+        return None, {}
+    made = read_residuals(residuals).tolist()
+    if jacobian is None:
+        return made, {}
+    if isinstance(jacobian, Mapping):
+        columns = {name: real_array(f"the column {name!r}", c) for name, c in jacobian.items()}
+        return made, {"gradient": {name: column.tolist() for name, column in columns.items()}}
+    return made, {"gradient": real_array("the Jacobian", jacobian).tolist()}
 
 
 def _space(hello: Mapping[str, Any]) -> Space | RemoteSpace:

@@ -132,9 +132,11 @@ class Worker:
             if outcome.failure is not None:
                 LOG.info("evaluation %d failed: %s", id, outcome.failure)
                 return self.messages.post("fail", id=id, reason=outcome.failure, **more)
-            value, gradient = split(outcome.result, units=self.terms.space.structure is not None)
-            LOG.info("evaluation %d: %s", id, value)
+            units = self.terms.space.structure is not None
+            value, gradient = split(outcome.result, units=units, fits=self.terms.fits)
             number, result = self.terms.result(id, value, gradient)
+            shown = f"{len(number)} residuals" if isinstance(number, list) else value
+            LOG.info("evaluation %d: %s", id, shown)
             return self.messages.told(id, number, **result, **more)
         except ProtocolError as error:
             LOG.info("evaluation %d came too late: %s", id, error)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
+from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.messages import VERSION, number, numbers, plain
 from optdriver.reading import real_number
@@ -85,6 +86,7 @@ class Wire:
             "lower": space.lower,
             "upper": space.upper,
             "jac": self.study.parameters["jac"],
+            "fits": driver_factory(self.study.spec.driver).fits,
             "space": json.loads(codec.to_json(space.to_dict())) if structured else None,
             "value_unit": self.study.parameters.get("value_unit"),
         }
@@ -156,9 +158,10 @@ class Wire:
         """Report a value, and the gradient by name or in the order of `hello`.
 
         The `unit` is that of the value, as `hello` describes the study's; without it the value is a
-        number in that one.
+        number in that one.  Where `hello` says that it `fits`, the value is the list of residuals,
+        and the gradient their Jacobian: a list for each residual, or one for each name.
         """
-        value, gradient = number(value), _numbers(gradient)
+        value, gradient = _value(value), _numbers(gradient)
         if unit is not None:
             value = self._quantity(value, gradient, unit)
         self.study.tell(id, value, gradient)
@@ -205,7 +208,7 @@ class Wire:
 
     def _add(self, point: Any, value: Any, gradient: Any = None) -> dict[str, Any]:
         """Add an evaluation that was not asked for; answers its id."""
-        id = self.study.add_point(point, number(value), _numbers(gradient))
+        id = self.study.add_point(point, _value(value), _numbers(gradient))
         return {"id": id} | self._state()
 
     def _state(self) -> dict[str, Any]:
@@ -308,10 +311,15 @@ class Wire:
         return self._state()
 
 
+def _value(given: Any) -> Any:
+    """Return a value, or residuals, as they came."""
+    return numbers(given) if isinstance(given, list) else number(given)
+
+
 def _numbers(gradient: Any) -> Any:
     if isinstance(gradient, Mapping):
-        return {key: number(item) for key, item in gradient.items()}
-    return [number(item) for item in gradient] if isinstance(gradient, list) else gradient
+        return {key: _value(item) for key, item in gradient.items()}
+    return [_value(item) for item in gradient] if isinstance(gradient, list) else gradient
 
 
 READING: Final = (

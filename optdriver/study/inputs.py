@@ -49,6 +49,41 @@ def as_gradient(value: float | None, gradient: Any, where: Where, jac: bool) -> 
     return array if jac else None
 
 
+def one_of(
+    value: Any, gradient: Any, residuals: Any, jacobian: Any, *, fits: bool
+) -> tuple[Any, Any]:
+    """Return what was told, residuals and their Jacobian in place of value and gradient.
+
+    Raises
+    ------
+    InputError
+        Both were given, or residuals to a study that does not fit.
+    """
+    if residuals is None and jacobian is None:
+        return value, gradient
+    if not fits:
+        raise InputError(
+            "residuals are told to a study with driver='least-squares'; this one is told a value"
+        )
+    if (residuals is not None and value is not None) or (
+        jacobian is not None and gradient is not None
+    ):
+        raise InputError("give residuals= and jacobian=, and no value and gradient beside them")
+    return (
+        value if residuals is None else residuals,
+        gradient if jacobian is None else jacobian,
+    )
+
+
+def told_pair(residuals: Any, jacobian: Any) -> tuple[Any, Any]:
+    """Return residuals, None for a failure, and their Jacobian or None, of what was told."""
+    if not isinstance(residuals, Observation):
+        return residuals, jacobian
+    if jacobian is not None:
+        raise InputError("an Observation has a Jacobian of its own: give none beside it")
+    return residuals.fit()
+
+
 def round_ids(ids: Any) -> list[int]:
     """Return the ids of a round, none of them twice."""
     given = np.asarray(ids)
@@ -140,10 +175,7 @@ def fit_told(
     residuals: Any, jacobian: Any, where: Where, parameters: Mapping[str, Any], before: int
 ) -> Told:
     """Return residuals and their Jacobian as they are recorded; there were `before` of them."""
-    if isinstance(residuals, Observation):
-        if jacobian is not None:
-            raise InputError("an Observation has a Jacobian of its own: give none beside it")
-        residuals, jacobian = residuals.fit()
+    residuals, jacobian = told_pair(residuals, jacobian)
     if residuals is None:
         return Told(value=None, gradient=None, reason="the evaluation reported no residuals")
     r = read_residuals(residuals, before)

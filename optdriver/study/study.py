@@ -368,7 +368,8 @@ class Study:
             For a result of the wrong kind, or a derivative that ``jac=True`` promises and that is
             missing.  The suggestion stays open.
         """
-        value, gradient = self._one_of(value, gradient, residuals, jacobian)
+        given = (value, gradient, residuals, jacobian)
+        value, gradient = inputs.one_of(*given, fits=self._desk.fits)
         if self.space.structure is not None and is_quantity(value):
             value = self._in_unit(id, value)
         with self._lock:
@@ -396,24 +397,6 @@ class Study:
                 ObjectiveWarning,
                 stacklevel=4,
             )
-
-    def _one_of(self, value: Any, gradient: Any, residuals: Any, jacobian: Any) -> tuple[Any, Any]:
-        """Return what was told, residuals and their Jacobian in place of value and gradient."""
-        if residuals is None and jacobian is None:
-            return value, gradient
-        if not self._desk.fits:
-            raise InputError(
-                "residuals are told to a study with driver='least-squares'; this one has "
-                f"driver={self._desk.spec.driver!r}, which is told a value"
-            )
-        if (residuals is not None and value is not None) or (
-            jacobian is not None and gradient is not None
-        ):
-            raise InputError("give residuals= and jacobian=, and no value and gradient beside them")
-        return (
-            value if residuals is None else residuals,
-            gradient if jacobian is None else jacobian,
-        )
 
     def _read(self, id: int, value: Any, gradient: Any) -> inputs.Told:
         desk = self._desk

@@ -233,7 +233,7 @@ def test_a_negative_value_is_no_option(call, tmp_path, value):
 def test_what_the_commands_take_is_listed(call):
     assert "serve" in call("--help")[1]
     out = call("tell", "--help")[1]
-    assert "The value, in any form that programs print." in out
+    assert "The value, in any form that programs print" in out
     assert "--gradient" in out
     status, out, err = call()
     assert (status, "Usage: optdriver" in out + err) == (2, True)
@@ -298,3 +298,32 @@ def test_a_study_that_maximises(call, described):
     status, _, said = call("run", "bowl.toml", "--quiet")
     assert status == 1
     assert "direction is 'maximize' in bowl.db" in said
+
+
+def test_a_fit_whose_program_answers_residuals(call, described):
+    text = described.read_text().replace("jac = true", 'jac = true\ndriver = "least-squares"')
+    old = '"value": (x - .5)**2 + (y + 1)**2, "gradient": [2*(x - .5), 2*(y + 1)]'
+    assert old in text
+    new = '"residuals": [x - .5, y + 1, x*y + .5], "jacobian": [[1, 0], [0, 1], [y, x]]'
+    described.write_text(text.replace(old, new))
+    status, _, said = call("run", "bowl.toml", "--quiet")
+    assert (status, said) == (0, "")
+    shown = json.loads(call("show", "bowl.db", "--json")[1])
+    assert shown["success"]
+    assert shown["min_params"] == pytest.approx({"x": 0.5, "y": -1.0})
+
+
+def test_residuals_are_told_by_hand(call, tmp_path):
+    optdriver.create_study(
+        {"x": (-2, 2), "y": (-2, 2)}, driver="least-squares", jac=True, storage=tmp_path / "f.db"
+    ).close()
+    first = json.loads(call("ask", "f.db")[1])
+    status, _, said = call("tell", "f.db", first["id"], "[1.5, 2", "--gradient", "[[1, 0], [0, 1]]")
+    assert status == 1
+    assert "the value is no JSON" in said
+    status, _, said = call("tell", "f.db", first["id"], "[1.5, 2]", "--gradient", "[1, 0]")
+    assert status == 1
+    assert "expected (2, 2)" in said
+    assert call("tell", "f.db", first["id"], "[1.5, 2]", "--gradient", "[[1, 0], [0, 1]]")[0] == 0
+    shown = json.loads(call("show", "f.db", "--json")[1])
+    assert shown["min_objective"] == 0.5 * (1.5**2 + 4.0)

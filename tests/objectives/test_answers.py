@@ -187,3 +187,15 @@ def test_a_template_runs_no_code(text, tmp_path):
     objective = SubprocessObjective(["true"], template={str(tmp_path / "deck"): "deck.in"})
     with pytest.raises(InputError, match="unsafe"):
         objective(x=1.0)
+
+
+def test_residuals_with_a_jacobian_and_without():
+    assert read_answer('{"residuals": [1, "nan", -2.5]}')[2] == -2.5
+    found = read_answer('{"residuals": [1, 2], "jacobian": [[1, 0], [0, 3]]}')
+    assert found == ([1, 2], [[1, 0], [0, 3]])
+
+
+@pytest.mark.parametrize("given", ["3", "[]", "null", '"a"', "{}"])
+def test_residuals_that_are_no_list_are_a_failed_evaluation(given):
+    with pytest.raises(EvaluationError, match='"residuals" is a list of numbers'):
+        read_answer(f'{{"residuals": {given}}}')

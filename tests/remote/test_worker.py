@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import numpy as np
 import pytest
 
 import optdriver
@@ -222,3 +223,53 @@ def test_an_objective_that_is_changed_and_maximised(place, tmp_path):
         assert study.best.value == pytest.approx(1.0)
         assert study.info()["num_former"] == ended
         assert set(study.history["objective"].tolist()) == {0, 1}
+
+
+def decay(a, b):
+    """Residuals of a decay that is 2 exp(-0.5 t), and their Jacobian."""
+    t = np.arange(6.0)
+    fall = np.exp(-b * t)
+    return a * fall - 2.0 * np.exp(-0.5 * t), np.stack([fall, -a * t * fall], axis=1)
+
+
+@pytest.mark.parametrize("jac", [True, False])
+def test_residuals_go_over_the_wire_bit_for_bit(tmp_path, jac):
+    box = {"a": (0.5, 5.0), "b": (0.1, 2.0)}
+    given = {"driver": "least-squares", "jac": jac, "max_num_minimizers": 2}
+    alone = optdriver.create_study(box, **given)
+    alone.run(decay if jac else lambda a, b: decay(a, b)[0])
+    optdriver.create_study(box, storage=tmp_path / "fit.db", **given).close()
+    with background(tmp_path / "fit.db") as url:
+        study = optdriver.client(url).study()
+        first = study.ask()
+        r, j = decay(*first.x)
+        for wrong in ({"value": 1.0}, {"residuals": []}, {"residuals": r, "value": 2.0}):
+            with pytest.raises(InputError):
+                study.tell(first.id, jacobian=j if jac else None, **wrong)
+        named = {"a": j[:, 0], "b": j[:, 1]}
+        study.tell(first.id, residuals=r, jacobian=named if jac else None)
+        second = study.ask()
+        observation = study.new_observation()
+        observation.add(
+            residuals=decay(*second.x)[0], jacobian=decay(*second.x)[1] if jac else None
+        )
+        study.add_observation(observation, second.id)
+        study.run(decay if jac else lambda a, b: decay(a, b)[0])
+        assert np.array_equal(study.history.x, alone.history.x)
+        assert study.best.value == alone.best.value
+    with optdriver.load_study(tmp_path / "fit.db") as study:
+        spread = study.uncertainty(absolute_sigma=True)
+        assert np.array_equal(
+            spread.standard_errors, alone.uncertainty(absolute_sigma=True).standard_errors
+        )
+
+
+def test_residuals_for_a_study_that_fits_nothing_are_refused(place):
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        each = study.ask()
+        with pytest.raises(InputError, match="least-squares"):
+            study.tell(each.id, residuals=[1.0, 2.0])
+        with pytest.raises(InputError):
+            study.tell(each.id, [1.0, 2.0], [1.0, 2.0])
+        study.tell(each.id, *bowl(*each.x))
