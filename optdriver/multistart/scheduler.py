@@ -64,6 +64,8 @@ STOPPED_PER_MINIMIZER = 10
 BARREN = 20
 """Starts in a row that may end without an evaluation: nothing feasible to difference with."""
 
+FLAT = "the value is that of an earlier start, which lies flat: no differences are asked for here"
+
 
 # -- asking -----------------------------------------------------------------------------------
 
@@ -378,8 +380,10 @@ def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimize
     """Line up the points of the minimizer's pending evaluation.
 
     After a failure the iterate goes alone: its difference points are wanted only where it is good.
+    So does a start where the objective may well be flat.
     """
-    if state.options.jac or not state.options.gradients or _goes_alone(state, minimizer):
+    alone = state.options.jac or not state.options.gradients or _goes_alone(state, minimizer)
+    if alone or not math.isnan(_flat_value(state, minimizer)):
         _line_up(state, search, (BASE,))
         return
     search.stencil = gradients.plan(state, search, minimizer.ask())
@@ -393,6 +397,18 @@ def _goes_alone(state: MultiStartState, minimizer: Minimizer) -> bool:
     """Tell whether an iterate may well fail: its run's last one did, or all since the last good."""
     doubtful = state.failed_in_row > 0 or minimizer.failures > 0
     return doubtful and state.options.difference_rule > 1
+
+
+def _flat_value(state: MultiStartState, minimizer: Minimizer) -> float:
+    """Return the value round which the first run to converge found nothing lower, else NaN.
+
+    That is wanted of a run that is at its start: if it has the same value, f may well be flat.
+    """
+    if state.options.convergence_rule > 3 and minimizer.at_start:
+        for run in state.runs:
+            if run.state == "converged":
+                return run.f if np.array_equal(run.x, run.x0) else math.nan
+    return math.nan
 
 
 def _line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> None:
@@ -569,6 +585,9 @@ def _take(
         x = minimizer.ask() if state.linked else None
         local.tell(minimizer, f, g, fit)
         _after_success(state, search, minimizer, x, f, g)
+    elif f == _flat_value(state, minimizer):
+        state.failed_in_row = 0
+        _close(state, search, "stopped", FLAT)
     else:
         _want_differences(state, search, minimizer, f, fit)
 
