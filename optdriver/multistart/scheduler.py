@@ -404,9 +404,9 @@ def _flat_value(state: MultiStartState, minimizer: Minimizer) -> float:
 
     That is wanted of a run that is at its start: if it has the same value, f may well be flat.
     """
-    if state.options.convergence_rule > 3 and minimizer.at_start:
+    if state.options.convergence_rule > 3 and not state.linked and minimizer.at_start:
         for run in state.runs:
-            if run.state == "converged":
+            if run.state == "converged" and run.x is not None:
                 return run.f if np.array_equal(run.x, run.x0) else math.nan
     return math.nan
 
