@@ -19,7 +19,7 @@ from optdriver.cli import example, summary
 from optdriver.cli.arguments import PATH, argument, command
 from optdriver.cli.description import check as checked
 from optdriver.cli.description import look, open_or_create, read, seconds
-from optdriver.errors import InputError, OptDriverError, unknown_option
+from optdriver.errors import InputError, OptDriverError, missing_extra, unknown_option
 from optdriver.messages import numbers
 from optdriver.objectives import SubprocessObjective
 from optdriver.storage import import_study, load_study
@@ -93,7 +93,24 @@ def check(path: Path, as_json: bool) -> None:
     for entry in description.arguments["domain"]:
         unit = description.units.get(entry["name"], "")
         click.echo(f"{entry['name']}: {entry['domain']} {unit}".rstrip())
-    click.echo(f"{path} can be run; the study will be kept in {description.storage}")
+    what = "run" if description.objective else "created (without [objective] it is not run here)"
+    click.echo(f"{path} can be {what}; the study will be kept in {description.storage}")
+
+
+@command(app)
+@_description
+def create(path: Path) -> None:
+    """Make the file of a study and evaluate nothing: it is asked and told, or served, then.
+
+    A study that is there already stays as it is.
+    """
+    description = read(path)
+    made = not description.storage.exists()
+    study, notes = open_or_create(description)
+    study.close()
+    for note in notes:
+        click.echo(note, err=True)
+    click.echo(f"{description.storage} {'was made' if made else 'is there already'}")
 
 
 def _check_program(objective: SubprocessObjective, study: Study) -> None:
@@ -120,7 +137,10 @@ def run(
     """
     description = read(path)
     if not description.objective:
-        raise InputError(f"{path} has no table [objective], so there is nothing to run")
+        raise InputError(
+            f"{path} has no table [objective], so there is nothing to run; "
+            f"'optdriver create {path}' makes a study that is asked and told by others"
+        )
     limit = {} if timeout is None else {"timeout": _seconds(timeout)}
     objective = SubprocessObjective(**description.objective | limit)
     if not description.storage.exists():  # before there is a file
@@ -430,10 +450,12 @@ PICTURES: Final = (
 @click.option("--kind", help=f"One of {', '.join(PICTURES)}.")
 def plot(path: Path, picture: Path, kind: str | None) -> None:
     """Draw a study; the kind is that of --kind, or the name of the picture's file."""
-    import matplotlib as mpl
-
     from optdriver import plots
 
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise missing_extra("a picture", "matplotlib", "plot") from None
     wanted = picture.stem if kind is None else kind
     if wanted not in PICTURES:
         if kind is not None:

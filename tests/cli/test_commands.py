@@ -222,6 +222,30 @@ def test_what_a_program_cannot_be_given_is_found_before_there_is_a_file(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_study_without_a_program_is_created_asked_and_told(call, tmp_path):
+    (tmp_path / "loop.toml").write_text("[parameters]\nx = { domain = [-2, 2] }\n")
+    assert "can be created" in call("check", "loop.toml")[1]
+    status, _, err = call("run", "loop.toml")
+    assert (status, "optdriver create loop.toml" in err) == (1, True)
+    status, out, _ = call("create", "loop.toml")
+    assert (status, "was made" in out) == (0, True)
+    asked = json.loads(call("ask", "loop.db")[1])
+    assert call("tell", "loop.db", asked["id"], asked["params"]["x"] ** 2)[0] == 0
+    status, out, _ = call("create", "loop.toml")
+    assert (status, "is there already" in out) == (0, True)
+    assert optdriver.load_study(tmp_path / "loop.db", read_only=True).num_evaluations == 1
+    (tmp_path / "loop.toml").write_text("[parameters]\nx = { domain = [-2, 3] }\n")
+    status, _, err = call("create", "loop.toml")
+    assert (status, "another one" in err) == (1, True)
+
+
+def test_a_picture_without_matplotlib_names_the_extra(call, tmp_path, monkeypatch):
+    optdriver.create_study({"x": (-2, 2)}, storage=tmp_path / "s.db").close()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    status, _, err = call("plot", "s.db", "history.png")
+    assert (status, "optdriver[plot]" in err) == (1, True), err
+
+
 @pytest.mark.parametrize("value", ["-1.5", "-.5D+01", "-inf"])
 def test_a_negative_value_is_no_option(call, tmp_path, value):
     optdriver.create_study({"x": (-2, 2)}, storage=tmp_path / "loop.db").close()
