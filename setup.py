@@ -4,6 +4,9 @@ The kernel modules are plain Python files with type annotations (Cython's pure P
 module belongs to the kernel when a ``.pxd`` file of the same name lies beside it.  They see each
 other's C structures, so either all of them are compiled or none is: a mix would not import.
 
+What is compiled keeps to the stable ABI of CPython 3.11 (abi3), so that one wheel a platform serves
+that version and all later ones.  A free-threaded CPython has no such ABI: its wheel is its own.
+
 Environment variables
 ---------------------
 OPTDRIVER_NO_EXTENSION=1
@@ -14,11 +17,17 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+OLDEST = (3, 11)
+STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
+# what this build leaves, and those before it
+SUFFIXES = (".abi3.so", ".pyd", sysconfig.get_config_var("EXT_SUFFIX"))
 
 KERNEL = [Path("optdriver", "lbfgsb"), Path("optdriver", "geometry")]
 
@@ -50,10 +59,22 @@ def unwanted() -> bool:
 def extensions() -> list[Extension]:
     """Return one extension a kernel module."""
     headers = sorted(p.as_posix() for room in KERNEL for p in room.glob("*.pxd"))
+    version = f"0x{OLDEST[0]:02x}{OLDEST[1]:02x}0000"
     return [
-        Extension(".".join(path.with_suffix("").parts), [path.as_posix()], depends=headers)
+        Extension(
+            ".".join(path.with_suffix("").parts),
+            [path.as_posix()],
+            depends=headers,
+            define_macros=[("Py_LIMITED_API", version)] if STABLE else [],
+            py_limited_api=STABLE,
+        )
         for path in kernel_modules()
     ]
+
+
+def options() -> dict[str, dict[str, str]]:
+    """Return the tag of the wheel: that of the stable ABI, if that is what is compiled."""
+    return {"bdist_wheel": {"py_limited_api": "cp{}{}".format(*OLDEST)}} if STABLE else {}
 
 
 class BuildAllOrNothing(build_ext):
@@ -109,9 +130,8 @@ class BuildAllOrNothing(build_ext):
         roots = [Path(self.build_lib)]
         if self.inplace or self.editable_mode:
             roots.append(Path())
-        suffix = Path(self.get_ext_filename("any")).name.removeprefix("any")
         for path in (p for root in roots for room in KERNEL for p in (root / room).glob("*")):
-            if path.name.endswith(suffix):
+            if path.name.endswith(SUFFIXES):
                 path.unlink()
 
     @staticmethod
@@ -119,4 +139,4 @@ class BuildAllOrNothing(build_ext):
         print("optdriver: " + "\n           ".join(lines), file=sys.stderr, flush=True)
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildAllOrNothing})
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildAllOrNothing}, options=options())

@@ -32,6 +32,8 @@ KERNEL = sorted(
 )
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 POSIX = os.name == "posix"
+STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
+BUILT = (".abi3.so" if POSIX else ".pyd") if STABLE else SUFFIX
 
 # A run through line searches, bounds and a failure; every number printed to the last bit.
 PROGRAM = """
@@ -147,9 +149,10 @@ def test_compiled_and_interpreted_installations_agree_to_the_last_bit(
     python = new_environment(tmp_path / "with")
     pip(python, "wheel", sdist, "-w", tree / "dist", cwd=tmp_path)
     (wheel,) = (tree / "dist").glob("*.whl")
+    assert ("-cp311-abi3-" in wheel.name) == STABLE
     names = zipfile.ZipFile(wheel).namelist()
     for name in KERNEL:
-        for suffix in (".py", ".pxd", SUFFIX):
+        for suffix in (".py", ".pxd", BUILT):
             assert f"{name}{suffix}" in names
     assert "optdriver/py.typed" in names
     assert not [name for name in names if name.endswith(".c") or not name.startswith("optdriver")]
@@ -170,10 +173,11 @@ def test_compiled_and_interpreted_installations_agree_to_the_last_bit(
 
 def test_half_a_kernel_never_stays(tree: Path, tmp_path: Path) -> None:
     compiler = fake_compiler(tmp_path, fails_at=KERNEL[-1])
-    leftover = tree / f"build/lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
-    leftover = leftover / f"{KERNEL[0]}{SUFFIX}"
-    leftover.parent.mkdir(parents=True)
-    leftover.touch()
+    built = tree / f"build/lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+    for suffix in {SUFFIX, BUILT}:
+        leftover = built / f"{KERNEL[0]}{suffix}"
+        leftover.parent.mkdir(parents=True, exist_ok=True)
+        leftover.touch()
     done = run(sys.executable, "setup.py", "build_ext", cwd=tree, CC=str(compiler))
     assert "no space left" in done.stderr
     assert "kernel was NOT compiled" in done.stderr
@@ -202,8 +206,8 @@ def test_an_error_in_a_kernel_file_ends_the_build(tree: Path) -> None:
 
 
 def test_an_editable_installation_can_do_without_a_compiler(tree: Path, tmp_path: Path) -> None:
-    leftover = tree / f"{KERNEL[0]}{SUFFIX}"
-    leftover.touch()
+    for suffix in {SUFFIX, BUILT}:
+        tree.joinpath(f"{KERNEL[0]}{suffix}").touch()
     python = new_environment(tmp_path / "environment")
     pip(python, "install", "--editable", tree, cwd=tmp_path, OPTDRIVER_NO_EXTENSION="1")
     files = minimise(python, tmp_path)["files"]
