@@ -6,6 +6,15 @@ up to three points between them are evaluated, one after the other.  The first t
 both ends is a barrier, and the ends are two minima.  So they are where a point is much lower, which
 is another basin between them, where it fails, and where it violates a constraint.  Two minima cost
 one evaluation as a rule.
+
+Minima may lie along a curve, and then the line between two of them does not.  So a point that is
+higher is moved across the line by Newton's step for a double root, 2 (f - f*) / |g|^2 along the
+gradient, as long as this takes most of what it is higher, and does not lead far: on a ring of
+minima it falls to their level within a few evaluations.  An end that is one with a known minimum
+along a curve is compared with others, too, and may so join arcs that were listed apart.
+
+Ends that are close are one minimum without being compared, but for those farther from each other
+than most ends of a minimum: there may be two.
 """
 
 from __future__ import annotations
@@ -32,6 +41,15 @@ are irrational, so that the minima of something periodic do not all lie at their
 ROUNDING: Final = 10.0
 """How much higher than both ends a point may be, in units of `ftol` times the larger value."""
 
+MOVES: Final = 6
+"""How often a point is moved across the line."""
+
+BENT: Final = 0.5
+"""A move is no longer than this part of the line, in widths of the box."""
+
+FALLS: Final = 0.25
+"""What a move leaves of the height at most."""
+
 LEAST: Final = 1e-12
 """And beside that in units of `depth`: at a minimum of 0 rounding alone is a barrier otherwise."""
 
@@ -49,7 +67,19 @@ class Between:
     highest, lowest : float
         A point above the one is a barrier, below the other another basin.
     asked : int
-        How many points have been evaluated.
+        How many points have been found to be no barrier.
+    at : ndarray or None, shape (n,)
+        The point that is being evaluated, where it has been moved off the line.
+    moves : int
+        How often it has been moved.
+    height : float
+        How much higher than both ends it was before the last move.
+    curved : bool
+        Whether any point has been moved.
+    near : bool
+        Whether the ends are close, so that they are one if nothing is known.
+    joined : tuple of int
+        Known minima that the end is one with.
     """
 
     entry: int
@@ -58,18 +88,66 @@ class Between:
     highest: float
     lowest: float
     asked: int = 0
+    at: Vector | None = None
+    moves: int = 0
+    height: float = math.inf
+    curved: bool = False
+    near: bool = False
+    joined: tuple[int, ...] = ()
 
     def point(self) -> Vector:
         """Return the next point."""
+        if self.at is not None:
+            return self.at
         return _point(self.here, self.there, FRACTIONS[self.asked])
 
-    def after(self, f: float) -> Between | bool:
-        """Return how it goes on after a value: True for one minimum, False for two."""
-        if not self.lowest <= f <= self.highest:
+    def after(self, f: float, move: Vector | None = None) -> Between | bool:
+        """Return how it goes on after a value: True for one minimum, False for two.
+
+        `move` is where the point goes if it is too high, None if it cannot be moved.
+        """
+        if self.lowest <= f <= self.highest:
+            if self.asked + 1 == len(FRACTIONS):
+                return True
+            return replace(self, asked=self.asked + 1, at=None, moves=0, height=math.inf)
+        height = f - self.highest
+        if f < self.lowest or move is None or self.moves == MOVES or height > FALLS * self.height:
             return False
-        if self.asked + 1 == len(FRACTIONS):
-            return True
-        return replace(self, asked=self.asked + 1)
+        return replace(self, at=move, moves=self.moves + 1, height=height, curved=True)
+
+    def moved(self, f: float, g: Vector | None, box: Vector, width: Vector) -> Vector | None:
+        """Return where a point that is too high goes, across the line; None if that is far.
+
+        Parameters
+        ----------
+        f, g : float, ndarray or None
+            Value and gradient at the point.
+        box : ndarray, shape (n, 2)
+        width : ndarray, shape (n,)
+            What distances are measured by.
+        """
+        if g is None or not np.all(np.isfinite(g)) or f <= self.highest:
+            return None
+        along = (self.there - self.here) / width
+        length = float(np.linalg.norm(along))
+        slope = g * width
+        slope = slope - (slope @ along) / length**2 * along
+        size = float(slope @ slope)
+        if not 0.0 < size < math.inf:
+            return None
+        step = -2.0 * (f - self.highest) / size * slope
+        if np.linalg.norm(step) > BENT * length:
+            return None
+        made: Vector = np.clip(self.point() + width * step, box[:, 0], box[:, 1])
+        return made
+
+    def renumbered(self, kept: int, gone: int) -> Between:
+        """Return the comparison after the known minimum `gone` has become one with `kept`."""
+
+        def now(entry: int) -> int:
+            return kept if entry == gone else entry - (entry > gone)
+
+        return replace(self, entry=now(self.entry), joined=tuple(map(now, self.joined)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values and arrays."""
@@ -78,6 +156,7 @@ class Between:
     @classmethod
     def from_dict(cls, data: Any, n: int) -> Between:
         """Return the comparison of which `to_dict` made `data`."""
+        at = data.get("at")  # 0.3.0 moved no point
         return cls(
             stored.whole("entry", data["entry"]),
             stored.array("here", data["here"], (n,), finite=True),
@@ -85,6 +164,12 @@ class Between:
             stored.real("highest", data["highest"]),
             stored.real("lowest", data["lowest"]),
             stored.whole("asked", data["asked"], most=len(FRACTIONS) - 1),
+            None if at is None else stored.array("at", at, (n,), finite=True),
+            stored.whole("moves", data.get("moves", 0), most=MOVES),
+            float(data.get("height", math.inf)),
+            stored.flag("curved", data.get("curved", False)),
+            stored.flag("near", data.get("near", False)),
+            tuple(stored.whole("joined", entry) for entry in data.get("joined", ())),
         )
 
 
@@ -104,6 +189,8 @@ def comparison(
     *,
     ftol: float,
     depth: float,
+    near: bool = False,
+    joined: tuple[int, ...] = (),
 ) -> Between | None:
     """Return the comparison of an end with the nearest known minimum; None if there is none.
 
@@ -120,6 +207,10 @@ def comparison(
         The relative decrease of the minimizers.
     depth : float
         How much lower than both ends a point may be.
+    near : bool
+        Whether the known one is close.
+    joined : tuple of int
+        Those that the end is known to be one with.
     """
     if not known:
         return None
@@ -128,4 +219,7 @@ def comparison(
     if not inside:
         return None
     highest = max(f, g) + ROUNDING * ftol * max(abs(f), abs(g)) + LEAST * depth
-    return Between(index, x.copy(), y.copy(), highest, min(f, g) - depth)
+    return Between(
+        index, x.copy(), y.copy(), highest, min(f, g) - depth,
+        near=near, joined=joined, curved=bool(joined),
+    )  # fmt: skip

@@ -10,7 +10,7 @@ best point of each minimum, with the value that was observed there, stands for i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,12 @@ from optdriver import stored
 from optdriver.multistart.records import Minimum, fixed
 
 Vector = NDArray[np.float64]
+
+NEW: Final = -1
+"""The number of a minimum that is another than all that are known."""
+
+LOOKED_AT: Final = 0.1
+"""Ends that are close are looked at if they are farther apart than this part of `x_tolerance`."""
 
 
 @dataclass(slots=True)
@@ -56,10 +62,10 @@ class Catalogue:
     def add(self, x: Vector, f: float, start: int, run: int, same: int | None = None) -> None:
         """Enter the point to which `run`, begun at `start`, converged.
 
-        `same` is the number of a minimum that it is known to belong to.
+        `same` is the number of a minimum that it is known to belong to, or `NEW`.
         """
         index = self._same(x, f) if same is None else same
-        if index is None:
+        if index is None or index == NEW:
             index = len(self._entries)
             self._entries.append(Entry(x.copy(), x.copy()))
             if index == len(self._f):
@@ -106,6 +112,36 @@ class Catalogue:
         if self._same(x, f) is not None:
             return []
         return [(int(i), self._x[i].copy(), float(self._f[i])) for i in self._level(f)]
+
+    def close(self, x: Vector, f: float) -> list[tuple[int, Vector, float]]:
+        """Return the minimum that is close, if it is farther than ends of one minimum often are."""
+        index = self._same(x, f)
+        if index is None:
+            return []
+        away = float(np.max(np.abs(self._x[index] - x) / self.width(x)))
+        if away <= LOOKED_AT * self._x_tolerance:
+            return []
+        return [(index, self._x[index].copy(), float(self._f[index]))]
+
+    def runs(self, index: int) -> list[int]:
+        """Return the runs that led to a minimum."""
+        return self._entries[index].runs
+
+    def merge(self, kept: int, other: int) -> None:
+        """Make two minima one; the numbers behind the `other` become less by one."""
+        first, second = self._entries[kept], self._entries[other]
+        if self._f[other] < self._f[kept]:
+            self._x[kept], self._f[kept] = self._x[other], self._f[other]
+        first.low, first.high = (
+            np.minimum(first.low, second.low),
+            np.maximum(first.high, second.high),
+        )
+        first.starts.extend(second.starts)
+        first.runs.extend(second.runs)
+        del self._entries[other]
+        count = len(self._entries)
+        self._x[other:count] = self._x[other + 1 : count + 1]
+        self._f[other:count] = self._f[other + 1 : count + 1]
 
     def _level(self, f: float) -> NDArray[np.intp]:
         known = self._f[: len(self._entries)]

@@ -13,7 +13,7 @@ import math
 import operator
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -36,6 +36,7 @@ from optdriver.multistart import (
 )
 from optdriver.multistart import run as searches
 from optdriver.multistart.barriers import Between
+from optdriver.multistart.catalogue import NEW
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.ledger import FAILED, TOLD
 from optdriver.multistart.local import Minimizer
@@ -575,7 +576,7 @@ def _take(
         state.failed_in_row = 0
         _judge_sample(state, search, f, g)
     elif search.between is not None:
-        _compared(state, search, search.between.after(f))
+        _compared(state, search, search.between.after(f, _across(state, search.between, f, g)))
     elif stencil is not None:
         differences.keep(stencil, slot, fit)
         if differences.record(stencil, slot, f):
@@ -737,14 +738,9 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
     options, catalogue = state.options, state.catalogue
     if minimizer.best is not None and options.convergence_rule > 2:
         x, f, _ = minimizer.best
-        search.between = barriers.comparison(
-            x,
-            f,
-            catalogue.apart(x, f),
-            catalogue.width(x),
-            state.constraints,
-            ftol=options.minimizer["ftol"],
-            depth=options.f_tolerance * max(abs(f), local.unit(minimizer)),
+        near = catalogue.close(x, f) if options.convergence_rule > 3 else []
+        search.between = _comparison(
+            state, minimizer, near or _all_ends(state, catalogue.apart(x, f)), near=bool(near)
         )
     if search.between is None:
         _close(state, search, "converged", local.reason(minimizer))
@@ -752,15 +748,88 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
         _line_up(state, search, (BASE,))
 
 
+def _comparison(
+    state: MultiStartState,
+    minimizer: Minimizer,
+    known: Sequence[tuple[int, Vector, float]],
+    *,
+    near: bool = False,
+    joined: tuple[int, ...] = (),
+) -> Between | None:
+    """Return the comparison of the end of a run with the nearest of known minima."""
+    if minimizer.best is None:
+        return None
+    x, f, _ = minimizer.best
+    return barriers.comparison(
+        x,
+        f,
+        known,
+        state.catalogue.width(x),
+        state.constraints,
+        ftol=state.options.minimizer["ftol"],
+        depth=state.options.f_tolerance * max(abs(f), local.unit(minimizer)),
+        near=near,
+        joined=joined,
+    )
+
+
+def _all_ends(
+    state: MultiStartState, minima: list[tuple[int, Vector, float]]
+) -> list[tuple[int, Vector, float]]:
+    """Return all ends that are known to be one with minima, each with their number."""
+    if state.options.convergence_rule < 4:
+        return minima
+    ends = list(minima)
+    for index, _, _ in minima:
+        for run in state.catalogue.runs(index):
+            search = state.runs[run]
+            if search.x is not None:
+                ends.append((index, search.x, search.f))
+    return ends
+
+
+def _across(state: MultiStartState, between: Between, f: float, g: Vector | None) -> Vector | None:
+    """Return where a point between two ends goes that is too high, None if it stays a barrier."""
+    if state.options.convergence_rule < 4 or local.has_rows(state.constraints):
+        return None
+    return between.moved(f, g, state.bounds, state.catalogue.width(between.here))
+
+
 def _compared(state: MultiStartState, search: Search, outcome: Between | bool) -> None:
     """Go on comparing an end with a known minimum, or close the run as the one or as another."""
-    entry, minimizer = search.between.entry, search.minimizer  # type: ignore[union-attr]  # it is
+    between, minimizer = search.between, search.minimizer
     if isinstance(outcome, Between):
         search.between = outcome
         _line_up(state, search, (BASE,))
-    elif minimizer is not None:
-        same = entry if outcome else None
-        _close(state, search, "converged", local.reason(minimizer), same)
+        return
+    if between is None or minimizer is None or minimizer.best is None:
+        return
+    joined = between.joined
+    if outcome:
+        joined = (*joined, between.entry)
+        x, f, _ = minimizer.best
+        others = [each for each in state.catalogue.apart(x, f) if each[0] not in joined]
+        ends = _all_ends(state, others)
+        further = _comparison(state, minimizer, ends, joined=joined) if between.curved else None
+        if further is not None:
+            search.between = further
+            _line_up(state, search, (BASE,))
+            return
+    same = NEW if between.near else None
+    if joined:
+        same = _merged(state, joined)
+    _close(state, search, "converged", local.reason(minimizer), same)
+
+
+def _merged(state: MultiStartState, entries: tuple[int, ...]) -> int:
+    """Make known minima one, also where other runs are being compared with them; return which."""
+    kept, *others = sorted(set(entries))
+    for other in reversed(others):
+        state.catalogue.merge(kept, other)
+        for search in state.runs:
+            if search.between is not None:
+                search.between = search.between.renumbered(kept, other)
+    return kept
 
 
 def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:

@@ -93,8 +93,11 @@ def _check_minimizer(state: Any, search: Search) -> None:
     if search.between is not None:
         if search.stencil is not None or search.between.entry >= len(state.catalogue):
             raise ValueError(f"run {search.index} is compared with nothing")
-        for end in (search.between.here, search.between.there):
+        moved = [] if search.between.at is None else [search.between.at]
+        for end in (search.between.here, search.between.there, *moved):
             stored.inside("a compared end", end, state.lower, state.upper)
+        if max(search.between.joined, default=-1) >= len(state.catalogue):
+            raise ValueError(f"run {search.index} is one with what is not there")
 
 
 def _check_differences(state: Any, made: Pending) -> None:

@@ -36,6 +36,18 @@ def line(x):
     return float(t * t), np.array([2 * t, -2 * t])
 
 
+def ring(x):
+    """Its minima are a circle."""
+    t = float(x @ x) - 1.0
+    return t * t, 4.0 * t * x
+
+
+def wave(x):
+    """Its minima are a curve that winds through the box."""
+    t = x[1] - np.sin(3.0 * x[0])
+    return float(t * t), np.array([-6.0 * t * np.cos(3.0 * x[0]), 2.0 * t])
+
+
 def himmelblau(x):
     a, b = x[0] ** 2 + x[1] - 11, x[0] + x[1] ** 2 - 7
     return float(a * a + b * b), np.array([4 * a * x[0] + 2 * b, 2 * a + 4 * b * x[1]])
@@ -98,6 +110,48 @@ def test_a_flat_minimum_is_listed_once_with_its_extent(name, jac):
     assert starts.nfev - before.nfev <= len(FRACTIONS) * one.times_found + looks
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_minima_along_a_curve_are_listed_once_with_their_extent(seed):
+    starts, _ = driven(ring, [(-2.0, 2.1)] * 2, 30, seed=seed)
+    before, _ = driven(ring, [(-2.0, 2.1)] * 2, 30, seed=seed, convergence_rule=3)
+    (one,) = starts.minima
+    assert len(before.minima) > 20
+    assert one.times_found == 30
+    assert sorted(one.runs) == list(range(30))
+    assert (one.low < -0.9).all()
+    assert (one.high > 0.9).all()
+    assert starts.nfev < 3 * before.nfev
+    starts, _ = driven(wave, [(-1.0, 1.0)] * 2, 40, seed=seed)
+    assert len(starts.minima) == 1
+
+
+def test_minima_of_one_value_on_a_circle_stay_apart():
+    """Six wells on a ring: the way along it has barriers, and each is a minimum of its own."""
+
+    def wells_on_ring(x):
+        f, g = ring(x)
+        angle, size = np.arctan2(x[1], x[0]), float(x @ x)
+        f += 0.05 * (1 - np.cos(6 * angle))
+        across = np.array([-x[1], x[0]]) / size if size else np.zeros(2)
+        return f, g + 0.3 * np.sin(6 * angle) * across
+
+    starts, _ = driven(wells_on_ring, [(-2.0, 2.1)] * 2, 30)
+    angles = sorted(np.degrees(np.arctan2(m.x[1], m.x[0])) % 360 for m in starts.minima)
+    assert sorted(np.round(np.array(angles) / 60) % 6) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("height", [1e-6, 1e-5, 1e-4])
+def test_minima_that_nearly_merge_are_told_apart(height):
+    """They are 4e-4 of the width apart, less than what is otherwise taken for one minimum."""
+    box = [(0.0, 1.0), (-1.0, 1.2)]
+    starts, _ = driven(wells(height, 2e-4), box, 12)
+    before, _ = driven(wells(height, 2e-4), box, 12, convergence_rule=3)
+    assert len(before.minima) == 1
+    places = sorted(float(m.x[0]) for m in starts.minima)
+    assert places == pytest.approx([0.2998, 0.3002], abs=2e-5)
+    assert starts.nfev - before.nfev <= 12
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_rounding_at_a_minimum_of_zero_is_no_barrier(seed):
     """Ends are exactly 0, and what lies between them is not, in its last digits."""
@@ -138,6 +192,14 @@ def test_restored_at_every_point_it_goes_on_identically():
         again, also = driven(quartic, FLAT["quartic"][1], 8, places=places, restore=True)
         assert also == asked
         assert [m.runs for m in again.minima] == [m.runs for m in whole.minima]
+
+
+@pytest.mark.parametrize("places", [1, 5])
+def test_restored_at_every_point_arcs_join_identically(places):
+    whole, asked = driven(ring, [(-2.0, 2.1)] * 2, 12, places=places)
+    again, also = driven(ring, [(-2.0, 2.1)] * 2, 12, places=places, restore=True)
+    assert also == asked
+    assert [m.runs for m in again.minima] == [m.runs for m in whole.minima]
 
 
 def compared():
