@@ -53,6 +53,9 @@ FALLS: Final = 0.25
 LEAST: Final = 1e-12
 """And beside that in units of `depth`: at a minimum of 0 rounding alone is a barrier otherwise."""
 
+LEAST_NEAR: Final = 1e-3
+"""The same between ends that are close: noise that nobody has told of is no barrier there."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Between:
@@ -218,7 +221,8 @@ def comparison(
     inside = constraints is None or all(constraints.is_feasible(_point(x, y, t)) for t in FRACTIONS)
     if not inside:
         return None
-    highest = max(f, g) + ROUNDING * ftol * max(abs(f), abs(g)) + LEAST * depth
+    least = (LEAST_NEAR if near else LEAST) * depth
+    highest = max(f, g) + ROUNDING * ftol * max(abs(f), abs(g)) + least
     return Between(
         index, x.copy(), y.copy(), highest, min(f, g) - depth,
         near=near, joined=joined, curved=bool(joined),

@@ -610,7 +610,7 @@ def _take_failure(state: MultiStartState, search: Search, slot: int, reason: str
         _count_failure(state, search)
         _close(state, search, "failed", _start_failed(reason))
     elif search.between is not None:
-        _compared(state, search, False)
+        _compared(state, search, search.between.near)
     elif stencil is None or slot == BASE:
         _count_failure(state, search)
         _iterate_failed(state, search, minimizer, reason)
@@ -738,7 +738,7 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
     options, catalogue = state.options, state.catalogue
     if minimizer.best is not None and options.convergence_rule > 2:
         x, f, _ = minimizer.best
-        near = catalogue.close(x, f) if options.convergence_rule > 3 else []
+        near = catalogue.close(x, f) if _tells_close_ends_apart(state, search) else []
         search.between = _comparison(
             state, minimizer, near or _all_ends(state, catalogue.apart(x, f)), near=bool(near)
         )
@@ -746,6 +746,13 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
         _close(state, search, "converged", local.reason(minimizer))
     else:
         _line_up(state, search, (BASE,))
+
+
+def _tells_close_ends_apart(state: MultiStartState, search: Search) -> bool:
+    """Tell whether values between ends that are close say something: with noise they do not."""
+    measured = search.learnt is not None and search.learnt.noise > 0.0
+    noisy = measured or state.options.minimizer["noise"] > 0.0
+    return state.options.convergence_rule > 3 and not noisy
 
 
 def _comparison(

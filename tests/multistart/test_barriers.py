@@ -152,6 +152,32 @@ def test_minima_that_nearly_merge_are_told_apart(height):
     assert starts.nfev - before.nfev <= 12
 
 
+def test_noise_does_not_split_a_minimum():
+    random = np.random.default_rng(5)
+
+    def noisy(x):
+        f, g = valley(x * np.array([1e3, 1.0]))
+        f, g = f + x @ x, g * np.array([1e3, 1.0]) + 2 * x
+        return f + 3e-8 * random.standard_normal(), g + 1e-4 * random.standard_normal(2)
+
+    starts, _ = driven(noisy, [(-1.0, 1.3)] * 2, 30, ftol=1e-7)
+    assert len(starts.minima) == 1
+
+
+def test_a_point_that_fails_between_close_ends_keeps_them_one():
+    starts = MultiStart([(0.0, 1.0), (-1.0, 1.2)], max_num_minimizers=12, seed=3)
+    function, failed = wells(1e-6, 2e-4), 0
+    while not starts.done:
+        (point,) = starts.ask(1)
+        if point.kind == "difference":
+            failed += 1
+            starts.tell_failure(point.id, "no licence")
+        else:
+            starts.tell(point.id, *function(point.x))
+    assert failed > 0
+    assert len(starts.minima) == 1
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_rounding_at_a_minimum_of_zero_is_no_barrier(seed):
     """Ends are exactly 0, and what lies between them is not, in its last digits."""
