@@ -47,16 +47,16 @@ GOOD: Final = 0.75
 
 GROWTH: Final = 4.0
 
-FIRST_RADIUS: Final = 2.0
+FIRST_RADIUS: Final = 1.0
 """In lengths of the start, or sizes of the variables."""
 
 MOST_BEND: Final = 0.75
 """The longest correction of a step for bends that are foreseen, in lengths of the step."""
 
-WEIGHT: Final = 1.5
+WEIGHT: Final = 1.25
 """How much more a violation counts than its multiplier asks for."""
 
-SHARE: Final = 0.3
+SHARE: Final = 0.05
 """The part of what the penalty falls by that a step must promise."""
 
 FLAT_ROW: Final = 1e-8
