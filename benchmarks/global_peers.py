@@ -6,7 +6,6 @@ A call for a value alone, or for a value and a gradient at a point, is one evalu
 from __future__ import annotations
 
 import importlib.util
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -157,7 +156,7 @@ def until_lowest(name: str, problem: Problem, least: float, cap: int, seed: int)
             PEERS[name][1](counted, seed)
         except Enough:
             pass
-        except Exception:  # what a peer raises after our exception went through it
-            if counted.met is None and counted.count < counted.cap and not math.isfinite(least):
+        except Exception:  # a peer may turn our exception into one of its own
+            if counted.met is None and counted.count < counted.cap:
                 raise
     return counted.met
