@@ -17,13 +17,13 @@ This is the one file that assigns `stop` and `pending`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.feasible.convergence import FAR, PART_OF_VALUE, first_unit, power_of_two
 from optdriver.sqp import quadratic, quasi_newton
 from optdriver.sqp.quadratic import Rows, Step
 from optdriver.sqp.state import State, Stop
@@ -62,10 +62,19 @@ SHARE: Final = 0.05
 FLAT_ROW: Final = 1e-8
 """A row whose gradient is a smaller part of its value at the start is measured by that."""
 
+MOST_FORCE: Final = 100.0
+"""How much larger than the gradient the force of a row may be, for its curvature to count whole.
+
+A model that is much too stiff wants forces as large, which would make it stiffer still.
+"""
+
+OUTGROWN: Final = 16.0
+"""Times as much, or as little, that a row changes by, from which on its unit is another one."""
+
 SHORTENED: Final = 40
 """Radii that are tried for one trial, where formulas leave no feasible one."""
 
-SURE: Final = 1e3
+SURE: Final = 100.0
 """Times `gtol`: where rounding hides what a step gains, this is near enough."""
 
 AT: Final = 1e-12
@@ -188,7 +197,10 @@ def _model(state: State, formulas: ConstraintSet | None) -> Model:
         raise ValueError("there is no iterate")
     at = _point(state, state.x, state.values, state.jacobian, formulas)
     multipliers = np.zeros(at.rows.size) if state.multipliers is None else state.multipliers
-    first = state.unit if state.unit > 0.0 else 1.0
+    first = float(np.linalg.norm(at.gradient)) or state.unit or 1.0
+    lengths = np.linalg.norm(at.slopes, axis=1)
+    most = MOST_FORCE * first / np.where(lengths > 0.0, lengths, 1.0)
+    multipliers = np.clip(multipliers, -most, most)
     matrix = quasi_newton.matrix(state.steps, state.slopes, state.bends, multipliers, first)
     equal = np.zeros(at.rows.size, dtype=bool)
     equal[state.inequalities : state.m] = True
@@ -234,14 +246,44 @@ def _solve(state: State, model: Model, bend: Vector | None) -> tuple[Vector, Vec
 
 def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintSet | None) -> None:
     state.x, state.values, state.jacobian = state.pending, values, jacobian
-    lengths = np.linalg.norm(jacobian[1:] * state.scale, axis=1)
-    sizes = np.maximum(lengths, FLAT_ROW * np.abs(values[1:]))
-    state.row_scale = 1.0 / np.where(sizes > 0.0, sizes, 1.0)
+    state.x0 = state.pending
+    state.row_scale = 1.0 / _sizes_of_rows(state, values, jacobian)
     state.unit = float(np.linalg.norm(jacobian[0] * state.scale))
+    state.small = first_unit(float(values[0]), state.unit)
     state.penalty = np.zeros(state.m)
     state.multipliers = np.zeros(state.m + (0 if formulas is None else len(formulas)))
     place = 0.0 if state.x is None else float(np.linalg.norm(state.x / state.scale))
     state.radius = FIRST_RADIUS * max(1.0, place)
+
+
+def _sizes_of_rows(state: State, values: Vector, jacobian: Vector) -> Vector:
+    """Return what the told rows change by where the variables are moved by their sizes."""
+    lengths = np.linalg.norm(jacobian[1:] * state.scale, axis=1)
+    sizes = np.maximum(lengths, FLAT_ROW * np.abs(values[1:]))
+    return np.where(sizes > 0.0, sizes, 1.0)
+
+
+def _rescale(state: State, values: Vector, jacobian: Vector) -> None:
+    """Measure rows by what they change by at the iterate, where that is much more or less."""
+    if state.row_scale is None or state.multipliers is None or state.penalty is None:
+        raise ValueError("there is no iterate")
+    ratio = 1.0 / (_sizes_of_rows(state, values, jacobian) * state.row_scale)
+    factor = np.array([power_of_two(each) for each in ratio])
+    factor[(factor < OUTGROWN) & (factor > 1.0 / OUTGROWN)] = 1.0
+    if np.all(factor == 1.0):
+        return
+    state.row_scale = state.row_scale * factor
+    state.penalty = state.penalty / factor
+    every = np.ones(state.multipliers.size)
+    every[: state.m] = factor
+    state.multipliers = state.multipliers / every
+    state.bends = state.bends * every[:, None]
+
+
+def worst(state: State, values: Vector, jacobian: Vector) -> float:
+    """Return the largest violation of a told row at a point, by what the row changes by there."""
+    rows = values[1:] / _sizes_of_rows(state, values, jacobian)
+    return float(np.max(violations(state, rows), initial=0.0))
 
 
 def _note_best(state: State, values: Vector, jacobian: Vector, accepted: bool) -> None:
@@ -249,19 +291,19 @@ def _note_best(state: State, values: Vector, jacobian: Vector, accepted: bool) -
     where = state.x if accepted else state.pending
     if where is None or state.row_scale is None:
         return
-    if state.best_values is None or _is_better(state, values, state.best_values):
+    if _is_better(state, values, jacobian):
         state.best_x, state.best_values, state.best_jacobian = where, values, jacobian
 
 
-def _is_better(state: State, new: Vector, old: Vector) -> bool:
-    scale = np.ones(state.m) if state.row_scale is None else state.row_scale
+def _is_better(state: State, values: Vector, jacobian: Vector) -> bool:
+    if state.best_values is None or state.best_jacobian is None:
+        return True
     limit = state.options.feasibility
-    one, other = (
-        float(np.max(violations(state, each[1:] * scale), initial=0.0)) for each in (new, old)
-    )
-    if one <= limit and other <= limit:
-        return bool(new[0] < old[0])
-    return one < other
+    new = worst(state, values, jacobian)
+    old = worst(state, state.best_values, state.best_jacobian)
+    if new <= limit and old <= limit:
+        return bool(values[0] < state.best_values[0])
+    return new < old
 
 
 # -- an iterate -----------------------------------------------------------------------------------
@@ -324,25 +366,33 @@ def _weigh(state: State, model: Model, d: Vector, consistent: bool) -> None:
     state.promised = float(penalty @ (now - then)) - quadratic_part
 
 
-def _residual(state: State, model: Model) -> float:
-    """Return what is left of the first-order conditions, relative to the gradient."""
+def _passes(state: State, model: Model, gtol: float) -> bool:
+    """Tell whether the iterate is feasible and satisfies the first-order conditions.
+
+    What is left of them is measured by f, of which it is a change: where every variable is moved by
+    its size, and a hundred times as much where it is moved as far as it has come.  A large gradient
+    at the start is no measure, nor is a large value there, which may be a bad one.
+    """
     x, at = state.x, model.at
-    if x is None or state.multipliers is None:
-        return math.inf
+    if x is None or state.values is None or state.jacobian is None or state.x0 is None:
+        return False
+    if state.multipliers is None:
+        return False
+    if worst(state, state.values, state.jacobian) > state.options.feasibility:
+        return False
     left = at.gradient + at.slopes.T @ state.multipliers
     low = (left > 0.0) & (x - state.lower <= AT * state.scale)
     high = (left < 0.0) & (state.upper - x <= AT * state.scale)
-    free = np.where(model.free & ~low & ~high, left, 0.0)
-    unit = max(state.unit, float(np.linalg.norm(at.gradient)))
+    free = np.where(model.free & ~low & ~high, np.abs(left), 0.0)
     slack = float(np.abs(state.multipliers) @ np.abs(at.rows)) if at.rows.size else 0.0
+    parts = np.abs(at.gradient) + np.abs(at.slopes.T) @ np.abs(state.multipliers)
+    rounding = SMALL * EPS * float(np.linalg.norm(parts))
+    small = max(state.small, PART_OF_VALUE * power_of_two(abs(at.f)))
     whole = max(float(np.linalg.norm(free)), slack)
-    return whole / unit if unit > 0.0 else whole
-
-
-def _passes(state: State, model: Model, gtol: float) -> bool:
-    """Tell whether the iterate is feasible and satisfies the first-order conditions."""
-    worst = float(np.max(violations(state, model.at.rows), initial=0.0))
-    return worst <= state.options.feasibility and _residual(state, model) <= gtol
+    gone = np.maximum(np.abs(x), np.abs(x - state.x0)) / state.scale
+    return whole <= max(gtol * small, rounding) and float(free @ gone) <= max(
+        FAR * gtol * max(abs(at.f), state.small), float(np.max(gone)) * rounding
+    )
 
 
 # -- a trial --------------------------------------------------------------------------------------
@@ -422,6 +472,7 @@ def _judge(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
         state.x, state.values, state.jacobian = state.pending, values, jacobian
         state.bend = None
         state.nit += 1
+        _rescale(state, values, jacobian)
         return True
     bend = there.rows - here.rows - here.slopes @ s
     linear = here.rows + here.slopes @ s

@@ -46,11 +46,12 @@ class SQP:
     constraints : ConstraintSet, optional
         Formulas, over the same variables, that every asked point satisfies.
     gtol : float
-        Converged when what is left of the first-order conditions is at most this, in units of the
-        gradient of f at the start or at the end, whichever is larger.
+        Converged when what is left of the first-order conditions is at most this: by what part of
+        itself f could still change, to first order, were the variables moved by their sizes.  Where
+        f ends near 0 it is measured by 1, and by less where its value at the start was small.
     feasibility : float
-        A told row counts as satisfied when it is violated by no more than this, in units of its
-        gradient at the start times the sizes of the variables.
+        A told row counts as satisfied when it is violated by no more than this part of what it
+        changes by, to first order, where the variables are moved by their sizes.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 
@@ -289,10 +290,8 @@ class SQP:
 
         The unit is that of `feasibility`.
         """
-        found, scale = self._best(), self._now.row_scale
-        if found is None or scale is None:
-            return math.inf
-        return float(np.max(machine.violations(self._now, found[1][1:] * scale), initial=0.0))
+        found = self._best()
+        return math.inf if found is None else machine.worst(self._now, *found[1:])
 
     @property
     def multipliers(self) -> Vector:

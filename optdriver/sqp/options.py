@@ -18,11 +18,11 @@ class SQPOptions:
     Attributes
     ----------
     gtol : float
-        Converged when what is left of the first-order conditions is at most this, in units of the
-        gradient of f at the start or now, whichever is larger.
+        Converged when what is left of the first-order conditions is at most this: by what part of
+        itself f could still change, where the variables are moved by their sizes.
     feasibility : float
-        A row counts as satisfied when it is violated by no more than this, in units of its gradient
-        at the start times the sizes of the variables.
+        A row counts as satisfied when it is violated by no more than this part of what it changes
+        by where the variables are moved by their sizes.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """

@@ -9,7 +9,7 @@ step of least violation reaches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from optdriver.constraints.least_distance import LeastDistance, least_distance
+from optdriver.feasible.convergence import power_of_two
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -51,7 +52,18 @@ class Step:
 
 
 def solve(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step:
-    """Return the step; B is positive definite."""
+    """Return the step; B is positive definite.
+
+    The model is divided by a power of two near its size, so that no unit of f decides anything.
+    """
+    unit = power_of_two(max(float(np.max(np.abs(g), initial=0.0)), float(np.max(np.diag(B)))))
+    found = _solved(g / unit, B / unit, rows, low, high)
+    return replace(
+        found, inequalities=found.inequalities * unit, equalities=found.equalities * unit
+    )
+
+
+def _solved(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step:
     factor: Vector = np.asarray(np.linalg.cholesky(B), dtype=np.float64)
     made = _nearest(g, factor, rows, low, high)
     if made.feasible:

@@ -97,6 +97,10 @@ class State:
         What the told rows are multiplied by.
     unit : float
         The length of the scaled gradient of the objective at the start.
+    small : float
+        The unit of f that the start tells, of at most 1 (`optdriver.feasible.convergence`).
+    x0 : ndarray or None
+        The start; None before it was evaluated.
     multipliers : ndarray or None, shape (p + q + formulas,)
         Of all rows, scaled.
     penalty : ndarray or None, shape (p + q,)
@@ -136,6 +140,8 @@ class State:
     jacobian: Vector | None = None
     row_scale: Vector | None = None
     unit: float = 0.0
+    small: float = 0.0
+    x0: Vector | None = None
     multipliers: Vector | None = None
     penalty: Vector | None = None
     radius: float = 0.0
@@ -162,8 +168,8 @@ class State:
         return replace(self)
 
 
-_POINTS: Final = ("pending", "x", "best_x")
-_REALS: Final = ("unit", "radius", "promised")
+_POINTS: Final = ("pending", "x0", "x", "best_x")
+_REALS: Final = ("unit", "small", "radius", "promised")
 _COUNTS: Final = ("nit", "nfev", "nfail", "failures", "inequalities", "equalities")
 _OPTIONAL: Final = (
     *_POINTS, "values", "jacobian", "row_scale", "multipliers", "penalty", "d", "bend",
@@ -262,7 +268,7 @@ def _check(state: State) -> None:
     if not state.failures <= state.nfail <= state.nfev:
         raise ValueError("its counters contradict each other")
     begun = (
-        state.values, state.jacobian, state.row_scale, state.multipliers, state.penalty,
+        state.x0, state.values, state.jacobian, state.row_scale, state.multipliers, state.penalty,
         state.best_x, state.best_values, state.best_jacobian,
     )  # fmt: skip
     if any((each is None) != (state.x is None) for each in begun):

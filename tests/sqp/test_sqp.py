@@ -282,3 +282,31 @@ def test_bends_are_foreseen_where_steps_have_shown_them():
     beside = np.array([1.0, 0.0, 0.0])
     seen = quasi_newton.foreseen(np.eye(3)[1:2], np.eye(3)[1:2] @ H[None], beside)
     assert seen == pytest.approx([0.0])
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+@pytest.mark.parametrize("start", [5.0, 20.0])
+def test_a_steep_start_makes_no_success_elsewhere(unit, start):
+    """What is small beside the gradient of the start, which is e^20, is not small."""
+    opt = SQP([start, start], [(-1e4, 1e4)] * 2, inequalities=1, maxfun=2000)
+    while not opt.done:
+        x = opt.ask()
+        e = np.exp(x)
+        opt.tell(
+            [unit * (e @ [1.0, 1.0] - 2.0 * x[0] - x[1]), e[0] - 3.0],
+            [unit * (e - [2.0, 1.0]), [e[0], 0.0]],
+        )
+    assert opt.result.success
+    assert opt.result.x == pytest.approx([np.log(2.0), 0.0], abs=1e-3)
+    assert opt.result.fun == pytest.approx(unit * (3.0 - 2.0 * np.log(2.0)), rel=1e-6)
+
+
+def test_a_row_that_is_steep_at_the_start_is_kept_all_the_same():
+    """Its violation is measured by the slope that it has where it is violated."""
+    opt = SQP([20.0], [(-50.0, 50.0)], inequalities=1, maxfun=200)
+    while not opt.done:
+        (x,) = opt.ask()
+        opt.tell([(x - 5.0) ** 2, np.exp(x) - 1.0], [[2.0 * (x - 5.0)], [np.exp(x)]])
+    assert opt.result.success
+    assert opt.result.x == pytest.approx([0.0], abs=1e-6)
+    assert opt.violation <= 1e-8
