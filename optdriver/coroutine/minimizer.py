@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from optdriver.coroutine import constraints as walls
 from optdriver.coroutine import optimality
 from optdriver.coroutine import state as states
 from optdriver.coroutine.coroutine import Coroutine, this_thread
@@ -26,6 +27,8 @@ from optdriver.undo import Undo, Undoing
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
+    from optdriver.constraints import ConstraintSet
+
 LEGS = 10
 """Further legs that a run may have."""
 
@@ -40,6 +43,9 @@ GTOL = 1e-5
 
 NO_WORSE = 1e-9
 """How much higher, relatively, the value at the point of success may be than the best one."""
+
+SLOPES = 10.0
+"""By what a row's gradient may be smaller than where it was scaled."""
 
 CONFIRMED, CONFIRMED_GAIN = 1e-4, 1e-7
 """What a fresh leg may gain where it confirms a success: of f, and of all that was gained."""
@@ -60,16 +66,21 @@ class CallbackMinimizer(Undoing[State]):
     Parameters
     ----------
     method : str
-        ``'SLSQP'``, ``'TNC'``, ``'trust-constr'``, ``'Nelder-Mead'``, ``'Powell'``, ``'COBYQA'``;
-        without bounds also ``'BFGS'``, ``'CG'``, ``'Newton-CG'``, ``'dogleg'``, ``'trust-ncg'``,
-        ``'trust-krylov'``, ``'trust-exact'`` and ``'COBYLA'``.
+        ``'SLSQP'``, ``'TNC'``, ``'trust-constr'``, ``'Nelder-Mead'``, ``'Powell'``,
+        ``'COBYQA'``, ``'COBYLA'``; without bounds also ``'BFGS'``, ``'CG'``, ``'Newton-CG'``,
+        ``'dogleg'``, ``'trust-ncg'``, ``'trust-krylov'`` and ``'trust-exact'``.
     x0 : array_like, shape (n,)
         The start; moved into the bounds if it lies outside.
     bounds : sequence of (low, high), array of shape (n, 2), scipy.optimize.Bounds, or None
         No point outside is ever asked.  Equal ones fix a variable, with every method.
-    constraints : optional
-        Refused: these methods evaluate points that violate them.  See
-        `optdriver.FeasibleMinimizer`, method ``'L-BFGS-B'`` of a study.
+    constraints : str, mapping, function, SciPy constraint, a list of these, or ConstraintSet
+        As `optdriver.constraints.ConstraintSet` takes them.  ``'SLSQP'``, ``'trust-constr'``,
+        ``'COBYQA'`` and ``'COBYLA'`` get them, and ask points that violate them on their way.
+        ``'Nelder-Mead'`` and ``'Powell'`` never do: what they propose outside is evaluated at the
+        nearest feasible point.  The others are refused.  A start that violates them is moved to
+        the nearest feasible point found with the latter, and left where it is with the former.
+    names, fixed : optional
+        The variables in texts, ``x1`` to ``xn`` by default, and further names with their values.
     hessian : {None, 'matrix', 'product'}
         The second derivatives that are told, for the methods that use them.  None: the method
         makes them of gradients (trust-constr by BFGS updates, the others by differences, at points
@@ -122,6 +133,8 @@ class CallbackMinimizer(Undoing[State]):
         bounds: Any = None,
         *,
         constraints: Any = None,
+        names: Sequence[str] | None = None,
+        fixed: Mapping[str, float] | None = None,
         hessian: str | None = None,
         maxfun: float | None = None,
         cautious: bool = False,
@@ -131,8 +144,13 @@ class CallbackMinimizer(Undoing[State]):
         start = read_point(x0)
         lower, upper = read_bounds(bounds, start.size)
         _check_bounds(found.name, lower, upper)
-        _check_constraints(found.name, constraints)
-        start = np.minimum(np.maximum(start, lower), upper)
+        box = np.column_stack([lower, upper])
+        known = walls.compiled(constraints, box, start.size, names, fixed)
+        walls.check(found.name, known)
+        if known is not None:
+            lower, upper = np.maximum(lower, known.lower), np.minimum(upper, known.upper)
+        self._constraints = known
+        start = _started(found.name, known, np.minimum(np.maximum(start, lower), upper))
         self._live: _Live | None = None
         self._thread: object = None
         self._undo = Undo()
@@ -148,7 +166,7 @@ class CallbackMinimizer(Undoing[State]):
             start=start,
             pending=start.copy(),
         )
-        self._live = _Live(self._state)
+        self._live = _Live(self._state, known)
         self._take(self._live.send(None))
         if self._state.nfev == 0 and self.done:
             raise InputError(f"{found.name} cannot begin: {self._state.message}")
@@ -253,7 +271,9 @@ class CallbackMinimizer(Undoing[State]):
         if record.wanted == "value":
             state.nfev += 1
             state.failures = 0
-            if state.best < 0 or record.f < state.records[state.best].f:
+            if self._leaves and self._constraints is not None:
+                record.violation = self._constraints.violation(record.x)
+            if state.best < 0 or _rank(record) < _rank(state.records[state.best]):
                 state.best = len(state.records) - 1
         self._advance()
 
@@ -264,6 +284,11 @@ class CallbackMinimizer(Undoing[State]):
         else:
             request = self._live.send(self._state.records[-1])
         self._take(request)
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether points that violate constraints may be asked."""
+        return walls.may_leave(self._now.method, self._constraints)
 
     def _take(self, request: Request | Outcome | None) -> None:
         """Make a request the pending point, or draw the consequences of an end."""
@@ -301,6 +326,10 @@ class CallbackMinimizer(Undoing[State]):
         troubled = program is not None and program.troubled
         again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS
         values_alone = state.cautious and state.best >= 0 and not named(state.method).gradient
+        if stop is Stop.CONVERGED and self._leaves:
+            self._prefer(outcome)
+            if state.best < 0 or not _feasible(state.records[state.best]):
+                stop, message = Stop.ABNORMAL, f"{message}; {self._violated()}"
         if stop is Stop.CONVERGED and values_alone and not self._is_confirmed():
             if again:
                 return False
@@ -326,14 +355,45 @@ class CallbackMinimizer(Undoing[State]):
         self._finish(stop, f"{word}: {message}", outcome.status)
         return True
 
+    def _prefer(self, outcome: Outcome) -> None:
+        """Take the point at which a method has converged for its best one, where it is feasible.
+
+        A point on the way may be lower for the part of the tolerance by which it violates
+        constraints.  One that is lower by more than that, or does not violate them, stays the best.
+        """
+        state = self._state
+        x = state.start if outcome.x is None else outcome.x
+        found = [k for k, r in enumerate(state.records) if np.array_equal(r.x, x)]
+        found = [k for k in found if state.records[k].wanted == "value"]
+        if not found or state.best < 0:
+            return
+        end, best = state.records[found[-1]], state.records[state.best]
+        if end.failed or not _feasible(end):
+            return
+        clean = best.violation <= max(end.violation, walls.CLEAN)
+        small = NO_WORSE * max(1.0, abs(end.f)) if clean else _explained(end, best.violation)
+        if not _feasible(best) or end.f - best.f <= small:
+            state.best = found[-1]
+
+    def _violated(self) -> str:
+        """Say which constraint is violated at the best point, and by how much."""
+        state = self._state
+        if state.best < 0 or self._constraints is None:
+            return "no point was evaluated"
+        name, size = self._constraints.worst(state.records[state.best].x)
+        return f"no point was feasible, {name!r} is violated by {size:.3g} (scaled)"
+
     def _is_optimal(self) -> bool:
         """Return whether the projected gradient at the best point vanishes to `gtol`."""
         state = self._state
         record = state.records[state.best]
-        if record.g is None or not named(state.method).gradient:
+        if record.g is None or not named(state.method).gradient or not _feasible(record):
             return False
         gtol = float(state.options.get("gtol", GTOL))
         box = (state.lower, state.upper)
+        if self._constraints is not None and self._leaves:
+            at = optimality.under(self._constraints, record.x, record.g, *box)
+            return optimality.is_stationary_under(at, gtol, self._scale())
         return optimality.is_stationary(record.x, record.g, *box, gtol, self._scale())
 
     def _goes_on(self) -> bool:
@@ -344,12 +404,15 @@ class CallbackMinimizer(Undoing[State]):
             return False
         box = (state.lower, state.upper)
         ftol = float(state.options.get("ftol", 0.0))
+        if self._constraints is not None and self._leaves:
+            at = optimality.under(self._constraints, record.x, record.g, *box)
+            return optimality.goes_on_under(at, record.x, state.x0, self._scale(), ftol)
         return optimality.goes_on(record.x, record.g, *box, state.x0, self._scale(), ftol)
 
     def _is_confirmed(self) -> bool:
         """Return whether a fresh leg from the best point has found nothing better."""
         state = self._state
-        before = [r.f for r in state.records[: state.leg] if not r.failed]
+        before = [r.f for r in state.records[: state.leg] if not r.failed and _feasible(r)]
         best = state.records[state.best].f
         gained = min(before, default=math.inf) - best
         first = next(r.f for r in state.records if not r.failed)
@@ -369,7 +432,7 @@ class CallbackMinimizer(Undoing[State]):
         state.nit_before = state.nit
         state.start = state.records[state.best].x.copy()
         self._let_go()
-        self._live = _Live(state)
+        self._live = _Live(state, self._constraints)
         return self._live.send(None)
 
     def _finish(self, stop: Stop, message: str, status: int | None = None) -> None:
@@ -399,7 +462,7 @@ class CallbackMinimizer(Undoing[State]):
         """Run the method again through the records of its leg; None where it went elsewhere."""
         state = self._state
         self._let_go()
-        self._live = live = _Live(state)
+        self._live = live = _Live(state, self._constraints)
         request = live.send(None)
         begun = state.leg > 0
         for record in state.records[state.leg :]:
@@ -526,18 +589,34 @@ class CallbackMinimizer(Undoing[State]):
 
     @property
     def best(self) -> tuple[Vector, float, Vector | None] | None:
-        """The best evaluated point with value and gradient (None if none was told), or None."""
+        """The best evaluated point with value and gradient (None if none was told), or None.
+
+        Of a method that leaves constraints the lowest one that is feasible to 1e-6 (scaled), or the
+        least infeasible one where there is none: see `feasible`.
+        """
         if self.at_start:
             return None
         record = self._state.records[self._state.best]
         return record.x.copy(), record.f, None if record.g is None else record.g.copy()
 
     @property
+    def feasible(self) -> bool:
+        """Whether the best point satisfies the constraints to 1e-6, scaled."""
+        return not self.at_start and _feasible(self._state.records[self._state.best])
+
+    @property
+    def constraints(self) -> ConstraintSet | None:
+        """The constraints, or None."""
+        return self._constraints
+
+    @property
     def result(self) -> OptimizeResult:
         """The best evaluated point, with the value and gradient that were told there.
 
         Before any evaluation has succeeded ``fun`` and ``jac`` are NaN and ``x`` is the start;
-        ``jac`` is NaN, too, where no gradient was told.
+        ``jac`` is NaN, too, where no gradient was told.  Under constraints there are ``maxcv``,
+        ``active``, ``multipliers``, ``bound_multipliers``, ``kkt`` and ``certified`` too, as of
+        `optdriver.FeasibleMinimizer`; all that needs a gradient is NaN, or empty, without one.
         """
         from scipy.optimize import OptimizeResult  # longer to import than all the rest
 
@@ -559,30 +638,52 @@ class CallbackMinimizer(Undoing[State]):
             message=state.message,
             stop=state.stop,
         )
+        if self._constraints is not None and walls.has_rows(self._constraints):
+            result.update(optimality.conditions(self._constraints, x, g, *self.bounds))
         return result
 
     # -- state as data --------------------------------------------------------------------------
 
-    def to_dict(self) -> Data:
-        """Return the specification and all that was told, as numbers, strings and arrays."""
-        return states.to_dict(self._state)
+    def to_dict(self, *, constraints: bool = True) -> Data:
+        """Return the specification and all that was told, as numbers, strings and arrays.
+
+        With ``constraints=False`` these are left out, for whoever keeps them for many minimizers.
+
+        Raises
+        ------
+        InputError
+            A constraint is a function, which is no data.
+        """
+        data = states.to_dict(self._state)
+        if constraints and self._constraints is not None:
+            data["constraints"] = self._constraints.to_dict()
+        return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> CallbackMinimizer:
+    def from_dict(
+        cls, data: Mapping[str, Any], constraints: ConstraintSet | None = None
+    ) -> CallbackMinimizer:
         """Make the minimizer of `to_dict` again; arrays may come as lists.
+
+        `constraints` are those that ``to_dict(constraints=False)`` left out.
 
         Raises
         ------
         InputError
             When `data` is not a state of this version.
         """
+        known = constraints
+        if known is None and isinstance(data, Mapping) and data.get("constraints") is not None:
+            from optdriver.constraints import ConstraintSet
+
+            known = ConstraintSet.from_dict(data["constraints"])
         new = cls.__new__(cls)
-        new.__setstate__(data)
+        new.__setstate__({**data, "constraints": known} if isinstance(data, Mapping) else data)
         return new
 
     def copy(self) -> CallbackMinimizer:
         """Return an independent minimizer in the same state."""
-        return type(self).from_dict(self.to_dict())
+        return type(self).from_dict(states.to_dict(self._state), self._constraints)
 
     __copy__ = copy
 
@@ -590,17 +691,21 @@ class CallbackMinimizer(Undoing[State]):
         return self.copy()
 
     def __getstate__(self) -> Data:
-        return states.to_dict(self._state)
+        return states.to_dict(self._state) | {"constraints": self._constraints}
 
     def __setstate__(self, data: Mapping[str, Any]) -> None:
         self._live = self._thread = None
         self._undo = Undo()
+        self._constraints = data.get("constraints") if isinstance(data, Mapping) else None
         self.restore(data)
 
     def restore(self, data: Mapping[str, Any]) -> None:
-        """Go on from a state of `to_dict`."""
+        """Go on from a state of `to_dict`, under the same constraints."""
         self._let_go()
         self._now = states.from_dict(data)
+        known = self._constraints
+        if known is not None and known.n != self._now.x0.size:
+            raise InputError(f"a state of {self._now.x0.size} variables, constraints of {known.n}")
 
     def __repr__(self) -> str:
         return (
@@ -614,8 +719,8 @@ _LIMITS = (Stop.MAX_EVALUATIONS, Stop.MAX_ITERATIONS)
 class _Live:
     """A leg that runs: its program, in a coroutine."""
 
-    def __init__(self, state: State) -> None:
-        self.program = Program(state, state.records[: state.leg])
+    def __init__(self, state: State, constraints: ConstraintSet | None) -> None:
+        self.program = Program(state, state.records[: state.leg], constraints)
         self._coroutine = Coroutine(self.program)
 
     @property
@@ -657,13 +762,39 @@ def _check_bounds(method: str, lower: Vector, upper: Vector) -> None:
         )
 
 
-def _check_constraints(method: str, constraints: Any) -> None:
-    if constraints is None or (hasattr(constraints, "__len__") and len(constraints) == 0):
-        return
-    raise InputError(
-        f"method {method!r} evaluates points that violate constraints, so it is given none: "
-        "method 'L-BFGS-B' (optdriver.FeasibleMinimizer) never leaves them"
-    )
+def _started(method: str, constraints: ConstraintSet | None, start: Vector) -> Vector:
+    """Return the start, feasible where a method is to stay so."""
+    if constraints is None or not walls.has_rows(constraints):
+        return start
+    if walls.may_leave(method, constraints):
+        return start
+    weights = walls.sizes(constraints.lower, constraints.upper, start)
+    found = walls.nearest(constraints, start, weights)
+    if found is None:
+        name, size = constraints.worst(start)
+        raise InputError(
+            f"no feasible point was found; {name!r} resists: it is violated by {size:.3g} "
+            "(scaled) at the start"
+        )
+    return found
+
+
+def _feasible(record: Record) -> bool:
+    """Return whether a point satisfies the constraints to the tolerance."""
+    return record.violation <= walls.TOLERANCE
+
+
+def _explained(end: Record, violation: float) -> float:
+    """Return about how much lower than at `end` f may be at a point that violates constraints."""
+    if end.g is None:
+        return walls.TOLERANCE * abs(end.f)
+    return SLOPES * float(np.linalg.norm(end.g)) * violation  # a scaled row has a unit gradient
+
+
+def _rank(record: Record) -> tuple[bool, float]:
+    """Return by what points are compared: feasible ones by value, before the less infeasible."""
+    feasible = _feasible(record)
+    return not feasible, record.f if feasible else record.violation
 
 
 def _array(name: str, values: Any, shape: tuple[int, ...]) -> Vector:

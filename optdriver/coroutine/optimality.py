@@ -1,17 +1,26 @@
 """Whether a point at which a method has stopped can be a minimum, whatever its units.
 
-The rule is that of `optdriver.lbfgsb.stopping.is_stationary`.
+Within bounds the rule is that of `optdriver.lbfgsb.stopping.is_stationary`, and under constraints
+that of `optdriver.feasible.convergence`.
 """
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
+    from optdriver.feasible.criticality import Criticality
 
 Vector = NDArray[np.float64]
 
 NEGLIGIBLE = 2.220446049250313e-09  # of f
 FAR = 100.0  # times gtol, of f
+ACTIVE = 1e-6  # a scaled row closer to zero than this is active
 PLAIN = 1e-2  # of f: what nobody would overlook
 
 
@@ -56,6 +65,69 @@ def goes_on(
     plain = max(PLAIN, FAR * ftol)
     size = np.maximum(np.abs(x), np.abs(x - start))
     return float(np.abs(g) @ np.minimum(_room(x, g, lower, upper), size)) > plain * scale
+
+
+def under(
+    constraints: ConstraintSet, x: Vector, g: Vector, lower: Vector, upper: Vector
+) -> Criticality:
+    """Return how far `x`, feasible to a tolerance, is from optimal under constraints."""
+    from optdriver.feasible.criticality import measured
+    from optdriver.feasible.region import region
+
+    return measured(region(constraints, lower, upper, x), x, g)
+
+
+def conditions(
+    constraints: ConstraintSet, x: Vector, g: Vector | None, lower: Vector, upper: Vector
+) -> dict[str, Any]:
+    """Return what is known of constraints and bounds at `x`, as a result has it."""
+    active = active_names(constraints, x, lower, upper)
+    made: dict[str, Any] = {"maxcv": constraints.violation(x), "active": active}
+    if g is None:
+        none = np.full(x.size, math.nan)
+        return made | {"kkt": math.nan, "multipliers": {}, "bound_multipliers": none}
+    at = under(constraints, x, g, lower, upper)
+    rows = zip(constraints.names, at.multipliers.tolist(), strict=True)
+    known = {name: value for k, (name, value) in enumerate(rows) if k not in at.cusps}
+    kinked = [
+        name
+        for name, smooth in zip(constraints.names, constraints.smooth, strict=True)
+        if not smooth
+    ]
+    return made | {
+        "kkt": at.residual,
+        "multipliers": known,
+        "bound_multipliers": np.where(at.pinned, math.nan, at.bound_multipliers),
+        "certified": not set(kinked) & set(active),
+    }
+
+
+def active_names(
+    constraints: ConstraintSet, x: Vector, lower: Vector, upper: Vector
+) -> tuple[str, ...]:
+    """Return the names of the constraints that hold with equality at `x`, to a tolerance."""
+    values, p = constraints.values(x) / constraints.scales, constraints.n_inequalities
+    rows = [k for k, c in enumerate(values) if k >= p or c >= -ACTIVE]
+    near = ACTIVE * np.maximum(1.0, np.abs(x))
+    sides = {"lower": x <= lower + near, "upper": x >= upper - near}
+    bounds = [name for (i, side), name in constraints.bound_names.items() if sides[side][i]]
+    return (*(constraints.names[k] for k in rows), *bounds)
+
+
+def is_stationary_under(at: Criticality, gtol: float, scale: float) -> bool:
+    """Return whether the first-order conditions hold to `gtol`, and promise nothing more."""
+    small = at.near <= NEGLIGIBLE * scale and at.far <= FAR * gtol * scale
+    return at.residual <= max(gtol, at.floor) and small
+
+
+def goes_on_under(
+    at: Criticality, x: Vector, start: Vector, scale: float, ftol: float = 0.0
+) -> bool:
+    """Return whether the gradient says that f still falls plainly within the constraints."""
+    if not math.isfinite(at.residual):
+        return False  # nothing is known
+    size = np.maximum(np.abs(x), np.abs(x - start))
+    return float(np.abs(at.left) @ np.minimum(at.room, size)) > max(PLAIN, FAR * ftol) * scale
 
 
 def _room(x: Vector, g: Vector, lower: Vector, upper: Vector) -> Vector:

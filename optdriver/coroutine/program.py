@@ -3,7 +3,8 @@
 A point is asked once: value and gradient are told together, and what is known already (the last
 point again, or the start of a further leg) is not asked again.  Every asked point is in the bounds:
 what leaves them by rounding, or by the step of a difference inside of the method, is put back.
-Variables that the bounds fix are no variables for the method.
+Variables that the bounds fix are no variables for the method.  Under constraints see
+`optdriver.coroutine.constraints`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import math
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.coroutine import Wait
 from optdriver.coroutine.scipy_methods import Method, named
 from optdriver.coroutine.state import Data, Record, State, Vector
 from optdriver.lbfgsb.unit import unit_of
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
 
 LARGE = 2**31 - 1
 """What stands for no limit in compiled code."""
@@ -35,6 +40,9 @@ FIRST_ONLY = ("initial_simplex", "direc", "hess_inv0")
 
 WAY, EDGE, SHORTEST, NEAR = 0.1, 0.02, 1e-4, 0.01
 """Edges of a fresh simplex: of the way from the start, of the variable, in all; at a bound."""
+
+IDLE = 10_000
+"""Calls in a row for points that are known, after which a method is at its end."""
 
 _ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
 
@@ -78,8 +86,14 @@ class Program:
         Whether the method has met a failed evaluation.
     """
 
-    def __init__(self, state: State, known: Iterable[Record]) -> None:
+    def __init__(
+        self, state: State, known: Iterable[Record], constraints: ConstraintSet | None = None
+    ) -> None:
         self._method = named(state.method)
+        given = walls.may_leave(state.method, constraints)
+        self._given = constraints if given else None
+        self._kept = constraints if walls.has_rows(constraints) and not given else None
+        self._sizes = walls.sizes(state.lower, state.upper, state.x0)
         self._hessian = state.hessian
         self._options = scipy_options(self._method, state, state.legs > 0)
         self._start = state.start.copy()
@@ -98,6 +112,7 @@ class Program:
         for record in self._known.values():
             self._learn(record)
         self._wait: Wait | None = None
+        self._repeats = 0
         self.nit = 0
         self.troubled = False
 
@@ -118,7 +133,7 @@ class Program:
             success=bool(result.success),
             status=int(result.status),
             message=str(result.message),
-            x=self._point(result.x),
+            x=self._admitted(result.x),
             f=float(result.fun) / self._factor,
             nit=int(result.get("nit", self.nit)),
         )
@@ -132,6 +147,8 @@ class Program:
             keywords["bounds"] = optimize.Bounds(
                 self._lower[self._free], self._upper[self._free], keep_feasible=True
             )
+        if self._given is not None:
+            keywords["constraints"] = walls.Rows(self._given, self._start, self._free).objects()
         minimize: Any = optimize.minimize
         return minimize(
             self._value,
@@ -160,9 +177,10 @@ class Program:
         self.nit += 1
 
     def _value(self, x: Vector) -> float:
-        if self._is_outside(x):
+        at = None if self._is_outside(x) else self._admitted(x)
+        if at is None:
             return math.inf
-        record = self._answer(Request(x=self._point(x)))
+        record = self._answer(Request(x=at))
         return self._factor * (self._instead(record)[0] if record.failed else record.f)
 
     def _gradient(self, x: Vector) -> Vector:
@@ -223,6 +241,11 @@ class Program:
             raise ArithmeticError("the method wanted a point that is not finite")
         key = _key(request.x, request.direction, request.wanted == "hessian")
         record = self._known.get(key)
+        self._repeats = 0 if record is None else self._repeats + 1
+        if self._repeats > IDLE:
+            raise ArithmeticError(
+                f"the last {IDLE} points were known already, so that the tolerances cannot be met"
+            )
         if record is None:
             if self._wait is None:
                 raise RuntimeError("the program does not run")
@@ -244,6 +267,16 @@ class Program:
         full = self._start.copy()
         full[self._free] = x
         return np.minimum(np.maximum(full, self._lower), self._upper)
+
+    def _admitted(self, x: Any) -> Vector | None:
+        """Return the point that is asked for `x`: in the bounds, and feasible where that is kept.
+
+        None if no feasible point is found beside it.
+        """
+        point = self._point(x)
+        if self._kept is None or not np.all(np.isfinite(point)):
+            return point
+        return walls.nearest(self._kept, point, self._sizes)
 
     def _is_outside(self, x: Vector) -> bool:
         """Return whether the barrier of trust-constr stands between this trial and the run."""

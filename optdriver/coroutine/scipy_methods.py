@@ -7,6 +7,8 @@ from typing import Final
 
 from optdriver.errors import InputError, nearest, plain_name
 
+GIVEN, KEPT = "given", "kept"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
@@ -25,6 +27,9 @@ class Method:
         are asked for it.
     bounds : bool
         Whether it keeps to bounds: only then it may be given some.
+    constraints : str
+        `GIVEN` where it takes constraints, and leaves them on its way; `KEPT` where it takes none
+        and is told what is at the nearest feasible point; '' where it is given none.
     options : tuple of str
         SciPy's names of its options.
     limits : tuple of str
@@ -40,6 +45,7 @@ class Method:
     hessian: tuple[str, ...] = ()
     differences: bool = False
     bounds: bool = False
+    constraints: str = ""
     options: tuple[str, ...]
     limits: tuple[str, ...] = ()
     bowl: bool = False
@@ -66,7 +72,7 @@ _INTERIOR += ("initial_tr_radius", "initial_barrier_parameter", "initial_barrier
 _INTERIOR += ("factorization_method",)
 
 METHODS: Final = (
-    Method(name="SLSQP", bounds=True, options=("ftol", "maxiter")),
+    Method(name="SLSQP", bounds=True, constraints=GIVEN, options=("ftol", "maxiter")),
     Method(
         name="TNC",
         bowl=True,
@@ -78,12 +84,14 @@ METHODS: Final = (
         name="trust-constr",
         hessian=_BOTH,
         bounds=True,
+        constraints=GIVEN,
         options=_INTERIOR,
     ),
     Method(
         name="Nelder-Mead",
         gradient=False,
         bounds=True,
+        constraints=KEPT,
         options=("xatol", "fatol", "adaptive", "initial_simplex", "maxiter", "maxfev"),
         limits=("maxfev",),
     ),
@@ -91,6 +99,7 @@ METHODS: Final = (
         name="Powell",
         gradient=False,
         bounds=True,
+        constraints=KEPT,
         options=("xtol", "ftol", "direc", "maxiter", "maxfev"),
         limits=("maxfev",),
     ),
@@ -98,10 +107,17 @@ METHODS: Final = (
         name="COBYQA",
         gradient=False,
         bounds=True,
+        constraints=GIVEN,
         options=("f_target", "initial_tr_radius", "final_tr_radius", "scale", "maxiter", "maxfev"),
         limits=("maxfev",),
     ),
-    Method(name="COBYLA", gradient=False, options=("rhobeg", "tol", "f_target", "maxiter")),
+    Method(
+        name="COBYLA",
+        gradient=False,
+        bounds=True,
+        constraints=GIVEN,
+        options=("rhobeg", "tol", "f_target", "maxiter"),
+    ),
     Method(name="BFGS", options=("gtol", "norm", "xrtol", "c1", "c2", "hess_inv0", "maxiter")),
     Method(name="CG", options=("gtol", "norm", "c1", "c2", "maxiter")),
     Method(
@@ -130,9 +146,16 @@ METHODS: Final = (
 )
 
 
-def method_names(*, bounds: bool = False) -> tuple[str, ...]:
-    """Return the names of the methods; of those that keep to bounds with ``bounds=True``."""
-    return tuple(method.name for method in METHODS if method.bounds or not bounds)
+def method_names(*, bounds: bool = False, constraints: str = "") -> tuple[str, ...]:
+    """Return the names of the methods; of those that keep to bounds with ``bounds=True``.
+
+    `constraints` asks for those of `GIVEN` or `KEPT`.
+    """
+    return tuple(
+        method.name
+        for method in METHODS
+        if (method.bounds or not bounds) and constraints in ("", method.constraints)
+    )
 
 
 def named(name: str) -> Method:

@@ -23,8 +23,8 @@ from optdriver.coroutine.scipy_methods import named
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
 
-VERSION = 2
-"""Version 1 did not know `cautious`."""
+VERSION = 3
+"""Version 1 did not know `cautious`, and 2 no constraints."""
 
 
 class Stop(StrEnum):
@@ -46,7 +46,8 @@ class ReplayWarning(UserWarning):
 class Record:
     """One answer: value, gradient and Hessian at x, or the product of the Hessian at x with p.
 
-    `f` is NaN where the evaluation failed.
+    `f` is NaN where the evaluation failed; `violation` is that of the constraints of a method that
+    leaves them, scaled, and 0 for all others.
     """
 
     x: Vector
@@ -54,6 +55,7 @@ class Record:
     g: Vector | None = None
     h: Vector | None = None
     p: Vector | None = None
+    violation: float = 0.0
 
     @property
     def failed(self) -> bool:
@@ -98,7 +100,8 @@ class State:
     direction : ndarray or None
         Where a product is asked, the vector.
     best : int
-        The record with the lowest value, -1 without one.
+        The record with the lowest value, -1 without one; where constraints may be left the lowest
+        that is feasible to the tolerance, or else the least infeasible one.
     nit, nit_before : int
         Iterations, and those of the legs before the present one.
     nfev, nfail, failures : int
@@ -158,6 +161,7 @@ def to_dict(state: State) -> Data:
         "values": np.array([record.f for record in records], dtype=np.float64),
         "gradients": _stacked([np.full(n, np.nan) if g is None else g for g in gradients], n),
         "with_gradient": np.array([g is not None for g in gradients], dtype=np.bool_),
+        "violations": np.array([record.violation for record in records], dtype=np.float64),
         "hessians": [None if record.h is None else record.h.copy() for record in records]
         if state.hessian == "matrix"
         else None,
@@ -170,12 +174,14 @@ def to_dict(state: State) -> Data:
 def from_dict(data: Mapping[str, Any]) -> State:
     """Return the state of which `to_dict` made `data`; arrays may have become lists.
 
+    Constraints are not in it: see `CallbackMinimizer.to_dict`.
+
     Raises
     ------
     InputError
         This is no such dict, or one of another version.
     """
-    stored.check_version(data, VERSION, 1)
+    stored.check_version(data, VERSION, 2, 1)
     with stored.restoring("CallbackMinimizer"):
         return _read(data)
 
@@ -239,6 +245,8 @@ def _read_records(data: Mapping[str, Any], low: Vector, high: Vector) -> list[Re
     gradients = stored.array("gradients", data["gradients"], (count, n), nan=True)
     given = [bool(g) for g in stored.rows("with_gradient", data["with_gradient"])]
     none: list[None] = [None] * count
+    left = data.get("violations", np.zeros(count))  # version 2 had none
+    left = stored.array("violations", left, (count,))
     hessians = none if data["hessians"] is None else stored.rows("hessians", data["hessians"])
     lines = none if data["directions"] is None else stored.rows("directions", data["directions"])
     if not count == len(given) == len(hessians) == len(lines) or np.isinf(fs).any():
@@ -250,7 +258,7 @@ def _read_records(data: Mapping[str, Any], low: Vector, high: Vector) -> list[Re
         h = None if h is None else stored.array("hessians", h, (n, n), nan=True)
         p = None if p is None else stored.array("directions", p, (n,))
         g = gradients[k] if given[k] else None
-        records.append(Record(x=x, f=float(fs[k]), g=g, h=h, p=p))
+        records.append(Record(x=x, f=float(fs[k]), g=g, h=h, p=p, violation=float(left[k])))
     return records
 
 

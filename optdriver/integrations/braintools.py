@@ -49,8 +49,8 @@ class ScipyOptimizer:
         A pair ``(low, high)`` for each parameter: numbers, arrays or quantities.
     method : str, optional
         A method of `scipy.optimize.minimize`, or any other of `optdriver.minimize`; by default
-        ours.  Where constraints are given, or the method does not keep to bounds, it is ours in
-        any case, which never leaves them; an `ObjectiveWarning` says so.
+        ours.  Where the method takes no constraints and there are some, or does not keep to bounds,
+        it is ours in any case, which never leaves them; an `ObjectiveWarning` says so.
     constraints : optional
         SciPy's dictionaries and objects (their functions get the vector of all numbers), functions
         and texts: see `optdriver.Minimizer`.
@@ -292,7 +292,10 @@ def _left(method: str, *, constrained: bool) -> str:
     """Return what a method does not keep to, '' for nothing."""
     if method not in method_names():
         return ""
-    return "constraints" if constrained else "" if named(method).bounds else "bounds"
+    known = named(method)
+    if constrained and not known.constraints:
+        return "constraints"
+    return "" if known.bounds else "bounds"
 
 
 def without_units(bounds: Any) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
+from optdriver.constraints import ConstraintSet
 from optdriver.population import PopulationDriver
 
 Vector = NDArray[np.float64]
@@ -26,7 +27,13 @@ class Population:
     """A run of a population driver, as a minimizer that needs no gradients."""
 
     def __init__(
-        self, engine: str, start: Vector, bounds: Vector, seed: int, options: Mapping[str, Any]
+        self,
+        engine: str,
+        start: Vector,
+        bounds: Vector,
+        seed: int,
+        options: Mapping[str, Any],
+        constraints: ConstraintSet | None = None,
     ) -> None:
         self._driver = PopulationDriver(
             bounds,
@@ -35,6 +42,7 @@ class Population:
             initial_samples=[start],
             max_num_minimizers=1,
             method_options=dict(options),
+            constraints=constraints,
         )
         self._start = start
         self._halted = False

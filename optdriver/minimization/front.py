@@ -53,13 +53,15 @@ class Minimizer:
         ``'L-BFGS-B'``, to which `optdriver.FeasibleMinimizer` succeeds where constraints matter, or
         a method of `scipy.optimize.minimize`, see `optdriver.CallbackMinimizer`, or ``'CMA-ES'`` or
         one of Nevergrad's such as ``'DE'``, see `optdriver.population.PopulationDriver`.  One that
-        does not keep to the bounds or the constraints that are given is refused.
+        does not keep to the bounds, or takes no constraints where there are some, is refused.
     constraints : str, mapping, function, SciPy constraint, or a list of these, optional
         Texts over the parameters by name: numbers of arrays are ``w[0]`` or ``w_0``, nested ones
         ``layer.w[0, 1]`` or ``layer_w_0_1``, members of a list, and a single one, by the names that
         the loss has for them.  Functions: ``c(...) <= 0``, called as the loss is if they take the
         same arguments and otherwise with the vector of all numbers; the same holds for the ``fun``
         of SciPy's dictionaries and of its ``NonlinearConstraint``.  JAX makes their derivatives.
+        ``'SLSQP'``, ``'trust-constr'``, ``'COBYQA'`` and ``'COBYLA'`` evaluate points that violate
+        them on their way, which a `ConstraintWarning` says; the others that take them never do.
     tol : float, optional
         Tolerance for all tests of convergence.
     callback : callable, optional
@@ -89,6 +91,8 @@ class Minimizer:
         How the starts are driven: in turn, all with one vectorised call of the loss a round, or
         wholly on the device (`optdriver.batch.jax`).  The last two are for L-BFGS-B within bounds
         and losses that JAX compiles.  None chooses; the device only where it is no processor.
+    must_stay_feasible : bool
+        Refuse methods that may evaluate points that violate constraints.
     progress : bool, optional
         Draw a bar in the terminal; None draws it where there is one.
     direction : {'minimize', 'maximize'}
@@ -122,12 +126,13 @@ class Minimizer:
         jac: str | None = None,
         scale: bool = True,
         engine: str | None = None,
+        must_stay_feasible: bool = False,
         progress: bool | None = None,
         direction: str = MINIMIZE,
     ) -> None:
         structure = _structure(bounds, x0)
         check_call(loss_fun, structure)
-        _check_switches(units=units, scale=scale)
+        _check_switches(units=units, scale=scale, must_stay_feasible=must_stay_feasible)
         _check_seed(seed)
         self._first = given_starts(x0, structure)
         given = Given(
@@ -144,7 +149,9 @@ class Minimizer:
         self._method = methods.known(method)
         self._engine = engines.known(engine)
         self._problem = prepare(given, structure, self._first)
-        methods.check_fits(self._method, self._problem)
+        methods.check_fits(self._method, self._problem, must_stay_feasible=must_stay_feasible)
+        if methods.leaves(self._method, self._problem):
+            self._problem = self._problem.without_feasible_differences()
         self._options, self._prints = printing.taken(_options(options))
         self._factory = methods.Factory(self._method, self._problem, tol, self._options)
         self._seed, self._callback, self._progress = seed, callback, progress
@@ -163,6 +170,7 @@ class Minimizer:
             "jac": jac,
             "scale": scale,
             "engine": engine,
+            "must_stay_feasible": must_stay_feasible,
             "progress": progress,
             "direction": direction,
         }
@@ -297,6 +305,7 @@ def minimize(
     jac: str | None = None,
     scale: bool = True,
     engine: str | None = None,
+    must_stay_feasible: bool = False,
     progress: bool | None = None,
     storage: Any = None,
     executor: Any = None,
@@ -377,6 +386,7 @@ def minimize(
         jac=jac,
         scale=scale,
         engine=engine,
+        must_stay_feasible=must_stay_feasible,
         progress=progress,
         direction=direction,
     )

@@ -13,6 +13,7 @@ from scipy.optimize import OptimizeResult
 from optdriver.constraints import ConstraintSet
 from optdriver.drivers import driver_factory
 from optdriver.errors import InputError
+from optdriver.minimization import methods
 from optdriver.minimization.constraints import positions
 from optdriver.minimization.problem import Given, Problem, tolerances
 from optdriver.minimization.watching import structured
@@ -160,6 +161,7 @@ def minimize(
         driver=method,
         jac=smooth,
         two_sided=not smooth and given.jac != "2-point",
+        must_stay_feasible=not methods.leaves(method, problem),
         **{**options, **tolerances(problem.objective, tol, options, usual)},
     )
     with study:

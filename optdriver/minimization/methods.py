@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import coroutine
+from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.options import TOLERANCES, kept_start
 from optdriver.drivers import driver_factory, engine_name
-from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
 from optdriver.lbfgsb import Options
 from optdriver.minimization.finished import Population
 from optdriver.minimization.lanes import LocalMinimizer
@@ -19,6 +20,7 @@ from optdriver.minimization.problem import Problem, resolved, tolerances
 from optdriver.multistart import local
 from optdriver.multistart.handover import COMMON_OPTIONS
 from optdriver.objectives.jax_objective import JaxObjective
+from optdriver.objectives.plain import say
 
 Vector = NDArray[np.float64]
 
@@ -48,23 +50,24 @@ def known(method: Any) -> str:
     return found.name
 
 
-def check_fits(method: str, problem: Problem) -> None:
-    """Check that a method honours the bounds and the constraints of the problem.
+def check_fits(method: str, problem: Problem, *, must_stay_feasible: bool) -> None:
+    """Check that a method honours the bounds, and takes the constraints, of the problem.
 
     Raises
     ------
     InputError
         It does not; the message names the methods that do.
+
+    Warns
+    -----
+    ConstraintWarning
+        It may evaluate points that violate constraints.
     """
-    if method == OURS:
-        return
-    if problem.has_rows:
-        raise InputError(
-            f"method {method!r} evaluates points that violate constraints; {OURS!r} never does, "
-            "and is the one method that takes them"
-        )
-    if not _is_scipys(method):
+    if method == OURS or not _is_scipys(method):
         return  # a population looks at its box itself
+    local.check_constraints(method, problem.constraints, must_stay_feasible=must_stay_feasible)
+    if leaves(method, problem):
+        say(walls.leaving(method), ConstraintWarning)
     finite = np.isfinite(problem.lower) | np.isfinite(problem.upper)
     bounded = np.flatnonzero(finite & (problem.lower < problem.upper))
     if bounded.size and not coroutine.named(method).bounds:
@@ -76,6 +79,11 @@ def check_fits(method: str, problem: Problem) -> None:
             f"({structure.lower[i]}, {structure.upper[i]}): use one that does ({names}), or the "
             "pair (None, None), and starts with x0="
         )
+
+
+def leaves(method: str, problem: Problem) -> bool:
+    """Return whether a method may evaluate points that violate constraints."""
+    return _is_scipys(method) and walls.may_leave(method, problem.constraints)
 
 
 def _is_scipys(method: str) -> bool:
@@ -125,10 +133,17 @@ class Factory:
         if self._ours:
             return local.create(z, problem.bounds, problem.constraints, options)
         if not _is_scipys(self._method):
-            return Population(engine_name(self._method), z, problem.bounds, seed, options)
+            engine = engine_name(self._method)
+            return Population(engine, z, problem.bounds, seed, options, problem.constraints)
         options = kept_start(self._method, z, problem.bounds) | dict(options)
         return coroutine.CallbackMinimizer(
-            self._method, z, problem.bounds, hessian=self._hessian, cautious=True, **options
+            self._method,
+            z,
+            problem.bounds,
+            constraints=problem.constraints,
+            hessian=self._hessian,
+            cautious=True,
+            **options,
         )
 
 

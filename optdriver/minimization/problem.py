@@ -102,6 +102,14 @@ class Problem:
         rows = 0.0 if self.constraints is None else self.constraints.violation(z)
         return max(outside, rows)
 
+    def without_feasible_differences(self) -> Problem:
+        """Return the same problem with differences that keep to the box only."""
+        made = self.differences
+        if not isinstance(made, FeasibleDifferences):
+            return self
+        plain = Differences(scheme=made.scheme, lower=self.lower, upper=self.upper)
+        return replace(self, differences=plain)
+
     # -- evaluating ---------------------------------------------------------------------------
 
     def to_user(self, z: Vector) -> Vector:

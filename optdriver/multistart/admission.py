@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.constraints import has_rows
 from optdriver.errors import InputError
 from optdriver.multistart.feasible_starts import (
     FeasibleStarts,
@@ -16,7 +17,6 @@ from optdriver.multistart.feasible_starts import (
     nothing_feasible,
     widths,
 )
-from optdriver.multistart.local import has_rows
 from optdriver.multistart.options import MultiStartOptions
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def sequence_of(
     constraints: ConstraintSet | None, options: MultiStartOptions
 ) -> FeasibleStarts | None:
     """Return where starts come from under constraints; None where the box is all."""
-    if constraints is None or not has_rows(constraints):
+    if not has_rows(constraints):
         return None
     return FeasibleStarts(
         constraints,

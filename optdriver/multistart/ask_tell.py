@@ -115,6 +115,10 @@ class MultiStart(Undoing[MultiStartState]):
         then L-BFGS-B only until a step leaves the feasible set; from there on, and for the test of
         convergence, it is an `optdriver.feasible.FeasibleMinimizer`, which knows `gtol`, `maxcor`,
         `maxiter` and `maxfun`, but not `ftol`, `maxls`, `initial_step` and `noise`.
+    must_stay_feasible : bool
+        False lets a `method` take the constraints that may ask points that violate them:
+        ``'SLSQP'``, ``'trust-constr'``, ``'COBYQA'``, ``'COBYLA'``.  Only points that are feasible
+        to 1e-6 (scaled) count for `best`, `minima` and `runs`.
     project_starts : bool
         Move initial samples that violate a constraint to the nearest feasible point, see `moved`.
         Otherwise such a sample is an error.
@@ -182,6 +186,7 @@ class MultiStart(Undoing[MultiStartState]):
         noise: float = 0.0,
         constraints: Any = None,
         project_starts: bool = True,
+        must_stay_feasible: bool = True,
         method: str = local.PLAIN,
         method_options: Mapping[str, Any] | None = None,
         loss: str = "linear",
@@ -209,6 +214,7 @@ class MultiStart(Undoing[MultiStartState]):
             x_tolerance=x_tolerance,
             f_tolerance=f_tolerance,
             project_starts=project_starts,
+            must_stay_feasible=must_stay_feasible,
             minimizer={
                 "ftol": ftol,
                 "gtol": gtol,
@@ -238,7 +244,9 @@ class MultiStart(Undoing[MultiStartState]):
             fit=options.of_fits(two_sided=False),
         )  # checks its options
         known = admission.compiled(constraints, lower, upper)
-        local.check_constraints(options.method, known)
+        local.check_constraints(
+            options.method, known, must_stay_feasible=options.must_stay_feasible
+        )
         if known is not None:
             lower, upper = known.lower.copy(), known.upper.copy()
         self._undo = Undo()
@@ -346,6 +354,11 @@ class MultiStart(Undoing[MultiStartState]):
     def constraints(self) -> ConstraintSet | None:
         """The constraints, or None."""
         return self._state.constraints
+
+    @property
+    def leaves(self) -> bool:
+        """Whether points that violate constraints may be asked."""
+        return self._state.leaves
 
     @property
     def moved(self) -> tuple[Moved, ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.multistart import differences, directions, local, noise, stencil, steps
+from optdriver.coroutine.constraints import has_rows
+from optdriver.multistart import differences, directions, noise, stencil, steps
 from optdriver.multistart.differences import Differences
 from optdriver.multistart.noise import Line
 from optdriver.multistart.steps import Learnt
@@ -28,7 +29,7 @@ def beginner(state: MultiStartState) -> Learnt | None:
     options = state.options
     if options.jac or not options.gradients or not np.isnan(options.given_steps).any():
         return None
-    if options.fitting and not local.has_rows(state.constraints):
+    if options.fitting and not has_rows(state.constraints):
         return None  # the rule would learn of the value what is not so of residuals
     told = float(options.minimizer["noise"])
     return Learnt(noise=told, checked=told > 0.0)
@@ -43,11 +44,11 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
         known = Learnt(noise=float(state.options.minimizer["noise"]))
     if known is not None:
         rule = steps.wanted(known, x, state.lower, state.upper, two_sided)
-        if state.constraints is not None and state.constraints.n_equalities:
+        if has_rows(state.constraints) and state.constraints.n_equalities and not state.leaves:
             rule = np.maximum(rule, _ON_SURFACE * steps.widths(x, state.lower, state.upper))
         step = np.where(np.isnan(step), rule, step)
     probe = learnt is not None and not learnt.checked
-    if state.constraints is not None and local.has_rows(state.constraints):
+    if has_rows(state.constraints) and not state.leaves:
         return directions.plan(x, state.constraints, step, two_sided, probe)
     return stencil.plan(x, state.lower, state.upper, step, two_sided, probe)
 
@@ -85,8 +86,7 @@ def _measure(
     state: MultiStartState, search: Search, made: Differences, tried: int
 ) -> tuple[int, ...]:
     known = state.constraints
-    rows = known is not None and local.has_rows(known)
-    admitted = known.is_feasible if rows and known is not None else _anywhere
+    admitted = known.is_feasible if has_rows(known) and not state.leaves else _anywhere
     line = noise.plan(made, state.lower, state.upper, admitted, tried)
     if line is None:
         return ()

@@ -3,8 +3,9 @@
 Where constraints have rows (bounds in disguise have none) every run is a `Handover`: L-BFGS-B while
 it stays feasible, then a `FeasibleMinimizer`, for which `maxls`, `initial_step` and `noise` have
 no meaning: they belong to a line search, which it has not.  With the `method` of another name
-every run is a `CallbackMinimizer`, which takes what it knows of them; with least squares it is a
-`LeastSquares`, where there are no constraints.
+every run is a `CallbackMinimizer`, which takes what it knows of them, and may ask points that
+violate constraints if it is allowed to; with least squares it is a `LeastSquares`, where there are
+no constraints.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.errors import InputError, nearest, plain_name
 from optdriver.lbfgsb import LBFGSB, Options, Stop
@@ -36,11 +38,6 @@ FITTING = "least-squares"
 """The method that is told residuals."""
 
 
-def has_rows(constraints: ConstraintSet | None) -> bool:
-    """Return whether there is more than a box."""
-    return constraints is not None and len(constraints) > 0
-
-
 def checked_method(method: Any) -> str:
     """Return the real name of a method, or raise an error that names the nearest."""
     known = (PLAIN, FITTING, *method_names())
@@ -56,13 +53,28 @@ def checked_method(method: Any) -> str:
         ) from error
 
 
-def check_constraints(method: str, constraints: ConstraintSet | None) -> None:
-    """Refuse constraints with a method that would ask points that violate them."""
-    if method not in (PLAIN, FITTING) and has_rows(constraints):
+def check_constraints(
+    method: str, constraints: ConstraintSet | None, *, must_stay_feasible: bool
+) -> None:
+    """Refuse constraints with a method that cannot have them, or must not leave them."""
+    if method in (PLAIN, FITTING):
+        return
+    walls.check(method, constraints)
+    if must_stay_feasible and walls.may_leave(method, constraints):
         raise InputError(
-            f"method {method!r} evaluates points that violate constraints, so it is given none: "
-            f"{PLAIN!r} never leaves them"
+            f"{walls.leaving(method)}: write must_stay_feasible=False to allow it, or choose one "
+            "of those"
         )
+
+
+def may_leave(method: str, constraints: ConstraintSet | None) -> bool:
+    """Return whether points that violate constraints may be asked."""
+    return method not in (PLAIN, FITTING) and walls.may_leave(method, constraints)
+
+
+def is_feasible(minimizer: Minimizer) -> bool:
+    """Return whether the best point of a minimizer satisfies the constraints."""
+    return bool(getattr(minimizer, "feasible", True))
 
 
 def needs_gradient(method: str) -> bool:
@@ -87,7 +99,7 @@ def create(
     `own` are further options of a `method` of SciPy's, and `fit` those of least squares.  Under
     constraints that is minimised as a value with a gradient.
     """
-    if method == FITTING and not has_rows(constraints):
+    if method == FITTING and not walls.has_rows(constraints):
         from optdriver.leastsquares import LeastSquares
 
         Options(**options)  # checks those, too, that it does not know
@@ -95,10 +107,11 @@ def create(
         return LeastSquares(x0, bounds, **limits, **(fit or {}))
     if method not in (PLAIN, FITTING):
         LBFGSB(x0, bounds, **options)  # checks the options
-        return _suspended(method, x0, bounds, options, own or {}, cautious=convergence_rule > 1)
+        cautious = convergence_rule > 1
+        return _suspended(method, x0, bounds, constraints, options, own or {}, cautious=cautious)
     if own:
         raise InputError(f"method_options are those of another method than {method}: {dict(own)}")
-    if constraints is None or not has_rows(constraints):
+    if not walls.has_rows(constraints):
         return plain.create(x0, bounds, convergence_rule, options)
     from optdriver.multistart.handover import Handover
 
@@ -111,6 +124,7 @@ def _suspended(
     method: str,
     x0: Vector,
     bounds: Vector,
+    constraints: ConstraintSet | None,
     options: Mapping[str, Any],
     own: Mapping[str, Any],
     *,
@@ -121,10 +135,14 @@ def _suspended(
     Options(**options)  # checks those, too, that the method does not know
     known = named(method).options
     shared = {name: value for name, value in options.items() if name in known}
+    if walls.has_rows(constraints):
+        shared.pop("gtol", None)  # trust-constr's own is that of complementarity, too
     if "fatol" in known:
         shared["fatol"] = options["ftol"]
     settings = {**shared, "maxfun": options["maxfun"], **own}
-    made = CallbackMinimizer(method, x0, bounds, cautious=cautious, **settings)
+    made = CallbackMinimizer(
+        method, x0, bounds, constraints=constraints, cautious=cautious, **settings
+    )
     return made.without_undo()  # the multi-start undoes what is broken off
 
 
@@ -188,7 +206,9 @@ def unbounded(minimizer: Minimizer) -> bool:
 def conditions(
     minimizer: Minimizer, constraints: ConstraintSet | None, *, exact: bool = True
 ) -> dict[str, Any] | None:
-    """Return what is known of constraints and bounds at the best point; None without a gradient.
+    """Return what is known of constraints and bounds at the best point.
+
+    None where nothing is: without a gradient, and constraints.
 
     ``active``: the names of the constraints that are active.  ``multipliers``: by name, of these.
     ``bounds``: the multipliers of the box, zero away from it, above zero at an upper side and below
@@ -200,9 +220,16 @@ def conditions(
     """
     if minimizer.best is None:
         return None
-    if constraints is None or not has_rows(constraints):
+    if constraints is None or not walls.has_rows(constraints):
         return _at_box(minimizer, constraints)
     result = minimizer.result
+    if "kkt" in result and math.isnan(result.kkt):  # nothing but values was told
+        return {
+            "active": list(result.active),
+            "multipliers": {},
+            "bounds": result.bound_multipliers.tolist(),
+            "residual": math.nan,
+        }
     known, bounds = dict(result.multipliers), result.bound_multipliers
     for (i, _), name in constraints.bound_names.items():
         if not math.isnan(bounds[i]):
@@ -246,6 +273,8 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
 
 def to_dict(minimizer: Minimizer) -> dict[str, Any]:
     """Return a minimizer as data, without the constraints."""
+    if walls.has_rows(getattr(minimizer, "constraints", None)):  # a method of SciPy's
+        return minimizer.to_dict(constraints=False)  # type: ignore[call-arg]
     return minimizer.to_dict()
 
 
@@ -265,8 +294,8 @@ def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Min
     if "method" in data:
         from optdriver.coroutine import CallbackMinimizer
 
-        return CallbackMinimizer.from_dict(data).without_undo()
-    if constraints is None or not has_rows(constraints):
+        return CallbackMinimizer.from_dict(data, constraints).without_undo()
+    if constraints is None or not walls.has_rows(constraints):
         return LBFGSB.from_dict(dict(data))
     from optdriver.multistart.handover import Handover
 

@@ -58,6 +58,7 @@ class MultiStartOptions:
     x_tolerance: float
     f_tolerance: float
     project_starts: bool = True
+    must_stay_feasible: bool = True
     difference_rule: int = 2
     constraint_rule: int = 3
     convergence_rule: int = 4
@@ -86,7 +87,9 @@ class MultiStartOptions:
             value = getattr(self, name)
             if type(value) is not int or value not in rules:
                 raise InputError(f"{name} is one of {rules}, not {value!r}")
-        for name in ("sobol_sequence", "jac", "two_sided", "project_starts"):
+        for name in (
+            "sobol_sequence", "jac", "two_sided", "project_starts", "must_stay_feasible",
+        ):  # fmt: skip
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise InputTypeError(f"{name} is True or False, not {getattr(self, name)!r}")
         object.__setattr__(self, "step_size", _checked_steps(self.step_size))

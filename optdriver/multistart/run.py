@@ -108,14 +108,20 @@ def end(
     exact: bool = True,
 ) -> None:
     """Close a run; ids that are still out are no longer wanted."""
-    if search.minimizer is not None and search.minimizer.best is not None:
-        search.x, search.f, _ = search.minimizer.best
+    if (best := _best(search)) is not None and search.minimizer is not None:
+        search.x, search.f, _ = best
         search.conditions = local.conditions(search.minimizer, constraints, exact=exact)
     search.state, search.reason = state, reason
     search.minimizer, search.stencil, search.g, search.between = None, None, None, None
     if search.learnt is not None:
         search.learnt = Learnt(noise=search.learnt.noise, checked=True)
     search.slots.clear()
+
+
+def _best(search: Search) -> tuple[Vector, float, Vector | None] | None:
+    """Return the best feasible point of a run, with value and gradient."""
+    minimizer = search.minimizer
+    return minimizer.best if minimizer is not None and local.is_feasible(minimizer) else None
 
 
 def cut(
@@ -148,8 +154,8 @@ def _has_moved(search: Search, last: Run) -> bool:
 
 def _row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool = True) -> Run:
     x, f, known = search.x, search.f, search.conditions
-    if search.minimizer is not None and search.minimizer.best is not None:
-        x, f, _ = search.minimizer.best
+    if (best := _best(search)) is not None and search.minimizer is not None:
+        x, f, _ = best
         if known is None or search.state in OPEN:
             known = local.conditions(search.minimizer, constraints, exact=exact)
     known = known or {"active": (), "multipliers": {}, "residual": None}

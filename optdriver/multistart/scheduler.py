@@ -462,10 +462,13 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     points = [state.pending.pop(id) for id in ids]
     state.ledger.close_told(ids, f, g)
     state.nfev += len(ids)
-    lowest = int(np.argmin(f))
-    if state.best is None or f[lowest] < state.best.f:
-        best, slope = points[lowest], None if g is None else g[lowest]
-        _note_best(state, best.x, float(f[lowest]), slope, best.id, best.run)
+    lowest = int(np.argmin(f)) if not state.leaves else None
+    if lowest is None:
+        for k, point in enumerate(points):
+            _note_point(state, point, float(f[k]), None if g is None else g[k])
+    elif state.best is None or f[lowest] < state.best.f:
+        slope = None if g is None else g[lowest]
+        _note_point(state, points[lowest], float(f[lowest]), slope)
     told: list[tuple[int, Search, int]] = []
     for k, point in enumerate(points):
         search = state.runs[point.run]
@@ -642,7 +645,7 @@ def _settle(
     search = state.runs[point.run]
     search.nfev += 1
     if math.isfinite(f):  # a value counts where only the gradient failed, too
-        _note_best(state, point.x, f, g if status == TOLD else None, point.id, point.run)
+        _note_point(state, point, f, g if status == TOLD else None)
     return search
 
 
@@ -650,6 +653,12 @@ def _count_failure(state: MultiStartState, search: Search) -> None:
     """Count an iterate that failed; given starts do not count while nothing has succeeded."""
     if state.best is not None or search.start not in state.sample_starts:
         state.failed_in_row += 1
+
+
+def _note_point(state: MultiStartState, point: Point, f: float, g: Vector | None) -> None:
+    """Note the value at a point that was asked for, if it may be the best."""
+    if state.counts(point.x, point.kind):
+        _note_best(state, point.x, f, g, point.id, point.run)
 
 
 def _note_best(

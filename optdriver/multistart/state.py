@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.coroutine.constraints import is_admitted
 from optdriver.errors import InputError, InputTypeError
-from optdriver.multistart import admission, linkage, soundness, start_rules
+from optdriver.multistart import admission, linkage, local, soundness, start_rules
 from optdriver.multistart import run as runs
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.catalogue import Catalogue
@@ -121,6 +122,18 @@ class MultiStartState:
     def linked(self) -> bool:
         """Whether starts and runs are judged by what is known of basins."""
         return self.options.start_rule == "auto" and self.start_limit == math.inf
+
+    @property
+    def leaves(self) -> bool:
+        """Whether points that violate constraints may be asked."""
+        return not self.options.must_stay_feasible and local.may_leave(
+            self.options.method, self.constraints
+        )
+
+    def counts(self, x: Vector, kind: str) -> bool:
+        """Return whether a point is feasible, to the tolerance, so that it can be the best."""
+        constraints = self.constraints
+        return constraints is None or not self.leaves or is_admitted(constraints, x, kind)
 
 
 def begin(

@@ -147,13 +147,16 @@ def check_alone(made: Any) -> None:
         raise InputTypeError(f"the loss must return one number, not a {kind} of {len(made)}{hint}")
 
 
-def say(message: str) -> None:
-    """Warn of something about an objective, at the line outside of this package that led here."""
+def say(message: str, kind: type[Warning] = ObjectiveWarning) -> None:
+    """Warn of something about an objective, at the line outside of this package that led here.
+
+    `kind` is the warning, if it is about something else.
+    """
     frame, depth = inspect.currentframe(), 1
     package = __name__.partition(".")[0]
     while frame is not None and frame.f_globals.get("__name__", "").startswith(f"{package}."):
         frame, depth = frame.f_back, depth + 1
-    warnings.warn(message, ObjectiveWarning, stacklevel=max(1, depth))
+    warnings.warn(message, kind, stacklevel=max(1, depth))
 
 
 def attempt(function: Callable[[], Any]) -> tuple[Any, str]:

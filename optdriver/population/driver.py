@@ -7,14 +7,16 @@ import math
 import operator
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.state import ReplayWarning
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError
 from optdriver.errors import unknown_option as _unknown_option
-from optdriver.multistart import OPTION_NAMES, going_on, told
+from optdriver.multistart import OPTION_NAMES, admission, going_on, told
+from optdriver.multistart.admission import Moved
 from optdriver.multistart.ledger import FAILED, TOLD, Ledger
 from optdriver.multistart.options import check_bounds, check_samples, check_wanted
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
@@ -24,6 +26,9 @@ from optdriver.population.engines import Engine, checked_options, create_engine
 from optdriver.population.state import PopulationState, Row, Vector
 from optdriver.reading import real_number, real_vector
 from optdriver.undo import Undo, Undoing
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
 
 OPTIONS = tuple(name for name in OPTION_NAMES if name != "method")
 
@@ -48,18 +53,24 @@ class PopulationDriver(Undoing[PopulationState]):
     method_options : mapping, optional
         ``population_size`` and ``sigma`` (0.3 of the box) of CMA-ES; ``budget`` (1000) and
         ``num_workers`` (1) of Nevergrad's.
+    constraints : ConstraintSet, str, or sequence of str or mappings, optional
+        As `optdriver.MultiStart` takes them.  Every asked point satisfies them: a point that the
+        optimizer proposes outside is replaced by the nearest feasible one, whose value it is told
+        for its own.
+    project_starts : bool
+        Move initial samples that violate a constraint to the nearest feasible point, see `moved`.
     **others
-        The other options of `optdriver.MultiStart`, which mean nothing here; constraints are
-        refused, but for those that are bounds of one variable: a compiled set of these narrows
-        the box.
+        The other options of `optdriver.MultiStart`, which mean nothing here.
 
     Notes
     -----
+    What the optimizer sees under constraints is f(P(x)), with P(x) the nearest feasible point.
+    Beside drawing again until a point is feasible, and beside telling P(x) as the point drawn,
+    CMA-ES takes a half to a tenth of the evaluations this way, and equalities are no case apart.
+
     `ask` returns no point while CMA-ES waits for the rest of a generation.  The order of the tells
     does not matter within it.
     """
-
-    moved: ClassVar[tuple[()]] = ()
 
     def __init__(
         self,
@@ -71,32 +82,35 @@ class PopulationDriver(Undoing[PopulationState]):
         max_num_minimizers: float = math.inf,
         method_options: Any = None,
         constraints: Any = None,
+        project_starts: bool = True,
         **others: Any,
     ) -> None:
         for name in others:
             if name not in OPTIONS:
                 raise _unknown_option(f"option of driver {engine}", name, OPTIONS)
-        if constraints is not None and len(constraints) > 0:
-            raise InputError(
-                f"driver {engine!r} evaluates points that violate constraints, so it is given "
-                "none: 'L-BFGS-B' never leaves them"
-            )
         lower, upper = check_bounds(bounds)
-        if constraints is not None and hasattr(constraints, "lower"):  # rows that were bounds
-            lower, upper = constraints.lower.copy(), constraints.upper.copy()
+        samples = check_samples(initial_samples, lower, upper)
+        known = admission.compiled(constraints, lower, upper)
+        if known is not None:
+            lower, upper = known.lower.copy(), known.upper.copy()
         for i in np.flatnonzero(~(np.isfinite(lower) & np.isfinite(upper))):
             raise InputError(
                 f"driver {engine!r} needs a finite box, and variable {i} has the bounds "
                 f"({lower[i]}, {upper[i]})"
             )
         self._undo = Undo()
+        whole = _count("seed", seed, 0)
+        starts = states.feasible_starts(known, whole)
+        samples, moved = admission.admit(known, samples, starts, project_starts)
         self._now = PopulationState(
             engine=engine,
             options=checked_options(engine, method_options),
-            seed=_count("seed", seed, 0),
+            seed=whole,
             lower=lower,
             upper=upper,
-            samples=check_samples(initial_samples, lower, upper),
+            samples=samples,
+            constraints=known,
+            moved=moved,
             most=_count("max_num_minimizers", max_num_minimizers, 1),
             ledger=Ledger(),
             catalogue=states.new_catalogue(lower, upper),
@@ -111,6 +125,16 @@ class PopulationDriver(Undoing[PopulationState]):
     def pending(self) -> tuple[Point, ...]:
         """The points that were asked and have not been told, in the order of their ids."""
         return tuple(self._state.pending.values())
+
+    @property
+    def constraints(self) -> ConstraintSet | None:
+        """The constraints, or None."""
+        return self._state.constraints
+
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """The initial samples that violated a constraint, and where they were moved."""
+        return tuple(self._state.moved)
 
     @property
     def done(self) -> bool:
@@ -222,7 +246,7 @@ class PopulationDriver(Undoing[PopulationState]):
 
     def _clear_run(self) -> None:
         state = self._state
-        state.steps, state.points, state.values = [], [], []
+        state.steps, state.points, state.proposals, state.values = [], [], [], []
         state.first = len(state.ledger.status)
         self._engine = None
 
@@ -234,12 +258,14 @@ class PopulationDriver(Undoing[PopulationState]):
 
     def _issue(self) -> Point:
         state = self._state
-        x = self._next()
+        proposal = self._next()
+        x = self._admitted(proposal)
         if not state.points:
             state.first = len(state.ledger.status)
             state.runs.append(Row(x0=x.copy()))
         state.steps.append(2 * len(state.points))
         state.points.append(x)
+        state.proposals.append(proposal)
         state.values.append(math.nan)
         point = states.new_point(state.ledger.new_id(), len(state.runs) - 1, x)
         state.pending[point.id] = point
@@ -249,6 +275,17 @@ class PopulationDriver(Undoing[PopulationState]):
         if not np.any(self._state.lower < self._state.upper):
             return self._state.lower.copy()
         return self._to_box(self._running().ask())
+
+    def _admitted(self, proposal: Vector) -> Vector:
+        """Return the feasible point that is evaluated for one that the optimizer proposes."""
+        state = self._state
+        if not walls.has_rows(state.constraints):
+            return proposal
+        weights = walls.sizes(state.lower, state.upper, proposal)
+        found = walls.nearest(state.constraints, proposal, weights)
+        if found is None and state.runs and state.points:
+            return state.runs[-1].x0.copy()  # it is far from everything feasible
+        return states.first_feasible(state) if found is None else found
 
     @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
@@ -326,7 +363,7 @@ class PopulationDriver(Undoing[PopulationState]):
             if error is not None:
                 raise error
             if engine is not None:
-                engine.tell(k, self._to_unit(state.points[k]), state.values[k])
+                engine.tell(k, self._to_unit(state.proposals[k]), state.values[k])
             self._end_run_if_over(engine)
         except Exception as caught:  # noqa: BLE001 (whatever another package raises)
             self._break_off(caught)
@@ -382,12 +419,14 @@ class PopulationDriver(Undoing[PopulationState]):
         Raises
         ------
         InputError
-            The point is out of bounds or has the wrong shape, or `f` or `g` is not finite.
+            The point is out of bounds, violates a constraint or has the wrong shape, or `f` or `g`
+            is not finite.
         """
         state = self._state
         point = states.protected(told.as_point(x, state.lower, state.upper))
         value = real_number("the value", f)
         gradient = None if g is None else real_vector("the gradient", g, state.lower.size)
+        admission.check_added(state.constraints, point)
         if not told.is_usable(value, gradient):
             raise InputError(f"only finite values and gradients can be added, not f = {value}")
         kept = None if gradient is None else states.protected(gradient)
@@ -425,7 +464,10 @@ class PopulationDriver(Undoing[PopulationState]):
         state = self._state
         most = _count("max_num_minimizers", given.get("max_num_minimizers", state.most), 1)
         new = check_samples(given.get(going_on.SAMPLES, ()), state.lower, state.upper)
+        starts = states.feasible_starts(state.constraints, state.seed)
+        new, moved = admission.admit(state.constraints, new, starts, project_starts=True)
         state.most, state.samples = most, np.concatenate([state.samples, new])
+        state.moved.extend(moved)
         converged = sum(row.state == "converged" for row in state.runs)
         unused = len(state.samples) > len(state.runs)
         if state.ended is not None and converged < most:
@@ -455,8 +497,8 @@ class PopulationDriver(Undoing[PopulationState]):
         for step in state.steps:
             k = step // 2
             if step % 2:
-                engine.tell(k, self._to_unit(state.points[k]), state.values[k])
-            elif not np.allclose(self._to_box(engine.ask()), state.points[k], rtol=CLOSE):
+                engine.tell(k, self._to_unit(state.proposals[k]), state.values[k])
+            elif not np.allclose(self._to_box(engine.ask()), state.proposals[k], rtol=CLOSE):
                 warnings.warn(
                     f"{state.engine}, run again through its recorded points, asked others (another "
                     "version of its package?): the recorded ones count",
@@ -508,7 +550,7 @@ class PopulationDriver(Undoing[PopulationState]):
         return self.copy()
 
     def __getstate__(self) -> dict[str, Any]:
-        return states.to_dict(self._state)
+        return states.to_dict(self._state, plain=False)
 
     def __setstate__(self, data: Mapping[str, Any]) -> None:
         self._undo = Undo()

@@ -9,16 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.coroutine import constraints as walls
+from optdriver.errors import InputError
+from optdriver.multistart import admission
+from optdriver.multistart.admission import Moved
 from optdriver.multistart.catalogue import Catalogue
 from optdriver.multistart.ledger import OPEN, Ledger
 from optdriver.multistart.records import Evaluation, Point
 from optdriver.population.engines import checked_options
+
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
+    from optdriver.multistart.feasible_starts import FeasibleStarts
 
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
@@ -61,8 +69,12 @@ class PopulationState:
         The id of the first point of the last run.
     steps : list of int
         Since then, ``2 k`` for the ask of its k-th point and ``2 k + 1`` for the tell.
-    points, values : lists
-        Of the last run, by k; NaN where nothing, or a failure, was told.
+    points, proposals, values : lists
+        Of the last run, by k: what was asked; what the optimizer had proposed, which differs where
+        that violated a constraint; and what was told, NaN where nothing, or a failure, was.
+    constraints : ConstraintSet or None
+    moved : list of Moved
+        The samples that violated a constraint and were moved.
     pending, ledger, catalogue, best, nfev, nfail, failed_in_row, ended, halted
         As those of a multi-start.
     """
@@ -80,6 +92,7 @@ class PopulationState:
     first: int = 0
     steps: list[int] = field(default_factory=list)
     points: list[Vector] = field(default_factory=list)
+    proposals: list[Vector] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     pending: dict[int, Point] = field(default_factory=dict)
     best: Evaluation | None = None
@@ -88,6 +101,8 @@ class PopulationState:
     failed_in_row: int = 0
     ended: str | None = None
     halted: str | None = None
+    constraints: ConstraintSet | None = None
+    moved: list[Moved] = field(default_factory=list)
 
 
 _PLAIN = ("engine", "seed", "first", "nfev", "nfail", "failed_in_row", "ended", "halted")
@@ -95,9 +110,12 @@ _COUNTS = ("first", "nfev", "nfail", "failed_in_row")
 _ROW = ("state", "reason", "nfev", "nfail", "f")
 
 
-def to_dict(state: PopulationState) -> Data:
-    """Return the state as numbers, strings and arrays; nothing is shared with it."""
-    n = state.lower.size
+def to_dict(state: PopulationState, *, plain: bool = True) -> Data:
+    """Return the state as numbers, strings and arrays; nothing is shared with it.
+
+    The exception are the constraints, which ``plain=False`` hands over as they are.
+    """
+    n, constraints = state.lower.size, state.constraints
     best = state.best
     return {
         "version": VERSION,
@@ -112,6 +130,9 @@ def to_dict(state: PopulationState) -> Data:
         "runs": [_row_to_dict(row) for row in state.runs],
         "steps": np.array(state.steps, dtype=np.int64),
         "points": np.array(state.points, dtype=np.float64).reshape(-1, n),
+        "proposals": np.array(state.proposals, dtype=np.float64).reshape(-1, n),
+        "constraints": constraints.to_dict() if plain and constraints is not None else constraints,
+        "moved": [moved.to_dict() for moved in state.moved],
         "values": np.array(state.values, dtype=np.float64),
         "pending": [[p.id, p.run, p.x.tolist()] for p in state.pending.values()],
         "best": None
@@ -147,6 +168,7 @@ def _read(data: Mapping[str, Any]) -> PopulationState:
         raise ValueError("its box is not finite")
     data = {"failed_in_row": 0, **data}  # 0.1.0 did not count them
     n, samples, points = lower.size, data["samples"], data["points"]
+    proposals = data.get("proposals", points)  # 0.3.0 kept none
     engine = stored.text("engine", data["engine"])
     state = PopulationState(
         engine=engine,
@@ -161,6 +183,9 @@ def _read(data: Mapping[str, Any]) -> PopulationState:
         runs=[_row_from_dict(row, lower, upper) for row in data["runs"]],
         steps=[stored.whole("step", step) for step in data["steps"]],
         points=list(stored.array("points", points, (len(points), n), finite=True)),
+        proposals=list(stored.array("proposals", proposals, (len(points), n), finite=True)),
+        constraints=admission.read(data.get("constraints")),
+        moved=[Moved.from_dict(moved) for moved in data.get("moved", ())],
         values=stored.array("values", data["values"], (len(points),), nan=True).tolist(),
         pending={
             stored.whole("id", id): new_point(id, stored.whole("run", run), x)
@@ -189,7 +214,9 @@ def _reason(name: str, value: Any) -> str | None:
 def _check(state: PopulationState) -> None:
     """Refuse a state whose parts contradict each other."""
     status, count, low, high = state.ledger.status, len(state.points), state.lower, state.upper
-    for x in (*state.samples, *state.points):
+    if state.constraints is not None and state.constraints.n != low.size:
+        raise ValueError("its constraints are those of other variables")
+    for x in (*state.samples, *state.points, *state.proposals):
         stored.inside("points", x, low, high)
     for id, point in state.pending.items():
         stored.inside("pending", point.x, low, high)
@@ -215,6 +242,23 @@ def _check(state: PopulationState) -> None:
         raise ValueError("its steps are not those of its points")
     if not state.nfail <= state.nfev:
         raise ValueError("its counters contradict each other")
+
+
+def feasible_starts(constraints: ConstraintSet | None, seed: int) -> FeasibleStarts | None:
+    """Return where feasible points come from; None where the box is all."""
+    if not walls.has_rows(constraints):
+        return None
+    from optdriver.multistart.feasible_starts import FeasibleStarts
+
+    return FeasibleStarts(constraints, "sobol", seed)
+
+
+def first_feasible(state: PopulationState) -> Vector:
+    """Return a feasible point, of a set of which a run has not found one itself."""
+    starts = feasible_starts(state.constraints, state.seed)
+    if starts is None:
+        raise InputError("there are no constraints")
+    return np.array(starts.check()[0])
 
 
 def new_catalogue(lower: Vector, upper: Vector) -> Catalogue:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.coroutine.constraints import is_admitted
 from optdriver.drivers import (
     Driver,
     create_driver,
@@ -267,6 +268,7 @@ def _user_point(state: State, z: FloatArray) -> FloatArray | None:
     nearest one that satisfies it; None if there is none within a few last digits.
     """
     space, compiled = state.spec.space, state.spec.compiled
+    compiled = None if _leaves(state) else compiled
     x = space.to_user(z)
     if not space.inexact:
         return x
@@ -529,9 +531,42 @@ def _take(state: State, id: int) -> Entry:
     return entry
 
 
+def _look(state: State, row: int) -> None:
+    """Note that a point violates constraints, where the driver may leave them."""
+    if not _leaves(state):
+        return
+    constraints: Any = getattr(state.driver, "constraints")  # noqa: B009  # not every driver's
+    x = state.spec.space.to_driver(state.ledger.x[row])
+    if not is_admitted(constraints, x, KINDS[state.ledger.kind[row]]):
+        state.ledger.outside.add(row)
+
+
+def _prefer_end(state: State) -> None:
+    """Let the end of the run that asked for the best point be the best, where it has converged.
+
+    A point on its way may be lower for the part of the tolerance by which it violates constraints;
+    which of the two it is, the run has decided (see `CallbackMinimizer`).
+    """
+    ledger = state.ledger
+    asked_by = int(ledger.run[ledger.best]) if ledger.best >= 0 else -1
+    if asked_by < 0:
+        return
+    run = state.driver.runs[asked_by]
+    if run.state == "converged" and run.x is not None:
+        row = ledger.find(state.spec.space.to_user(run.x))
+        if row is not None and row not in ledger.outside:
+            ledger.best, ledger.best_value = row, float(ledger.value[row])
+
+
+def _leaves(state: State) -> bool:
+    """Return whether the driver may ask points that violate constraints."""
+    return bool(getattr(state.driver, "leaves", False))
+
+
 def _told(state: State, event: Told) -> None:
     entry = _take(state, event.id)
     state.spent += not entry.spent
+    _look(state, event.id)
     state.ledger.close(event.id, event.value, event.gradient, event.time)
     gradient = event.gradient
     if gradient is not None:
@@ -637,6 +672,8 @@ def _told_plain(state: State, event: RoundTold, rows: NDArray[np.intp]) -> None:
     gradients = None if event.gradients is None else event.gradients[rows]
     entries = [state.open.pop(id) for id in ids.tolist()]
     state.spent += sum(not entry.spent for entry in entries)
+    for id in ids.tolist() if _leaves(state) else ():
+        _look(state, id)
     state.ledger.close_rows(ids, values, gradients, event.time)
     before = state.driver.failed_in_row
     points = [FOREIGN if entry.point is None else entry.point for entry in entries]
@@ -720,6 +757,8 @@ def _show(state: State, entry: Entry, value: float, gradient: FloatArray | None)
 
 def _count(state: State, before: int, counted: bool = True) -> None:
     """Count the iterates that the driver has found to fail in a row, where there were `before`."""
+    if _leaves(state):
+        _prefer_end(state)
     after = state.driver.failed_in_row
     if after == 0:
         state.failed_in_row = 0
@@ -740,7 +779,7 @@ def _told_check(state: State, entry: Entry, value: float, gradient: FloatArray |
 def _admitted(state: State) -> Callable[[FloatArray], bool]:
     """Return what tells whether a point of the driver satisfies the constraints."""
     space, compiled = state.spec.space, state.spec.compiled
-    if compiled is None:
+    if compiled is None or _leaves(state):
         return gradient_check.anywhere
     return lambda z: compiled.is_feasible(space.to_user(z))
 
@@ -760,6 +799,7 @@ def _failed(state: State, event: Failed) -> None:
     if event.expired:
         state.expired.add(event.id)
     if event.value is not None:
+        _look(state, event.id)
         state.ledger.note(event.id, event.value, event.gradient)
     if event.retry:
         entry.spent = True

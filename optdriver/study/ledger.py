@@ -55,6 +55,8 @@ class Ledger:
         Why an evaluation failed.
     renewals : list of int
         The first row of each further objective, where it was changed on purpose.
+    outside : set of int
+        Rows that violate constraints, and so never are the best.
     best : int
         The id of the lowest value of the present objective, -1 while there is none; of the highest
         where `sign` is -1.
@@ -64,7 +66,7 @@ class Ledger:
 
     __slots__ = (
         "_new", "_places", "asked", "attempts", "best", "best_value", "ended", "gradient", "kind",
-        "reasons", "renewals", "run", "sign", "size", "state", "value", "x",
+        "outside", "reasons", "renewals", "run", "sign", "size", "state", "value", "x",
     )  # fmt: skip
 
     def __init__(self, n: int, room: int = 16, *, sign: float = 1.0) -> None:
@@ -83,6 +85,7 @@ class Ledger:
             setattr(self, name, np.full(room, fill))
         self.reasons: dict[int, str] = {}
         self.renewals: list[int] = []
+        self.outside: set[int] = set()
         self._new: list[int] = []
         self._places: dict[bytes, int] = {}
         self.best = -1
@@ -128,7 +131,7 @@ class Ledger:
         self._compare(row, value)
 
     def _compare(self, row: int, value: float) -> None:
-        if self.sign * value < self.sign * self.best_value:
+        if self.sign * value < self.sign * self.best_value and row not in self.outside:
             self.best, self.best_value = row, value
 
     def open_rows(
@@ -161,6 +164,9 @@ class Ledger:
         self._new.extend(rows.tolist())
         if gradients is not None:
             self._enter_gradient(rows, gradients)
+        if self.outside:
+            inside = [row not in self.outside for row in rows.tolist()]
+            values = np.where(inside, values, self.sign * math.inf)
         lowest = int(np.argmin(values if self.sign > 0.0 else -values))
         self._compare(int(rows[lowest]), float(values[lowest]))
 
@@ -228,6 +234,8 @@ class Ledger:
         data["best"] = self.best
         if self.renewals:
             data["renewals"] = list(self.renewals)
+        if self.outside:
+            data["outside"] = sorted(self.outside)
         return data
 
     @classmethod
@@ -259,9 +267,13 @@ class Ledger:
         told = ledger.state[:size] == TOLD
         if not np.isfinite(ledger.value[:size][told]).all():
             raise ValueError("a value that was told is not finite")
+        outside = [stored.whole("outside", row, 0, size - 1) for row in data.get("outside", ())]
+        ledger.outside = set(outside)
         seen = told | ((ledger.state[:size] == FAILED) & np.isfinite(ledger.value[:size]))
         told[: ledger.since] = seen[: ledger.since] = False
-        if (ledger.best >= 0) != seen.any() or -1 < ledger.best < ledger.since:
+        seen[outside] = False
+        unsound = -1 < ledger.best < ledger.since or ledger.best in ledger.outside
+        if (ledger.best >= 0) != seen.any() or unsound:
             raise ValueError("its values are not those of its best evaluation")
         ledger._new = np.flatnonzero(told).tolist()
         if ledger.best >= 0:

@@ -259,6 +259,9 @@ _ROWS: Final = (
                     "starts given by the user, used first"),
     DriverParameter("project_starts", True, _flag, "driver",
                     "move initial samples that violate a constraint to the nearest feasible point"),
+    DriverParameter("must_stay_feasible", True, _flag, "driver",
+                    "ask feasible points only; False lets SLSQP, trust-constr, COBYQA and COBYLA "
+                    "take the constraints"),
     DriverParameter("jac", False, _flag, "driver",
                     "the objective supplies its gradient"),
     DriverParameter("step_size", None, _steps, "driver",

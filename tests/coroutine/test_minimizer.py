@@ -299,3 +299,17 @@ def test_greenlet_is_imported_when_it_is_needed():
     code = "import optdriver, optdriver.study, sys; sys.exit('greenlet' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert optdriver.CallbackMinimizer is CallbackMinimizer
+
+
+def test_tolerances_that_cannot_be_met_cost_a_bounded_time():
+    """The simplex collapses onto points that are known, and would ask no other for ever."""
+    opt = CallbackMinimizer(
+        "Nelder-Mead", [0.3, 0.2], [(-1, 1)] * 2, xatol=0.0, fatol=-1.0, maxfun=np.inf
+    )
+    while not opt.done and opt.nfev < 5000:
+        x = opt.ask()
+        opt.tell((x[0] - 0.1) ** 2 + (x[1] - 0.4) ** 2)
+    assert opt.done
+    assert not opt.result.success
+    assert "the tolerances cannot be met" in opt.result.message
+    assert opt.result.x == pytest.approx([0.1, 0.4], abs=1e-6)

@@ -7,7 +7,13 @@ import inspect
 import numpy as np
 import pytest
 
-from optdriver.errors import InputError, InputTypeError, ObjectiveWarning, UnknownOptionError
+from optdriver.errors import (
+    ConstraintWarning,
+    InputError,
+    InputTypeError,
+    ObjectiveWarning,
+    UnknownOptionError,
+)
 from optdriver.integrations.braintools import NevergradOptimizer, ScipyOptimizer
 
 pytest.importorskip("jax")
@@ -65,13 +71,31 @@ def test_constraints_are_kept_whatever_method_is_named():
     def loss(x, y):
         return (x - 1) ** 2 + (y - 2.5) ** 2
 
-    with pytest.warns(ObjectiveWarning, match="'SLSQP' would leave the constraints"):
+    with pytest.warns(ObjectiveWarning, match="'TNC' would leave the constraints"):
         optimizer = ScipyOptimizer(
-            loss, [(0, 5), (0, 5)], "SLSQP", constraints, options={"ftol": 1e-9, "eps": 1e-8}
+            loss, [(0, 5), (0, 5)], "TNC", constraints, options={"ftol": 1e-9, "eps": 1e-8}
         )
     result = optimizer.minimize(2)
-    assert optimizer.method == "SLSQP"
+    assert optimizer.method == "TNC"
     assert np.allclose([float(value) for value in result.x], [4 / 3, 5 / 3], atol=1e-4)
+    assert result.maxcv <= 1e-6
+
+
+def test_slsqp_is_given_the_constraints():
+    """A line and a half-plane: the nearest point to (1, 2.5) is computed by hand."""
+
+    def loss(x, y):
+        return (x - 1) ** 2 + (y - 2.5) ** 2
+
+    constraints = [
+        {"type": "ineq", "fun": lambda v: v[0] - 2 * v[1] + 2},
+        {"type": "eq", "fun": lambda v: v[0] + v[1] - 3},
+    ]
+    with pytest.warns(ConstraintWarning, match="'SLSQP' takes the constraints"):
+        optimizer = ScipyOptimizer(loss, [(0, 5), (0, 5)], "SLSQP", constraints)
+    result = optimizer.minimize(2)
+    assert result.success
+    assert np.allclose([float(value) for value in result.x], [4 / 3, 5 / 3], atol=1e-3)
     assert result.maxcv <= 1e-6
 
 

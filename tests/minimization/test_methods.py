@@ -5,10 +5,11 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from scipy import optimize
 
 import optdriver
 from optdriver import coroutine
-from optdriver.errors import InputError
+from optdriver.errors import ConstraintWarning, InputError
 from optdriver.minimization.finished import Population
 from tests.minimization.losses import beale
 
@@ -83,8 +84,72 @@ def test_populations_are_methods_too():
     assert [float(v) for v in first.x] == pytest.approx([3, 0.5], abs=1e-4)
     assert (first.njev, first.jac) == (0, None)
     assert (first.fun, first.nfev) == (again.fun, again.nfev) != (other.fun, other.nfev)
-    with pytest.raises(InputError, match="violate constraints"):
-        optdriver.minimize(beale, [(0, 4), (0, 4)], "CMA-ES", constraints="x + y <= 1")
+
+
+@pytest.mark.parametrize("method", ["CMA-ES", "Nelder-Mead", "Powell"])
+def test_methods_of_values_alone_stay_within_constraints(method):
+    seen = []
+
+    def loss(x, y):
+        seen.append((float(x), float(y)))
+        return (x - 1) ** 2 + (y - 2) ** 2
+
+    box = [(0.0, 2.0), (0.0, 2.0)]
+    res = optdriver.minimize(loss, box, method, constraints="x + y <= 1", n_iter=1, jac="3-point")
+    assert res.success
+    assert [float(v) for v in res.x] == pytest.approx([0.0, 1.0], abs=1e-3)
+    assert max(x + y for x, y in seen) <= 1.0
+    assert res.maxcv == 0.0
+
+
+@pytest.mark.parametrize("method", ["SLSQP", "trust-constr", "COBYQA", "COBYLA"])
+def test_methods_that_take_constraints_are_given_them(method):
+    """Texts, functions and SciPy's objects alike; the optimum of a disc is known by hand."""
+    box = [(-2.0, 2.0), (-2.0, 2.0)]
+    given = [
+        "x^2 + y^2 <= 1",
+        lambda x, y: x**2 + y**2 - 1,
+        {"type": "ineq", "fun": lambda v: 1 - v[0] ** 2 - v[1] ** 2},
+        optimize.NonlinearConstraint(lambda v: v[0] ** 2 + v[1] ** 2, -np.inf, 1.0),
+    ]
+
+    def loss(x, y):
+        return 3.0 * x + 4.0 * y
+
+    for constraint in given:
+        with pytest.warns(ConstraintWarning, match=f"'{method}' takes the constraints") as said:
+            res = optdriver.minimize(loss, box, method, constraints=constraint, n_iter=1, x64=True)
+        assert len(said) == 1
+        assert res.success, res.message
+        assert [float(v) for v in res.x] == pytest.approx([-0.6, -0.8], abs=3e-3)
+        assert res.maxcv <= 1e-6
+    with pytest.raises(InputError, match="must_stay_feasible=False"):
+        optdriver.minimize(loss, box, method, constraints=given[0], must_stay_feasible=True)
+
+
+def test_as_a_study_they_take_constraints_too(tmp_path):
+    box = {"x": (-2.0, 2.0), "y": (-2.0, 2.0)}
+
+    def loss(x, y):
+        return 3.0 * x + 4.0 * y
+
+    def call(**more):
+        return optdriver.minimize(
+            loss, box, "SLSQP", constraints="x^2 + y^2 <= 1", n_iter=2, x64=True, **more
+        )
+
+    with pytest.warns(ConstraintWarning, match="takes the constraints"):
+        whole = call(max_iter=200)
+    with pytest.warns(ConstraintWarning, match="takes the constraints"):
+        part = call(storage=tmp_path / "s.db", max_iter=5)
+    assert part.nfev == 5
+    with optdriver.load_study(tmp_path / "s.db") as study:
+        study.set_parameters(max_iter=200)
+    with pytest.warns(ConstraintWarning, match="takes the constraints"):
+        rest = call(storage=tmp_path / "s.db", max_iter=200)
+    assert rest.success
+    assert [float(v) for v in rest.x.values()] == pytest.approx([-0.6, -0.8], abs=1e-5)
+    assert rest.history.x.tobytes() == whole.history.x.tobytes()
 
 
 def test_32_bits_are_enough_for_success():

@@ -111,6 +111,80 @@ def test_differences_take_the_place_of_gradients(driver):
     np.testing.assert_allclose(study.best.x, [1.0, 1.0], atol=1e-2)
 
 
+INSIDE = ["x^2 + y^2 <= 1.1"]
+"""The minimum of the objective lies outside; within it is on the circle."""
+
+LEAVING = ("SLSQP", "trust-constr", "COBYQA", "COBYLA")
+
+
+def least_inside():
+    """Return the least value on a fine grid of the disc."""
+    x, y = np.meshgrid(np.linspace(-1.1, 1.1, 801), np.linspace(-1.1, 1.1, 801))
+    inside = x**2 + y**2 <= 1.1
+    return min(value(a, b, 3.0) for a, b in zip(x[inside], y[inside], strict=True))
+
+
+@pytest.mark.parametrize("driver", ["Nelder-Mead", "Powell", "CMA-ES", "DE", *LEAVING])
+def test_constraints_with_every_driver_that_has_them(driver, tmp_path):
+    """Stored and loaded at any time it goes on bit for bit; what counts is feasible."""
+    space, parameters = settings(driver)
+    parameters["constraints"] = INSIDE
+    if driver in LEAVING:
+        parameters["must_stay_feasible"] = False
+    straight, expected = play(create_study(space, num_parallel=2, **parameters), 45)
+    study = create_study(space, num_parallel=2, storage=tmp_path / "a.db", **parameters)
+    asked = []
+    for _ in range(3):
+        study, some = play(study, 15)
+        asked += some
+        study.close()
+        study = optdriver.load_study(tmp_path / "a.db")
+    assert asked == expected
+    study.verify()
+    points = study.history.x
+    outside = points[:, 0] ** 2 + points[:, 1] ** 2 - 1.1
+    if driver in LEAVING:
+        assert study.best.x @ study.best.x <= 1.1 + 1e-5
+        kind = np.array(study.history["kind"])
+        assert np.max(outside[kind == "iterate"]) > 0.0  # it does leave them
+    else:
+        assert np.max(outside) <= 1e-15
+    for minimum in study.minima:
+        assert minimum.x @ minimum.x <= 1.1 + 1e-5
+    assert study.best.value == straight.best.value
+    study.close()
+
+
+@pytest.mark.parametrize("driver", ["Nelder-Mead", "CMA-ES", "SLSQP", "COBYQA"])
+def test_under_constraints_the_least_value_is_found(driver):
+    space, parameters = settings(driver)
+    parameters |= {"constraints": INSIDE, "max_num_minimizers": 1}
+    study = create_study(space, must_stay_feasible=driver not in LEAVING, **parameters)
+    study.run(value)
+    info = study.info()
+    assert info["success"]
+    assert abs(info["min_objective"] - least_inside()) <= 5e-3
+    assert info["active_constraints"] == tuple(INSIDE) or driver == "CMA-ES"
+
+
+def test_a_low_value_outside_is_never_the_best():
+    """The first point asked violates the constraint and has the lowest value of all."""
+    study = create_study(
+        {"x": (-2, 2)}, constraints=["x^2 <= 1"], driver="SLSQP", must_stay_feasible=False,
+        jac=True, min_val=-3.5, max_num_minimizers=1,
+    )  # fmt: skip
+    seen = []
+    while not study.is_done():
+        for suggestion in study.ask(1):
+            x = suggestion.params["x"]
+            seen.append(x)
+            study.tell(suggestion.id, -(x**3), [-3.0 * x * x])
+    assert max(map(abs, seen)) > 1.0 + 1e-3
+    assert study.best.value == pytest.approx(-1.0, abs=1e-5)
+    assert study.stop_kind != "min_val"
+    assert study.info()["success"]
+
+
 def test_options_of_the_method_reach_it():
     space, parameters = settings("Nelder-Mead")
     parameters["max_num_minimizers"] = 1
@@ -128,8 +202,9 @@ def test_options_of_the_method_reach_it():
     ("driver", "change", "message"),
     [
         ("BFGS", {}, "does not keep to bounds"),
-        ("SLSQP", {"constraints": ["x + y <= 1"]}, "'L-BFGS-B' never leaves"),
-        ("CMA-ES", {"constraints": ["x + y <= 1"]}, "'L-BFGS-B' never leaves"),
+        ("SLSQP", {"constraints": ["x + y <= 1"]}, "write must_stay_feasible=False"),
+        ("TNC", {"constraints": ["x + y <= 1"]}, "takes no constraints: 'L-BFGS-B'"),
+        ("SLSQP", {"must_stay_feasible": "no"}, "True or False"),
         ("Nelder-Mead", {"method_options": {"xatoll": 1}}, "did you mean 'xatol'"),
         ("CMA-ES", {"method_options": {"population": 7}}, "did you mean 'population_size'"),
         ("CMA-ES", {"method_options": {"sigma": -1.0}}, "at least"),
