@@ -143,12 +143,12 @@ class CallbackMinimizer(Undoing[State]):
         found = named(method)
         start = read_point(x0)
         lower, upper = read_bounds(bounds, start.size)
-        _check_bounds(found.name, lower, upper)
         box = np.column_stack([lower, upper])
         known = walls.compiled(constraints, box, start.size, names, fixed)
         walls.check(found.name, known)
         if known is not None:
             lower, upper = np.maximum(lower, known.lower), np.minimum(upper, known.upper)
+        _check_bounds(found.name, lower, upper)
         self._constraints = known
         start = _started(found.name, known, np.minimum(np.maximum(start, lower), upper))
         self._live: _Live | None = None

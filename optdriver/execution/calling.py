@@ -25,12 +25,64 @@ Objective = Callable[..., Any]
 class Outcome:
     """What became of a call: what it returned, or why it failed.
 
-    `mistake` is an error in the use of this library, made inside the objective.
+    `mistake` is an error in the use of this library, made inside the objective.  `error` is the
+    exception of a failure, as long as it stays in this process.
     """
 
     result: Any = None
     failure: str | None = None
     mistake: InputError | None = None
+    error: BaseException | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (self.result, self.failure, self.mistake)
+
+
+def _received(result: Any, failure: str | None, mistake: InputError | None) -> Outcome:
+    return Outcome(result=result, failure=failure, mistake=mistake)
+
+
+BUGS: Final = frozenset(
+    (
+        "NameError", "UnboundLocalError", "AttributeError", "KeyError", "ImportError",
+        "ModuleNotFoundError", "UnitMismatchError", "DimensionalityError",
+    )
+)  # fmt: skip
+"""Names of exceptions that an objective raises for a mistake in it, and not for a point."""
+
+ENOUGH: Final = 3
+"""So many evaluations that failed for one kind of mistake, and none that succeeded, are no chance.
+"""
+
+
+class Mistakes:
+    """What looks like a mistake in the objective: it fails for the same kind everywhere."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._kinds: set[str] = set()
+        self._last: Outcome | None = None
+
+    def found(self, study: Study, outcome: Outcome, enough: int = ENOUGH) -> Exception | None:
+        """Return the exception to raise after a failure, None where it may be the point's."""
+        self._seen += 1
+        self._kinds.add(str(outcome.failure).partition(" (")[0].partition(":")[0])
+        self._last = outcome
+        return self.at_end(study) if self._seen >= enough else None
+
+    def at_end(self, study: Study) -> Exception | None:
+        """Return the exception to raise where no more is evaluated."""
+        last = self._last
+        if (
+            last is None
+            or len(self._kinds) > 1
+            or not self._kinds <= BUGS
+            or study.best is not None
+        ):
+            return None
+        if isinstance(last.error, Exception):
+            return last.error
+        return InputError(f"the objective has a mistake, it raised everywhere: {last.failure}")
 
 
 def evaluate(
@@ -51,7 +103,7 @@ def evaluate(
     except EvaluationError as error:
         return Outcome(failure=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
-        return Outcome(failure=describe(error))
+        return Outcome(failure=describe(error), error=error)
 
 
 def call(objective: Objective, params: Any, handed: str) -> Any:

@@ -23,6 +23,7 @@ from optdriver.errors import (
 )
 from optdriver.execution import log, rounds
 from optdriver.execution.calling import (
+    Mistakes,
     Objective,
     Outcome,
     all_taken,
@@ -97,6 +98,9 @@ def run(
     InputError
         If the objective cannot be used, or returns what cannot be used.  Open evaluations are
         finished first; the point in question is handed out again by the next `run`.
+    Exception
+        What the objective raises, if that is a mistake in it (a `NameError`, say) and its first
+        three evaluations, or all, have raised it.
     GradientError
         If ``check_grad=True`` finds a derivative that disagrees with finite differences.
     ProtocolError
@@ -143,7 +147,7 @@ def run(
         if loop.out or limit == 0 or not _is_done(study):
             _timed(study, loop)
     log.end(study)
-    _report(study, loop.error)
+    _report(study, loop.error or loop.mistakes.at_end(study))
 
 
 def _run_rounds(
@@ -168,7 +172,7 @@ def _run_rounds(
         if limit == 0 or not _is_done(study):
             _timed(study, loop)
     log.end(study)
-    _report(study, loop.error)
+    _report(study, loop.error or loop.mistakes.at_end(study))
 
 
 def _timed(study: Study, loop: _Loop | rounds.Rounds) -> None:
@@ -253,6 +257,7 @@ class _Loop:
         self.remaining = limit
         self.show = show
         self.error: Exception | None = None
+        self.mistakes = Mistakes()
         self.out: dict[Future[Any], int] = {}
         self.results: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self.interrupts = Interrupts(
@@ -436,6 +441,7 @@ class _Loop:
         if outcome.failure is not None:
             self.study.tell_failure(id, outcome.failure)
             log.failure(id, outcome.failure)
+            self.error = self.error or self.mistakes.found(self.study, outcome)
             return
         try:
             if outcome.mistake is not None:

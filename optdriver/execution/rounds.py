@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError
 from optdriver.execution import log
-from optdriver.execution.calling import all_taken, chosen, describe
+from optdriver.execution.calling import Mistakes, Outcome, all_taken, chosen, describe
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.progress import Show
 
@@ -51,6 +51,7 @@ class Rounds:
         self.study, self.call, self.show = study, call, show
         self.remaining = limit
         self.error: Exception | None = None
+        self.mistakes = Mistakes()
         self.calling = False
         self.interrupts = Interrupts(wake=lambda: None, may_raise=lambda: self.calling)
 
@@ -114,6 +115,8 @@ class Rounds:
             reason = str(error) if isinstance(error, EvaluationError) else describe(error)
             self.study.tell_failure(ids[0], reason)
             log.failure(ids[0], reason)
+            outcome = Outcome(failure=reason, error=error)
+            self.error = self.error or self.mistakes.found(self.study, outcome)
             return
         for k, id in enumerate(ids):
             self._evaluate([id], x[k : k + 1])

@@ -13,6 +13,7 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError
+from optdriver.execution.calling import BUGS
 from optdriver.execution.progress import bar
 from optdriver.minimization import engines, fits, kept, methods, printing
 from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
@@ -511,14 +512,6 @@ def _message(problem: Problem, ends: list[Ended], best: Ended, interrupted: str 
 
 
 WITH_UNITS: Final = "a loss that expects plain numbers needs units=False"
-
-BUGS: Final = frozenset(
-    (
-        "NameError", "UnboundLocalError", "AttributeError", "KeyError", "ImportError",
-        "ModuleNotFoundError", "UnitMismatchError", "DimensionalityError",
-    )
-)  # fmt: skip
-"""Names of exceptions that a loss raises for a mistake in it, and not for a point."""
 
 
 def _check_called(problem: Problem, ends: list[Ended]) -> None:

@@ -130,7 +130,9 @@ def to_dict(state: PopulationState, *, plain: bool = True) -> Data:
         "runs": [_row_to_dict(row) for row in state.runs],
         "steps": np.array(state.steps, dtype=np.int64),
         "points": np.array(state.points, dtype=np.float64).reshape(-1, n),
-        "proposals": np.array(state.proposals, dtype=np.float64).reshape(-1, n),
+        "proposals": np.array(state.proposals, dtype=np.float64).reshape(-1, n)
+        if walls.has_rows(constraints)
+        else None,
         "constraints": constraints.to_dict() if plain and constraints is not None else constraints,
         "moved": [moved.to_dict() for moved in state.moved],
         "values": np.array(state.values, dtype=np.float64),
@@ -168,7 +170,8 @@ def _read(data: Mapping[str, Any]) -> PopulationState:
         raise ValueError("its box is not finite")
     data = {"failed_in_row": 0, **data}  # 0.1.0 did not count them
     n, samples, points = lower.size, data["samples"], data["points"]
-    proposals = data.get("proposals", points)  # 0.3.0 kept none
+    proposals = data.get("proposals")  # only under constraints they are others
+    proposals = points if proposals is None else proposals
     engine = stored.text("engine", data["engine"])
     state = PopulationState(
         engine=engine,

@@ -250,10 +250,11 @@ def test_where_all_is_fixed_one_evaluation_is_enough(method):
     assert opt.result.fun == 5.0
 
 
-def test_constraints_are_refused():
-    with pytest.raises(InputError, match="'L-BFGS-B'"):
-        CallbackMinimizer("SLSQP", [0.0], constraints=["x1 <= 1"])
-    CallbackMinimizer("SLSQP", [0.0], constraints=())
+def test_a_constraint_that_is_a_bound_is_one_for_a_method_without_bounds_too():
+    with pytest.raises(InputError, match="'BFGS' does not keep to bounds.*'L-BFGS-B'"):
+        CallbackMinimizer("BFGS", [0.0], constraints=["x1 <= 1"])
+    assert CallbackMinimizer("SLSQP", [0.0], constraints=["x1 <= 1"]).bounds[1] == 1.0
+    CallbackMinimizer("BFGS", [0.0], constraints=())
 
 
 @pytest.mark.parametrize(

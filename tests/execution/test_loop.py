@@ -249,6 +249,43 @@ def test_exceptions_are_failures_with_their_place():
     assert study.info()["num_failed"] > 0
 
 
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_mistake_in_the_objective_is_raised_with_its_traceback(parallel):
+    """Once it has been seen everywhere; corrected, the same study goes on."""
+    study = create_study({"x": (-1, 2)}, num_parallel=parallel, max_num_minimizers=1, seed=2)
+
+    def misspelled(x):
+        return offset - x  # noqa: F821
+
+    with pytest.raises(NameError, match="offset") as caught:
+        study.run(misspelled)
+    assert caught.traceback[-1].name == "misspelled"
+    assert 3 <= study.info()["num_failed"] <= 3 + parallel
+    study.run(lambda x: (x - 0.5) ** 2)
+    assert study.best.params["x"] == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_mistake_that_is_met_at_some_points_only_is_a_failure_of_theirs():
+    study = create_study({"x": (-1, 2)}, max_num_minimizers=2, seed=2)
+    table = {False: 1.0}
+
+    def objective(x):
+        return (x - 0.5) ** 2 * table[x > 1.2]
+
+    study.run(objective)
+    assert study.best.params["x"] == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_mistake_in_other_processes_is_told_with_its_place(processes):
+    study = create_study({"x": (-1, 2)}, num_parallel=2, max_num_minimizers=1)
+    with pytest.raises(InputError, match=r"raised everywhere: KeyError: 'missing' \(.*test_loop"):
+        study.run(looks_up, executor=processes)
+
+
+def looks_up(x):
+    return {}["missing"] * x
+
+
 def test_sys_exit_is_a_failure_too():
     def objective(x1, x2, radius):
         raise SystemExit(3)

@@ -118,7 +118,8 @@ def test_infinite_limits_are_none():
         ({"method": "BFGS"}, "does not keep to bounds"),
         ({"method": "SLSQP", "method_options": {"ftoll": 1}}, "did you mean 'ftol'"),
         ({"method": "SLSQP", "method_options": 7}, "a dict of options"),
-        ({"method": "SLSQP", "constraints": "x1 + x2 <= 1 + x1^2"}, "never leaves them"),
+        ({"method": "SLSQP", "constraints": "x1 + x2 <= 1 + x1^2"}, "must_stay_feasible=False"),
+        ({"method": "TNC", "constraints": "x1 + x2 <= 1 + x1^2"}, "takes no constraints"),
         ({"method_options": {"xatol": 1}}, "another method"),
     ],
 )

@@ -138,7 +138,7 @@ def test_a_replay_that_asks_other_points_says_so():
     ("name", "bounds", "options", "message"),
     [
         ("CMA-ES", [(0, np.inf)], {}, "finite box"),
-        ("CMA-ES", [(0, 1)], {"constraints": ["x1 <= 1"]}, "'L-BFGS-B' never leaves"),
+        ("CMA-ES", [(0, 1)] * 2, {"constraints": ["x1 + x2 >= 3"]}, "x1 \\+ x2 >= 3"),
         ("CMA-ES", [(0, 1)], {"method_options": {"sigma": "x"}}, "a number"),
         ("CMA-ES", [(0, 1)], {"method_options": {"population_size": 2}}, "at least 3"),
         ("CMA-ES", [(0, 1)], {"method_options": []}, "a dict"),

@@ -131,11 +131,11 @@ def test_constraints_with_every_driver_that_has_them(driver, tmp_path):
     parameters["constraints"] = INSIDE
     if driver in LEAVING:
         parameters["must_stay_feasible"] = False
-    straight, expected = play(create_study(space, num_parallel=2, **parameters), 45)
+    straight, expected = play(create_study(space, num_parallel=2, **parameters), 48)
     study = create_study(space, num_parallel=2, storage=tmp_path / "a.db", **parameters)
     asked = []
     for _ in range(3):
-        study, some = play(study, 15)
+        study, some = play(study, 16)
         asked += some
         study.close()
         study = optdriver.load_study(tmp_path / "a.db")
