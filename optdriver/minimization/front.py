@@ -83,8 +83,10 @@ class Minimizer:
     x64 : bool, optional
         Let JAX compute in 64 bits (or not) here, whatever ``jax_enable_x64`` says.  The arrays
         of the result are NumPy's then if JAX is set to 32 bits, since it would narrow its own.
-    jac : {None, '2-point', '3-point'}
-        None: by JAX, if it can.  Otherwise differences, and JAX is not used.
+    jac : {None, '2-point', '3-point', True} or callable
+        None: by JAX, if it can.  ``'2-point'``, ``'3-point'``: differences, and JAX is not used.
+        True: the loss returns ``(value, gradient)``; or a function of the parameters that returns
+        the gradient.  It has the structure of the parameters, or is a vector of shape (n,).
     scale : bool
         Let the minimizers see each variable in a power of two near to the width of its bounds.
         Parameters with ``scale='log'`` in their bounds are seen by their logarithm in any case.
@@ -124,7 +126,7 @@ class Minimizer:
         seed: int = 0,
         units: bool = True,
         x64: bool | None = None,
-        jac: str | None = None,
+        jac: str | bool | Callable[..., Any] | None = None,
         scale: bool = True,
         engine: str | None = None,
         must_stay_feasible: bool = False,
@@ -303,7 +305,7 @@ def minimize(
     tol: float | None = None,
     units: bool = True,
     x64: bool | None = None,
-    jac: str | None = None,
+    jac: str | bool | Callable[..., Any] | None = None,
     scale: bool = True,
     engine: str | None = None,
     must_stay_feasible: bool = False,

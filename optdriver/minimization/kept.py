@@ -15,9 +15,10 @@ from optdriver.drivers import driver_factory
 from optdriver.errors import InputError
 from optdriver.minimization import methods
 from optdriver.minimization.constraints import positions
-from optdriver.minimization.problem import Given, Problem, tolerances
+from optdriver.minimization.problem import Given, Problem, own_gradient, tolerances
 from optdriver.minimization.watching import structured
 from optdriver.objectives.jax_objective import JaxObjective
+from optdriver.objectives.own_gradient import OwnGradientObjective
 from optdriver.objectives.plain import PlainObjective
 from optdriver.objectives.study_objective import JaxStudyObjective
 from optdriver.space import Space
@@ -68,13 +69,20 @@ class Keeping:
 class PlainStudyObjective:
     """A loss that is called as it is, with quantities or without, as the objective of a study.
 
-    With `residuals` it returns these, in arrays of any shapes.
+    With `residuals` it returns these, in arrays of any shapes; with `gradient` a value with it.
     """
 
     def __init__(
-        self, loss: Callable[..., Any], units: bool, space: Space, *, residuals: bool = False
+        self,
+        loss: Callable[..., Any],
+        units: bool,
+        space: Space,
+        *,
+        residuals: bool = False,
+        gradient: bool = False,
     ) -> None:
         self._loss, self._units, self._space, self._residuals = loss, units, space, residuals
+        self._gradient = gradient
 
     def evaluate_suggestion(self, _id: int | None, numbers: Mapping[str, float]) -> Any:
         """Return the value at a point that is given by the names of its numbers."""
@@ -83,6 +91,8 @@ class PlainStudyObjective:
             raise InputError("the parameters of a loss have a structure")
         objective = PlainObjective(self._loss, structure, self._units)
         x = np.array([numbers[name] for name in self._space.free])
+        if self._gradient:
+            return structure.call(self._loss, objective.params(x))
         if self._residuals:
             return objective.residuals(x)
         value = objective.value(x)
@@ -151,6 +161,7 @@ def minimize(
     space = Space.of(structure, scale=given.scale)
     compiled = isinstance(problem.objective, JaxObjective) and problem.objective.compiled
     smooth = compiled and driver_factory(method).gradient
+    own = isinstance(problem.objective, OwnGradientObjective) and driver_factory(method).gradient
     usual = {"ftol": 2.220446049250313e-09, "gtol": 1e-5}
     study = created(
         given,
@@ -159,8 +170,8 @@ def minimize(
         first,
         number,
         driver=method,
-        jac=smooth,
-        two_sided=not smooth and given.jac != "2-point",
+        jac=smooth or own,
+        two_sided=not (smooth or own) and given.jac != "2-point",
         must_stay_feasible=not methods.leaves(method, problem),
         **{**options, **tolerances(problem.objective, tol, options, usual)},
     )
@@ -210,7 +221,10 @@ def run(
     """
     if study.is_done():
         return
+    own = own_gradient(given)
     objective: Any = PlainStudyObjective(given.loss, given.units, space, residuals=residuals)
+    if own is not None:
+        objective = PlainStudyObjective(own, given.units, space, gradient=True)
     if smooth:
         objective = JaxStudyObjective(
             given.loss, units=given.units, x64=given.x64, residuals=residuals

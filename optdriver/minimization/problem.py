@@ -24,13 +24,14 @@ from optdriver.minimization.constraints import boxed, compiled
 from optdriver.minimization.logarithms import traced_outer
 from optdriver.minimization.starts import feasible_points, points
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
+from optdriver.objectives.own_gradient import OwnGradientObjective, Paired
 from optdriver.objectives.plain import PlainObjective, attempt, say
 from optdriver.structures.narrow import representable
 from optdriver.structures.pytree import Leaf, Structure
 from optdriver.study.parameters import MINIMIZE
 
 Vector = NDArray[np.float64]
-Objective: TypeAlias = JaxObjective | PlainObjective
+Objective: TypeAlias = JaxObjective | PlainObjective | OwnGradientObjective
 
 COARSE = 1e-10
 """A loss whose numbers are spaced more widely than this cannot meet the usual tolerances."""
@@ -138,7 +139,7 @@ class Problem:
 
     def value_and_grad(self, z: Vector) -> tuple[float, Vector]:
         """Return the loss and its gradient by z; differences where the loss gives none."""
-        if isinstance(self.objective, JaxObjective):
+        if isinstance(self.objective, JaxObjective | OwnGradientObjective):
             x = self.to_user(z)
             f, g = self.objective.value_and_grad(x)
             return f, self.coordinates.gradient_to_driver(g, x)
@@ -221,6 +222,19 @@ class Negated:
         return -value
 
 
+def own_gradient(given: Given) -> Callable[..., Any] | None:
+    """Return a function that returns value and gradient, None where the user has given none.
+
+    Raises
+    ------
+    InputError
+        The gradient does not take the parameters.
+    """
+    if given.jac is True:
+        return given.loss
+    return Paired(given.loss, given.jac) if callable(given.jac) else None
+
+
 def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
     """Return the problem, with the loss compiled if it can be.
 
@@ -231,14 +245,19 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
     first : ndarray, shape (k, n)
         Starts of the user, where a loss that cannot be compiled is tried first.
     """
+    own = own_gradient(given)
+    if own is not None:
+        sign = 1.0 if given.direction == MINIMIZE else -1.0
+        made = OwnGradientObjective(own, structure, given.units, sign)
+        return _problem(replace(given, loss=own, jac=None), structure, made)
     given = given.minimised()
     if given.jac in ("2-point", "3-point"):
         plain = PlainObjective(given.loss, structure, given.units)
         return _problem(given, structure, plain)
     if given.jac is not None:
         raise InputTypeError(
-            "jac is None (JAX if it can, or else '3-point'), '2-point' or '3-point', not "
-            f"{given.jac!r}"
+            "jac is None (JAX if it can, or else '3-point'), '2-point', '3-point', True (the loss "
+            f"returns (value, gradient)) or a function that returns the gradient, not {given.jac!r}"
         )
     objective, reason = traced(given.loss, structure, units=given.units, x64=given.x64)
     if objective is not None:
