@@ -289,7 +289,7 @@ def test_starts_of_the_user_come_first_and_give_shapes():
         ({"engine": "bach"}, "did you mean 'batch'"),
         ({"options": {"gtoll": 1}}, "did you mean 'gtol'"),
         ({"options": [1]}, "dict of options"),
-        ({"jac": True}, "'2-point'"),
+        ({"jac": 3}, "'2-point'"),
         ({"units": 1}, "True or False"),
         ({"x64": 1}, "True, False or None"),
         ({"callback": 1}, "function"),
