@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.constraints import has_rows
 from optdriver.coroutine.options import kept_start
 from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
 from optdriver.lbfgsb import LBFGSB, advance_lanes, compiled
@@ -806,7 +807,7 @@ def _all_ends(
 
 def _across(state: MultiStartState, between: Between, f: float, g: Vector | None) -> Vector | None:
     """Return where a point between two ends goes that is too high, None if it stays a barrier."""
-    if state.options.convergence_rule < 4 or local.has_rows(state.constraints):
+    if state.options.convergence_rule < 4 or has_rows(state.constraints):
         return None
     return between.moved(f, g, state.bounds, state.catalogue.width(between.here))
 
