@@ -55,6 +55,8 @@ WRONG: list[Any] = [
     np.nan, math.inf, -math.inf, 10**400, {"x1": 1.0}, (1.0,), (1.0, None, 2), np.array("x"),
 ]  # fmt: skip
 DRIVERS = ["L-BFGS-B"] * 9 + ["Nelder-Mead", "SLSQP", "Powell", "CMA-ES"]
+LEAVING = ["SLSQP", "trust-constr", "COBYLA", "COBYQA"]
+"""Drivers that ask for points outside of constraints, where they may."""
 
 
 class FaultError(Exception):
@@ -165,9 +167,15 @@ def options(free: list[float], chance: random.Random) -> dict[str, Any]:
         "lease_seconds": [1e-9, 1e9],
         "stop_after_failures": [1, 3],
         "initial_samples": [[free], [free, free]],
+        "direction": ["maximize"],
+        "max_val": [0.0, 1e300],
+        "stop_when": ["all minima likely found"],
+        "must_stay_feasible": [False],
     }
     for name in chance.sample(sorted(drawn), chance.choice([0, 1, 2, 4])):
         found[name] = chance.choice(drawn[name])
+    if "must_stay_feasible" in found:
+        found["driver"] = chance.choice(LEAVING)
     return found
 
 
@@ -239,6 +247,7 @@ class Case:
     options: dict[str, Any]
     objective: Objective
     reopen: int
+    renew: int
 
     @classmethod
     def drawn(cls, seed: str) -> Case:
@@ -259,6 +268,7 @@ class Case:
             options=given,
             objective=Objective(chance, len(free), given["jac"]),
             reopen=chance.randrange(EVALUATIONS),
+            renew=chance.randrange(8 * EVALUATIONS),
         )
 
     def create(self, path: Path | None) -> Study:
@@ -276,6 +286,8 @@ class Case:
             if path is not None and k == self.reopen:
                 study.close()
                 study = load_study(path, clock=lambda: 0.0)
+            if k == self.renew:
+                study.reevaluate()
             while (suggestion := study.ask()) is not None:
                 check_point(study, suggestion)
                 asked.append((suggestion.id, suggestion.x.tobytes()))
@@ -297,7 +309,7 @@ def check_point(study: Study, suggestion: Any) -> None:
     if not (np.isfinite(x).all() and (known.lower <= x).all() and (x <= known.upper).all()):
         raise FaultError(f"asked {x} outside of {known.lower} to {known.upper}")
     compiled = study.spec.compiled
-    if compiled is None:
+    if compiled is None or not study.parameters["must_stay_feasible"]:
         return
     with np.errstate(all="ignore"):
         rows = compiled.values(x)[: compiled.n_inequalities]

@@ -41,8 +41,11 @@ SIGMA = 2.0
 def critical_distance(samples: int, n: int) -> float:
     """Return the distance of single linkage in the box of `n` unit sides (1987).
 
-    It is pi^(-1/2) (Gamma(1 + n/2) sigma log(k) / k)^(1/n) for k samples.
+    It is pi^(-1/2) (Gamma(1 + n/2) sigma log(k) / k)^(1/n) for k samples; 0 where nothing can vary,
+    as constraints such as ``x1 == 0.3`` may have it.
     """
+    if n == 0:
+        return 0.0
     number = max(samples, 2)
     log_volume = math.lgamma(1.0 + n / 2.0) + math.log(SIGMA * math.log(number) / number)
     return math.exp(log_volume / n) / math.sqrt(math.pi)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import optdriver
 from optdriver.multistart import start_rules as rules
 
 coordinate = st.sampled_from([k / 16 for k in range(17)])
@@ -97,3 +98,22 @@ def test_it_is_data(count):
     for table_ in (samples, again):
         rules.add(table_, np.array([0.1, 0.1]), -1.0)
     np.testing.assert_equal(rules.to_dict(again), rules.to_dict(samples))
+
+
+@pytest.mark.parametrize("rule", ["sobol", "mlsl", "auto"])
+@pytest.mark.parametrize("jac", [True, False])
+def test_a_box_in_which_nothing_can_vary_is_a_point(rule, jac):
+    study = optdriver.create_study(
+        {"x": (-1.0, 2.0), "y": (0.0, 1.0)},
+        constraints=["x == 0.25", "y == 0.5"],
+        start_rule=rule,
+        jac=jac,
+        num_parallel=2,
+        max_num_minimizers=3,
+    )
+    while not study.is_done():
+        suggestion = study.ask() or study.open_suggestions[0]
+        assert suggestion.x.tolist() == [0.25, 0.5]
+        study.tell(suggestion.id, 7.0, [1.0, -1.0] if jac else None)
+    assert study.best.value == 7.0
+    assert 1 <= study.num_evaluations <= 6
