@@ -217,7 +217,8 @@ def comparison(
     """
     if not known:
         return None
-    index, y, g = min(known, key=lambda each: float(np.max(np.abs(each[1] - x) / width)))
+    away = np.max(np.abs(np.array([place for _, place, _ in known]) - x) / width, axis=1)
+    index, y, g = known[int(np.argmin(away))]
     inside = constraints is None or all(constraints.is_feasible(_point(x, y, t)) for t in FRACTIONS)
     if not inside:
         return None

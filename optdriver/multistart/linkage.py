@@ -208,7 +208,7 @@ def _falls(above: Vector, below: Vector, step: Vector, rise: Vector) -> NDArray[
 def crosses(above: Vector, below: Vector, step: Vector, rise: float) -> bool:
     """Tell whether f falls at both ends of a step downwards, but not on a cubic all the way."""
     begins, ends = float(above @ step) / rise, float(below @ step) / rise
-    return begins > 0.0 and ends > 0.0 and begins**2 + ends**2 > STEEPEST
+    return begins > 0.0 and ends > 0.0 and begins * begins + ends * ends > STEEPEST
 
 
 def leads(known: Linkage, row: int) -> bool:
@@ -248,6 +248,20 @@ def followed(known: Linkage, row: int) -> int:
         row = known.row_of[run]
 
 
+def _all_followed(known: Linkage, runs: Numbers, rows: Numbers) -> Numbers:
+    """Return what `followed` does, for all runs that wait and their last rows at once."""
+    last = np.full(2 + int(runs.max()), -1)  # the last place is that of the runs behind
+    last[runs] = rows
+    ends = known.target[rows]
+    for _ in range(len(rows)):  # a chain has no more links, or it has no end
+        run = np.where(ends >= 0, known.run[ends], NOBODY)
+        on = last[np.clip(run, -1, len(last) - 1)]
+        if not np.any(on >= 0):
+            return run
+        ends = np.where(on >= 0, known.target[on], ends)
+    return np.where(on >= 0, NOBODY, run)
+
+
 def followers(known: Linkage) -> int:
     """Return how many runs wait that are linked within reach."""
     rows = np.fromiter(known.row_of.values(), np.int64)
@@ -265,7 +279,7 @@ def next_waiting(known: Linkage, *, leaders: bool, anyway: bool) -> tuple[int, b
     runs, rows = (np.fromiter(part, np.int64) for part in (known.row_of, known.row_of.values()))
     free = known.gap[rows] > reach(known)
     if known.lost:
-        free |= [followed(known, row) in (NOBODY, *known.lost) for row in rows]
+        free |= np.isin(_all_followed(known, runs, rows), [NOBODY, *known.lost])
     if free.any():
         run = int(min(zip(known.f[rows[free]], runs[free], strict=True))[1])
     elif anyway:

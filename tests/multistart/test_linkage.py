@@ -89,6 +89,33 @@ def test_who_waits_for_a_run_that_is_lost_leads_again():
     assert not made.row_of
 
 
+def test_where_runs_lead_is_the_same_for_one_and_for_all_at_once():
+    """In chains, and in a ring of links, which only a state made by hand can have."""
+    rng = np.random.default_rng(5)
+    for case in range(60):
+        made = known(1, [(run, [0.0], 1.0, None) for run in range(-1, 12)])
+        rows = np.arange(1, 13)
+        made.target[rows] = rng.integers(-1, 13 if case % 2 else rows)
+        waiting = rng.permutation(12)[: 1 + case % 12]
+        made.row_of = {int(run): int(run) + 1 for run in waiting}
+        one = [linkage.followed(made, int(run) + 1) for run in waiting]
+        assert linkage._all_followed(made, waiting, waiting + 1).tolist() == one
+
+
+def test_a_slope_of_which_the_square_overflows_crosses_a_barrier():
+    for size in (1e200, 1e300):
+        slope, step = np.array([-size]), np.array([1.0])
+        assert linkage.crosses(slope, slope, step, -1.0)
+        assert not linkage.crosses(slope, -slope, step, -1.0)
+
+
+def test_steep_slopes_end_no_run():
+    """Values of 1 beside gradients of 1e200: no step is right, and none is an error of ours."""
+    ms = MultiStart([(-1, 1)] * 2, start_rule="auto", seed=5)
+    drive(ms, lambda x: (float(np.sum(np.cos(9 * x))), -1e200 * np.sin(9 * x)), until=120)
+    assert not [run.reason for run in ms.runs if "error" in run.reason]
+
+
 def test_a_start_in_a_known_basin_costs_one_evaluation():
     ms = MultiStart([(-1, 1)] * 2, start_rule="auto")
     drive(ms, bowl, until=60)

@@ -99,6 +99,15 @@ def test_what_a_run_reports_survives():
         assert math.isfinite(one.f)
 
 
+@pytest.mark.parametrize("place", [[5.0, 0.0], [0.0, -2.5], [np.nan, 0.0], [0.0]])
+def test_offered_starts_outside_the_box_are_refused(place):
+    data = used(start_rule="auto").to_dict()
+    assert data["linkage"]["offered"]
+    data["linkage"]["offered"][0][1] = np.array(place)
+    with pytest.raises(InputError, match="no stored multi-start"):
+        MultiStart.from_dict(data)
+
+
 @pytest.mark.parametrize("change", [{"options": None}, {"lower": None}])
 def test_what_is_no_stored_multi_start(change):
     with pytest.raises(InputError, match="no stored multi-start"):
