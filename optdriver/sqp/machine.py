@@ -71,6 +71,9 @@ A model that is much too stiff wants forces as large, which would make it stiffe
 OUTGROWN: Final = 16.0
 """Times as much, or as little, that a row changes by, from which on its unit is another one."""
 
+LARGEST: Final = 2.0**1000
+"""The largest slope of a row that is told from larger ones; its inverse is the smallest size."""
+
 SHORTENED: Final = 40
 """Radii that are tried for one trial, where formulas leave no feasible one."""
 
@@ -138,6 +141,7 @@ def give_up(state: State, reason: str) -> None:
 def _end(state: State, stop: Stop) -> None:
     state.stop, state.pending = stop, None
     state.d = state.bend = None
+    state.promised = 0.0
 
 
 def _length(d: Vector | None) -> float:
@@ -258,9 +262,12 @@ def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
 
 def _sizes_of_rows(state: State, values: Vector, jacobian: Vector) -> Vector:
     """Return what the told rows change by where the variables are moved by their sizes."""
-    lengths = np.linalg.norm(jacobian[1:] * state.scale, axis=1)
+    slopes = np.clip(jacobian[1:] * state.scale, -LARGEST, LARGEST)
+    unit = np.max(np.abs(slopes), axis=1, initial=0.0)  # squares can overflow, or be nothing
+    unit[unit == 0.0] = 1.0
+    lengths = unit * np.linalg.norm(slopes / unit[:, None], axis=1)
     sizes = np.maximum(lengths, FLAT_ROW * np.abs(values[1:]))
-    return np.where(sizes > 0.0, sizes, 1.0)
+    return np.where(sizes > 0.0, np.maximum(sizes, 1.0 / LARGEST), 1.0)
 
 
 def _rescale(state: State, values: Vector, jacobian: Vector) -> None:

@@ -285,6 +285,7 @@ class SQP:
         return x.copy(), values, jacobian
 
     @property
+    @quiet
     def violation(self) -> float:
         """By how much the told rows are violated at `best`, scaled; infinite before there is one.
 
@@ -294,6 +295,7 @@ class SQP:
         return math.inf if found is None else machine.worst(self._now, *found[1:])
 
     @property
+    @quiet
     def multipliers(self) -> Vector:
         """Of the told rows, by which f falls for each unit a row gives way; NaN before any."""
         state = self._now
@@ -303,6 +305,7 @@ class SQP:
         return made
 
     @property
+    @quiet
     def result(self) -> OptimizeResult:
         """The best point and how the run stands.
 

@@ -310,3 +310,38 @@ def test_a_row_that_is_steep_at_the_start_is_kept_all_the_same():
     assert opt.result.success
     assert opt.result.x == pytest.approx([0.0], abs=1e-6)
     assert opt.violation <= 1e-8
+
+
+def test_an_end_where_nothing_is_promised_any_more_is_restored():
+    ended = set()
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        A, c = rng.normal(size=(4, 2)), rng.normal(size=4)
+        opt = SQP(rng.normal(size=2), inequalities=3, maxfun=60)
+        while not opt.done:
+            e = np.exp(3.0 * A @ opt.ask())
+            opt.tell(c + e, 3.0 * A * e[:, None])
+        again = SQP.from_dict(json.loads(json.dumps(opt.to_dict(), default=np.ndarray.tolist)))
+        assert again.to_dict()["promised"] == opt.to_dict()["promised"]
+        assert again.result.fun == opt.result.fun
+        ended.add(opt.stop)
+    assert len(ended) > 1
+
+
+@pytest.mark.parametrize("power", [-250, -170, 160, 250])
+def test_a_row_whose_square_no_number_holds_is_measured_all_the_same(power):
+    unit = 10.0**power
+    opt = SQP([0.2, 0.1], equalities=1)
+
+    def function(x):
+        values, slopes = circle(x)
+        return np.array(values) * [1.0, unit], np.array(slopes) * [[1.0], [unit]]
+
+    while not opt.done:
+        opt = SQP.from_dict(opt.to_dict())
+        opt.tell(*function(opt.ask()))
+    with np.errstate(all="raise"):
+        assert opt.result.success
+        assert opt.violation <= 1e-8
+    assert opt.result.x == pytest.approx(np.array([-1.0, -2.0]) / np.sqrt(5.0), abs=1e-6)
+    assert SQP.from_dict(opt.to_dict()).result.fun == opt.result.fun
