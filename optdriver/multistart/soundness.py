@@ -31,13 +31,20 @@ def check(state: Any) -> None:
     """
     for sample in state.initial_samples:
         stored.inside("initial_samples", sample, state.lower, state.upper)
-    if state.constraints is not None and state.constraints.n != state.lower.size:
-        raise ValueError("its constraints are those of other variables")
+    if state.constraints is not None:
+        _check_constraints(state, state.constraints)
     _check_points(state)
     for search in state.runs:
         _check_run(state, search)
     _check_counts(state)
     _check_queues(state)
+
+
+def _check_constraints(state: Any, constraints: Any) -> None:
+    if constraints.n != state.lower.size:
+        raise ValueError("its constraints are those of other variables")
+    if ((constraints.lower < state.lower) | (constraints.upper > state.upper)).any():
+        raise ValueError("its constraints are those of a larger box")  # starts are drawn there
 
 
 def _check_points(state: Any) -> None:

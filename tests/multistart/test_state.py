@@ -108,6 +108,15 @@ def test_offered_starts_outside_the_box_are_refused(place):
         MultiStart.from_dict(data)
 
 
+@pytest.mark.parametrize(("side", "to"), [("lower", -0.25), ("upper", 0.5)])
+def test_constraints_of_a_larger_box_are_refused(side, to):
+    data = MultiStart([(-2, 2)] * 2, constraints=["x1^2 + x2^2 <= 1"]).to_dict()
+    assert MultiStart.from_dict(data).ask(1)
+    data[side] = np.array([to, data[side][1]])
+    with pytest.raises(InputError, match="larger box"):
+        MultiStart.from_dict(data)
+
+
 @pytest.mark.parametrize("change", [{"options": None}, {"lower": None}])
 def test_what_is_no_stored_multi_start(change):
     with pytest.raises(InputError, match="no stored multi-start"):
