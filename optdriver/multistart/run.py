@@ -158,7 +158,7 @@ def _row(search: Search, constraints: ConstraintSet | None = None, *, exact: boo
         x, f, _ = best
         if known is None or search.state in OPEN:
             known = local.conditions(search.minimizer, constraints, exact=exact)
-    known = known or {"active": (), "multipliers": {}, "residual": None}
+    known = known or {"active": (), "multipliers": {}, "residual": math.nan}
     return Run(
         index=search.index,
         start=search.start,
@@ -172,7 +172,7 @@ def _row(search: Search, constraints: ConstraintSet | None = None, *, exact: boo
         active=tuple(known["active"]),
         multipliers=dict(known["multipliers"]),
         bounds=None if known.get("bounds") is None else fixed(known["bounds"]),
-        residual=known["residual"],
+        residual=None if math.isnan(known["residual"]) else known["residual"],
         noise=0.0 if search.learnt is None else search.learnt.noise,
         factors=None if known.get("fit") is None else Factors.from_dict(known["fit"]),
     )

@@ -71,6 +71,17 @@ def test_every_study_says_the_same_things():
             assert info["kkt_residual"] is None
 
 
+@pytest.mark.parametrize("driver", ["Nelder-Mead", "Powell"])
+def test_of_values_alone_no_residual_is_told_under_constraints_either(driver):
+    study = create_study(
+        {"x": (0, 2), "y": (0, 2)}, driver=driver, constraints="x + y >= 1.5", max_iter=40
+    )
+    study.run(lambda x, y: (x - 0.25) ** 2 + 2.0 * y)
+    for each in (study, type(study).from_dict(study.to_dict())):
+        assert each.info()["kkt_residual"] is None
+        assert all(run.kkt_residual is None for run in each.runs)
+
+
 def test_by_differences_along_a_surface_a_bound_has_no_multiplier():
     study = create_study({"x": (0, 4), "y": (1, 4)}, constraints="x == 2*y", max_num_minimizers=1)
     study.run(lambda x, y: x + y)
