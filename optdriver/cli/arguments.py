@@ -32,6 +32,9 @@ class Argument(click.Argument):
 class Command(click.Command):
     """A command whose help lists its arguments."""
 
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Leave arguments to `format_options`: only newer versions of Click list them here."""
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the arguments and the options."""
         known = [p for p in self.params if isinstance(p, Argument)]

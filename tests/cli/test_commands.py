@@ -259,6 +259,7 @@ def test_what_the_commands_take_is_listed(call):
     out = call("tell", "--help")[1]
     assert "The value, in any form that programs print" in out
     assert "--gradient" in out
+    assert [out.count(f"  {name}  ") for name in ("STUDY.db", "ID", "VALUE")] == [1, 1, 1]
     status, out, err = call()
     assert (status, "Usage: optdriver" in out + err) == (2, True)
 
