@@ -618,11 +618,11 @@ class CallbackMinimizer(Undoing[State]):
         ``active``, ``multipliers``, ``bound_multipliers``, ``kkt`` and ``certified`` too, as of
         `optdriver.FeasibleMinimizer`; all that needs a gradient is NaN, or empty, without one.
         """
-        from scipy.optimize import OptimizeResult  # longer to import than all the rest
+        from optdriver.feasible.result import FeasibleResult  # SciPy's class takes long to import
 
         state = self._state
         x, f, g = self.best or (self.x0, math.nan, None)
-        result: OptimizeResult = OptimizeResult()
+        result = FeasibleResult()
         result.update(
             x=x,
             fun=f,

@@ -82,23 +82,22 @@ def conditions(
 ) -> dict[str, Any]:
     """Return what is known of constraints and bounds at `x`, as a result has it."""
     active = active_names(constraints, x, lower, upper)
-    made: dict[str, Any] = {"maxcv": constraints.violation(x), "active": active}
+    smooth = zip(constraints.names, constraints.smooth, strict=True)
+    kinked = {name for name, is_smooth in smooth if not is_smooth}
+    made: dict[str, Any] = {
+        "maxcv": constraints.violation(x),
+        "active": active,
+        "certified": not kinked & set(active),
+    }
     if g is None:
         none = np.full(x.size, math.nan)
         return made | {"kkt": math.nan, "multipliers": {}, "bound_multipliers": none}
     at = under(constraints, x, g, lower, upper)
     rows = zip(constraints.names, at.multipliers.tolist(), strict=True)
-    known = {name: value for k, (name, value) in enumerate(rows) if k not in at.cusps}
-    kinked = [
-        name
-        for name, smooth in zip(constraints.names, constraints.smooth, strict=True)
-        if not smooth
-    ]
     return made | {
         "kkt": at.residual,
-        "multipliers": known,
+        "multipliers": {name: value for k, (name, value) in enumerate(rows) if k not in at.cusps},
         "bound_multipliers": np.where(at.pinned, math.nan, at.bound_multipliers),
-        "certified": not set(kinked) & set(active),
     }
 
 

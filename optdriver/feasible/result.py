@@ -6,7 +6,7 @@ from scipy.optimize import OptimizeResult
 
 
 class FeasibleResult(OptimizeResult):
-    """SciPy's result; without rows its multipliers are an empty dictionary."""
+    """SciPy's result; without rows, or gradients, its multipliers are an empty dictionary."""
 
     def __repr__(self) -> str:
         """Return what SciPy's own would, had it been told of empty dictionaries."""

@@ -15,6 +15,7 @@ from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError
 from optdriver.execution.calling import BUGS
 from optdriver.execution.progress import bar
+from optdriver.feasible.result import FeasibleResult
 from optdriver.minimization import engines, fits, kept, methods, printing
 from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
 from optdriver.minimization.problem import Given, Problem, prepare
@@ -479,7 +480,7 @@ def _result(
     best = min(ends, key=lambda end: order(end, interrupted is not None))
     _check_called(problem, ends)
     _say_if_flat(problem, ends)
-    made: OptimizeResult = OptimizeResult()
+    made = FeasibleResult()
     kept = {"active", "multipliers", "kkt", "certified", "stop"}
     made.update({key: value for key, value in best.raw.items() if key in kept})
     made.update(

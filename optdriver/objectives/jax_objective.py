@@ -190,17 +190,31 @@ class JaxObjective:
             handed = [np.asarray(a, dtype=self._type) for a in arguments]
             if not self.compiled:
                 handed = [self._jax.numpy.asarray(a) for a in handed]
-            return self._jax.device_get(function(*handed))
+            return self._jax.device_get(self._in_one_precision(function, *handed))
 
     def trace(self, x: Vector) -> None:
         """Trace value and gradient, which shows whether the loss can be compiled."""
         with self.precision():
-            self._value_and_grad.trace(np.asarray(x, dtype=self._type))
+            self._in_one_precision(self._value_and_grad.trace, np.asarray(x, dtype=self._type))
 
     def trace_many(self, points: Vector) -> None:
         """Trace the function of many vectors, which shows whether there is one."""
         with self.precision():
-            self.batched.trace(np.asarray(points, dtype=self._type))
+            self._in_one_precision(self.batched.trace, np.asarray(points, dtype=self._type))
+
+    def _in_one_precision(self, function: Any, *arguments: Any) -> Any:
+        """Call what JAX compiles, once more without its caches where widths of numbers clash.
+
+        JAX may remember NumPy's arrays that a loss captures in the width of an earlier trace.
+        """
+        try:
+            return function(*arguments)
+        except (TypeError, ValueError, RuntimeError) as error:
+            said = str(error)
+            if not self.compiled or not ("32" in said and "64" in said):
+                raise
+        self._jax.clear_caches()
+        return function(*arguments)
 
     # -- what users get -----------------------------------------------------------------------
 

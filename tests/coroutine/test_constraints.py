@@ -252,3 +252,17 @@ def test_the_step_of_a_difference_is_no_best_point():
     assert is_admitted(made, off, "iterate")
     assert not is_admitted(made, off, "difference")
     assert is_admitted(made, np.array([0.5, 0.5 + 0.1 * CLEAN]), "difference")
+
+
+@pytest.mark.parametrize("method", ["Nelder-Mead", "COBYLA", "SLSQP"])
+@pytest.mark.parametrize("told", [0, 9])
+def test_a_result_can_be_shown_whatever_is_known(method, told):
+    """Before anything was told, and without gradients, there are no multipliers."""
+    opt = CallbackMinimizer(method, [-0.3, 0.31], BOX, constraints=[DISC])
+    for _ in range(told):
+        if not opt.done:
+            opt.tell(*banana(opt.ask()))
+    assert "multipliers" in repr(opt.result)
+    assert opt.result.certified
+    kinked = CallbackMinimizer(method, [0.0, 0.5], BOX, constraints=["min(x1, x2) <= 0"])
+    assert not kinked.result.certified

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import warnings
 from functools import partial
 
 import jax
@@ -348,3 +349,20 @@ def test_a_loss_that_reads_nothing_is_asked_whether_it_does(jac):
         lambda a, b: 0.0 * a * b + 3.0, bounds, jac=jac, x64=True, n_iter=2
     )  # no warning
     optdriver.minimize(lambda a, b: (a * b) ** 2, bounds, jac=jac, x64=True)
+
+
+@pytest.mark.parametrize("wrap", [lambda loss: loss, jax.jit], ids=["plain", "jitted"])
+def test_a_loss_with_data_can_be_minimised_in_one_precision_after_the_other(wrap):
+    """JAX remembers arrays that a loss captures in the width of the first trace."""
+    data = np.linspace(-1.3, 2.1, 6)
+    loss = wrap(lambda p: jnp.sum((p - data) ** 4 + (p - data) ** 2))
+    bounds = [(np.full(6, -3.0), np.full(6, 3.0))]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the loss computes", ObjectiveWarning)
+        narrow = optdriver.Minimizer(loss, bounds, x64=False)
+        wide = optdriver.Minimizer(loss, bounds, x64=True)
+        for made, close in ((narrow, 1e-3), (wide, 1e-6), (narrow, 1e-3), (wide, 1e-6)):
+            found = made.minimize(1)
+            assert found.success
+            assert found.nfev < 40  # its own gradients, no differences
+            np.testing.assert_allclose(found.x[0], data, atol=close)
