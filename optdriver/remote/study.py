@@ -332,9 +332,14 @@ class RemoteStudy:
         Every worker has to have the new objective: results of evaluations that are open now have
         no effect.
         """
+        before = self._objective
         if objective is not None:
             self.set_objective(objective)
-        self._messages.post("reevaluate")
+        try:
+            self._messages.post("reevaluate")
+        except BaseException:
+            self._objective = before  # values of two objectives would be taken for those of one
+            raise
 
     def resume(self) -> None:
         """Go on after `stop`."""

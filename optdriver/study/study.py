@@ -730,11 +730,16 @@ class Study:
         InputTypeError
             If it is not callable; nothing has changed then.
         """
+        before = self._objective
         if objective is not None:
             self.set_objective(objective)
-        with self._lock:
-            self._desk.renew(reports.former_starts(self._desk.state))
-            self._threads.note_result()
+        try:
+            with self._lock:
+                self._desk.renew(reports.former_starts(self._desk.state))
+                self._threads.note_result()
+        except BaseException:
+            self._objective = before  # values of two objectives would be taken for those of one
+            raise
 
     @quiet
     def stop(self, reason: str = "stopped by the user", *, kind: str = "stop") -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import optdriver
-from optdriver.errors import InputError, ProtocolError, ServerError
+from optdriver.errors import InputError, InputTypeError, ProtocolError, ServerError
 from optdriver.server import background
 
 
@@ -223,6 +223,25 @@ def test_an_objective_that_is_changed_and_maximised(place, tmp_path):
         assert study.best.value == pytest.approx(1.0)
         assert study.info()["num_former"] == ended
         assert set(study.history["objective"].tolist()) == {0, 1}
+
+
+def test_an_objective_that_cannot_be_changed_stays_the_former_one(place, monkeypatch):
+    def refused(*_):
+        raise ServerError("no answer")
+
+    with background(place) as url:
+        study = optdriver.client(url).study()
+        study.set_objective(bowl)
+        with pytest.raises(InputTypeError, match="callable, not 3"):
+            study.reevaluate(3)
+        assert study.objective is bowl
+        with monkeypatch.context() as broken:
+            broken.setattr("optdriver.remote.connection.Messages.post", refused)
+            with pytest.raises(ServerError, match="no answer"):
+                study.reevaluate(lambda x, y: (1.0, [0.0, 0.0]))
+        assert study.objective is bowl
+        study.run()
+        assert study.info()["num_former"] == 0
 
 
 def decay(a, b):

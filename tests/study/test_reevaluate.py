@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 import optdriver
-from optdriver.errors import GradientError, InputTypeError, ObjectiveWarning, StudyDoneError
+from optdriver.errors import (
+    GradientError,
+    InputTypeError,
+    ObjectiveWarning,
+    StorageError,
+    StudyDoneError,
+)
 from optdriver.study import create_study
 from optdriver.study.study import Study
 
@@ -233,3 +239,16 @@ def test_a_flat_objective_is_seen_although_the_former_was_none():
     with pytest.warns(ObjectiveWarning, match="returned 3, with a gradient of zero"):
         study.run()
     assert study.stop_kind == "flat"
+
+
+def test_where_it_cannot_be_recorded_the_former_objective_stays(tmp_path):
+    path = tmp_path / "kept.db"
+    with create_study(BOX, storage=path, **GIVEN) as study:
+        evaluate(study, former, 3)
+        with optdriver.load_study(path, read_only=True) as looked_at:
+            looked_at.set_objective(former)
+            with pytest.raises(StorageError, match="read_only"):
+                looked_at.reevaluate(new)
+            assert looked_at.objective is former
+            assert looked_at.objective_number == 0
+            assert looked_at.best.value == study.best.value
