@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints import ConstraintSet
-from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.errors import ConstraintError, InputError, InputTypeError, ProtocolError
 from optdriver.feasible.region import sizes
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.numerics import is_numeric, quiet
@@ -409,7 +409,9 @@ def _formulas(given: Any, n: int) -> ConstraintSet | None:
 def _moved(formulas: ConstraintSet, start: Vector) -> Vector:
     made = formulas.nearest(start)
     if not (made.feasible and formulas.is_feasible(made.x)):
-        raise InputError("no point near x0 was found that satisfies the constraints")
+        raise ConstraintError(
+            f"no point near x0 was found that satisfies the constraints: {made.resisting!r} resists"
+        )
     return np.asarray(made.x)
 
 

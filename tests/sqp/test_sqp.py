@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from optdriver import SQP
 from optdriver.constraints import ConstraintSet
-from optdriver.errors import InputError, InputTypeError, OptDriverError
+from optdriver.errors import ConstraintError, InputError, InputTypeError, OptDriverError
 from optdriver.sqp import quadratic, quasi_newton
 from optdriver.sqp.quadratic import Rows
 
@@ -345,3 +345,10 @@ def test_a_row_whose_square_no_number_holds_is_measured_all_the_same(power):
         assert opt.violation <= 1e-8
     assert opt.result.x == pytest.approx(np.array([-1.0, -2.0]) / np.sqrt(5.0), abs=1e-6)
     assert SQP.from_dict(opt.to_dict()).result.fun == opt.result.fun
+
+
+def test_a_start_that_no_formula_lets_in_is_refused_by_name():
+    discs = ["x1^2 + x2^2 <= 1", "(x1 - 1.5)^2 + (x2 - 1.5)^2 <= 0.5"]  # which do not meet
+    rows = ConstraintSet(discs, ["x1", "x2"], [(-2.0, 2.0)] * 2)
+    with pytest.raises(ConstraintError, match=r"'x1\^2 \+ x2\^2 <= 1' resists"):
+        SQP([1.0, 1.0], [(-2.0, 2.0)] * 2, constraints=rows)
