@@ -386,10 +386,10 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
     away = np.full((len(ends), z.size), np.inf)
     away[some] = np.abs(np.reshape([ends[k].x for k in some], (-1, z.size)) - z)
     total = away.sum(axis=1)
-    close = [k for k in low(parameters["gtol"] * total) if np.all(away[k] <= near)]
-    if not close:
+    there = low(np.where((away <= near).all(axis=1), parameters["gtol"] * total, -np.inf))
+    if not there.size:
         return None
-    return ends[min(close, key=lambda k: (ends[k].index != found.run, total[k]))]
+    return ends[min(there, key=lambda k: (ends[k].index != found.run, total[k]))]
 
 
 def _multipliers(state: State, run: Run) -> dict[str, float]:
