@@ -10,6 +10,7 @@ None, masked entries, and quantities with a unit.
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
 from typing import Any
@@ -138,3 +139,22 @@ def short(value: Any) -> str:
     """Return a value as text that fits into a message."""
     text = repr(value)
     return text if len(text) <= 120 else f"{text[:70]}...{text[-30:]}"
+
+
+def check_real(name: str, value: Any, *, above_zero: bool) -> None:
+    """Refuse an option that is no finite number, or below 0 (or 0, where it must be above)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise InputTypeError(f"{name} must be a number, not {value!r}")
+    if not (math.isfinite(value) and (value > 0 or (value == 0 and not above_zero))):
+        least = "above 0" if above_zero else "0 or more"
+        raise InputError(f"{name} must be finite and {least}, but is {value}")
+
+
+def check_limit(name: str, value: Any) -> None:
+    """Refuse a limit that is no whole number from 1 on, nor `math.inf`."""
+    if value == math.inf:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputTypeError(f"{name} must be an integer or math.inf, not {value!r}")
+    if value < 1:
+        raise InputError(f"{name} must be at least 1, but is {value}")

@@ -6,10 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from optdriver.errors import InputError, InputTypeError, nearest
+from optdriver.errors import InputError, nearest
 from optdriver.leastsquares.losses import LINEAR, LOSSES
+from optdriver.reading import check_limit, check_real
 
 XTOL: Final = 1e-11
 
@@ -40,10 +39,10 @@ class LeastSquaresOptions:
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
-        _check_real("f_scale", self.f_scale, above_zero=True)
-        _check_real("xtol", self.xtol, above_zero=False)
+        check_real("f_scale", self.f_scale, above_zero=True)
+        check_real("xtol", self.xtol, above_zero=False)
         for name in ("maxfun", "maxiter"):
-            _check_limit(name, getattr(self, name))
+            check_limit(name, getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values; an infinite limit is None."""
@@ -56,20 +55,3 @@ def check_loss(loss: Any) -> str:
         known = ", ".join(map(repr, LOSSES))
         raise InputError(f"loss is one of {known}, not {loss!r}{nearest(str(loss), LOSSES)}")
     return loss
-
-
-def _check_real(name: str, value: Any, *, above_zero: bool) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise InputTypeError(f"{name} must be a number, not {value!r}")
-    if not (math.isfinite(value) and (value > 0 or (value == 0 and not above_zero))):
-        least = "above 0" if above_zero else "0 or more"
-        raise InputError(f"{name} must be finite and {least}, but is {value}")
-
-
-def _check_limit(name: str, value: Any) -> None:
-    if value == math.inf:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InputTypeError(f"{name} must be an integer or math.inf, not {value!r}")
-    if value < 1:
-        raise InputError(f"{name} must be at least 1, but is {value}")
