@@ -80,15 +80,16 @@ class Rows(Contract):
             x = opt.ask()
             values, slopes = self.told(x)
             opt.tell(values, slopes)
-            scale = opt.to_dict()["row_scale"]
-            worst = self.violation(values[1:] * scale)
+            moved = [np.hypot.reduce(row) for row in slopes[1:] * opt.to_dict()["scale"]]
+            worst = self.violation(values[1:] / moved)
             seen.append((worst, float(values[0])))
             feasible = [value for violation, value in seen if violation <= 1e-8]
             result = opt.result
             if not opt.converged:
                 expected = min(feasible) if feasible else min(seen)[1]
                 assert result.fun == expected
-                assert result.maxcv == (opt.violation if feasible else min(seen)[0])
+                least = opt.violation if feasible else min(seen)[0]
+                assert result.maxcv == pytest.approx(least, rel=1e-12)
             assert self.value_and_gradient(self.told(result.x))[0] == result.fun
             assert opt.done or not result.success
         assert opt.violation <= 1e-8
