@@ -19,7 +19,7 @@ PACKAGE = ROOT / "optdriver"
 
 # Inner rings first; in a ring, a room may import from the rooms listed before it.
 RINGS: list[list[str]] = [
-    ["errors", "undo", "numerics", "stored", "reading", "messages", "sobol"],
+    ["errors", "undo", "numerics", "stored", "reading", "messages", "sobol", "stepping"],
     ["lbfgsb", "config", "coordinates"],
     ["geometry", "leastsquares"],
     ["constraints", "feasible", "sqp", "coroutine", "structures", "space", "sampling"],

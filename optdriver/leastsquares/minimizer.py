@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from optdriver.leastsquares import state as states
 from optdriver.leastsquares.covariance import Factors, factors
 from optdriver.leastsquares.options import LeastSquaresOptions
 from optdriver.leastsquares.state import State, Stop
-from optdriver.numerics import is_numeric, quiet
+from optdriver.numerics import quiet
 from optdriver.reading import real_array
+from optdriver.stepping import Machine, Stepping
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 
-class LeastSquares:
+class LeastSquares(Stepping[State]):
     """Nonlinear least squares within bounds, driven by ask and tell.
 
     Minimises ``1/2 sum(rho(r(x)^2))`` over a box by a Levenberg-Marquardt method in a trust region.
@@ -74,7 +75,9 @@ class LeastSquares:
     (True, [0.70856, 0.5])
     """
 
-    __slots__ = ("_now",)
+    __slots__ = ()
+
+    _machine: ClassVar[Machine] = machine
 
     def __init__(
         self,
@@ -96,16 +99,6 @@ class LeastSquares:
         self._now = State(options=options, lower=lower, upper=upper, pending=start)
 
     # -- asking and telling -----------------------------------------------------------------------
-
-    def ask(self) -> Vector:
-        """Return a copy of the pending point; the same one until it is told.
-
-        Raises
-        ------
-        ProtocolError
-            If the run has ended.
-        """
-        return self._running("ask").copy()
 
     @quiet
     def tell(self, residuals: Any, jacobian: Any) -> None:
@@ -134,50 +127,12 @@ class LeastSquares:
             self._advance(lambda state: machine.advance(state, r, made))
         else:
             why = "a residual or a derivative is not finite"
-            self._advance(lambda state: machine.advance_failure(state, why))
+            self._advance(lambda state: self._failed(state, why))
 
-    @quiet
-    def tell_failure(self, reason: str = "") -> None:
-        """Tell that the evaluation at the pending point failed; the next step is shorter.
-
-        Parameters
-        ----------
-        reason : str, optional
-            Kept for the message of a run that ends by failures.
-        """
-        self._running("tell_failure")
-        said = str(reason)
-        self._advance(lambda state: machine.advance_failure(state, said))
-
-    def halt(self, reason: str = "") -> None:
-        """End the run from outside, without success; what was evaluated stays in `result`."""
-        self._running("halt")
-        state = self._now.copy()
-        machine.halt(state, str(reason))
-        self._now = state
-
-    def _advance(self, step: Callable[[State], None]) -> None:
-        """Take a step on a copy; where its numbers do not allow one, the run ends and says why."""
-        state = self._now.copy()
-        try:
-            step(state)
-        except Exception as error:
-            if not is_numeric(error):
-                raise
-            machine.give_up(state, f"numeric error: {type(error).__name__}: {error}")
-        self._now = state
-
-    def _running(self, call: str) -> Vector:
-        if self._now.pending is None:
-            raise ProtocolError(f"{call}: the run has ended ({self.stop})")
-        return self._now.pending
+    def _failed(self, state: State, reason: str) -> None:
+        machine.advance_failure(state, reason)
 
     # -- how it stands ----------------------------------------------------------------------------
-
-    @property
-    def n(self) -> int:
-        """Number of variables."""
-        return self._now.lower.size
 
     @property
     def m(self) -> int:
@@ -185,49 +140,9 @@ class LeastSquares:
         return 0 if self._now.r is None else self._now.r.size
 
     @property
-    def bounds(self) -> tuple[Vector, Vector]:
-        """Lower and upper bounds."""
-        return self._now.lower, self._now.upper
-
-    @property
-    def done(self) -> bool:
-        """Whether the run has ended."""
-        return self._now.stop is not None
-
-    @property
     def stop(self) -> Stop | None:
         """Why the run has ended; None while it goes on."""
         return self._now.stop
-
-    @property
-    def converged(self) -> bool:
-        """Whether the run ended at a point that passes the test of convergence."""
-        return self._now.stop is not None and self._now.stop.success
-
-    @property
-    def at_start(self) -> bool:
-        """Whether no evaluation has succeeded yet."""
-        return self._now.x is None
-
-    @property
-    def nfev(self) -> int:
-        """Evaluations told, failed ones included."""
-        return self._now.nfev
-
-    @property
-    def nfail(self) -> int:
-        """Failed evaluations told."""
-        return self._now.nfail
-
-    @property
-    def failures(self) -> int:
-        """Failed evaluations in a row, up to now."""
-        return self._now.failures
-
-    @property
-    def nit(self) -> int:
-        """Iterations."""
-        return self._now.nit
 
     @property
     def best(self) -> tuple[Vector, float, Vector] | None:
@@ -275,35 +190,12 @@ class LeastSquares:
             x, fun (the value), jac (its gradient), nfev, njev, nit, status, success, message,
             stop, nfail; and ``residuals`` and ``jacobian``, of the iterate.
         """
-        from scipy.optimize import OptimizeResult  # longer to import than all the rest
-
         state = self._now
-        nothing = (self._pending_or_x(), math.nan, np.full(self.n, math.nan))
-        x, fun, gradient = self.best or nothing
-        said = "RUNNING" if state.stop is None else state.stop.message
-        result = OptimizeResult()
-        result.update(
-            x=x,
-            fun=fun,
-            jac=gradient,
-            nfev=state.nfev,
-            njev=state.nfev,
-            nit=state.nit,
-            status=-1 if state.stop is None else state.stop.status,
-            success=self.converged,
-            message=f"{said}: {state.reason}" if state.reason else said,
-            stop=state.stop,
-            nfail=state.nfail,
+        return self._result(
+            self.best,
             residuals=None if state.r is None else state.r.copy(),
             jacobian=None if state.jacobian is None else state.jacobian.copy(),
         )
-        return result
-
-    def _pending_or_x(self) -> Vector:
-        state = self._now
-        if state.pending is not None:
-            return state.pending.copy()
-        return np.minimum(np.maximum(0.0, state.lower), state.upper)
 
     # -- state as data ----------------------------------------------------------------------------
 
@@ -312,11 +204,6 @@ class LeastSquares:
         new = LeastSquares.__new__(LeastSquares)
         new._now = self._now.copy()  # noqa: SLF001  # our own class
         return new
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> LeastSquares:
-        return self.copy()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole state: a version, numbers, strings and arrays; nothing else."""
@@ -334,9 +221,6 @@ class LeastSquares:
         new = cls.__new__(cls)
         new._now = states.from_dict(data)  # noqa: SLF001  # the same
         return new
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return LeastSquares.from_dict, (self.to_dict(),)
 
     def __repr__(self) -> str:
         state = self._now

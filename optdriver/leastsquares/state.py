@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver import stored
 from optdriver.leastsquares.options import LeastSquaresOptions
+from optdriver.stepping import Ending
 
 Vector = NDArray[np.float64]
 
@@ -21,52 +21,16 @@ VERSION: Final = 1
 LARGE: Final = float(np.finfo(np.float64).max)
 
 
-class Stop(StrEnum):
+class Stop(Ending):
     """Why a run has ended; `CONVERGED` and `ROUNDING` are successes."""
 
-    CONVERGED = "converged"
-    ROUNDING = "rounding"
-    MAX_EVALUATIONS = "max_evaluations"
-    MAX_ITERATIONS = "max_iterations"
-    STALLED = "stalled"
-    FAILED = "failed"
-    HALTED = "halted"
-
-    @property
-    def success(self) -> bool:
-        """Whether the run ended at a point that passes the test of convergence."""
-        return self in (Stop.CONVERGED, Stop.ROUNDING)
-
-    @property
-    def message(self) -> str:
-        """One line for a person."""
-        return _MESSAGES[self]
-
-    @property
-    def status(self) -> int:
-        """A status number; 0 is a success."""
-        return _STATUS[self]
-
-
-_MESSAGES: Final = {
-    Stop.CONVERGED: "CONVERGENCE: RELATIVE OFFSET OF THE GAUSS-NEWTON STEP <= XTOL",
-    Stop.ROUNDING: "CONVERGENCE: NO FURTHER DECREASE BEYOND ROUNDING",
-    Stop.MAX_EVALUATIONS: "STOP: TOTAL NO. OF EVALUATIONS EXCEEDS LIMIT",
-    Stop.MAX_ITERATIONS: "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT",
-    Stop.STALLED: "ABNORMAL: THE JACOBIAN PROMISES A DECREASE THAT NO STEP SHOWS",
-    Stop.FAILED: "STOP: EVALUATIONS FAILED TOO OFTEN IN A ROW",
-    Stop.HALTED: "STOP: HALTED BY THE CALLER",
-}
-
-_STATUS: Final = {
-    Stop.CONVERGED: 0,
-    Stop.ROUNDING: 0,
-    Stop.MAX_EVALUATIONS: 1,
-    Stop.MAX_ITERATIONS: 1,
-    Stop.STALLED: 2,
-    Stop.FAILED: 3,
-    Stop.HALTED: 99,
-}
+    CONVERGED = "converged", 0, "CONVERGENCE: RELATIVE OFFSET OF THE GAUSS-NEWTON STEP <= XTOL"
+    ROUNDING = "rounding", 0, "CONVERGENCE: NO FURTHER DECREASE BEYOND ROUNDING"
+    MAX_EVALUATIONS = "max_evaluations", 1, "STOP: TOTAL NO. OF EVALUATIONS EXCEEDS LIMIT"
+    MAX_ITERATIONS = "max_iterations", 1, "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"
+    STALLED = "stalled", 2, "ABNORMAL: THE JACOBIAN PROMISES A DECREASE THAT NO STEP SHOWS"
+    FAILED = "failed", 3, "STOP: EVALUATIONS FAILED TOO OFTEN IN A ROW"
+    HALTED = "halted", 99, "STOP: HALTED BY THE CALLER"
 
 
 @dataclass(slots=True)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints import ConstraintSet
-from optdriver.errors import ConstraintError, InputError, InputTypeError, ProtocolError
+from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.feasible.region import sizes
 from optdriver.lbfgsb.options import read_bounds, read_point
-from optdriver.numerics import is_numeric, quiet
+from optdriver.numerics import quiet
 from optdriver.reading import real_array
 from optdriver.sqp import machine
 from optdriver.sqp import state as states
 from optdriver.sqp.options import SQPOptions
 from optdriver.sqp.state import State, Stop
+from optdriver.stepping import Machine, Stepping
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 
-class SQP:
+class SQP(Stepping[State]):
     """Minimise under constraints that only an evaluation can tell, driven by ask and tell.
 
     Minimises f(x) subject to ``c(x) <= 0``, ``e(x) = 0`` and bounds, where f, c and e and their
@@ -89,7 +90,9 @@ class SQP:
     (True, [0.1, 6.3246])
     """
 
-    __slots__ = ("_formulas", "_now")
+    __slots__ = ("_formulas",)
+
+    _machine: ClassVar[Machine] = machine
 
     def __init__(
         self,
@@ -137,16 +140,6 @@ class SQP:
 
     # -- asking and telling -----------------------------------------------------------------------
 
-    def ask(self) -> Vector:
-        """Return a copy of the pending point; the same one until it is told.
-
-        Raises
-        ------
-        ProtocolError
-            If the run has ended.
-        """
-        return self._running("ask").copy()
-
     @quiet
     def tell(self, values: Any, jacobian: Any) -> None:
         """Tell what was evaluated at the pending point.
@@ -173,95 +166,17 @@ class SQP:
             self._advance(lambda state: machine.advance(state, numbers, slopes, self._formulas))
         else:
             why = "a value or a derivative is not finite"
-            self._advance(lambda state: machine.advance_failure(state, why, self._formulas))
+            self._advance(lambda state: self._failed(state, why))
 
-    @quiet
-    def tell_failure(self, reason: str = "") -> None:
-        """Tell that the evaluation at the pending point failed; the next step is shorter.
-
-        Parameters
-        ----------
-        reason : str, optional
-            Kept for the message of a run that ends by failures.
-        """
-        self._running("tell_failure")
-        said = str(reason)
-        self._advance(lambda state: machine.advance_failure(state, said, self._formulas))
-
-    def halt(self, reason: str = "") -> None:
-        """End the run from outside, without success; what was evaluated stays in `result`."""
-        self._running("halt")
-        state = self._now.copy()
-        machine.halt(state, str(reason))
-        self._now = state
-
-    def _advance(self, step: Callable[[State], None]) -> None:
-        """Take a step on a copy; where its numbers do not allow one, the run ends and says why."""
-        state = self._now.copy()
-        try:
-            step(state)
-        except Exception as error:
-            if not is_numeric(error):
-                raise
-            machine.give_up(state, f"numeric error: {type(error).__name__}: {error}")
-        self._now = state
-
-    def _running(self, call: str) -> Vector:
-        if self._now.pending is None:
-            raise ProtocolError(f"{call}: the run has ended ({self.stop})")
-        return self._now.pending
+    def _failed(self, state: State, reason: str) -> None:
+        machine.advance_failure(state, reason, self._formulas)
 
     # -- how it stands ----------------------------------------------------------------------------
-
-    @property
-    def n(self) -> int:
-        """Number of variables."""
-        return self._now.lower.size
-
-    @property
-    def bounds(self) -> tuple[Vector, Vector]:
-        """Lower and upper bounds."""
-        return self._now.lower, self._now.upper
-
-    @property
-    def done(self) -> bool:
-        """Whether the run has ended."""
-        return self._now.stop is not None
 
     @property
     def stop(self) -> Stop | None:
         """Why the run has ended; None while it goes on."""
         return self._now.stop
-
-    @property
-    def converged(self) -> bool:
-        """Whether the run ended at a point that passes the test of convergence."""
-        return self._now.stop is not None and self._now.stop.success
-
-    @property
-    def at_start(self) -> bool:
-        """Whether no evaluation has succeeded yet."""
-        return self._now.x is None
-
-    @property
-    def nfev(self) -> int:
-        """Evaluations told, failed ones included."""
-        return self._now.nfev
-
-    @property
-    def nfail(self) -> int:
-        """Failed evaluations told."""
-        return self._now.nfail
-
-    @property
-    def failures(self) -> int:
-        """Failed evaluations in a row, up to now."""
-        return self._now.failures
-
-    @property
-    def nit(self) -> int:
-        """Iterations."""
-        return self._now.nit
 
     @property
     def best(self) -> tuple[Vector, float, Vector] | None:
@@ -316,42 +231,20 @@ class SQP:
             ``values`` and ``jacobian`` as they were told there, ``maxcv`` (`violation`) and
             ``multipliers``.
         """
-        from scipy.optimize import OptimizeResult  # longer to import than all the rest
-
-        state, found = self._now, self._best()
-        start = np.minimum(np.maximum(0.0, state.lower), state.upper)
-        x = found[0] if found else (start if state.pending is None else state.pending.copy())
-        said = "RUNNING" if state.stop is None else state.stop.message
-        result = OptimizeResult()
-        result.update(
-            x=x,
-            fun=float(found[1][0]) if found else math.nan,
-            jac=found[2][0].copy() if found else np.full(self.n, math.nan),
-            nfev=state.nfev,
-            njev=state.nfev,
-            nit=state.nit,
-            status=-1 if state.stop is None else state.stop.status,
-            success=self.converged,
-            message=f"{said}: {state.reason}" if state.reason else said,
-            stop=state.stop,
-            nfail=state.nfail,
+        found = self._best()
+        return self._result(
+            self.best,
             values=found[1].copy() if found else None,
             jacobian=found[2].copy() if found else None,
             maxcv=self.violation,
             multipliers=self.multipliers,
         )
-        return result
 
     # -- state as data ----------------------------------------------------------------------------
 
     def copy(self) -> SQP:
         """Return an independent copy that goes on in the same way."""
         return self._with(self._now.copy(), self._formulas)
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> SQP:
-        return self.copy()
 
     @classmethod
     def _with(cls, state: State, formulas: ConstraintSet | None) -> SQP:
@@ -376,9 +269,6 @@ class SQP:
         given = data.get("constraints") if isinstance(data, Mapping) else None
         formulas = None if given is None else ConstraintSet.from_dict(given)
         return cls._with(states.from_dict(data, 0 if formulas is None else len(formulas)), formulas)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SQP.from_dict, (self.to_dict(),)
 
     def __repr__(self) -> str:
         state, best = self._now, self.best
