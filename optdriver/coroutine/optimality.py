@@ -81,36 +81,20 @@ def conditions(
     constraints: ConstraintSet, x: Vector, g: Vector | None, lower: Vector, upper: Vector
 ) -> dict[str, Any]:
     """Return what is known of constraints and bounds at `x`, as a result has it."""
-    active = active_names(constraints, x, lower, upper)
-    smooth = zip(constraints.names, constraints.smooth, strict=True)
-    kinked = {name for name, is_smooth in smooth if not is_smooth}
+    from optdriver.feasible.naming import active_names, certified, forces
+
+    values, p = constraints.values(x) / constraints.scales, constraints.n_inequalities
+    rows = [k for k, c in enumerate(values) if k >= p or c >= -ACTIVE]
+    near = ACTIVE * np.maximum(1.0, np.abs(x))
     made: dict[str, Any] = {
         "maxcv": constraints.violation(x),
-        "active": active,
-        "certified": not kinked & set(active),
+        "active": active_names(constraints, rows, x, lower, upper, near),
+        "certified": certified(constraints, rows),
     }
     if g is None:
         none = np.full(x.size, math.nan)
         return made | {"kkt": math.nan, "multipliers": {}, "bound_multipliers": none}
-    at = under(constraints, x, g, lower, upper)
-    rows = zip(constraints.names, at.multipliers.tolist(), strict=True)
-    return made | {
-        "kkt": at.residual,
-        "multipliers": {name: value for k, (name, value) in enumerate(rows) if k not in at.cusps},
-        "bound_multipliers": np.where(at.pinned, math.nan, at.bound_multipliers),
-    }
-
-
-def active_names(
-    constraints: ConstraintSet, x: Vector, lower: Vector, upper: Vector
-) -> tuple[str, ...]:
-    """Return the names of the constraints that hold with equality at `x`, to a tolerance."""
-    values, p = constraints.values(x) / constraints.scales, constraints.n_inequalities
-    rows = [k for k, c in enumerate(values) if k >= p or c >= -ACTIVE]
-    near = ACTIVE * np.maximum(1.0, np.abs(x))
-    sides = {"lower": x <= lower + near, "upper": x >= upper - near}
-    bounds = [name for (i, side), name in constraints.bound_names.items() if sides[side][i]]
-    return (*(constraints.names[k] for k in rows), *bounds)
+    return made | forces(constraints, under(constraints, x, g, lower, upper))
 
 
 def is_stationary_under(at: Criticality, gtol: float, scale: float) -> bool:

@@ -17,6 +17,7 @@ from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import convergence, machine
 from optdriver.feasible.criticality import Criticality, measured, unknown
 from optdriver.feasible.cusp import without_multipliers
+from optdriver.feasible.naming import active_names, certified, forces
 from optdriver.feasible.options import checked
 from optdriver.feasible.region import Region, region
 from optdriver.feasible.soundness import check_pending, read_state
@@ -349,20 +350,13 @@ class FeasibleMinimizer:
             success=self.converged,
             message=self._message(optimality),
             stop=self.stop,
-            kkt=optimality.residual,
             active=self._active(x),
-            certified=self._certified(x),
-            multipliers=self._multipliers(optimality),
-            bound_multipliers=np.where(optimality.pinned, np.nan, optimality.bound_multipliers),
+            certified=certified(self._constraints, self._active_rows(x)),
+            **forces(self._constraints, optimality),
             maxcv=max(self._region.violation(x)),
             notes=self.notes,
         )
         return result
-
-    def _multipliers(self, at: Criticality) -> dict[str, float]:
-        """Return the multipliers by name, of the rows that have one."""
-        rows = zip(self._constraints.names, at.multipliers.tolist(), strict=True)
-        return {name: value for i, (name, value) in enumerate(rows) if i not in at.cusps}
 
     def _answer(self) -> tuple[Vector, float, Vector]:
         """Return the point that passed the test, else the best; their values may tie."""
@@ -382,25 +376,13 @@ class FeasibleMinimizer:
         return f"{message}: {reason}" if reason and not self.converged else message
 
     def _active(self, x: Vector) -> tuple[str, ...]:
-        names = [self._constraints.names[row] for row in self._active_rows(x)]
-        near = ACTIVE * self._region.scale
-        sides = {"lower": x <= self._region.lower + near, "upper": x >= self._region.upper - near}
-        bounds = getattr(self._constraints, "bound_names", {})
-        return (*names, *(name for (i, side), name in bounds.items() if sides[side][i]))
+        box, near = (self._region.lower, self._region.upper), ACTIVE * self._region.scale
+        return active_names(self._constraints, self._active_rows(x), x, *box, near)
 
     def _active_rows(self, x: Vector) -> list[int]:
         c, _ = self._region.values(x)
         rows = [*self._region.inequalities[c >= -ACTIVE], *self._region.equalities]
         return sorted(int(row) for row in rows)
-
-    def _certified(self, x: Vector) -> bool:
-        """Say whether all active rows are smooth: then the residual means what it says."""
-        smooth = getattr(self._constraints, "smooth", None)
-        unions = getattr(self._constraints, "unions", None)
-        rows = self._active_rows(x)
-        kinked = smooth is not None and not all(bool(smooth[row]) for row in rows)
-        joined = unions is not None and any(bool(unions[row]) for row in rows)
-        return not (kinked or joined)
 
     # -- state as data --------------------------------------------------------------------------
 
