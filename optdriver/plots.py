@@ -278,7 +278,8 @@ def basins(
     with _opened(study) as found:
         table = _Table(found)
         named = x is not None or y is not None or len(found.space.free) <= 2
-        places = np.array([row.x for row in found.minima]).reshape(-1, len(found.space.free))
+        minima = tuple(found.minima)
+        places = np.array([row.x for row in minima]).reshape(-1, len(found.space.free))
         if named:
             i, j = _plane(found, x, y)
             ax = _axes(ax, found, found.space.free[i], found.space.free[j])
@@ -287,7 +288,7 @@ def basins(
             ax = _axes(ax, found, "first direction", "second direction")
             flat = _principal(found, table.x, places)
         points, ends = table.x @ flat, places @ flat
-        minimum_of = {run: k for k, row in enumerate(found.minima) for run in row.runs}
+        minimum_of = {run: k for k, row in enumerate(minima) for run in row.runs}
         colours = _pyplot().get_cmap("tab20")
         for run in np.unique(table.run[table.run >= 0]):
             path = points[(table.run == run) & table.iterate]
@@ -296,7 +297,7 @@ def basins(
             colour = colours(minimum_of[int(run)] % 20) if int(run) in minimum_of else SOFT
             ax.plot(*path[:1].T, "o", color=colour, markersize=3)
             ax.plot(*path.T, "-", color=colour, linewidth=0.8)
-        for k, (end, row) in enumerate(zip(ends, found.minima, strict=True)):
+        for k, (end, row) in enumerate(zip(ends, minima, strict=True)):
             ax.plot(*end[:, None], "*", color=colours(k % 20), markersize=12, markeredgecolor="k")
             ax.annotate(f"{row.value:.4g}", end, (6, 4), textcoords="offset points", fontsize=8)
         return ax

@@ -202,9 +202,14 @@ class Given:
     seed: int = 0
     direction: str = MINIMIZE
 
+    @property
+    def sign(self) -> float:
+        """By which the loss is multiplied where it is minimised."""
+        return 1.0 if self.direction == MINIMIZE else -1.0
+
     def minimised(self) -> Given:
         """Return the same with a loss of which the least value is wanted."""
-        return self if self.direction == MINIMIZE else replace(self, loss=Negated(self.loss))
+        return self if self.sign > 0.0 else replace(self, loss=Negated(self.loss))
 
 
 class Negated:
@@ -247,8 +252,7 @@ def prepare(given: Given, structure: Structure, first: Vector) -> Problem:
     """
     own = own_gradient(given)
     if own is not None:
-        sign = 1.0 if given.direction == MINIMIZE else -1.0
-        made = OwnGradientObjective(own, structure, given.units, sign)
+        made = OwnGradientObjective(own, structure, given.units, given.sign)
         return _problem(replace(given, loss=own, jac=None), structure, made)
     given = given.minimised()
     if given.jac in ("2-point", "3-point"):
@@ -298,7 +302,7 @@ def _problem(given: Given, structure: Structure, objective: Objective) -> Proble
         upper=high,
         constraints=rows,
         differences=scheme,
-        sign=1.0 if given.direction == MINIMIZE else -1.0,
+        sign=given.sign,
     )
 
 
