@@ -34,6 +34,12 @@ def parts(x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
     return residuals, np.array([[-2.0 * steep * x, steep], [-flat, 0.0]])
 
 
+def told_disc(x: float, y: float) -> tuple[list[float], list[np.ndarray]]:
+    """The same function, and a disc that only its evaluation can tell: x^2 + y^2 <= 1.5."""
+    value, gradient = valley(x, y)
+    return [value, x * x + y * y - 1.5], [gradient, np.array([2.0 * x, 2.0 * y])]
+
+
 STUDIES: dict[str, dict[str, Any]] = {
     "gradients": {"jac": True, "num_parallel": 3, "num_initial": 2},
     "differences": {"num_parallel": 2},
@@ -51,7 +57,12 @@ STUDIES: dict[str, dict[str, Any]] = {
     "rounds": {"jac": True, "num_parallel": 4, "num_initial": 4},
     "logarithm": {"jac": True, "num_parallel": 2},
     "fit": {"driver": "least-squares", "jac": True, "num_parallel": 2},
-}
+    "gaps": {"jac": True, "start_rule": "auto", "num_parallel": 2},
+    "greatest": {"jac": True, "direction": "maximize", "num_parallel": 2},
+    "overstepped": {"driver": "SLSQP", "jac": True, "constraints": ["x^2 + y^2 <= 1.5"],
+                    "must_stay_feasible": False},
+    "reevaluated": {"jac": True, "num_parallel": 2},
+}  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
 LOGARITHM = [
@@ -62,20 +73,26 @@ NESTED = {"at": BOX, "twice": "2*at.x", "label": {"type": "fixed", "domain": "le
 PARAMETERS: dict[str, Any] = {"logarithm": LOGARITHM, "structure": NESTED}
 """The parameters of studies that have others: `structure` since 0.2.0, `logarithm` since 0.3.0."""
 
+FORMER = 0.5
+"""What was added to the objective of `reevaluated` before it was changed."""
+
 LEAST = {
     "linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016,
-    "structure": 0.0,
+    "structure": 0.0, "overstepped": 0.008526,
 }  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
 
-def answer(study: Any, suggestion: Any, fail: bool) -> None:
-    """Evaluate one suggestion."""
+def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None:
+    """Evaluate one suggestion, of an objective to which `former` is added."""
     if fail and suggestion.id in {3, 8}:
         study.tell_failure(suggestion.id, "no licence")
         return
     at = suggestion.params.get("at", suggestion.params)
     value, gradient = valley(at["x"], at["y"])
+    value += former
+    if study.parameters["direction"] == "maximize":
+        value, gradient = -value, -gradient
     if study.spec.driver == "least-squares":
         residuals, jacobian = parts(at["x"], at["y"])
         study.tell(suggestion.id, residuals=residuals, jacobian=jacobian)
@@ -85,13 +102,13 @@ def answer(study: Any, suggestion: Any, fail: bool) -> None:
         study.tell(suggestion.id, value)
 
 
-def play(study: Any, evaluations: int, *, fail: bool = False) -> None:
+def play(study: Any, evaluations: int, *, fail: bool = False, former: float = 0.0) -> None:
     """Evaluate, in another order than asked, and leave a suggestion open if one can be."""
     for _ in range(evaluations):
         study.ask(4)
         if not study.open_suggestions:
             return
-        answer(study, study.open_suggestions[-1], fail)
+        answer(study, study.open_suggestions[-1], fail, former)
     study.ask(4)
 
 
@@ -111,6 +128,7 @@ def minimizers() -> dict[str, Any]:
     fenced = optdriver.FeasibleMinimizer([-1.0, 0.5], ["x1^2 + x2^2 <= 1.5"], BOUNDS)
     simplex = optdriver.CallbackMinimizer("Nelder-Mead", [-1.2, 1.0], BOUNDS)
     fitted = optdriver.LeastSquares([-1.2, 1.0], bounds=BOUNDS)
+    limited = optdriver.SQP([-1.0, 0.5], bounds=BOUNDS, inequalities=1)
     many = Batch([[-1.2, 1.0], [0.3, 2.0], [1.5, -0.5]], bounds=BOUNDS)
     for _ in range(9):
         single.tell(*valley(*single.ask()))
@@ -122,9 +140,10 @@ def minimizers() -> dict[str, Any]:
     for _ in range(4):
         fenced.tell(*valley(*fenced.ask()))
         fitted.tell(*parts(*fitted.ask()))
+        limited.tell(*told_disc(*limited.ask()))
     return {
         "LBFGSB": single, "MultiStart": starts, "FeasibleMinimizer": fenced,
-        "CallbackMinimizer": simplex, "Batch": many, "LeastSquares": fitted,
+        "CallbackMinimizer": simplex, "Batch": many, "LeastSquares": fitted, "SQP": limited,
     }  # fmt: skip
 
 
@@ -137,6 +156,10 @@ def write(folder: Path) -> None:
         with optdriver.create_study(bounds, storage=path, name=name, **arguments) as study:
             if name == "rounds":
                 play_rounds(study, 6)
+            elif name == "reevaluated":
+                play(study, 9, former=FORMER)
+                study.reevaluate()
+                play(study, 9)
             else:
                 play(study, 17, fail=name == "failures")
             study.export(folder / f"{name}.jsonl")
