@@ -1,4 +1,4 @@
-"""Every error a user can meet.
+"""Every error and warning a user can meet, and how one is said.
 
 All of them derive from `OptDriverError`.  Errors about what was given also derive from
 `ValueError` (or `TypeError`), and errors about when a call was made also derive from
@@ -8,6 +8,8 @@ All of them derive from `OptDriverError`.  Errors about what was given also deri
 from __future__ import annotations
 
 import difflib
+import inspect
+import warnings
 from collections.abc import Iterable
 
 
@@ -103,6 +105,18 @@ class ServerError(OptDriverError, ConnectionError):
 
 class MissingExtraError(OptDriverError, ImportError):
     """A feature needs an optional dependency; the message names the extra that brings it."""
+
+
+_INSIDE = ("optdriver", "contextlib", "functools", "scipy")
+"""Packages between a user's line and what is said about it; SciPy's, where it calls a method."""
+
+
+def say(message: str, kind: type[Warning] = ObjectiveWarning) -> None:
+    """Warn, at the line outside of this package that led here."""
+    frame, depth = inspect.currentframe(), 1
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, kind, stacklevel=depth)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

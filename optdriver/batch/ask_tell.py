@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
@@ -16,7 +15,7 @@ from scipy.optimize import OptimizeResult
 from optdriver import stored
 from optdriver.batch import reading
 from optdriver.batch.records import Records
-from optdriver.errors import InputError, ProtocolError
+from optdriver.errors import InputError, ProtocolError, say
 from optdriver.lbfgsb import Phase, State, Stop, advance_lanes, compiled, machine
 from optdriver.lbfgsb.minimizer import LARGE, say_interpreted, set_up
 from optdriver.lbfgsb.options import OptionArguments, Options, Vector, check_integer
@@ -252,11 +251,10 @@ class Batch:
 
     def _say_coarse(self) -> None:
         self._said = True
-        warnings.warn(
+        say(
             "values or gradients came as float32: they are taken, but differences below 1e-7 of "
             "them are rounding; return float64 if you can (in JAX: jax_enable_x64)",
             RuntimeWarning,
-            stacklevel=4,
         )
 
     def _settle(self, places: list[int]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import struct
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -38,7 +37,7 @@ from optdriver.constraints.syntax import (
 )
 from optdriver.constraints.tape import Tape, constant_value
 from optdriver.constraints.tokens import pointed
-from optdriver.errors import ConstraintError, ConstraintWarning
+from optdriver.errors import ConstraintError, ConstraintWarning, say
 
 Array = NDArray[np.float64]
 
@@ -50,6 +49,8 @@ _DOMAINS = {
 }
 _SAMPLES = 256
 _SHOWN = 60
+_NAMED = 3
+"""Constraints with one warning that are named; of more, the first ones and how many."""
 _COMPARED = 200
 """A row is compared with at most so many that are alike to nine digits."""
 
@@ -167,10 +168,18 @@ def _domain(node: Node) -> tuple[str | None, float, float]:
 
 
 def announce(notes: Sequence[Note]) -> None:
-    """Issue the notes that are warnings as Python warnings."""
+    """Issue the notes that are warnings as Python warnings; many with one message as one."""
+    said: dict[str, list[str]] = {}
     for kind, name, message in notes:
         if kind == "warning":
-            warnings.warn(f"constraint {name!r}: {message}", ConstraintWarning, stacklevel=3)
+            said.setdefault(message, []).append(repr(name))
+    for message, names in said.items():
+        if len(names) > _NAMED:
+            listed = f"{len(names)} constraints ({', '.join(names[:_NAMED])}, ...)"
+            say(f"{listed}: each {message}", ConstraintWarning)
+        else:
+            for name in names:
+                say(f"constraint {name}: {message}", ConstraintWarning)
 
 
 def _parsed(name: str, text: str, names: frozenset[str]) -> ParsedConstraint:

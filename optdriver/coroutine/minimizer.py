@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from optdriver.coroutine.options import checked_hessian, checked_limit, checked_
 from optdriver.coroutine.program import Outcome, Program, Request
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
-from optdriver.errors import InputError, ProtocolError
+from optdriver.errors import InputError, ProtocolError, say
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.reading import real_array, real_number, real_vector
 from optdriver.undo import Undo, Undoing
@@ -470,11 +469,10 @@ class CallbackMinimizer(Undoing[State]):
             if not begun:
                 continue  # a start that failed was not answered
             if not (isinstance(request, Request) and self._fits(request, record)):
-                warnings.warn(
+                say(
                     f"{state.method}, run again through its recorded evaluations, went elsewhere "
                     "(another version of SciPy?): it starts again at the best point",
                     ReplayWarning,
-                    stacklevel=5,
                 )
                 return None
             request = live.send(record)
@@ -491,11 +489,10 @@ class CallbackMinimizer(Undoing[State]):
             return True
         near = np.allclose(asked, recorded, rtol=CLOSE, atol=CLOSE)
         if near:
-            warnings.warn(
+            say(
                 f"{self._state.method}, run again through its recorded evaluations, asked points "
                 "that differ from them by rounding: the recorded ones count",
                 ReplayWarning,
-                stacklevel=6,
             )
         return near
 

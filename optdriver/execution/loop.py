@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from optdriver.errors import (
     ObjectiveWarning,
     ProtocolError,
     StudyDoneWarning,
+    say,
 )
 from optdriver.execution import log, rounds
 from optdriver.execution.calling import (
@@ -199,10 +199,10 @@ def _check_end(study: Study, limit: float) -> None:
     caps = (limit, given["max_iter"], given["max_time"], given["max_num_minimizers"])
     targets = (given["eps"], given["min_val"], given["max_val"]) != (0.0, -math.inf, math.inf)
     if min(caps) == math.inf and not targets:
-        warnings.warn(
+        say(
             "nothing limits this study (max_iter, max_time, max_num_minimizers, min_val, eps): "
             "run() goes on until Ctrl-C or stop()",
-            stacklevel=4,
+            UserWarning,
         )
 
 
@@ -210,7 +210,7 @@ def _is_done(study: Study) -> bool:
     """Return whether there is nothing to evaluate; say why, and what would change it."""
     why = study.how_to_go_on()
     if why is not None and study.stop_kind != "check_grad":  # which is an error, see `_report`
-        warnings.warn(f"run() evaluates nothing: {why}", StudyDoneWarning, stacklevel=4)
+        say(f"run() evaluates nothing: {why}", StudyDoneWarning)
     return why is not None
 
 
@@ -232,9 +232,9 @@ def _report(study: Study, error: Exception | None) -> None:
     if study.stop_kind == "check_grad":
         raise GradientError(str(study.stop_reason))
     if study.stop_kind == "failures":
-        warnings.warn(f"the study stopped: {study.stop_reason}", RuntimeWarning, stacklevel=4)
+        say(f"the study stopped: {study.stop_reason}", RuntimeWarning)
     if study.stop_kind == "flat":
-        warnings.warn(f"the study stopped: {study.stop_reason}", ObjectiveWarning, stacklevel=4)
+        say(f"the study stopped: {study.stop_reason}", ObjectiveWarning)
 
 
 class _Loop:

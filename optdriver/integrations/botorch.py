@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult
 
 from optdriver.batch import Batch, drive
-from optdriver.errors import InputError
+from optdriver.errors import InputError, say
 from optdriver.integrations.batched import (
     EPSILON,
     Floats,
@@ -118,7 +117,7 @@ def fmin_l_bfgs_b_batched(
     """
     if disp is not None:
         text = "the argument disp is deprecated in BoTorch and has no effect"
-        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        say(text, DeprecationWarning)
     batch = Batch(
         starts("x0", x0),
         bounds,

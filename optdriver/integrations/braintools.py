@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.drivers import driver_factory
-from optdriver.errors import InputError, InputTypeError, ObjectiveWarning
+from optdriver.errors import InputError, InputTypeError, ObjectiveWarning, say
 from optdriver.minimization import Minimizer
 from optdriver.multistart.handover import COMMON_OPTIONS
 from optdriver.population import PopulationDriver
@@ -98,11 +97,10 @@ class ScipyOptimizer:
         used = method
         left = _left("L-BFGS-B" if method is None else method, constrained=constrained)
         if left:
-            warnings.warn(
+            say(
                 f"method {method!r} would leave the {left} on its way; optdriver's own minimizer, "
                 "which does not, is used in its place",
                 ObjectiveWarning,
-                stacklevel=2,
             )
             used = None
             kept = (*COMMON_OPTIONS, *PRINTING)

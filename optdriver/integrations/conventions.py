@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
-from optdriver.errors import InputError, InputTypeError, nearest
+from optdriver.errors import InputError, InputTypeError, nearest, say
 from optdriver.integrations.differences import SCHEMES, Floats
 from optdriver.integrations.evaluations import Mapping
 
@@ -28,9 +27,6 @@ HALTED = "`callback` raised `StopIteration`."
 
 Told = Callable[[Floats, float], Any]
 """A callback of either convention: takes the iterate and its value."""
-
-CALLER = 4
-"""Stack level of the caller of `minimize`, seen from a function that a method calls."""
 
 
 class Ending(Enum):
@@ -45,14 +41,14 @@ def warn_unknown(unknown: Sequence[str], known: Sequence[str]) -> None:
     """Warn of options that have no meaning, as SciPy does, and name the nearest that have."""
     if unknown:
         text = ", ".join(name + nearest(name, known) for name in unknown)
-        warnings.warn(f"Unknown solver options: {text}", OptimizeWarning, stacklevel=CALLER)
+        say(f"Unknown solver options: {text}", OptimizeWarning)
 
 
 def warn_hessian(method: str, hess: Any, hessp: Any) -> None:
     """Warn of second derivatives that are given and not used."""
     if hess is not None or hessp is not None:
         text = f"Method {method} does not use Hessian information (hess, hessp)."
-        warnings.warn(text, RuntimeWarning, stacklevel=CALLER)
+        say(text, RuntimeWarning)
 
 
 def start(x0: ArrayLike) -> ArrayLike:

@@ -7,7 +7,6 @@ leaves to it what it does for its own methods: that is done here.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
+from optdriver.errors import say
 from optdriver.integrations.conventions import (
-    CALLER,
     HALTED,
     Ending,
     Told,
@@ -166,10 +165,10 @@ def _warn_unused(unknown: dict[str, Any], constraints: Any) -> None:
     """Say what else is given and has no effect, as SciPy says it."""
     for name in (name for name in DEPRECATED if name in unknown):
         text = f"the option {name!r} of L-BFGS-B is deprecated in SciPy and has no effect"
-        warnings.warn(text, DeprecationWarning, stacklevel=CALLER)
+        say(text, DeprecationWarning)
     if np.any(constraints):
         text = "Method scipy_method cannot handle constraints."
-        warnings.warn(text, RuntimeWarning, stacklevel=CALLER)
+        say(text, RuntimeWarning)
 
 
 def _gradient_source(

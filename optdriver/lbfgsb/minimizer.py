@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.errors import InputError, InputTypeError, ProtocolError, say
 from optdriver.lbfgsb import machine
 from optdriver.lbfgsb.codes import DONE, START, Phase, Stop
 from optdriver.lbfgsb.options import (
@@ -95,12 +94,11 @@ def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options
 @functools.cache
 def say_interpreted() -> None:
     """Say, the first time only, that the kernel is not compiled."""
-    warnings.warn(
+    say(
         f"{LARGE} variables or more on the interpreted kernel: every evaluation will cost "
         "milliseconds; install optdriver where there is a C compiler (optdriver.show_config() "
         "tells which kernel runs)",
         RuntimeWarning,
-        stacklevel=4,
     )
 
 

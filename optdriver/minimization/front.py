@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
 from optdriver.drivers import driver_factory
-from optdriver.errors import InputError, InputTypeError
+from optdriver.errors import InputError, InputTypeError, say
 from optdriver.execution.calling import BUGS
 from optdriver.execution.progress import bar
 from optdriver.feasible.result import FeasibleResult
@@ -22,7 +22,7 @@ from optdriver.minimization.problem import Given, Problem, prepare
 from optdriver.minimization.starts import count, given_starts
 from optdriver.minimization.watching import Stopped, Watch, gradient, line, with_loss_unit
 from optdriver.objectives.jax_objective import checked_x64, traced
-from optdriver.objectives.plain import check_call, say
+from optdriver.objectives.plain import check_call
 from optdriver.structures.pytree import Structure
 from optdriver.study.parameters import MINIMIZE, check_all
 from optdriver.study.tables import Rows

@@ -12,7 +12,7 @@ from optdriver import coroutine
 from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.options import TOLERANCES, kept_start
 from optdriver.drivers import driver_factory, engine_name
-from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
+from optdriver.errors import ConstraintWarning, InputError, InputTypeError, say, unknown_option
 from optdriver.lbfgsb import Options
 from optdriver.minimization.finished import Population
 from optdriver.minimization.lanes import LocalMinimizer
@@ -20,7 +20,6 @@ from optdriver.minimization.problem import Problem, resolved, tolerances
 from optdriver.multistart import local
 from optdriver.multistart.handover import COMMON_OPTIONS
 from optdriver.objectives.jax_objective import JaxObjective
-from optdriver.objectives.plain import say
 
 Vector = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from optdriver.constraints import ConstraintSet
 from optdriver.coordinates import Coordinates
-from optdriver.errors import InputError, InputTypeError
+from optdriver.errors import InputError, InputTypeError, say
 from optdriver.integrations.differences import Differences, Scheme
 from optdriver.integrations.feasible_differences import FeasibleDifferences
 from optdriver.minimization.constraints import boxed, compiled
@@ -25,7 +25,7 @@ from optdriver.minimization.logarithms import traced_outer
 from optdriver.minimization.starts import feasible_points, points
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
 from optdriver.objectives.own_gradient import OwnGradientObjective, Paired
-from optdriver.objectives.plain import PlainObjective, attempt, say
+from optdriver.objectives.plain import PlainObjective, attempt
 from optdriver.structures.narrow import representable
 from optdriver.structures.pytree import Leaf, Structure
 from optdriver.study.parameters import MINIMIZE

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.constraints import has_rows
 from optdriver.coroutine.options import kept_start
-from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError
+from optdriver.errors import InputError, InternalWarning, ProtocolError, UnknownIdError, say
 from optdriver.lbfgsb import LBFGSB, advance_lanes, compiled
 from optdriver.lbfgsb.minimizer import pending_points
 from optdriver.multistart import (
@@ -269,9 +268,7 @@ def _break_off(state: MultiStartState, search: Search, error: Exception) -> None
     state.stopped += 1  # it counts as one that stopped, so that a study of such runs ends
     _close(state, search, "failed", reason)
     if not numeric:
-        warnings.warn(
-            f"run {search.index} ended by an {reason}; please report it", InternalWarning, 6
-        )
+        say(f"run {search.index} ended by an {reason}; please report it", InternalWarning)
 
 
 def _begin(state: MultiStartState, search: Search) -> None:

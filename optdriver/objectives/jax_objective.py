@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, InputTypeError
-from optdriver.objectives.plain import PlainObjective, attempt, check_alone, say
+from optdriver.errors import InputError, InputTypeError, say
+from optdriver.objectives.plain import PlainObjective, attempt, check_alone
 from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.units import Unit, is_quantity, number_of, unit_of
 

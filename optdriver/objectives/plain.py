@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import EvaluationError, InputError, InputTypeError, ObjectiveWarning
+from optdriver.errors import EvaluationError, InputError, InputTypeError
 from optdriver.reading import real_array, real_number
 from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.units import Unit, number_in, number_of, unit_of
@@ -145,18 +144,6 @@ def check_alone(made: Any) -> None:
         )
         kind = "list" if isinstance(made, list) else "tuple"
         raise InputTypeError(f"the loss must return one number, not a {kind} of {len(made)}{hint}")
-
-
-def say(message: str, kind: type[Warning] = ObjectiveWarning) -> None:
-    """Warn of something about an objective, at the line outside of this package that led here.
-
-    `kind` is the warning, if it is about something else.
-    """
-    frame, depth = inspect.currentframe(), 1
-    package = __name__.partition(".")[0]
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(f"{package}."):
-        frame, depth = frame.f_back, depth + 1
-    warnings.warn(message, kind, stacklevel=max(1, depth))
 
 
 def attempt(function: Callable[[], Any]) -> tuple[Any, str]:

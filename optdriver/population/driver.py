@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import operator
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.state import ReplayWarning
-from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError
+from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError, say
 from optdriver.errors import unknown_option as _unknown_option
 from optdriver.multistart import OPTION_NAMES, admission, going_on, told
 from optdriver.multistart.admission import Moved
@@ -499,11 +498,10 @@ class PopulationDriver(Undoing[PopulationState]):
             if step % 2:
                 engine.tell(k, self._to_unit(state.proposals[k]), state.values[k])
             elif not np.allclose(self._to_box(engine.ask()), state.proposals[k], rtol=CLOSE):
-                warnings.warn(
+                say(
                     f"{state.engine}, run again through its recorded points, asked others (another "
                     "version of its package?): the recorded ones count",
                     ReplayWarning,
-                    stacklevel=2,
                 )
         self._engine = engine
 

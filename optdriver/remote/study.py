@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import fields
@@ -12,7 +11,7 @@ from typing import Any, Final, TypeVar, overload
 
 import numpy as np
 
-from optdriver.errors import InputError, InputTypeError, StorageWarning, StudyDoneError
+from optdriver.errors import InputError, InputTypeError, StorageWarning, StudyDoneError, say
 from optdriver.execution.calling import prepare
 from optdriver.messages import VERSION, numbers
 from optdriver.reading import real_number
@@ -59,11 +58,10 @@ class RemoteStudy:
         self._terms = Terms(self._messages, hello, space)
         self.space = self._terms.space
         if space is None and isinstance(self.space, Space) and self.space.plain:
-            warnings.warn(
+            say(
                 f"the parameters of {name} do not all come as they were given: "
                 f"{'; '.join(self.space.plain)} (create_study with the same bounds gives them so)",
                 StorageWarning,
-                stacklevel=3,
             )
 
     # -- asking ---------------------------------------------------------------------------

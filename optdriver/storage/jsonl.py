@@ -7,12 +7,11 @@ back unchanged.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from optdriver.errors import InputError, OptDriverError, StorageError
+from optdriver.errors import InputError, OptDriverError, StorageError, say
 from optdriver.storage import place
 from optdriver.storage.bounds import FORGED
 from optdriver.storage.codec import from_json, to_json
@@ -113,8 +112,6 @@ def _events(lines: list[str], source: Path) -> Iterator[Event]:
         try:
             torn = unpack(from_json(lines[-1]))
         except InputError:
-            warnings.warn(
-                f"the last line of {source} is torn, and was dropped", RuntimeWarning, stacklevel=2
-            )
+            say(f"the last line of {source} is torn, and was dropped", RuntimeWarning)
         else:
             yield torn  # only its line end is missing

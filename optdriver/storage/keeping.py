@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optdriver.errors import InputError, OptDriverError, StorageError, StorageWarning
+from optdriver.errors import InputError, OptDriverError, StorageError, StorageWarning, say
 from optdriver.numerics import quiet
 from optdriver.storage import bounds, place
 from optdriver.storage.bounds import FORGED
@@ -66,12 +65,11 @@ def load_study(
     """
     study = _opened(place.check_path(path), durability, clock, read_only=read_only)
     if study.space.plain:
-        warnings.warn(
+        say(
             f"the parameters of {path} do not all come back as they were given: "
             f"{'; '.join(study.space.plain)} (create_study with the same bounds and storage=, "
             "which opens it too, gives them back)",
             StorageWarning,
-            stacklevel=3,
         )
     return study
 
@@ -161,24 +159,20 @@ def _restore(journal: SQLiteJournal, clock: Clock, wanted: Spec | None = None) -
         state = recall.folded(journal, spec)
     foreign = sum(entry.point == fold.FOREIGN for entry in state.open.values())
     if state.parted:
-        warnings.warn(
+        say(
             f"this version would have asked other points than {journal.path} has from some point "
             f"on ({journal.changes}): all evaluations are there and count, {foreign} of the open "
             "suggestions are the other version's, and the minimizers go on from where they were",
             RuntimeWarning,
-            stacklevel=3,
         )
     if state.adopted:
-        warnings.warn(
+        say(
             f"{state.adopted} points of {journal.path} were asked with slightly other numbers than "
             f"a replay gives here ({journal.changes}); the study goes on from what is recorded",
             RuntimeWarning,
-            stacklevel=3,
         )
     if journal.loss is not None:
-        warnings.warn(
-            journal.loss.describe(journal.path, journal.last), StorageWarning, stacklevel=3
-        )
+        say(journal.loss.describe(journal.path, journal.last), StorageWarning)
     study = Study(spec, journal=journal, clock=clock, state=state)
     journal.accept()
     if not journal.read_only:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import Executor
 from pathlib import Path
@@ -21,6 +20,7 @@ from optdriver.errors import (
     ObjectiveWarning,
     ProtocolError,
     StudyDoneError,
+    say,
 )
 from optdriver.numerics import quiet
 from optdriver.space import Space
@@ -195,12 +195,11 @@ class Study:
         """Warn where a thread that nobody can answer asks and asks, and all is handed out."""
         state = self._desk.state
         if self._threads.asks_in_vain(len(found) > 0 or not state.open or state.stop is not None):
-            warnings.warn(
+            say(
                 f"asked {SPINS} times in a row without a result being reported, while "
                 f"{len(state.open)} suggestions are open (ids {list(state.open)[:8]}); if they "
                 "were lost, give them back with release_all(), and they come again",
                 RuntimeWarning,
-                stacklevel=5,
             )
 
     def _not_received(self, suggestions: Iterable[Suggestion]) -> None:
@@ -391,11 +390,10 @@ class Study:
     def _say_few(self, m: int) -> None:
         """Say of the first residuals that they are fewer than the parameters."""
         if m < (n := self.space.size):
-            warnings.warn(
+            say(
                 f"{m} residual{'s' * (m > 1)} for {n} parameters: not all of these can be "
                 "determined; study.uncertainty() says which",
                 ObjectiveWarning,
-                stacklevel=4,
             )
 
     def _read(self, id: int, value: Any, gradient: Any) -> inputs.Told:
@@ -469,11 +467,10 @@ class Study:
         if self._said_unused or not driver_factory(self._desk.spec.driver).gradient:
             return
         self._said_unused = True
-        warnings.warn(
+        say(
             "a gradient was told, and jac=False does not use it: set jac=True, and no evaluations "
             "are spent on finite differences",
             ObjectiveWarning,
-            stacklevel=4,
         )
 
     @quiet
