@@ -219,12 +219,15 @@ def ask(text: str) -> str:
     compiled = study.spec.compiled
     if compiled is None or compiled.is_feasible(suggestion.x):
         return "asked"
-    rounding = 2e-9  # twice what is allowed: the driver scales the row by another power of two
-    if compiled.is_feasible(suggestion.x, slack=rounding) and not _has_inside(
-        compiled, suggestion.x
-    ):
+    if met_to_rounding(compiled, suggestion.x):
         return "asked, of a set without an inside, met to rounding"
     raise FuzzError(f"{suggestion.x} was asked for {text!r}")
+
+
+def met_to_rounding(constraints: ConstraintSet, x: Any) -> bool:
+    """Tell whether a point is as near to a set without an inside as is allowed there."""
+    rounding = 2e-9  # twice that: the driver scales the row by another power of two
+    return constraints.is_feasible(x, slack=rounding) and not _has_inside(constraints, x)
 
 
 def _has_inside(constraints: ConstraintSet, x: Any) -> bool:

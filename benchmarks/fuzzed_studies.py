@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz_constraints import formula, texts
+from benchmarks.fuzz_constraints import formula, met_to_rounding, texts
 from benchmarks.report import Section, Table, Target
 from optdriver import create_study, load_study
 from optdriver.constraints import ConstraintError, parse
@@ -43,9 +43,6 @@ EVALUATIONS = 30
 SECONDS = 60.0
 """Processor time that one study may take."""
 
-ROUNDING = 1e-14
-"""How far a point of a set without an inside may violate its rows."""
-
 WIDTHS = [1e-300, 1e-12, 1e-6, 1e-3, 0.1, 1.0, 1.0, 2.0, 10.0, 1e3, 1e6, 1e12, 1e150]
 MIDDLES = [0.0, 0.0, 0.3, 1.0, -2.5, 1e3, -1e6, 1e12]
 STATES = ["ignore", "warn", "raise"]
@@ -54,7 +51,8 @@ WRONG: list[Any] = [
     None, "1.0", b"1", [], [1.0, 2.0], {}, object(), 1j, True, np.array([1.0]), np.float32(0.5),
     np.nan, math.inf, -math.inf, 10**400, {"x1": 1.0}, (1.0,), (1.0, None, 2), np.array("x"),
 ]  # fmt: skip
-DRIVERS = ["L-BFGS-B"] * 9 + ["Nelder-Mead", "SLSQP", "Powell", "CMA-ES"]
+FIT = "least-squares"
+DRIVERS = ["L-BFGS-B"] * 9 + ["Nelder-Mead", "SLSQP", "Powell", "CMA-ES", FIT, FIT]
 LEAVING = ["SLSQP", "trust-constr", "COBYLA", "COBYQA"]
 """Drivers that ask for points outside of constraints, where they may."""
 
@@ -87,6 +85,8 @@ def space(chance: random.Random) -> dict[str, Any]:
         made[name] = (middle - chance.random() * width, middle + width)
     for name in ("x2", "größe", "radius", "e"):
         made.setdefault(name, chance.choice([2, 0.5, 1.25, -1.0, 1e-3]))
+    if chance.random() < 0.15:  # dependent ones, which every point that is handed out has
+        made |= {"double": "2*x1 - radius", "root": "sqrt(abs(double))"}
     return made
 
 
@@ -98,6 +98,7 @@ def inside(box: dict[str, Any], chance: random.Random) -> dict[str, float]:
     return {
         name: chance.uniform(*side) if isinstance(side, tuple) else side
         for name, side in sides.items()
+        if not isinstance(side, str)
     }
 
 
@@ -180,16 +181,21 @@ def options(free: list[float], chance: random.Random) -> dict[str, Any]:
 
 
 class Objective:
-    """A deterministic function of the point and of the number of the suggestion."""
+    """A deterministic function of the point and of the number of the suggestion.
 
-    def __init__(self, chance: random.Random, free: int, jac: bool) -> None:
+    Of a fit, the residuals are those of the bowl, weighted, with what the objective adds to it.
+    """
+
+    def __init__(self, chance: random.Random, free: int, given: dict[str, Any]) -> None:
         self.kind = chance.choice(
             ["bowl", "ripples", "steps", "constant", "cliff", "huge", "noise"]
         )
         self.size = chance.choice([1.0, 1.0, 1e-12, 1e12, 1e-300, 1e300])
         self.middle = np.array([chance.choice(MIDDLES) for _ in range(free)])
         self.trouble = chance.choice([0.0, 0.0, 0.1, 0.3, 1.0])
-        self.jac = jac
+        self.jac = given["jac"]
+        self.fits = given["driver"] == FIT
+        self.rows = chance.choice([1, free, free + 2])
         self.seed = chance.randrange(2**32)
 
     @quiet
@@ -211,6 +217,18 @@ class Objective:
             f += random.Random(f"{self.seed} {id}").random()
         return self.size * f, self.size * g
 
+    def tell(self, study: Study, id: int, f: Any, g: Any) -> None:
+        """Tell a value and gradient, or residuals that have this sum and their Jacobian."""
+        if not self.fits:
+            study.tell(id, f, g)
+        elif isinstance(f, float):
+            with np.errstate(all="ignore"):
+                residuals = np.full(self.rows, np.sqrt(np.abs(f)))
+                rows = None if g is None else np.outer(np.arange(self.rows) + 1.0, np.asarray(g))
+            study.tell(id, residuals=residuals, jacobian=rows)
+        else:
+            study.tell(id, residuals=f, jacobian=g)
+
     def answer(self, study: Study, suggestion: Any) -> str:
         """Tell the result of a suggestion, or what is none; return what it was."""
         chance = random.Random(f"{self.seed} {suggestion.id} answer")
@@ -226,12 +244,21 @@ class Objective:
             told = f if kind in ("gradient", "partly") else chance.choice(WRONG)
             slope = [float(chance.choice(HUGE))] * len(g) if kind == "gradient" else None
             try:
-                study.tell(suggestion.id, told, slope)
+                self.tell(study, suggestion.id, told, slope)
             except OptDriverError:
-                study.tell(suggestion.id, f, g if self.jac else None)
+                self.tell(study, suggestion.id, f, g if self.jac else None)
             return kind
-        study.tell(suggestion.id, f, g if self.jac else None)
+        self.tell(study, suggestion.id, f, g if self.jac else None)
         return "told"
+
+    def answer_round(self, study: Study, ids: Any, points: Any) -> None:
+        """Tell the results of a round at once, or that all of it failed."""
+        told = [self.values(id, x) for id, x in zip(ids.tolist(), points, strict=True)]
+        if random.Random(f"{self.seed} {ids[0]} round").random() < 0.5 * self.trouble:
+            study.fail_arrays(ids, "failed")
+        else:
+            slopes = np.array([g for _, g in told]) if self.jac else None
+            study.tell_arrays(ids, np.array([f for f, _ in told]), slopes)
 
 
 # -- one study --------------------------------------------------------------------------------
@@ -248,6 +275,8 @@ class Case:
     objective: Objective
     reopen: int
     renew: int
+    extend: int
+    rounds: bool
 
     @classmethod
     def drawn(cls, seed: str) -> Case:
@@ -261,14 +290,17 @@ class Case:
             if isinstance(entry, tuple | dict)
         ]
         given = options(free, chance)
+        rounds = given["driver"] == "L-BFGS-B" and chance.random() < 0.1
         return cls(
             seed=seed,
             box=box,
             rows=rows,
             options=given,
-            objective=Objective(chance, len(free), given["jac"]),
+            objective=Objective(chance, len(free), given),
             reopen=chance.randrange(EVALUATIONS),
             renew=chance.randrange(8 * EVALUATIONS),
+            extend=chance.randrange(4 * EVALUATIONS),
+            rounds=rounds,
         )
 
     def create(self, path: Path | None) -> Study:
@@ -288,8 +320,21 @@ class Case:
                 study = load_study(path, clock=lambda: 0.0)
             if k == self.renew:
                 study.reevaluate()
+            if k == self.extend:
+                study.set_parameters(max_iter=100, num_parallel=4)
+            if self.rounds:
+                ids, points = study.ask_arrays(4)
+                for id, x in zip(ids.tolist(), points, strict=True):
+                    check_place(study, x)
+                    asked.append((id, x.tobytes()))
+                if len(ids):
+                    self.objective.answer_round(study, ids, points)
+                elif study.is_done():
+                    break
+                continue
             while (suggestion := study.ask()) is not None:
-                check_point(study, suggestion)
+                check_place(study, suggestion.x)
+                check_dependent(suggestion.params)
                 asked.append((suggestion.id, suggestion.x.tobytes()))
             opened = study.open_suggestions
             if not opened:
@@ -303,9 +348,17 @@ class Case:
         return study, asked
 
 
-def check_point(study: Study, suggestion: Any) -> None:
+def check_dependent(params: dict[str, Any]) -> None:
+    """Raise unless the dependent parameters, if there are some, follow from the others."""
+    if "double" in params:
+        double = 2.0 * params["x1"] - params["radius"]
+        if (params["double"], params["root"]) != (double, math.sqrt(abs(double))):
+            raise FaultError(f"handed out {params}")
+
+
+def check_place(study: Study, x: Any) -> None:
     """Raise unless a point is in the bounds and satisfies the constraints."""
-    x, known = suggestion.x, study.space
+    known = study.space
     if not (np.isfinite(x).all() and (known.lower <= x).all() and (x <= known.upper).all()):
         raise FaultError(f"asked {x} outside of {known.lower} to {known.upper}")
     compiled = study.spec.compiled
@@ -313,8 +366,9 @@ def check_point(study: Study, suggestion: Any) -> None:
         return
     with np.errstate(all="ignore"):
         rows = compiled.values(x)[: compiled.n_inequalities]
-        inner = study.spec.inner_constraints().rescaled(known.scale)
-        if not ((rows <= ROUNDING).all() and inner.is_feasible(known.to_driver(x), 1e-9)):
+        inner, y = study.spec.inner_constraints().rescaled(known.scale), known.to_driver(x)
+        inside = (rows <= 0.0).all() and inner.is_feasible(y, 1e-9)
+        if not (inside or met_to_rounding(inner, y)):
             raise FaultError(f"asked {x}, which violates a constraint: {compiled.values(x)}")
 
 
