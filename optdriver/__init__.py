@@ -24,14 +24,14 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.minimization import Minimizer as Minimizer
     from optdriver.minimization import minimize as minimize
     from optdriver.multistart import MultiStart as MultiStart
-    from optdriver.objectives import Interval as Interval
-    from optdriver.objectives import SubprocessObjective as SubprocessObjective
     from optdriver.objectives.study_objective import jax_objective as jax_objective
+    from optdriver.objectives.subprocess import SubprocessObjective as SubprocessObjective
     from optdriver.remote import client as client
     from optdriver.space import Space as Space
     from optdriver.sqp import SQP as SQP
     from optdriver.storage import import_study as import_study
     from optdriver.storage import load_study as load_study
+    from optdriver.structures.pytree import Interval as Interval
     from optdriver.study import Observation as Observation
     from optdriver.study import Study as Study
     from optdriver.study import Suggestion as Suggestion
@@ -44,7 +44,7 @@ _WHERE = {
     "CallbackMinimizer": "optdriver.coroutine",
     "ConstraintSet": "optdriver.constraints",
     "FeasibleMinimizer": "optdriver.feasible",
-    "Interval": "optdriver.objectives",
+    "Interval": "optdriver.structures.pytree",
     "LBFGSB": "optdriver.lbfgsb",
     "LeastSquares": "optdriver.leastsquares",
     "Minimizer": "optdriver.minimization",
@@ -53,7 +53,7 @@ _WHERE = {
     "Observation": "optdriver.study",
     "SQP": "optdriver.sqp",
     "Study": "optdriver.study",
-    "SubprocessObjective": "optdriver.objectives",
+    "SubprocessObjective": "optdriver.objectives.subprocess",
     "Suggestion": "optdriver.study",
     "Space": "optdriver.space",
     "client": "optdriver.remote",

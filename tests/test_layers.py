@@ -26,7 +26,7 @@ RINGS: list[list[str]] = [
     ["multistart", "population", "drivers"],
     ["study", "storage"],
     ["execution", "objectives", "batch"],
-    ["integrations", "minimization", "plots", "remote"],
+    ["minimization", "integrations", "plots", "remote"],
     ["server", "cli"],
 ]
 PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}
@@ -40,7 +40,6 @@ INVERSIONS = {
     ("config", ""): "the version stands once, in optdriver/__init__.py",
     ("study", "storage"): "users ask for a file where they create a study",
     ("study", "execution"): "users look for the loop at the study: study.run, when it is called",
-    ("integrations", "minimization"): "braintools' optimizers are `minimize` in other words",
 }
 
 FORBIDDEN_CALLS = {"eval", "exec", "sympify", "parse_expr"}

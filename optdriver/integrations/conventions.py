@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from optdriver.errors import InputError, InputTypeError, nearest, say
-from optdriver.integrations.differences import SCHEMES, Floats
-from optdriver.integrations.evaluations import Mapping
+from optdriver.objectives.differences import SCHEMES, Floats
+from optdriver.objectives.evaluations import Mapping
 
 HALTED = "`callback` raised `StopIteration`."
 """SciPy's message when the callback ends the run."""

@@ -30,10 +30,10 @@ from optdriver.integrations.conventions import (
     warn_unknown,
     whole,
 )
-from optdriver.integrations.differences import Differences, Scheme
-from optdriver.integrations.evaluations import Evaluator
-from optdriver.integrations.evaluations import Mapping as MapLike
-from optdriver.integrations.feasible_differences import FeasibleDifferences
+from optdriver.objectives.differences import Differences, Scheme
+from optdriver.objectives.evaluations import Evaluator
+from optdriver.objectives.evaluations import Mapping as MapLike
+from optdriver.objectives.feasible_differences import FeasibleDifferences
 
 OPTIONS = (
     *("gtol", "ftol", "maxfun", "maxiter", "maxcor", "initial_radius", "tol", "eps"),

@@ -30,9 +30,9 @@ from optdriver.integrations.conventions import (
     warn_unknown,
     whole,
 )
-from optdriver.integrations.differences import Differences, Floats
-from optdriver.integrations.evaluations import Evaluator, Mapping
 from optdriver.lbfgsb import LBFGSB, Stop
+from optdriver.objectives.differences import Differences, Floats
+from optdriver.objectives.evaluations import Evaluator, Mapping
 
 if TYPE_CHECKING:  # the stubs of SciPy accept no wider types of `x0` and the result of a method
     from scipy.optimize._minimize import OptimizeResult as MinimizeResult

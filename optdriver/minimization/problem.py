@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from optdriver.constraints import ConstraintSet
 from optdriver.coordinates import Coordinates
 from optdriver.errors import InputError, InputTypeError, say
-from optdriver.integrations.differences import Differences, Scheme
-from optdriver.integrations.feasible_differences import FeasibleDifferences
 from optdriver.minimization.constraints import boxed, compiled
 from optdriver.minimization.logarithms import traced_outer
 from optdriver.minimization.starts import feasible_points, points
+from optdriver.objectives.differences import Differences, Scheme
+from optdriver.objectives.feasible_differences import FeasibleDifferences
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
 from optdriver.objectives.own_gradient import OwnGradientObjective, Paired
 from optdriver.objectives.plain import PlainObjective, attempt

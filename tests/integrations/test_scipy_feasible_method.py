@@ -27,8 +27,8 @@ import optdriver
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.feasible import Stop
-from optdriver.integrations.feasible_differences import FeasibleDifferences
 from optdriver.integrations.scipy_feasible_method import scipy_feasible_method
+from optdriver.objectives.feasible_differences import FeasibleDifferences
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from optdriver.errors import InputError
-from optdriver.integrations.differences import Differences
-from optdriver.integrations.evaluations import Evaluator, Objective, scalar
+from optdriver.objectives.differences import Differences
+from optdriver.objectives.evaluations import Evaluator, Objective, scalar
 
 
 def square(x: np.ndarray, scale: float = 1.0) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize._numdiff import approx_derivative
 
 from optdriver.errors import InputError
-from optdriver.integrations.differences import SCHEMES, Differences
+from optdriver.objectives.differences import SCHEMES, Differences
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 schemes = st.sampled_from(SCHEMES)

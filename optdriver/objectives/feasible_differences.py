@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError
-from optdriver.integrations.differences import Differences, Floats, Scheme
 from optdriver.multistart import directions
 from optdriver.multistart.directions import Directions
+from optdriver.objectives.differences import Differences, Floats, Scheme
 
 
 @dataclass(kw_only=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError
-from optdriver.integrations.differences import Scheme
+from optdriver.objectives.differences import Scheme
 
 Floats = NDArray[np.float64]
 Mapping = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
