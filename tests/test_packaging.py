@@ -228,10 +228,14 @@ def test_studies_are_opened_shown_and_asked_without_scipy(room: str) -> None:
     assert run(sys.executable, "-c", code, cwd=ROOT).stdout.strip() == "[]"
 
 
-def test_a_study_is_shown_without_what_takes_long_to_import(tmp_path: Path) -> None:
+@pytest.mark.parametrize("constraints", [[], ["x + y^2 <= 1.5"]])
+def test_a_study_is_shown_without_what_takes_long_to_import(
+    tmp_path: Path, constraints: list[str]
+) -> None:
     path = str(tmp_path / "s.db")
-    study = optdriver.create_study({"x": (-2, 2)}, storage=path, max_iter=40)
-    study.set_objective(lambda x: (x * x - 1) ** 2)
+    box = {"x": (-2, 2), "y": (-2, 2)}
+    study = optdriver.create_study(box, storage=path, max_iter=40, constraints=constraints)
+    study.set_objective(lambda x, y: (x * x - 1) ** 2 + y)
     study.run(progress=False)
     study.close()
     heavy = ("scipy.optimize", "scipy.stats", "scipy.sparse", "asyncio", "numpy.ma", "jax", "sympy")

@@ -6,6 +6,8 @@ It needs Click and Rich, the extra `cli`; everything it does goes through `optdr
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 from optdriver.errors import missing_extra
 
@@ -22,4 +24,12 @@ def main() -> None:
     del click, rich
     from optdriver.cli.commands import run_app
 
-    sys.exit(run_app())
+    with warnings.catch_warnings():
+        warnings.showwarning = _say  # type: ignore[assignment]  # it is called with more
+        status = run_app()
+    sys.exit(status)
+
+
+def _say(message: Warning | str, *_where: Any) -> None:
+    """Write a warning without the line of ours that raised it, which says nothing to a user."""
+    print(f"optdriver: {message}", file=sys.stderr)  # noqa: T201

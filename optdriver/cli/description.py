@@ -25,7 +25,7 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?)\s*(s|min|h|d)")
 LIMITS: Final = tuple(
     name
     for name, row in parameters.TABLE.items()
-    if row.owner == "study" and name not in parameters.FIXED
+    if (row.owner == "study" or name in parameters.LATER) and name not in parameters.FIXED
 )
 """Driver parameters that a study in a file may have other values of by now."""
 

@@ -24,9 +24,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from optdriver.constraints import sparse
 from optdriver.constraints.matrices import product, times, transposed_times
 from optdriver.constraints.printing import formula
 from optdriver.constraints.syntax import (

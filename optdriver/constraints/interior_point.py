@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sparse
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
 
+from optdriver.constraints import sparse
 from optdriver.constraints.matrices import is_sparse, scaled, stacked, times, transposed_times
 from optdriver.constraints.symmetric import saddle
 from optdriver.geometry.factors import LowerUpper
@@ -137,7 +136,7 @@ def _factorised(G: Any, E: Any, weights: Array) -> Any:
         apart = 1.0 / weights[wide]
         dual = np.concatenate([apart, np.full(q, 1e-13)])
         try:
-            factors = splu(saddle(top, stacked([G[wide], E]) if wide.any() else E, dual))
+            factors = sparse.splu(saddle(top, stacked([G[wide], E]) if wide.any() else E, dual))
         except RuntimeError:  # SuperLU's word for it
             return None
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from optdriver.constraints import sparse
 from optdriver.constraints.interior_point import interior_point
 from optdriver.constraints.matrices import (
     csr,

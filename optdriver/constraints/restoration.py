@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from optdriver.constraints import sparse
 from optdriver.constraints.least_distance import least_distance
 from optdriver.constraints.matrices import beside, dense, finite, is_sparse, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from optdriver.constraints import sparse
 from optdriver.constraints.matrices import csr, dense, scaled
 
 Array = NDArray[np.float64]

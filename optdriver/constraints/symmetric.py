@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
 
+from optdriver.constraints import sparse
 from optdriver.constraints.matrices import csr
 
 Array = NDArray[np.float64]
@@ -25,7 +24,7 @@ def factorised(matrix: Any) -> Any:
     RuntimeError
         The matrix is singular.
     """
-    return splu(
+    return sparse.splu(
         sparse.csc_array(matrix),
         permc_spec="MMD_AT_PLUS_A",
         diag_pivot_thresh=0.0,

@@ -316,7 +316,6 @@ class FeasibleMinimizer:
         return self._state.steps * scale, self._state.changes / scale
 
     @property
-    @quiet
     def result(self) -> OptimizeResult:
         """The best point with its active constraints, multipliers and optimality residual.
 
@@ -330,6 +329,13 @@ class FeasibleMinimizer:
         """
         from optdriver.feasible.result import FeasibleResult  # SciPy's class takes long to import
 
+        result = FeasibleResult()
+        result.update(self.report())
+        return result
+
+    @quiet
+    def report(self) -> dict[str, Any]:
+        """Return the fields of `result`."""
         x, f, g = self._answer()
         self._region.work.renew()
         known = math.isfinite(f)
@@ -337,26 +343,24 @@ class FeasibleMinimizer:
         optimality = measured(self._region, x, g, unit) if known else unknown(self._region)
         if self._state.cusp:
             optimality = without_multipliers(self._region, x, optimality, self._state.residual)
-        result = FeasibleResult()
-        result.update(
-            x=x,
-            fun=f,
-            jac=g,
-            nfev=self.nfev,
-            njev=self.nfev,
-            nit=self.nit,
-            nfail=self.nfail,
-            status=_STATUS[self.stop] if self.stop else -1,
-            success=self.converged,
-            message=self._message(optimality),
-            stop=self.stop,
-            active=self._active(x),
-            certified=certified(self._constraints, self._active_rows(x)),
+        return {
+            "x": x,
+            "fun": f,
+            "jac": g,
+            "nfev": self.nfev,
+            "njev": self.nfev,
+            "nit": self.nit,
+            "nfail": self.nfail,
+            "status": _STATUS[self.stop] if self.stop else -1,
+            "success": self.converged,
+            "message": self._message(optimality),
+            "stop": self.stop,
+            "active": self._active(x),
+            "certified": certified(self._constraints, self._active_rows(x)),
             **forces(self._constraints, optimality),
-            maxcv=max(self._region.violation(x)),
-            notes=self.notes,
-        )
-        return result
+            "maxcv": max(self._region.violation(x)),
+            "notes": self.notes,
+        }
 
     def _answer(self) -> tuple[Vector, float, Vector]:
         """Return the point that passed the test, else the best; their values may tie."""

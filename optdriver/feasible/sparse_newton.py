@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sparse
 
+from optdriver.constraints import sparse
 from optdriver.constraints.matrices import csr, dense, finite
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.symmetric import factorised, saddle

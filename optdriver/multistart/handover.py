@@ -282,20 +282,27 @@ class Handover:
 
         The fields are those of `FeasibleMinimizer.result`.
         """
-        result = self._judged().result
-        result.update(nfev=self.nfev, njev=self.nfev, nit=self.nit, nfail=self.nfail)
-        if self._feasible is None:
-            plain = self._plain.result
-            result.update(stop=self.stop, success=False)
-            result.update(status=plain.status, message=plain.message)
+        from optdriver.feasible.result import FeasibleResult  # SciPy's class takes long to import
+
+        result = FeasibleResult()
+        result.update(self.report())
         return result
+
+    def report(self) -> dict[str, Any]:
+        """Return the fields of `result`."""
+        found = self._judged().report()
+        found.update(nfev=self.nfev, njev=self.nfev, nit=self.nit, nfail=self.nfail)
+        if self._feasible is None:
+            found.update(stop=self.stop, success=False)
+            found.update(status=self._plain.stop.status, message=self._plain.message)
+        return found
 
     def _judged(self) -> FeasibleMinimizer:
         """Return the feasible minimizer, or one that looks at what L-BFGS-B has so far."""
         if self._feasible is not None:
             return self._feasible
         if self._plain.at_start:
-            return self._made(self._plain.result.x)
+            return self._made(self._plain.state.vector("xt").copy())
         return self._successor(0, 0)
 
     # -- state as data --------------------------------------------------------------------------

@@ -178,10 +178,18 @@ def reason(minimizer: Minimizer) -> str:
     """Return why a minimizer ended, in words."""
     if isinstance(minimizer, LBFGSB):
         return minimizer.message
-    result = minimizer.result
-    if minimizer.converged and not result.get("certified", True):
-        return f"{result.message}; not certified, since an active constraint has a kink there"
-    return str(result.message)
+    report = _report(minimizer)
+    message = str(report["message"])
+    if minimizer.converged and not report.get("certified", True):
+        return f"{message}; not certified, since an active constraint has a kink there"
+    return message
+
+
+def _report(minimizer: Minimizer) -> Mapping[str, Any]:
+    """Return the fields of a result, where that goes without SciPy's class (long to import)."""
+    report = getattr(minimizer, "report", None)
+    found: Mapping[str, Any] = minimizer.result if report is None else report()
+    return found
 
 
 def unit(minimizer: Minimizer) -> float:
@@ -222,24 +230,24 @@ def conditions(
         return None
     if constraints is None or not walls.has_rows(constraints):
         return _at_box(minimizer, constraints)
-    result = minimizer.result
-    if "kkt" in result and math.isnan(result.kkt):  # nothing but values was told
+    report = _report(minimizer)
+    if math.isnan(report.get("kkt", 0.0)):  # nothing but values was told
         return {
-            "active": list(result.active),
+            "active": list(report["active"]),
             "multipliers": {},
-            "bounds": result.bound_multipliers.tolist(),
+            "bounds": report["bound_multipliers"].tolist(),
             "residual": math.nan,
         }
-    known, bounds = dict(result.multipliers), result.bound_multipliers
+    known, bounds = dict(report["multipliers"]), report["bound_multipliers"]
     for (i, _), name in constraints.bound_names.items():
         if not math.isnan(bounds[i]):
             known.setdefault(name, abs(bounds[i]))
-    active, told = list(result.active), exact or not constraints.n_equalities
+    active, told = list(report["active"]), exact or not constraints.n_equalities
     return {
         "active": active,
         "multipliers": {name: float(known[name]) for name in active if name in known and told},
         "bounds": (bounds if told else np.full_like(bounds, np.nan)).tolist(),
-        "residual": float(result.kkt),
+        "residual": float(report["kkt"]),
     }
 
 

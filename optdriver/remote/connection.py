@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import socket
 import threading
@@ -19,6 +20,8 @@ from optdriver import errors
 from optdriver.errors import InputError, OptDriverError, ServerError, UnknownIdError
 from optdriver.messages import plain
 from optdriver.reading import real_number
+
+LOG: Final = logging.getLogger("optdriver")
 
 WAIT: Final = 20.0
 """Seconds that the server is asked to wait for a suggestion."""
@@ -93,7 +96,7 @@ class Connection:
     def send(self, method: str, path: str, params: Any = None) -> dict[str, Any]:
         """Send a request, again where no answer came: whatever is sent twice counts once."""
         body = None if params is None else _json(params)
-        deadline, pause = time.monotonic() + self._patience, 0.05
+        deadline, pause, said = time.monotonic() + self._patience, 0.05, False
         while True:
             try:
                 status, data = self._once(method, path, body)
@@ -105,6 +108,12 @@ class Connection:
                         f"the server at {self.url} does not answer ({type(error).__name__}: "
                         f"{error}); what was told before is kept there"
                     ) from error
+                if pause > 1.0 and not said:  # nothing came for more than a second
+                    said = True
+                    LOG.warning(
+                        "the server at %s does not answer (%s: %s); trying again for %.0f s",
+                        self.url, type(error).__name__, error, deadline - time.monotonic(),
+                    )  # fmt: skip
             time.sleep(pause)
             pause = min(2.0 * pause, 2.0)
         return self._read(status, data)

@@ -17,7 +17,7 @@ from optdriver.messages import VERSION, numbers
 from optdriver.reading import real_number
 from optdriver.remote.connection import WAIT, Connection, Messages, whole
 from optdriver.remote.terms import Terms
-from optdriver.remote.worker import Heart, Worker
+from optdriver.remote.worker import Heart, Patience, Worker
 from optdriver.space import Space
 from optdriver.study import Observation, Suggestion
 from optdriver.study.inputs import one_of, place_of
@@ -100,6 +100,7 @@ class RemoteStudy:
             If the study is done.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
+        patient = Patience()
         while True:
             left = min(WAIT, deadline - time.monotonic()) if block else 0.0
             answer = self._messages.post("ask", **self._messages.asking(1, max(left, 0.0), None))
@@ -110,6 +111,7 @@ class RemoteStudy:
                 raise StudyDoneError(f"no more suggestions: {answer['reason']}")
             if not block or time.monotonic() >= deadline:
                 return None
+            patient.say(answer["reason"])
 
     @property
     def open_suggestions(self) -> tuple[Suggestion, ...]:

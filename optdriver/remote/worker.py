@@ -38,6 +38,7 @@ class Worker:
         self.lock = threading.Lock()
         self.out: set[int] = set()
         self.error: BaseException | None = None
+        self.patient = Patience()
 
     def run(self, slots: int) -> None:
         """Evaluate until there is nothing more to do."""
@@ -105,6 +106,7 @@ class Worker:
                 return found[0]
             if answer["done"]:
                 return None
+            self.patient.say(answer["reason"])
         return None
 
     def _evaluate(self, suggestion: Suggestion) -> Outcome:
@@ -154,6 +156,19 @@ class Worker:
                 self.messages.post("release", id=id, spent=True)
             except OptDriverError as error:  # the lease ends by itself
                 LOG.info("evaluation %d was not given back: %s", id, error)
+
+
+class Patience:
+    """Says once why one waits, since it may be for ever."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def say(self, reason: Any) -> None:
+        """Say it, the first time."""
+        if not self.said:
+            self.said = True
+            LOG.warning("still waiting for a suggestion: %s", reason)
 
 
 class Heart:

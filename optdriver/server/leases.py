@@ -15,6 +15,9 @@ from optdriver.study import Study
 PATIENCE: Final = 60.0
 """Seconds after which what was open at the start, and was not heard of, is handed out again."""
 
+_SHOWN: Final = 5
+"""Most workers that a message names."""
+
 _UNKNOWN: Final = "asked before the server was started"
 
 
@@ -107,6 +110,14 @@ class Leases:
         """When the next lease ends, by the clock."""
         with self._lock:
             return min((lease.due for lease in self.out.values()), default=math.inf)
+
+    def holders(self, ids: Container[int]) -> str:
+        """Return in words who has suggestions, and how many of them will never be given again."""
+        held = [lease for id, lease in self.out.items() if id in ids]
+        names = sorted({lease.worker or "a worker without a name" for lease in held})
+        text = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        endless = sum(lease.due == math.inf for lease in held)
+        return f"{text}; {endless} of them until they are told or released" if endless else text
 
     def expire(self) -> list[int]:
         """Take note of the leases that have ended; return the ids.

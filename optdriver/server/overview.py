@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import islice, pairwise
 from typing import Any, Final
@@ -26,6 +27,8 @@ LETTERS: Final = 300
 
 NAMES: Final = 60
 """Most parameters of a point."""
+
+_NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")
 
 _HEAD: Final = (
     "name", "study_id", "driver", "direction", "status", "stop_kind", "stop_reason", "success",
@@ -126,9 +129,15 @@ def _extremes(rows: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np
 
 
 def failures(reasons: NDArray[np.str_]) -> dict[str, int]:
-    """Return how often evaluations failed for each reason, the most frequent first."""
-    lines = ((str(text).strip().splitlines() or ["no reason given"])[0] for text in reasons)
-    counted = Counter(
-        line if len(line) <= LETTERS else line[: LETTERS - 3] + "..." for line in lines
-    )
-    return dict(counted.most_common(ROWS))
+    """Return how often evaluations failed for each reason, the most frequent first.
+
+    Reasons that differ in numbers only are one, for which its first one stands.
+    """
+    times, first = Counter[str](), dict[str, str]()
+    for text, count in Counter(reasons.tolist()).items():
+        line = (text.strip().splitlines() or ["no reason given"])[0]
+        line = line if len(line) <= LETTERS else line[: LETTERS - 3] + "..."
+        kind = _NUMBER.sub("0", line)
+        times[kind] += count
+        first.setdefault(kind, line)
+    return {first[kind]: count for kind, count in times.most_common(ROWS)}

@@ -152,7 +152,8 @@ class Wire:
         if done:
             return self.study.stop_reason or "max_iter evaluations have ended or are open"
         ids = [each.id for each in self.study.open_suggestions]
-        return f"nothing now: tell what is open first (ids {ids[:9]})"
+        held = self.leases.holders(ids)
+        return f"nothing now: tell what is open first (ids {ids[:9]}{held and '; held by '}{held})"
 
     def _tell(self, id: int, value: Any, gradient: Any = None, unit: Any = None) -> dict[str, Any]:
         """Report a value, and the gradient by name or in the order of `hello`.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 import optdriver
-from optdriver.cli import commands
+from optdriver.cli import commands, main
 
 STUDY = """\
 [parameters]
@@ -294,6 +295,14 @@ def test_run_ends_with_a_status_of_its_own_where_nothing_works(call, tmp_path):
         status, out, _ = call("run", "broken.toml", "--quiet", "--json")
     assert status == commands.STOPPED
     assert next(iter(json.loads(out)["failures"])).endswith("no mesh")
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_is_one_message_without_a_line_of_ours(monkeypatch, capsys):
+    monkeypatch.setattr(commands, "run_app", lambda: warnings.warn("no mesh", stacklevel=1))
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "optdriver: no mesh\n"
 
 
 def test_an_objective_that_was_changed(call, described):

@@ -141,15 +141,16 @@ def test_a_study_is_made_once_and_then_gone_on_with(film):
 
 
 def test_limits_that_were_changed_in_the_file_count_and_are_said(film):
-    description = read(film())
+    description = read(film(FILM.replace("[study]", "[study]\nmax_num_minimizers = 9")))
     with open_or_create(description)[0] as study:
         study.ask()
-        study.set_parameters(max_time=math.inf)
+        study.set_parameters(max_time=math.inf, max_num_minimizers=30)
     study, notes = open_or_create(description)
     with study:
         assert study.parameters["max_time"] == math.inf
-    assert len(notes) == 1
-    assert "max_time is inf in film.db (here 5400.0)" in notes[0]
+    assert len(notes) == 2
+    assert "max_time is inf in film.db (here 5400.0)" in "".join(notes)
+    assert "max_num_minimizers is 30 in film.db (here 9)" in "".join(notes)
 
 
 @pytest.mark.parametrize(

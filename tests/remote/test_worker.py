@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,6 +158,70 @@ def test_a_request_whose_answer_is_lost_is_sent_again():
     with background_of(answer) as url:
         assert optdriver.client(url).studies() == []
     assert len(asked) == 3
+
+
+class Heard(logging.Handler):
+    """What was said, by whichever thread; `act` is called at the first word."""
+
+    def __init__(self, act):
+        super().__init__(logging.WARNING)
+        self.said, self.act = [], act
+
+    def emit(self, record):
+        self.said.append(record.getMessage())
+        if len(self.said) == 1:
+            self.act()
+
+    def __enter__(self):
+        logging.getLogger("optdriver").addHandler(self)
+        return self
+
+    def __exit__(self, *_):
+        logging.getLogger("optdriver").removeHandler(self)
+
+
+@pytest.mark.parametrize("slots", [0, 1, 3])
+def test_who_waits_for_what_others_hold_says_so_once(place, monkeypatch, slots):
+    monkeypatch.setattr("optdriver.remote.worker.WAIT", 0.01)
+    monkeypatch.setattr("optdriver.remote.study.WAIT", 0.01)
+    with background(place) as url:
+        other, study = optdriver.client(url).study(), optdriver.client(url).study()
+        held = other.ask(4)
+        rounds = iter([lambda: None] * 3 + [lambda: [other.release(each.id) for each in held]])
+
+        def later():  # the reason is asked for again and again, and said the first time only
+            post = study._messages.post
+
+            def counted(name, **params):
+                next(rounds, lambda: None)()
+                return post(name, **params)
+
+            monkeypatch.setattr(study._messages, "post", counted)
+
+        with Heard(later) as heard:
+            if slots:
+                study.run(bowl, slots=slots)
+            else:
+                assert study.get_suggestion().id in {each.id for each in held}
+        assert len(heard.said) == 1
+        assert "still waiting for a suggestion" in heard.said[0]
+        assert f"held by {other._messages.worker}" in heard.said[0]
+        assert "4 of them until they are told or released" in heard.said[0]
+
+
+def test_a_server_that_does_not_answer_is_waited_for_with_a_word(monkeypatch):
+    clock = SimpleNamespace(monotonic=iter(range(100)).__next__, sleep=lambda seconds: None)
+    monkeypatch.setattr("optdriver.remote.connection.time", clock)
+    asked = []
+
+    def answer(handler):
+        asked.append(handler.path)
+        return (502, b"no") if len(asked) < 9 else (200, b'{"studies": []}')
+
+    with background_of(answer) as url, Heard(lambda: None) as heard:
+        assert optdriver.client(url).studies() == []
+    assert len(heard.said) == 1
+    assert "does not answer" in heard.said[0]
 
 
 class background_of:

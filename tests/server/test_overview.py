@@ -49,6 +49,12 @@ def test_reasons_are_counted_by_their_first_line():
     assert failures(rows) == {"a": 2, "no reason given": 1, "x" * 297 + "...": 1}
 
 
+def test_reasons_that_differ_in_numbers_only_are_one():
+    ends = "R = matches nothing in out.txt, which ends: 'step 3\\n G = -1.25E+01'"
+    rows = np.array([ends, "died by 9", ends.replace("3", "17").replace("-1.25E+01", ".5")])
+    assert failures(rows) == {ends: 2, "died by 9": 1}
+
+
 def test_of_a_maximum_the_best_is_the_highest():
     values = np.array([1.0, np.nan, 3.0, 2.0])
     found = thinned(values, np.isnan(values), sign=-1.0)
