@@ -57,7 +57,8 @@ class Place:
         A file in the work directory; None is the standard output.
     pattern : str or None
         A regular expression with one group, the number; of several matches the last one counts,
-        which is the final one where a simulator prints its progress.  None takes the whole file.
+        which is the final one where a simulator prints its progress.  Of a gradient every group of
+        every match is a derivative.  None takes the whole file.
     """
 
     file: str | None = None
@@ -99,10 +100,11 @@ def _check_pattern(pattern: Any, what: str) -> None:
         groups = re.compile(pattern).groups
     except (re.error, TypeError) as error:
         raise InputError(f"the pattern of {what} is no regular expression: {error}") from None
-    if groups != 1:
+    if groups != 1 and (what != "gradient" or not groups):
+        needs = "one for each derivative" if what == "gradient" else "one: the number"
         raise InputError(
-            f"the pattern {pattern!r} of {what} has {groups} groups in parentheses, and needs one: "
-            "the number"
+            f"the pattern {pattern!r} of {what} has {groups} groups in parentheses, and needs "
+            f"{needs}"
         )
 
 
@@ -139,12 +141,17 @@ def find_number(place: Place, workdir: Path, output: str) -> float:
     text = place.text(workdir, output)
     if place.pattern is None:
         return _only_number(text, place)
-    found = re.findall(place.pattern, text, re.MULTILINE)
+    return _number(_matches(place.pattern, place, text)[-1], place)
+
+
+def _matches(pattern: str, place: Place, text: str) -> list[Any]:
+    """Return what the groups of a pattern have matched, which is at least something."""
+    found = re.findall(pattern, text, re.MULTILINE)
     if not found:
         raise EvaluationError(
-            f"the pattern {place.pattern!r} matches nothing in {place.name()}, {_tail(text)}"
+            f"the pattern {pattern!r} matches nothing in {place.name()}, {_tail(text)}"
         )
-    return _number(found[-1], place)
+    return found
 
 
 def _only_number(text: str, place: Place) -> float:
@@ -164,17 +171,19 @@ def _number(text: str, place: Place) -> float:
 def find_gradient(place: Place, workdir: Path, output: str) -> list[float] | dict[str, float]:
     """Return the derivatives at a place: a number a line in order, or ``name = number`` lines.
 
-    With a pattern every match is a derivative, in order.  Empty lines, and those that begin with
+    With a pattern every group of every match is a derivative, in order.  Empty lines, and those that begin with
     ``#``, ``!`` or ``%``, are passed over.
 
     Raises
     ------
     EvaluationError
-        If something else stands there.
+        If something else stands there, or the pattern matches nothing.
     """
     text = place.text(workdir, output)
     if place.pattern is not None:
-        return [_number(found, place) for found in re.findall(place.pattern, text, re.MULTILINE)]
+        found = _matches(place.pattern, place, text)
+        groups = [(each,) if isinstance(each, str) else each for each in found]
+        return [_number(part, place) for parts in groups for part in parts]
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and line[0] not in "#!%"]
     named = [_NAMED.fullmatch(line) for line in lines]

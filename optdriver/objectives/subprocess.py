@@ -66,8 +66,9 @@ class SubprocessObjective:
     value, gradient : dict, optional
         Where the answer stands: ``{'file': 'out.txt', 'pattern': 'R *= *(\S+)'}``.  Without a
         file it is the standard output.  The pattern is a regular expression with one group; of
-        several matches the last is the value, and all are the gradient.  Without a pattern the
-        value is on the last line, and the gradient a number a line, or ``name = number`` lines.
+        several matches the last is the value, and all are the gradient, for which there may be
+        several groups, as ``'dR: (\S+) (\S+)'``.  Without a pattern the value is on the last
+        line, and the gradient a number a line, or ``name = number`` lines.
     workdir : str or path-like, optional
         A directory for each evaluation, as ``'runs/{id}'``, in which the program runs; where one
         is there already (an evaluation that is tried again) the next is ``'runs/12-2'``.  Without

@@ -89,6 +89,8 @@ def test_a_pattern_that_matches_nothing_shows_the_end_of_the_file(tmp_path):
         ("1.0 -2.0, 3\n", None, [1.0, -2.0, 3.0]),
         ("x2 = 5\nx1 = -.5\n", None, {"x2": 5.0, "x1": -0.5}),
         ("dR/dx = 1 (ok)\ndR/dy = 2 (ok)\n", r"dR/d\w = (\S+)", [1.0, 2.0]),
+        ("R 5\n dR  1.D0 -.5\n", r"dR +(\S+) +(\S+)", [1.0, -0.5]),
+        ("x1 1 2\nx3 3 4\n", r"x\d (\S+) (\S+)", [1.0, 2.0, 3.0, 4.0]),
     ],
 )
 def test_gradients(text, pattern, gradient, tmp_path):
@@ -96,10 +98,18 @@ def test_gradients(text, pattern, gradient, tmp_path):
     assert find_gradient(Place(file="grad.txt", pattern=pattern), tmp_path, "") == gradient
 
 
+def test_a_gradient_that_is_not_there_shows_the_end_of_the_file(tmp_path):
+    (tmp_path / "out.txt").write_text("R = 5\nno adjoint\n")
+    with pytest.raises(EvaluationError, match="matches nothing in out.txt, which ends: .*adjoint"):
+        find_gradient(Place(file="out.txt", pattern=r"dR (\S+)"), tmp_path, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ({"value": {"file": "o", "pattern": "R=("}}, "no regular expression"),
+        ({"value": "o", "gradient": {"pattern": "R="}}, "0 groups .* needs one for each derivative"),
+        ({"value": {"file": "o", "pattern": "(.)(.)"}}, "2 groups .* needs one: the number"),
         ({"value": {"pattern": "R="}}, "0 groups in parentheses, and needs one"),
         ({"value": {"flie": "o"}}, "did you mean 'file'"),
         ({"value": 3}, "value is where the program leaves it"),
