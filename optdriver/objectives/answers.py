@@ -171,8 +171,8 @@ def _number(text: str, place: Place) -> float:
 def find_gradient(place: Place, workdir: Path, output: str) -> list[float] | dict[str, float]:
     """Return the derivatives at a place: a number a line in order, or ``name = number`` lines.
 
-    With a pattern every group of every match is a derivative, in order.  Empty lines, and those that begin with
-    ``#``, ``!`` or ``%``, are passed over.
+    With a pattern every group of every match is a derivative, in order.  Empty lines, and those
+    that begin with ``#``, ``!`` or ``%``, are passed over.
 
     Raises
     ------

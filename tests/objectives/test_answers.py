@@ -108,7 +108,10 @@ def test_a_gradient_that_is_not_there_shows_the_end_of_the_file(tmp_path):
     ("arguments", "said"),
     [
         ({"value": {"file": "o", "pattern": "R=("}}, "no regular expression"),
-        ({"value": "o", "gradient": {"pattern": "R="}}, "0 groups .* needs one for each derivative"),
+        (
+            {"value": "o", "gradient": {"pattern": "R="}},
+            "0 groups .* needs one for each derivative",
+        ),
         ({"value": {"file": "o", "pattern": "(.)(.)"}}, "2 groups .* needs one: the number"),
         ({"value": {"pattern": "R="}}, "0 groups in parentheses, and needs one"),
         ({"value": {"flie": "o"}}, "did you mean 'file'"),
