@@ -17,6 +17,7 @@ from examples import embedded_resume, nist, rastrigin_native, scipy_drop_in
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(p.stem for p in ROOT.joinpath("examples").glob("*.py"))
 ELSEWHERE = {"on_dask": "distributed", "on_loky": "loky", "on_mpi": "mpi4py", "on_parsl": "parsl"}
+ELSEWHERE |= {"on_slurm": "executorlib"}
 RUN = [
     name
     for name in EXAMPLES

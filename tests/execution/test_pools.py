@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import threading
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
 
+import cloudpickle
 import loky
 import pytest
 
@@ -189,6 +199,40 @@ def test_what_does_not_travel_is_said_before_anything_is_run():
     assert study.history["id"].size == 0
     with pytest.raises(InputTypeError, match="executor is a concurrent.futures.Executor"):
         study.run(lambda x1, x2, radius: 0.0, executor=3)
+
+
+JOB = "import pickle, sys; call, a, k = pickle.load(sys.stdin.buffer); "
+JOB += "pickle.dump(call(*a, **k), sys.stdout.buffer)"
+
+
+class Scheduler(Executor):
+    """As executorlib's: real futures, each call pickled by value for an interpreter of its own."""
+
+    def __init__(self):
+        self.jobs, self.threads = [], ThreadPoolExecutor(2)
+
+    def submit(self, fn, /, *args, resource_dict=None, **kwargs):
+        self.jobs.append(cloudpickle.dumps((fn, args, kwargs)))
+        return self.threads.submit(self.job, self.jobs[-1])
+
+    @staticmethod
+    def job(data):
+        command = [sys.executable, "-c", JOB]
+        return pickle.loads(
+            subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout
+        )
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.threads.shutdown(wait)
+
+
+def test_jobs_of_a_scheduler_are_futures_and_take_lambdas():
+    study = create_study({"x": (-1, 1)}, jac=True, num_parallel=2, num_initial=2, max_iter=3)
+    with Scheduler() as scheduler:
+        study.run(lambda x: (x * x, [2 * x]), executor=scheduler)
+    assert study.num_evaluations == 3
+    assert len(scheduler.jobs) == 3
+    assert study.history["value"].tolist() == (study.history["x"] * study.history["x"]).tolist()
 
 
 class Job:
