@@ -83,8 +83,8 @@ d2 = { domain = [-2, 2], unit = "um" }
 total = "d1 + d2 <= 3"
 [study]
 jac = true
-num_parallel = 3
-num_initial = 3
+num_parallel = 8
+num_initial = 8
 max_iter = 40
 [objective]
 command = ["HERE/film"]
@@ -197,4 +197,4 @@ def test_a_night_and_a_morning(night):
     kept = {int(path.name.partition("-")[0]) for path in (night / "runs").iterdir()}
     assert failed <= kept
     # beside those only what the kills of the study have left behind
-    assert len(kept - failed) <= 6
+    assert len(kept - failed) <= 2 * 8

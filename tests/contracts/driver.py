@@ -7,6 +7,7 @@ A driver's own test module defines a class with `make` and `restore`, and pytest
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import pickle
@@ -72,6 +73,16 @@ class Session:
     def trace(self):
         """Everything that was asked, in comparable form."""
         return [(p.id, p.run, p.kind, p.x.tobytes()) for p in self.asked]
+
+
+@functools.cache
+def unbroken(contract):
+    """A whole session, with which others are compared."""
+    return contract().session(1, failing={4, 17}).run(contract.steps)
+
+
+FEW = [10, pytest.param(25, marks=pytest.mark.slow)]
+"""How many examples of whole runs."""
 
 
 class DriverContract:
@@ -169,8 +180,9 @@ class DriverContract:
         with pytest.raises(InputError, match=r"ask\(n\)"):
             self.make().ask(n)
 
-    def test_bounds_hold_and_the_best_is_what_was_observed(self):
-        @settings(max_examples=25)
+    @pytest.mark.parametrize("examples", FEW)
+    def test_bounds_hold_and_the_best_is_what_was_observed(self, examples):
+        @settings(max_examples=examples)
         @given(st.integers(0, 10**6), st.sets(st.integers(0, 80), max_size=6), st.integers(1, 6))
         def holds(seed, failing, slots):
             session = self.session(seed, failing=failing, slots=slots)
@@ -201,7 +213,7 @@ class DriverContract:
 
     @pytest.mark.parametrize("way", ["dict", "json", "pickle", "copy", "deepcopy"])
     def test_restored_between_all_calls_it_goes_on_identically(self, way):
-        straight = self.session(1, failing={4, 17}).run(self.steps)
+        straight = unbroken(type(self))
         broken = self.session(1, failing={4, 17})
         for _ in range(self.steps):
             broken.driver = self.twins()[way](broken.driver)
@@ -210,8 +222,9 @@ class DriverContract:
         assert broken.trace() == straight.trace()
         assert plain(broken.driver.to_dict()) == plain(straight.driver.to_dict())
 
-    def test_restored_once_it_goes_on_identically(self):
-        @settings(max_examples=25)
+    @pytest.mark.parametrize("examples", FEW)
+    def test_restored_once_it_goes_on_identically(self, examples):
+        @settings(max_examples=examples)
         @given(st.integers(0, 120), st.integers(0, 10**6), st.sets(st.integers(0, 60), max_size=5))
         def holds(when, seed, failing):
             straight = self.session(seed, failing=failing).run(when)
@@ -299,13 +312,20 @@ class DriverContract:
         assert driver.ask()
 
     def test_one_failure_at_any_position_spoils_nothing(self):
-        clean = self.session(5, slots=1).run(10 * self.steps)
-        for position in range(min(len(clean.told), 60)):
-            session = self.session(5, failing={position}, slots=1).run(10 * self.steps)
+        clean = self.session(5, slots=1)
+        for position in range(60):
+            session = copy.deepcopy(clean)
+            session.failing = {position}  # the next one
+            session.run(10 * self.steps)
             assert session.driver.done
+            if session.driver.nfev == position:  # it was at its end
+                break
             assert session.driver.nfail == 1
             self.check_points(session.asked)
             self.check_minima(session.driver)
+            while clean.driver.nfev == position:
+                clean.step()
+        assert position > 5
 
     def check_minima(self, driver):
         """Every minimum is an evaluated point at which the projected gradient vanishes."""
@@ -316,10 +336,11 @@ class DriverContract:
             step = np.clip(minimum.x - g, self.lower, self.upper) - minimum.x
             assert np.max(np.abs(step)) < 1e-3
 
-    def test_the_order_of_tells_never_changes_where_a_start_leads(self):
+    @pytest.mark.parametrize("examples", FEW)
+    def test_the_order_of_tells_never_changes_where_a_start_leads(self, examples):
         one = self.paths(self.session(0, slots=1).run(self.steps))
 
-        @settings(max_examples=25)
+        @settings(max_examples=examples)
         @given(st.integers(0, 10**6), st.integers(2, 5))
         def holds(seed, slots):
             other = self.paths(self.session(seed, slots=slots).run(self.steps))

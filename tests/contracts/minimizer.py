@@ -108,14 +108,15 @@ class MinimizerContract:
     def fresh(self, **options):
         return self.make(self.x0, np.column_stack([self.lower, self.upper]), **options)
 
-    def twins(self, opt):
-        """The same minimizer again, in every way there is."""
+    @property
+    def ways(self):
+        """The ways to get the same minimizer again."""
         return {
-            "dict": self.restore(opt.to_dict()),
-            "json": self.restore(plain(opt.to_dict())),
-            "pickle": pickle.loads(pickle.dumps(opt)),
-            "copy": copy.copy(opt),
-            "deepcopy": copy.deepcopy(opt),
+            "dict": lambda opt: self.restore(opt.to_dict()),
+            "json": lambda opt: self.restore(plain(opt.to_dict())),
+            "pickle": lambda opt: pickle.loads(pickle.dumps(opt)),
+            "copy": copy.copy,
+            "deepcopy": copy.deepcopy,
         }
 
     def go(self, opt, failing=(), *, points=None):
@@ -210,10 +211,10 @@ class MinimizerContract:
     @pytest.mark.parametrize("failing", [(), (6, 7)])
     def test_restored_at_every_point_a_run_goes_on_to_the_bit(self, failing):
         opt = self.fresh()
-        twins = self.twins(opt)
+        twins = dict.fromkeys(self.ways, opt)
         while not opt.done:
-            for way in twins:
-                twins[way] = twin = self.twins(twins[way])[way]  # again at every point
+            for way, again in self.ways.items():
+                twins[way] = twin = again(twins[way])  # at every point
                 assert twin.ask().tobytes() == opt.ask().tobytes(), way
             for each in (opt, *twins.values()):
                 self.evaluate(each, each.nfev in failing)
@@ -259,8 +260,8 @@ class MinimizerContract:
         opt = self.fresh()
         self.evaluate(opt)
         before = opt.to_dict()
-        for twin in self.twins(opt).values():
-            self.go(twin)
+        for again in self.ways.values():
+            self.go(again(opt))
         assert equal(opt.to_dict(), before)
 
     def test_a_dict_shares_nothing(self):
@@ -279,32 +280,46 @@ class MinimizerContract:
 
     # -- failures
 
-    @pytest.mark.parametrize("kind", ["told", "nan", "inf", "-inf", "gradient"])
-    def test_one_failure_at_any_position_is_overcome(self, reference, kind):
-        _, points = reference
-        for position in range(len(points)):
-            opt = self.fresh()
-            while not opt.done:
-                x = opt.ask()
-                f, g = self.told(x)
-                if opt.nfev != position:
-                    opt.tell(f, g)
-                elif kind == "told":
-                    opt.tell_failure("crashed")
-                elif kind == "gradient":
-                    opt.tell(f, np.where(np.arange(x.size) == 1, np.inf, g))
-                else:
-                    opt.tell(np.full(np.shape(f), float(kind))[()], g)
-            assert opt.nfail == 1
-            self.check_minimum(opt, reference)
+    def fail(self, opt, kind):
+        """Let an evaluation fail in one of the ways there are."""
+        f, g = self.told(opt.ask())
+        if kind == "told":
+            opt.tell_failure("crashed")
+        elif kind == "gradient":
+            opt.tell(f, np.where(np.arange(self.x0.size) == 1, np.inf, g))
+        else:
+            opt.tell(np.full(np.shape(f), float(kind))[()], g)
+
+    def test_one_failure_at_any_position_is_overcome(self, reference):
+        kinds, opt = ["told", "nan", "inf", "-inf", "gradient"], self.fresh()
+        while not opt.done:
+            failed = {kind: copy.copy(opt) for kind in kinds}
+            ways = {kind: self.after_failure(each, kind) for kind, each in failed.items()}
+            assert all(equal(way, ways["told"]) for way in ways.values())
+            goes_on = failed[kinds[opt.nfev % len(kinds)]]  # each of them in its turn
+            self.go(goes_on)
+            assert goes_on.nfail == 1
+            self.check_minimum(goes_on, reference)
+            self.evaluate(opt)
+
+    def after_failure(self, opt, kind):
+        """Let an evaluation fail in one of the ways there are; return the next three points."""
+        self.fail(opt, kind)
+        points = []
+        while not opt.done and len(points) < 3:
+            points.append(opt.ask())
+            self.evaluate(opt)
+        return points
 
     def test_failures_in_a_row_are_overcome(self, reference):
-        _, points = reference
-        for position in range(1, len(points)):
+        opt = self.fresh()
+        self.evaluate(opt)
+        while not opt.done:
             for row in range(2, self.most_failures + 1):
-                opt = self.fresh()
-                self.go(opt, range(position, position + row))
-                self.check_minimum(opt, reference)
+                failed = copy.copy(opt)
+                self.go(failed, range(opt.nfev, opt.nfev + row))
+                self.check_minimum(failed, reference)
+            self.evaluate(opt)
 
     def test_failures_in_a_row_are_counted(self):
         opt = self.fresh()
