@@ -25,7 +25,7 @@ from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.geometry.elementary import nearest_powers_of_two
 from optdriver.geometry.formulas import System
-from optdriver.geometry.steps import compiled
+from optdriver.geometry.steps import COMPILED
 from optdriver.numerics import quiet
 
 Array = NDArray[np.float64]
@@ -239,14 +239,17 @@ class ConstraintSet:
             f" {self.n} parameters)"
         )
 
-    def _point(self, x: ArrayLike) -> Array:
-        made = np.asarray(x, dtype=np.float64)
+    def _given(self, x: ArrayLike) -> Array:
+        made = np.asarray(x, dtype=np.float64, order="C")
         if made.shape != (self.n,):
             raise InputError(f"x has shape {made.shape} and ({self.n},) is expected")
-        return made * self.unit
+        return made
+
+    def _point(self, x: ArrayLike) -> Array:
+        return self._given(x) * self.unit
 
     def _checked(self, multipliers: ArrayLike) -> Array:
-        made = np.asarray(multipliers, dtype=np.float64)
+        made = np.asarray(multipliers, dtype=np.float64, order="C")
         if made.shape != (len(self),):
             raise InputError(f"multipliers have shape {made.shape} and ({len(self)},) is expected")
         return made
@@ -259,9 +262,11 @@ class ConstraintSet:
 
     def values(self, x: ArrayLike) -> Array:
         """Return the rows' values, (m,), as written; NaN where there is no real value."""
+        quick = self.system if COMPILED else None
+        if quick is not None:
+            made: Array = quick.rows(self._given(x), self._units)
+            return made
         point = self._point(x)
-        if self.system is not None and compiled():
-            return np.asarray(self.system.values(point))
         parts = [self._evaluation(point)]
         parts += [f.values(point) for f in self._functions]
         return np.concatenate(parts)[self._order]
@@ -279,17 +284,19 @@ class ConstraintSet:
 
     def linearised(self, x: ArrayLike) -> Any:
         """Return the (m, n) Jacobian, a dense array or, for large sets, a CSR one."""
+        quick = None if self.system is None else self.system.jacobian(self._given(x), self._units)
+        return self._assembled(x) if quick is None else quick
+
+    @quiet
+    def _assembled(self, x: ArrayLike) -> Any:
+        """Return the Jacobian of rows of one form together, and of functions."""
         point = self._point(x)
-        quick = None if self.system is None else self.system.jacobian(point)
-        if quick is not None:
-            return quick if self._units is None else quick * self._units
         parts = [self._assembly.jacobian(point), *(f.jacobian(point) for f in self._functions)]
         matrix = stacked(parts)
         if self.n_equalities:
             matrix = matrix[self._order]
         return matrix if self._units is None else scaled(matrix, columns=self._units)
 
-    @quiet
     def jacobian(self, x: ArrayLike) -> Array:
         """Return the (m, n) Jacobian as a dense array."""
         return dense(self.linearised(x))
@@ -300,11 +307,16 @@ class ConstraintSet:
         return csr(self.linearised(x))
 
     def _curvature(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
-        point = self._point(x)
         if self.system is not None:
-            quick = self.system.hessian(point, self._checked(multipliers))
+            weights = self._checked(multipliers)
+            quick = self.system.hessian(self._given(x), weights, self._units)
             if quick is not None:
-                return quick if self._units is None else scaled(quick, self._units, self._units)
+                return quick
+        return self._bends(x, multipliers)
+
+    @quiet
+    def _bends(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
+        point = self._point(x)
         weights = self._weights(multipliers)
         total = self._assembly.hessian(point, weights[: self._parts[0]])
         for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
@@ -312,7 +324,6 @@ class ConstraintSet:
                 total = total + f.hessian(point, weights[first:last])
         return total if self._units is None else scaled(total, self._units, self._units)
 
-    @quiet
     def hessian(self, x: ArrayLike, multipliers: ArrayLike) -> Array:
         """Return sum_j multipliers_j Hess c_j as a dense (n, n) array."""
         return dense(self._curvature(x, multipliers))

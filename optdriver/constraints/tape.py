@@ -27,7 +27,7 @@ from optdriver.constraints.syntax import (
     walk,
 )
 from optdriver.geometry import functions
-from optdriver.geometry.steps import CODES, Program, compiled
+from optdriver.geometry.steps import CODES, COMPILED, Program
 
 Array = NDArray[np.float64]
 
@@ -147,7 +147,7 @@ class Tape:
         """Set the steps and how they are carried out."""
         self.size, self.constants, self.steps, self.outputs = size, constants, steps, outputs
         self._scalar = [(_OPERATIONS[name].scalar, where) for name, where in steps]
-        self._program = self.program() if compiled() and self.plain else None
+        self._program = self.program() if COMPILED and self.plain else None
 
     @property
     def plain(self) -> bool:

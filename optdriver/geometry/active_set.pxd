@@ -11,6 +11,7 @@ cdef class Polyhedron:
     cdef double* rates
     cdef double* unit
     cdef double* level
+    cdef double* length
     cdef double* basis
     cdef double* upper
     cdef Py_ssize_t* status
@@ -29,4 +30,8 @@ cdef void remove(Polyhedron s, Py_ssize_t place) noexcept nogil
 cdef bint enter(Polyhedron s, Py_ssize_t row, double sign) noexcept nogil
 cdef void refine(Polyhedron s) noexcept nogil
 cdef bint activate(Polyhedron s, double tolerance) noexcept nogil
-cdef bint prepare(double* unit, double* level, double* lengths, Py_ssize_t* usable, Py_ssize_t q, Py_ssize_t k, Py_ssize_t n) noexcept nogil
+cdef object put(object given, double* out, Py_ssize_t first)
+cdef bint prepare(Polyhedron s, Py_ssize_t k) noexcept nogil
+cdef void add_sides(Polyhedron s, double* left, double* right, Py_ssize_t k) noexcept nogil
+cdef void take_sides(double* duals, double* left, double* right, double* out, Py_ssize_t k, Py_ssize_t n) noexcept nogil
+cdef void at_side(double* x, double* side, double* left, double* right, Py_ssize_t n) noexcept nogil

@@ -23,16 +23,18 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import fabs, sqrt
+    from cython.cimports.libc.math import INFINITY, fabs, sqrt
     from cython.cimports.optdriver.geometry.products import add, inner, length
-    from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+    from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
-    from math import fabs, sqrt
+    from math import fabs, inf, sqrt
 
     from optdriver.geometry.products import add, inner, length
-    from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+    from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 
-from optdriver.geometry.products import flat
+    INFINITY = inf
+
+from optdriver.geometry.products import flat, rows_of
 
 
 class Polyhedron:
@@ -46,8 +48,8 @@ class Polyhedron:
         Active rows.
     wish, point, normal, direction : (n,)
         p; d; the row that enters, oriented; its part outside the span of the active rows.
-    unit, level : (k, n), (k,)
-        The rows.
+    unit, level, length : (k, n), (k,), (k,)
+        The rows, and how long they were before they were of unit length.
     status : (k,)
         What each row is: 0 out, 1 active, 2 not to be looked at, since it is nothing or said
         already by the active ones.
@@ -61,48 +63,45 @@ class Polyhedron:
         Q' normal; R^-1 of it.
     """
 
-    def __init__(self, wish: Any, unit: Any, level: Any, equalities: int, usable: Any) -> None:
-        n: cython.Py_ssize_t = len(wish)
-        k: cython.Py_ssize_t = len(level)
-        self.n = n
-        self.k = k
+    def __init__(self, n: int, k: int, equalities: int) -> None:
+        a: cython.Py_ssize_t = n
+        b: cython.Py_ssize_t = k
+        self.n = a
+        self.k = b
         self.q = equalities
         self.count = 0
-        self.reals = np.zeros(8 * n + k * n + k + 2 * n * n)
-        self.whole = np.zeros(k + n + 1, dtype=np.intp)
-        self.reals[:n] = wish
-        self.reals[n : 2 * n] = wish
-        self.reals[8 * n : 8 * n + k * n] = flat(unit)
-        self.reals[8 * n + k * n : 8 * n + k * n + k] = level
-        self.whole[:k] = np.where(usable, 0, 2)
+        self.reals = np.zeros(8 * a + b * a + 2 * b + 2 * a * a + 1)
+        self.whole = np.zeros(b + a + 1, dtype=np.intp)
         p: cython.p_double = numbers(self.reals)
         i: cython.p_Py_ssize_t = integers(self.whole)
-        self.wish = cut(p, 0, n)
-        self.point = cut(p, n, n)
-        self.normal = cut(p, 2 * n, n)
-        self.direction = cut(p, 3 * n, n)
-        self.sign = cut(p, 4 * n, n)
-        self.dual = cut(p, 5 * n, n)
-        self.inside = cut(p, 6 * n, n)
-        self.rates = cut(p, 7 * n, n)
-        self.unit = cut(p, 8 * n, k * n)
-        self.level = cut(p, 8 * n + k * n, k)
-        self.basis = cut(p, 8 * n + k * n + k, n * n)
-        self.upper = cut(p, 8 * n + k * n + k + n * n, n * n)
+        self.wish = cut(p, 0, a)
+        self.point = cut(p, a, a)
+        self.normal = cut(p, 2 * a, a)
+        self.direction = cut(p, 3 * a, a)
+        self.sign = cut(p, 4 * a, a)
+        self.dual = cut(p, 5 * a, a)
+        self.inside = cut(p, 6 * a, a)
+        self.rates = cut(p, 7 * a, a)
+        self.unit = cut(p, 8 * a, b * a)
+        self.level = cut(p, 8 * a + b * a, b)
+        self.length = cut(p, 8 * a + b * a + b, b)
+        self.basis = cut(p, 8 * a + b * a + 2 * b, a * a)
+        self.upper = cut(p, 8 * a + b * a + 2 * b + a * a, a * a)
         self.status = i
-        self.rows = cut_integers(i, k, n)
+        self.rows = cut_integers(i, b, a)
 
     def solution(self) -> Any:
         """Return d."""
         return self.reals[self.n : 2 * self.n].copy()
 
     def multipliers(self) -> Any:
-        """Return the multipliers of the unit rows, shape (k,), for ``A d <= b``."""
-        found = np.zeros(self.k)
+        """Return the multipliers of the rows, shape (k,), as they were given: ``A d <= b``."""
+        made = np.zeros(self.k)
+        found: cython.p_double = numbers(made)
         i: cython.Py_ssize_t
         for i in range(self.count):
-            found[self.rows[i]] = -self.sign[i] * self.dual[i]
-        return found
+            found[self.rows[i]] = -self.sign[i] * self.dual[i] / self.length[self.rows[i]]
+        return made
 
 
 def largest(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
@@ -343,73 +342,116 @@ def nearest(
     n: cython.Py_ssize_t = len(wish)
     q: cython.Py_ssize_t = len(e)
     k: cython.Py_ssize_t = q + len(b)
-    high: Any = np.flatnonzero(box[1] < np.inf)
-    low: Any = np.flatnonzero(box[0] > -np.inf)
-    above: cython.Py_ssize_t = len(high)
-    count: cython.Py_ssize_t = k + above + len(low)
-    rows: Any = np.zeros(count * n + 1)
-    rows[: q * n] = flat(e_rows)
-    rows[q * n : k * n] = flat(a)
-    levels: Any = np.concatenate([e, b, box[1][high], -box[0][low], [0.0]])
-    lengths: Any = np.ones(count)
-    usable: Any = np.ones(count + 1, dtype=np.intp)
-    owner: Any = np.concatenate([high, low, [0]]).astype(np.intp)
-    possible = prepare(numbers(rows), numbers(levels), numbers(lengths), integers(usable), q, k, n)
+    low: Any = flat(box[0])
+    high: Any = flat(box[1])
+    left: cython.p_double = reading(low)
+    right: cython.p_double = reading(high)
     i: cython.Py_ssize_t
-    unit: cython.p_double = numbers(rows)
-    which: cython.p_Py_ssize_t = integers(owner)
-    for i in range(count - k):
-        unit[(k + i) * n + which[i]] = 1.0 if i < above else -1.0
-    s = Polyhedron(wish, rows[: count * n], levels[:count], q, usable[:count])
+    count: cython.Py_ssize_t = k
+    for i in range(n):
+        count += (right[i] < INFINITY) + (left[i] > -INFINITY)
+    s = Polyhedron(n, count, q)
+    put(wish, s.wish, 0)
+    put(wish, s.point, 0)
+    put(e_rows, s.unit, 0)
+    put(a, s.unit, q * n)
+    put(e, s.level, 0)
+    put(b, s.level, q)
+    possible: cython.bint = prepare(s, k)
+    add_sides(s, left, right, k)
     solved = bool(possible) and solve(s, tolerance)
-    duals: Any = s.multipliers() / lengths
+    duals: Any = s.multipliers()
     point: Any = s.solution()
     sides: Any = np.zeros(n)
-    sides[high] += duals[k : k + above]
-    sides[low] -= duals[k + above :]
-    at_side(point, sides, box)
+    take_sides(reading(duals), left, right, numbers(sides), k, n)
+    at_side(numbers(point), numbers(sides), left, right, n)
     return point, duals[q:k], duals[:q], sides, solved
 
 
-def prepare(
-    unit: cython.p_double,
-    level: cython.p_double,
-    lengths: cython.p_double,
-    usable: cython.p_Py_ssize_t,
-    q: cython.Py_ssize_t,
-    k: cython.Py_ssize_t,
-    n: cython.Py_ssize_t,
-) -> cython.bint:
-    """Bring k rows to unit length; False if one without coefficients contradicts its level."""
+def put(given: Any, out: cython.p_double, first: cython.Py_ssize_t) -> None:
+    """Write the numbers of an array, row by row, from `first` on."""
+    u: Any = rows_of(given)
+    i: cython.Py_ssize_t
+    x: cython.p_double = reading(u)
+    count: cython.Py_ssize_t = u.size
+    for i in range(count):
+        out[first + i] = x[i]
+
+
+def prepare(s: Polyhedron, k: cython.Py_ssize_t) -> cython.bint:
+    """Bring the first k rows to unit length; False if one without coefficients contradicts."""
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
+    n: cython.Py_ssize_t = s.n
+    size: cython.double
     possible: cython.bint = True
     for i in range(k):
-        lengths[i] = length(unit, i * n, n)
-        if lengths[i] > 1e-100:
-            level[i] /= lengths[i]
+        size = length(s.unit, i * n, n)
+        s.length[i] = size
+        if size > 1e-100:
+            s.level[i] /= size
             for j in range(n):
-                unit[i * n + j] /= lengths[i]
+                s.unit[i * n + j] /= size
         else:
-            lengths[i] = 1.0
-            usable[i] = 0
-            if level[i] < 0.0 or (i < q and level[i] != 0.0):
+            s.length[i] = 1.0
+            s.status[i] = 2
+            if s.level[i] < 0.0 or (i < s.q and s.level[i] != 0.0):
                 possible = False
     return possible
 
 
-def at_side(point: Any, sides: Any, box: Any) -> None:
-    """Put a point into its box, exactly at the sides that have a multiplier."""
-    low: Any = flat(box[0])
-    high: Any = flat(box[1])
-    x: cython.p_double = numbers(point)
-    side: cython.p_double = numbers(sides)
-    a: cython.p_double = numbers(low)
-    b: cython.p_double = numbers(high)
+def add_sides(
+    s: Polyhedron, left: cython.p_double, right: cython.p_double, k: cython.Py_ssize_t
+) -> cython.void:
+    """Make rows of the finite sides of the box: upper ones first, then lower ones."""
     i: cython.Py_ssize_t
-    n: cython.Py_ssize_t = len(point)
+    at: cython.Py_ssize_t = k
+    for i in range(s.n):
+        if right[i] < INFINITY:
+            s.unit[at * s.n + i] = 1.0
+            s.level[at] = right[i]
+            s.length[at] = 1.0
+            at += 1
+    for i in range(s.n):
+        if left[i] > -INFINITY:
+            s.unit[at * s.n + i] = -1.0
+            s.level[at] = -left[i]
+            s.length[at] = 1.0
+            at += 1
+
+
+def take_sides(
+    duals: cython.p_double,
+    left: cython.p_double,
+    right: cython.p_double,
+    out: cython.p_double,
+    k: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """Out <- the multipliers of the sides, those of upper ones positive."""
+    i: cython.Py_ssize_t
+    at: cython.Py_ssize_t = k
     for i in range(n):
-        if side[i] < 0.0 or (side[i] == 0.0 and x[i] < a[i]):
-            x[i] = a[i]
-        if side[i] > 0.0 or (side[i] == 0.0 and x[i] > b[i]):
-            x[i] = b[i]
+        if right[i] < INFINITY:
+            out[i] += duals[at]
+            at += 1
+    for i in range(n):
+        if left[i] > -INFINITY:
+            out[i] -= duals[at]
+            at += 1
+
+
+def at_side(
+    x: cython.p_double,
+    side: cython.p_double,
+    left: cython.p_double,
+    right: cython.p_double,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """Put a point into its box, exactly at the sides that have a multiplier."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        if side[i] < 0.0 or (side[i] == 0.0 and x[i] < left[i]):
+            x[i] = left[i]
+        if side[i] > 0.0 or (side[i] == 0.0 and x[i] > right[i]):
+            x[i] = right[i]

@@ -23,6 +23,7 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs
+    from cython.cimports.optdriver.geometry.factors import LeastSquares, make_least
     from cython.cimports.optdriver.geometry.interior import Run
     from cython.cimports.optdriver.geometry.subproblem import (
         Point,
@@ -34,10 +35,11 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         set_slopes,
     )
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite
-    from cython.cimports.optdriver.lbfgsb.state import cut_integers, integers, numbers
+    from cython.cimports.optdriver.lbfgsb.state import cut_integers, integers
 else:
     from math import fabs
 
+    from optdriver.geometry.factors import LeastSquares, make_least
     from optdriver.geometry.interior import Run
     from optdriver.geometry.subproblem import (
         Point,
@@ -49,9 +51,7 @@ else:
         set_slopes,
     )
     from optdriver.lbfgsb.linalg import all_finite
-    from optdriver.lbfgsb.state import cut_integers, integers, numbers
-
-from optdriver.geometry.factors import least_squares
+    from optdriver.lbfgsb.state import cut_integers, integers
 
 
 class Face:
@@ -63,6 +63,8 @@ class Face:
         The variables that are not at a side.
     active : (size,)
         The rows of (c, e) that are equations: `held` of c, and e.
+    system : LeastSquares
+        Newton's.
     """
 
     def __init__(self, r: Run) -> None:
@@ -91,6 +93,7 @@ class Face:
                 self.active[self.size] = i
                 self.size += 1
         self.held = self.size - s.q
+        self.system = LeastSquares(self.k + self.size, self.k + self.size)
 
 
 def newton(r: Run, face: Face) -> cython.double:
@@ -107,29 +110,28 @@ def newton(r: Run, face: Face) -> cython.double:
         return 1e300
     set_model(s, p)
     set_bends(s, p, r.factor.matrix)
-    system: Any = np.zeros(total * total)
-    right: Any = np.zeros(total)
-    a: cython.p_double = numbers(system)
-    b: cython.p_double = numbers(right)
+    w: LeastSquares = face.system
+    a: cython.p_double = w.columns
+    for i in range(total * total):
+        a[i] = 0.0
     for i in range(k):
-        b[i] = -p.slope[face.moving[i]]
+        w.target[i] = -p.slope[face.moving[i]]
         for j in range(k):
-            a[i * total + j] = r.factor.matrix[face.moving[i] * n + face.moving[j]]
+            a[j * total + i] = r.factor.matrix[face.moving[i] * n + face.moving[j]]
     for i in range(face.size):
-        b[k + i] = -p.rows[face.active[i]]
+        w.target[k + i] = -p.rows[face.active[i]]
         for j in range(k):
             a[(k + i) * total + j] = r.others[face.active[i] * n + face.moving[j]]
             a[j * total + k + i] = a[(k + i) * total + j]
     if not all_finite(a, total * total):
         return 1e300
-    answer: Any = least_squares(system.reshape(total, total), right, 1e-13)
-    b = numbers(answer)
+    make_least(w, 1e-13)
     for i in range(k):
-        p.t[face.moving[i]] += b[i]
-        if not fabs(b[i]) <= size:
-            size = fabs(b[i])
+        p.t[face.moving[i]] += w.x[i]
+        if not fabs(w.x[i]) <= size:
+            size = fabs(w.x[i])
     for i in range(face.size):
-        p.lam[face.active[i]] = b[k + i]
+        p.lam[face.active[i]] = w.x[k + i]
     return size
 
 

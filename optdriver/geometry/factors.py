@@ -20,17 +20,17 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs, sqrt
     from cython.cimports.optdriver.geometry.products import add, inner
     from cython.cimports.optdriver.lbfgsb.linalg import cholesky as factorise
-    from cython.cimports.optdriver.lbfgsb.linalg import solve, solve_transposed
-    from cython.cimports.optdriver.lbfgsb.state import integers, numbers
+    from cython.cimports.optdriver.lbfgsb.linalg import copy, solve, solve_transposed
+    from cython.cimports.optdriver.lbfgsb.state import cut, integers, numbers, reading
 else:
     from math import fabs, sqrt
 
     from optdriver.geometry.products import add, inner
     from optdriver.lbfgsb.linalg import cholesky as factorise
-    from optdriver.lbfgsb.linalg import solve, solve_transposed
-    from optdriver.lbfgsb.state import integers, numbers
+    from optdriver.lbfgsb.linalg import copy, solve, solve_transposed
+    from optdriver.lbfgsb.state import cut, integers, numbers, reading
 
-from optdriver.geometry.products import flat
+from optdriver.geometry.products import flat, rows_of
 
 
 def reflect(
@@ -276,59 +276,112 @@ class Orthogonal:
         return x
 
 
+class LeastSquares:
+    """What makes |A x - b| least, and its scratch: A and b are written here, and x is read.
+
+    Attributes
+    ----------
+    m, n : int
+    columns : (n, m)
+        The columns of A, one after the other; they are lost in the factorisation.
+    target : (m,)
+        b, which is lost too.
+    x : (n,)
+    vectors, beta, order, y : scratch
+    """
+
+    def __init__(self, m: int, n: int) -> None:
+        a: cython.Py_ssize_t = m
+        b: cython.Py_ssize_t = n
+        self.m = a
+        self.n = b
+        self.reals = np.zeros(2 * a * b + a + 3 * b + 1)
+        self.whole = np.zeros(b + 1, dtype=np.intp)
+        p: cython.p_double = numbers(self.reals)
+        self.columns = cut(p, 0, b * a)
+        self.vectors = cut(p, b * a, b * a)
+        self.target = cut(p, 2 * b * a, a)
+        self.x = cut(p, 2 * b * a + a, b)
+        self.beta = cut(p, 2 * b * a + a + b, b)
+        self.y = cut(p, 2 * b * a + a + 2 * b, b)
+        self.order = integers(self.whole)
+
+
+def make_least(w: LeastSquares, tolerance: cython.double) -> cython.void:
+    """Set x: a complete orthogonal factorisation (Golub and Van Loan, 5.5.2).
+
+    What is below `tolerance` times the largest pivot counts as dependent.
+    """
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    m: cython.Py_ssize_t = w.m
+    n: cython.Py_ssize_t = w.n
+    if m == 0 or n == 0:
+        return
+    triangularise(w.columns, w.vectors, w.beta, w.order, n, m, True)
+    largest: cython.double = fabs(w.columns[0])
+    r: cython.Py_ssize_t = rank_of(w.columns, n, m, tolerance * largest) if largest > 0.0 else 0
+    for i in range(r):
+        reflect(w.vectors, w.beta[i], i, w.target, 0, m)
+    for i in range(n):
+        w.y[i] = w.target[i] if i < r else 0.0
+    if r == n:
+        solve_upper(w.columns, w.y, n, m)
+    elif r:
+        block: Any = np.empty(r * n)
+        out: cython.p_double = numbers(block)
+        for i in range(r):
+            for j in range(n):
+                out[i * n + j] = w.columns[j * m + i]
+        shorten(out, w.y, r, n)
+    for i in range(n):
+        w.x[w.order[i]] = w.y[i]
+
+
+def shorten(
+    rows: cython.p_double, y: cython.p_double, r: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> None:
+    """Replace y, whose first r numbers are c, by the shortest y with [R11 R12] y = c."""
+    k: cython.Py_ssize_t
+    scratch: Any = np.zeros(r * n + r)
+    order: Any = np.zeros(r, dtype=np.intp)
+    vectors: cython.p_double = numbers(scratch)
+    beta: cython.p_double = cut(vectors, r * n, r)
+    triangularise(rows, vectors, beta, integers(order), r, n, False)
+    solve_lower(rows, y, r, n)
+    for k in range(r - 1, -1, -1):
+        reflect(vectors, beta[k], k, y, 0, n)
+
+
 def least_squares(matrix: Any, target: Any, tolerance: float) -> Any:
     """Return the x of least norm among those that make |A x - b| least.
-
-    A complete orthogonal factorisation: what is below `tolerance` times the largest pivot counts
-    as dependent (Golub and Van Loan, 5.5.2).
 
     Parameters
     ----------
     matrix : ndarray, shape (m, n)
     target : ndarray, shape (m,)
     tolerance : float
+        What is below this part of the largest pivot counts as dependent.
     """
     m: cython.Py_ssize_t
     n: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
     m, n = matrix.shape
-    x = np.zeros(n)
-    if not (m and n):
-        return x
-    columns = flat(np.ascontiguousarray(np.asarray(matrix, dtype=np.float64).T)).copy()
-    vectors = np.zeros(n * m)
-    beta = np.zeros(n)
-    order = np.zeros(n, dtype=np.intp)
-    b = np.array(target, dtype=np.float64)
-    a: cython.p_double = numbers(columns)
-    triangularise(a, numbers(vectors), numbers(beta), integers(order), n, m, True)
-    largest: cython.double = abs(float(columns[0]))
-    r: cython.Py_ssize_t = rank_of(a, n, m, tolerance * largest) if largest > 0.0 else 0
-    k: cython.Py_ssize_t
-    for k in range(r):
-        reflect(numbers(vectors), beta[k], k, numbers(b), 0, m)
-    y = np.zeros(n)
-    y[:r] = b[:r]
-    if r == n:
-        solve_upper(a, numbers(y), n, m)
-    elif r:
-        _least_norm(np.ascontiguousarray(columns.reshape(n, m)[:, :r].T), y, r, n)
-    x[order] = y
-    return x
-
-
-def _least_norm(rows: Any, y: Any, rank: int, size: int) -> None:
-    """Replace y, whose first `rank` numbers are c, by the shortest y with [R11 R12] y = c."""
-    r: cython.Py_ssize_t = rank
-    n: cython.Py_ssize_t = size
-    k: cython.Py_ssize_t
-    block = flat(rows).copy()
-    vectors = np.zeros(r * n)
-    beta = np.zeros(r)
-    order = np.zeros(r, dtype=np.intp)
-    triangularise(numbers(block), numbers(vectors), numbers(beta), integers(order), r, n, False)
-    solve_lower(numbers(block), numbers(y), r, n)
-    for k in range(r - 1, -1, -1):
-        reflect(numbers(vectors), beta[k], k, numbers(y), 0, n)
+    w = LeastSquares(m, n)
+    rows: Any = rows_of(matrix)
+    right: Any = flat(target)
+    a: cython.p_double = reading(rows)
+    b: cython.p_double = reading(right)
+    for i in range(m):
+        w.target[i] = b[i]
+        for j in range(n):
+            w.columns[j * m + i] = a[i * n + j]
+    make_least(w, tolerance)
+    made = np.empty(n)
+    if n:
+        copy(w.x, numbers(made), n)
+    return made
 
 
 class LowerUpper:

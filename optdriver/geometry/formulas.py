@@ -16,13 +16,13 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.optdriver.geometry.steps import Program, run
+    from cython.cimports.optdriver.geometry.steps import Program, run, run_entered
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite
-    from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+    from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
-    from optdriver.geometry.steps import Program, run
+    from optdriver.geometry.steps import Program, run, run_entered
     from optdriver.lbfgsb.linalg import all_finite
-    from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers
+    from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 
 
 class System:
@@ -61,35 +61,99 @@ class System:
         self.bend_rows = cut_integers(p, 2 * i, j)
         self.bend_columns = cut_integers(p, 2 * i + j, j)
 
-    def jacobian(self, x: Any) -> Any:
-        """Return the (k, n) matrix of first derivatives, or None if one is not finite."""
-        entries = self.slopes(x)
-        return self._matrix(entries, self.k, 0, self.slopes.width)
+    def rows(self, x: Any, unit: Any = None) -> Any:
+        """Return the k rows at x, or at x * unit."""
+        out = np.empty(self.k)
+        if self.k:
+            scratch: Any = self.values.scratch()
+            registers: cython.p_double = numbers(scratch)
+            enter(registers, x, unit, self.n)
+            run_entered(self.values, registers, numbers(out))
+        return out
 
-    def hessian(self, x: Any, multipliers: Any) -> Any:
-        """Return the (n, n) Hessian of multipliers times rows, or None if it is not finite."""
-        entries = self.bends(np.concatenate([x, multipliers]))
-        made = self._matrix(entries, self.n, 2 * self.slopes.width, self.bends.width)
-        if made is not None:
-            mirror_lower(numbers(made.reshape(-1)), self.n)
-        return made
+    def jacobian(self, x: Any, unit: Any = None) -> Any:
+        """Return the (k, n) matrix of first derivatives, or None if one is not finite.
 
-    def _matrix(self, entries: Any, rows: int, first: int, count: int) -> Any:
+        With a unit it is that of the rows at x * unit, by x.
+        """
         i: cython.Py_ssize_t
-        w: cython.Py_ssize_t = count
+        w: cython.Py_ssize_t = self.slopes.width
         n: cython.Py_ssize_t = self.n
-        made = np.zeros((rows, self.n))
+        made: Any = np.zeros((self.k, n))
         if not w:
             return made
-        x: cython.p_double = numbers(entries)
-        if not all_finite(x, w):
+        entries: Any = np.empty(w)
+        scratch: Any = self.slopes.scratch()
+        registers: cython.p_double = numbers(scratch)
+        e: cython.p_double = numbers(entries)
+        enter(registers, x, unit, n)
+        run_entered(self.slopes, registers, e)
+        if not all_finite(e, w):
             return None
-        out: cython.p_double = numbers(made.reshape(-1))
-        row: cython.p_Py_ssize_t = cut_integers(integers(self.whole), first, w)
-        column: cython.p_Py_ssize_t = cut_integers(integers(self.whole), first + w, w)
+        out: cython.p_double = reading(made)
         for i in range(w):
-            out[row[i] * n + column[i]] = x[i]
+            out[self.slope_rows[i] * n + self.slope_columns[i]] = e[i]
+        if unit is not None:
+            scale_columns(out, reading(unit), self.k, n)
         return made
+
+    def hessian(self, x: Any, multipliers: Any, unit: Any = None) -> Any:
+        """Return the (n, n) Hessian of multipliers times rows, or None if it is not finite.
+
+        With a unit it is that of the rows at x * unit, by x.
+        """
+        i: cython.Py_ssize_t
+        j: cython.Py_ssize_t
+        w: cython.Py_ssize_t = self.bends.width
+        n: cython.Py_ssize_t = self.n
+        made: Any = np.zeros((n, n))
+        if not w:
+            return made
+        entries: Any = np.empty(w)
+        scratch: Any = self.bends.scratch()
+        registers: cython.p_double = numbers(scratch)
+        e: cython.p_double = numbers(entries)
+        y: cython.p_double = reading(multipliers)
+        enter(registers, x, unit, n)
+        for i in range(self.k):
+            registers[n + i] = y[i]
+        run_entered(self.bends, registers, e)
+        if not all_finite(e, w):
+            return None
+        out: cython.p_double = reading(made)
+        for i in range(w):
+            out[self.bend_rows[i] * n + self.bend_columns[i]] = e[i]
+        mirror_lower(out, n)
+        if unit is not None:
+            u: cython.p_double = reading(unit)
+            for i in range(n):
+                for j in range(n):
+                    out[i * n + j] = u[i] * out[i * n + j] * u[j]
+        return made
+
+
+def enter(registers: cython.p_double, x: Any, unit: Any, n: cython.Py_ssize_t) -> None:
+    """Write the n numbers x, or x * unit, into the registers of what goes in."""
+    i: cython.Py_ssize_t
+    given: cython.p_double = reading(x)
+    if unit is None:
+        for i in range(n):
+            registers[i] = given[i]
+    else:
+        u: cython.p_double = reading(unit)
+        for i in range(n):
+            registers[i] = given[i] * u[i]
+
+
+def scale_columns(
+    a: cython.p_double, unit: cython.p_double, k: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.void:
+    """Multiply the columns of a (k, n) matrix."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    for i in range(k):
+        for j in range(n):
+            a[i * n + j] *= unit[j]
 
 
 def mirror_lower(a: cython.p_double, n: cython.Py_ssize_t) -> cython.void:
@@ -140,9 +204,7 @@ class Formulas:
         known = [base, step, *box, *sides, weight, base, weight]
         self.reals = np.concatenate([*known, scratch])
         self.whole = np.concatenate([place, row, [0]]).astype(np.intp)
-        self.registers = [
-            each.registers.copy() for each in (system.values, system.slopes, system.bends)
-        ]
+        self.registers = [each.scratch() for each in (system.values, system.slopes, system.bends)]
         p: cython.p_double = numbers(self.reals)
         self.base = cut(p, 0, n)
         self.step = cut(p, n, n)

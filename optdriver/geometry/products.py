@@ -18,12 +18,12 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs, log, sqrt
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite
-    from cython.cimports.optdriver.lbfgsb.state import numbers
+    from cython.cimports.optdriver.lbfgsb.state import is_contiguous, numbers, reading
 else:
     from math import fabs, log, sqrt
 
     from optdriver.lbfgsb.linalg import all_finite
-    from optdriver.lbfgsb.state import numbers
+    from optdriver.lbfgsb.state import is_contiguous, numbers, reading
 
 
 def inner(
@@ -168,7 +168,16 @@ def length(x: cython.p_double, a: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cy
 
 def flat(array: Any) -> Any:
     """Return the numbers of an array, row by row, as contiguous float64; a view where it can be."""
+    if type(array) is np.ndarray and array.ndim == 1 and is_contiguous(array):
+        return array
     return np.ascontiguousarray(array, dtype=np.float64).reshape(-1)
+
+
+def rows_of(array: Any) -> Any:
+    """Return an array as contiguous float64, itself if it is that."""
+    if type(array) is np.ndarray and is_contiguous(array):
+        return array
+    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def dot(x: Any, y: Any) -> float:
@@ -178,7 +187,7 @@ def dot(x: Any, y: Any) -> float:
     n: cython.Py_ssize_t = len(u)
     if n != len(v):
         raise ValueError(f"vectors of {n} and {len(v)} numbers")
-    return inner(numbers(u), 0, numbers(v), 0, n) if n else 0.0
+    return inner(reading(u), 0, reading(v), 0, n) if n else 0.0
 
 
 def norm(x: Any) -> float:
@@ -190,8 +199,8 @@ def norm(x: Any) -> float:
         if peak == 0.0 or not peak < float("inf"):
             return peak
         u = u / peak
-        return peak * float(sqrt(inner(numbers(u), 0, numbers(u), 0, n)))
-    return float(sqrt(inner(numbers(u), 0, numbers(u), 0, n)))
+        return peak * float(sqrt(inner(reading(u), 0, reading(u), 0, n)))
+    return float(sqrt(inner(reading(u), 0, reading(u), 0, n)))
 
 
 def row_lengths(a: Any) -> Any:
@@ -200,9 +209,9 @@ def row_lengths(a: Any) -> Any:
     n: cython.Py_ssize_t
     i: cython.Py_ssize_t
     m, n = a.shape
-    u: Any = flat(a)
+    u: Any = rows_of(a)
     made = np.zeros(m)
-    x: cython.p_double = numbers(u)
+    x: cython.p_double = reading(u)
     out: cython.p_double = numbers(made)
     for i in range(m):
         out[i] = length(x, i * n, n)
@@ -211,8 +220,8 @@ def row_lengths(a: Any) -> Any:
 
 def are_finite(x: Any) -> bool:
     """Say whether all numbers of an array are finite."""
-    u: Any = flat(x)
-    return bool(all_finite(numbers(u), len(u)))
+    u: Any = rows_of(x)
+    return bool(all_finite(reading(u), u.size))
 
 
 def largest(x: Any, least: float = 0.0) -> float:
@@ -221,7 +230,7 @@ def largest(x: Any, least: float = 0.0) -> float:
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(u)
     most: cython.double = least
-    v: cython.p_double = numbers(u)
+    v: cython.p_double = reading(u)
     for i in range(n):
         if v[i] > most:
             most = v[i]
@@ -236,7 +245,7 @@ def largest_size(x: Any) -> float:
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(u)
     most: cython.double = 0.0
-    v: cython.p_double = numbers(u)
+    v: cython.p_double = reading(u)
     for i in range(n):
         if fabs(v[i]) > most:
             most = fabs(v[i])
@@ -259,16 +268,16 @@ def outside(c: Any, weights: Any, e: Any, others: Any) -> float:
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(u)
     total: cython.double = 0.0
-    x: cython.p_double = numbers(u)
-    y: cython.p_double = numbers(w)
+    x: cython.p_double = reading(u)
+    y: cython.p_double = reading(w)
     for i in range(n):
         if not x[i] <= 0.0:
             total += (x[i] * y[i]) * (x[i] * y[i])
     u = flat(e)
     w = flat(others)
     n = len(u)
-    x = numbers(u)
-    y = numbers(w)
+    x = reading(u)
+    y = reading(w)
     for i in range(n):
         total += (x[i] * y[i]) * (x[i] * y[i])
     return float(sqrt(total)) if total - total == 0.0 else float("inf")
@@ -281,7 +290,7 @@ def sum_of_logs(x: Any) -> float:
     """
     u: Any = flat(x)
     n: cython.Py_ssize_t = len(u)
-    return add_logs(numbers(u), n) if n else 0.0
+    return add_logs(reading(u), n) if n else 0.0
 
 
 def times(a: Any, x: Any) -> Any:
@@ -294,8 +303,8 @@ def times(a: Any, x: Any) -> Any:
         raise ValueError(f"a matrix of {n} columns and a vector of {len(u)} numbers")
     out = np.zeros(m)
     if m and n:
-        b: Any = flat(a)
-        multiply(numbers(b), numbers(u), numbers(out), m, n)
+        b: Any = rows_of(a)
+        multiply(reading(b), reading(u), numbers(out), m, n)
     return out
 
 
@@ -309,8 +318,8 @@ def transposed_times(a: Any, x: Any) -> Any:
         raise ValueError(f"a matrix of {m} rows and a vector of {len(u)} numbers")
     out = np.zeros(n)
     if m and n:
-        b: Any = flat(a)
-        multiply_transposed(numbers(b), numbers(u), numbers(out), m, n)
+        b: Any = rows_of(a)
+        multiply_transposed(reading(b), reading(u), numbers(out), m, n)
     return out
 
 
@@ -325,9 +334,9 @@ def product(a: Any, b: Any) -> Any:
         raise ValueError(f"matrices of {k} columns and of {b.shape[0]} rows")
     out = np.zeros(m * n)
     if m and k and n:
-        left: Any = flat(a)
-        right: Any = flat(b)
-        multiply_matrices(numbers(left), numbers(right), numbers(out), m, k, n)
+        left: Any = rows_of(a)
+        right: Any = rows_of(b)
+        multiply_matrices(reading(left), reading(right), numbers(out), m, k, n)
     return out.reshape(m, n)
 
 
@@ -341,7 +350,7 @@ def gram(a: Any, w: Any) -> Any:
         raise ValueError(f"a matrix of {m} rows and {len(u)} weights")
     out = np.zeros(n * n)
     if m and n:
-        b: Any = flat(a)
-        add_gram(numbers(b), numbers(u), numbers(out), m, n)
+        b: Any = rows_of(a)
+        add_gram(reading(b), reading(u), numbers(out), m, n)
         mirror(numbers(out), n)
     return out.reshape(n, n)

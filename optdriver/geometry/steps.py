@@ -18,12 +18,12 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc import math as c
     from cython.cimports.optdriver.geometry.functions import value
-    from cython.cimports.optdriver.lbfgsb.state import cut_integers, integers, numbers
+    from cython.cimports.optdriver.lbfgsb.state import cut_integers, integers, numbers, reading
 else:
     import math as c
 
     from optdriver.geometry.functions import value
-    from optdriver.lbfgsb.state import cut_integers, integers, numbers
+    from optdriver.lbfgsb.state import cut_integers, integers, numbers, reading
 
 from optdriver.geometry.functions import NAMES
 from optdriver.geometry.products import flat
@@ -53,9 +53,8 @@ CODES = {name: code for code, name in enumerate(NAMES)} | {
 """The number of each operation."""
 
 
-def compiled() -> bool:
-    """Whether this page is compiled; interpreted, it would be slower than Python's own lists."""
-    return bool(cython.compiled)
+COMPILED = bool(cython.compiled)
+"""Whether this page is compiled; interpreted, it would be slower than Python's own lists."""
 
 
 def one_step(code: cython.Py_ssize_t, a: cython.double, b: cython.double) -> cython.double:
@@ -161,7 +160,7 @@ class Program:
     size, first, count, width : int
         Inputs; the register of the first result; steps; outputs.
     registers : ndarray
-        As they are before a run: whoever runs the program takes a copy.
+        The constants in their places; a run writes all others before it reads them.
     """
 
     def __init__(self, size: int, constants: Any, steps: Any, outputs: Any) -> None:
@@ -181,11 +180,17 @@ class Program:
         given: Any = flat(x)
         if len(given) != self.size:
             raise ValueError(f"a program of {self.size} numbers and {len(given)} given")
-        registers: Any = self.registers.copy()
         out = np.empty(self.width)
         if self.width:
-            run(self, numbers(given), numbers(registers), numbers(out))
+            run(self, reading(given), numbers(self.scratch()), numbers(out))
         return out
+
+    def scratch(self) -> Any:
+        """Return the registers to run in: a compiled run, which nothing interrupts, needs no copy.
+
+        Interpreted, threads may run the same program by turns.
+        """
+        return self.registers if cython.compiled else self.registers.copy()
 
 
 def run(
@@ -195,6 +200,12 @@ def run(
     i: cython.Py_ssize_t
     for i in range(p.size):
         registers[i] = x[i]
+    run_entered(p, registers, out)
+
+
+def run_entered(p: Program, registers: cython.p_double, out: cython.p_double) -> cython.void:
+    """Out <- the outputs for what the first registers hold."""
+    i: cython.Py_ssize_t
     carry_out(p.steps, registers, p.first, p.count)
     for i in range(p.width):
         out[i] = registers[p.outputs[i]]

@@ -62,6 +62,8 @@ cdef class Scratch:
 
 
 cdef double* numbers(object block) except NULL
+cdef double* reading(object block) except NULL
+cdef bint is_contiguous(object array) except? False
 cdef Py_ssize_t* integers(object block) except NULL
 cdef double* cut(double* block, Py_ssize_t first, Py_ssize_t size) noexcept
 cdef Py_ssize_t* cut_integers(Py_ssize_t* block, Py_ssize_t first, Py_ssize_t size) noexcept

@@ -18,6 +18,9 @@ try:
 except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.optdriver.lbfgsb.buffers import contiguous, floats, indices
+
 VERSION = 4
 """Version 1 did not know `f_start`, 1 and 2 not what `cautious` needs, and 1 to 3 not `xs`."""
 
@@ -47,17 +50,31 @@ MATRICES = ("ss", "lt", "zyy", "zc", "ass")
 def numbers(block: Any) -> cython.p_double:
     """Return what the kernel reads and writes a contiguous array of float64 by."""
     if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-        view: cython.double[::1] = block
-        return cython.address(view[0])
+        return floats(block, True)
     else:  # noqa: RET505 - one of the two branches is not compiled
         return memoryview(block)
+
+
+def reading(block: Any) -> cython.p_double:
+    """Return what the kernel reads a contiguous array of float64, of any shape, by."""
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        return floats(block, False)
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return memoryview(block.reshape(-1))
+
+
+def is_contiguous(array: Any) -> cython.bint:
+    """Say whether an array, of any shape, is contiguous and of float64."""
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        return contiguous(array)
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return array.dtype == np.float64 and array.flags.c_contiguous
 
 
 def integers(block: Any) -> cython.p_Py_ssize_t:
     """Return what the kernel reads and writes a contiguous array of intp by."""
     if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-        view: cython.Py_ssize_t[::1] = block
-        return cython.address(view[0])
+        return indices(block)
     else:  # noqa: RET505 - one of the two branches is not compiled
         return memoryview(block)
 
