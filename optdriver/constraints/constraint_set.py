@@ -157,6 +157,9 @@ class ConstraintSet:
         sizes = self.unit
         self.lower, self.upper = lower / sizes, upper / sizes
         self.scales = self._scales()
+        p = self.n_inequalities
+        self._sides = np.array(self.lower, dtype=float), np.array(self.upper, dtype=float)
+        self._limits = np.concatenate([np.zeros(p), -EQUALITY * self.scales[p:]])
 
     def _costs(self) -> tuple[int, int, int]:
         made = [f.cost(self.n) for f in self._functions]
@@ -262,10 +265,21 @@ class ConstraintSet:
 
     def values(self, x: ArrayLike) -> Array:
         """Return the rows' values, (m,), as written; NaN where there is no real value."""
+        return self.weighted(x, None)
+
+    def weighted(self, x: ArrayLike, weights: Array | None) -> Array:
+        """Return the values, each times its weight, shape (m,)."""
         quick = self.system if COMPILED else None
         if quick is not None:
-            made: Array = quick.rows(self._given(x), self._units)
+            made: Array = quick.rows(self._given(x), self._units, weights)
             return made
+        values = self._evaluated(x)
+        if weights is None:
+            return values
+        with np.errstate(all="ignore"):
+            return values * weights
+
+    def _evaluated(self, x: ArrayLike) -> Array:
         point = self._point(x)
         parts = [self._evaluation(point)]
         parts += [f.values(point) for f in self._functions]
@@ -284,18 +298,27 @@ class ConstraintSet:
 
     def linearised(self, x: ArrayLike) -> Any:
         """Return the (m, n) Jacobian, a dense array or, for large sets, a CSR one."""
-        quick = None if self.system is None else self.system.jacobian(self._given(x), self._units)
-        return self._assembled(x) if quick is None else quick
+        return self.weighted_slopes(x, None)
+
+    def weighted_slopes(self, x: ArrayLike, weights: Array | None) -> Any:
+        """Return the same Jacobian, each row times its weight."""
+        if self.system is not None:
+            quick = self.system.jacobian(self._given(x), self._units, weights)
+            if quick is not None:
+                return quick
+        return self._assembled(x, weights)
 
     @quiet
-    def _assembled(self, x: ArrayLike) -> Any:
+    def _assembled(self, x: ArrayLike, weights: Array | None) -> Any:
         """Return the Jacobian of rows of one form together, and of functions."""
         point = self._point(x)
         parts = [self._assembly.jacobian(point), *(f.jacobian(point) for f in self._functions)]
         matrix = stacked(parts)
         if self.n_equalities:
             matrix = matrix[self._order]
-        return matrix if self._units is None else scaled(matrix, columns=self._units)
+        if self._units is not None:
+            matrix = scaled(matrix, columns=self._units)
+        return matrix if weights is None else scaled(matrix, rows=weights)
 
     def jacobian(self, x: ArrayLike) -> Array:
         """Return the (m, n) Jacobian as a dense array."""
@@ -385,7 +408,9 @@ class ConstraintSet:
         An inequality must hold exactly in floating point, or up to `slack`, scaled; an
         equality up to 1e-10, scaled, or `slack` if that is more.
         """
-        point = np.asarray(x, dtype=np.float64)
+        point = self._given(x)
+        if slack == 0.0 and COMPILED and self.system is not None:
+            return bool(self.system.hold(point, self._units, self._sides, self._limits))
         values, p = self.values(point), self.n_inequalities
         inside = (self.lower <= point).all() and (point <= self.upper).all()
         below = (values[:p] <= slack * self.scales[:p]).all()

@@ -35,7 +35,8 @@ Mask = NDArray[np.bool_]
 
 _SHIFT = 1e-10
 _ROUNDS = 40
-_SMALL = 150
+SMALL = 150
+"""Variables and rows together of what goes to the active-set method."""
 _TINY = 1e-13
 _NOTHING = 1e-100
 _DROWNED = 1e-15
@@ -96,7 +97,7 @@ def least_distance(
         The point and the multipliers.
     """
     wanted = np.zeros(lower.size) if toward is None else toward
-    if lower.size + b.size + f.size <= _SMALL and (lower <= upper).all():
+    if lower.size + b.size + f.size <= SMALL and (lower <= upper).all():
         return _one_by_one(wanted, dense(A), b, dense(E), f, lower, upper)
     problem = _Problem(
         A, b - times(A, wanted), E, f - times(E, wanted), lower - wanted, upper - wanted

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.matrices import scaled
 from optdriver.constraints.restoration import TOLERANCE, Arrival, Rows, clip
 from optdriver.geometry.products import norm
 from optdriver.numerics import is_numeric
@@ -27,11 +26,11 @@ class Set(Protocol):
     scales: Array
     n_inequalities: int
 
-    def values(self, x: Array) -> Array:
-        """Return the rows' values."""
+    def weighted(self, x: Array, weights: Array | None) -> Array:
+        """Return the rows' values, each times its weight."""
 
-    def linearised(self, x: Array) -> Any:
-        """Return the Jacobian, dense or CSR."""
+    def weighted_slopes(self, x: Array, weights: Array | None) -> Any:
+        """Return the Jacobian, dense or CSR, each row times its weight."""
 
     def hessian(self, x: Array, multipliers: Array) -> Array:
         """Return the weighted sum of the Hessians."""
@@ -94,18 +93,23 @@ class ScaledRows:
 
     def values(self, x: Array) -> tuple[Array, Array]:
         """Return c(x) and e(x)."""
-        rows, p = self.constraints.values(x) / self.constraints.scales, self._first
+        rows, p = self.constraints.weighted(x, self._weights), self._first
         return rows[:p], rows[p:]
 
     def linearised(self, x: Array) -> tuple[Any, Any]:
         """Return the Jacobians of c and e."""
-        rows = scaled(self.constraints.linearised(x), rows=1.0 / self.constraints.scales)
-        return rows[: self._first], rows[self._first :]
+        rows, p = self.constraints.weighted_slopes(x, self._weights), self._first
+        return rows[:p], rows[p:]
 
     def hessian(self, x: Array, inequality: Array, equality: Array) -> Array:
         """Return the Hessian of multipliers times rows."""
         multipliers = np.concatenate([inequality, equality]) / self.constraints.scales
         return self.constraints.hessian(x, multipliers)
+
+    @cached_property
+    def _weights(self) -> Array:
+        """Return the reciprocals of the scales, which are powers of two."""
+        return np.asarray(1.0 / self.constraints.scales)
 
     @property
     def _first(self) -> int:

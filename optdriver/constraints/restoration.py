@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints import sparse
-from optdriver.constraints.least_distance import least_distance
+from optdriver.constraints.least_distance import SMALL, least_distance
 from optdriver.constraints.matrices import beside, dense, finite, is_sparse, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY
 from optdriver.geometry.elementary import cosines
+from optdriver.geometry.least_norm import Linear
 from optdriver.geometry.products import largest, largest_size, outside
 
 Array = NDArray[np.float64]
@@ -256,54 +257,94 @@ def _tighten(rows: Rows, point: Array, off: float) -> Array:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Linear:
-    """The rows at x to first order, in d = D^-1 (z - x) over the variables that can move."""
+class _Large:
+    """The rows at x to first order, in d = D^-1 (z - x) over the variables that can move.
+
+    As `optdriver.geometry.least_norm.Linear`, for many rows or variables, and sparse ones.
+    """
 
     free: NDArray[np.bool_]
     jacobian: Any
     equality: Any
-    c: Array
-    e: Array
     lower: Array
     upper: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, rows: Rows, x: Array, slopes: tuple[Any, Any]) -> _Large:
+        """Return the rows with these gradients by x."""
+        free = rows.lower < rows.upper
+        scale = rows.scale[free]
+        jacobian, equality = (
+            scaled(matrix if free.all() else matrix[:, free], columns=scale) for matrix in slopes
+        )
+        lower, upper = (rows.lower - x)[free] / scale, (rows.upper - x)[free] / scale
+        return cls(
+            free=free,
+            jacobian=jacobian,
+            equality=equality,
+            lower=lower,
+            upper=upper,
+            scale=rows.scale,
+        )
+
+    def is_finite(self) -> bool:
+        return finite(self.jacobian, self.equality)
+
+    def weights(self, shortest: float) -> tuple[Array, Array]:
+        first, second = (
+            1.0 / np.maximum(row_norms(m), shortest) for m in (self.jacobian, self.equality)
+        )
+        return first, second
+
+    def step(self, c: Array, e: Array, margins: Array, softness: float = 0.0) -> Array | None:
+        keep = np.isfinite(c)
+        jacobian = self.jacobian if keep.all() else self.jacobian[keep]
+        equality, n = self.equality, self.lower.size
+        levels, lower, upper = (-c - margins)[keep], self.lower, self.upper
+        if softness:
+            m, q = jacobian.shape[0], equality.shape[0]
+            large = is_sparse(jacobian) or is_sparse(equality)
+            give = softness * (sparse.eye_array(m + q, format="csr") if large else np.eye(m + q))
+            jacobian, equality = beside(jacobian, -give[:m]), beside(equality, -give[m:])
+            none = np.full(m + q, np.inf)
+            lower, upper = np.concatenate([lower, -none]), np.concatenate([upper, none])
+        found = least_distance(jacobian, levels, equality, -e, lower, upper)
+        if not (found.feasible and np.isfinite(found.d).all()):
+            return None
+        step = np.zeros(self.free.size)
+        step[self.free] = found.d[:n] * self.scale[self.free]
+        return step
 
 
-def _linear(rows: Rows, x: Array) -> _Linear | None:
+def _linear(rows: Rows, x: Array) -> Linear | _Large | None:
     """Return the linearised rows, or None where there are no derivatives."""
-    free = rows.lower < rows.upper
-    scale = rows.scale[free]
-    jacobian, equality = (
-        scaled(matrix if free.all() else matrix[:, free], columns=scale)
-        for matrix in rows.linearised(x)
-    )
-    if not finite(jacobian, equality):
-        return None
-    c, e = rows.values(x)
-    return _Linear(
-        free=free,
-        jacobian=jacobian,
-        equality=equality,
-        c=c,
-        e=e,
-        lower=(rows.lower - x)[free] / scale,
-        upper=(rows.upper - x)[free] / scale,
-    )
+    slopes = jacobian, equality = rows.linearised(x)
+    sizes = len(x) + 2 * (jacobian.shape[0] + equality.shape[0])
+    at: Linear | _Large
+    if sizes <= SMALL and not (is_sparse(jacobian) or is_sparse(equality)):
+        at = Linear(jacobian, equality, x, rows.lower, rows.upper, rows.scale)
+    else:
+        at = _Large.of(rows, x, slopes)
+    return at if at.is_finite() else None
 
 
 def _newton_step(rows: Rows, x: Array, margins: Array, *, slow: bool = False) -> Array | None:
-    """Return the next point: the least-norm step, shortened until the violation falls."""
+    """Return the next point: the least-norm step, shortened until the violation falls.
+
+    Where the rows contradict each other they may give way, at a price.
+    """
     at = _linear(rows, x)
     if at is None:
         return None
-    weights = [1.0 / np.maximum(row_norms(m), SHORTEST_ROW) for m in (at.jacobian, at.equality)]
-    before = _weighted((at.c, at.e), weights)
-    small = 10.0 * float(np.max(margins, initial=MARGIN))
-    for soft in (False, True):
-        d = _least_norm(at, margins, soft)
-        if d is None:
+    c, e = rows.values(x)
+    weights = at.weights(SHORTEST_ROW)
+    before = _weighted((c, e), weights)
+    small = 10.0 * largest(margins, MARGIN)
+    for softness in (0.0, SOFTNESS):
+        step = at.step(c, e, margins, softness)
+        if step is None:
             continue
-        step = np.zeros(len(x))
-        step[at.free] = d * rows.scale[at.free]
         length = 1.0
         for _ in range(SHORTENINGS):
             trial = clip(rows, x + length * step)
@@ -315,30 +356,15 @@ def _newton_step(rows: Rows, x: Array, margins: Array, *, slow: bool = False) ->
     return None
 
 
-def _stretched(rows: Rows, x: Array, step: Array, full: Array, weights: list[Array]) -> Array:
+def _stretched(
+    rows: Rows, x: Array, step: Array, full: Array, weights: tuple[Array, Array]
+) -> Array:
     """Try multiples of the step: onto a root of order k, Newton goes 1/k of the way only."""
     trials = [full, *(clip(rows, x + factor * step) for factor in STRETCHES)]
     return min(trials, key=lambda trial: _weighted(rows.values(trial), weights))
 
 
-def _weighted(values: tuple[Array, Array], weights: list[Array]) -> float:
+def _weighted(values: tuple[Array, Array], weights: tuple[Array, Array]) -> float:
     """Return the root of the sum of squared violations, infinite where a row has no value."""
     c, e = values
     return float(outside(c, weights[0], e, weights[1]))
-
-
-def _least_norm(at: _Linear, margins: Array, soft: bool) -> Array | None:
-    """Return the shortest d onto the linearised rows, or None; if soft, each may give way."""
-    keep = np.isfinite(at.c)
-    jacobian = at.jacobian if keep.all() else at.jacobian[keep]
-    equality, n = at.equality, at.lower.size
-    levels, lower, upper = (-at.c - margins)[keep], at.lower, at.upper
-    if soft:
-        m, q = jacobian.shape[0], equality.shape[0]
-        large = is_sparse(jacobian) or is_sparse(equality)
-        give = SOFTNESS * (sparse.eye_array(m + q, format="csr") if large else np.eye(m + q))
-        jacobian, equality = beside(jacobian, -give[:m]), beside(equality, -give[m:])
-        none = np.full(m + q, np.inf)
-        lower, upper = np.concatenate([lower, -none]), np.concatenate([upper, none])
-    found = least_distance(jacobian, levels, equality, -at.e, lower, upper)
-    return found.d[:n] if found.feasible and np.isfinite(found.d).all() else None

@@ -19,7 +19,8 @@ from optdriver.constraints.least_distance import LeastDistance
 from optdriver.constraints.matrices import finite, row_norms
 from optdriver.feasible.region import STEEP, Region
 from optdriver.feasible.types import Indices, Mask, Vector
-from optdriver.geometry.products import dot, largest, largest_size
+from optdriver.geometry import optimality
+from optdriver.geometry.products import dot, flat, largest, largest_size
 from optdriver.numerics import is_numeric
 
 EXACT = 1e-9  # slopes with less than this of relative error are as good as exact
@@ -85,41 +86,39 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
     if not finite(jac, eq):
         return unknown(region)
     pinned, cusps = _pinned(region, x, jac)
-    free = np.flatnonzero(region.free & ~pinned)
-    lower, upper = (region.lower - x)[free], (region.upper - x)[free]
+    free, lower, upper = region.moving, region.lower - x, region.upper - x
     levels = np.maximum(-c, 0.0)
+    used, held, across, toward = jac, levels, eq, -g / unit
     keep = np.isfinite(levels)
-    none = np.zeros(eq.shape[0])
-    used, across = (jac if keep.all() else jac[keep]), eq
+    if not keep.all():
+        used, held = jac[keep], levels[keep]
+    if pinned.any():
+        free = np.flatnonzero(region.free & ~pinned)
     if len(free) < region.n:
         used, across = used[:, free], eq[:, free]
-    answer = least_distance(used, levels[keep], across, none, lower, upper, toward=-g[free] / unit)
+        lower, upper, toward = lower[free], upper[free], toward[free]
+    none = np.zeros(eq.shape[0])
+    answer = least_distance(used, held, across, none, lower, upper, toward=toward)
     if not answer.feasible:
         return unknown(region)
     multipliers = np.zeros(len(region.row_scale))
     multipliers[region.inequalities[keep]] = unit * answer.inequalities
     multipliers[region.equalities] = unit * answer.equalities
-    bounds, left, room = np.zeros(region.n), np.zeros(region.n), np.zeros(region.n)
-    bounds[free], left[free] = unit * answer.box, unit * answer.d
-    room[free] = np.where(answer.d < 0.0, -lower, upper)
-    size = float(np.max(np.abs(g), initial=0.0))
-    floor = ROUNDING * size + unit * _left_by_slopes(region, (jac, eq), answer, size / unit)
-    reach = np.where(np.isfinite(room), room, np.abs(x))
-    side = np.where(answer.box < 0.0, -lower, upper)[answer.box != 0.0]
-    near = dot(answer.inequalities, levels[keep]) + dot(np.abs(answer.box[answer.box != 0.0]), side)
+    left, room, sides, residual, near, far = optimality.measure(
+        answer.d, answer.box, (lower, upper), flat(x), free, unit
+    )
+    size = optimality.largest(flat(g))
     return Criticality(
-        residual=float(np.max(np.abs(left), initial=0.0)),
-        floor=floor,
+        residual=residual,
+        floor=ROUNDING * size + unit * _left_by_slopes(region, (jac, eq), answer, size / unit),
         left=left,
         room=room,
-        near=unit * near,
-        far=dot(np.abs(left), reach),
+        near=unit * (dot(answer.inequalities, held) + near),
+        far=far,
         multipliers=multipliers * region.row_scale,
-        bound_multipliers=bounds,
+        bound_multipliers=sides,
         pinned=pinned,
-        cusps=region.inequalities[
-            cusps & (np.append(answer.inequalities, 0.0)[_places(keep)] > 0.0)
-        ],
+        cusps=_active(region, cusps, answer, keep),
     )
 
 
@@ -145,6 +144,13 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     sides = np.where(x <= region.lower, 1.0, np.where(x >= region.upper, -1.0, 0.0))
     steep = (jac * sides > least[:, None]) & (rest > 0.0)[:, None]
     return steep.any(axis=0), steep.any(axis=1)
+
+
+def _active(region: Region, rows: Mask, answer: LeastDistance, keep: Mask) -> Indices:
+    """Return which of these rows have a multiplier."""
+    if not rows.any():
+        return region.inequalities[:0]
+    return region.inequalities[rows & (np.append(answer.inequalities, 0.0)[_places(keep)] > 0.0)]
 
 
 def _places(keep: Mask) -> Indices:

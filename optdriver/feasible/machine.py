@@ -201,8 +201,8 @@ def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accep
     scaled_s, scaled_y = s / region.scale, y * region.scale
     size = convergence.size(state)
     both, slope = _models(state), dot(state.g, s) / size
-    misfits = np.array([models.misfit(m, scaled_s, scaled_y / size) for m in both])
-    promised = np.array([slope + 0.5 * dot(scaled_s, m @ scaled_s) < 0.0 for m in both])
+    seen = [models.judged(m, scaled_s, scaled_y / size, slope) for m in both]
+    misfits, promised = (np.array(each) for each in zip(*seen, strict=True))
     state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
     if trust.usable(s, y, state.g, rho):
         keep = _kept(state)

@@ -13,16 +13,14 @@ optimization calculations" (1978) (damping); Byrd, Nocedal, Schnabel, Math. Prog
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from optdriver.feasible.types import Indices, Mask, Vector
 from optdriver.geometry import quasi_newton
-from optdriver.geometry.products import dot, gram, norm, times, transposed_times
+from optdriver.geometry.products import dot, gram, norm, times
 
-SKIP = 1e-8  # a pair with s'y below this part of |s||y| sets no base
 MEMORY_OF_SCORE = 0.7
 REJECTION_PENALTY = 2.0
 
@@ -44,8 +42,7 @@ class QuadraticModel:
 
     def __matmul__(self, s: Vector) -> Vector:
         """Return B s."""
-        rows = self.vectors.T
-        result: Vector = self.theta * s + transposed_times(rows, self.signs * times(rows, s))
+        result: Vector = quasi_newton.times(self.theta, self.vectors.T, self.signs, s)
         return result
 
     def among(self, chosen: Indices) -> QuadraticModel:
@@ -65,7 +62,7 @@ class QuadraticModel:
     def dense(self) -> Vector:
         """Return B as an array of shape (n, n)."""
         matrix: Vector = gram(self.vectors.T, self.signs)
-        matrix[np.diag_indices_from(matrix)] += self.theta
+        matrix.reshape(-1)[:: len(matrix) + 1] += self.theta
         return matrix
 
 
@@ -79,40 +76,14 @@ def sr1(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
     first : float
         The base while no pair is usable.
     """
-    theta = _base(steps, changes, _low, first)
-    rows, signs = quasi_newton.sr1(steps, changes, theta)
+    theta, rows, signs = quasi_newton.sr1(steps, changes, first)
     return QuadraticModel(theta=theta, vectors=rows.T, signs=signs)
 
 
 def damped_bfgs(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
     """Build the BFGS model, each pair damped after Powell (arguments as in `sr1`)."""
-    theta = _base(steps, changes, _high, first)
-    rows, signs = quasi_newton.damped_bfgs(steps, changes, theta)
+    theta, rows, signs = quasi_newton.damped_bfgs(steps, changes, first)
     return QuadraticModel(theta=theta, vectors=rows.T, signs=signs)
-
-
-def _low(s: Vector, y: Vector) -> float | None:
-    """Return |s'y| / s's; zero where f is linear along s, which is right."""
-    return abs(dot(s, y)) / dot(s, s)
-
-
-def _high(s: Vector, y: Vector) -> float | None:
-    """Return y'y / s'y, or None where the curvature is not positive."""
-    product = dot(s, y)
-    return dot(y, y) / product if product > SKIP * norm(s) * norm(y) else None
-
-
-def _base(
-    steps: Vector,
-    changes: Vector,
-    rule: Callable[[Vector, Vector], float | None],
-    first: float,
-) -> float:
-    for s, y in zip(steps[::-1], changes[::-1], strict=True):
-        theta = rule(s, y)
-        if theta is not None and math.isfinite(theta):
-            return theta
-    return first
 
 
 def build(steps: Vector, changes: Vector, first: float) -> tuple[QuadraticModel, QuadraticModel]:
@@ -122,7 +93,17 @@ def build(steps: Vector, changes: Vector, first: float) -> tuple[QuadraticModel,
 
 def misfit(model: QuadraticModel, s: Vector, y: Vector) -> float:
     """Return log clip(|y - B s| / |y|, 1e-3, 1e3): how badly the model foresaw this change."""
-    part = norm(y - model @ s) / max(norm(y), 1e-300)
+    return _misfit(model @ s, y)
+
+
+def judged(model: QuadraticModel, s: Vector, y: Vector, slope: float) -> tuple[float, bool]:
+    """Return the misfit, and whether the model promised a decrease; `slope` is g's."""
+    bent = model @ s
+    return _misfit(bent, y), slope + 0.5 * dot(s, bent) < 0.0
+
+
+def _misfit(foreseen: Vector, y: Vector) -> float:
+    part = norm(y - foreseen) / max(norm(y), 1e-300)
     return math.log(min(max(part, 1e-3), 1e3))
 
 

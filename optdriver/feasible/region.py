@@ -64,10 +64,21 @@ class Region:
         """Number of variables."""
         return len(self.lower)
 
-    @property
+    @cached_property
     def free(self) -> Mask:
         """Which variables can move."""
         return np.asarray(self.lower < self.upper)
+
+    @cached_property
+    def moving(self) -> Indices:
+        """Indices of the variables that can move."""
+        return np.flatnonzero(self.free)
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether all rows are in use, and as they come: inequalities, then equalities."""
+        used = np.concatenate([self.inequalities, self.equalities])
+        return np.array_equal(used, np.arange(len(self.row_scale)))
 
     @cached_property
     def steep(self) -> float:
@@ -94,18 +105,29 @@ class Region:
 
     def _values(self, x: Vector) -> tuple[Vector, Vector]:
         self.work.spend(0)
+        made = self.constraints
+        if isinstance(made, ConstraintSet):
+            return self._split(made.weighted(x, self.row_scale))
         with np.errstate(all="ignore"):
-            rows = self.constraints.values(x) * self.row_scale
+            return self._split(made.values(x) * self.row_scale)
+
+    def _split(self, rows: Any) -> tuple[Any, Any]:
+        """Return the rows c and e of all rows."""
+        if self.in_order:
+            p = len(self.inequalities)
+            return rows[:p], rows[p:]
         return rows[self.inequalities], rows[self.equalities]
 
     def jacobians(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the scaled Jacobians of c and e, shapes (m, n) and (q, n)."""
         self.work.spend(1)
+        made = self.constraints
+        if isinstance(made, ConstraintSet):
+            return self._split(dense(made.weighted_slopes(x, self.row_scale)))
         with np.errstate(all="ignore"):
-            rows = dense(_linearised(self.constraints, x)) * self.row_scale[:, None]
-        return rows[self.inequalities], rows[self.equalities]
+            return self._split(made.jacobian(x) * self.row_scale[:, None])
 
-    @property
+    @cached_property
     def large(self) -> bool:
         """Whether matrices are sparse: from `LARGE` variables on, if the constraints can."""
         made = self.constraints

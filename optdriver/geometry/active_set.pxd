@@ -32,6 +32,5 @@ cdef void refine(Polyhedron s) noexcept nogil
 cdef bint activate(Polyhedron s, double tolerance) noexcept nogil
 cdef object put(object given, double* out, Py_ssize_t first)
 cdef bint prepare(Polyhedron s, Py_ssize_t k) noexcept nogil
-cdef void add_sides(Polyhedron s, double* left, double* right, Py_ssize_t k) noexcept nogil
-cdef void take_sides(double* duals, double* left, double* right, double* out, Py_ssize_t k, Py_ssize_t n) noexcept nogil
-cdef void at_side(double* x, double* side, double* left, double* right, Py_ssize_t n) noexcept nogil
+cdef void add_sides(Polyhedron s, double* left, double* right, Py_ssize_t first, Py_ssize_t n) noexcept nogil
+cdef object settle(Polyhedron s, double* left, double* right, Py_ssize_t first, Py_ssize_t n)

@@ -358,14 +358,11 @@ def nearest(
     put(e, s.level, 0)
     put(b, s.level, q)
     possible: cython.bint = prepare(s, k)
-    add_sides(s, left, right, k)
+    add_sides(s, left, right, k, n)
     solved = bool(possible) and solve(s, tolerance)
+    sides: Any = settle(s, left, right, k, n)
     duals: Any = s.multipliers()
-    point: Any = s.solution()
-    sides: Any = np.zeros(n)
-    take_sides(reading(duals), left, right, numbers(sides), k, n)
-    at_side(numbers(point), numbers(sides), left, right, n)
-    return point, duals[q:k], duals[:q], sides, solved
+    return s.solution(), duals[q:k], duals[:q], sides, solved
 
 
 def put(given: Any, out: cython.p_double, first: cython.Py_ssize_t) -> None:
@@ -401,18 +398,22 @@ def prepare(s: Polyhedron, k: cython.Py_ssize_t) -> cython.bint:
 
 
 def add_sides(
-    s: Polyhedron, left: cython.p_double, right: cython.p_double, k: cython.Py_ssize_t
+    s: Polyhedron,
+    left: cython.p_double,
+    right: cython.p_double,
+    first: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
 ) -> cython.void:
-    """Make rows of the finite sides of the box: upper ones first, then lower ones."""
+    """Make rows of the finite sides of n variables, from `first` on: upper ones, then lower."""
     i: cython.Py_ssize_t
-    at: cython.Py_ssize_t = k
-    for i in range(s.n):
+    at: cython.Py_ssize_t = first
+    for i in range(n):
         if right[i] < INFINITY:
             s.unit[at * s.n + i] = 1.0
             s.level[at] = right[i]
             s.length[at] = 1.0
             at += 1
-    for i in range(s.n):
+    for i in range(n):
         if left[i] > -INFINITY:
             s.unit[at * s.n + i] = -1.0
             s.level[at] = -left[i]
@@ -420,38 +421,35 @@ def add_sides(
             at += 1
 
 
-def take_sides(
-    duals: cython.p_double,
+def settle(
+    s: Polyhedron,
     left: cython.p_double,
     right: cython.p_double,
-    out: cython.p_double,
-    k: cython.Py_ssize_t,
+    first: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
-) -> cython.void:
-    """Out <- the multipliers of the sides, those of upper ones positive."""
+) -> Any:
+    """Put the point into its box, exactly at the sides that have a multiplier; return these.
+
+    Those of upper sides are positive.
+    """
     i: cython.Py_ssize_t
-    at: cython.Py_ssize_t = k
+    at: cython.Py_ssize_t = first
+    x: cython.p_double = s.point
+    duals: Any = s.multipliers()
+    made: Any = np.zeros(n)
+    dual: cython.p_double = numbers(duals)
+    side: cython.p_double = numbers(made)
     for i in range(n):
         if right[i] < INFINITY:
-            out[i] += duals[at]
+            side[i] += dual[at]
             at += 1
     for i in range(n):
         if left[i] > -INFINITY:
-            out[i] -= duals[at]
+            side[i] -= dual[at]
             at += 1
-
-
-def at_side(
-    x: cython.p_double,
-    side: cython.p_double,
-    left: cython.p_double,
-    right: cython.p_double,
-    n: cython.Py_ssize_t,
-) -> cython.void:
-    """Put a point into its box, exactly at the sides that have a multiplier."""
-    i: cython.Py_ssize_t
     for i in range(n):
         if side[i] < 0.0 or (side[i] == 0.0 and x[i] < left[i]):
             x[i] = left[i]
         if side[i] > 0.0 or (side[i] == 0.0 and x[i] > right[i]):
             x[i] = right[i]
+    return made

@@ -35,6 +35,7 @@ cdef class Formulas:
 
 cdef object enter(double* registers, object x, object unit, Py_ssize_t n)
 cdef void scale_columns(double* a, double* unit, Py_ssize_t k, Py_ssize_t n) noexcept
+cdef void scale_rows(double* a, double* weight, Py_ssize_t k, Py_ssize_t n) noexcept
 cdef void mirror_lower(double* a, Py_ssize_t n) noexcept
 cdef void locate(Formulas s, double* t) noexcept
 cdef void fill_values(Formulas s, double* t, double* out) noexcept

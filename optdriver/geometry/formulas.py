@@ -16,10 +16,13 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import fabs
     from cython.cimports.optdriver.geometry.steps import Program, run, run_entered
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite
     from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
+    from math import fabs
+
     from optdriver.geometry.steps import Program, run, run_entered
     from optdriver.lbfgsb.linalg import all_finite
     from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
@@ -61,20 +64,53 @@ class System:
         self.bend_rows = cut_integers(p, 2 * i, j)
         self.bend_columns = cut_integers(p, 2 * i + j, j)
 
-    def rows(self, x: Any, unit: Any = None) -> Any:
-        """Return the k rows at x, or at x * unit."""
-        out = np.empty(self.k)
-        if self.k:
-            scratch: Any = self.values.scratch()
-            registers: cython.p_double = numbers(scratch)
-            enter(registers, x, unit, self.n)
-            run_entered(self.values, registers, numbers(out))
-        return out
+    def rows(self, x: Any, unit: Any = None, weights: Any = None) -> Any:
+        """Return the k rows at x, or at x * unit, each times its weight."""
+        i: cython.Py_ssize_t
+        made = np.empty(self.k)
+        if not self.k:
+            return made
+        scratch: Any = self.values.scratch()
+        registers: cython.p_double = numbers(scratch)
+        out: cython.p_double = numbers(made)
+        enter(registers, x, unit, self.n)
+        run_entered(self.values, registers, out)
+        if weights is not None:
+            w: cython.p_double = reading(weights)
+            for i in range(self.k):
+                out[i] *= w[i]
+        return made
 
-    def jacobian(self, x: Any, unit: Any = None) -> Any:
+    def hold(self, x: Any, unit: Any, box: Any, limits: Any) -> bool:
+        """Say whether x is in the box and no row above its limit; the last ones in size.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n,)
+        unit : ndarray, shape (n,), or None
+        box : (lower, upper)
+        limits : ndarray, shape (k,)
+            That of a row that should be zero is negative: its size is at most minus that.
+        """
+        i: cython.Py_ssize_t
+        given: cython.p_double = reading(x)
+        low: cython.p_double = reading(box[0])
+        high: cython.p_double = reading(box[1])
+        for i in range(self.n):
+            if not low[i] <= given[i] <= high[i]:
+                return False
+        rows: Any = self.rows(x, unit)
+        c: cython.p_double = reading(rows)
+        limit: cython.p_double = reading(limits)
+        for i in range(self.k):
+            if not (c[i] if limit[i] >= 0.0 else fabs(c[i])) <= fabs(limit[i]):
+                return False
+        return True
+
+    def jacobian(self, x: Any, unit: Any = None, weights: Any = None) -> Any:
         """Return the (k, n) matrix of first derivatives, or None if one is not finite.
 
-        With a unit it is that of the rows at x * unit, by x.
+        With a unit it is that of the rows at x * unit, by x; each row is times its weight.
         """
         i: cython.Py_ssize_t
         w: cython.Py_ssize_t = self.slopes.width
@@ -95,6 +131,8 @@ class System:
             out[self.slope_rows[i] * n + self.slope_columns[i]] = e[i]
         if unit is not None:
             scale_columns(out, reading(unit), self.k, n)
+        if weights is not None:
+            scale_rows(out, reading(weights), self.k, n)
         return made
 
     def hessian(self, x: Any, multipliers: Any, unit: Any = None) -> Any:
@@ -154,6 +192,17 @@ def scale_columns(
     for i in range(k):
         for j in range(n):
             a[i * n + j] *= unit[j]
+
+
+def scale_rows(
+    a: cython.p_double, weight: cython.p_double, k: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.void:
+    """Multiply the rows of a (k, n) matrix."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    for i in range(k):
+        for j in range(n):
+            a[i * n + j] *= weight[i]
 
 
 def mirror_lower(a: cython.p_double, n: cython.Py_ssize_t) -> cython.void:

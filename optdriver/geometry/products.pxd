@@ -7,3 +7,4 @@ cdef void add_gram(double* a, double* w, double* out, Py_ssize_t m, Py_ssize_t n
 cdef void mirror(double* a, Py_ssize_t n) noexcept nogil
 cdef double add_logs(double* x, Py_ssize_t n) noexcept nogil
 cdef double length(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
+cdef double size(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil

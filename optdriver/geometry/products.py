@@ -163,6 +163,37 @@ def length(x: cython.p_double, a: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cy
     return most * sqrt(total)
 
 
+def size(x: cython.p_double, a: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.double:
+    """Return the Euclidean length of n numbers from `a` on, also where squares vanish; NaN of NaN.
+
+    Unlike `length` it divides by the largest number wherever that is extreme.
+    """
+    i: cython.Py_ssize_t
+    n4: cython.Py_ssize_t = n - n % 4
+    peak: cython.double = 0.0
+    p: cython.double = 0.0
+    q: cython.double = 0.0
+    r: cython.double = 0.0
+    s: cython.double = 0.0
+    for i in range(a, a + n):
+        if x[i] != x[i]:
+            return x[i]
+        if fabs(x[i]) > peak:
+            peak = fabs(x[i])
+    if 1e-140 < peak < 1e140:
+        return sqrt(inner(x, a, x, a, n))
+    if peak == 0.0 or peak - peak != 0.0:
+        return peak
+    for i in range(a, a + n4, 4):
+        p += (x[i] / peak) * (x[i] / peak)
+        q += (x[i + 1] / peak) * (x[i + 1] / peak)
+        r += (x[i + 2] / peak) * (x[i + 2] / peak)
+        s += (x[i + 3] / peak) * (x[i + 3] / peak)
+    for i in range(a + n4, a + n):
+        p += (x[i] / peak) * (x[i] / peak)
+    return peak * sqrt((p + q) + (r + s))
+
+
 # -- on NumPy's arrays --------------------------------------------------------------------------
 
 
@@ -193,14 +224,7 @@ def dot(x: Any, y: Any) -> float:
 def norm(x: Any) -> float:
     """Return the Euclidean length of a vector."""
     u: Any = flat(x)
-    n: cython.Py_ssize_t = len(u)
-    peak = float(np.max(np.abs(u))) if n else 0.0
-    if not 1e-140 < peak < 1e140:  # squares could overflow, or vanish
-        if peak == 0.0 or not peak < float("inf"):
-            return peak
-        u = u / peak
-        return peak * float(sqrt(inner(reading(u), 0, reading(u), 0, n)))
-    return float(sqrt(inner(reading(u), 0, reading(u), 0, n)))
+    return float(size(reading(u), 0, len(u)))
 
 
 def row_lengths(a: Any) -> Any:

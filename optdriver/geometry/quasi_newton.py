@@ -19,15 +19,17 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs, sqrt
-    from cython.cimports.optdriver.geometry.products import add, inner
-    from cython.cimports.optdriver.lbfgsb.state import numbers
+    from cython.cimports.optdriver.geometry.products import add, inner, size
+    from cython.cimports.optdriver.lbfgsb.linalg import finite
+    from cython.cimports.optdriver.lbfgsb.state import cut, numbers, reading
 else:
     from math import fabs, sqrt
 
-    from optdriver.geometry.products import add, inner
-    from optdriver.lbfgsb.state import numbers
+    from optdriver.geometry.products import add, inner, size
+    from optdriver.lbfgsb.linalg import finite
+    from optdriver.lbfgsb.state import cut, numbers, reading
 
-from optdriver.geometry.products import flat
+from optdriver.geometry.products import flat, rows_of
 
 
 def apply(
@@ -128,52 +130,117 @@ def damped(
     return k
 
 
-def sr1(steps: Any, changes: Any, base: float) -> tuple[Any, Any]:
-    """Return V' and the signs of the symmetric rank-one model.
+def low_base(
+    s: cython.p_double,
+    y: cython.p_double,
+    first: cython.double,
+    pairs: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.double:
+    """Return |s'y| / s's of the newest pair: zero where f is linear along s, which is right."""
+    p: cython.Py_ssize_t
+    square: cython.double
+    theta: cython.double
+    for p in range(pairs - 1, -1, -1):
+        square = inner(s, p * n, s, p * n, n)
+        if square > 0.0:
+            theta = fabs(inner(s, p * n, y, p * n, n)) / square
+            if finite(theta):
+                return theta
+    return first
+
+
+def high_base(
+    s: cython.p_double,
+    y: cython.p_double,
+    first: cython.double,
+    pairs: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.double:
+    """Return y'y / s'y of the newest pair whose curvature is positive.
+
+    A pair with s'y below 1e-8 |s||y| sets no base.
+    """
+    p: cython.Py_ssize_t
+    bend: cython.double
+    theta: cython.double
+    for p in range(pairs - 1, -1, -1):
+        bend = inner(s, p * n, y, p * n, n)
+        if bend > 1e-8 * size(s, p * n, n) * size(y, p * n, n):
+            theta = inner(y, p * n, y, p * n, n) / bend
+            if finite(theta):
+                return theta
+    return first
+
+
+def sr1(steps: Any, changes: Any, first: float) -> tuple[float, Any, Any]:
+    """Return theta, V' and the signs of the symmetric rank-one model, with a low base.
 
     Parameters
     ----------
     steps, changes : ndarray, shape (k, n)
         Pairs s, y, oldest first.
-    base : float
-        theta.
+    first : float
+        The base while no pair is usable.
     """
     n: cython.Py_ssize_t = steps.shape[1]
     pairs: cython.Py_ssize_t = steps.shape[0]
     k: cython.Py_ssize_t = 0
+    theta: cython.double = first
     rows = np.zeros(pairs * n)
     signs = np.zeros(pairs)
     if pairs and n:
-        s: Any = flat(steps)
-        y: Any = flat(changes)
-        r = np.zeros(n)
-        k = rank_one(
-            numbers(s), numbers(y), base, numbers(rows), numbers(signs), numbers(r), pairs, n
-        )
-    return rows[: k * n].reshape(k, n), signs[:k]
+        left: Any = rows_of(steps)
+        right: Any = rows_of(changes)
+        scratch = np.zeros(n)
+        s: cython.p_double = reading(left)
+        y: cython.p_double = reading(right)
+        theta = low_base(s, y, theta, pairs, n)
+        k = rank_one(s, y, theta, numbers(rows), numbers(signs), numbers(scratch), pairs, n)
+    return float(theta), rows[: k * n].reshape(k, n), signs[:k]
 
 
-def damped_bfgs(steps: Any, changes: Any, base: float) -> tuple[Any, Any]:
-    """Return V' and the signs of the damped BFGS model (arguments as in `sr1`)."""
+def damped_bfgs(steps: Any, changes: Any, first: float) -> tuple[float, Any, Any]:
+    """Return theta, V' and the signs of the damped BFGS model (arguments as in `sr1`)."""
     n: cython.Py_ssize_t = steps.shape[1]
     pairs: cython.Py_ssize_t = steps.shape[0]
     k: cython.Py_ssize_t = 0
+    theta: cython.double = first
     rows = np.zeros(2 * pairs * n)
     signs = np.zeros(2 * pairs)
     if pairs and n:
-        s: Any = flat(steps)
-        y: Any = flat(changes)
-        r = np.zeros(n)
-        z = np.zeros(n)
-        k = damped(
-            numbers(s),
-            numbers(y),
-            base,
-            numbers(rows),
-            numbers(signs),
-            numbers(r),
-            numbers(z),
-            pairs,
-            n,
-        )
-    return rows[: k * n].reshape(k, n), signs[:k]
+        left: Any = rows_of(steps)
+        right: Any = rows_of(changes)
+        scratch = np.zeros(2 * n)
+        s: cython.p_double = reading(left)
+        y: cython.p_double = reading(right)
+        r: cython.p_double = numbers(scratch)
+        theta = high_base(s, y, theta, pairs, n)
+        k = damped(s, y, theta, numbers(rows), numbers(signs), r, cut(r, n, n), pairs, n)
+    return float(theta), rows[: k * n].reshape(k, n), signs[:k]
+
+
+def times(theta: float, rows: Any, signs: Any, s: Any) -> Any:
+    """Return B s, shape (n,), for V' as (k, n) rows."""
+    k: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    w: cython.double
+    k, n = rows.shape
+    base: cython.double = theta
+    columns: Any = rows_of(rows)
+    given: Any = flat(s)
+    made = np.zeros(n)
+    if not n:
+        return made
+    v: cython.p_double = reading(columns)
+    sign: cython.p_double = reading(signs)
+    x: cython.p_double = reading(given)
+    out: cython.p_double = numbers(made)
+    for i in range(k):
+        w = sign[i] * inner(v, i * n, x, 0, n)
+        if w != 0.0:
+            add(w, v, i * n, out, 0, n)
+    for i in range(n):
+        out[i] = base * x[i] + out[i]
+    return made

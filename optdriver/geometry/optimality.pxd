@@ -1,0 +1,1 @@
+cdef double longest(double* x, Py_ssize_t n) noexcept nogil
