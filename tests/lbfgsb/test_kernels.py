@@ -126,7 +126,9 @@ def test_the_compiler_reads_the_numbers_of_codes():
     assert len(numbers) == 3 + 9 + 5
 
 
-@pytest.mark.parametrize("name", [name for name in KERNEL if name not in ("__init__", "constants")])
+@pytest.mark.parametrize(
+    "name", [n for n in KERNEL if n != "__init__" and (PACKAGE / f"{n}.py").exists()]
+)
 def test_every_declared_function_has_the_arguments_of_its_source(name):
     source = (PACKAGE / f"{name}.py").read_text("utf-8")
     declared = (PACKAGE / f"{name}.pxd").read_text("utf-8")
