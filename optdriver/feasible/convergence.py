@@ -17,7 +17,7 @@ from optdriver.feasible import trust
 from optdriver.feasible.criticality import Criticality
 from optdriver.feasible.state import State
 from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot, norm
+from optdriver.geometry.products import dot_of_sizes, norm
 
 RULE_BEFORE = 2
 PART_OF_FIRST = 2.0**-8  # of the size of f at the start
@@ -87,7 +87,7 @@ def falls(state: State, at: Criticality, equalities: bool) -> bool:
     """
     size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
     plain = ON_SURFACES if equalities or state.rule <= RULE_BEFORE else PLAIN
-    return dot(np.abs(at.left), np.minimum(at.room, size)) > plain * scale(state)
+    return dot_of_sizes(at.left, np.minimum(at.room, size)) > plain * scale(state)
 
 
 def small_change(state: State, *values: float) -> float:

@@ -129,7 +129,7 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     multiple of t.  To first order the variable is fixed, and there are no multipliers.  Infinite
     is what is beyond 1e10 and 1e10 times the other slopes of the row, whatever its unit.
     """
-    none = np.zeros(region.n, dtype=bool), np.zeros(len(region.inequalities), dtype=bool)
+    none = region.no_variable, region.no_row
     if region.large or not len(jac):
         return none
     jac = jac * region.scale  # a unit alone makes no slope infinite

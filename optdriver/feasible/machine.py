@@ -19,7 +19,7 @@ from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import RULE, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot, norm
+from optdriver.geometry.products import dot, norm, span
 
 AFTER_FAILURE = 0.25  # of the step that failed
 AFTER_TROUBLE = 0.1
@@ -194,7 +194,7 @@ def _mean_slope(state: State, region: Region, g: Vector) -> float:
 
 
 def _step_size(state: State, region: Region) -> float:
-    return float(np.max(np.abs(state.pending - state.x) / region.scale, initial=0.0))
+    return span(state.pending, state.x, region.scale)
 
 
 def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool) -> None:
@@ -206,8 +206,8 @@ def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accep
     state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
     if trust.usable(s, y, state.g, rho):
         keep = _kept(state)
-        state.steps = np.vstack([state.steps, scaled_s])[-keep:]
-        state.changes = np.vstack([state.changes, scaled_y])[-keep:]
+        state.steps = np.concatenate([state.steps, scaled_s[None]])[-keep:]
+        state.changes = np.concatenate([state.changes, scaled_y[None]])[-keep:]
 
 
 def _kept(state: State) -> int:
@@ -265,7 +265,9 @@ def go_on(state: State, region: Region) -> None:
         finish(state, limit)
         return
     smallest = state.options.smallest_radius * (TINY if state.failures else 1.0)
-    nearest = np.min(_distances(state.avoided, state.x, region), initial=np.inf)
+    nearest = np.inf
+    if len(state.avoided):
+        nearest = float(np.min(_distances(state.avoided, state.x, region)))
     kept_away = TOWARD_FAILED * nearest < state.delta
     if kept_away:
         state.delta = float(TOWARD_FAILED * nearest)

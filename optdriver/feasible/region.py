@@ -75,6 +75,16 @@ class Region:
         return np.flatnonzero(self.free)
 
     @cached_property
+    def no_variable(self) -> Mask:
+        """A mask of the variables that holds for none."""
+        return np.zeros(self.n, dtype=bool)
+
+    @cached_property
+    def no_row(self) -> Mask:
+        """A mask of the inequalities that holds for none."""
+        return np.zeros(len(self.inequalities), dtype=bool)
+
+    @cached_property
     def in_order(self) -> bool:
         """Whether all rows are in use, and as they come: inequalities, then equalities."""
         used = np.concatenate([self.inequalities, self.equalities])

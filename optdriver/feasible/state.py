@@ -93,3 +93,9 @@ class State:
     def n(self) -> int:
         """Number of variables."""
         return len(self.x0)
+
+    def __copy__(self) -> State:
+        """Return a state with the same arrays."""
+        made = object.__new__(State)
+        made.__dict__.update(self.__dict__)
+        return made

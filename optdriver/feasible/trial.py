@@ -7,6 +7,7 @@ in turn: another first barrier, a multiple of D^-2 for B, a linearised step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,13 +26,15 @@ from optdriver.feasible.region import Region
 from optdriver.feasible.trust import drowned
 from optdriver.feasible.types import Indices, Vector
 from optdriver.geometry.formulas import Formulas
-from optdriver.geometry.products import dot, largest_size, norm
+from optdriver.geometry.least_norm import Linear
+from optdriver.geometry.products import dot, largest_size, norm, span
 from optdriver.numerics import is_numeric
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
 SLACK_OF_REGION = 1e-3  # how far, relatively, the polish may leave the trust region
 SMALLEST_ROW = 1e-3
 NARROW = 1e-15  # rows moved by 1e-12, times their multipliers, cost more than the last steps gain
+ROUNDING = 0.1 * float(np.finfo(np.float64).eps)
 FLAT = 1e-8  # a gradient below this part of the curvature does not set the scale of the model
 BARRIERS = (1e-4, 0.1)  # a small one keeps the solver on the iterate's side of obstacles
 
@@ -58,12 +61,31 @@ class Local:
     @cached_property
     def free(self) -> Indices:
         """Indices of the variables that can move."""
-        return np.flatnonzero(self.region.free).astype(np.int64)
+        return self.region.moving
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all variables can move."""
+        return len(self.free) == len(self.x)
+
+    def among(self, values: Vector) -> Vector:
+        """Return those of the variables that can move."""
+        return values if self.whole else values[self.free]
+
+    @cached_property
+    def reach(self) -> Vector:
+        """Delta D."""
+        return np.asarray(self.delta * self.region.scale)
+
+    @cached_property
+    def step(self) -> Vector:
+        """Delta D of the variables that can move."""
+        return self.among(self.reach)
 
     def point(self, t: Vector) -> Vector:
         """Return x + Delta D t."""
         z, free = self.x.copy(), self.free
-        z[free] += self.delta * self.region.scale[free] * t
+        z[free] += self.step * t
         lower, upper = self.box
         z[free[(t <= lower) & (lower > -1.0)]] = -np.inf  # at a bound, not a rounding beside it
         z[free[(t >= upper) & (upper < 1.0)]] = np.inf
@@ -72,10 +94,8 @@ class Local:
     @cached_property
     def box(self) -> tuple[Vector, Vector]:
         """The box of t: bounds and trust region."""
-        free = self.free
-        step = self.delta * self.region.scale[free]
-        lower = np.maximum(-1.0, (self.region.lower - self.x)[free] / step)
-        upper = np.minimum(1.0, (self.region.upper - self.x)[free] / step)
+        lower = np.maximum(-1.0, self.among(self.region.lower - self.x) / self.step)
+        upper = np.minimum(1.0, self.among(self.region.upper - self.x) / self.step)
         return lower, upper
 
     def change(self, model: QuadraticModel, z: Vector) -> float:
@@ -156,12 +176,15 @@ def _tried(
 
 def _tries(
     model: QuadraticModel, local: Local, brief: bool
-) -> list[tuple[bool, QuadraticModel, float]]:
+) -> Iterator[tuple[bool, QuadraticModel, float]]:
+    yield True, model, BARRIERS[0]
     n = len(local.x)
     theta = max(model.theta, norm(local.gradient) / local.delta)
     plain = QuadraticModel(theta=theta, vectors=np.zeros((n, 0)), signs=np.zeros(0))
-    others = [] if brief else [(True, model, BARRIERS[1]), (True, plain, BARRIERS[0])]
-    return [(True, model, BARRIERS[0]), *others, (False, plain, 0.0)]
+    if not brief:
+        yield True, model, BARRIERS[1]
+        yield True, plain, BARRIERS[0]
+    yield False, plain, 0.0
 
 
 def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
@@ -169,7 +192,7 @@ def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
     polished = restore(local.region, z, tolerance=local.tolerance, margin=NARROW)
     if polished is None:
         return None
-    sigma = float(largest_size((polished - local.x) / local.region.scale))
+    sigma = span(polished, local.x, local.region.scale)
     if sigma == 0.0 or sigma > (1.0 + SLACK_OF_REGION) * local.delta:
         return None
     predicted = local.change(model, polished)
@@ -188,13 +211,12 @@ def _solve(local: Local, model: QuadraticModel, barrier: float) -> tuple[Vector 
 
 def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
     """Build the subproblem in t; None when the constraints have no derivatives at x."""
-    region, free = local.region, local.free
-    step = local.delta * region.scale[free]
-    jac, eq = (scaled(rows[:, free], columns=step) for rows in region.linearised(local.x))
-    w, v = _weights(jac, local.delta), _weights(eq, local.delta)
-    if not (np.all(np.isfinite(w)) and np.all(np.isfinite(v))):
+    region, free, step = local.region, local.free, local.step
+    rows = (_large_rows if region.large else _rows)(local)
+    if rows is None:
         return None
-    gradient = local.delta * local.gradient[free]
+    w, v, rounding = rows
+    gradient = local.delta * local.among(local.gradient)
     phi, curvature = _scaled_model(gradient, model, local)
     lower, upper = local.box
 
@@ -222,33 +244,58 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
         hessian=hessian,
         counts=(len(w), len(v)),
         formulas=_formulas(local, w, v),
-        rounding=_rounding(local, jac, w) + _rounding(local, eq, v),
+        rounding=rounding,
     )
+
+
+Rows = tuple[Vector, Vector, float]
+"""Weights of c and of e, by which they are rows of unit length in t; what rounding of x does."""
+
+
+def _rows(local: Local) -> Rows | None:
+    """Return the weights of dense rows; None where a gradient is not finite."""
+    region, x = local.region, local.x
+    jac, eq = region.linearised(x)
+    rows = Linear(jac, eq, x, region.lower, region.upper, local.reach)
+    w, v = rows.weights(SMALLEST_ROW * local.delta)
+    if not finite(w, v):
+        return None
+    moved = (rows.shifts(x, each, at) for each, at in ((w, 0), (v, len(w))))
+    first, second = (float(ROUNDING * np.sum(each)) if len(each) else 0.0 for each in moved)
+    return w, v, first + second
+
+
+def _large_rows(local: Local) -> Rows | None:
+    free, step = local.free, local.step
+    rows = [scaled(rows[:, free], columns=step) for rows in local.region.linearised(local.x)]
+    w, v = (_weights(each, local.delta) for each in rows)
+    if not finite(w, v):
+        return None
+    size = np.abs(local.x[free]) / step
+    first, second = (
+        float(ROUNDING * np.sum(weights * times(abs(each), size)))
+        for each, weights in zip(rows, (w, v), strict=True)
+    )
+    return w, v, first + second
 
 
 def _formulas(local: Local, w: Vector, v: Vector) -> Formulas | None:
     """Return the rows, weighted by w and v, for the compiled pages; None if they are functions."""
-    region, free, constraints = local.region, local.free, local.region.constraints
+    region, constraints = local.region, local.region.constraints
     if region.large or not isinstance(constraints, ConstraintSet) or constraints.system is None:
         return None
-    step, sides = np.zeros(region.n), np.full((2, region.n), np.inf)
-    step[free] = local.delta * region.scale[free]
-    lower, upper = local.box
-    sides[0, free] = np.where(lower > -1.0, lower, -np.inf)
-    sides[1, free] = np.where(upper < 1.0, upper, np.inf)
-    weight = np.zeros(len(region.row_scale))
-    weight[region.inequalities] = region.row_scale[region.inequalities] * w
-    weight[region.equalities] = region.row_scale[region.equalities] * v
-    unit = constraints.unit
+    unit = None if isinstance(constraints.unit, float) else constraints.unit
     return Formulas(
         constraints.system,
-        local.x * unit,
-        step * unit,
-        (region.lower * unit, region.upper * unit),
-        sides,
+        local.x,
+        local.reach,
+        (region.lower, region.upper),
+        local.box,
+        unit,
         region.places,
         region.rows,
-        weight,
+        region.row_scale,
+        np.concatenate([w, v]),
     )
 
 
@@ -256,7 +303,7 @@ def _scaled_model(
     gradient: Vector, model: QuadraticModel, local: Local
 ) -> tuple[float, QuadraticModel | Vector]:
     """Return phi, and phi Delta^2 B over the free variables, dense unless the region is large."""
-    size, kept = local.delta**2, model.among(local.free)
+    size, kept = local.delta**2, model if local.whole else model.among(local.free)
     if local.region.large:
         phi = 1.0 / max(_peak(gradient), FLAT * size * kept.peak(), 1e-300)
         return phi, kept.scaled(phi * size)
@@ -271,12 +318,6 @@ def _peak(values: Vector) -> float:
 
 def _weights(rows: Any, delta: float) -> Vector:
     return np.asarray(1.0 / np.maximum(row_norms(rows), SMALLEST_ROW * delta))
-
-
-def _rounding(local: Local, rows: Any, weights: Vector) -> float:
-    """Return how far rounding of x moves the rows, in sum; `rows` are gradients in t."""
-    size = np.abs(local.x[local.free]) / (local.delta * local.region.scale[local.free])
-    return float(0.1 * np.finfo(np.float64).eps * np.sum(weights * times(abs(rows), size)))
 
 
 def _linear(local: Local) -> Vector | None:

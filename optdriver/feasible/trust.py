@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot, norm
+from optdriver.geometry.products import dot_of_sizes, norm
 
 ACCEPT = 1e-4
 ROUNDING = 1e-10
@@ -64,7 +64,7 @@ def _shrunk(rho: float, slope: float, change: float) -> float:
 
 def drowned(change: float, x: Vector, g: Vector) -> bool:
     """Say whether a change of f along a step from x is what rounding of x alone can make."""
-    return abs(change) <= DROWNED * dot(np.abs(g), np.abs(x))
+    return abs(change) <= DROWNED * dot_of_sizes(g, x)
 
 
 def usable(s: Vector, y: Vector, g: Vector, rho: float) -> bool:

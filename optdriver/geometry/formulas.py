@@ -16,12 +16,13 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import fabs
+    from cython.cimports.libc.math import INFINITY, fabs
     from cython.cimports.optdriver.geometry.steps import Program, run, run_entered
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite
     from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
     from math import fabs
+    from math import inf as INFINITY
 
     from optdriver.geometry.steps import Program, run, run_entered
     from optdriver.lbfgsb.linalg import all_finite
@@ -234,24 +235,30 @@ class Formulas:
     def __init__(
         self,
         system: System,
-        base: Any,
+        x: Any,
         step: Any,
         box: Any,
         sides: Any,
+        unit: Any,
         place: Any,
         row: Any,
         weight: Any,
+        others: Any,
     ) -> None:
+        """Take x and one unit of t, as the rows' variables are before their `unit`.
+
+        `sides` are those of t, from -1 to 1 where the box is farther away; the weight of a row is
+        that of all times that in (c, e).
+        """
         n: cython.Py_ssize_t = system.n
         k: cython.Py_ssize_t = system.k
+        a: cython.Py_ssize_t
         i: cython.Py_ssize_t = system.slopes.width
         j: cython.Py_ssize_t = system.bends.width
         self.system = system
         self.n = n
         self.k = k
-        scratch = np.zeros(k + i + j + 1)
-        known = [base, step, *box, *sides, weight, base, weight]
-        self.reals = np.concatenate([*known, scratch])
+        self.reals = np.zeros(7 * n + 3 * k + i + j + 1)
         self.whole = np.concatenate([place, row, [0]]).astype(np.intp)
         self.registers = [each.scratch() for each in (system.values, system.slopes, system.bends)]
         p: cython.p_double = numbers(self.reals)
@@ -272,6 +279,35 @@ class Formulas:
         self.for_values = numbers(self.registers[0])
         self.for_slopes = numbers(self.registers[1])
         self.for_bends = numbers(self.registers[2])
+        here: cython.p_double = reading(x)
+        length: cython.p_double = reading(step)
+        low: cython.p_double = reading(box[0])
+        high: cython.p_double = reading(box[1])
+        left: cython.p_double = reading(sides[0])
+        right: cython.p_double = reading(sides[1])
+        own: cython.p_double = reading(weight)
+        other: cython.p_double = reading(others)
+        for a in range(n):
+            self.base[a] = here[a]
+            self.low[a] = low[a]
+            self.high[a] = high[a]
+            self.left[a] = -INFINITY
+            self.right[a] = INFINITY
+            i = self.place[a]
+            if i >= 0:
+                self.step[a] = length[a]
+                self.left[a] = left[i] if left[i] > -1.0 else -INFINITY
+                self.right[a] = right[i] if right[i] < 1.0 else INFINITY
+        if unit is not None:
+            size: cython.p_double = reading(unit)
+            for a in range(n):
+                self.base[a] *= size[a]
+                self.step[a] *= size[a]
+                self.low[a] *= size[a]
+                self.high[a] *= size[a]
+        for a in range(k):
+            if self.row[a] >= 0:
+                self.weight[a] = own[a] * other[self.row[a]]
 
 
 def locate(s: Formulas, t: cython.p_double) -> cython.void:

@@ -17,16 +17,17 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import INFINITY
+    from cython.cimports.libc.math import INFINITY, fabs
     from cython.cimports.optdriver.geometry.active_set import Polyhedron, add_sides, prepare, settle
-    from cython.cimports.optdriver.geometry.products import length
+    from cython.cimports.optdriver.geometry.products import inner, length
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite, finite
     from cython.cimports.optdriver.lbfgsb.state import cut, integers, numbers, reading
 else:
+    from math import fabs
     from math import inf as INFINITY
 
     from optdriver.geometry.active_set import Polyhedron, add_sides, prepare, settle
-    from optdriver.geometry.products import length
+    from optdriver.geometry.products import inner, length
     from optdriver.lbfgsb.linalg import all_finite, finite
     from optdriver.lbfgsb.state import cut, integers, numbers, reading
 
@@ -129,6 +130,30 @@ class Linear:
             size = length(self.rows, i * self.k, self.k)
             out[i] = 1.0 / (size if not size < least else least)
         return made[: self.m], made[self.m :]
+
+    def shifts(self, x: Any, weights: Any, first: int) -> Any:
+        """Return how far weighted rows, from `first` on, move where each |x| changes by itself."""
+        u: Any = flat(x)
+        w: Any = flat(weights)
+        here: cython.p_double = reading(u)
+        weight: cython.p_double = reading(w)
+        count: cython.Py_ssize_t = len(w)
+        at: cython.Py_ssize_t = first
+        i: cython.Py_ssize_t
+        j: cython.Py_ssize_t
+        k: cython.Py_ssize_t = self.k
+        scratch: Any = np.empty(2 * k + 1)
+        sizes: cython.p_double = numbers(scratch)
+        row: cython.p_double = cut(sizes, k, k)
+        made: Any = np.empty(count)
+        out: cython.p_double = numbers(made)
+        for j in range(k):
+            sizes[j] = fabs(here[self.moving[j]]) / self.scale[j]
+        for i in range(count):
+            for j in range(k):
+                row[j] = fabs(self.rows[(at + i) * k + j])
+            out[i] = weight[i] * inner(row, 0, sizes, 0, k)
+        return made
 
     def step(self, c: Any, e: Any, margins: Any, softness: float = 0.0) -> Any:
         """Return D d, shape (n,), or None where the rows contradict each other.

@@ -307,6 +307,43 @@ def outside(c: Any, weights: Any, e: Any, others: Any) -> float:
     return float(sqrt(total)) if total - total == 0.0 else float("inf")
 
 
+def dot_of_sizes(x: Any, y: Any) -> float:
+    """Return |x|'|y|."""
+    u: Any = flat(x)
+    v: Any = flat(y)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    scratch = np.empty(2 * n + 1)
+    a: cython.p_double = numbers(scratch)
+    left: cython.p_double = reading(u)
+    right: cython.p_double = reading(v)
+    for i in range(n):
+        a[i] = fabs(left[i])
+        a[n + i] = fabs(right[i])
+    return float(inner(a, 0, a, n, n))
+
+
+def span(x: Any, y: Any, sizes: Any) -> float:
+    """Return the largest |x - y| / size, 0 of none; infinite if one is NaN."""
+    u: Any = flat(x)
+    v: Any = flat(y)
+    w: Any = flat(sizes)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    part: cython.double
+    most: cython.double = 0.0
+    left: cython.p_double = reading(u)
+    right: cython.p_double = reading(v)
+    size: cython.p_double = reading(w)
+    for i in range(n):
+        part = fabs(left[i] - right[i]) / size[i]
+        if part > most:
+            most = part
+        elif part != part:
+            return float("inf")
+    return float(most)
+
+
 def sum_of_logs(x: Any) -> float:
     """Return the sum of the logarithms of positive numbers, by the C library's logarithm.
 
