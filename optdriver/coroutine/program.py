@@ -259,7 +259,8 @@ class Program:
     def _learn(self, record: Record) -> None:
         """Learn from the first good value by what power of two a small objective is amplified."""
         if self._cautious and not self._learnt and record.wanted == "value" and not record.failed:
-            self._factor = 1.0 / unit_of(record.f, record.g, record.x, *self._box)
+            unit = unit_of(record.f, record.g, record.x, *self._box, rule=3)  # as recorded runs do
+            self._factor = 1.0 / unit
             self._learnt = True
 
     def _point(self, x: Any) -> Vector:

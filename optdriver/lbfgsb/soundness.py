@@ -75,7 +75,7 @@ def _check_counters(state: Any) -> None:
         and all(getattr(state, name) in (0, 1) for name in FLAGS)
         and all(getattr(state, name) >= 0 for name in (*counters, *limits))
         and state.stage in (0, 1, 2)
-        and state.cautious in (0, 1, 2, 3)
+        and state.cautious in (0, 1, 2, 3, 4)
         and state.doubts <= LOOKING + 2
         and state.failures <= state.nfail <= state.nfev
     )

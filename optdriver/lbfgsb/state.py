@@ -147,9 +147,10 @@ class State:
     single : int
         1 while every value told is a float32 number.
     cautious : int
-        3 if the unit of f is learnt and a passed test is doubted (see `Options`); 2 for the same as
-        in optdriver 0.3.0, which heard the objection of the gradient less where the variables are
-        of uneven sizes; 1 as in 0.2.0, where a variable was measured by itself alone.
+        4 if the unit of f is learnt and a passed test is doubted (see `Options`); 3 for the same as
+        in optdriver 0.4.0, where that unit was what the gradient promises over the box, however
+        small the value; 2 as in 0.3.0, which heard the objection of the gradient less where the
+        variables are of uneven sizes; 1 as in 0.2.0, where a variable was measured by itself alone.
     unit : float
         What f is measured by where it is smaller: 1, or, if cautious, a power of two near the size
         of the first value and gradient if these are smaller.

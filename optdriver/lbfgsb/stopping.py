@@ -149,12 +149,16 @@ def learn_unit(s: State) -> cython.void:
     """
     i: cython.Py_ssize_t
     room: cython.double
+    least: cython.double
     size: cython.double = fabs(s.f)
     unit: cython.double = 1.0
     for i in range(s.n):
         room = s.u[i] - s.x[i] if s.g[i] < 0.0 else s.x[i] - s.l[i]
         size = max(size, fabs(s.g[i]) * (room if finite(room) else max(fabs(s.x[i]), 1.0)))
+    least = max(fabs(s.f), size * 0.0009765625)
     size = size * max(size, 0.0009765625)
+    if s.cautious > 3:
+        size = min(size, least)
     while 0.5 * unit >= size and unit > 7.888609052210118e-31:  # 2^-100
         unit *= 0.5
     s.unit = unit

@@ -89,14 +89,17 @@ class MultiStart(Undoing[MultiStartState]):
         for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite slopes.  1 is
         for 0.1.0: besides, starts on the faces of the box too, one shortened step after the other,
         10 pairs.
-    convergence_rule : {4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 4 hears the objection of the
-        gradient to an end where the sizes of the variables differ by more than 1e3, asks for no
-        differences at a start with the value of an earlier one that lies flat, and evaluates points
-        between an end and a known minimum of the same value where they may well be one (flat
-        minima, valleys, and, with ``jac=True``, curves of minima), or, though they are close, two;
-        3, for what optdriver 0.3.0 has recorded, hears it only where it promises a hundredth of the
-        unit of f, and evaluates up to three points on the line, and none where the ends are close;
+    convergence_rule : {5, 4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 5 takes a first value far
+        below 1 for what it is, however much its gradient promises over the box; hears the objection
+        of the gradient to an end where the sizes of the variables differ by more than 1e3; asks for
+        no differences at a start with the value of an earlier one that lies flat; and evaluates
+        points between an end and a known minimum of the same value where they may well be one (flat
+        minima, valleys, and, with ``jac=True``, curves of minima, followed point by point), or,
+        though they are close, two; 4, for what optdriver 0.4.0 has recorded, measures such a first
+        value by that promise, and takes three points for a curve; 3, for what optdriver 0.3.0 has
+        recorded, hears that objection only where it promises a hundredth of the unit of f, and
+        evaluates up to three points on the line, and none where the ends are close;
         2, for what optdriver 0.2.0 has recorded, takes ends that are not close for two, and looks
         at no small reduction again with the memory kept.  All of these measure small objectives by
         their own size and doubt a test that is passed (the option `cautious` of
@@ -172,7 +175,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 2,
         constraint_rule: int = 3,
-        convergence_rule: int = 4,
+        convergence_rule: int = 5,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.multistart.paths import Path
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -97,6 +98,11 @@ class Between:
     curved: bool = False
     near: bool = False
     joined: tuple[int, ...] = ()
+
+    @property
+    def found(self) -> tuple[Vector, Vector]:
+        """The end of the run, and the known minimum."""
+        return self.here, self.there
 
     def point(self) -> Vector:
         """Return the next point."""
@@ -194,7 +200,9 @@ def comparison(
     depth: float,
     near: bool = False,
     joined: tuple[int, ...] = (),
-) -> Between | None:
+    refused: Sequence[Vector] = (),
+    paths: bool = True,
+) -> Between | Path | None:
     """Return the comparison of an end with the nearest known minimum; None if there is none.
 
     Parameters
@@ -214,6 +222,10 @@ def comparison(
         Whether the known one is close.
     joined : tuple of int
         Those that the end is known to be one with.
+    refused : sequence of ndarray
+        Those that it is known not to be one with.
+    paths : bool
+        Whether the gaps of a curve are closed one by one.
     """
     if not known:
         return None
@@ -224,7 +236,9 @@ def comparison(
         return None
     least = (LEAST_NEAR if near else LEAST) * depth
     highest = max(f, g) + ROUNDING * ftol * max(abs(f), abs(g)) + least
-    return Between(
-        index, x.copy(), y.copy(), highest, min(f, g) - depth,
-        near=near, joined=joined, curved=bool(joined),
-    )  # fmt: skip
+    level = (highest, min(f, g) - depth)
+    said: dict[str, Any] = {"near": near, "joined": joined, "curved": bool(joined)}
+    if paths:
+        passed = np.array(refused).reshape(-1, x.size)
+        return Path(index, np.stack([x, y]), (True,), width.copy(), *level, **said, refused=passed)
+    return Between(index, x.copy(), y.copy(), *level, **said)

@@ -123,6 +123,12 @@ class Catalogue:
             return []
         return [(index, self._x[index].copy(), float(self._f[index]))]
 
+    def is_spread(self, index: int) -> bool:
+        """Tell whether the ends of a minimum are farther from each other than close ones are."""
+        entry = self._entries[index]
+        extent = (entry.high - entry.low) / self.width(self._x[index])
+        return bool(np.max(extent, initial=0.0) > self._x_tolerance)
+
     def runs(self, index: int) -> list[int]:
         """Return the runs that led to a minimum."""
         return self._entries[index].runs

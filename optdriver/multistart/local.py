@@ -91,7 +91,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 3,
-    convergence_rule: int = 4,
+    convergence_rule: int = 5,
     fit: Mapping[str, Any] | None = None,
 ) -> Minimizer:
     """Return a new minimizer at `x0`.

@@ -21,6 +21,7 @@ from optdriver.multistart import differences, local
 from optdriver.multistart.barriers import Between
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.local import Minimizer
+from optdriver.multistart.paths import Path
 from optdriver.multistart.records import Run, fixed
 from optdriver.multistart.steps import Learnt
 
@@ -63,7 +64,7 @@ class Search:
         Whether it goes on to its end, though it is in a basin that is known.
     held : int
         How often it has been held back before a barrier.
-    between : Between or None
+    between : Between, Path or None
         The comparison of its end with a known minimum, of a run whose minimizer has converged.
     slots : dict of int to int
         For each id that is out and still wanted, its slot in the stencil.
@@ -90,7 +91,7 @@ class Search:
     spare: bool = False
     followed: bool = False
     held: int = 0
-    between: Between | None = None
+    between: Between | Path | None = None
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
     f: float = math.nan
@@ -242,7 +243,7 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         spare=stored.flag("spare", data.get("spare", False)),
         followed=stored.flag("followed", data.get("followed", False)),
         held=stored.whole("held", data.get("held", 0)),
-        between=None if between is None else Between.from_dict(between, x0.size),
+        between=None if between is None else _comparison(between, x0.size),
         slots={
             stored.whole("id", id): stored.whole("slot", slot, -1) for id, slot in data["slots"]
         },
@@ -251,6 +252,11 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         g=floats("g"),
         conditions=_conditions(data["conditions"], x0.size),
     )
+
+
+def _comparison(data: Any, n: int) -> Between | Path:
+    kind = Path if "found" in data else Between
+    return kind.from_dict(data, n)
 
 
 def _conditions(data: Any, n: int) -> dict[str, Any] | None:

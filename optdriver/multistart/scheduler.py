@@ -41,6 +41,7 @@ from optdriver.multistart.differences import Pending
 from optdriver.multistart.ledger import FAILED, TOLD
 from optdriver.multistart.local import Minimizer
 from optdriver.multistart.noise import Line
+from optdriver.multistart.paths import Path
 from optdriver.multistart.records import (
     Evaluation,
     Fill,
@@ -769,7 +770,8 @@ def _comparison(
     *,
     near: bool = False,
     joined: tuple[int, ...] = (),
-) -> Between | None:
+    refused: Sequence[Vector] = (),
+) -> Between | Path | None:
     """Return the comparison of the end of a run with the nearest of known minima."""
     if minimizer.best is None:
         return None
@@ -781,9 +783,11 @@ def _comparison(
         state.catalogue.width(x),
         state.constraints,
         ftol=state.options.minimizer["ftol"],
-        depth=state.options.f_tolerance * max(abs(f), local.unit(minimizer)),
+        depth=_depth(state, minimizer, f),
         near=near,
         joined=joined,
+        refused=refused,
+        paths=state.options.convergence_rule > 4 and not has_rows(state.constraints),
     )
 
 
@@ -802,37 +806,73 @@ def _all_ends(
     return ends
 
 
-def _across(state: MultiStartState, between: Between, f: float, g: Vector | None) -> Vector | None:
+def _across(
+    state: MultiStartState, between: Between | Path, f: float, g: Vector | None
+) -> Vector | None:
     """Return where a point between two ends goes that is too high, None if it stays a barrier."""
     if state.options.convergence_rule < 4 or has_rows(state.constraints):
         return None
+    if isinstance(between, Path):
+        return between.moved(f, g, state.bounds)
     return between.moved(f, g, state.bounds, state.catalogue.width(between.here))
 
 
-def _compared(state: MultiStartState, search: Search, outcome: Between | bool) -> None:
+def _compared(state: MultiStartState, search: Search, outcome: Between | Path | bool) -> None:
     """Go on comparing an end with a known minimum, or close the run as the one or as another."""
     between, minimizer = search.between, search.minimizer
-    if isinstance(outcome, Between):
+    if not isinstance(outcome, bool):
         search.between = outcome
         _line_up(state, search, (BASE,))
         return
     if between is None or minimizer is None or minimizer.best is None:
         return
-    joined = between.joined
-    if outcome:
-        joined = (*joined, between.entry)
-        x, f, _ = minimizer.best
-        others = [each for each in state.catalogue.apart(x, f) if each[0] not in joined]
-        ends = _all_ends(state, others)
-        further = _comparison(state, minimizer, ends, joined=joined) if between.curved else None
-        if further is not None:
-            search.between = further
-            _line_up(state, search, (BASE,))
-            return
+    joined = (*between.joined, between.entry) if outcome else between.joined
+    further = _further(state, minimizer, between, joined, refused=not outcome)
+    if further is not None:
+        search.between = further
+        _line_up(state, search, (BASE,))
+        return
     same = NEW if between.near else None
     if joined:
         same = _merged(state, joined)
     _close(state, search, "converged", local.reason(minimizer), same)
+
+
+def _further(
+    state: MultiStartState,
+    minimizer: Minimizer,
+    between: Between | Path,
+    joined: tuple[int, ...],
+    *,
+    refused: bool,
+) -> Between | Path | None:
+    """Return the comparison with another known end where minima lie along a curve."""
+    if minimizer.best is None:
+        return None
+    x, f, _ = minimizer.best
+    level = state.catalogue.apart(x, f)
+    others = [each for each in level if each[0] not in joined]
+    if isinstance(between, Between):
+        wanted = _all_ends(state, others) if between.curved and not refused else []
+        return _comparison(state, minimizer, wanted, joined=joined)
+    if between.near or not state.options.jac:
+        return None
+    if joined:  # an end that is higher than both would be a barrier itself
+        known = max((g for index, _, g in level if index in joined), default=-math.inf)
+        least = f - barriers.LEAST_NEAR * _depth(state, minimizer, f)
+        others = [each for each in others if max(known, each[2]) >= least]
+    spread = [each for each in others if state.catalogue.is_spread(each[0])]
+    if not refused:
+        ends = _all_ends(state, others if between.curved else spread)
+        return _comparison(state, minimizer, ends, joined=joined)
+    ends = between.elsewhere(_all_ends(state, spread))
+    passed = [*between.refused, between.found[-1]]
+    return _comparison(state, minimizer, ends, joined=joined, refused=passed)
+
+
+def _depth(state: MultiStartState, minimizer: Minimizer, f: float) -> float:
+    """Return how much lower than two ends a point between them may be."""
+    return state.options.f_tolerance * max(abs(f), local.unit(minimizer))
 
 
 def _merged(state: MultiStartState, entries: tuple[int, ...]) -> int:

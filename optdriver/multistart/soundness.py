@@ -103,7 +103,7 @@ def _check_minimizer(state: Any, search: Search) -> None:
         if search.stencil is not None or search.between.entry >= len(state.catalogue):
             raise ValueError(f"run {search.index} is compared with nothing")
         moved = [] if search.between.at is None else [search.between.at]
-        for end in (search.between.here, search.between.there, *moved):
+        for end in (*search.between.found, *moved):
             stored.inside("a compared end", end, state.lower, state.upper)
         if max(search.between.joined, default=-1) >= len(state.catalogue):
             raise ValueError(f"run {search.index} is one with what is not there")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -20,8 +21,10 @@ import optdriver
 import optdriver.batch.jax as device
 from optdriver.batch.jax import LBFGSB, Bounds, State, message
 from optdriver.batch.jax import cauchy as cauchy_page
+from optdriver.batch.jax.stopping import learn_unit
 from optdriver.errors import InputError, InputTypeError, MissingExtraError, UnknownOptionError
 from optdriver.lbfgsb.codes import Stop
+from optdriver.lbfgsb.unit import unit_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -276,3 +279,18 @@ def test_a_cautious_solver_measures_a_small_objective_by_its_own_unit():
     assert bool(made.success)
     np.testing.assert_allclose(made.x, 1.0, atol=1e-3)
     assert float(made.fun) == pytest.approx(float(loss(np.asarray(made.x))), rel=1e-6)
+
+
+def test_a_cautious_lane_learns_the_unit_of_the_host() -> None:
+    """For values and promises of random sizes."""
+    rng = np.random.default_rng(3)
+    lower, upper = np.full(2, -1.0), np.array([3.0, np.inf])
+    units = set()
+    for _ in range(40):
+        f = float(rng.standard_normal() * 2.0 ** -rng.integers(0, 14))
+        g = rng.standard_normal(2) * 2.0 ** -rng.integers(-2, 12)
+        x = rng.uniform(-1.0, 3.0, 2)
+        lane: Any = SimpleNamespace(xt=jnp.asarray(x), l=jnp.asarray(lower), u=jnp.asarray(upper))
+        units.add(unit := unit_of(f, g, x, lower, upper))
+        assert float(learn_unit(lane, jnp.asarray(f), jnp.asarray(g))) == unit
+    assert len(units) > 8

@@ -53,24 +53,63 @@ def test_where_the_unit_is_learnt_powers_of_two_change_no_point(exponent):
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(*paths, strict=True))
 
 
-@given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 5), exponent=st.integers(-80, 40))
-def test_both_rings_learn_the_same_unit(seed, n, exponent):
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(0, 5),
+    exponent=st.integers(-80, 40),
+    below=st.integers(0, 20),
+    rule=st.integers(1, 4),
+)
+def test_both_rings_learn_the_same_unit(seed, n, exponent, below, rule):
     rng = np.random.default_rng(seed)
     lower, upper = random_bounds(rng, n, "mixed")
     x = np.clip(rng.uniform(-3, 3, n), lower, upper)
-    g, f = rng.standard_normal(n) * 2.0**exponent, float(rng.standard_normal() * 2.0**exponent)
+    g = rng.standard_normal(n) * 2.0**exponent
+    f = float(rng.standard_normal() * 2.0 ** (exponent - below))
     s, _ = make_state(x, g, lower, upper)
-    s.f, s.k = f, 0
+    s.f, s.k, s.cautious = f, 0, rule
     interpreted.stopping.learn_unit(s)
-    assert s.unit == unit_of(f, g, x, lower, upper) == s.theta
+    assert s.unit == unit_of(f, g, x, lower, upper, rule) == s.theta
     assert 2.0**-100 <= s.unit <= 1.0
     assert math.frexp(s.unit)[0] == 0.5
 
 
 def test_large_objectives_are_not_damped():
     assert unit_of(1e9, np.array([1e5]), np.zeros(1), -np.ones(1), np.ones(1)) == 1.0
-    assert unit_of(-1e-3, np.array([5.0]), np.zeros(1), -np.ones(1), np.ones(1)) == 1.0
+    assert unit_of(-1e-3, np.array([1e3]), np.zeros(1), -np.ones(1), np.ones(1)) == 1.0
     assert unit_of(1e-3, None, np.zeros(1), -np.ones(1), np.ones(1)) == 2.0**-19
+
+
+@pytest.mark.parametrize(
+    ("f", "g", "unit", "before"),
+    [
+        (0.03, 0.9, 2.0**-5, 1.0),  # the value, not what the gradient promises over the box
+        (-0.03, 0.6, 2.0**-5, 0.5),
+        (0.03, 7.0, 2.0**-5, 1.0),  # however much that is
+        (1e-9, 0.6, 2.0**-10, 0.5),  # down to a thousandth of the promise
+        (0.03, 0.1, 2.0**-6, 2.0**-6),  # its square is less
+    ],
+)
+def test_the_unit_is_no_more_than_the_value_unless_the_gradient_promises_a_thousandfold(
+    f, g, unit, before
+):
+    at = np.array([g]), np.zeros(1), -np.ones(1), np.ones(1)
+    assert unit_of(f, *at) == unit
+    assert unit_of(f, *at, rule=3) == before
+
+
+@pytest.mark.parametrize("power", [-13, -14])
+def test_a_small_value_under_a_large_promise_is_of_a_small_objective(power):
+    """Watson's function: its values are small, but its gradient promises 1 over the box."""
+    problem, fun = of("MGH20 Watson 6, bounded")
+    before = LBFGSB(problem.start, problem.bounds, cautious=True)
+    before.state.cautious = 3
+    for opt in (before, LBFGSB(problem.start, problem.bounds, cautious=True)):
+        drive(opt, times(2.0**power, fun))
+        assert opt.converged
+    whole, _ = run(fun, problem.start, problem.bounds, cautious=True)
+    assert opt.result.fun < 2.0**power * 1.05 * whole.result.fun
+    assert before.result.fun > 2.0**power * 4.0 * whole.result.fun  # as in 0.4.0
 
 
 @pytest.mark.parametrize("name", ["MGH03 Powell badly scaled", "MGH14 Wood"])

@@ -107,7 +107,7 @@ def broken(data, **fields):
     "fields",
     [
         {"version": 5},
-        {"cautious": 4},
+        {"cautious": 5},
         {"doubts": -1},
         {"doubts": 6},
         {"xs": [0.0, np.nan, 0.0]},

@@ -48,7 +48,9 @@ def learn_unit(s: Lane, f: Array, g: Array) -> Array:
     reach = jnp.where(jnp.isfinite(room), room, jnp.maximum(jnp.abs(s.xt), 1))
     size = jnp.maximum(jnp.abs(f), jnp.max(jnp.where(g == 0, 0, jnp.abs(g) * reach), initial=0))
     smallest = SMALLEST if np.finfo(f.dtype).bits >= 64 else 2.0**-40
-    part, exponent = jnp.frexp(jnp.clip(size * jnp.maximum(size, SMALL_PART), smallest, 1))
+    least = jnp.maximum(jnp.abs(f), size * SMALL_PART)
+    unit = jnp.minimum(size * jnp.maximum(size, SMALL_PART), least)
+    part, exponent = jnp.frexp(jnp.clip(unit, smallest, 1))
     return jnp.ldexp(jnp.ones_like(f), exponent - (part == 0.5))
 
 
