@@ -252,6 +252,7 @@ class Space:
         structure = self.structure
         if structure is None or is_vector(given, self.size):
             return None
+        given = structure.around(given)
         try:
             return structure.flatten_gradient(given, x, unit)
         except InputError:
@@ -294,7 +295,7 @@ class Space:
             x = real_vector("a point", values, self.size).copy()
         else:
             try:
-                x = structure.flatten(values)
+                x = structure.flatten(structure.around(values))
             except InputError:
                 if not isinstance(values, Mapping) or not all(name in self for name in values):
                     raise

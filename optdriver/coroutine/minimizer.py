@@ -15,7 +15,7 @@ from optdriver.coroutine import optimality
 from optdriver.coroutine import state as states
 from optdriver.coroutine.coroutine import Coroutine, this_thread
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
-from optdriver.coroutine.program import Outcome, Program, Request
+from optdriver.coroutine.program import Outcome, Program, Request, leaves_room
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
 from optdriver.errors import InputError, ProtocolError, say
@@ -94,7 +94,8 @@ class CallbackMinimizer(Undoing[State]):
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options
-        SciPy's options of the method (``xatol``, ``ftol``, ``maxiter``, ...), and `tol`.
+        SciPy's options of the method (``xatol``, ``ftol``, ``maxiter``, ...), and `tol`.  Limits
+        count all legs together.
 
     Raises
     ------
@@ -323,7 +324,8 @@ class CallbackMinimizer(Undoing[State]):
         stop = _stop(outcome, state)
         message = f"{state.method}: {outcome.message}"
         troubled = program is not None and program.troubled
-        again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS
+        room = leaves_room(state)
+        again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS and room
         values_alone = state.cautious and state.best >= 0 and not named(state.method).gradient
         if stop is Stop.CONVERGED and self._leaves:
             self._prefer(outcome)
@@ -333,6 +335,9 @@ class CallbackMinimizer(Undoing[State]):
             if again:
                 return False
             stop = Stop.ABNORMAL
+            if not room:
+                stop = Stop.MAX_EVALUATIONS
+                message = f"{message}, and the limits leave nothing to confirm it"
         if state.best >= 0:
             f = state.records[state.best].f
             above = outcome.success and outcome.f - f > NO_WORSE * max(1.0, abs(f))
@@ -351,7 +356,8 @@ class CallbackMinimizer(Undoing[State]):
             if stop is Stop.CONVERGED and doubtful and (above or named(state.method).gradient):
                 stop = Stop.ABNORMAL
         word = "CONVERGED" if stop is Stop.CONVERGED else "STOP"
-        self._finish(stop, f"{word}: {message}", outcome.status)
+        own = stop is Stop.CONVERGED or not outcome.success  # not zero where it is no success
+        self._finish(stop, f"{word}: {message}", outcome.status if own else None)
         return True
 
     def _prefer(self, outcome: Outcome) -> None:

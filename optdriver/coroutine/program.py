@@ -295,7 +295,29 @@ def scipy_options(method: Method, state: State, again: bool) -> Data:
         options["initial_simplex"] = fresh_simplex(state)
     if state.maxfun is not None:
         options = {**dict.fromkeys(method.limits, LARGE), **options}
+    if again:
+        options |= rest_of_limits(state)
     return {k: LARGE if _is_limit(k) and v == math.inf else v for k, v in options.items()}
+
+
+def rest_of_limits(state: State) -> Data:
+    """Return what the limits among the options leave to a leg: they count all legs together."""
+    used = sum(record.wanted == "value" for record in state.records[: state.leg])
+    spent = {"maxiter": state.nit_before, "maxfev": used, "maxfun": used}
+    given = {name: state.options[name] for name in spent if state.options.get(name) is not None}
+    return {name: limit - spent[name] for name, limit in given.items()}
+
+
+def leaves_room(state: State) -> bool:
+    """Return whether the limits among the options, of all legs, let another one begin.
+
+    It needs the points of a simplex, or of a quadratic model, before it gets anywhere.
+    """
+    used = sum(record.wanted == "value" for record in state.records)
+    first = 2 * len(state.x0) + 2
+    needs = {"maxiter": state.nit, "maxfev": used + first, "maxfun": used + first}
+    given = {name: state.options.get(name) for name in needs}
+    return all(limit is None or limit > needs[name] for name, limit in given.items())
 
 
 def fresh_simplex(state: State) -> Vector:

@@ -27,6 +27,7 @@ from optdriver.errors import InputError, InputTypeError
 from optdriver.minimization.logarithms import hessian, jacobian, over_t, traced_outer
 from optdriver.objectives.jax_objective import x64_mode
 from optdriver.objectives.plain import attempt
+from optdriver.objectives.widths import in_one_precision, traced_once
 from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.spelling import spelled
 from optdriver.structures.units import number_of
@@ -205,6 +206,7 @@ class Function:
         self._jax = import_module("jax") if find_spec("jax") and not matrix else None
         self._linear = False
         self._slopes: Vector | None = None
+        self._traced: Any = None
         seen = coordinates is not None and coordinates.logarithmic
         self._coordinates = coordinates if seen else None
         point = np.clip(0.5, structure.lower, structure.upper)
@@ -251,21 +253,22 @@ class Function:
         return self._sign * numpy.ravel(numpy.asarray(self._call(vector)))
 
     def _weighted(self, vector: Any, weights: Any) -> Any:
-        return weights @ self._flat(vector)
+        return weights @ self._traced(vector)
 
     @cached_property
     def _prepared(self) -> dict[str, Any]:
         jax: Any = self._jax
         return {
-            "fun": jax.jit(self._flat),
-            "jac": jax.jit(jax.jacrev(self._flat)),
+            "fun": jax.jit(self._traced),
+            "jac": jax.jit(jax.jacrev(self._traced)),
             "hess": jax.jit(jax.hessian(self._weighted)),
         }
 
     def _trace(self, point: Vector) -> None:
         jax: Any = self._jax
         with x64_mode(True):
-            self._linear = _is_constant(jax.make_jaxpr(jax.jacrev(self._flat))(point).jaxpr)
+            self._traced = in_one_precision(traced_once, self._flat, point)
+            self._linear = _is_constant(jax.make_jaxpr(jax.jacrev(self._traced))(point).jaxpr)
 
     def _run(self, name: str, *arguments: Vector) -> Vector:
         with x64_mode(True):

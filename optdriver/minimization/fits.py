@@ -75,10 +75,9 @@ def minimize(
         The same as the option `xtol`.
     """
     check_call(given.loss, structure)
-    smooth = False
+    made = None
     if given.jac is None:
         made, _ = traced(given.loss, structure, units=given.units, x64=True, residuals=True)
-        smooth = made is not None
     named = structure.with_positions(positions(given.loss))
     space = Space.of(named, scale=given.scale)
     study = kept.created(
@@ -88,14 +87,24 @@ def minimize(
         first,
         count(n_iter, len(first)),
         driver=FITTING,
-        jac=smooth,
+        jac=made is not None,
         two_sided=given.jac == "3-point",
         **({} if tol is None else {"xtol": tol}),
         **options,
     )
     with study:
         whole = replace(given, x64=True)
-        kept.run(study, space, whole, keeping, smooth=smooth, progress=progress, residuals=True)
-        found = kept.result(study, named, units=False)
-        found["uncertainty"] = study.uncertainty
+        smooth = made is not None
+        kept.run(
+            study,
+            space,
+            whole,
+            keeping,
+            smooth=smooth,
+            made=made,
+            progress=progress,
+            residuals=True,
+        )
+        found = kept.result(study, named, units=given.units)
+        found.update(uncertainty=study.uncertainty, seed=given.seed)
         return found

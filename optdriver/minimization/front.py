@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -31,6 +32,9 @@ Vector = NDArray[np.float64]
 
 FLAT = 3
 """So many different starts with one value, and without a slope, are worth a warning."""
+
+SEED_BITS = 31
+"""Of a seed that is drawn: every generator takes it."""
 
 INTERRUPTED = 99
 """The status of a run that the callback has stopped, as SciPy has it."""
@@ -76,11 +80,12 @@ class Minimizer:
     x0 : pytree, list of pytrees, or array of shape (n,) or (k, n), optional
         Starts that are used first: one with the structure of the parameters, or several.  Its
         arrays give their shapes to parameters whose pairs are numbers.
-    seed : int
-        Seed of the other starts.
+    seed : int or None
+        Seed of the other starts, the same ones whenever it is called.  None draws another one
+        whenever it is called; ``res.seed`` is the one that was used.
     units : bool
-        Hand quantities to the loss where the bounds have units; False hands over plain numbers,
-        in the units of the lower sides.  The result has units in both cases.
+        Hand quantities to the loss, and return them, where the bounds have units; False has plain
+        numbers in both places, in the units of the lower sides.
     x64 : bool, optional
         Let JAX compute in 64 bits (or not) here, whatever ``jax_enable_x64`` says.  The arrays
         of the result are NumPy's then if JAX is set to 32 bits, since it would narrow its own.
@@ -124,7 +129,7 @@ class Minimizer:
         options: Mapping[str, Any] | None = None,
         *,
         x0: Any = None,
-        seed: int = 0,
+        seed: int | None = 0,
         units: bool = True,
         x64: bool | None = None,
         jac: str | bool | Callable[..., Any] | None = None,
@@ -146,7 +151,7 @@ class Minimizer:
             x64=checked_x64(x64),
             jac=jac,
             scale=scale,
-            seed=seed,
+            seed=seed or 0,
             direction=_direction(direction),
         )
         self._asked = given
@@ -232,10 +237,10 @@ class Minimizer:
             Of the best start; finite ones come before others, then feasible and then successful
             ones.  ``x`` and ``jac`` have the structure of the parameters.  ``starts`` is a tuple
             of `Start`, one for each; ``start`` the number of the best.  ``nfev``, ``njev`` and
-            ``nhev`` are totals.  ``engine`` says how the starts were driven, and ``maxcv`` by how
-            much the constraints are violated, scaled.  Of a study there are also ``study``, whose
-            file is closed, and ``history``; ``starts`` are its ``runs``, and its numbers are
-            NumPy's.
+            ``nhev`` are totals.  ``engine`` says how the starts were driven, ``seed`` from which
+            seed they were drawn, and ``maxcv`` by how much the constraints are violated, scaled.
+            Of a study there are also ``study``, whose file is closed, and ``history``; ``starts``
+            are its ``runs``, and its numbers are NumPy's.
         """
         keeping = kept.Keeping(
             storage=storage,
@@ -247,12 +252,12 @@ class Minimizer:
             name=name,
             study_id=study_id,
         )
-        chosen = self._seed if seed is None else seed
-        _check_seed(chosen)
+        chosen = _drawn(self._seed if seed is None else seed, keeping)
         if keeping.wanted:
             result = self._as_study(keeping, n_iter, chosen)
         else:
             result = self._at_once(n_iter, chosen)
+        result["seed"] = chosen
         if self._prints:
             printing.show(result)
         return result
@@ -296,14 +301,14 @@ def minimize(
     loss: Callable[..., Any],
     bounds: Any,
     method: str = "L-BFGS-B",
-    *,
-    n_iter: int | None = None,
-    seed: int = 0,
-    x0: Any = None,
     constraints: Any = None,
+    tol: float | None = None,
     callback: Callable[..., Any] | None = None,
     options: Mapping[str, Any] | None = None,
-    tol: float | None = None,
+    *,
+    n_iter: int | None = None,
+    seed: int | None = 0,
+    x0: Any = None,
     units: bool = True,
     x64: bool | None = None,
     jac: str | bool | Callable[..., Any] | None = None,
@@ -361,7 +366,7 @@ def minimize(
                 x64=checked_x64(x64),
                 jac=jac,
                 scale=scale,
-                seed=seed,
+                seed=_drawn(seed, keeping),
                 direction=_direction(direction),
             ),
             _structure(bounds, x0),
@@ -408,7 +413,6 @@ def _fit(
 ) -> OptimizeResult:
     """Check the arguments that have another meaning, or none, for residuals, and fit."""
     _check_switches(units=given.units, scale=given.scale)
-    _check_seed(given.seed)
     method = other["method"] or "L-BFGS-B"
     fits.check(given, driver_factory(method, "method").name, rest["options"])
     kept.check(keeping, given, other["callback"], other["engine"])
@@ -458,10 +462,23 @@ def _check_switches(**switches: Any) -> None:
 
 
 def _check_seed(seed: Any) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise InputTypeError(f"seed is an integer, not {seed!r}")
-    if seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer | None):
+        raise InputTypeError(f"seed is an integer or None, not {seed!r}")
+    if seed is not None and seed < 0:
         raise InputError(f"seed must not be negative, but is {seed}")
+
+
+def _drawn(seed: int | None, keeping: kept.Keeping) -> int:
+    """Return a seed, another one each time where None was given."""
+    _check_seed(seed)
+    if seed is not None:
+        return int(seed)
+    if keeping.storage is not None:
+        raise InputError(
+            "seed=None draws other starts each time, and a study in a file goes on from its own: "
+            "give the seed as a number"
+        )
+    return secrets.randbits(SEED_BITS)
 
 
 # -- the result ---------------------------------------------------------------------------------

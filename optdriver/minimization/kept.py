@@ -23,6 +23,7 @@ from optdriver.objectives.plain import PlainObjective
 from optdriver.objectives.study_objective import JaxStudyObjective
 from optdriver.space import Space
 from optdriver.structures.description import rebuilt_unit
+from optdriver.structures.narrow import narrow_parts
 from optdriver.structures.pytree import Structure
 from optdriver.structures.units import Unit
 from optdriver.study import Study, create_study
@@ -173,11 +174,17 @@ def minimize(
         jac=smooth or own,
         two_sided=not (smooth or own) and given.jac != "2-point",
         must_stay_feasible=not methods.leaves(method, problem),
-        **{**options, **tolerances(problem.objective, tol, options, usual)},
+        **{**options, **tolerances(problem.objective, tol, options, usual, _spacing(structure))},
     )
     with study:
-        run(study, space, given, keeping, smooth=smooth, progress=progress)
+        made = problem.objective if smooth and given.sign > 0.0 else None
+        run(study, space, given, keeping, smooth=smooth, made=made, progress=progress)
         return result(study, structure, units=given.units)
+
+
+def _spacing(structure: Structure) -> float:
+    """Return the relative spacing of the points of a study, rounded to the types of the bounds."""
+    return max((spacing for _, _, spacing in narrow_parts(structure)), default=0.0)
 
 
 def created(
@@ -212,10 +219,13 @@ def run(
     keeping: Keeping,
     *,
     smooth: bool,
+    made: Any = None,
     progress: bool | None,
     residuals: bool = False,
 ) -> None:
     """Run a study that is not done; `smooth` says that JAX differentiates what is given.
+
+    `made` is what it was traced to, where it was already.
 
     `space` has the parameters as they were given: those of a file may have lost a class.
     """
@@ -227,7 +237,7 @@ def run(
         objective = PlainStudyObjective(own, given.units, space, gradient=True)
     if smooth:
         objective = JaxStudyObjective(
-            given.loss, units=given.units, x64=given.x64, residuals=residuals
+            given.loss, units=given.units, x64=given.x64, residuals=residuals, made=made
         )
     study.run(objective, executor=keeping.executor, progress=progress)
 
@@ -237,11 +247,12 @@ def result(study: Study, structure: Structure, *, units: bool) -> OptimizeResult
     info, best, compiled = study.info(), study.best, study.spec.compiled
     unit = _value_unit(study) if units else None
     slopes = None if best is None else best.gradient
+    x = None if best is None else best.params if units else structure.build(best.x)
     made: OptimizeResult = OptimizeResult()
     made.update(
-        x=None if best is None else best.params,
+        x=x,
         fun=np.nan if best is None else best.value if unit is None else unit.attach(best.value),
-        jac=None if slopes is None else structured(structure, slopes, unit),
+        jac=None if slopes is None else structured(structure, slopes, unit, units=units),
         success=bool(info["success"]),
         status=0 if info["success"] else STATUS.get(str(study.stop_kind), 2),
         message=study.stop_reason or "the study goes on when it is run again",

@@ -23,6 +23,17 @@ from optdriver.objectives.jax_objective import JaxObjective
 
 Vector = NDArray[np.float64]
 
+MEANT = {
+    "maxfev": "maxfun is the limit of evaluations",
+    "eps": "the steps of differences are chosen here; with a gradient there are none",
+    "finite_diff_rel_step": "the steps of differences are chosen here",
+    "xtol": "ftol and gtol are the tolerances",
+    "fatol": "ftol and gtol are the tolerances",
+    "xatol": "ftol and gtol are the tolerances",
+    "workers": "num_parallel= and executor= are arguments of minimize",
+}
+"""Options of other methods of SciPy's, and what to write instead."""
+
 OURS = "L-BFGS-B"
 OWN_OPTIONS = tuple(name for name in Options.__dataclass_fields__ if name != "cautious")
 """Those of L-BFGS-B that can be set: `minimize` is always cautious."""
@@ -148,9 +159,8 @@ class Factory:
 
 def _own_defaults(problem: Problem, options: Mapping[str, Any]) -> dict[str, Any]:
     usual = Options()
-    names = COMMON_OPTIONS if problem.has_rows else OWN_OPTIONS
     for name in options:
-        if name not in names:
-            under = " under constraints" if problem.has_rows else ""
-            raise unknown_option(f"option of {OURS}{under}", name, names)
+        if name not in OWN_OPTIONS:
+            raise unknown_option(f"option of {OURS}", name, OWN_OPTIONS, MEANT.get(name, ""))
+    names = COMMON_OPTIONS if problem.has_rows else OWN_OPTIONS
     return {name: getattr(usual, name) for name in names}

@@ -28,6 +28,7 @@ from optdriver.objectives.own_gradient import OwnGradientObjective, Paired
 from optdriver.objectives.plain import PlainObjective, attempt
 from optdriver.structures.narrow import representable
 from optdriver.structures.pytree import Leaf, Structure
+from optdriver.structures.units import Unit
 from optdriver.study.parameters import MINIMIZE
 
 Vector = NDArray[np.float64]
@@ -63,6 +64,8 @@ class Problem:
         Where the loss gives no gradient, how it is made of values.
     sign : float
         By which the loss as it was given is multiplied here: -1 where its greatest value is wanted.
+    units : bool
+        Whether the loss and the result have parameters with units, where the bounds have them.
     """
 
     structure: Structure
@@ -73,11 +76,17 @@ class Problem:
     constraints: ConstraintSet | None
     differences: Scheme | None = None
     sign: float = 1.0
+    units: bool = True
 
     @property
     def bounds(self) -> Vector:
         """The box of z, (n, 2)."""
         return np.column_stack([self.lower, self.upper])
+
+    @property
+    def value_unit(self) -> Unit | None:
+        """The unit that values of the result have."""
+        return self.objective.unit if self.units else None
 
     @property
     def has_rows(self) -> bool:
@@ -303,6 +312,7 @@ def _problem(given: Given, structure: Structure, objective: Objective) -> Proble
         constraints=rows,
         differences=scheme,
         sign=given.sign,
+        units=given.units,
     )
 
 
@@ -320,12 +330,15 @@ def tolerances(
     tol: Any,
     options: Mapping[str, Any],
     usual: Mapping[str, float | None],
+    rounded: float = 0.0,
 ) -> dict[str, float]:
     """Return the tolerances in force: what was asked for, as far as the loss can resolve it.
 
     Parameters
     ----------
     objective : Objective
+    rounded : float
+        The relative spacing of the points, where they are rounded to the types of the bounds.
     tol : float or None
         For all of them.
     options : mapping
@@ -343,7 +356,7 @@ def tolerances(
     ):
         raise InputError(f"tol is a tolerance, a number that is 0 or more, not {tol!r}")
     wanted = {k: options.get(k, default if tol is None else tol) for k, default in usual.items()}
-    eps = objective.resolution
+    eps = max(objective.resolution, rounded)
     if eps <= COARSE:
         return {name: value for name, value in wanted.items() if value is not None}
     least = {name: _least(name, eps) for name in wanted}
@@ -352,10 +365,17 @@ def tolerances(
         shown = ", ".join(f"{name}={value:.2g}" for name, value in raised.items())
         say(
             f"the loss computes with a relative spacing of {eps:.1g}, too coarse for the "
-            f"tolerances, which are raised to {shown}; give x64=True, or set "
-            "jax.config.update('jax_enable_x64', True), or ask for these with tol="
+            f"tolerances, which are raised to {shown}; {_finer(objective)}, or ask for these with "
+            "tol="
         )
     return raised
+
+
+def _finer(objective: Objective) -> str:
+    """Say what makes a loss compute in 64 bits."""
+    if isinstance(objective, JaxObjective) and not objective.wide:
+        return "give x64=True, or set jax.config.update('jax_enable_x64', True)"
+    return "give the bounds as arrays of 64 bits"
 
 
 def _least(name: str, eps: float) -> float:

@@ -55,7 +55,7 @@ def _read(x0: Any, structure: Structure) -> Vector:
 
 
 def _one(x0: Any, structure: Structure) -> Vector:
-    return structure.flatten(x0)[None, :]
+    return structure.flatten(structure.around(x0))[None, :]
 
 
 def _several(x0: Any, structure: Structure) -> Vector:

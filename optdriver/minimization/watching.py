@@ -84,24 +84,26 @@ def _wants_result(callback: Callable[..., Any]) -> bool:
 
 def with_loss_unit(problem: Problem, f: float) -> Any:
     """Return a value of the loss as the user has it, with its unit."""
-    unit, value = problem.objective.unit, problem.sign * f
+    unit, value = problem.value_unit, problem.sign * f
     return value if unit is None else unit.attach(value)
 
 
 def gradient(problem: Problem, g: Any, z: Any) -> Any:
     """Return a gradient by z, at z, as one by the parameters, with their structure and units."""
     slope = problem.sign * problem.coordinates.slope(problem.to_user(z))
-    return structured(problem.structure, g / slope, problem.objective.unit)
+    return structured(problem.structure, g / slope, problem.value_unit, units=problem.units)
 
 
-def structured(structure: Structure, g: Any, loss: Unit | None) -> Any:
-    """Return the vector of a gradient with the structure and units of the parameters.
+def structured(structure: Structure, g: Any, loss: Unit | None, *, units: bool) -> Any:
+    """Return the vector of a gradient with the structure and, if wanted, units of the parameters.
 
     `loss` is the unit of the values.
     """
 
     def leaf(leaf: Any, part: Any) -> Any:
         numbers = part if leaf.shape else float(part)
+        if not units:
+            return numbers
         if loss is not None:
             return (loss / leaf.unit).attach(numbers)
         return numbers if leaf.unit is None else leaf.unit.inverse().attach(numbers)

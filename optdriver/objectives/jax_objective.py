@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, say
 from optdriver.objectives.plain import PlainObjective, attempt, check_alone
+from optdriver.objectives.widths import in_one_precision, traced_once, widths_clash
 from optdriver.structures.pytree import Leaf, Structure, with_unit
 from optdriver.structures.units import Unit, is_quantity, number_of, unit_of
 
@@ -64,6 +65,7 @@ class JaxObjective:
         self._jax = importlib.import_module("jax")
         self.compiled, self._residuals = compiled, residuals
         self._unit: Unit | None = None
+        self._traced: dict[Any, Callable[..., Any]] = {}
         self.calls = 0
 
     # -- precision ----------------------------------------------------------------------------
@@ -83,7 +85,8 @@ class JaxObjective:
 
     def dtype(self, leaf: Leaf) -> Any:
         """Return the type that a leaf has in the loss."""
-        if leaf.dtype is None or (leaf.dtype == np.float64 and not self.wide):
+        widened = self._x64 and leaf.dtype is not None and leaf.dtype.kind == "f"
+        if leaf.dtype is None or widened or (leaf.dtype == np.float64 and not self.wide):
             return np.dtype(self._type)
         return leaf.dtype
 
@@ -102,13 +105,29 @@ class JaxObjective:
 
     def scalar(self, vector: Any) -> Any:
         """Return the loss of a traced vector as a traced number: what is compiled."""
+        return self._once(self._scalar, vector)
+
+    def vector(self, vector: Any) -> Any:
+        """Return the residuals of a traced vector, one after the other."""
+        return self._once(self._vector, vector)
+
+    def _once(self, function: Callable[..., Any], vector: Any) -> Any:
+        """Return what a function gives, which calls the loss once for each type of numbers."""
+        if not self.compiled:
+            return function(vector)
+        kind = np.dtype(vector.dtype)
+        if kind not in self._traced:
+            like = self._jax.ShapeDtypeStruct(vector.shape, kind)
+            self._traced[kind] = traced_once(function, like)
+        return self._traced[kind](vector)
+
+    def _scalar(self, vector: Any) -> Any:
         params = self._structure.build(vector, self._leaf)
         made = self._structure.call(self._loss, params)
         self._unit = unit_of(made)
         return _as_scalar(self._jax, number_of(made), self._type)
 
-    def vector(self, vector: Any) -> Any:
-        """Return the residuals of a traced vector, one after the other."""
+    def _vector(self, vector: Any) -> Any:
         jnp = self._jax.numpy
         params = self._structure.build(vector, self._leaf)
         made = self._structure.call(self._loss, params)
@@ -203,23 +222,14 @@ class JaxObjective:
             self._in_one_precision(self.batched.trace, np.asarray(points, dtype=self._type))
 
     def _in_one_precision(self, function: Any, *arguments: Any) -> Any:
-        """Call what JAX compiles, once more without its caches where widths of numbers clash.
-
-        JAX may remember NumPy's arrays that a loss captures in the width of an earlier trace.
-        """
-        try:
+        if not self.compiled:
             return function(*arguments)
-        except (TypeError, ValueError, RuntimeError) as error:
-            said = str(error)
-            if not self.compiled or not ("32" in said and "64" in said):
-                raise
-        self._jax.clear_caches()
-        return function(*arguments)
+        return in_one_precision(function, *arguments)
 
     # -- what users get -----------------------------------------------------------------------
 
     def result(self, x: Vector) -> Any:
-        """Return the parameters of a vector as arrays, with units.
+        """Return the parameters of a vector as arrays, with units where the loss gets them.
 
         They are JAX's, or NumPy's if the loss computes in 64 bits while JAX is set to 32: JAX
         would not take its own then.
@@ -229,8 +239,10 @@ class JaxObjective:
         def leaf(leaf: Leaf, part: Any) -> Any:
             typed = part.astype(self.dtype(leaf))
             if foreign:
-                return with_unit(leaf, typed if leaf.shape else typed[()])
-            return with_unit(leaf, self._jax.numpy.asarray(typed))
+                made = typed if leaf.shape else typed[()]
+            else:
+                made = self._jax.numpy.asarray(typed)
+            return with_unit(leaf, made) if self._units else made
 
         with self.precision():
             return self._structure.build(x, leaf)
@@ -320,6 +332,11 @@ def untraced(
     for x in points:
         if not attempt(partial(eager.value_and_grad, x))[1]:
             why, advice = "the loss cannot be compiled", "write it with jax.lax.cond for speed"
+            if widths_clash(reason):
+                advice = (
+                    "JAX has compiled other functions of its data in another precision, and these "
+                    "still live: give the loss a copy (data.copy()) for speed"
+                )
             _say(f"{why} ({reason})", "JAX call by call, which is slow", advice)
             return eager
         if not attempt(partial(plain.value, x))[1]:

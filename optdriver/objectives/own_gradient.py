@@ -99,5 +99,5 @@ class OwnGradientObjective:
         return self._plain.params(x)
 
     def result(self, x: Vector) -> Any:
-        """Return the parameters of a vector as users get them: with units."""
+        """Return the parameters of a vector as users get them, as the loss does."""
         return self._plain.result(x)

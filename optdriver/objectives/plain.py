@@ -82,9 +82,7 @@ class PlainObjective:
         """Return the parameters of a vector as the loss gets them."""
         return self._structure.build(x, self._leaf)
 
-    def result(self, x: Vector) -> Any:
-        """Return the parameters of a vector as users get them: with units."""
-        return self._structure.build(x, lambda leaf, part: with_unit(leaf, _typed(leaf, part)))
+    result = params
 
     def _leaf(self, leaf: Leaf, part: Any) -> Any:
         typed = _typed(leaf, part)

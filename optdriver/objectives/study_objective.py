@@ -34,6 +34,8 @@ class JaxStudyObjective:
         The parameters, known when a study runs it.
     key : str
         Names what is compiled.
+    made : JaxObjective, optional
+        The loss over these parameters, where it was traced already.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class JaxStudyObjective:
         residuals: bool = False,
         space: Space | None = None,
         key: str = "",
+        made: JaxObjective | None = None,
     ) -> None:
-        self._loss, self._units, self._x64 = loss, units, x64
+        self._loss, self._units, self._x64, self._made = loss, units, x64, made
         self._space, self._key, self._residuals = space, key, residuals
 
     def for_space(self, space: Space) -> JaxStudyObjective:
@@ -57,11 +60,7 @@ class JaxStudyObjective:
         InputError
             The loss takes other parameters, or JAX cannot differentiate it.
         """
-        structure = structure_over(space)
-        check_call(self._loss, structure)
-        made, reason = traced(
-            self._loss, structure, units=self._units, x64=self._x64, residuals=self._residuals
-        )
+        made, reason = (self._made, "") if self._made is not None else self._traced(space)
         if made is None:
             raise InputError(
                 f"JAX cannot differentiate the loss ({reason}): give it to run as it is, and the "
@@ -76,6 +75,13 @@ class JaxStudyObjective:
             residuals=self._residuals,
             space=space,
             key=key,
+        )
+
+    def _traced(self, space: Space) -> tuple[JaxObjective | None, str]:
+        structure = structure_over(space)
+        check_call(self._loss, structure)
+        return traced(
+            self._loss, structure, units=self._units, x64=self._x64, residuals=self._residuals
         )
 
     def evaluate_suggestion(self, _id: int | None, numbers: dict[str, float]) -> Any:

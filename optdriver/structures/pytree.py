@@ -201,6 +201,18 @@ class Structure:
         if not same and wanted == wanted:
             raise InputError(f"{end.name} is {end.text} = {wanted}, and cannot be {value!r}")
 
+    def around(self, given: Any) -> Any:
+        """Return an array of the shape of the only parameter as what has the structure.
+
+        What is something else, or belongs to other parameters, is returned as it is.
+        """
+        alone = len(self.leaves) == 1 and not self._formulas and isinstance(self.root, Branch)
+        if not alone or getattr(given, "shape", ()) != self.leaves[0].shape:
+            return given
+        if not hasattr(given, "shape") or isinstance(given, Mapping):
+            return given
+        return self.build(np.empty(self.n), lambda _leaf, _part: given)
+
     def flatten_gradient(self, gradient: Any, vector: Vector, loss: Unit | None = None) -> Vector:
         """Return the derivatives by the vector, of derivatives with the structure of parameters.
 

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.optimize import Bounds, minimize
+from scipy.optimize import Bounds, minimize, rosen
 
 import optdriver
 from optdriver.coroutine import (
@@ -314,3 +314,21 @@ def test_tolerances_that_cannot_be_met_cost_a_bounded_time():
     assert not opt.result.success
     assert "the tolerances cannot be met" in opt.result.message
     assert opt.result.x == pytest.approx([0.1, 0.4], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("method", "limit"),
+    [
+        ("Nelder-Mead", {"maxfev": 190}),
+        ("Nelder-Mead", {"maxiter": 108}),
+        ("COBYQA", {"maxfev": 90}),
+    ],
+)
+def test_limits_of_a_method_count_all_legs(method, limit):
+    opt = CallbackMinimizer(method, [-1.2, 1.0], [(-2, 2), (-2, 2)], cautious=True, **limit)
+    while not opt.done:
+        opt.tell(float(rosen(opt.ask())))
+    assert opt.result.nfev <= limit.get("maxfev", np.inf)
+    assert opt.nit <= limit.get("maxiter", np.inf)
+    assert not opt.result.success
+    assert opt.result.status != 0

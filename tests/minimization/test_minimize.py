@@ -57,7 +57,7 @@ def test_a_matrix_and_a_vector_come_back_as_they_were():
 
     res = wide(loss, bounds, n_iter=1, tol=2e-4)
     assert (res.x["W"].shape, res.x["W"].dtype) == ((3, 2), np.float64)
-    assert (res.x["b"].shape, res.x["b"].dtype) == ((2,), np.float32)
+    assert (res.x["b"].shape, res.x["b"].dtype) == ((2,), np.float64)  # x64=True is for all
     np.testing.assert_allclose(res.x["W"], target, atol=2e-4)
     assert res.jac["W"].shape == (3, 2)
 
@@ -282,7 +282,8 @@ def test_starts_of_the_user_come_first_and_give_shapes():
         ({"n_iter": 0}, "at least 1"),
         ({"n_iter": 2.5}, "number of starts"),
         ({"seed": -1}, "negative"),
-        ({"seed": None}, "integer"),
+        ({"seed": 1.5}, "integer"),
+        ({"seed": None, "storage": "kept.db"}, "give the seed as a number"),
         ({"tol": -1.0}, "tolerance"),
         ({"tol": "small"}, "tolerance"),
         ({"method": "L-BFGS"}, "did you mean 'L-BFGS-B'"),
@@ -366,3 +367,27 @@ def test_a_loss_with_data_can_be_minimised_in_one_precision_after_the_other(wrap
             assert found.success
             assert found.nfev < 40  # its own gradients, no differences
             np.testing.assert_allclose(found.x[0], data, atol=close)
+
+
+def test_a_seed_is_drawn_where_none_is_wanted():
+    made = optdriver.Minimizer(lambda a: (a - 1.0) ** 2, {"a": (-5, 5)}, seed=None, jac="2-point")
+    first, second = made.minimize(1), made.minimize(1)
+    assert first.seed != second.seed
+    assert first.starts[0].x0 != second.starts[0].x0
+    assert made.minimize(1, seed=first.seed).starts[0].x0 == first.starts[0].x0
+    study = optdriver.minimize(
+        lambda a: a**2, {"a": (-5, 5)}, n_iter=1, seed=None, x64=True, max_iter=20
+    )
+    assert study.study.parameters["seed"] == study.seed
+
+
+@pytest.mark.parametrize("options", [{"maxls": 5}, {"initial_step": 0.1}, {"ftol": 1e-7}])
+def test_options_have_their_names_under_constraints_too(options):
+    for constraints in (None, "a + b <= 1"):
+        found = optdriver.minimize(
+            lambda a, b: (a - 1) ** 2 + (b - 2) ** 2, {"a": (-3, 3), "b": (-3, 3)}, "L-BFGS-B",
+            constraints, 1e-6, None, options, n_iter=1, x64=True,
+        )  # fmt: skip
+        assert found.success
+    with pytest.raises(InputError, match="maxfun is the limit of evaluations"):
+        optdriver.minimize(lambda a: a**2, {"a": (-1, 1)}, options={"maxfev": 3}, x64=True)

@@ -71,3 +71,27 @@ def test_a_vector_is_a_gradient_and_what_is_none_is_said():
         optdriver.minimize(lambda x: (x**2, [1.0, 2.0]), [(-2, 2)], jac=True, n_iter=1)
     with pytest.raises(InputTypeError, match="a function that returns the gradient"):
         optdriver.minimize(lambda x: x**2, [(-2, 2)], jac=3, n_iter=1)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"w": (np.zeros((2, 2)), np.ones((2, 2)))},
+        [(np.zeros((2, 2)), np.ones((2, 2)))],
+        (np.zeros((2, 2)), np.ones((2, 2))),
+    ],
+    ids=["by name", "by position", "alone"],
+)
+@pytest.mark.parametrize("kept", [{}, {"max_iter": 30}], ids=["at once", "kept"])
+def test_a_gradient_has_the_shape_of_the_only_parameter(bounds, kept):
+    def loss(w):
+        return np.sum((w - 0.25) ** 2), 2.0 * (w - 0.25)
+
+    found = optdriver.minimize(loss, bounds, n_iter=1, jac=True, x0=np.full((2, 2), 0.75), **kept)
+    assert found.success
+    x = found.x["w"] if isinstance(found.x, dict) else found.x
+    x = x[0] if isinstance(x, list) else x
+    np.testing.assert_allclose(x, 0.25, atol=1e-6)
+    study = optdriver.create_study(bounds, jac=True)
+    study.add_point(np.full((2, 2), 0.5), 0.25, np.full((2, 2), 0.5))
+    np.testing.assert_allclose(study.best.gradient, 0.5)

@@ -24,6 +24,7 @@ from optdriver.batch.jax.step import ROUNDING
 from optdriver.errors import InputError, InputTypeError
 from optdriver.lbfgsb.codes import DONE, HALTED, Stop
 from optdriver.lbfgsb.options import check_integer, read_bounds
+from optdriver.objectives.widths import in_one_precision
 from optdriver.reading import real_array
 from optdriver.sampling import check_box
 
@@ -206,7 +207,8 @@ def minimize(
         else:
             begin = _upload(given[:count], rows * parts, kind, mesh)
         engine = _engine(fun, value_and_grad, chosen.settings(kind), size, mesh)
-        queue = _drive(engine, begin, jnp.asarray(numbers), box, args, count, callback)
+        each = jnp.asarray(numbers)
+        queue = in_one_precision(_drive, engine, begin, each, box, args, count, callback)
     return _collect(queue, begin, fun, args, value_and_grad, count, size * parts, kind)
 
 
@@ -374,5 +376,5 @@ def _values(
         evaluate = jax.jit(
             lambda x: jax.lax.map(lambda row: gradient(row, *args), x, batch_size=lanes)
         )
-        value, slope = evaluate(jnp.asarray(x, jnp.float64))
+        value, slope = in_one_precision(evaluate, jnp.asarray(x, jnp.float64))
         return np.array(value, dtype=np.float64), np.array(slope, dtype=np.float64)
