@@ -17,7 +17,8 @@ from optdriver.storage.bounds import FORGED
 from optdriver.storage.codec import from_json, to_json
 from optdriver.storage.journal import MemoryJournal, not_kept
 from optdriver.storage.keeping import create_from_events
-from optdriver.storage.sqlite import SQLiteJournal, versions
+from optdriver.storage.making import versions
+from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.study import Spec, Study
 from optdriver.study.events import Event, Parted, pack, unpack
 

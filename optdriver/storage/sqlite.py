@@ -21,16 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from optdriver.config import show_config
-from optdriver.errors import InputError, StorageError, unknown_option
-from optdriver.storage import bounds, codec, head, lock, losses, place, rows, schema
+from optdriver.errors import InputError, StorageError
+from optdriver.storage import (
+    bounds,
+    codec,
+    connections,
+    head,
+    lock,
+    losses,
+    making,
+    place,
+    rows,
+    schema,
+)
 from optdriver.storage.journal import Record
 from optdriver.study.events import DRIVEN, Event, Parted
-
-DURABILITY: Final = {"process": "NORMAL", "power": "FULL"}
-
-CHECKED_WHOLE: Final = 1 << 28
-"""Files of up to so many bytes are checked page by page whenever they are opened."""
 
 PAYS: Final = 2048
 PAYS_BYTES: Final = 1 << 25
@@ -42,7 +47,6 @@ MERGED: Final = 1000
 LOOKS: Final = 0.05
 """Seconds after which an append looks whether the file is still under its name."""
 
-_RANDOM: Final = "random"
 _inherited: Final[list[Any]] = []
 _open: Final[weakref.WeakSet[SQLiteJournal]] = weakref.WeakSet()
 
@@ -97,15 +101,15 @@ class SQLiteJournal:
     @classmethod
     def create(cls, path: Path, spec: Record, *, durability: str = "process") -> SQLiteJournal:
         """Make the file of a new study; `path` is as `place.check_path` returns it."""
-        _check_durability(durability)
+        connections.check_durability(durability)
         place.check_name(path)
         with _writing(path):
             if path.exists():
                 raise StorageError(f"there is a file at {path} already")
             place.check_free(path)
-            _make(path, spec)
+            making.make(path, spec)
             lock.made(path)
-            made = cls(path, _connect(path, durability), read_only=False)
+            made = cls(path, connections.connect(path, durability), read_only=False)
             made._begin_to_write()
             return made
 
@@ -114,13 +118,13 @@ class SQLiteJournal:
         cls, path: Path, *, durability: str = "process", read_only: bool = False
     ) -> SQLiteJournal:
         """Open the file of a study."""
-        _check_durability(durability)
+        connections.check_durability(durability)
         place.check_study(path, writing=not read_only)
         if read_only:
             try:
                 return cls._open_checked(path, read_only=True)
             except sqlite3.Error as error:
-                raise _explained(path, error) from error
+                raise connections.explained(path, error) from error
         with _writing(path):
             return cls._open_checked(path, read_only=False, durability=durability)
 
@@ -129,12 +133,12 @@ class SQLiteJournal:
         cls, path: Path, *, read_only: bool, durability: str = "process"
     ) -> SQLiteJournal:
         before = losses.look_before(path)
-        connection = _look(path)
+        connection = connections.look(path)
         try:
             losses.check_log(path, connection, before)
             if not read_only:
                 connection.close()
-                connection = _connect(path, durability)
+                connection = connections.connect(path, durability)
                 bounds.bound(connection, path)
             return cls(path, connection, read_only=read_only, before=before)
         except BaseException:
@@ -157,7 +161,7 @@ class SQLiteJournal:
         if not isinstance(text, str) or zlib.crc32(text.encode()) != crc:
             raise StorageError(f"{self.path} is damaged: the specification has been changed")
         found: Record = codec.from_json(text)
-        return {name: value for name, value in found.items() if name != _RANDOM}
+        return {name: value for name, value in found.items() if name != making.RANDOM}
 
     @property
     def closed(self) -> bool:
@@ -188,7 +192,7 @@ class SQLiteJournal:
     @property
     def changes(self) -> str:
         """What is different here from where the file was made, for messages."""
-        then, now = self.versions, versions()
+        then, now = self.versions, making.versions()
         changed = [
             f"{name} was {version}, is {now.get(name)}"
             for name, version in then.items()
@@ -213,7 +217,7 @@ class SQLiteJournal:
             parted = connection.execute(
                 "SELECT 1 FROM event WHERE kind = 'Parted' LIMIT 1"
             ).fetchone()
-        then, now = self.versions, versions()
+        then, now = self.versions, making.versions()
         return parted is not None or any(now.get(name) != then[name] for name in then)
 
     @property
@@ -263,7 +267,7 @@ class SQLiteJournal:
                 crc = rows.checksum(row, crc)
                 written.append((seq, *row, crc))
             self._possible = ((self._last, self._crc), (self._last + len(given), crc))
-            with _transaction(connection):
+            with connections.transaction(connection):
                 connection.executemany(rows.INSERT, written)
         for row, (seq, *_, crc) in zip(given, written, strict=True):
             self._last, self._crc = seq, crc
@@ -314,7 +318,7 @@ class SQLiteJournal:
         with self._speaking() as connection:
             row = (self._last, self._crc, hashlib.sha256(data).digest(), data)
             self._possible = ((self._last, self._crc),)
-            with _transaction(connection):
+            with connections.transaction(connection):
                 connection.execute("DELETE FROM snapshot")
                 connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?)", row)
         self._base, self._base_bytes, self._tail_bytes = self._last, len(data), 0
@@ -325,14 +329,14 @@ class SQLiteJournal:
         """Begin anew, with another specification and without events."""
         self._check_writable()
         bounds.check_cost(spec)
-        text = _specification(spec)
+        text = making.specification(spec)
         crc = zlib.crc32(text.encode())
         with self._speaking() as connection:
             if self._writes:
                 head.begin(self._handle, self._key, 0, crc)
                 self._writes = False
             self._possible = ((self._last, self._crc), (0, crc))
-            with _transaction(connection):
+            with connections.transaction(connection):
                 connection.execute("DELETE FROM event")
                 connection.execute("DELETE FROM snapshot")
                 connection.execute("UPDATE study SET spec = ?, crc = ?", (text, crc))
@@ -353,7 +357,7 @@ class SQLiteJournal:
         with self._speaking() as connection:
             mark = (self._mark.study, self._last, self._crc)
             self._possible = ((self._last, self._crc),)
-            with _transaction(connection):
+            with connections.transaction(connection):
                 connection.execute(schema.MARK)
                 connection.execute(schema.PUT_MARK, mark)
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -421,7 +425,7 @@ class SQLiteJournal:
             "ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         if self._possible and (last, crc) not in self._possible:
-            raise _changed(self.path, f"{last} events")
+            raise connections.changed(self.path, f"{last} events")
         base, base_bytes = connection.execute(
             "SELECT seq, length(data) FROM snapshot ORDER BY seq DESC LIMIT 1"
         ).fetchone() or (0, 0)
@@ -483,7 +487,7 @@ class SQLiteJournal:
                 self._look_up(connection)
             yield connection
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _explained(self.path, error) from error
+            raise connections.explained(self.path, error) from error
 
 
 def _size(row: rows.Row) -> int:
@@ -497,11 +501,6 @@ def _ended(row: rows.Row) -> int:
     return head.NONE if id is None or kind not in ("Told", "Failed", "Added") else id
 
 
-def _check_durability(durability: str) -> None:
-    if durability not in DURABILITY:
-        raise unknown_option("durability", durability, DURABILITY)
-
-
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """Become the writer; give that up if an error comes through."""
@@ -510,147 +509,10 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         lock.abandon(path)
-        raise _explained(path, error) from error
+        raise connections.explained(path, error) from error
     except BaseException:
         lock.abandon(path)
         raise
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back by itself
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _connect(path: Path, durability: str) -> sqlite3.Connection:
-    connection = _opened(path, "mode=rw")
-    connection.execute(f"PRAGMA synchronous = {DURABILITY[durability]}")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")  # `SQLiteJournal._merge` does it
-    return connection
-
-
-def _opened(path: Path, how: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False
-    )
-    connection.text_factory = lambda text: text.decode(errors="replace")  # the checksums judge
-    return connection
-
-
-def _look(path: Path) -> sqlite3.Connection:
-    """Open a file for reading only, and check it: a damaged one must not be written to."""
-    try:
-        return _checked(path, "mode=ro")
-    except sqlite3.OperationalError:
-        if losses.log_of(path).exists():
-            raise
-        return _checked(path, "immutable=1")  # on a disk where nothing can be written
-
-
-def _checked(path: Path, how: str) -> sqlite3.Connection:
-    connection = _opened(path, how)
-    try:
-        bounds.bound(connection, path)
-        bounds.check_tables(connection, path)
-        if connection.execute("SELECT 1 FROM study").fetchone() is None:
-            raise StorageError(_damaged(path, "the specification is missing"))
-        if path.stat().st_size <= CHECKED_WHOLE:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise StorageError(_damaged(path, found))
-        return connection
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-            raise
-        raise StorageError(_damaged(path, str(error))) from error
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _damaged(path: Path, found: str) -> str:
-    return (
-        f"{path} is damaged ({found}); it has not been changed: bring back a copy, or read what "
-        "is left with the recover command of the sqlite3 program"
-    )
-
-
-def _explained(path: Path, error: Exception) -> StorageError:
-    """Return our error for one of SQLite's."""
-    text = str(error)
-    if "full" in text or "disk I/O" in text:
-        return StorageError(
-            f"{path} cannot be written ({text}): make room on the disk; what was told before is "
-            "kept, and the last call can be repeated"
-        )
-    if "locked" in text:
-        return StorageError(
-            f"{path} is locked by another program (the sqlite3 shell?): end its transaction, and "
-            "repeat the last call"
-        )
-    if "UNIQUE" in text or "readonly" in text:
-        return _changed(path, text)
-    if "no such" in text:
-        return StorageError(_damaged(path, text))
-    return StorageError(f"{path} cannot be used: {text}")
-
-
-def _changed(path: Path, found: str) -> StorageError:
-    return StorageError(
-        f"{path} has been changed by another program ({found}): open the study again"
-    )
-
-
-def _make(path: Path, spec: Record) -> None:
-    """Write the file of a study under a provisional name, and give it its own when it is whole."""
-    new = path.with_name(f".{path.name}-new")
-    for rest in (new, *(new.with_name(new.name + end) for end in ("-wal", "-shm", "-journal"))):
-        rest.unlink(missing_ok=True)  # of a process that was killed
-    names = [e["name"] for e in spec["space"]["domain"] if e["type"] == "continuous"]
-    connection = sqlite3.connect(new, isolation_level=None)
-    try:
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN IMMEDIATE; {schema.script(names)} COMMIT;")
-        text = _specification(spec)
-        crc = zlib.crc32(text.encode())
-        row = (text, crc, codec.to_json(versions()))
-        connection.execute("INSERT INTO study VALUES (1, ?, ?, ?)", row)
-        connection.execute(schema.PUT_MARK, (secrets.token_hex(16), 0, crc))
-        connection.execute(schema.CLOSE_MARK)
-    finally:
-        connection.close()
-    new.rename(path)
-    _keep_name(path.parent)
-
-
-def _specification(spec: Record) -> str:
-    """Return a specification as it is kept: with a random number, with which the chain begins."""
-    return codec.to_json({**spec, _RANDOM: secrets.token_hex(16)})
-
-
-def _keep_name(directory: Path) -> None:
-    """Have the directory itself written to the disk, where that can be asked for."""
-    if os.name == "posix":
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries here, by name."""
-    return {**(show_config("dict") or {}), "sqlite": sqlite3.sqlite_version}
 
 
 @dataclass
