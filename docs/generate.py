@@ -105,6 +105,8 @@ TOP = {
     "storage": "the file that keeps the study, `NAME.db` without it; relative to this one",
     "parameters": "a line for each parameter: a table as below, or a fixed number or text",
     "constraints": "a text for each name, as `total = 'd1 + d2 <= 500'`",
+    "outputs": "a limit for each output, or formula of outputs, as `stress = '<= 250'`, `''` for "
+    "one that is only recorded: see [outputs](../how-to/outputs.md)",
     "study": "driver, limits and options, as below",
     "objective": "the program, as below; only `run` needs it",
 }

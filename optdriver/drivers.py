@@ -19,7 +19,7 @@ from optdriver.errors import (
     unknown_option,
 )
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
-from optdriver.multistart.local import FITTING
+from optdriver.multistart.local import FITTING, LIMITED
 from optdriver.multistart.records import Fill, PointArrays
 from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
 from optdriver.undo import Undoing
@@ -139,6 +139,8 @@ class DriverFactory:
         Whether gradients are of use to it.
     fits : bool
         Whether it is told residuals, with their Jacobian in place of a gradient.
+    limits : bool
+        Whether it is told rows of constraints with the value.
     """
 
     name: str
@@ -148,6 +150,7 @@ class DriverFactory:
     aliases: tuple[str, ...] = ()
     gradient: bool = True
     fits: bool = False
+    limits: bool = False
 
 
 DEFAULT_DRIVER = "L-BFGS-B"
@@ -158,11 +161,16 @@ NEVERGRAD = "nevergrad:"
 METHOD = "method"
 """The option of `MultiStart` that the name of the driver decides."""
 
-_OPTIONS = tuple(name for name in OPTION_NAMES if name != METHOD)
+ROWS = ("inequalities", "equalities")
+"""Those that only the driver for limits on outputs has."""
+
+_ROWED = tuple(name for name in OPTION_NAMES if name != METHOD)
+_OPTIONS = tuple(name for name in _ROWED if name not in ROWS)
 
 _ALIASES = {
     DEFAULT_DRIVER: ("L_BFGS_B_Optimization",),
     FITTING: ("Levenberg-Marquardt", "lm"),
+    LIMITED: ("SQP",),
     "Nelder-Mead": ("SimplexOptimization", "DownhillSimplexOptimization"),
     "DE": ("DifferentialEvolution",),
 }
@@ -185,7 +193,8 @@ def _local_method(name: str) -> DriverFactory:
 def _population(name: str) -> DriverFactory:
     """Return the driver that is CMA-ES or one of Nevergrad's optimizers."""
     create = functools.partial(PopulationDriver, engine=name)
-    taken = plain_name(name) in map(plain_name, (DEFAULT_DRIVER, *method_names()))
+    ours = (DEFAULT_DRIVER, *_ALIASES[LIMITED], *method_names())
+    taken = plain_name(name) in map(plain_name, ours)
     return DriverFactory(
         name=NEVERGRAD + name if taken else name,
         create=create,
@@ -211,6 +220,14 @@ _FACTORIES = (
         options=_OPTIONS,
         aliases=_ALIASES[FITTING],
         fits=True,
+    ),
+    DriverFactory(
+        name=LIMITED,
+        create=functools.partial(MultiStart, method=LIMITED),
+        restore=MultiStart.from_dict,
+        options=_ROWED,
+        aliases=_ALIASES[LIMITED],
+        limits=True,
     ),
     *map(_local_method, method_names()),
     *map(_population, (CMA_ES, *COMMON_NAMES)),

@@ -275,21 +275,35 @@ def ask(path: Path, n: int, again: bool) -> int:
 @argument("id", type=int, help="The id of the suggestion.")
 @argument("value", help="The value, in any form that programs print; residuals as [1.5, 2].")
 @click.option("--gradient", help='Derivatives: JSON, as [1.5, 2] or {"x1": 1.5}, or 1.5,2.')
-def tell(path: Path, id: int, value: str, gradient: str | None) -> None:
+@click.option("--output", "outputs", multiple=True, help="An output, as stress=3.5; once for each.")
+def tell(path: Path, id: int, value: str, gradient: str | None, outputs: tuple[str, ...]) -> None:
     """Tell the value of a suggestion, with its gradient if the study has jac = true.
 
     In a fit (driver = "least-squares") the value is the list of residuals, and the gradient their
-    Jacobian, as [[1, 2], [3, 4]]: a row for each residual.
+    Jacobian, as [[1, 2], [3, 4]]: a row for each residual.  An output of a study with jac = true is
+    --output 'stress={"value": 3.5, "gradient": [1, 2]}'.
     """
     from optdriver.objectives.answers import read_number
 
     try:
         number = _json(value, "the value") if value.startswith("[") else read_number(value)
         slopes = None if gradient is None else _gradient(gradient)
+        put = dict(map(_output, outputs)) or None
     except ValueError as error:
         raise InputError(str(error)) from None
     with load_study(path) as study:
-        study.tell(id, number, slopes)
+        study.tell(id, number, slopes, outputs=put)
+
+
+def _output(text: str) -> tuple[str, Any]:
+    from optdriver.objectives.answers import read_number
+
+    name, found, value = text.partition("=")
+    if not found:
+        raise ValueError(f"an output is told as name=value, not {text[:60]!r}")
+    if value.lstrip().startswith("{"):
+        return name.strip(), _json(value, "--output")
+    return name.strip(), read_number(value)
 
 
 def _gradient(text: str) -> Any:

@@ -13,10 +13,12 @@ from optdriver.errors import InputError, OptDriverError, StorageError, unknown_o
 from optdriver.storage import load_study
 from optdriver.study import Study, create_study, parameters
 
-_SECTIONS: Final = ("name", "storage", "parameters", "constraints", "study", "objective")
+_SECTIONS: Final = (
+    "name", "storage", "parameters", "constraints", "outputs", "study", "objective",
+)  # fmt: skip
 _STUDY: Final = ("driver", "durability", *parameters.TABLE, *parameters.ALIASES)
 OBJECTIVE: Final = (
-    "command", "template", "value", "gradient", "workdir", "keep", "timeout", "env",
+    "command", "template", "value", "gradient", "outputs", "workdir", "keep", "timeout", "env",
 )  # fmt: skip
 _PARAMETER: Final = ("domain", "formula", "unit", "scale")
 _SECONDS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -102,7 +104,9 @@ class _Reader:
             {"name": name, "constraint": self.text(name, text, "constraints")}
             for name, text in data.get("constraints", {}).items()
         ]
-        arguments = {"domain": domain, "constraints": constraints, "name": name}
+        arguments: dict[str, Any] = {"domain": domain, "constraints": constraints, "name": name}
+        if data.get("outputs"):
+            arguments["outputs"] = self.outputs(data["outputs"])
         arguments |= {key: study.pop(key) for key in ("driver", "durability") if key in study}
         real = parameters.ALIASES
         given: dict[str, Any] = {
@@ -135,6 +139,18 @@ class _Reader:
             raise self.error(message, name, "parameters")
         entry = {"name": name, "type": "continuous", "domain": value["domain"]}
         return entry | ({"scale": value["scale"]} if "scale" in value else {})
+
+    def outputs(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return limits on outputs, None for an output without one: an empty text."""
+        for key, value in given.items():
+            pair = isinstance(value, list) and len(value) == 2
+            if not isinstance(value, str) and not pair:
+                message = (
+                    f"the limit of {key!r} is a text, as '<= 250', a pair [low, high], or '' for "
+                    f"an output that is only recorded; not {value!r}"
+                )
+                raise self.error(message, key, "outputs")
+        return {key: None if value == "" else value for key, value in given.items()}
 
     def units(self, given: dict[str, Any]) -> dict[str, str]:
         tables = {name: value for name, value in given.items() if isinstance(value, dict)}

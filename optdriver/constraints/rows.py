@@ -124,8 +124,8 @@ def read(
     labels: set[str] = set()
     known = frozenset([*names, *fixed])
     for place, (name, text) in enumerate(texts):
-        parsed = _parsed(name, text, known)
-        label = _label(name, parsed, place, labels)
+        parsed = parse_named(name, text, known)
+        label = label_of(name, parsed, place, labels)
         _check_names(reading, label, parsed)
         _add_rows(reading, label, parsed, place)
     _pair(reading)
@@ -182,7 +182,8 @@ def announce(notes: Sequence[Note]) -> None:
                 say(f"constraint {name}: {message}", ConstraintWarning)
 
 
-def _parsed(name: str, text: str, names: frozenset[str]) -> ParsedConstraint:
+def parse_named(name: str, text: str, names: frozenset[str]) -> ParsedConstraint:
+    """Parse a text; an error has the name of the constraint, if there is one."""
     try:
         return parse(text, names)
     except ConstraintError as error:
@@ -193,7 +194,8 @@ def _parsed(name: str, text: str, names: frozenset[str]) -> ParsedConstraint:
         raise named from None
 
 
-def _label(name: str, parsed: ParsedConstraint, place: int, labels: set[str]) -> str:
+def label_of(name: str, parsed: ParsedConstraint, place: int, labels: set[str]) -> str:
+    """Return what a constraint is called, and note it among `labels`."""
     if name and name in labels:
         raise ConstraintError(f"two constraints are called {name!r}; rename one of them")
     if not name:
@@ -210,14 +212,20 @@ def _check_names(reading: Reading, label: str, parsed: ParsedConstraint) -> None
             reading.note(label, f"{name!r} is the parameter of that name, not the constant")
 
 
-def _add_rows(reading: Reading, label: str, parsed: ParsedConstraint, source: int) -> None:
+def parts_of(parsed: ParsedConstraint, fixed: Mapping[str, float]) -> list[tuple[str, Node]]:
+    """Return the rows of a constraint, kinks split, with the fixed parameters put in."""
     found: list[tuple[str, Node]] = []
     for kind, node in parsed.rows():
-        whole = bound(node, reading.fixed, parsed.text)
+        whole = bound(node, fixed, parsed.text)
         parts = pieces(whole) if kind == "<=" else [whole]
-        if len(parts) > 1:
-            reading.note(label, f"split into {len(parts)} smooth constraints, which is exact")
         found += [(kind, bound(part, {}, parsed.text)) for part in parts]
+    return found
+
+
+def _add_rows(reading: Reading, label: str, parsed: ParsedConstraint, source: int) -> None:
+    found = parts_of(parsed, reading.fixed)
+    if len(found) > len(parsed.rows()):
+        reading.note(label, f"split into {len(found)} smooth constraints, which is exact")
     for i, (kind, node) in enumerate(found):
         name = label if len(found) == 1 else f"{label}[{i + 1}]"
         row = Row(name, kind, node, parsed.text, source, piece=len(found) > 1)

@@ -84,7 +84,7 @@ def specified(
     probe = middle(lower, upper) if point is None else point
     texts, functions = list[tuple[str, str]](), list[Functions]()
     for i, item in enumerate(_listed(constraints)):
-        if (text := _as_text(item)) is not None:
+        if (text := as_text(item)) is not None:
             texts.append(text)
         elif (box := _as_bounds(item, len(free))) is not None:
             lower, upper = np.maximum(lower, box[0]), np.minimum(upper, box[1])
@@ -184,7 +184,8 @@ def _is_scipy(item: Any) -> bool:
     return hasattr(item, "lb") and hasattr(item, "ub")
 
 
-def _as_text(item: Any) -> tuple[str, str] | None:
+def as_text(item: Any) -> tuple[str, str] | None:
+    """Return name (or "") and text of a constraint; None for what is no text."""
     if isinstance(item, str):
         return "", item
     if not isinstance(item, Mapping) or "type" in item:

@@ -147,6 +147,12 @@ def describe(error: BaseException) -> str:
     return f"{text} ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
 
 
+def output_names(study: Study) -> tuple[str, ...]:
+    """Return what the objective of a study puts out beside its value."""
+    limits = study.spec.limits
+    return () if limits is None else limits.names
+
+
 def chosen(study: Study, objective: Objective | None) -> Objective:
     """Return the objective that was given, or that of the study.
 

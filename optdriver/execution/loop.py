@@ -29,13 +29,14 @@ from optdriver.execution.calling import (
     all_taken,
     evaluate,
     handed_over,
+    output_names,
     prepare,
 )
 from optdriver.execution.deadlines import Deadlines
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
-from optdriver.study.observation import split
+from optdriver.study.observation import parts
 
 if TYPE_CHECKING:
     from optdriver.study import Study, Suggestion
@@ -448,9 +449,10 @@ class _Loop:
                 raise outcome.mistake
             units = self.space.structure is not None
             fits = driver_factory(self.study.spec.driver).fits
-            value, gradient = split(outcome.result, units=units, fits=fits)
-            self.study.tell(id, value, gradient)
-            log.value(self.study, id, value)
+            names = output_names(self.study)
+            told = parts(outcome.result, units=units, fits=fits, outputs=names)
+            self.study.tell(id, **told)
+            log.value(self.study, id, told["value"])
         except InputError as mistake:  # of whoever wrote the objective: tell them, keep the point
             self._give_back(id, spent=True)
             self.error = mistake

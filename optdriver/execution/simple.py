@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optdriver.drivers import driver_factory
-from optdriver.execution.calling import Objective, call, prepare
-from optdriver.study.observation import split
+from optdriver.execution.calling import Objective, call, output_names, prepare
+from optdriver.study.observation import parts
 
 if TYPE_CHECKING:
     from optdriver.study import Study
@@ -18,4 +18,5 @@ def simple(study: Study, objective: Objective | None = None) -> None:
     while (suggestion := study.ask()) is not None:
         result = call(prepared, suggestion.params, space.handed)
         units, fits = space.structure is not None, driver_factory(study.spec.driver).fits
-        study.tell(suggestion.id, *split(result, units=units, fits=fits))
+        told = parts(result, units=units, fits=fits, outputs=output_names(study))
+        study.tell(suggestion.id, **told)

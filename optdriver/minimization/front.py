@@ -17,7 +17,7 @@ from optdriver.errors import InputError, InputTypeError, say
 from optdriver.execution.calling import BUGS
 from optdriver.execution.progress import bar
 from optdriver.feasible.result import FeasibleResult
-from optdriver.minimization import engines, fits, kept, methods, printing
+from optdriver.minimization import engines, fits, kept, limited, methods, printing
 from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
 from optdriver.minimization.problem import Given, Problem, prepare
 from optdriver.minimization.starts import count, given_starts
@@ -325,6 +325,7 @@ def minimize(
     name: str | None = None,
     study_id: str | None = None,
     residuals: bool = False,
+    outputs: Any = None,
     direction: str = MINIMIZE,
 ) -> OptimizeResult:
     """Minimise a loss on structured parameters from many starts, and return the best end.
@@ -337,6 +338,10 @@ def minimize(
     in `scipy.optimize.least_squares`; `tol` is ``xtol``).  JAX makes the Jacobian, if it can, and
     differences do otherwise.  It is always a study, and ``res.uncertainty()`` has the standard
     errors, see `optdriver.Study.uncertainty`.
+
+    With `outputs`, as `optdriver.create_study` takes them, `loss` returns ``(value, {'stress':
+    ...})``, or a dict of ``value`` and outputs, plain numbers each, and the result satisfies the
+    limits on them; ``res.outputs`` is what was put out there.  That is always a study too.
 
     Examples
     --------
@@ -357,8 +362,8 @@ def minimize(
         study_id=study_id,
     )
     _check_switches(residuals=residuals)
-    if residuals:
-        return _fit(
+    if residuals or outputs is not None:
+        return _as_study(
             Given(
                 loss=loss,
                 constraints=constraints,
@@ -372,6 +377,8 @@ def minimize(
             _structure(bounds, x0),
             keeping,
             {"method": method, "callback": callback, "engine": engine},
+            residuals=residuals,
+            outputs=outputs,
             x0=x0,
             n_iter=n_iter,
             tol=tol,
@@ -402,21 +409,32 @@ def minimize(
     return made.minimize(n_iter, **keeping.given())
 
 
-def _fit(
+def _as_study(
     given: Given,
     structure: Structure,
     keeping: kept.Keeping,
     other: Mapping[str, Any],
     *,
+    residuals: bool,
+    outputs: Any,
     x0: Any,
     **rest: Any,
 ) -> OptimizeResult:
-    """Check the arguments that have another meaning, or none, for residuals, and fit."""
+    """Check the arguments that have another meaning, or none, for what is always a study, and run.
+
+    A loss returns residuals, or outputs beside its value.
+    """
     _check_switches(units=given.units, scale=given.scale)
-    method = other["method"] or "L-BFGS-B"
-    fits.check(given, driver_factory(method, "method").name, rest["options"])
+    if residuals and outputs is not None:
+        raise InputError("a loss returns residuals, or a value with outputs, and not both")
+    method = driver_factory(other["method"] or "L-BFGS-B", "method").name
     kept.check(keeping, given, other["callback"], other["engine"])
-    return fits.minimize(given, structure, keeping, first=given_starts(x0, structure), **rest)
+    first = given_starts(x0, structure)
+    if residuals:
+        fits.check(given, method, rest["options"])
+        return fits.minimize(given, structure, keeping, first=first, **rest)
+    limited.check(given, method)
+    return limited.minimize(given, structure, keeping, outputs, first=first, **rest)
 
 
 def _traceable(loss: Any, structure: Structure, units: bool, x64: Any) -> bool:

@@ -70,7 +70,8 @@ class Keeping:
 class PlainStudyObjective:
     """A loss that is called as it is, with quantities or without, as the objective of a study.
 
-    With `residuals` it returns these, in arrays of any shapes; with `gradient` a value with it.
+    With `residuals` it returns these, in arrays of any shapes; with `gradient` a value with it, or
+    with outputs.
     """
 
     def __init__(
@@ -222,6 +223,7 @@ def run(
     made: Any = None,
     progress: bool | None,
     residuals: bool = False,
+    outputs: bool = False,
 ) -> None:
     """Run a study that is not done; `smooth` says that JAX differentiates what is given.
 
@@ -231,13 +233,20 @@ def run(
     """
     if study.is_done():
         return
-    own = own_gradient(given)
-    objective: Any = PlainStudyObjective(given.loss, given.units, space, residuals=residuals)
+    own = None if outputs else own_gradient(given)
+    objective: Any = PlainStudyObjective(
+        given.loss, given.units, space, residuals=residuals, gradient=outputs
+    )
     if own is not None:
         objective = PlainStudyObjective(own, given.units, space, gradient=True)
     if smooth:
         objective = JaxStudyObjective(
-            given.loss, units=given.units, x64=given.x64, residuals=residuals, made=made
+            given.loss,
+            units=given.units,
+            x64=given.x64,
+            residuals=residuals,
+            outputs=outputs,
+            made=made,
         )
     study.run(objective, executor=keeping.executor, progress=progress)
 

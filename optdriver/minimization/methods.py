@@ -57,6 +57,11 @@ def known(method: Any) -> str:
             f"method {found.name!r} is for residuals: minimize(..., residuals=True), with a "
             "function that returns them"
         )
+    if found.limits:
+        raise InputError(
+            f"method {found.name!r} is for outputs: minimize(..., outputs={{'stress': '<= 250'}}), "
+            "with a function that returns them beside its value"
+        )
     return found.name
 
 

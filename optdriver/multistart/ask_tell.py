@@ -28,8 +28,11 @@ from optdriver.multistart.options import (
 )
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
 from optdriver.multistart.state import MultiStartState
+from optdriver.multistart.told import Vectors
 from optdriver.numerics import quiet
 from optdriver.reading import real_array, real_number, real_vector, short
+from optdriver.sqp.options import SQPOptions
+from optdriver.sqp.told import read_slopes, read_values
 from optdriver.undo import Undo, Undoing
 
 if TYPE_CHECKING:
@@ -138,6 +141,15 @@ class MultiStart(Undoing[MultiStartState]):
         residuals then, and their Jacobian (with ``jac=False`` it is made of differences, on one
         side, and at the end on both).  Under constraints the value of the residuals is minimised
         as any other.
+    inequalities, equalities : sequence of str, or int
+        With ``method='trust-region-SQP'``: the names of rows ``c <= 0`` and ``e = 0`` that are told
+        with the value, or how many.  What is told is ``[f, *c, *e]`` then, and a Jacobian of as
+        many rows (with ``jac=False`` it is made of differences, as for residuals).  They are
+        satisfied in the end; each minimizer is an `optdriver.SQP`, which keeps to `constraints`
+        at every point.  `gtol` is ten times that of `SQP`.  Only points at which all rows are
+        satisfied count for `best`.
+    feasibility : float
+        With these: see `optdriver.SQP`.
 
     Raises
     ------
@@ -196,6 +208,9 @@ class MultiStart(Undoing[MultiStartState]):
         f_scale: float = 1.0,
         xtol: float = XTOL,
         stop_when: str | None = None,
+        inequalities: int | Sequence[str] = (),
+        equalities: int | Sequence[str] = (),
+        feasibility: float = SQPOptions().feasibility,
         **unknown: Never,
     ) -> None:
         for name in unknown:
@@ -234,6 +249,9 @@ class MultiStart(Undoing[MultiStartState]):
             f_scale=f_scale,
             xtol=xtol,
             stop_when=stop_when,
+            inequalities=inequalities,  # type: ignore[arg-type]  # checked, and made tuples
+            equalities=equalities,  # type: ignore[arg-type]
+            feasibility=feasibility,
         )
         check_steps(options.step_size, lower.size)
         samples = check_samples(initial_samples, lower, upper)
@@ -245,6 +263,7 @@ class MultiStart(Undoing[MultiStartState]):
             options.method,
             options.method_options,
             fit=options.of_fits(two_sided=False),
+            rows=options.of_rows(two_sided=False),
         )  # checks its options
         known = admission.compiled(constraints, lower, upper)
         local.check_constraints(
@@ -311,8 +330,7 @@ class MultiStart(Undoing[MultiStartState]):
     @quiet
     def runs(self) -> list[Run]:
         """A row for each minimizer, in the order of their starts."""
-        constraints, exact = self._state.constraints, self._state.options.jac
-        return [searches.row(search, constraints, exact=exact) for search in self._state.runs]
+        return [searches.row(search, self._state) for search in self._state.runs]
 
     @property
     def probability(self) -> float:
@@ -410,7 +428,8 @@ class MultiStart(Undoing[MultiStartState]):
         id : int
             The id of the point.
         f : float
-            The value there; with ``method='least-squares'`` the residuals, shape (m,).
+            The value there; with ``method='least-squares'`` the residuals, shape (m,); with rows
+            the value and these, shape (1 + p + q,).
         g : array_like of shape (n,), optional
             The gradient there, or the Jacobian of the residuals, shape (m, n); not used with
             ``jac=False``.
@@ -425,32 +444,75 @@ class MultiStart(Undoing[MultiStartState]):
         ProtocolError
             Something else was told for this point before.
         """
-        if self._state.options.fitting:
-            made, gradient, fit = self._checked_fit(f, g)
-            self._change(_on_state, scheduler.tell, id, made, gradient, fit)
+        if self._state.options.vectors:
+            fits = self._state.options.fitting
+            made, gradient, vectors = self._checked_fit(f, g) if fits else self._checked_rows(f, g)
+            self._change(_on_state, scheduler.tell, id, made, gradient, vectors)
             return
         value = real_number("the value", f)
         self._change(_on_state, scheduler.tell, id, value, self._checked_gradient(id, value, g))
 
-    def _checked_fit(self, r: Any, jacobian: Any) -> tuple[float, Vector | None, told.Fit]:
+    def _checked_rows(self, values: Any, jacobian: Any) -> tuple[float, Vector | None, Vectors]:
+        """Return the value and its gradient, and these with the rows behind them.
+
+        The value is NaN where a row is not finite, and the gradient where one of a row is not.
+        """
+        options = self._state.options
+        numbers = read_values(values, 1 + len(options.row_names))
+        value = float(numbers[0]) if np.isfinite(numbers).all() else math.nan
+        if not options.jac:
+            return value, None, Vectors(numbers, None)
+        if jacobian is None:
+            if math.isfinite(value):
+                raise InputError(
+                    "the Jacobian is missing: tell(id, values, jacobian), or use jac=False for "
+                    "finite differences"
+                )
+            return value, None, Vectors(numbers, None)
+        made = read_slopes(jacobian, numbers.size, self.n)
+        gradient = made[0].copy() if np.isfinite(made).all() else np.full(self.n, math.nan)
+        return value, gradient, Vectors(numbers, made)
+
+    @quiet
+    def satisfies(
+        self, id: int | None, values: Vector, jacobian: Vector | None = None, x: Any = None
+    ) -> bool:
+        """Return whether rows that were observed are satisfied, to the tolerance.
+
+        Parameters
+        ----------
+        id : int or None
+            The point, if it is pending.
+        values, jacobian
+            As they are told.
+        x : ndarray, shape (n,), optional
+            The place of a point that is not pending.
+        """
+        state = self._state
+        point = None if id is None else state.pending.get(id)
+        search = None if point is None else state.runs[point.run]
+        place = x if point is None else point.x
+        return scheduler.satisfies(state, search, place, Vectors(values, jacobian))
+
+    def _checked_fit(self, r: Any, jacobian: Any) -> tuple[float, Vector | None, Vectors]:
         """Return the value and the gradient that residuals and their Jacobian give, and these."""
         options = self._state.options
         residuals = read_residuals(r, self._state.residuals)
         value = losses.value(residuals, options.loss, options.f_scale)
         if not options.jac:
-            return value, None, told.Fit(residuals, None)
+            return value, None, Vectors(residuals, None)
         if jacobian is None:
             if math.isfinite(value):
                 raise InputError(
                     "the Jacobian is missing: tell(id, residuals, jacobian), or use jac=False for "
                     "finite differences"
                 )
-            return value, None, told.Fit(residuals, None)
+            return value, None, Vectors(residuals, None)
         made = read_jacobian(jacobian, residuals.size, self.n)
         gradient = losses.gradient(residuals, made, options.loss, options.f_scale)
         if not np.isfinite(made).all():
             gradient = np.full(self.n, math.nan)  # no weight of zero hides it
-        return value, gradient, told.Fit(residuals, made)
+        return value, gradient, Vectors(residuals, made)
 
     @quiet
     def tell_arrays(self, ids: Sequence[int], f: Any, g: Any = None) -> None:
@@ -529,11 +591,23 @@ class MultiStart(Undoing[MultiStartState]):
         state = self._state
         point = told.as_point(x, state.lower, state.upper)
         admission.check_added(state.constraints, point)
+        if state.options.row_names:
+            self._add_rows(states.read_only(point), f, g)
+            return
         value = real_number("the value", f)
         gradient = None if g is None else real_vector("the gradient", g, self.n).copy()
         if not told.is_usable(value, gradient):
             raise InputError(f"only finite values and gradients can be added, not f = {value}")
         self._change(_on_state, scheduler.add_point, states.read_only(point), value, gradient)
+
+    def _add_rows(self, point: Vector, values: Any, jacobian: Any) -> None:
+        numbers = read_values(values, 1 + len(self._state.options.row_names))
+        if not np.isfinite(numbers).all():
+            raise InputError(f"only finite values can be added, not {numbers.tolist()}")
+        slopes = None if jacobian is None else read_slopes(jacobian, numbers.size, self.n)
+        gradient = None if slopes is None else slopes[0].copy()
+        made = Vectors(numbers, slopes)
+        self._change(_on_state, scheduler.add_point, point, float(numbers[0]), gradient, made)
 
     def finish(self, reason: str) -> None:
         """Stop from outside: nothing more is asked; points that are out can still be told."""

@@ -13,7 +13,7 @@ from optdriver.multistart.directions import Directions
 from optdriver.multistart.noise import Line
 from optdriver.multistart.stencil import Stencil
 from optdriver.multistart.stencil import record as record  # the same for all kinds
-from optdriver.multistart.told import Fit
+from optdriver.multistart.told import Vectors
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -75,17 +75,19 @@ def again(
     return tuple(slots)
 
 
-def keep(pending: Pending, slot: int, told: Fit | None) -> None:
-    """Note the residuals of a slot, where a Jacobian is made of them."""
-    if told is not None and isinstance(pending, Stencil):
-        pending.vectors[slot] = told.residuals
+def keep(pending: Pending, slot: int, told: Vectors | None) -> None:
+    """Note the vectors of a slot, where a Jacobian is made of them."""
+    if told is not None and not isinstance(pending, Line):
+        pending.vectors[slot] = told.values
 
 
-def fit(pending: Differences) -> Fit | None:
-    """Return the residuals and the Jacobian of complete differences, None without residuals."""
-    if isinstance(pending, Stencil) and pending.vectors:
-        return Fit(*stencil.jacobian(pending))
-    return None
+def vectors(pending: Differences) -> Vectors | None:
+    """Return what is told at x and its Jacobian, of complete differences; None for values."""
+    if not pending.vectors:
+        return None
+    if isinstance(pending, Directions):
+        return Vectors(*directions.jacobian(pending))
+    return Vectors(*stencil.jacobian(pending))
 
 
 def used(pending: Differences) -> Vector:

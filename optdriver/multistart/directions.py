@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.geometry.factors import least_squares
 from optdriver.geometry.products import norm, times, transposed_times
+from optdriver.multistart import stencil
 from optdriver.multistart.stencil import BASE, DROPPED, PROBE
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Directions:
         For each slot, the value told; NaN until told, infinite when it failed.
     missing : int
         How many of x and the slots have yet to be told.
+    vectors : dict of int to ndarray
+        Where vectors are told: those of the slots, and of x (BASE).
     """
 
     x: Vector
@@ -72,6 +75,7 @@ class Directions:
     ends: list[Vector]
     values: list[float]
     missing: int
+    vectors: dict[int, Vector] = field(default_factory=dict)
 
 
 def plan(
@@ -279,6 +283,19 @@ def gradient(made: Directions) -> Vector:
     return g
 
 
+def jacobian(made: Directions) -> tuple[Vector, Vector]:
+    """Return the vector of complete differences, (m,), and its Jacobian, (m, n)."""
+    base = made.vectors[BASE]
+    rows = np.zeros((base.size, made.x.size))
+    for k in range(base.size):
+        values = [
+            float(made.vectors[slot][k]) if math.isfinite(value) else value
+            for slot, value in enumerate(made.values)
+        ]
+        rows[k] = gradient(replace(made, f=float(base[k]), values=values))
+    return base, rows
+
+
 def _explain(g: Vector, made: Directions, unknown: list[int], along: Any) -> None:
     """Fill in the unknown derivatives by least squares."""
     moves = np.array([d for d, _ in along])
@@ -299,6 +316,7 @@ def to_dict(made: Directions) -> dict[str, Any]:
         "ends": np.array(made.ends).reshape(-1, made.x.size),
         "values": np.array(made.values),
         "missing": made.missing,
+        **stencil.vectors_to_dict(made.vectors),
     }
 
 
@@ -315,4 +333,5 @@ def from_dict(data: dict[str, Any]) -> Directions:
         list(stored.array("ends", data["ends"], (count, x.size), finite=True)),
         stored.array("values", data["values"], (count,), nan=True).tolist(),
         stored.whole("missing", data["missing"], most=count + 1),
+        stencil.vectors_from_dict(data, count),
     )

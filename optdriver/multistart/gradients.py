@@ -29,8 +29,8 @@ def beginner(state: MultiStartState) -> Learnt | None:
     options = state.options
     if options.jac or not options.gradients or not np.isnan(options.given_steps).any():
         return None
-    if options.fitting and not has_rows(state.constraints):
-        return None  # the rule would learn of the value what is not so of residuals
+    if options.row_names or (options.fitting and not has_rows(state.constraints)):
+        return None  # the rule would learn of the value what is not so of the others
     told = float(options.minimizer["noise"])
     return Learnt(noise=told, checked=told > 0.0)
 
@@ -40,7 +40,7 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
     learnt, two_sided = search.learnt, search.two_sided
     step = state.options.given_steps
     known = learnt
-    if known is None and state.options.fitting:
+    if known is None and state.options.vectors:
         known = Learnt(noise=float(state.options.minimizer["noise"]))
     if known is not None:
         rule = steps.wanted(known, x, state.lower, state.upper, two_sided)

@@ -5,13 +5,13 @@ it stays feasible, then a `FeasibleMinimizer`, for which `maxls`, `initial_step`
 no meaning: they belong to a line search, which it has not.  With the `method` of another name
 every run is a `CallbackMinimizer`, which takes what it knows of them, and may ask points that
 violate constraints if it is allowed to; with least squares it is a `LeastSquares`, where there are
-no constraints.
+no constraints; and where rows are told with the value it is an `SQP`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,26 +22,32 @@ from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.errors import InputError, nearest, plain_name
 from optdriver.lbfgsb import LBFGSB, Options, Stop
 from optdriver.multistart import plain
-from optdriver.multistart.told import Fit
+from optdriver.multistart.told import Vectors
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
     from optdriver.coroutine import CallbackMinimizer
     from optdriver.leastsquares import LeastSquares
     from optdriver.multistart.handover import Handover
+    from optdriver.sqp import SQP
 
 Vector = NDArray[np.float64]
-Minimizer: TypeAlias = "LBFGSB | Handover | CallbackMinimizer | LeastSquares"
+Minimizer: TypeAlias = "LBFGSB | Handover | CallbackMinimizer | LeastSquares | SQP"
 
 PLAIN = "L-BFGS-B"
 FITTING = "least-squares"
 """The method that is told residuals."""
+LIMITED = "trust-region-SQP"
+"""The method that is told rows of constraints with the value."""
+OURS = (PLAIN, FITTING, LIMITED)
+SQP_DATA = "SQP"
+"""What the state of an `SQP` is marked with."""
 
 
 def checked_method(method: Any) -> str:
     """Return the real name of a method, or raise an error that names the nearest."""
-    known = (PLAIN, FITTING, *method_names())
-    for ours in (PLAIN, FITTING):
+    known = (*OURS, *method_names())
+    for ours in OURS:
         if isinstance(method, str) and plain_name(method) == plain_name(ours):
             return ours
     try:
@@ -57,7 +63,7 @@ def check_constraints(
     method: str, constraints: ConstraintSet | None, *, must_stay_feasible: bool
 ) -> None:
     """Refuse constraints with a method that cannot have them, or must not leave them."""
-    if method in (PLAIN, FITTING):
+    if method in OURS:
         return
     walls.check(method, constraints)
     if must_stay_feasible and walls.may_leave(method, constraints):
@@ -69,7 +75,7 @@ def check_constraints(
 
 def may_leave(method: str, constraints: ConstraintSet | None) -> bool:
     """Return whether points that violate constraints may be asked."""
-    return method not in (PLAIN, FITTING) and walls.may_leave(method, constraints)
+    return method not in OURS and walls.may_leave(method, constraints)
 
 
 def is_feasible(minimizer: Minimizer) -> bool:
@@ -79,7 +85,7 @@ def is_feasible(minimizer: Minimizer) -> bool:
 
 def needs_gradient(method: str) -> bool:
     """Return whether a method is told gradients."""
-    return method in (PLAIN, FITTING) or named(method).gradient
+    return method in OURS or named(method).gradient
 
 
 def create(
@@ -93,12 +99,16 @@ def create(
     constraint_rule: int = 3,
     convergence_rule: int = 5,
     fit: Mapping[str, Any] | None = None,
+    rows: Mapping[str, Any] | None = None,
 ) -> Minimizer:
     """Return a new minimizer at `x0`.
 
-    `own` are further options of a `method` of SciPy's, and `fit` those of least squares.  Under
-    constraints that is minimised as a value with a gradient.
+    `own` are further options of a `method` of SciPy's, `fit` those of least squares, and `rows`
+    those of constraints that are told.  Under constraints least squares are minimised as a value
+    with a gradient.
     """
+    if method == LIMITED:
+        return _limited(x0, bounds, constraints, options, rows or {})
     if method == FITTING and not walls.has_rows(constraints):
         from optdriver.leastsquares import LeastSquares
 
@@ -118,6 +128,20 @@ def create(
     return Handover(
         x0, constraints, rule=constraint_rule, convergence_rule=min(convergence_rule, 2), **options
     )
+
+
+def _limited(
+    x0: Vector,
+    bounds: Vector,
+    constraints: ConstraintSet | None,
+    options: Mapping[str, Any],
+    rows: Mapping[str, Any],
+) -> SQP:
+    from optdriver.sqp import SQP
+
+    Options(**options)  # checks those, too, that it does not know
+    limits = {name: options[name] for name in ("maxfun", "maxiter")}
+    return SQP(x0, bounds, constraints=constraints, **limits, **rows)
 
 
 def _suspended(
@@ -154,23 +178,30 @@ def go_on_from(minimizer: Minimizer, before: Minimizer) -> None:
         minimizer.go_on_from(before)  # type: ignore[arg-type]
 
 
-def tell(minimizer: Minimizer, f: float, g: Vector | None, fit: Fit | None = None) -> None:
-    """Tell a value and the gradient, None for a method that needs none; or residuals."""
+def tell(minimizer: Minimizer, f: float, g: Vector | None, made: Vectors | None = None) -> None:
+    """Tell a value and the gradient, None for a method that needs none; or vectors."""
     receiver: Any = minimizer
-    if fit is not None and fits(minimizer):
-        receiver.tell(*fit)
+    if made is not None and takes_vectors(minimizer):
+        receiver.tell(*made)
+    elif hasattr(minimizer, "multipliers") and g is not None:  # rows of which there are none
+        receiver.tell([f], [g])
     else:
         receiver.tell(f, g)
 
 
-def fits(minimizer: Minimizer) -> bool:
-    """Return whether a minimizer is told residuals."""
-    return hasattr(minimizer, "m")
+def takes_vectors(minimizer: Minimizer) -> bool:
+    """Return whether a minimizer is told residuals, or a value with rows."""
+    return hasattr(minimizer, "m") and (has_factors(minimizer) or bool(minimizer.m))
 
 
-def residuals(minimizer: Minimizer, x: Vector) -> Vector | None:
-    """Return the residuals at `x` where a minimizer has them."""
-    known: Any = getattr(minimizer, "iterate", None) if fits(minimizer) else None
+def has_factors(minimizer: Minimizer) -> bool:
+    """Return whether a minimizer fits."""
+    return hasattr(minimizer, "factors")
+
+
+def vector(minimizer: Minimizer, x: Vector) -> Vector | None:
+    """Return the residuals, or the value and the rows, at `x` where a minimizer has them."""
+    known: Any = getattr(minimizer, "iterate", None) if takes_vectors(minimizer) else None
     return known[1] if known is not None and np.array_equal(known[0], x) else None
 
 
@@ -212,7 +243,11 @@ def unbounded(minimizer: Minimizer) -> bool:
 
 
 def conditions(
-    minimizer: Minimizer, constraints: ConstraintSet | None, *, exact: bool = True
+    minimizer: Minimizer,
+    constraints: ConstraintSet | None,
+    *,
+    exact: bool = True,
+    names: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Return what is known of constraints and bounds at the best point.
 
@@ -224,10 +259,14 @@ def conditions(
     which `gtol` is compared with.
 
     Not `exact` are gradients by differences: on equalities they are those along the surface, from
-    which no multiplier can be told, so that none is.
+    which no multiplier can be told, so that none is.  `names` are those of rows that are told.
     """
     if minimizer.best is None:
         return None
+    own: Any = getattr(minimizer, "conditions", None)
+    if own is not None:  # an SQP
+        made: dict[str, Any] | None = own(names)
+        return made
     if constraints is None or not walls.has_rows(constraints):
         return _at_box(minimizer, constraints)
     report = _report(minimizer)
@@ -267,7 +306,7 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
         return None
     sides = {"lower": (x == lower) & (g >= 0.0), "upper": (x == upper) & (g <= 0.0)}
     held = sides["lower"] | sides["upper"]
-    fit: Any = getattr(minimizer, "factors", None) if fits(minimizer) else None
+    fit: Any = getattr(minimizer, "factors", None)
     names = {} if constraints is None else constraints.bound_names
     known = {name: abs(float(g[i])) for (i, side), name in names.items() if sides[side][i]}
     return {
@@ -281,14 +320,15 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
 
 def to_dict(minimizer: Minimizer) -> dict[str, Any]:
     """Return a minimizer as data, without the constraints."""
-    if walls.has_rows(getattr(minimizer, "constraints", None)):  # a method of SciPy's
+    shared = walls.has_rows(getattr(minimizer, "constraints", None))  # of a method of SciPy's
+    if shared or hasattr(minimizer, "conditions"):
         return minimizer.to_dict(constraints=False)  # type: ignore[call-arg]
     return minimizer.to_dict()
 
 
 def copied(minimizer: Minimizer, constraints: ConstraintSet | None) -> Minimizer:
     """Return an independent copy of a minimizer, which has the same constraints."""
-    if isinstance(minimizer, LBFGSB):
+    if isinstance(minimizer, LBFGSB) or hasattr(minimizer, "conditions"):
         return minimizer.copy()
     return from_dict(to_dict(minimizer), constraints)
 
@@ -299,6 +339,10 @@ def from_dict(data: Mapping[str, Any], constraints: ConstraintSet | None) -> Min
         from optdriver.leastsquares import LeastSquares
 
         return LeastSquares.from_dict(data)
+    if data.get("method") == SQP_DATA:
+        from optdriver.sqp import SQP
+
+        return SQP.from_dict(data, constraints)
     if "method" in data:
         from optdriver.coroutine import CallbackMinimizer
 

@@ -19,6 +19,7 @@ from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import real_array
 from optdriver.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
+from optdriver.sqp.options import SQPOptions
 
 Vector = NDArray[np.float64]
 
@@ -35,6 +36,14 @@ STEP_OF_RULE_1 = 1e-6
 ONE_SIDED_XTOL = 1e-5
 TWO_SIDED_XTOL = 1e-9
 """The least tolerances of fits with derivatives by differences, of which the second confirm."""
+
+PART_OF_GTOL = 0.1
+"""What the first-order conditions are compared with where rows are told: a part of `gtol`."""
+
+ONE_SIDED_GTOL = 1e-5
+TWO_SIDED_GTOL = 1e-7
+SMALLEST_GTOL = 1e-300
+"""The least such tolerances with derivatives by differences, and with exact ones."""
 
 MINIMIZER = frozenset(
     ("ftol", "gtol", "maxcor", "maxls", "maxiter", "maxfun", "initial_step", "noise")
@@ -69,6 +78,9 @@ class MultiStartOptions:
     f_scale: float = 1.0
     xtol: float = XTOL
     stop_when: str | None = None
+    inequalities: tuple[str, ...] = ()
+    equalities: tuple[str, ...] = ()
+    feasibility: float = SQPOptions().feasibility
 
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
@@ -109,9 +121,26 @@ class MultiStartOptions:
             )
         object.__setattr__(self, "method", local.checked_method(self.method))
         LeastSquaresOptions(loss=self.loss, f_scale=self.f_scale, xtol=self.xtol)
+        SQPOptions(feasibility=self.feasibility)
+        for name in ("inequalities", "equalities"):
+            object.__setattr__(self, name, _checked_rows(name, getattr(self, name)))
+        self._check_rows()
         for name in ("num_initial", "max_num_minimizers", "max_failures", "seed"):
             value = getattr(self, name)
             object.__setattr__(self, name, value if value == math.inf else int(value))
+
+    def _check_rows(self) -> None:
+        """Refuse rows with what cannot have them."""
+        if self.row_names and self.method != local.LIMITED:
+            raise InputError(
+                f"rows that are told with the value need method={local.LIMITED!r}, not "
+                f"{self.method!r}"
+            )
+        if self.row_names and self.start_rule != "sobol":
+            raise InputError(
+                f"start_rule={self.start_rule!r} compares starts by their values, which say "
+                "nothing where rows are violated: leave it at 'sobol'"
+            )
 
     @property
     def given_steps(self) -> Vector:
@@ -124,6 +153,27 @@ class MultiStartOptions:
     def fitting(self) -> bool:
         """Whether residuals are told, and no values."""
         return self.method == local.FITTING
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """What the rows are called that are told with the value, inequalities first."""
+        return self.inequalities + self.equalities
+
+    @property
+    def vectors(self) -> bool:
+        """Whether vectors are told, residuals or a value with rows, and no values."""
+        return self.fitting or bool(self.row_names)
+
+    def of_rows(self, *, two_sided: bool) -> dict[str, Any]:
+        """Return the options of each run with rows, by how exact its derivatives are."""
+        least = 0.0 if self.jac else TWO_SIDED_GTOL if two_sided else ONE_SIDED_GTOL
+        gtol = max(least, PART_OF_GTOL * float(self.minimizer["gtol"]))
+        return {
+            "inequalities": len(self.inequalities),
+            "equalities": len(self.equalities),
+            "gtol": gtol or SMALLEST_GTOL,
+            "feasibility": self.feasibility,
+        }
 
     def of_fits(self, *, two_sided: bool) -> dict[str, Any]:
         """Return the options of each least-squares run, by how exact its derivatives are."""
@@ -142,7 +192,9 @@ class MultiStartOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values; infinite counts become None."""
-        return {key: None if value == math.inf else value for key, value in asdict(self).items()}
+        rows = {"inequalities": list(self.inequalities), "equalities": list(self.equalities)}
+        plain = asdict(self) | rows
+        return {key: None if value == math.inf else value for key, value in plain.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MultiStartOptions:
@@ -249,6 +301,22 @@ def _checked_step(step: Any) -> float | None:
         return None
     _check_number("step_size", step, above_zero=True)
     return float(step)
+
+
+def _checked_rows(name: str, given: Any) -> tuple[str, ...]:
+    """Return the names of rows; of a number of them, which are made."""
+    if isinstance(given, int | np.integer) and not isinstance(given, bool):
+        if given < 0:
+            raise InputError(f"{name} must be 0 or more, but is {given}")
+        kind = "inequality" if name == "inequalities" else "equality"
+        return tuple(f"{kind} {k + 1}" for k in range(given))
+    if isinstance(given, str) or not isinstance(given, list | tuple):
+        raise InputTypeError(f"{name} are the names of rows, or their number, not {given!r}")
+    if not all(isinstance(each, str) for each in given):
+        raise InputTypeError(f"{name} are the names of rows, or their number, not {given!r}")
+    if len(set(given)) < len(given):
+        raise InputError(f"two {name} have one name: {given!r}")
+    return tuple(given)
 
 
 def _check_count(name: str, value: Any, *, least: int, infinite: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,19 @@ from optdriver.multistart.steps import Learnt
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
+    from optdriver.multistart.options import MultiStartOptions
 
 Vector = NDArray[np.float64]
 State = Literal["sampling", "waiting", "running", "converged", "stopped", "failed"]
 OPEN: tuple[State, ...] = ("sampling", "waiting", "running")
 STATES: tuple[State, ...] = (*OPEN, "converged", "stopped", "failed")
+
+
+class Known(Protocol):
+    """What is known of all runs."""
+
+    options: MultiStartOptions
+    constraints: ConstraintSet | None
 
 
 @dataclass(slots=True)
@@ -104,19 +112,24 @@ def end(
     search: Search,
     state: State,
     reason: str,
-    constraints: ConstraintSet | None = None,
-    *,
-    exact: bool = True,
+    known: Known,
 ) -> None:
     """Close a run; ids that are still out are no longer wanted."""
     if (best := _best(search)) is not None and search.minimizer is not None:
         search.x, search.f, _ = best
-        search.conditions = local.conditions(search.minimizer, constraints, exact=exact)
+        search.conditions = _conditions_of(search.minimizer, known)
     search.state, search.reason = state, reason
     search.minimizer, search.stencil, search.g, search.between = None, None, None, None
     if search.learnt is not None:
         search.learnt = Learnt(noise=search.learnt.noise, checked=True)
     search.slots.clear()
+
+
+def _conditions_of(minimizer: Minimizer, known: Known) -> dict[str, Any] | None:
+    options = known.options
+    return local.conditions(
+        minimizer, known.constraints, exact=options.jac, names=options.row_names
+    )
 
 
 def _best(search: Search) -> tuple[Vector, float, Vector | None] | None:
@@ -125,20 +138,18 @@ def _best(search: Search) -> tuple[Vector, float, Vector | None] | None:
     return minimizer.best if minimizer is not None and local.is_feasible(minimizer) else None
 
 
-def cut(
-    search: Search, reason: str, constraints: ConstraintSet | None = None, *, exact: bool = True
-) -> None:
+def cut(search: Search, reason: str, known: Known) -> None:
     """Stop an open run; what it needs to go on later is kept."""
     minimizer, g = search.minimizer, search.g
-    end(search, "stopped", reason, constraints, exact=exact)
+    end(search, "stopped", reason, known)
     search.minimizer, search.g = minimizer, g
 
 
-def row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool = True) -> Run:
+def row(search: Search, known: Known) -> Run:
     """Return the run as a row of the report, the same one as long as it stands still."""
     last = search.reported
     if last is None or _has_moved(search, last):
-        last = search.reported = _row(search, constraints, exact=exact)
+        last = search.reported = _row(search, known)
     return last
 
 
@@ -153,12 +164,12 @@ def _has_moved(search: Search, last: Run) -> bool:
     )
 
 
-def _row(search: Search, constraints: ConstraintSet | None = None, *, exact: bool = True) -> Run:
+def _row(search: Search, whole: Known) -> Run:
     x, f, known = search.x, search.f, search.conditions
     if (best := _best(search)) is not None and search.minimizer is not None:
         x, f, _ = best
         if known is None or search.state in OPEN:
-            known = local.conditions(search.minimizer, constraints, exact=exact)
+            known = _conditions_of(search.minimizer, whole)
     known = known or {"active": (), "multipliers": {}, "residual": math.nan}
     return Run(
         index=search.index,

@@ -53,9 +53,10 @@ from optdriver.multistart.records import (
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
 from optdriver.multistart.stencil import BASE
-from optdriver.multistart.told import Fit, is_usable
+from optdriver.multistart.told import Vectors, is_usable
 from optdriver.numerics import PASSING, is_numeric
 from optdriver.sampling import take
+from optdriver.sqp.told import violation
 
 Vector = NDArray[np.float64]
 P = ParamSpec("P")
@@ -357,7 +358,7 @@ def minimizer_at(
         options["maxfun"] -= after.nfev
         options["maxiter"] -= after.nit
     method, own = state.options.method, state.options.method_options
-    scipys = method not in (local.PLAIN, local.FITTING)
+    scipys = method not in local.OURS
     if scipys and state.options.difference_rule > 1:  # at first starts were moved
         own = kept_start(method, x0, state.bounds) | dict(own)
     made = local.create(
@@ -370,6 +371,7 @@ def minimizer_at(
         constraint_rule=state.options.constraint_rule,
         convergence_rule=state.options.convergence_rule,
         fit=state.options.of_fits(two_sided=search.two_sided),
+        rows=state.options.of_rows(two_sided=search.two_sided),
     )
     if after is not None:
         local.go_on_from(made, after)
@@ -404,7 +406,8 @@ def _flat_value(state: MultiStartState, minimizer: Minimizer) -> float:
 
     That is wanted of a run that is at its start: if it has the same value, f may well be flat.
     """
-    if state.options.convergence_rule > 3 and not state.linked and minimizer.at_start:
+    told = state.options.convergence_rule > 3 and not state.options.row_names
+    if told and not state.linked and minimizer.at_start:
         for run in state.runs:
             if run.state == "converged" and run.x is not None:
                 return run.f if np.array_equal(run.x, run.x0) else math.nan
@@ -421,7 +424,7 @@ def _want_differences(
     search: Search,
     minimizer: Minimizer,
     f: float,
-    fit: Fit | None = None,
+    vectors: Vectors | None = None,
 ) -> None:
     """Line up the points of a gradient where the value is known."""
     search.stencil = stencil = gradients.plan(state, search, minimizer.ask())
@@ -429,7 +432,7 @@ def _want_differences(
         _iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
         return
     differences.record(stencil, BASE, f)
-    differences.keep(stencil, BASE, fit)
+    differences.keep(stencil, BASE, vectors)
     _line_up(state, search, range(len(stencil.values)))
 
 
@@ -437,7 +440,7 @@ def _want_differences(
 
 
 def tell(
-    state: MultiStartState, id: Any, f: float, g: Vector | None, fit: Fit | None = None
+    state: MultiStartState, id: Any, f: float, g: Vector | None, vectors: Vectors | None = None
 ) -> None:
     """Take a value (and gradient), or residuals and what they give, which may be a failure."""
     usable = is_usable(f, g)
@@ -445,10 +448,10 @@ def tell(
     if point is None:
         _same_again(state, id, TOLD if usable else FAILED, f, g)
     elif usable:
-        _observe(state, point, f, g, fit)
+        _observe(state, point, f, g, vectors)
     else:
         what = "gradient" if math.isfinite(f) else "value"
-        _observe_failure(state, point, f, g, f"the {what} is not finite")
+        _observe_failure(state, point, f, g, f"the {what} is not finite", vectors)
 
 
 def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | None) -> None:
@@ -518,8 +521,12 @@ def tell_failure(state: MultiStartState, id: Any, reason: str) -> None:
         _observe_failure(state, point, math.nan, None, reason)
 
 
-def add_point(state: MultiStartState, x: Vector, f: float, g: Vector | None) -> None:
+def add_point(
+    state: MultiStartState, x: Vector, f: float, g: Vector | None, vectors: Vectors | None = None
+) -> None:
     """Take an evaluation that was not asked for."""
+    if vectors is not None and not satisfies(state, None, x, vectors):
+        return
     _note_best(state, x, f, g, None, None)
     if state.linked:
         linked.enter(state, linkage.NOBODY, x, f, g)
@@ -554,15 +561,15 @@ def _same_again(state: MultiStartState, id: int, status: int, f: float, g: Vecto
 
 
 def _observe(
-    state: MultiStartState, point: Point, f: float, g: Vector | None, fit: Fit | None
+    state: MultiStartState, point: Point, f: float, g: Vector | None, vectors: Vectors | None
 ) -> None:
     id = point.id
-    if fit is not None:
-        state.residuals = fit.residuals.size
-    search = _settle(state, point, TOLD, f, g)
+    if vectors is not None and state.options.fitting:
+        state.residuals = vectors.values.size
+    search = _settle(state, point, TOLD, f, g, vectors)
     slot = search.slots.pop(id, None)
     if slot is not None:  # else it is no longer wanted
-        _contained(state, search, _take, slot, f, g, fit)
+        _contained(state, search, _take, slot, f, g, vectors)
 
 
 def _take(
@@ -571,7 +578,7 @@ def _take(
     slot: int,
     f: float,
     g: Vector | None,
-    fit: Fit | None,
+    vectors: Vectors | None,
 ) -> None:
     minimizer, stencil = search.minimizer, search.stencil
     if minimizer is None:
@@ -580,25 +587,30 @@ def _take(
     elif search.between is not None:
         _compared(state, search, search.between.after(f, _across(state, search.between, f, g)))
     elif stencil is not None:
-        differences.keep(stencil, slot, fit)
+        differences.keep(stencil, slot, vectors)
         if differences.record(stencil, slot, f):
             _assemble(state, search, minimizer, stencil)
     elif g is not None or not state.options.gradients:
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
-        local.tell(minimizer, f, g, fit)
+        local.tell(minimizer, f, g, vectors)
         _after_success(state, search, minimizer, x, f, g)
     elif f == _flat_value(state, minimizer):
         state.failed_in_row = 0
         _close(state, search, "stopped", FLAT)
     else:
-        _want_differences(state, search, minimizer, f, fit)
+        _want_differences(state, search, minimizer, f, vectors)
 
 
 def _observe_failure(
-    state: MultiStartState, point: Point, f: float, g: Vector | None, reason: str
+    state: MultiStartState,
+    point: Point,
+    f: float,
+    g: Vector | None,
+    reason: str,
+    vectors: Vectors | None = None,
 ) -> None:
-    search = _settle(state, point, FAILED, f, g)
+    search = _settle(state, point, FAILED, f, g, vectors)
     state.nfail += 1
     search.nfail += 1
     slot = search.slots.pop(point.id, None)
@@ -635,7 +647,12 @@ def _take_failure(state: MultiStartState, search: Search, slot: int, reason: str
 
 
 def _settle(
-    state: MultiStartState, point: Point, status: int, f: float, g: Vector | None
+    state: MultiStartState,
+    point: Point,
+    status: int,
+    f: float,
+    g: Vector | None,
+    vectors: Vectors | None,
 ) -> Search:
     """Book what was told; from here on nothing may be refused."""
     del state.pending[point.id]
@@ -644,7 +661,7 @@ def _settle(
     search = state.runs[point.run]
     search.nfev += 1
     if math.isfinite(f):  # a value counts where only the gradient failed, too
-        _note_point(state, point, f, g if status == TOLD else None)
+        _note_point(state, point, f, g if status == TOLD else None, vectors)
     return search
 
 
@@ -654,8 +671,38 @@ def _count_failure(state: MultiStartState, search: Search) -> None:
         state.failed_in_row += 1
 
 
-def _note_point(state: MultiStartState, point: Point, f: float, g: Vector | None) -> None:
+def satisfies(state: MultiStartState, search: Search | None, x: Vector, vectors: Vectors) -> bool:
+    """Tell whether the rows that were told at a point are satisfied, to the tolerance.
+
+    They are measured by their derivatives there, or else by those at the iterate of its run.
+    """
+    if not np.isfinite(vectors.values).all():
+        return False
+    slopes = vectors.jacobian
+    if slopes is not None and not np.isfinite(slopes).all():
+        slopes = None
+    minimizer: Any = None if search is None else search.minimizer
+    if minimizer is not None:
+        worst = minimizer.worst(vectors.values, slopes)
+    else:
+        from optdriver.feasible.region import sizes  # longer to import than the rest
+
+        scale = sizes(x, state.lower, state.upper)
+        worst = violation(vectors.values, slopes, scale, len(state.options.inequalities))
+    return bool(worst <= state.options.feasibility)
+
+
+def _note_point(
+    state: MultiStartState,
+    point: Point,
+    f: float,
+    g: Vector | None,
+    vectors: Vectors | None = None,
+) -> None:
     """Note the value at a point that was asked for, if it may be the best."""
+    rows = vectors if state.options.row_names else None
+    if rows is not None and not satisfies(state, state.runs[point.run], point.x, rows):
+        return
     if state.counts(point.x, point.kind):
         _note_best(state, point.x, f, g, point.id, point.run)
 
@@ -698,7 +745,7 @@ def _assemble(
         search.stencil = None
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
-        local.tell(minimizer, stencil.f, g, differences.fit(stencil))
+        local.tell(minimizer, stencil.f, g, differences.vectors(stencil))
         _after_success(state, search, minimizer, x, stencil.f, g)
     else:
         _count_failure(state, search)
@@ -744,7 +791,7 @@ def _after_success(
 def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     """Close a run, or first evaluate what lies between its end and a known minimum."""
     options, catalogue = state.options, state.catalogue
-    if minimizer.best is not None and options.convergence_rule > 2:
+    if minimizer.best is not None and options.convergence_rule > 2 and not options.row_names:
         x, f, _ = minimizer.best
         near = catalogue.close(x, f) if _tells_close_ends_apart(state, search) else []
         search.between = _comparison(
@@ -896,7 +943,7 @@ def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bo
     limits, best = state.options.minimizer, minimizer.best
     exact = state.options.jac or search.two_sided or not state.options.gradients
     noisy = search.learnt is not None and search.learnt.noise > 0.0
-    doubted = noisy or local.fits(minimizer)
+    doubted = noisy or local.takes_vectors(minimizer)
     coarse = not exact and (local.lost(minimizer) or (doubted and minimizer.converged))
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not coarse or spent:
@@ -904,12 +951,12 @@ def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bo
     x, f, _ = best
     search.two_sided = True
     search.minimizer = minimizer_at(state, search, x, after=minimizer)
-    known = local.residuals(minimizer, x)
+    known = local.vector(minimizer, x)
     if not np.array_equal(search.minimizer.ask(), x):
         _want_evaluation(state, search, search.minimizer)
     elif known is not None:
-        _want_differences(state, search, search.minimizer, f, Fit(known, None))
-    elif not local.fits(minimizer):
+        _want_differences(state, search, search.minimizer, f, Vectors(known, None))
+    elif not local.takes_vectors(minimizer):
         _want_differences(state, search, search.minimizer, f)
     else:
         _want_evaluation(state, search, search.minimizer)
@@ -945,7 +992,7 @@ def _close(
     reason: str,
     same: int | None = None,
 ) -> None:
-    searches.end(search, outcome, reason, state.constraints, exact=state.options.jac)
+    searches.end(search, outcome, reason, state)
     _leave_place(state, search)
     if outcome == "converged":
         _list(state, search, same)
@@ -984,13 +1031,13 @@ def end_if_over(state: MultiStartState, reason: str) -> None:
         if search.minimizer is not None and search.minimizer.done:  # the last value told was its
             converged, said = search.minimizer.converged, local.reason(search.minimizer)
             outcome: searches.State = "converged" if converged else "stopped"
-            searches.end(search, outcome, said, state.constraints, exact=state.options.jac)
+            searches.end(search, outcome, said, state)
             if converged:
                 _list(state, search)
             else:
                 state.stopped += 1
         elif search.state in searches.OPEN:
-            searches.cut(search, state.ended, state.constraints, exact=state.options.jac)
+            searches.cut(search, state.ended, state)
     for queue in (state.ready, state.spare, state.extra):
         queue.clear()
     state.live = 0
@@ -1093,7 +1140,7 @@ def _go_on(state: MultiStartState, search: Search) -> None:
         return
     search.minimizer = minimizer = minimizer_at(state, search, search.x0)
     moved = not np.array_equal(minimizer.ask(), search.x0)  # by a few last digits
-    if moved or local.fits(minimizer):  # the residuals of a start are not kept
+    if moved or local.takes_vectors(minimizer):  # the vectors of a start are not kept
         _want_evaluation(state, search, minimizer)
     elif search.g is not None or not state.options.gradients:
         local.tell(minimizer, search.f, search.g)
@@ -1140,7 +1187,7 @@ def _is_held_back(
 ) -> bool:
     """Begin again, with a shorter step, where a run has stepped across a barrier."""
     length = linked.leap(state, search, x, f, g)
-    if length is None or search.held >= linkage.HELD or local.fits(minimizer):
+    if length is None or search.held >= linkage.HELD or local.takes_vectors(minimizer):
         return False
     before, known, slope = search.x, search.f, search.g
     if before is None:

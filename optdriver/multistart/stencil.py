@@ -236,8 +236,30 @@ def to_dict(stencil: Stencil) -> dict[str, Any]:
         "values": np.array(stencil.values),
         "missing": stencil.missing,
         "probe": None if stencil.probe is None else stencil.probe.copy(),
-        "vectors": [[slot, vector.copy()] for slot, vector in stencil.vectors.items()],
+        **vectors_to_dict(stencil.vectors),
     }
+
+
+def vectors_to_dict(vectors: dict[int, Vector]) -> dict[str, Any]:
+    """Return what was told in slots as arrays."""
+    return {"vectors": [[slot, vector.copy()] for slot, vector in vectors.items()]}
+
+
+def vectors_from_dict(data: dict[str, Any], count: int) -> dict[int, Vector]:
+    """Return what `vectors_to_dict` made, of so many slots; there was none at first.
+
+    Raises
+    ------
+    ValueError
+        They are of different lengths.
+    """
+    made = {
+        stored.whole("slot", slot, BASE, count): stored.array("vectors", v, (len(v),), nan=True)
+        for slot, v in data.get("vectors", ())
+    }
+    if len({vector.size for vector in made.values()}) > 1:
+        raise ValueError("vectors of different lengths")
+    return made
 
 
 def from_dict(data: dict[str, Any]) -> Stencil:
@@ -252,8 +274,5 @@ def from_dict(data: dict[str, Any]) -> Stencil:
         stored.array("values", data["values"], (count,), nan=True).tolist(),
         stored.whole("missing", data["missing"], most=count + 1),
         None if probe is None else stored.array("probe", probe, (len(data["x"]),), finite=True),
-        {
-            stored.whole("slot", slot, BASE, count): stored.array("vectors", v, (len(v),), nan=True)
-            for slot, v in data.get("vectors", ())
-        },
+        vectors_from_dict(data, count),
     )

@@ -1,4 +1,4 @@
-"""What a user tells, checked: points, residuals, and whether values and gradients can be used."""
+"""What a user tells, checked: points, vectors, and whether values and gradients can be used."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from optdriver.reading import real_vector
 Vector = NDArray[np.float64]
 
 
-class Fit(NamedTuple):
-    """The residuals at a point, shape (m,), and their Jacobian, (m, n), if that is told."""
+class Vectors(NamedTuple):
+    """What is told in place of a value, shape (m,), and its Jacobian, (m, n), if that is told.
 
-    residuals: Vector
+    Residuals; or the value and the rows of constraints behind it.
+    """
+
+    values: Vector
     jacobian: Vector | None
 
 

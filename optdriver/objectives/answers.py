@@ -12,7 +12,7 @@ from typing import Any, Final
 from optdriver.errors import EvaluationError, InputError, InputTypeError, unknown_option
 from optdriver.messages import numbers
 
-Result = float | list[float] | tuple[Any, Any]
+Result = float | list[float] | tuple[Any, Any] | dict[str, Any]
 
 MOST: Final = 64 * 2**20
 """Bytes of an answer that are read at most."""
@@ -204,6 +204,8 @@ def read_answer(text: str) -> Result:
     That is JSON (a number, or ``{"value": .., "gradient": ..}``), a number as simulators print it,
     or such a number behind a name (``R = 0.25``).  In a fit it is
     ``{"residuals": [..], "jacobian": [[..], ..]}``, the Jacobian with a row for each residual.
+    Outputs stand beside the value, ``{"value": .., "outputs": {"stress": 3.5}}``, or
+    ``{"stress": {"value": 3.5, "gradient": [..]}}``.
 
     Raises
     ------
@@ -213,6 +215,8 @@ def read_answer(text: str) -> Result:
     answer = _from_json(text)
     if isinstance(answer, Mapping) and "residuals" in answer:
         return _residuals(answer)
+    if isinstance(answer, Mapping) and "value" in answer and "outputs" in answer:
+        return {str(key): numbers(each) for key, each in answer.items()}
     if isinstance(answer, Mapping) and "value" in answer:
         value, gradient = answer["value"], answer.get("gradient")
     else:

@@ -41,6 +41,8 @@ class JaxObjective:
         Whether the loss can be traced as a whole.  Otherwise its gradient is taken call by call.
     residuals : bool
         Whether it returns residuals, in arrays of any shape: see `fit`.
+    reverse : bool
+        Whether the rows of their Jacobian are few beside its columns, as a rule.
 
     Attributes
     ----------
@@ -60,7 +62,9 @@ class JaxObjective:
         x64: bool | None = None,
         compiled: bool = True,
         residuals: bool = False,
+        reverse: bool = False,
     ) -> None:
+        self._reverse = reverse
         self._loss, self._structure, self._units, self._x64 = loss, structure, units, x64
         self._jax = importlib.import_module("jax")
         self.compiled, self._residuals = compiled, residuals
@@ -138,7 +142,10 @@ class JaxObjective:
         return jnp.concatenate(parts).astype(self._type)
 
     def _residuals_and_jacobian(self, vector: Any) -> Any:
-        return self.vector(vector), self._jax.jacfwd(self.vector)(vector)
+        found = self.vector(vector)
+        by_rows = self._reverse and found.size < vector.size
+        differentiated = self._jax.jacrev if by_rows else self._jax.jacfwd
+        return found, differentiated(self.vector)(vector)
 
     def _leaf(self, leaf: Leaf, part: Any) -> Any:
         typed = part.astype(self.dtype(leaf))
@@ -281,6 +288,7 @@ def traced(
     units: bool = True,
     x64: bool | None = None,
     residuals: bool = False,
+    reverse: bool = False,
 ) -> tuple[JaxObjective | None, str]:
     """Return the loss, or residuals, compiled, or None and the reason why that cannot be done.
 
@@ -293,7 +301,7 @@ def traced(
     """
     if find_spec("jax") is None:
         return None, "JAX is not installed"
-    objective = JaxObjective(loss, structure, units, x64, residuals=residuals)
+    objective = JaxObjective(loss, structure, units, x64, residuals=residuals, reverse=reverse)
     point = np.clip(0.5, structure.lower, structure.upper)
     _, reason = attempt(lambda: objective.trace(point))
     return (None if reason else objective), reason

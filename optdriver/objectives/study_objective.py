@@ -15,6 +15,7 @@ import numpy as np
 from optdriver.errors import InputError, InputTypeError
 from optdriver.objectives.jax_objective import JaxObjective, checked_x64, traced
 from optdriver.objectives.plain import check_call
+from optdriver.objectives.stacked import Stacked
 from optdriver.space import Space
 from optdriver.structures.pytree import Structure
 
@@ -28,7 +29,7 @@ class JaxStudyObjective:
     Parameters
     ----------
     loss : callable
-    units, x64, residuals
+    units, x64, residuals, outputs
         As for `jax_objective`.
     space : Space, optional
         The parameters, known when a study runs it.
@@ -36,6 +37,8 @@ class JaxStudyObjective:
         Names what is compiled.
     made : JaxObjective, optional
         The loss over these parameters, where it was traced already.
+    called : callable, optional
+        What is compiled, if it is there already.
     """
 
     def __init__(
@@ -45,12 +48,15 @@ class JaxStudyObjective:
         units: bool,
         x64: bool | None,
         residuals: bool = False,
+        outputs: bool = False,
         space: Space | None = None,
         key: str = "",
         made: JaxObjective | None = None,
+        called: Any = None,
     ) -> None:
         self._loss, self._units, self._x64, self._made = loss, units, x64, made
-        self._space, self._key, self._residuals = space, key, residuals
+        self._space, self._key, self._residuals, self._outputs = space, key, residuals, outputs
+        self._called: Any = called or (Stacked(loss) if outputs else loss)
 
     def for_space(self, space: Space) -> JaxStudyObjective:
         """Return the objective over these parameters.
@@ -73,15 +79,22 @@ class JaxStudyObjective:
             units=self._units,
             x64=self._x64,
             residuals=self._residuals,
+            outputs=self._outputs,
             space=space,
             key=key,
+            called=self._called,
         )
 
     def _traced(self, space: Space) -> tuple[JaxObjective | None, str]:
         structure = structure_over(space)
         check_call(self._loss, structure)
         return traced(
-            self._loss, structure, units=self._units, x64=self._x64, residuals=self._residuals
+            self._called,
+            structure,
+            units=self._units,
+            x64=self._x64,
+            residuals=self._residuals or self._outputs,
+            reverse=self._outputs,
         )
 
     def evaluate_suggestion(self, _id: int | None, numbers: dict[str, float]) -> Any:
@@ -92,12 +105,22 @@ class JaxStudyObjective:
         if objective is None:  # in another process
             structure = structure_over(self._space)
             objective = JaxObjective(
-                self._loss, structure, self._units, self._x64, residuals=self._residuals
+                self._called,
+                structure,
+                self._units,
+                self._x64,
+                residuals=self._residuals or self._outputs,
+                reverse=self._outputs,
             )
             _COMPILED[self._key] = objective
         x = np.array([numbers[name] for name in self._space.free])
         if self._residuals:
             return objective.fit(x)
+        if self._outputs:
+            values, jacobian = objective.fit(x)
+            pairs = zip(self._called.names, values[1:], jacobian[1:], strict=True)
+            put = {name: (value, slopes) for name, value, slopes in pairs}
+            return {"value": values[0], "gradient": jacobian[0], "outputs": put}
         value, gradient = objective.value_and_grad(x)
         unit = objective.unit
         return value if unit is None else unit.attach(value), gradient
@@ -120,6 +143,7 @@ def jax_objective(
     units: bool = True,
     x64: bool | None = True,
     residuals: bool = False,
+    outputs: bool = False,
 ) -> JaxStudyObjective:
     """Return a loss written with ``jax.numpy`` as an objective with its gradient.
 
@@ -135,6 +159,9 @@ def jax_objective(
     residuals : bool
         It returns residuals, as arrays of any shapes (and is given their Jacobian), for a study
         with ``driver='least-squares'``.
+    outputs : bool
+        It returns ``(value, {'stress': ...})``, or a dict of ``value`` and outputs, one number
+        each without units, for a study with `outputs`.
 
     Returns
     -------
@@ -152,4 +179,7 @@ def jax_objective(
     """
     if not callable(loss):
         raise InputTypeError(f"the loss must be a function of the parameters, not {loss!r}")
-    return JaxStudyObjective(loss, units=units, x64=checked_x64(x64), residuals=residuals)
+    if residuals and outputs:
+        raise InputError("a loss returns residuals, or a value with outputs, and not both")
+    wide = checked_x64(x64)
+    return JaxStudyObjective(loss, units=units, x64=wide, residuals=residuals, outputs=outputs)

@@ -69,6 +69,9 @@ class SubprocessObjective:
         several matches the last is the value, and all are the gradient, for which there may be
         several groups, as ``'dR: (\S+) (\S+)'``.  Without a pattern the value is on the last
         line, and the gradient a number a line, or ``name = number`` lines.
+    outputs : dict, optional
+        Where each output stands, by name, as the value; its derivatives come from an answer in JSON
+        only.
     workdir : str or path-like, optional
         A directory for each evaluation, as ``'runs/{id}'``, in which the program runs; where one
         is there already (an evaluation that is tried again) the next is ``'runs/12-2'``.  Without
@@ -112,6 +115,7 @@ class SubprocessObjective:
         template: Mapping[str, str] | None = None,
         value: Mapping[str, str] | str | None = None,
         gradient: Mapping[str, str] | str | None = None,
+        outputs: Mapping[str, Mapping[str, str] | str] | None = None,
         workdir: str | os.PathLike[str] | None = None,
         keep: str = "all",
     ) -> None:
@@ -124,6 +128,16 @@ class SubprocessObjective:
         self.gradient = None if gradient is None else Place.of(gradient, "gradient")
         if self.gradient is not None and self.value is None:
             raise InputError("gradient says where the gradient stands; say where the value is, too")
+        if outputs is not None and not isinstance(outputs, Mapping):
+            raise InputTypeError(
+                f"outputs says where each output stands, by name, not as {outputs!r:.80}"
+            )
+        self.outputs = {
+            str(name): Place.of(place, f"output {name!r}")
+            for name, place in (outputs or {}).items()
+        }
+        if self.outputs and self.value is None:
+            raise InputError("outputs says where outputs stand; say where the value is, too")
         self.workdirs = Workdirs(workdir, keep)
         if self.cwd is not None and (workdir is not None or self.template):
             raise InputError(
@@ -179,7 +193,7 @@ class SubprocessObjective:
 
     def _where(self, directory: Path) -> Path | None:
         """Return where the program runs: where its files are, if it has any of its own."""
-        places = (self.value, self.gradient)
+        places = (self.value, self.gradient, *self.outputs.values())
         has_files = bool(self.template) or any(place and place.file for place in places)
         own = self.workdirs.named or (has_files and self.cwd is None)
         return directory if own else self.cwd
@@ -188,10 +202,13 @@ class SubprocessObjective:
         if self.value is None:
             return read_answer(read_file(left) if os.path.lexists(left) else output.last_line())
         where = directory if self.cwd is None else self.cwd
-        value = find_number(self.value, where, output.text())
-        if self.gradient is None:
-            return value
-        return value, find_gradient(self.gradient, where, output.text())
+        text = output.text()
+        value = find_number(self.value, where, text)
+        gradient = None if self.gradient is None else find_gradient(self.gradient, where, text)
+        if self.outputs:
+            put = {name: find_number(place, where, text) for name, place in self.outputs.items()}
+            return {"value": value, "gradient": gradient, "outputs": put}
+        return value if gradient is None else (value, gradient)
 
     def _run(self, arguments: list[str], input_: Path, where: Path | None, id: int | None) -> Tail:
         """Return the standard output of the program."""

@@ -55,7 +55,11 @@ class Messages:
     def told(self, id: int, number: Any, **more: Any) -> dict[str, Any]:
         """Tell a value or residuals; None is a failure."""
         if number is None:
-            more = {key: item for key, item in more.items() if key not in ("gradient", "unit")}
+            more = {
+                key: item
+                for key, item in more.items()
+                if key not in ("gradient", "unit", "outputs")
+            }
             reason = "the evaluation reported no value"
             return self.post("fail", id=whole(id), reason=reason, **more)
         return self.post("tell", id=whole(id), value=number, **more)

@@ -138,6 +138,7 @@ class RemoteStudy:
         value: Any = None,
         gradient: Any = None,
         *,
+        outputs: Any = None,
         residuals: Any = None,
         jacobian: Any = None,
     ) -> None:
@@ -145,7 +146,7 @@ class RemoteStudy:
         id = whole(id)
         given = (value, gradient, residuals, jacobian)
         value, gradient = one_of(*given, fits=self._terms.fits)
-        number, more = self._terms.result(id, value, gradient)
+        number, more = self._terms.result(id, value, gradient, outputs=outputs)
         self._messages.told(id, number, **more)
         self._terms.told(id)
 
@@ -157,9 +158,11 @@ class RemoteStudy:
         """Give a suggestion up: its evaluation counts as failed, for the reason `message`."""
         self.tell_failure(id, message or "cleared")
 
-    def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
+    def add_point(
+        self, point: Any, value: Any, gradient: Any = None, *, outputs: Any = None
+    ) -> int:
         """Add an evaluation that the study did not ask for; return its id."""
-        number, more = self._terms.result(None, value, gradient, point)
+        number, more = self._terms.result(None, value, gradient, point, outputs)
         place = self._terms.place(point)
         return int(self._messages.post("add", point=place, value=number, **more)["id"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import UnknownIdError
+from optdriver.errors import InputError, InputTypeError, UnknownIdError
 from optdriver.leastsquares.minimizer import read_residuals
 from optdriver.messages import numbers
 from optdriver.reading import real_array, real_number
@@ -18,7 +19,7 @@ from optdriver.space import Space
 from optdriver.storage import codec
 from optdriver.structures.description import describe_unit, rebuilt_unit
 from optdriver.structures.units import Unit, is_quantity, number_in, number_of, unit_of
-from optdriver.study import Suggestion, observation
+from optdriver.study import Observation, Suggestion, observation
 from optdriver.study.inputs import told_pair, value_and_gradient
 
 FloatArray = NDArray[np.float64]
@@ -58,6 +59,7 @@ class Terms:
         self.messages = messages
         self.space: Space | RemoteSpace = _space(hello) if space is None else space
         self.fits = bool(hello.get("fits", False))
+        self.outputs = tuple(hello.get("outputs", ()))
         self.unit: Unit | None = None
         self._points: dict[int, FloatArray] = {}
 
@@ -114,7 +116,7 @@ class Terms:
     # -- results --------------------------------------------------------------------------
 
     def result(
-        self, id: int | None, value: Any, gradient: Any, point: Any = None
+        self, id: int | None, value: Any, gradient: Any, point: Any = None, outputs: Any = None
     ) -> tuple[Any, dict[str, Any]]:
         """Return the value, None for a failure, and what a message says besides.
 
@@ -127,6 +129,13 @@ class Terms:
             If they are of the wrong kind.
         """
         space, more = self.space, dict[str, Any]()
+        if isinstance(value, Observation) and value.outputs:
+            if outputs is not None:
+                raise InputError("an Observation has outputs of its own: give none beside it")
+            outputs = value.outputs
+        if outputs is not None:
+            number, more = self.result(id, value, gradient, point)
+            return number, more | {"outputs": self._put(id, outputs, point)}
         if self.fits:
             return _fit(value, gradient)
         if isinstance(space, RemoteSpace):
@@ -141,6 +150,30 @@ class Terms:
             x = self._where(id) if point is None else space.vector(point)
             more["gradient"] = observation.as_gradient(gradient, space, x, unit).tolist()
         return number, more
+
+    def _put(self, id: int | None, outputs: Any, point: Any) -> dict[str, Any]:
+        """Return outputs as a message has them; the study checks what they are."""
+        if not isinstance(outputs, Mapping):
+            raise InputTypeError(
+                f"outputs are told by name, as {{'stress': 3.0}}, not {outputs!r:.80}"
+            )
+        return {str(name): self._one(id, name, each, point) for name, each in outputs.items()}
+
+    def _one(self, id: int | None, name: Any, given: Any, point: Any) -> Any:
+        """Return an output, a number or an object of value and gradient."""
+        value, gradient = given, None
+        if isinstance(given, Mapping):
+            value, gradient = given.get("value"), given.get("gradient")
+        elif isinstance(given, tuple | list) and len(given) == 2:
+            value, gradient = given
+        number = math.nan if value is None else real_number(f"the output {name!r}", value)
+        if gradient is None:
+            return number
+        if isinstance(self.space, RemoteSpace):
+            return {"value": number, "gradient": listed(gradient)}
+        x = self._where(id) if point is None else self.space.vector(point)
+        slopes = observation.as_gradient(gradient, self.space, x)
+        return {"value": number, "gradient": slopes.tolist()}
 
     def told(self, id: int) -> None:
         """Forget where a suggestion was."""

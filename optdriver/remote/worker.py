@@ -15,7 +15,7 @@ from optdriver.remote.connection import WAIT, Messages
 from optdriver.remote.terms import Terms
 from optdriver.space import Space
 from optdriver.study import Suggestion
-from optdriver.study.observation import split
+from optdriver.study.observation import parts
 
 LOG: Final = logging.getLogger("optdriver")
 
@@ -135,9 +135,12 @@ class Worker:
                 LOG.info("evaluation %d failed: %s", id, outcome.failure)
                 return self.messages.post("fail", id=id, reason=outcome.failure, **more)
             units = self.terms.space.structure is not None
-            value, gradient = split(outcome.result, units=units, fits=self.terms.fits)
-            number, result = self.terms.result(id, value, gradient)
-            shown = f"{len(number)} residuals" if isinstance(number, list) else value
+            names, fits = self.terms.outputs, self.terms.fits
+            told = parts(outcome.result, units=units, fits=fits, outputs=names)
+            number, result = self.terms.result(
+                id, told["value"], told.get("gradient"), outputs=told.get("outputs")
+            )
+            shown = f"{len(number)} residuals" if isinstance(number, list) else number
             LOG.info("evaluation %d: %s", id, shown)
             return self.messages.told(id, number, **result, **more)
         except ProtocolError as error:

@@ -43,7 +43,7 @@ IDLE: Final = 60.0
 """Seconds without anything open after which the clock of a study is halted."""
 
 CREATING: Final = (
-    "space", "domain", "design_space", "constraints", "environment", "driver", "name",
+    "space", "domain", "design_space", "constraints", "outputs", "environment", "driver", "name",
     "study_name", "study_id", "scale", "structure", *parameters.TABLE, *parameters.ALIASES,
 )  # fmt: skip
 """Arguments of `create_study` that may come from outside: none of them is a path or an object."""

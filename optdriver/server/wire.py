@@ -77,7 +77,7 @@ class Wire:
     def _hello(self) -> dict[str, Any]:
         """Return what the study is, and of which version the messages are."""
         space = self.study.space
-        structured = space.structure is not None
+        structured, limits = space.structure is not None, self.study.spec.limits
         return {
             "version": VERSION,
             "name": self.study.name,
@@ -87,6 +87,7 @@ class Wire:
             "upper": space.upper,
             "jac": self.study.parameters["jac"],
             "fits": driver_factory(self.study.spec.driver).fits,
+            "outputs": [] if limits is None else list(limits.names),
             "space": json.loads(codec.to_json(space.to_dict())) if structured else None,
             "value_unit": self.study.parameters.get("value_unit"),
         }
@@ -155,17 +156,26 @@ class Wire:
         held = self.leases.holders(ids)
         return f"nothing now: tell what is open first (ids {ids[:9]}{held and '; held by '}{held})"
 
-    def _tell(self, id: int, value: Any, gradient: Any = None, unit: Any = None) -> dict[str, Any]:
+    def _tell(
+        self,
+        id: int,
+        value: Any,
+        gradient: Any = None,
+        unit: Any = None,
+        outputs: Any = None,
+    ) -> dict[str, Any]:
         """Report a value, and the gradient by name or in the order of `hello`.
 
         The `unit` is that of the value, as `hello` describes the study's; without it the value is a
         number in that one.  Where `hello` says that it `fits`, the value is the list of residuals,
-        and the gradient their Jacobian: a list for each residual, or one for each name.
+        and the gradient their Jacobian: a list for each residual, or one for each name.  The
+        `outputs` that `hello` names are told by these: each a number, or an object of ``value`` and
+        ``gradient``.
         """
         value, gradient = _value(value), _numbers(gradient)
         if unit is not None:
             value = self._quantity(value, gradient, unit)
-        self.study.tell(id, value, gradient)
+        self.study.tell(id, value, gradient, outputs=numbers(outputs))
         self.leases.drop(id)
         return self._state()
 
@@ -207,9 +217,12 @@ class Wire:
         self.leases.drop(id)
         return self._state()
 
-    def _add(self, point: Any, value: Any, gradient: Any = None) -> dict[str, Any]:
+    def _add(
+        self, point: Any, value: Any, gradient: Any = None, outputs: Any = None
+    ) -> dict[str, Any]:
         """Add an evaluation that was not asked for; answers its id."""
-        id = self.study.add_point(point, _value(value), _numbers(gradient))
+        put = numbers(outputs)
+        id = self.study.add_point(point, _value(value), _numbers(gradient), outputs=put)
         return {"id": id} | self._state()
 
     def _state(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from optdriver.feasible.convergence import FAR, PART_OF_VALUE, first_unit, power
 from optdriver.sqp import quadratic, quasi_newton
 from optdriver.sqp.quadratic import Rows, Step
 from optdriver.sqp.state import State, Stop
+from optdriver.sqp.told import row_sizes, violated
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -59,9 +60,6 @@ WEIGHT: Final = 1.25
 SHARE: Final = 0.05
 """The part of what the penalty falls by that a step must promise."""
 
-FLAT_ROW: Final = 1e-8
-"""A row whose gradient is a smaller part of its value at the start is measured by that."""
-
 MOST_FORCE: Final = 100.0
 """How much larger than the gradient the force of a row may be, for its curvature to count whole.
 
@@ -70,9 +68,6 @@ A model that is much too stiff wants forces as large, which would make it stiffe
 
 OUTGROWN: Final = 16.0
 """Times as much, or as little, that a row changes by, from which on its unit is another one."""
-
-LARGEST: Final = 2.0**1000
-"""The largest slope of a row that is told from larger ones; its inverse is the smallest size."""
 
 SHORTENED: Final = 40
 """Radii that are tried for one trial, where formulas leave no feasible one."""
@@ -176,8 +171,7 @@ def _point(
 
 def violations(state: State, rows: Vector) -> Vector:
     """Return by how much each told row is violated; `rows` may have others behind them."""
-    p, m = state.inequalities, state.m
-    return np.concatenate([np.maximum(rows[:p], 0.0), np.abs(rows[p:m])])
+    return violated(rows[: state.m], state.inequalities)
 
 
 def merit(state: State, f: float, rows: Vector) -> float:
@@ -262,12 +256,7 @@ def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
 
 def _sizes_of_rows(state: State, values: Vector, jacobian: Vector) -> Vector:
     """Return what the told rows change by where the variables are moved by their sizes."""
-    slopes = np.clip(jacobian[1:] * state.scale, -LARGEST, LARGEST)
-    unit = np.max(np.abs(slopes), axis=1, initial=0.0)  # squares can overflow, or be nothing
-    unit[unit == 0.0] = 1.0
-    lengths = unit * np.linalg.norm(slopes / unit[:, None], axis=1)
-    sizes = np.maximum(lengths, FLAT_ROW * np.abs(values[1:]))
-    return np.where(sizes > 0.0, np.maximum(sizes, 1.0 / LARGEST), 1.0)
+    return row_sizes(values, jacobian, state.scale)
 
 
 def _rescale(state: State, values: Vector, jacobian: Vector) -> None:

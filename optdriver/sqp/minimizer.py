@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,11 +14,11 @@ from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.feasible.region import sizes
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.numerics import quiet
-from optdriver.reading import real_array
-from optdriver.sqp import machine
+from optdriver.sqp import conditions, machine
 from optdriver.sqp import state as states
 from optdriver.sqp.options import SQPOptions
 from optdriver.sqp.state import State, Stop
+from optdriver.sqp.told import read_slopes, read_values, violation
 from optdriver.stepping import Machine, Stepping
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ class SQP(Stepping[State]):
             If these are no such arrays; nothing is changed.
         """
         self._running("tell")
-        numbers, slopes = _read(values, jacobian, 1 + self._now.m, self.n)
+        numbers = np.array(read_values(values, 1 + self._now.m))
+        slopes = np.array(read_slopes(jacobian, 1 + self._now.m, self.n))
         if np.isfinite(numbers).all() and np.isfinite(slopes).all():
             self._advance(lambda state: machine.advance(state, numbers, slopes, self._formulas))
         else:
@@ -210,6 +211,44 @@ class SQP(Stepping[State]):
         return math.inf if found is None else machine.worst(self._now, *found[1:])
 
     @property
+    def m(self) -> int:
+        """How many rows are told."""
+        return self._now.m
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the told rows are satisfied at `best`, to the tolerance."""
+        return self.violation <= self._now.options.feasibility
+
+    @quiet
+    def worst(self, values: Vector, jacobian: Vector | None = None) -> float:
+        """Return by how much the told rows are violated at a point, in the unit of `feasibility`.
+
+        Without a Jacobian they are measured by that of the iterate; before there is one a row that
+        is violated at all is so without measure.
+        """
+        state = self._now
+        known = state.jacobian if jacobian is None else jacobian
+        return violation(values, known, state.scale, state.inequalities)
+
+    @property
+    def iterate(self) -> tuple[Vector, Vector, Vector] | None:
+        """The present iterate, what was told there, and the Jacobian; None before there is one."""
+        state = self._now
+        if state.x is None or state.values is None or state.jacobian is None:
+            return None
+        return state.x.copy(), state.values.copy(), state.jacobian.copy()
+
+    @quiet
+    def conditions(self, names: Sequence[str] = ()) -> dict[str, Any] | None:
+        """Return what is active at the iterate, and its force: see `optdriver.sqp.conditions`.
+
+        `names` are those of the told rows; without them they are numbered.
+        """
+        known = list(names) or [f"row {k + 1}" for k in range(self.m)]
+        return conditions.of(self._now, self._formulas, known)
+
+    @property
     @quiet
     def multipliers(self) -> Vector:
         """Of the told rows, by which f falls for each unit a row gives way; NaN before any."""
@@ -252,13 +291,17 @@ class SQP(Stepping[State]):
         new._now, new._formulas = state, formulas  # noqa: SLF001  # our own class
         return new
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the whole state: a version, numbers, strings and arrays, and the formulas."""
-        formulas = None if self._formulas is None else self._formulas.to_dict()
-        return states.to_dict(self._now) | {"constraints": formulas}
+    def to_dict(self, *, constraints: bool = True) -> dict[str, Any]:
+        """Return the whole state: a version, numbers, strings and arrays, and the formulas.
+
+        Without the `constraints` they are kept elsewhere, and `from_dict` is given them.
+        """
+        formulas = self._formulas if constraints else None
+        known = None if formulas is None else formulas.to_dict()
+        return states.to_dict(self._now) | {"constraints": known}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SQP:
+    def from_dict(cls, data: Mapping[str, Any], constraints: ConstraintSet | None = None) -> SQP:
         """Rebuild a minimizer from `to_dict`; arrays may have become lists on the way.
 
         Raises
@@ -267,7 +310,7 @@ class SQP(Stepping[State]):
             If the dict is not one of `to_dict`, or of a later version.
         """
         given = data.get("constraints") if isinstance(data, Mapping) else None
-        formulas = None if given is None else ConstraintSet.from_dict(given)
+        formulas = constraints if given is None else ConstraintSet.from_dict(given)
         return cls._with(states.from_dict(data, 0 if formulas is None else len(formulas)), formulas)
 
     def __repr__(self) -> str:
@@ -303,21 +346,3 @@ def _moved(formulas: ConstraintSet, start: Vector) -> Vector:
             f"no point near x0 was found that satisfies the constraints: {made.resisting!r} resists"
         )
     return np.asarray(made.x)
-
-
-def _read(values: Any, jacobian: Any, rows: int, n: int) -> tuple[Vector, Vector]:
-    """Return what was told as fresh arrays."""
-    numbers = real_array("the values", values)
-    if numbers.shape != (rows,):
-        raise InputError(
-            f"the values have shape {numbers.shape}; expected ({rows},): the objective, then the "
-            "inequalities, then the equalities"
-        )
-    slopes = real_array("the Jacobian", jacobian)
-    if slopes.shape != (rows, n):
-        swapped = ": is it transposed?" if slopes.shape == (n, rows) else ""
-        raise InputError(
-            f"the Jacobian has shape {slopes.shape}; expected ({rows}, {n}), a row for each value "
-            f"and a column for each variable{swapped}"
-        )
-    return np.array(numbers), np.array(slopes)

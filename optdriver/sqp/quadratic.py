@@ -25,6 +25,9 @@ Mask = NDArray[np.bool_]
 SHORT: Final = 1e-4
 """What a step of unit length weighs beside a violation of one, where violations are least."""
 
+ROUNDED: Final = 1e-6
+"""The largest part of its diagonal that B is mended by."""
+
 ROOM: Final = 1e-12
 """By so much moved limits give way, for rounding."""
 
@@ -64,7 +67,7 @@ def solve(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step:
 
 
 def _solved(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step:
-    factor: Vector = np.asarray(np.linalg.cholesky(B), dtype=np.float64)
+    factor = _factor(B)
     made = _nearest(g, factor, rows, low, high)
     if made.feasible:
         return _step(factor, made, rows, consistent=True)
@@ -75,6 +78,25 @@ def _solved(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step
         return _step(factor, made, rows, consistent=False)
     nothing = np.zeros(rows.a.size), np.zeros(rows.e.size)
     return Step(d=least, inequalities=nothing[0], equalities=nothing[1], consistent=False)
+
+
+def _factor(B: Vector) -> Vector:
+    """Return L of ``B = L L'``, with a little more on the diagonal where rounding has spoilt B.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        B is not even nearly positive definite.
+    """
+    eps = float(np.finfo(np.float64).eps)
+    more, largest = 0.0, float(np.max(np.diag(B)))
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(B + more * np.eye(len(B))), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            more = max(4.0 * more, eps * largest)
+            if not more <= ROUNDED * largest:
+                raise
 
 
 def _nearest(g: Vector, factor: Vector, rows: Rows, low: Vector, high: Vector) -> LeastDistance:

@@ -240,6 +240,9 @@ def _described(spec: Spec) -> dict[str, str]:
         for entry in data["space"]["domain"]
     }
     found |= {f"constraint {k + 1}": repr(text) for k, text in enumerate(data["constraints"])}
+    if there := data.get("outputs"):
+        found |= {f"limit {k + 1}": repr(text) for k, text in enumerate(there["limits"])}
+        found["outputs without a limit"] = ", ".join(there["recorded"]) or "none"
     found["scale"], found["the driver"] = str(data["space"]["scale"]), data["driver"]
     if "structure" in data["space"]:
         found |= shown(data["space"]["structure"])

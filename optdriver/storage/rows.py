@@ -5,6 +5,7 @@ held; value and gradient of a told one; value, ``x`` and gradient of an added on
 round one after the other, of which `note` tells the number of rows.  `value` and the point in
 `note` of a single point are there for people who look into the file; they are never read back.
 Where residuals were told, `note` says how many; they and their Jacobian are behind the gradient.
+So are outputs and their derivatives.
 """
 
 from __future__ import annotations
@@ -71,10 +72,16 @@ def to_row(event: Event) -> Row:
         if isinstance(event, Told) and event.residuals is not None:
             data += _bytes(event.residuals) + _bytes(event.jacobian)
             note = json.dumps({"residuals": event.residuals.size})
+        elif isinstance(event, Told) and event.outputs is not None:
+            data += _bytes(event.outputs) + _bytes(event.slopes)
+            note = json.dumps({"outputs": event.outputs.size})
         return event.time, kind, event.id, None, None, None, event.value, data, note
     if isinstance(event, Added):
-        data = _bytes(event.value) + _bytes(event.x) + _bytes(event.gradient)
-        return event.time, kind, event.id, None, -1, "added", event.value, data, _shown(event.x)
+        data, note = _bytes(event.value) + _bytes(event.x) + _bytes(event.gradient), _shown(event.x)
+        if event.outputs is not None:
+            data += _bytes(event.outputs) + _bytes(event.slopes)
+            note = json.dumps({"outputs": event.outputs.size})
+        return event.time, kind, event.id, None, -1, "added", event.value, data, note
     if isinstance(event, RoundAsked | RoundTold):
         return event.time, kind, None, None, None, None, None, *_round_parts(event)
     rest = pack(event)
@@ -151,8 +158,13 @@ def from_row(row: Row, n: int) -> Event:
         if kind != "Held":
             fields["id" if kind == "Asked" else "source"] = id
     elif kind in ("Told", "Late", "Added"):
-        if kind == "Told" and note is not None:
-            fields |= _fit(numbers[1:], n, from_json(note))
+        said = None if note is None else from_json(note)
+        if kind == "Told" and said is not None:
+            read = _put if "outputs" in said else _fit
+            fields |= read(numbers[1:], n, said)
+            return unpack(fields | {"id": id, "value": float(numbers[0])})
+        if kind == "Added" and isinstance(said, Mapping):
+            fields |= {"x": numbers[1 : 1 + n]} | _put(numbers[1 + n :], n, said)
             return unpack(fields | {"id": id, "value": float(numbers[0])})
         values = [float(numbers[0]), *_parts(numbers[1:], n if kind == "Added" else 0)]
         fields |= {"id": id, "value": values[0], "gradient": values[-1]}
@@ -177,6 +189,18 @@ def _fit(numbers: FloatArray, n: int, note: Any) -> dict[str, FloatArray | None]
     if numbers.size != n + m + n * m:
         raise InputError(f"not an event: {numbers.size} numbers of {m} residuals")
     return {"gradient": numbers[:n], "residuals": numbers[n : n + m], "jacobian": numbers[n + m :]}
+
+
+def _put(numbers: FloatArray, n: int, note: Any) -> dict[str, FloatArray | None]:
+    """Return gradient, outputs and their derivatives of an evaluation at `n` parameters."""
+    k = note["outputs"]
+    if type(k) is not int or k < 1:
+        raise InputError(f"not an event: it has {k!r:.80} outputs")
+    if numbers.size == k:
+        return {"gradient": None, "outputs": numbers, "slopes": None}
+    if numbers.size != n + k + n * k:
+        raise InputError(f"not an event: {numbers.size} numbers of {k} outputs")
+    return {"gradient": numbers[:n], "outputs": numbers[n : n + k], "slopes": numbers[n + k :]}
 
 
 def checksum(row: Row, before: int) -> int:

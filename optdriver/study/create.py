@@ -24,6 +24,7 @@ def create_study(
     domain: Any = None,
     design_space: Any = None,
     constraints: Any = (),
+    outputs: Any = None,
     environment: Any = None,
     driver: str = DEFAULT_DRIVER,
     name: str | None = None,
@@ -50,6 +51,13 @@ def create_study(
         satisfies: ``'x1^2 + x2^2 <= radius^2'``, or ``{'name': 'circle', 'constraint':
         'sqrt(x1^2 + x2^2) - radius'}`` (a bare expression must not be positive; the key
         `expression` means the same).
+    outputs : mapping, or list of str or mappings, optional
+        What the objective puts out beside its value, and the limits on it, which only its
+        evaluation can tell: ``{'stress': '<= 250', 'mass - 2*margin': '<= 10', 'temperature':
+        (20, 80), 'lift': None}``, formulas over outputs and parameters, an output with None being
+        only recorded; or texts as for `constraints`, ``['stress <= 250']``.  A point that violates
+        a limit is asked, and told; the minima satisfy all of them, and so does `Study.best`.  The
+        driver is ``'trust-region-SQP'`` then.
     environment : mapping or list of entries, optional
         More fixed parameters.
     driver : str
@@ -103,7 +111,7 @@ def create_study(
         name=_label("name", one_of("name", given)),
         study_id=_label("study_id", study_id),
     )
-    spec = spec.with_constraints(constraints)
+    spec = spec.with_constraints(constraints).with_outputs(outputs)
     if spec.compiled is not None:
         check_not_empty(spec.compiled)
     path = _path(storage, save_dir, study_id, journal)

@@ -55,8 +55,8 @@ from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
 Clock = Callable[[], float]
-Point = tuple[FloatArray, float, FloatArray | None]
-"""Place, value and gradient of an evaluation that was not asked for."""
+Point = tuple[FloatArray, float, FloatArray | None, FloatArray | None, FloatArray | None]
+"""Place, value, gradient, outputs and their derivatives where nothing was asked for."""
 
 Arrays = tuple[NDArray[np.int64], FloatArray]
 """Ids and points, a row each."""
@@ -623,11 +623,13 @@ class Desk:
         gradient: FloatArray | None,
         residuals: FloatArray | None = None,
         jacobian: FloatArray | None = None,
+        outputs: FloatArray | None = None,
+        slopes: FloatArray | None = None,
     ) -> None:
         """Book a result; accept a repeated one, refuse a different one."""
         state = self.state
         if id not in state.open and fold.find(state, id) is None:
-            self._check_same(id, value, gradient)
+            self._check_same(id, value, gradient, outputs)
             return
         self.record(
             Told(
@@ -637,6 +639,8 @@ class Desk:
                 time=self.now(),
                 residuals=residuals,
                 jacobian=jacobian,
+                outputs=outputs,
+                slopes=slopes,
             )
         )
         self._decide()
@@ -651,7 +655,13 @@ class Desk:
         """How many residuals are told at each point; 0 before the first."""
         return int(getattr(self.state.driver, "residuals", 0))
 
-    def _check_same(self, id: int, value: float, gradient: FloatArray | None) -> None:
+    def _check_same(
+        self,
+        id: int,
+        value: float,
+        gradient: FloatArray | None,
+        outputs: FloatArray | None = None,
+    ) -> None:
         ledger = self.state.ledger
         if id in self.state.expired:
             self.record(Late(id=id, value=value, gradient=gradient, time=self.now()))
@@ -666,6 +676,14 @@ class Desk:
                 f"suggestion {id} has been told already, with another result "
                 f"(the value {float(ledger.value[id])!r}, now {value!r})"
             )
+        if outputs is None or ledger.outputs is None:
+            return
+        known = ledger.outputs[id]
+        if not np.array_equal(known, outputs, equal_nan=True):
+            raise ProtocolError(
+                f"suggestion {id} has been told already, with other outputs ({known.tolist()}, now "
+                f"{outputs.tolist()})"
+            )
 
     def failed(
         self,
@@ -673,7 +691,7 @@ class Desk:
         reason: str,
         retries: int,
         *,
-        observed: tuple[float | None, FloatArray | None] = (None, None),
+        observed: tuple[float | None, FloatArray | None, FloatArray | None] = (None, None, None),
         expired: bool = False,
     ) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
@@ -689,9 +707,9 @@ class Desk:
             return
         waits_for_next_try = id not in state.open and entry.failures > 0
         if retries == 0 or not waits_for_next_try:
-            value, gradient = observed
+            value, gradient, outputs = observed
             if value is None or not math.isfinite(value):
-                value, gradient = None, None
+                value, gradient, outputs = None, None, None
             self.record(
                 Failed(
                     id=id,
@@ -701,6 +719,7 @@ class Desk:
                     time=self.now(),
                     value=value,
                     gradient=gradient,
+                    outputs=outputs,
                     expired=expired,
                 )
             )
@@ -767,13 +786,21 @@ class Desk:
 
     def add(self, points: list[Point]) -> list[int]:
         """Book evaluations that were not asked for, all or none; return their ids."""
-        for x, _, _ in points:
+        for x, *_ in points:
             admission.check_added(self.spec.compiled, x)
         first, now = self.state.ledger.size, self.now()
         self.record_round(
             [
-                Added(id=first + k, x=x, value=value, gradient=gradient, time=now)
-                for k, (x, value, gradient) in enumerate(points)
+                Added(
+                    id=first + k,
+                    x=x,
+                    value=value,
+                    gradient=gradient,
+                    outputs=outputs,
+                    slopes=slopes,
+                    time=now,
+                )
+                for k, (x, value, gradient, outputs, slopes) in enumerate(points)
             ]
         )
         return list(range(first, first + len(points)))

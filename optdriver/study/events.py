@@ -82,7 +82,8 @@ class Told:
     """Suggestion `id` has this value, and this gradient if one was supplied.
 
     Where residuals are told, these give the value; with their Jacobian, row after row, if one was
-    supplied, which gives the gradient.
+    supplied, which gives the gradient.  `outputs` are those of the objective in their order, and
+    `slopes` their derivatives, row after row.
     """
 
     id: int
@@ -91,6 +92,8 @@ class Told:
     time: float
     residuals: FloatArray | None = None
     jacobian: FloatArray | None = None
+    outputs: FloatArray | None = None
+    slopes: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +102,8 @@ class Failed:
 
     `retry`: the same point will be handed out again.  `counted`: it counts among the failures in
     a row that stop a study.  `expired`: nobody reported it, its lease ran out.  `value`: what was
-    observed all the same, where only the derivatives in `gradient` cannot be used.
+    observed all the same, where only the derivatives in `gradient` cannot be used, and with it the
+    `outputs`.
     """
 
     id: int
@@ -110,6 +114,7 @@ class Failed:
     expired: bool = False
     value: float | None = None
     gradient: FloatArray | None = None
+    outputs: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +195,8 @@ class Added:
     value: float
     gradient: FloatArray | None
     time: float
+    outputs: FloatArray | None = None
+    slopes: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -437,8 +444,8 @@ def _parameters(value: Any) -> Mapping[str, Any]:
     return check_all(value)
 
 
-_LATER: Final = ("residuals", "jacobian")
-"""Fields that 0.2.0 did not know, and that are left out where there is nothing."""
+_LATER: Final = ("residuals", "jacobian", "outputs", "slopes")
+"""Fields that 0.2.0 or 0.4.0 did not know, and that are left out where there is nothing."""
 
 _MOST: Final = 1 << 53
 """Nothing has a larger number."""
@@ -449,6 +456,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "reason": _text, "retry": _flag, "counted": _flag, "expired": _flag, "spent": _flag,
     "time": _real, "x": _array, "value": _or_none(_real), "gradient": _or_none(_array),
     "parameters": _parameters, "residuals": _or_none(_array), "jacobian": _or_none(_array),
+    "outputs": _or_none(_array), "slopes": _or_none(_array),
     "ids": _integers, "points": _integers, "runs": _integers,
     "kinds": _integers, "wanted": _number, "matrix": _matrix, "values": _array,
     "gradients": _or_none(_matrix), "starts": _matrix,

@@ -30,7 +30,7 @@ from optdriver.drivers import (
 )
 from optdriver.errors import InputError, ProtocolError
 from optdriver.multistart.records import Fill, Point, PointArrays
-from optdriver.study import gradient_check, parameters, soundness
+from optdriver.study import gradient_check, outputs, parameters, soundness
 from optdriver.study.events import (
     DRIVEN,
     NO_POINT,
@@ -55,6 +55,7 @@ from optdriver.study.events import (
 )
 from optdriver.study.gradient_check import GradientCheck
 from optdriver.study.ledger import KIND_CODE, KINDS, Ledger
+from optdriver.study.outputs import Put
 from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
@@ -144,6 +145,9 @@ def _driver(spec: Spec, given: Mapping[str, Any]) -> Driver:
         options["step_size"] = _driver_steps(spec, options["step_size"])
     if spec.compiled is not None:
         options["constraints"] = spec.inner_constraints().rescaled(spec.space.scale)
+    if spec.limits is not None:
+        options["inequalities"] = spec.limits.inequalities
+        options["equalities"] = spec.limits.equalities
     return without_undo(create_driver(spec.driver, spec.space.driver_bounds, **options))
 
 
@@ -531,8 +535,14 @@ def _take(state: State, id: int) -> Entry:
     return entry
 
 
-def _look(state: State, row: int) -> None:
-    """Note that a point violates constraints, where the driver may leave them."""
+def _look(state: State, row: int, entry: Entry | None, put: Put | None) -> None:
+    """Note that a point violates limits on outputs, or constraints that the driver may leave."""
+    if put is not None:
+        driver: Any = state.driver
+        point = None if entry is None else entry.point
+        x = state.spec.space.to_driver(state.ledger.x[row])
+        if not driver.satisfies(point, *put, x):
+            state.ledger.outside.add(row)
     if not _leaves(state):
         return
     constraints: Any = getattr(state.driver, "constraints")  # noqa: B009  # not every driver's
@@ -558,6 +568,25 @@ def _prefer_end(state: State) -> None:
             ledger.best, ledger.best_value = row, float(ledger.value[row])
 
 
+def _admit_end(state: State, run: int) -> None:
+    """Let the end of a run that has converged count, and be the best of what the run has asked.
+
+    Before the derivatives at a point are complete it is not known how far a limit is violated
+    there, and a point on the way may be lower by what is allowed.
+    """
+    end, ledger = state.driver.runs[run], state.ledger
+    if end.state != "converged" or end.x is None:
+        return
+    lowest = state.driver.minima[0]  # its own, or that of another run
+    found = [ledger.find(state.spec.space.to_user(x)) for x in (end.x, lowest.x)]
+    rows = [row for row in found if row is not None and row >= ledger.since]
+    ledger.outside.difference_update(rows)
+    if rows and (ledger.best < 0 or int(ledger.run[ledger.best]) == run):
+        ledger.best_value = ledger.sign * math.inf
+    for row in rows:
+        ledger.compare(row)
+
+
 def _leaves(state: State) -> bool:
     """Return whether the driver may ask points that violate constraints."""
     return bool(getattr(state.driver, "leaves", False))
@@ -566,8 +595,11 @@ def _leaves(state: State) -> bool:
 def _told(state: State, event: Told) -> None:
     entry = _take(state, event.id)
     state.spent += not entry.spent
-    _look(state, event.id)
-    state.ledger.close(event.id, event.value, event.gradient, event.time)
+    put = outputs.for_driver(
+        state.spec, entry.x, event.value, event.gradient, event.outputs, event.slopes
+    )
+    _look(state, event.id, entry, put)
+    state.ledger.close(event.id, event.value, event.gradient, event.time, event.outputs)
     gradient = event.gradient
     if gradient is not None:
         gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
@@ -576,10 +608,14 @@ def _told(state: State, event: Told) -> None:
         _told_check(state, entry, value, gradient)
         return
     if entry.point == FOREIGN:
-        _show(state, entry, value, gradient)
+        _show(state, entry, value, gradient, put)
         return
-    before = state.driver.failed_in_row
-    if event.residuals is None:
+    before, turns = state.driver.failed_in_row, state.driver.turns
+    if put is not None:
+        state.driver.tell(entry.point, *put)
+        if state.driver.turns != turns:
+            _admit_end(state, entry.run)
+    elif event.residuals is None:
         state.driver.tell(entry.point, value, gradient)
     else:
         state.driver.tell(entry.point, event.residuals, _jacobian_to_driver(state, entry, event))
@@ -613,6 +649,8 @@ def _jacobian_to_driver(state: State, entry: Entry, event: Told) -> FloatArray |
 
 
 def _round_told(state: State, event: RoundTold) -> None:
+    if state.spec.limits is not None:
+        raise ProtocolError("the events do not fit this study: a round has no outputs")
     usable = np.isfinite(event.values)
     if event.gradients is not None:
         usable &= np.isfinite(event.gradients).all(axis=1)
@@ -673,7 +711,7 @@ def _told_plain(state: State, event: RoundTold, rows: NDArray[np.intp]) -> None:
     entries = [state.open.pop(id) for id in ids.tolist()]
     state.spent += sum(not entry.spent for entry in entries)
     for id in ids.tolist() if _leaves(state) else ():
-        _look(state, id)
+        _look(state, id, None, None)
     state.ledger.close_rows(ids, values, gradients, event.time)
     before = state.driver.failed_in_row
     points = [FOREIGN if entry.point is None else entry.point for entry in entries]
@@ -701,7 +739,7 @@ def known_at(state: State, entry: Entry) -> int | None:
 
 def _remembers(state: State) -> bool:
     given = state.parameters
-    told_values = not driver_factory(state.spec.driver).fits
+    told_values = not driver_factory(state.spec.driver).fits and state.spec.limits is None
     return bool(given["memory"]) and given["noise"] == 0.0 and told_values
 
 
@@ -748,11 +786,13 @@ def _recalled(state: State, event: Recalled) -> None:
     _count(state, before)
 
 
-def _show(state: State, entry: Entry, value: float, gradient: FloatArray | None) -> None:
+def _show(
+    state: State, entry: Entry, value: float, gradient: FloatArray | None, put: Put | None
+) -> None:
     """Show the driver a point that it did not ask for, if it can use it."""
     z = state.spec.space.to_driver(entry.x)
     with suppress(InputError):  # feasible by the rounding of another version, say
-        state.driver.add_point(z, value, gradient)
+        state.driver.add_point(z, *((value, gradient) if put is None else put))
 
 
 def _count(state: State, before: int, counted: bool = True) -> None:
@@ -799,8 +839,9 @@ def _failed(state: State, event: Failed) -> None:
     if event.expired:
         state.expired.add(event.id)
     if event.value is not None:
-        _look(state, event.id)
-        state.ledger.note(event.id, event.value, event.gradient)
+        put = outputs.for_driver(state.spec, entry.x, event.value, None, event.outputs, None)
+        _look(state, event.id, entry, put)
+        state.ledger.note(event.id, event.value, event.gradient, event.outputs)
     if event.retry:
         entry.spent = True
         state.queue.append(entry)
@@ -813,7 +854,8 @@ def _failed(state: State, event: Failed) -> None:
     if entry.point == FOREIGN:
         return
     before = state.driver.failed_in_row
-    if event.value is None or driver_factory(state.spec.driver).fits:
+    fits = driver_factory(state.spec.driver).fits
+    if event.value is None or fits or state.spec.limits is not None:
         state.driver.tell_failure(entry.point, event.reason)
     else:
         gradient = event.gradient
@@ -843,11 +885,16 @@ def _added(state: State, event: Added) -> None:
     row = state.ledger.open_row(event.x, "added", -1, event.time)
     if row != event.id:
         raise ProtocolError(f"the events add a point as {event.id}, expected {row}")
-    state.ledger.close(row, event.value, event.gradient, event.time)
+    put = outputs.for_driver(
+        state.spec, event.x, event.value, event.gradient, event.outputs, event.slopes
+    )
+    _look(state, row, None, put)
+    state.ledger.close(row, event.value, event.gradient, event.time, event.outputs)
     space, gradient = state.spec.space, event.gradient
     if gradient is not None:
         gradient = space.gradient_to_driver(gradient, event.x)
-    state.driver.add_point(space.to_driver(event.x), *_minimised(state, event.value, gradient))
+    known = _minimised(state, event.value, gradient) if put is None else put
+    state.driver.add_point(space.to_driver(event.x), *known)
 
 
 LIFTED: Final = {"failures": "stop_after_failures", "flat": "stop_after_flat"}

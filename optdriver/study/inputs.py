@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,19 @@ from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.multistart.admission import SLACK
 from optdriver.reading import masked_arrays, real_array, real_number
 from optdriver.space import Space
-from optdriver.study import observation
+from optdriver.study import observation, outputs
 from optdriver.study.desk import describe_failure
 from optdriver.study.fold import State
 from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation, Where
+from optdriver.study.spec import Spec
+
+if TYPE_CHECKING:
+    from optdriver.constraints.outputs import OutputLimits
 
 FloatArray = NDArray[np.float64]
-Added = tuple[FloatArray, float, FloatArray | None]
+Added = tuple[FloatArray, float, FloatArray | None, FloatArray | None, FloatArray | None]
+"""Place, value, gradient, and outputs with their derivatives, of a point that was not asked for."""
 
 
 def value_and_gradient(value: Any, gradient: Any) -> tuple[float | None, Any]:
@@ -152,6 +157,7 @@ class Told:
     value : float or None
         None where there is none.
     gradient, residuals, jacobian : ndarray or None, shapes (n,), (m,) and (m * n,)
+    outputs, slopes : ndarray or None, shapes (k,) and (k * n,)
     reason : str or None
         What cannot be used about it.
     """
@@ -160,6 +166,8 @@ class Told:
     gradient: FloatArray | None
     residuals: FloatArray | None = None
     jacobian: FloatArray | None = None
+    outputs: FloatArray | None = None
+    slopes: FloatArray | None = None
     reason: str | None = None
 
 
@@ -169,6 +177,30 @@ def plain_told(value: Any, gradient: Any, where: Where, jac: bool) -> Told:
     array = as_gradient(number, gradient, where, jac)
     reason = describe_failure(number, array, where.space.free)
     return Told(value=number, gradient=array, reason=reason)
+
+
+def output_told(
+    value: Any,
+    gradient: Any,
+    given: Any,
+    where: Where,
+    limits: OutputLimits,
+    x: FloatArray,
+    *,
+    jac: bool,
+) -> Told:
+    """Return a value and what was put out beside it, at the parameters x, as they are recorded."""
+    if isinstance(value, Observation):
+        if given is not None:
+            raise InputError("an Observation has outputs of its own: give none beside it")
+        given = value.outputs
+    made = plain_told(value, gradient, where, jac)
+    if made.value is None or not math.isfinite(made.value):
+        return made
+    put = outputs.read(given, limits, where, jac=jac)
+    reason = made.reason or outputs.why_unusable(put, limits, x, where.space.free)
+    slopes = None if put.slopes is None else put.slopes.ravel()
+    return replace(made, outputs=put.values, slopes=slopes, reason=reason)
 
 
 def fit_told(
@@ -224,10 +256,13 @@ def added(
     gradient: Any,
     space: Space,
     fit: tuple[Mapping[str, Any], int] | None = None,
+    put: Any = None,
+    limits: OutputLimits | None = None,
 ) -> Added:
     """Return the place, value and gradient of a point to be added.
 
-    Of residuals, `fit` are the driver parameters, and how many there were before.
+    Of residuals, `fit` are the driver parameters, and how many there were before.  `put` are
+    outputs, where there are `limits`.
     """
     if fit is not None:
         slopes = value.jacobian if isinstance(value, Observation) else gradient
@@ -235,7 +270,9 @@ def added(
         made = fit_told(value, gradient, Where(space), parameters, fit[1])
         if made.value is None or made.reason is not None:
             raise InputError(f"a point cannot be added: {made.reason}")
-        return space.vector(point), made.value, made.gradient
+        return space.vector(point), made.value, made.gradient, None, None
+    if isinstance(value, Observation) and (limits is not None or value.outputs):
+        put = value.outputs
     number, gradient = value_and_gradient(value, gradient)
     if number is None:
         raise InputError("an added point needs a value; a failed evaluation adds nothing")
@@ -245,7 +282,24 @@ def added(
     reason = describe_failure(number, array, space.free)
     if reason is not None:
         raise InputError(f"a point cannot be added: {reason}")
-    return x, number, array
+    if limits is None:
+        if put is not None:
+            raise no_outputs()
+        return x, number, array, None, None
+    told = outputs.read(put, limits, Where(space, at), jac=array is not None)
+    reason = outputs.why_unusable(told, limits, x, space.free)
+    if reason is not None:
+        raise InputError(f"a point cannot be added: {reason}")
+    slopes = None if told.slopes is None else told.slopes.ravel()
+    return x, number, array, told.values, slopes
+
+
+def no_outputs() -> InputError:
+    """Build the error for outputs that are told to a study that has none."""
+    return InputError(
+        "outputs were told, and this study has none: create_study(..., outputs={'stress': '<= "
+        "250'}) declares them, with their limits"
+    )
 
 
 def many_added(
@@ -253,14 +307,18 @@ def many_added(
     points: Sequence[Any],
     space: Space,
     fit: tuple[Mapping[str, Any], int] | None = None,
+    limits: OutputLimits | None = None,
 ) -> list[Added]:
     """Return the places, values and gradients of many points to be added."""
     if len(observations) != len(points):
         raise InputError(f"{len(observations)} observations for {len(points)} points")
-    return [added(p, o, None, space, fit) for p, o in zip(points, observations, strict=True)]
+    return [
+        added(p, o, None, space, fit, None, limits)
+        for p, o in zip(points, observations, strict=True)
+    ]
 
 
-def taken_over(ledger: Mapping[str, Any], theirs: Space, state: State) -> list[Added]:
+def taken_over(ledger: Mapping[str, Any], other: Spec, state: State) -> list[Added]:
     """Return the evaluations in the ledger of another study that a study can use.
 
     Raises
@@ -268,7 +326,7 @@ def taken_over(ledger: Mapping[str, Any], theirs: Space, state: State) -> list[A
     InputError
         The studies have other parameters.
     """
-    space, compiled = state.spec.space, state.spec.compiled
+    space, compiled, theirs = state.spec.space, state.spec.compiled, other.space
     same = theirs.fixed.keys() == space.fixed.keys() and all(
         np.array_equal(theirs.fixed[name], value) for name, value in space.fixed.items()
     )
@@ -277,6 +335,15 @@ def taken_over(ledger: Mapping[str, Any], theirs: Space, state: State) -> list[A
             f"the other study has other parameters: {', '.join(theirs.names)}, fixed "
             f"{theirs.fixed}; here are {', '.join(space.names)}, fixed {space.fixed}"
         )
+    known = state.spec.limits
+    names = () if known is None else known.names
+    put_out = () if other.limits is None else other.limits.names
+    if known is not None and not set(names) <= set(put_out):
+        raise InputError(
+            f"the other study has other outputs: {', '.join(put_out) or 'none'}; here are "
+            f"{', '.join(names)}"
+        )
+    columns = [put_out.index(name) for name in names]
     order = [theirs.free.index(name) for name in space.free]
     x = ledger["x"][:, order]
     gradients = None if ledger["gradient"] is None else ledger["gradient"][:, order]
@@ -290,7 +357,9 @@ def taken_over(ledger: Mapping[str, Any], theirs: Space, state: State) -> list[A
         if compiled is None or compiled.is_feasible(point, SLACK):
             gradient = None if gradients is None else gradients[row].copy()
             usable = gradient is not None and np.isfinite(gradient).all()
-            found.append((point, float(ledger["value"][row]), gradient if usable else None))
+            put = None if known is None else ledger["outputs"][row, columns]
+            value = float(ledger["value"][row])
+            found.append((point, value, gradient if usable else None, put, None))
     return found
 
 

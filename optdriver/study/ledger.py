@@ -49,6 +49,8 @@ class Ledger:
     x, gradient : ndarray, shape (room, n)
         The user's continuous parameters, and the gradients supplied (None before the first one,
         NaN where there is none).
+    outputs : ndarray, shape (room, k), or None
+        What the objective put out beside its values; None before there was anything.
     value, state, kind, run, attempts, asked, ended : ndarray, shape (room,)
         Further columns; `run` is -1 for points that belong to none, times are run times.
     reasons : dict of int to str
@@ -66,7 +68,7 @@ class Ledger:
 
     __slots__ = (
         "_new", "_places", "asked", "attempts", "best", "best_value", "ended", "gradient", "kind",
-        "outside", "reasons", "renewals", "run", "sign", "size", "state", "value", "x",
+        "outputs", "outside", "reasons", "renewals", "run", "sign", "size", "state", "value", "x",
     )  # fmt: skip
 
     def __init__(self, n: int, room: int = 16, *, sign: float = 1.0) -> None:
@@ -74,6 +76,7 @@ class Ledger:
         self.sign = sign
         self.x = np.full((room, n), math.nan)
         self.gradient: FloatArray | None = None
+        self.outputs: FloatArray | None = None
         self.value: FloatArray
         self.state: NDArray[np.int8]
         self.kind: NDArray[np.int8]
@@ -120,7 +123,14 @@ class Ledger:
         self.state[row] = OPEN
         self.attempts[row] += 1
 
-    def close(self, row: int, value: float, gradient: FloatArray | None, time: float) -> None:
+    def close(
+        self,
+        row: int,
+        value: float,
+        gradient: FloatArray | None,
+        time: float,
+        outputs: FloatArray | None = None,
+    ) -> None:
         """Enter the result of a suggestion."""
         self.value[row] = value
         self.state[row] = TOLD
@@ -128,7 +138,19 @@ class Ledger:
         self._new.append(row)
         if gradient is not None:
             self._enter_gradient(row, gradient)
+        self._enter_outputs(row, outputs)
         self._compare(row, value)
+
+    def _enter_outputs(self, row: int, outputs: FloatArray | None) -> None:
+        if outputs is None:
+            return
+        if self.outputs is None:
+            self.outputs = np.full((len(self.value), outputs.size), math.nan)
+        self.outputs[row] = outputs
+
+    def compare(self, row: int) -> None:
+        """Let a row be the best one, if its value is better."""
+        self._compare(row, float(self.value[row]))
 
     def _compare(self, row: int, value: float) -> None:
         if self.sign * value < self.sign * self.best_value and row not in self.outside:
@@ -177,8 +199,15 @@ class Ledger:
         self.reasons[row] = reason
         self._compare(row, float(self.value[row]))
 
-    def note(self, row: int, value: float, gradient: FloatArray | None) -> None:
+    def note(
+        self,
+        row: int,
+        value: float,
+        gradient: FloatArray | None,
+        outputs: FloatArray | None = None,
+    ) -> None:
         """Enter the value of an evaluation that failed since its gradient cannot be used."""
+        self._enter_outputs(row, outputs)
         self.value[row] = value
         if gradient is not None:
             self._enter_gradient(row, gradient)
@@ -219,7 +248,7 @@ class Ledger:
         self.gradient[row] = gradient
 
     def _grow(self) -> None:
-        for name in (*_COLUMNS, "x", "gradient"):
+        for name in (*_COLUMNS, "x", "gradient", "outputs"):
             column = getattr(self, name)
             if column is not None:
                 fresh = np.full(column.shape, _COLUMNS.get(name, math.nan), dtype=column.dtype)
@@ -232,6 +261,8 @@ class Ledger:
         data["gradient"] = None if self.gradient is None else self.gradient[: self.size].copy()
         data["reasons"] = [[row, reason] for row, reason in self.reasons.items()]
         data["best"] = self.best
+        if self.outputs is not None:
+            data["outputs"] = self.outputs[: self.size].copy()
         if self.renewals:
             data["renewals"] = list(self.renewals)
         if self.outside:
@@ -254,6 +285,12 @@ class Ledger:
         if data["gradient"] is not None:
             ledger.gradient = np.full(ledger.x.shape, math.nan)
             ledger.gradient[:size] = stored.array("gradient", data["gradient"], (size, n), nan=True)
+        if data.get("outputs") is not None:
+            width = len(data["outputs"][0]) if size else 0
+            ledger.outputs = np.full((len(ledger.value), width), math.nan)
+            ledger.outputs[:size] = stored.array(
+                "outputs", data["outputs"], (size, width), nan=True
+            )
         ledger.reasons = {
             stored.whole("row", row): stored.text("reason", reason)
             for row, reason in data["reasons"]

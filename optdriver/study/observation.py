@@ -36,9 +36,10 @@ class Observation:
     Observation(value=2.5, derivatives={'x1': 1.0})
     """
 
-    __slots__ = ("derivatives", "jacobian", "residuals", "value")
+    __slots__ = ("derivatives", "jacobian", "outputs", "residuals", "value")
 
     def __init__(self) -> None:
+        self.outputs: dict[str, dict[str, Any]] = {}
         self.value: Any = _MISSING
         self.derivatives: dict[str, float] = {}
         self.residuals: Any = None
@@ -47,8 +48,9 @@ class Observation:
     def add(
         self,
         value: Any = _MISSING,
-        derivative: str | None = None,
+        derivative: Any = None,
         *,
+        output: str | None = None,
         residuals: Any = None,
         jacobian: Any = None,
     ) -> None:
@@ -56,6 +58,11 @@ class Observation:
 
         With ``driver='least-squares'`` it is ``add(residuals=...)``, shape (m,), and
         ``add(jacobian=...)``, shape (m, n), alone or together.
+
+        Of an output of the objective it is ``add(output='stress', value=...)``, and
+        ``add(output='stress', derivative='x1', value=...)`` for its derivatives; or both at once,
+        ``add(output='stress', value=..., derivative=gradient)``, the gradient as an array or by
+        name.
 
         Raises
         ------
@@ -66,6 +73,9 @@ class Observation:
             self._add_fit(residuals, jacobian)
             if isinstance(value, _Missing) and derivative is None:
                 return
+        if output is not None:
+            self._add_output(output, value, derivative)
+            return
         if isinstance(value, _Missing):
             raise InputError(
                 "observation.add needs a value: add(value) or add(derivative='x1', value=...)"
@@ -90,6 +100,29 @@ class Observation:
             if getattr(self, name) is not None:
                 raise InputError(f"this observation has {name} already")
             setattr(self, name, given if isinstance(given, Mapping) else real_array(name, given))
+
+    def _add_output(self, name: Any, value: Any, derivative: Any) -> None:
+        if not isinstance(name, str):
+            raise InputTypeError(f"output= takes the name of an output, not {name!r}")
+        if isinstance(value, _Missing):
+            raise InputError(
+                f"observation.add(output={name!r}) needs a value: add(output={name!r}, value=...)"
+            )
+        known = self.outputs.setdefault(name, {})
+        if isinstance(derivative, str):
+            slopes = known.setdefault("gradient", {})
+            if not isinstance(slopes, dict) or derivative in slopes:
+                raise InputError(
+                    f"this observation has a derivative of the output {name!r} by {derivative!r} "
+                    "already"
+                )
+            slopes[derivative] = np.nan if value is None else value
+            return
+        if "value" in known or (derivative is not None and "gradient" in known):
+            raise InputError(f"this observation has the output {name!r} already")
+        known["value"] = value
+        if derivative is not None:
+            known["gradient"] = dict(derivative) if isinstance(derivative, Mapping) else derivative
 
     def _add_derivative(self, name: str, value: Any) -> None:
         if not isinstance(name, str):
@@ -124,7 +157,8 @@ class Observation:
     def __repr__(self) -> str:
         if self.residuals is not None:
             return f"Observation(residuals={short(self.residuals)})"
-        return f"Observation(value={self.value!r}, derivatives={self.derivatives!r})"
+        more = f", outputs={self.outputs!r}" if self.outputs else ""
+        return f"Observation(value={self.value!r}, derivatives={self.derivatives!r}{more})"
 
 
 def result_of(observed: Observation, gradient: Any) -> tuple[float | None, Any]:
@@ -179,6 +213,56 @@ def split(result: Any, *, units: bool = False, fits: bool = False) -> tuple[Any,
             "a pair (value, gradient), or an Observation"
         )
     return real_number("the value of the objective", result), None
+
+
+def parts(
+    result: Any, *, units: bool = False, fits: bool = False, outputs: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return what an objective returned as the arguments of `Study.tell`; see `split`.
+
+    With `outputs`, their names, it is a dict with ``value``, ``gradient`` if there is one, and the
+    outputs by name (or all under ``outputs``); ``(value, outputs)`` or ``(value, gradient,
+    outputs)``; or an `Observation`.
+    """
+    if not outputs:
+        value, gradient = split(result, units=units, fits=fits)
+        return {"value": value, "gradient": gradient}
+    if isinstance(result, Observation):
+        return {"value": result}
+    put: Any = {}
+    if isinstance(result, Mapping):
+        result, put = _of_mapping(result)
+    elif isinstance(result, tuple) and len(result) == 3:
+        *result, put = result
+    elif isinstance(result, tuple) and len(result) == 2 and _are_outputs(result[1], outputs):
+        result, put = result
+    value, gradient = (None, None) if result is None else split(result, units=units)
+    return {"value": value, "gradient": gradient, "outputs": put}
+
+
+def _are_outputs(given: Any, outputs: tuple[str, ...]) -> bool:
+    return isinstance(given, Mapping) and bool(given) and given.keys() <= set(outputs)
+
+
+def _of_mapping(result: Mapping[Any, Any]) -> tuple[Any, dict[Any, Any]]:
+    """Return the value, or it and its gradient, and the outputs of a dict."""
+    if "value" not in result:
+        raise InputTypeError(
+            "the objective returned a dict without 'value': it returns {'value': ..., 'gradient': "
+            f"..., 'stress': ...}}, and has {', '.join(map(repr, result))}"
+        )
+    more = result.get("outputs", {})
+    if not isinstance(more, Mapping):
+        raise InputTypeError(f"'outputs' are given by name, not as {short(more)}")
+    own = ("value", "gradient", "outputs")
+    put = {name: value for name, value in result.items() if name not in own}
+    for name in more:
+        if name in put:
+            raise InputError(f"the objective returned the output {name!r} twice")
+    value, gradient = result["value"], result.get("gradient")
+    if value is not None and gradient is not None:
+        value = (value, gradient)
+    return value, {**put, **more}
 
 
 class Where(NamedTuple):

@@ -27,6 +27,7 @@ from optdriver.multistart.options import (
     MOST_INITIAL,
 )
 from optdriver.reading import real_number
+from optdriver.sqp.options import SQPOptions
 from optdriver.study.hints import hint
 
 MINIMIZE: Final = "minimize"
@@ -280,6 +281,9 @@ _ROWS: Final = (
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",
                     "stop a minimizer when the projected gradient is this or less"),
+    DriverParameter("feasibility", SQPOptions().feasibility, _number(0.0, open_end=True), "driver",
+                    "limits on outputs: part of what one changes by over the size of the "
+                    "parameters, by which it may be violated in the end"),
     DriverParameter("xtol", XTOL, _number(0.0), "driver",
                     "least squares: stop a minimizer at this relative offset"),
     DriverParameter("loss", "linear", _choice(*LOSSES), "driver",

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from optdriver.multistart import Minimum, Run
 from optdriver.numerics import quiet
-from optdriver.space import Space
 from optdriver.study import limits
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
@@ -75,6 +74,8 @@ class Best:
         The continuous parameters, and the gradient if one was supplied there.
     id, run : int
         The suggestion and its minimizer, -1 for none.
+    outputs : dict or None
+        What the objective put out there beside its value, where the study has outputs.
     """
 
     value: float
@@ -83,6 +84,7 @@ class Best:
     gradient: FloatArray | None
     id: int
     run: int
+    outputs: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -102,6 +104,8 @@ class LocalMinimum:
     starts : tuple
         The starts that led there, as `params`.
     runs : tuple of int
+    outputs : dict or None
+        What the objective put out there beside its value, where the study has outputs.
     """
 
     shown: ClassVar = ("value", "times_found", "params")
@@ -113,6 +117,7 @@ class LocalMinimum:
     times_found: int
     starts: tuple[Any, ...]
     runs: tuple[int, ...]
+    outputs: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -165,7 +170,9 @@ class History(dict[str, NDArray[Any]]):
     one a continuous parameter, then ``id, run, kind, state, value, attempts, asked, ended,
     reason, objective`` (with an underscore behind where a parameter has that name).  `value` is NaN
     where the evaluation failed (unless only the gradient could not be used), `asked` and `ended`
-    are run times in seconds; `objective` is 0, and one more after each `Study.reevaluate`.
+    are run times in seconds; `objective` is 0, and one more after each `Study.reevaluate`.  Of a
+    study with outputs there are behind these one for each output, and ``feasible``: whether all
+    limits are satisfied, to the tolerance.
 
     Attributes
     ----------
@@ -183,6 +190,9 @@ TABLE_OF_HISTORY: Final = (
 )  # fmt: skip
 """Columns of a history behind the parameters."""
 
+FEASIBLE: Final = "feasible"
+"""The last column of a study with outputs."""
+
 
 def history(state: State) -> History:
     """Return the table of evaluations."""
@@ -198,20 +208,46 @@ def history(state: State) -> History:
     }
     for name in ("run", "value", "attempts", "asked", "ended"):
         columns[name] = getattr(ledger, name)[rows]
+    columns = {name: columns[name] for name in TABLE_OF_HISTORY}
     table = History()
     table.x = ledger.x[rows]
     table.gradient = None if ledger.gradient is None else ledger.gradient[rows]
     for i, parameter in enumerate(space.free):
         table[parameter] = table.x[:, i].copy()
-    for name in TABLE_OF_HISTORY:
-        table[_unused(name, space)] = columns[name]
+    columns |= _output_columns(state, rows)
+    for name, column in columns.items():
+        table[_unused(name, table)] = column
     return table
 
 
-def _unused(name: str, space: Space) -> str:
-    while name in space:
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
         name += "_"
     return name
+
+
+def _output_columns(state: State, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+    """Return a column for each output, and one that says whether all limits are satisfied."""
+    ledger, limits = state.ledger, state.spec.limits
+    if limits is None:
+        return {}
+    put = ledger.outputs
+    known = np.full((len(rows), len(limits.names)), math.nan) if put is None else put[rows]
+    found: dict[str, NDArray[Any]] = {
+        _unused(name, dict.fromkeys(TABLE_OF_HISTORY)): known[:, k].copy()
+        for k, name in enumerate(limits.names)
+    }
+    outside = np.fromiter(ledger.outside, dtype=np.intp, count=len(ledger.outside))
+    seen = np.isfinite(ledger.value[rows]) & ~np.isin(rows, outside)
+    return {**found, _unused(FEASIBLE, found): seen}
+
+
+def outputs_at(state: State, row: int | None) -> dict[str, float] | None:
+    """Return what the objective put out at a row beside its value, None without outputs."""
+    limits, put = state.spec.limits, state.ledger.outputs
+    if limits is None or put is None or row is None:
+        return None
+    return dict(zip(limits.names, put[row].tolist(), strict=True))
 
 
 def best(state: State) -> Best | None:
@@ -227,6 +263,7 @@ def best(state: State) -> Best | None:
         gradient=None if gradient is None else gradient.copy(),
         id=row,
         run=int(ledger.run[row]),
+        outputs=outputs_at(state, row),
     )
 
 
@@ -259,6 +296,7 @@ def minima(state: State) -> Rows[LocalMinimum]:
             times_found=minimum.times_found,
             starts=tuple(space.params(space.to_user(rows[run].x0)) for run in minimum.runs),
             runs=minimum.runs,
+            outputs=outputs_at(state, state.ledger.find(space.to_user(minimum.x))),
         )
 
     return Rows(state.driver.minima, quiet(made))
@@ -304,6 +342,7 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "stop_reason": state.stop[1] if state.stop else None,
         "min_objective": found.value if found else None,
         "min_params": found.params if found else None,
+        "outputs": found.outputs if found else None,
         "num_evaluations": state.spent,
         "num_failed": state.failures,
         "num_former": num_former(state),
@@ -438,6 +477,8 @@ def observation_data(state: State, id: int | None = None) -> dict[str, Any]:
     data["sample"] = [space.params(ledger.x[row]) for row in rows]
     data["value"] = ledger.value[rows].tolist()
     gradients = [ledger.gradient_of(int(row)) for row in rows]
+    if state.spec.limits is not None:
+        data["outputs"] = [outputs_at(state, int(row)) for row in rows]
     data["derivatives"] = [_by_name(space.free, gradient) for gradient in gradients]
     if id is None:
         return data
@@ -456,6 +497,7 @@ def describe(spec: Spec, present: Mapping[str, Any]) -> dict[str, Any]:
         "driver": spec.driver,
         "domain": spec.space.to_dict()["domain"],
         "constraints": spec.written_constraints(),
+        **({} if spec.limits is None else {"outputs": spec.written_outputs()}),
         "parameters": {
             name: {"meaning": row.meaning, "default": row.default, "value": present[name]}
             for name, row in TABLE.items()

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from optdriver import stored
-from optdriver.drivers import driver_factory, recorded_name
+from optdriver.drivers import DEFAULT_DRIVER, driver_factory, recorded_name
 from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
+from optdriver.multistart.local import LIMITED
 from optdriver.space import Space
 from optdriver.structures.spelling import spelled
 from optdriver.study import parameters as table
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
+    from optdriver.constraints.outputs import OutputLimits
 
 VERSION: Final = 1
+
+RESERVED: Final = ("value", "gradient", "outputs", "residuals", "jacobian", "failed", "unit")
+"""Names of parts of a result, which no output has."""
 
 _BEFORE: Final = {
     "difference_rule": 1,
@@ -46,8 +51,14 @@ class Spec:
         Name and text of each constraint; a name that was not given is empty.
     name, study_id : str
         Labels.
+    outputs : tuple of (str, str)
+        Name and text of each limit on outputs of the objective.
+    recorded : tuple of str
+        Outputs without a limit.
     compiled : ConstraintSet or None
         The constraints over the continuous parameters, in the user's numbers.
+    limits : OutputLimits or None
+        The limits on outputs, over these and the continuous parameters; None without outputs.
     """
 
     space: Space
@@ -56,7 +67,10 @@ class Spec:
     constraints: tuple[tuple[str, str], ...] = ()
     name: str = ""
     study_id: str = ""
+    outputs: tuple[tuple[str, str], ...] = ()
+    recorded: tuple[str, ...] = ()
     compiled: ConstraintSet | None = field(default=None, compare=False, repr=False)
+    limits: OutputLimits | None = field(default=None, compare=False, repr=False)
 
     def with_parameters(self, given: Mapping[str, Any]) -> Spec:
         """Return the specification with the (checked) parameters `given` changed."""
@@ -129,6 +143,50 @@ class Spec:
         texts = tuple((name, text) for name, text in compiled.to_dict()["texts"])
         return replace(self, constraints=texts, compiled=compiled)
 
+    def with_outputs(self, given: Any) -> Spec:
+        """Return the specification with limits on outputs, see `create_study`.
+
+        The default driver is changed to the one that keeps them.
+
+        Raises
+        ------
+        ConstraintError
+            For a limit that cannot be used; the message says which, and where.
+        InputError
+            For anything else, and for a driver that knows no outputs.
+        """
+        if given is None or (isinstance(given, list | tuple | Mapping) and not given):
+            return self
+        from optdriver.constraints.outputs import read_outputs
+
+        texts, recorded = read_outputs(given)
+        space = self.space
+        if space.structure is not None:
+            listed = [{"name": name, "constraint": text} if name else text for name, text in texts]
+            texts, _ = read_outputs(spelled(listed, space.structure))
+        return self._with_limits(tuple(texts), tuple(recorded))
+
+    def _with_limits(self, texts: tuple[tuple[str, str], ...], recorded: tuple[str, ...]) -> Spec:
+        from optdriver.constraints.outputs import OutputLimits
+
+        driver = self.driver
+        if driver == DEFAULT_DRIVER:
+            driver = LIMITED
+        elif not driver_factory(driver).limits:
+            raise InputError(
+                f"driver={driver!r} knows no outputs; they are for driver={LIMITED!r}, which is "
+                "taken where there are any and no driver is named"
+            )
+        space = self.space
+        limits = OutputLimits(texts, recorded, space.free, space.fixed, space.names)
+        for name in limits.names:
+            if name in RESERVED:
+                raise InputError(
+                    f"the output {name!r} has a name that is taken in what an objective returns: "
+                    f"{', '.join(RESERVED)}; rename it"
+                )
+        return replace(self, driver=driver, outputs=texts, recorded=recorded, limits=limits)
+
     def inner_constraints(self) -> ConstraintSet:
         """Return the constraints over what minimizers see but for factors: ``exp(D)`` for D.
 
@@ -151,10 +209,7 @@ class Spec:
 
     def written_constraints(self) -> list[dict[str, str]]:
         """Return the constraints as ``{'name', 'constraint'}``."""
-        return [
-            {"name": name, "constraint": text} if name else {"constraint": text}
-            for name, text in self.constraints
-        ]
+        return _written(self.constraints)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the specification as strings and numbers."""
@@ -162,7 +217,7 @@ class Spec:
         parameters["initial_samples"] = [list(s) for s in parameters["initial_samples"]]
         if parameters["value_unit"] is None:
             del parameters["value_unit"]  # it was unknown at first
-        return {
+        data = {
             "version": VERSION,
             "space": self.space.to_dict(),
             "driver": self.driver,
@@ -171,6 +226,13 @@ class Spec:
             "name": self.name,
             "study_id": self.study_id,
         }
+        if self.limits is not None:  # they were unknown at first
+            data["outputs"] = self.written_outputs()
+        return data
+
+    def written_outputs(self) -> dict[str, Any]:
+        """Return the limits on outputs, and the outputs that are only recorded."""
+        return {"limits": _written(self.outputs), "recorded": list(self.recorded)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Spec:
@@ -190,7 +252,28 @@ class Spec:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConstraintWarning)  # they were said when it was made
             spec = spec.with_constraints(data["constraints"])
+            if "outputs" in data:
+                spec = spec._with_limits(*_read_outputs(data["outputs"]))  # noqa: SLF001  # our own
         return spec.with_parameters({**_BEFORE, **stored.mapping("parameters", data["parameters"])})
+
+
+def _written(texts: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [
+        {"name": name, "constraint": text} if name else {"constraint": text} for name, text in texts
+    ]
+
+
+def _read_outputs(data: Any) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return names and texts of limits, and outputs without one, of what was written."""
+    given = stored.mapping("outputs", data)
+    texts = [stored.mapping("a limit", each) for each in stored.rows("limits", given["limits"])]
+    return (
+        tuple(
+            (stored.text("name", each.get("name", "")), stored.text("text", each["constraint"]))
+            for each in texts
+        ),
+        tuple(stored.text("an output", name) for name in stored.rows("outputs", given["recorded"])),
+    )
 
 
 def check_version(data: Mapping[str, Any], what: str) -> None:

@@ -330,6 +330,7 @@ class Study:
         value: Any = None,
         gradient: Any = None,
         *,
+        outputs: Any = None,
         residuals: Any = None,
         jacobian: Any = None,
     ) -> None:
@@ -351,6 +352,10 @@ class Study:
             of the parameters (with units: those of the value over those of the parameter).  Those
             by dependent parameters are carried on by the chain rule.  Not used with ``jac=False``,
             which an `ObjectiveWarning` says once.
+        outputs : mapping, optional
+            Of a study with `outputs`: ``{'stress': value}``, or with ``jac=True``
+            ``{'stress': (value, gradient)}``, the gradient as that of the objective.  One that is
+            not finite is a failed evaluation.
         residuals : array_like, shape (m,), optional
             With ``driver='least-squares'``, instead of the value; `value` may hold them too.
         jacobian : array_like, shape (m, n), or mapping of names to columns, optional
@@ -375,11 +380,19 @@ class Study:
             desk = self._desk
             desk.check_id(id)
             before = desk.residuals
-            told = self._read(id, value, gradient)
+            told = self._read(id, value, gradient, outputs)
             if told.reason is None and told.value is not None:
-                desk.told(id, told.value, told.gradient, told.residuals, told.jacobian)
+                desk.told(
+                    id,
+                    told.value,
+                    told.gradient,
+                    told.residuals,
+                    told.jacobian,
+                    told.outputs,
+                    told.slopes,
+                )
             else:
-                observed = told.value, told.gradient
+                observed = told.value, told.gradient, told.outputs
                 desk.failed(id, str(told.reason), desk.parameters["retries"], observed=observed)
             self._threads.note_result()
         if gradient is not None and not desk.parameters["jac"]:
@@ -396,11 +409,18 @@ class Study:
                 ObjectiveWarning,
             )
 
-    def _read(self, id: int, value: Any, gradient: Any) -> inputs.Told:
+    def _read(self, id: int, value: Any, gradient: Any, outputs: Any) -> inputs.Told:
         desk = self._desk
+        limits, jac = desk.spec.limits, desk.parameters["jac"]
+        if limits is not None:
+            x = desk.state.ledger.x[id]
+            where = desk.where(id)
+            return inputs.output_told(value, gradient, outputs, where, limits, x, jac=jac)
+        if outputs is not None or (isinstance(value, Observation) and value.outputs):
+            raise inputs.no_outputs()
         if desk.fits:
             return inputs.fit_told(value, gradient, desk.where(id), desk.parameters, desk.residuals)
-        return inputs.plain_told(value, gradient, desk.where(id), desk.parameters["jac"])
+        return inputs.plain_told(value, gradient, desk.where(id), jac)
 
     @quiet
     def tell_arrays(self, ids: Any, values: Any, gradients: Any = None) -> None:
@@ -436,9 +456,10 @@ class Study:
         with self._lock:
             desk = self._desk
             desk.check_ids(listed)
-            if desk.fits:
+            if desk.fits or desk.spec.limits is not None:
+                what = "residuals" if desk.fits else "outputs"
                 raise InputError(
-                    f"driver={desk.spec.driver!r} is told residuals, a point at a time: use tell"
+                    f"driver={desk.spec.driver!r} is told {what}, a point at a time: use tell"
                 )
             if not desk.parameters["jac"]:
                 array = None
@@ -554,7 +575,9 @@ class Study:
         self._threads.note_result()
 
     @quiet
-    def add_point(self, point: Any, value: Any, gradient: Any = None) -> int:
+    def add_point(
+        self, point: Any, value: Any, gradient: Any = None, *, outputs: Any = None
+    ) -> int:
         """Add an evaluation that the study did not ask for; return its id.
 
         It counts for the best value, for the history and for start rules, not for `max_iter`.
@@ -563,10 +586,12 @@ class Study:
         ----------
         point : mapping or sequence
             Parameters by name, or the continuous ones in order; feasible.
-        value, gradient
+        value, gradient, outputs
             As for `tell`.
         """
-        return self._add([inputs.added(point, value, gradient, self.space, self._fit())])[0]
+        limits = self._desk.spec.limits
+        made = inputs.added(point, value, gradient, self.space, self._fit(), outputs, limits)
+        return self._add([made])[0]
 
     def _fit(self) -> tuple[Mapping[str, Any], int] | None:
         """Return what is to be known of residuals to read them, None where values are told."""
@@ -616,8 +641,9 @@ class Study:
         All are checked first: where one cannot be used, none is added.  When the call is broken off
         all have been added, or none.
         """
+        limits = self._desk.spec.limits
         return self._add(
-            inputs.many_added(list(observations), list(points), self.space, self._fit())
+            inputs.many_added(list(observations), list(points), self.space, self._fit(), limits)
         )
 
     @quiet
@@ -648,7 +674,7 @@ class Study:
             )
         given = other.to_dict()["ledger"]
         with self._lock:
-            return self._add(inputs.taken_over(given, other.space, self._desk.state))
+            return self._add(inputs.taken_over(given, other.spec, self._desk.state))
 
     # -- running --------------------------------------------------------------------------
 
@@ -765,7 +791,8 @@ class Study:
     def best(self) -> Best | None:
         """The best observed point, None before there is one.
 
-        That of the lowest value, or of the highest with ``direction='maximize'``.
+        That of the lowest value, or of the highest with ``direction='maximize'``; of a study with
+        outputs, of the points that satisfy all limits to the tolerance (`feasibility`).
         """
         with self._lock:
             return reports.best(self._desk.state)
@@ -838,7 +865,8 @@ class Study:
 
         ``min_objective`` and ``min_params`` (by name, fixed parameters too, so that
         ``objective(**min_params)`` evaluates it again) are the best observed point, None before
-        there is one; with ``direction='maximize'`` that of the highest value.  Further:
+        there is one; with ``direction='maximize'`` that of the highest value.  ``outputs`` are what
+        the objective put out there beside its value (None without any).  Further:
         ``direction``, ``status`` ('created', 'running', 'stopped'; 'idle' is one that was opened to
         look at it and that no process has open to go on), ``stop_kind``, ``stop_reason``,
         ``num_evaluations``, ``num_failed``, ``num_former`` (ended evaluations of
@@ -995,7 +1023,7 @@ class Study:
         """Return what was observed: for one suggestion, or lists over all.
 
         Keys: ``suggestion_id``, ``sample`` (by name), ``value``, ``derivatives`` (by name, None
-        where there are none).
+        where there are none); and ``outputs`` (by name) of a study that has any.
         """
         with self._lock:
             state = self._desk.state

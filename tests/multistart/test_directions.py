@@ -135,7 +135,9 @@ def test_the_state_is_data():
     made = directions.plan(np.array([1.0, 0.0]), disc(), 1e-6, False)
     record(made, 0, 2.0)
     data = directions.to_dict(made)
-    again = directions.from_dict({k: v if np.isscalar(v) else v.tolist() for k, v in data.items()})
+    again = directions.from_dict(
+        {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in data.items()}
+    )
     assert directions.to_dict(again).keys() == data.keys()
     for key, value in directions.to_dict(again).items():
         np.testing.assert_array_equal(value, data[key])

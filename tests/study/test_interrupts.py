@@ -182,7 +182,7 @@ def test_many_points_are_added_all_or_none(kept, tmp_path):
 def test_suggestions_that_were_not_received_come_first():
     study, expected = new("gradients"), new("gradients").ask(3)
     lost = 0
-    for at in range(1, 2000, 5):
+    for at in range(1, 4000, 5):
         study = new("gradients")
         if not broken_off(study, lambda study: study.ask(3), at):
             break
