@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from optdriver.coroutine import constraints as walls
-from optdriver.coroutine import optimality
+from optdriver.coroutine import ending, optimality
 from optdriver.coroutine import state as states
 from optdriver.coroutine.coroutine import Coroutine, this_thread
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
-from optdriver.coroutine.program import Outcome, Program, Request, leaves_room
+from optdriver.coroutine.program import Outcome, Program, Request
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
 from optdriver.errors import InputError, ProtocolError, say
@@ -28,26 +28,11 @@ if TYPE_CHECKING:
 
     from optdriver.constraints import ConstraintSet
 
-LEGS = 10
-"""Further legs that a run may have."""
-
 MOST_FAILURES = 20
 """Failed evaluations in a row that end a run."""
 
 CLOSE = 1e-6
 """How far a replayed point may be from the recorded one, relative to its size."""
-
-GTOL = 1e-5
-"""The projected gradient that makes an end beyond doubt, where there is no option `gtol`."""
-
-NO_WORSE = 1e-9
-"""How much higher, relatively, the value at the point of success may be than the best one."""
-
-SLOPES = 10.0
-"""By what a row's gradient may be smaller than where it was scaled."""
-
-CONFIRMED, CONFIRMED_GAIN = 1e-4, 1e-7
-"""What a fresh leg may gain where it confirms a success: of f, and of all that was gained."""
 
 _STATUS = {
     Stop.CONVERGED: 0,
@@ -273,7 +258,7 @@ class CallbackMinimizer(Undoing[State]):
             state.failures = 0
             if self._leaves and self._constraints is not None:
                 record.violation = self._constraints.violation(record.x)
-            if state.best < 0 or _rank(record) < _rank(state.records[state.best]):
+            if state.best < 0 or ending.rank(record) < ending.rank(state.records[state.best]):
                 state.best = len(state.records) - 1
         self._advance()
 
@@ -321,114 +306,12 @@ class CallbackMinimizer(Undoing[State]):
         if program is not None:
             nit = program.nit if outcome.nit is None else outcome.nit
             state.nit = state.nit_before + nit
-        stop = _stop(outcome, state)
-        message = f"{state.method}: {outcome.message}"
+        left = self._constraints if self._leaves else None
         troubled = program is not None and program.troubled
-        room = leaves_room(state)
-        again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS and room
-        values_alone = state.cautious and state.best >= 0 and not named(state.method).gradient
-        if stop is Stop.CONVERGED and self._leaves:
-            self._prefer(outcome)
-            if state.best < 0 or not _feasible(state.records[state.best]):
-                stop, message = Stop.ABNORMAL, f"{message}; {self._violated()}"
-        if stop is Stop.CONVERGED and values_alone and not self._is_confirmed():
-            if again:
-                return False
-            stop = Stop.ABNORMAL
-            if not room:
-                stop = Stop.MAX_EVALUATIONS
-                message = f"{message}, and the limits leave nothing to confirm it"
-        if state.best >= 0:
-            f = state.records[state.best].f
-            above = outcome.success and outcome.f - f > NO_WORSE * max(1.0, abs(f))
-            above = above and not values_alone  # its best point is confirmed, or not
-            lower = state.best >= state.leg and not np.array_equal(
-                state.records[state.best].x, state.start
-            )
-            falls = outcome.success and state.cautious and self._goes_on()
-            optimal = (troubled or above or falls or state.legs > 0) and self._is_optimal()
-            doubtful = (troubled or above or falls) and not optimal
-            if again and doubtful and lower:
-                return False
-            if optimal and stop is Stop.ABNORMAL:
-                stop = Stop.CONVERGED
-                message = f"the gradient vanishes at the best point, after {message}"
-            if stop is Stop.CONVERGED and doubtful and (above or named(state.method).gradient):
-                stop = Stop.ABNORMAL
-        word = "CONVERGED" if stop is Stop.CONVERGED else "STOP"
-        own = stop is Stop.CONVERGED or not outcome.success  # not zero where it is no success
-        self._finish(stop, f"{word}: {message}", outcome.status if own else None)
-        return True
-
-    def _prefer(self, outcome: Outcome) -> None:
-        """Take the point at which a method has converged for its best one, where it is feasible.
-
-        A point on the way may be lower for the part of the tolerance by which it violates
-        constraints.  One that is lower by more than that, or does not violate them, stays the best.
-        """
-        state = self._state
-        x = state.start if outcome.x is None else outcome.x
-        found = [k for k, r in enumerate(state.records) if np.array_equal(r.x, x)]
-        found = [k for k in found if state.records[k].wanted == "value"]
-        if not found or state.best < 0:
-            return
-        end, best = state.records[found[-1]], state.records[state.best]
-        if end.failed or not _feasible(end):
-            return
-        clean = best.violation <= max(end.violation, walls.CLEAN)
-        small = NO_WORSE * max(1.0, abs(end.f)) if clean else _explained(end, best.violation)
-        if not _feasible(best) or end.f - best.f <= small:
-            state.best = found[-1]
-
-    def _violated(self) -> str:
-        """Say which constraint is violated at the best point, and by how much."""
-        state = self._state
-        if state.best < 0 or self._constraints is None:
-            return "no point was evaluated"
-        name, size = self._constraints.worst(state.records[state.best].x)
-        return f"no point was feasible, {name!r} is violated by {size:.3g} (scaled)"
-
-    def _is_optimal(self) -> bool:
-        """Return whether the projected gradient at the best point vanishes to `gtol`."""
-        state = self._state
-        record = state.records[state.best]
-        if record.g is None or not named(state.method).gradient or not _feasible(record):
-            return False
-        gtol = float(state.options.get("gtol", GTOL))
-        box = (state.lower, state.upper)
-        if self._constraints is not None and self._leaves:
-            at = optimality.under(self._constraints, record.x, record.g, *box)
-            return optimality.is_stationary_under(at, gtol, self._scale())
-        return optimality.is_stationary(record.x, record.g, *box, gtol, self._scale())
-
-    def _goes_on(self) -> bool:
-        """Return whether f plainly falls from the best point, as far as gradients are told."""
-        state = self._state
-        record = state.records[state.best]
-        if record.g is None or not named(state.method).gradient:
-            return False
-        box = (state.lower, state.upper)
-        ftol = float(state.options.get("ftol", 0.0))
-        if self._constraints is not None and self._leaves:
-            at = optimality.under(self._constraints, record.x, record.g, *box)
-            return optimality.goes_on_under(at, record.x, state.x0, self._scale(), ftol)
-        return optimality.goes_on(record.x, record.g, *box, state.x0, self._scale(), ftol)
-
-    def _is_confirmed(self) -> bool:
-        """Return whether a fresh leg from the best point has found nothing better."""
-        state = self._state
-        before = [r.f for r in state.records[: state.leg] if not r.failed and _feasible(r)]
-        best = state.records[state.best].f
-        gained = min(before, default=math.inf) - best
-        first = next(r.f for r in state.records if not r.failed)
-        return gained <= max(CONFIRMED * abs(best), CONFIRMED_GAIN * (first - best))
-
-    def _scale(self) -> float:
-        """Return what a change of f is measured by: its size, or what was gained."""
-        records = self._state.records
-        best = records[self._state.best].f
-        first = next(r.f for r in records if r.wanted == "value" and not r.failed)
-        return max(abs(best), abs(first - best))
+        ended = ending.judged(state, outcome, left, troubled=troubled)
+        if ended is not None:
+            self._finish(*ended)
+        return ended is not None
 
     def _new_leg(self) -> Request | Outcome:
         state = self._state
@@ -605,7 +488,7 @@ class CallbackMinimizer(Undoing[State]):
     @property
     def feasible(self) -> bool:
         """Whether the best point satisfies the constraints to 1e-6, scaled."""
-        return not self.at_start and _feasible(self._state.records[self._state.best])
+        return not self.at_start and ending.is_feasible(self._state.records[self._state.best])
 
     @property
     def constraints(self) -> ConstraintSet | None:
@@ -716,9 +599,6 @@ class CallbackMinimizer(Undoing[State]):
         )
 
 
-_LIMITS = (Stop.MAX_EVALUATIONS, Stop.MAX_ITERATIONS)
-
-
 class _Live:
     """A leg that runs: its program, in a coroutine."""
 
@@ -740,17 +620,6 @@ class _Live:
 
     def close(self) -> None:
         self._coroutine.close()
-
-
-def _stop(outcome: Outcome, state: State) -> Stop:
-    if outcome.success:
-        return Stop.CONVERGED
-    method = named(state.method)
-    if outcome.status in method.evaluations and not outcome.error:
-        return Stop.MAX_EVALUATIONS
-    if outcome.status in method.iterations and not outcome.error:
-        return Stop.MAX_ITERATIONS
-    return Stop.ABNORMAL
 
 
 def _check_bounds(method: str, lower: Vector, upper: Vector) -> None:
@@ -780,24 +649,6 @@ def _started(method: str, constraints: ConstraintSet | None, start: Vector) -> V
             "(scaled) at the start"
         )
     return found
-
-
-def _feasible(record: Record) -> bool:
-    """Return whether a point satisfies the constraints to the tolerance."""
-    return record.violation <= walls.TOLERANCE
-
-
-def _explained(end: Record, violation: float) -> float:
-    """Return about how much lower than at `end` f may be at a point that violates constraints."""
-    if end.g is None:
-        return walls.TOLERANCE * abs(end.f)
-    return SLOPES * float(np.linalg.norm(end.g)) * violation  # a scaled row has a unit gradient
-
-
-def _rank(record: Record) -> tuple[bool, float]:
-    """Return by what points are compared: feasible ones by value, before the less infeasible."""
-    feasible = _feasible(record)
-    return not feasible, record.f if feasible else record.violation
 
 
 def _array(name: str, values: Any, shape: tuple[int, ...]) -> Vector:
