@@ -10,6 +10,8 @@ The end counts as a minimum if both are seen:
 2. No step on the exact set reduces f to first order.  Points are moved by r the ways that reduce f
    and restored, for r over four decades; whatever is feasible near there must not be lower, and
    what does not become feasible must come back all the same: else it has only lost its way.
+   Where the gradient of a row vanishes, as at the end of a horn ``y^2 <= (1 - x)^3``, this takes
+   many steps, and only the larger radii are so asked.
 
 All is in u = x / D, D the sizes of the variables, at most the widths of their box.  What f may
 still fall by is compared with f itself: a cusp is reached to rounding of rows, of which its tip is
@@ -38,6 +40,7 @@ from optdriver.numerics import is_numeric
 
 ACTIVE = 1e-8  # scaled rows closer to zero than this, and sides in sizes of the variables
 VANISHING = 1e-6  # of the gradient of a scaled row
+NOTHING = 1e-10  # of the same, where a multiplier says nothing
 INWARD = 1e4  # no shorter step leads away from all active rows by a unit of each
 RADII = (0.3, 1e-1, 3e-2, 1e-2, 1e-3, 1e-4)
 SLOPE = 1e-6  # of the gradient, what counts as a slope of first order
@@ -46,8 +49,10 @@ CLOSE = 1e-6  # of the same: the tip is near, and to be asked
 OTHER_WAYS = 4
 NARROW = 1e-15
 STEPS = 30
+STEPS_FLAT = 100  # where a gradient vanishes: Newton's steps halve the way there at best
 BACK = 0.35  # of the way, within which what is not restored must have come back
 COARSE = 1e-2  # from smaller radii violations of high order drown, and little comes back
+COARSE_FLAT = 0.05  # the same there: a tip of third order is met to its root
 BACK_FLAT = 0.03  # of the way where a gradient vanishes: Newton's steps are slow, and less sure
 LARGEST = 60  # variables: each way costs a restoration
 
@@ -84,7 +89,13 @@ class Cusp:
 
 
 def cusp_near(
-    region: Region, x: Vector, g: Vector, scale: float, tolerance: float = 0.0
+    region: Region,
+    x: Vector,
+    g: Vector,
+    scale: float,
+    tolerance: float = 0.0,
+    *,
+    patient: bool = True,
 ) -> Cusp | None:
     """Return what is known of the cusp at or near `x`; None if it cannot be shown to be one.
 
@@ -97,6 +108,8 @@ def cusp_near(
         What f is measured by there, as |f|.
     tolerance : float
         Scaled violation of inequalities that is accepted.
+    patient : bool
+        Whether a restoration may take more steps where a gradient vanishes.
     """
     if region.n > LARGEST or any(region.work.costs):
         return None
@@ -104,7 +117,8 @@ def cusp_near(
         active = _active(region, x)
         if active is None or not (active.flat or _contradict(active)):
             return None
-        return _search(region, x, g, active, scale, tolerance)
+        flat = active.flat and patient
+        return _search(region, x, g, active, scale, tolerance, STEPS_FLAT if flat else STEPS)
     except Exception as error:
         if not is_numeric(error):
             raise
@@ -124,6 +138,26 @@ def without_multipliers(region: Region, x: Vector, at: Criticality, slope: float
         pinned=active.sides,
         cusps=active.rows,
     )
+
+
+def without_vanishing(region: Region, x: Vector, at: Criticality) -> Criticality:
+    """Return what is said of a point where a row's gradient is rounding: no multiplier of it.
+
+    The row is a cusp there, which first-order conditions hold at by a multiplier without meaning.
+    """
+    if region.large:
+        return at
+    jac, _ = region.linearised(x)
+    if not finite(jac):
+        return at
+    lengths = np.full(len(at.multipliers), np.inf)
+    lengths[region.inequalities] = row_norms(jac * region.scale)
+    rows = np.flatnonzero((lengths <= NOTHING) & (at.multipliers > 0.0))
+    if not len(rows):
+        return at
+    multipliers = at.multipliers.copy()
+    multipliers[rows] = 0.0
+    return replace(at, multipliers=multipliers, cusps=np.union1d(at.cusps, rows))
 
 
 def _active(region: Region, x: Vector) -> _Active | None:
@@ -176,7 +210,13 @@ def _contradict(active: _Active) -> bool:
 
 
 def _search(
-    region: Region, x: Vector, g: Vector, active: _Active, scale: float, tolerance: float
+    region: Region,
+    x: Vector,
+    g: Vector,
+    active: _Active,
+    scale: float,
+    tolerance: float,
+    steps: int,
 ) -> Cusp | None:
     """Look for feasible points near x; None if f falls to one of them, to first order."""
     slope = active.size * g
@@ -187,10 +227,11 @@ def _search(
     for radius in RADII:
         small = SLOPE * steepness * radius + CLOSE * missed
         lost = steepness * radius * (BACK_FLAT if active.flat else BACK)
-        lost = np.inf if radius < COARSE and not active.flat else lost
+        if radius < (COARSE_FLAT if steps == STEPS_FLAT else 0.0 if active.flat else COARSE):
+            lost = np.inf
         for way in _ways(active, slope / steepness):
             wish = region.clip(x + radius * active.size * way)
-            made = descend(region, wish, STEPS, tolerance, NARROW)
+            made = descend(region, wish, steps, tolerance, NARROW)
             u = _moved(active, made.x - x)
             if largest_size(u) > 2.0 * radius:
                 continue  # it is another place

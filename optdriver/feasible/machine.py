@@ -33,6 +33,7 @@ OUTGROWN = 1e3  # times larger or smaller than it was, a variable needs another 
 VANISHING = 1e-6  # in scaled rows, of a value and of a gradient
 ENDLESS = 1e20  # times what is known of the size of f at the start
 WITH_CUSPS = 3  # the rule from which on the end at a cusp is a success
+WITH_HORNS = 4  # and that from which on a restoration is patient where gradients vanish
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
 
@@ -333,7 +334,8 @@ def _looks_for_a_cusp(state: State, region: Region) -> bool:
     """
     if state.rule < WITH_CUSPS:
         return False
-    found = cusp_near(region, state.x, state.g, convergence.scale(state), state.tolerance)
+    scale, patient = convergence.scale(state), state.rule >= WITH_HORNS
+    found = cusp_near(region, state.x, state.g, scale, state.tolerance, patient=patient)
     if found is None or (found.tip is not None and np.array_equal(found.tip, state.pending)):
         return False
     if found.tip is None:

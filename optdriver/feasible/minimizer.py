@@ -16,7 +16,7 @@ from optdriver.constraints.nearest import distance, nearest
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import convergence, machine
 from optdriver.feasible.criticality import Criticality, measured, unknown
-from optdriver.feasible.cusp import without_multipliers
+from optdriver.feasible.cusp import without_multipliers, without_vanishing
 from optdriver.feasible.naming import active_names, certified, forces
 from optdriver.feasible.options import checked
 from optdriver.feasible.region import Region, region
@@ -70,9 +70,10 @@ class FeasibleMinimizer:
         where each variable is moved by its size: the unit of f follows from them.
     settled : bool
         The last step of that run changed f by no more than `ftol`.
-    rule : {3, 2, 1}
-        2 as in optdriver 0.2.0: no cusp but that of an infinite slope is a success.  1 as in 0.1.0:
-        besides, `gtol` is absolute, and `ftol` has no meaning.
+    rule : {4, 3, 2, 1}
+        3 as in optdriver 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
+        as a rule.  2 as in 0.2.0: no cusp but that of an infinite slope is a success.  1 as in
+        0.1.0: besides, `gtol` is absolute, and `ftol` has no meaning.
     **options
         See `Options`: gtol, ftol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 
@@ -343,6 +344,8 @@ class FeasibleMinimizer:
         optimality = measured(self._region, x, g, unit) if known else unknown(self._region)
         if self._state.cusp:
             optimality = without_multipliers(self._region, x, optimality, self._state.residual)
+        elif self.converged:
+            optimality = without_vanishing(self._region, x, optimality)
         return {
             "x": x,
             "fun": f,

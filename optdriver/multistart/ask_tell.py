@@ -86,12 +86,13 @@ class MultiStart(Undoing[MultiStartState]):
     difference_rule : {2, 1}
         How finite differences are asked for.  1 is for what optdriver 0.1.0 has recorded: all
         points of an iterate at once, also after a failure.
-    constraint_rule : {3, 2, 1}
+    constraint_rule : {4, 3, 2, 1}
         Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
-        how many pairs that keeps, and whether a minimum without multipliers is a success.  2 is
-        for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite slopes.  1 is
-        for 0.1.0: besides, starts on the faces of the box too, one shortened step after the other,
-        10 pairs.
+        how many pairs that keeps, and whether a minimum without multipliers is a success.  3 is
+        for what optdriver 0.3.0 and 0.4.0 have recorded: that at the end of a horn is none, as a
+        rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite
+        slopes.  1 is for 0.1.0: besides, starts on the faces of the box too, one shortened step
+        after the other, 10 pairs.
     convergence_rule : {5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 5 takes a first value far
         below 1 for what it is, however much its gradient promises over the box; hears the objection
@@ -186,7 +187,7 @@ class MultiStart(Undoing[MultiStartState]):
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
         difference_rule: int = 2,
-        constraint_rule: int = 3,
+        constraint_rule: int = 4,
         convergence_rule: int = 5,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,

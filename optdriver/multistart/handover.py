@@ -61,9 +61,10 @@ class Handover:
         Start; moved to a feasible point if it violates a constraint.
     constraints : ConstraintSet
         With the box.
-    rule : {3, 2, 1}
-        2 as in optdriver 0.2.0: a cusp is a success only where a slope is infinite.  1 as in 0.1.0:
-        besides, one shortened step after the other, and the pairs of L-BFGS-B.
+    rule : {4, 3, 2, 1}
+        3 as in optdriver 0.4.0: the cusp of a horn is no success as a rule.  2 as in optdriver
+        0.2.0: a cusp is a success only where a slope is infinite.  1 as in 0.1.0: besides, one
+        shortened step after the other, and the pairs of L-BFGS-B.
     convergence_rule : {3, 2, 1}
         1 as in optdriver 0.1.0: f has no unit, and `ftol` no meaning after the handover.
     **options
@@ -82,7 +83,7 @@ class Handover:
         x0: ArrayLike,
         constraints: ConstraintSet,
         *,
-        rule: int = 3,
+        rule: int = 4,
         convergence_rule: int = 3,
         **options: Any,
     ) -> None:
