@@ -178,7 +178,7 @@ def _run_rounds(
 
 def _timed(study: Study, loop: _Loop | rounds.Rounds) -> None:
     """Run a loop while the clock of the study goes."""
-    study.start_clock()
+    study.start_clock(anew=False)
     try:
         loop.run()
     finally:

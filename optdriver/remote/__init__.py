@@ -24,8 +24,14 @@ __all__ = ["RemoteClient", "RemoteSpace", "RemoteStudy", "client"]
 def client(url: None = None, *, token: None = None, patience: float = 60.0) -> Client: ...
 @overload
 def client(url: str, *, token: str | None = None, patience: float = 60.0) -> RemoteClient: ...
+@overload
+def client(*, port: int, token: str | None = None, patience: float = 60.0) -> RemoteClient: ...
 def client(
-    url: str | None = None, *, token: str | None = None, patience: float = 60.0
+    url: str | None = None,
+    *,
+    port: int | None = None,
+    token: str | None = None,
+    patience: float = 60.0,
 ) -> Client | RemoteClient:
     """Return what makes studies: here, or on the server at `url`.
 
@@ -34,6 +40,8 @@ def client(
     url : str, optional
         Where `optdriver serve` runs, as ``'http://host:8787'``.  Without it studies are made in
         this process.
+    port : int, optional
+        That of a server on this machine, in place of `url`.
     token : str, optional
         The server's token; otherwise the one in the environment, ``OPTDRIVER_TOKEN``.
     patience : float
@@ -51,6 +59,10 @@ def client(
     ServerError
         If the server does not answer.
     """
+    if port is not None:
+        if url is not None or isinstance(port, bool) or not isinstance(port, int):
+            raise InputError(f"give the url of a server, or its port as a number, not {port!r}")
+        url = f"http://127.0.0.1:{port}"
     if url is None:
         if token is not None:
             raise InputError("a token is for a server: client(url, token=...)")

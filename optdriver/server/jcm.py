@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -24,10 +23,8 @@ from starlette.routing import BaseRoute, Route
 from optdriver.errors import InputError, OptDriverError, ProtocolError, UnknownStudyError
 from optdriver.server import page
 from optdriver.server.http import answered
-from optdriver.server.overview import ended
 from optdriver.server.rooms import Hall, Room
 from optdriver.study import Observation, Study
-from optdriver.study.reports import best_so_far
 
 VERSION: Final = "3.1.0"
 """Of the client that this has been tried with; it warns of a server of another version."""
@@ -333,14 +330,7 @@ def _at(state: Any, path: Any) -> Any:
 
 def _historic(study: Study, given: Given) -> dict[str, Any]:
     """Return the values, or the best so far, of all evaluations that gave one."""
-    _, values, _ = ended(study)
-    values = values[np.isfinite(values)]
-    path = str(given.get("path")).removeprefix("driver.").removeprefix("observation.")
-    if path == "min_objective":
-        values = best_so_far(values, study.spec.sign)
-    elif path != "value":
-        raise InputError("there are the paths 'driver.min_objective' and 'observation.value'")
-    return {"values": values.tolist()}
+    return {"values": study.historic_parameter_values(str(given.get("path")))}
 
 
 ACTS: Final[Mapping[str, Act]] = MappingProxyType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from optdriver.drivers import DEFAULT_DRIVER, driver_factory
@@ -69,8 +70,8 @@ def create_study(
         Whether the driver sees every finite range as about one unit wide.
     storage : str or path-like, optional
         The file that keeps the study: everything that was told survives the end of the process.
-        If the study is there already, it is opened, as by `optdriver.load_study`; another domain
-        is refused.
+        If the study is there already, it is opened, as by `optdriver.load_study`; the parameters
+        may be left out then, and another domain is refused.
     save_dir : str or path-like, optional
         The same in the other dialect: the file is ``<study_id>.db`` in this directory.
     durability : {'process', 'power'}
@@ -99,6 +100,16 @@ def create_study(
     check_keywords(parameters)
     given = {"domain": domain, "design_space": design_space, "name": name, "study_name": study_name}
     parts = [part for part in (space, one_of("domain", given)) if part is not None]
+    path = _path(storage, save_dir, study_id, journal)
+    if not parts and path is not None and Path(path).exists():
+        if constraints or environment is not None:
+            raise InputError("constraints and environment go with the parameters: give these too")
+        return _opened(path, driver, parameters, durability, clock)
+    if not parts and study_id is not None:
+        raise InputError(
+            f"there are no parameters, and no file of a study {study_id!r} to go on with: give the "
+            "directory with save_dir=, or the file with storage=, or the parameters"
+        )
     if len(parts) != 1:
         raise InputError(
             "create_study needs the parameters once, as in create_study({'x1': (-1.5, 1.5)}) or "
@@ -114,10 +125,26 @@ def create_study(
     spec = spec.with_constraints(constraints).with_outputs(outputs)
     if spec.compiled is not None:
         check_not_empty(spec.compiled)
-    path = _path(storage, save_dir, study_id, journal)
     if path is None:
         return Study(spec.with_parameters(parameters), journal=journal, clock=clock)
     return create_kept(spec, parameters, path, durability=durability, clock=clock)
+
+
+def _opened(
+    path: Any, driver: str, parameters: dict[str, Any], durability: str, clock: Clock
+) -> Study:
+    """Return the study that is kept at `path`, with these driver parameters."""
+    from optdriver.storage import load_study
+
+    study = load_study(path, durability=durability, clock=clock)
+    try:
+        if driver != DEFAULT_DRIVER and driver_factory(driver).name != study.spec.driver:
+            raise InputError(f"the study at {path} has the driver {study.spec.driver!r}")
+        study.set_parameters(**parameters)
+    except BaseException:
+        study.close()
+        raise
+    return study
 
 
 def _path(storage: Any, save_dir: Any, study_id: Any, journal: Journal | None) -> Any:

@@ -240,7 +240,8 @@ class Desk:
             owner = parameters.TABLE[name].owner
             if (owner != "study" and name not in parameters.LATER) or name in parameters.FIXED:
                 raise ProtocolError(
-                    f"{name!r} cannot be changed once the study has begun; create a new study"
+                    f"{name!r} cannot be changed once the study has begun; create a new study, and "
+                    "take over what this one has evaluated with new.add_history(this)"
                 )
         if for_driver := fold.for_driver(state, changed):
             copy.copy(state.driver).configure(**for_driver)  # what it refuses is not recorded
@@ -248,10 +249,13 @@ class Desk:
             changed["initial_samples"] = [list(each) for each in changed["initial_samples"]]
         return changed
 
-    def start_clock(self) -> None:
-        """Count run time from now on."""
-        if self._since is None:
+    def start_clock(self, *, anew: bool = False) -> None:
+        """Count run time from now on, and `max_time` too if `anew`."""
+        if self._since is None or (anew and not self.has_begun):
             self._since = self._clock() - self.state.elapsed
+        now = self.now()
+        if anew and self.has_begun and now > self.parameters["max_time_from"]:
+            self.configure({"max_time_from": now})
 
     def suspend(self) -> None:
         """Halt the clock."""

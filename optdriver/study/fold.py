@@ -897,8 +897,12 @@ def _added(state: State, event: Added) -> None:
     state.driver.add_point(space.to_driver(event.x), *known)
 
 
-LIFTED: Final = {"failures": "stop_after_failures", "flat": "stop_after_flat"}
-"""Kinds of stopping that have not the name of their limit, and that name."""
+LIFTED: Final = {
+    "failures": ("stop_after_failures",),
+    "flat": ("stop_after_flat",),
+    "max_time": ("max_time", "max_time_from"),
+}
+"""Kinds of stopping that have not the name of their limit alone, and what lifts them."""
 
 
 def _configured(state: State, event: Configured) -> None:
@@ -913,7 +917,7 @@ def _configured(state: State, event: Configured) -> None:
         return
     kind = state.stop[0]
     goes_on = kind == "driver" and given and not state.driver.done
-    if goes_on or LIFTED.get(kind, kind) in event.parameters:
+    if goes_on or any(name in event.parameters for name in LIFTED.get(kind, (kind,))):
         state.stop = None  # this was the limit that stopped it
 
 

@@ -42,6 +42,9 @@ _MEANT: Final = {
     _FIXED: ("args", "kwargs", "fixed", "constants", "fixed_parameters"),
     "storage='study.db' keeps the study in a file": ("path", "file", "filename", "load_if_exists",
         "database", "db"),
+    "`optdriver serve study.db` shows the page of a study": ("dashboard", "open_browser"),
+    "values are kept with all their digits; round them where they are shown": (
+        "output_precision",),
     "Ctrl-C or study.stop() stops it; run(progress=True) shows how far it is": ("callback",
         "callbacks", "verbose", "disp"),
 }  # fmt: skip

@@ -59,7 +59,7 @@ def _target(state: State) -> Reason | None:
 def before_asking(state: State, elapsed: float) -> Reason | None:
     """Decide when a point is wanted."""
     max_time = state.parameters["max_time"]
-    if elapsed >= max_time:
+    if elapsed - state.parameters["max_time_from"] >= max_time:
         return "max_time", f"max_time = {max_time:g} s of run time are used up"
     return None
 
@@ -97,7 +97,7 @@ def driver_ended(state: State) -> Reason | None:
 
 _GO_ON = {
     "max_iter": "a larger max_iter",
-    "max_time": "a larger max_time",
+    "max_time": "a larger max_time; study.start_clock() counts it anew",
     "eps": "a smaller eps",
     "min_val": "a lower min_val",
     "max_val": "a higher max_val",

@@ -241,7 +241,8 @@ _ROWS: Final = (
     DriverParameter("max_iter", math.inf, _whole(1, endless=True), "study",
                     "hard cap on evaluations of the objective, finite differences included"),
     DriverParameter("max_time", math.inf, _number(0.0, open_end=True, endless=True), "study",
-                    "seconds of run time, kept across suspensions"),
+                    "seconds of run time, since `start_clock` if that was called, kept across "
+                    "suspensions"),
     DriverParameter("num_parallel", 1, _whole(1), "study",
                     "open suggestions at a time"),
     DriverParameter("eps", 0.0, _number(0.0), "study",
@@ -326,6 +327,8 @@ _ROWS: Final = (
                     "failed iterates in a row, over all minimizers, that stop the study"),
     DriverParameter("value_unit", None, _unit, "study",
                     "unit of the values, if they have one: that of the first one told"),
+    DriverParameter("max_time_from", 0.0, _number(0.0), "study",
+                    "run time from which max_time counts: that of the last start_clock"),
 )  # fmt: skip
 
 LATER: Final = (

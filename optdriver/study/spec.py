@@ -217,6 +217,8 @@ class Spec:
         parameters["initial_samples"] = [list(s) for s in parameters["initial_samples"]]
         if parameters["value_unit"] is None:
             del parameters["value_unit"]  # it was unknown at first
+        if parameters["max_time_from"] == 0.0:
+            del parameters["max_time_from"]
         data = {
             "version": VERSION,
             "space": self.space.to_dict(),

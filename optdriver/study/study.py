@@ -31,6 +31,7 @@ from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
 from optdriver.study.observation import Observation
+from optdriver.study.other_dialect import DriverPart, from_data, historic
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
@@ -94,6 +95,13 @@ class Study:
     def parameters(self) -> dict[str, Any]:
         """The present driver parameters by name."""
         return dict(self._desk.parameters)
+
+    configuration = parameters
+
+    @property
+    def driver(self) -> DriverPart:
+        """The driver, for those who ask it for ``best_sample`` and the like."""
+        return DriverPart(self)
 
     @quiet
     def set_parameters(self, **given: Any) -> None:
@@ -647,6 +655,21 @@ class Study:
         )
 
     @quiet
+    def add_observation_data(self, data: Mapping[str, Any]) -> list[int]:
+        """Add what `get_observation_data` of a study returned; return the ids of the points here.
+
+        Where that study is at hand, `add_history` takes over its evaluations.  All are checked
+        first: where one cannot be used, none is added.
+
+        Parameters
+        ----------
+        data : mapping
+            With ``sample`` (parameters by name), ``value`` and, optionally, ``derivatives`` (by
+            name, or None), of one point or lists over several.
+        """
+        return self._add(from_data(data, self.space, self._fit()))
+
+    @quiet
     def add_history(self, other: Study) -> list[int]:
         """Take over the evaluations of another study; return the ids they have here.
 
@@ -718,14 +741,23 @@ class Study:
         )
 
     @quiet
-    def start_clock(self) -> None:
-        """Start to count run time (for `max_time`); the first suggestion does it too."""
+    def start_clock(self, *, anew: bool = True) -> None:
+        """Count the run time for `max_time` from now on; the first suggestion does it too.
+
+        A study that `max_time` has stopped goes on then.
+
+        Parameters
+        ----------
+        anew : bool
+            False lets the clock of a study that was suspended, or opened, go on from where it is.
+        """
         with self._lock:
-            self._desk.start_clock()
+            self._desk.start_clock(anew=anew)
+            self._threads.wake()
 
     @quiet
     def suspend(self) -> None:
-        """Halt the clock until the next suggestion, `start_clock` or `run`."""
+        """Halt the clock until the next suggestion or `run`, or ``start_clock(anew=False)``."""
         with self._lock:
             self._desk.suspend()
 
@@ -1017,6 +1049,16 @@ class Study:
 
         found = self.uncertainty(minimum=minimum, absolute_sigma=absolute_sigma)
         return intervals(self, found, objective, names=names, level=level, executor=executor)
+
+    def historic_parameter_values(self, path: str) -> list[float]:
+        """Return a number after each evaluation that gave a value, in their order.
+
+        Parameters
+        ----------
+        path : str
+            ``'observation.value'``: the values; ``'driver.min_objective'``: the best so far.
+        """
+        return historic(self, path)
 
     @quiet
     def get_observation_data(self, suggestion_id: int | None = None) -> dict[str, Any]:

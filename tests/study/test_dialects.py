@@ -6,8 +6,10 @@ import inspect
 import math
 import re
 
+import numpy as np
 import pytest
 
+import optdriver
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownOptionError
 from optdriver.study import Client, Study, client, create_study
 from optdriver.study.dialect import ARGUMENTS, KEYWORDS, METHODS
@@ -248,3 +250,109 @@ def test_hints_name_what_exists():
     for words in _MEANT:
         named = set(re.findall(r"(\w+)=", words)) - {"executor", "progress"}
         assert named <= {*KEYWORDS, *TABLE}, words
+
+
+def seen(study):
+    """Return an observation of a parabola at a suggestion's place."""
+
+    def objective(x):
+        observation = study.new_observation()
+        observation.add((x - 1.0) ** 2)
+        observation.add(derivative="x", value=2.0 * (x - 1.0))
+        return observation
+
+    return objective
+
+
+LINE = [{"name": "x", "type": "continuous", "domain": (-2.0, 3.0)}]
+
+
+def test_a_study_goes_on_by_its_id_alone(tmp_path):
+    client = optdriver.client()
+    given = {"study_id": "line", "save_dir": tmp_path}
+    with client.create_study(domain=LINE, max_iter=3, jac=True, **given) as study:
+        study.run(seen(study))
+    with client.create_study(**given, max_iter=30) as again:
+        assert again.num_evaluations == 3
+        again.run(seen(again))
+        assert again.best.value == pytest.approx(0.0, abs=1e-12)
+    with pytest.raises(InputError, match="constraints and environment go with the parameters"):
+        client.create_study(**given, constraints="x <= 1")
+    with pytest.raises(InputError, match="has the driver 'L-BFGS-B'"):
+        client.create_study(**given, driver="CMA-ES")
+    with pytest.raises(InputError, match="no file of a study 'lime'"):
+        client.create_study(study_id="lime", save_dir=tmp_path)
+
+
+def test_the_driver_and_what_was_observed_are_there_under_those_names():
+    study = optdriver.client().create_study(domain=LINE, max_iter=9, jac=True)
+    assert study.driver.best_sample is study.driver.min_objective is None
+    study.run(seen(study))
+    assert study.configuration == study.driver.configuration == study.parameters
+    assert (str(study.driver), study.driver.name) == ("L-BFGS-B", "L-BFGS-B")
+    assert study.driver.best_sample == study.info()["min_params"]
+    assert study.driver.min_objective == study.info()["min_objective"]
+    assert study.driver.describe()["max_iter"]["value"] == 9
+    values = study.historic_parameter_values("observation.value")
+    assert values == study.history["value"].tolist()
+    best = study.driver.historic_parameter_values("driver.min_objective")
+    assert best == np.minimum.accumulate(values).tolist()
+    with pytest.raises(InputError, match="'observation.value'"):
+        study.historic_parameter_values("value.of.nothing")
+
+
+def test_observed_data_can_be_added():
+    first = optdriver.client().create_study(domain=LINE, max_iter=4, jac=True)
+    first.run(seen(first))
+    data = first.get_observation_data()
+    second = optdriver.client().create_study(domain=LINE, jac=True)
+    assert second.add_observation_data(data) == list(range(len(data["value"])))
+    assert second.add_observation_data(first.get_observation_data(0)) == [len(data["value"])]
+    assert second.best.value == first.best.value
+    np.testing.assert_array_equal(second.best.gradient, first.best.gradient)
+    for wrong, words in (
+        ({"value": [1.0]}, "no 'sample'"),
+        ({**data, "value": data["value"][1:]}, "not as many"),
+        ([1.0], "get_observation_data"),
+    ):
+        with pytest.raises(InputError, match=words):
+            second.add_observation_data(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"dashboard": False}, "optdriver serve"),
+        ({"open_browser": True}, "optdriver serve"),
+        ({"output_precision": 1e-8}, "all their digits"),
+    ],
+)
+def test_what_is_not_here_is_refused_with_what_to_do(given, words):
+    with pytest.raises(InputError, match=words):
+        optdriver.client().create_study(domain=LINE, **given)
+
+
+def test_what_cannot_be_changed_any_more_can_be_taken_over():
+    study = optdriver.client().create_study(domain=LINE, max_iter=4)
+    study.run(lambda x: (x - 1.0) ** 2)
+    with pytest.raises(ProtocolError, match="add_history"):
+        study.set_parameters(jac=True)
+
+
+def test_the_clock_is_set_to_zero_by_start_clock():
+    time = [0.0]
+    made = optdriver.create_study({"x": (-2.0, 3.0)}, jac=True, max_time=10, clock=lambda: time[0])
+    suggestion = made.ask()
+    time[0] += 11.0
+    made.tell(suggestion.id, 1.0, [1.0])
+    assert made.is_done()
+    assert "start_clock() counts it anew" in made.how_to_go_on()
+    made.start_clock()
+    assert made.ask() is not None
+    assert made.info()["elapsed"] == 11.0  # the history goes on
+    again = optdriver.Study.from_dict(made.to_dict(), clock=lambda: time[0])
+    again.start_clock(anew=False)
+    time[0] += 9.0
+    assert not again.is_done()
+    time[0] += 2.0
+    assert again.is_done()
