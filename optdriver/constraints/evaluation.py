@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Evaluation:
     """
 
     def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
-        self._all = Tape(formulas, names)
+        self._formulas, self._names = formulas, names
         sums: dict[Node, str] = {}
         short = [_shortened(node, sums) for node in formulas]
         known = [*names, *sums.values()]
@@ -75,6 +76,10 @@ class Evaluation:
         """Return the values at the rows of `points`."""
         return self._all.many(points)
 
+    @cached_property
+    def _all(self) -> Tape:
+        return Tape(self._formulas, self._names)
+
 
 class _Rows:
     """Formulas over named numbers, those of one form together."""
@@ -91,7 +96,7 @@ class _Rows:
     def __call__(self, y: Array) -> Array:
         values = np.empty(self._size)
         if self._rest.size:
-            values[self._rest] = self._tape(y.tolist())
+            values[self._rest] = self._tape.at(y)
         for form in self._forms:
             columns = np.concatenate([y[form.slots], form.numbers])
             values[form.rows] = form.tape.many(columns.T)[:, 0]

@@ -32,9 +32,11 @@ def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
     names : sequence of str
         The parameters in the order of x.
     """
-    tape = Tape(formulas, names)
     n, m = len(names), len(formulas)
-    if n >= MOST_VARIABLES or not tape.plain or len(tape.steps) > MOST_NODES:
+    if n >= MOST_VARIABLES:
+        return None
+    tape = Tape(formulas, names)
+    if not tape.plain or len(tape.steps) > MOST_NODES:
         return None
     graph = Graph(n + m, n, MOST_NODES)
     try:

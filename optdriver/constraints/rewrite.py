@@ -186,7 +186,7 @@ def affine(node: Node) -> tuple[float, dict[str, float]] | None:
         case Negative(operand):
             return _times(affine(operand), -1.0)
         case Sum(terms):
-            return _total([(sign, affine(term)) for sign, term in terms])
+            return _affine_sum(terms)
         case Product(factors):
             return _affine_product(factors)
         case Power(base, Number(1.0)):
@@ -203,14 +203,18 @@ def _times(
     return form[0] * factor, {name: value * factor for name, value in form[1].items()}
 
 
-def _total(
-    parts: list[tuple[str, tuple[float, dict[str, float]] | None]],
+def _affine_sum(
+    terms: tuple[tuple[str, Node], ...],
 ) -> tuple[float, dict[str, float]] | None:
     constant, coefficients = 0.0, dict[str, float]()
-    for sign, form in parts:
+    for sign, term in terms:
+        factor = 1.0 if sign == "+" else -1.0
+        if isinstance(term, Name):  # there may be a thousand
+            coefficients[term.name] = coefficients.get(term.name, 0.0) + factor
+            continue
+        form = affine(term)
         if form is None:
             return None
-        factor = 1.0 if sign == "+" else -1.0
         constant += factor * form[0]
         for name, value in form[1].items():
             coefficients[name] = coefficients.get(name, 0.0) + factor * value

@@ -79,6 +79,9 @@ class Row:
     union: bool = False
 
 
+Affine = tuple[float, dict[str, float]] | None
+
+
 @dataclass(slots=True)
 class Reading:
     """What becomes of the texts: rows, a tighter box, and notes."""
@@ -90,6 +93,13 @@ class Reading:
     rows: list[Row] = field(default_factory=list)
     bound_names: dict[tuple[int, str], str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    forms: dict[int, tuple[Node, Affine]] = field(default_factory=dict)  # by the node's identity
+
+    def affine(self, node: Node) -> Affine:
+        """Return the constant and the coefficients of a row, or None; found the first time only."""
+        if id(node) not in self.forms:
+            self.forms[id(node)] = node, affine(node)
+        return self.forms[id(node)][1]
 
     @property
     def box(self) -> dict[str, tuple[float, float]]:
@@ -235,7 +245,7 @@ def _add_rows(reading: Reading, label: str, parsed: ParsedConstraint, source: in
 
 def _is_decided(reading: Reading, row: Row) -> bool:
     """Tell whether the row is constant; raise if it can never hold."""
-    value = _constant(row.node)
+    value = _constant(reading, row.node)
     if value is None:
         return False
     holds = value <= 0.0 if row.kind == "<=" else abs(value) <= EQUALITY
@@ -250,10 +260,10 @@ def _is_decided(reading: Reading, row: Row) -> bool:
     return True
 
 
-def _constant(node: Node) -> float | None:
+def _constant(reading: Reading, node: Node) -> float | None:
     if isinstance(node, Number):
         return node.value
-    form = affine(node)
+    form = reading.affine(node)
     if form is None or any(form[1].values()) or abs(form[0]) <= EQUALITY:
         return None
     return form[0]
@@ -261,7 +271,7 @@ def _constant(node: Node) -> float | None:
 
 def _is_bound(reading: Reading, row: Row) -> bool:
     """Move a row that bounds one parameter into the box."""
-    found, form = single(row.node), affine(row.node)
+    found, form = single(row.node), reading.affine(row.node)
     if found is None or form is None:
         return False
     name, sign = found
@@ -349,7 +359,7 @@ def _classified(reading: Reading, row: Row, box: Box) -> Row | None:
         reading.warn(row, "always holds in the box; dropped")
         return None
     used = functions_in(row.node)
-    linear = affine(row.node) is not None
+    linear = reading.affine(row.node) is not None
     known = curvature(row.node, box)
     union = row.kind == "<=" and is_union(row.node)
     _note_kinks(reading, row, used, union)
@@ -436,13 +446,14 @@ def samples(reading: Reading) -> Array:
 
 
 def _look_for_nan(reading: Reading) -> None:
-    if not reading.rows:
+    rows = [row for row in reading.rows if not row.linear]
+    if not rows:
         return
     points = samples(reading)
-    values = Tape([row.node for row in reading.rows], reading.names).many(points)
+    values = Tape([row.node for row in rows], reading.names).many(points)
     missing = np.isnan(values)
     for j in np.flatnonzero(missing.any(axis=0)):
-        row, share = reading.rows[j], float(missing[:, j].mean())
+        row, share = rows[j], float(missing[:, j].mean())
         point = points[np.argmax(missing[:, j])]
         culprit = _culprit(row.node, reading.names, point)
         shown = zip(reading.names[:4], point[:4], strict=True)

@@ -176,8 +176,18 @@ class Tape:
             registers.append(value)
         return [registers[i] for i in self.outputs]
 
+    def at(self, x: Array) -> Array | list[float]:
+        """Evaluate at one point, an array."""
+        if self._program is None:
+            return self(x.tolist())
+        made: Array = self._program(x)
+        return made
+
     def many(self, points: Array) -> Array:
         """Evaluate at the rows of `points`, all at once."""
+        if self._program is not None:
+            made: Array = self._program.many(np.asarray(points, dtype=np.float64))
+            return made
         columns = np.ascontiguousarray(np.asarray(points, dtype=np.float64).T)
         registers: list[Any] = [*columns, *self.constants]
         with np.errstate(all="ignore"):

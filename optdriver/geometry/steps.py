@@ -18,15 +18,15 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc import math as c
     from cython.cimports.optdriver.geometry.functions import value
-    from cython.cimports.optdriver.lbfgsb.state import cut_integers, integers, numbers, reading
+    from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
     import math as c
 
     from optdriver.geometry.functions import value
-    from optdriver.lbfgsb.state import cut_integers, integers, numbers, reading
+    from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 
 from optdriver.geometry.functions import NAMES
-from optdriver.geometry.products import flat
+from optdriver.geometry.products import flat, rows_of
 
 CODES = {name: code for code, name in enumerate(NAMES)} | {
     "+": 20,
@@ -184,6 +184,24 @@ class Program:
         if self.width:
             run(self, reading(given), numbers(self.scratch()), numbers(out))
         return out
+
+    def many(self, points: Any) -> Any:
+        """Return the outputs, (k, width), at the rows of `points`, (k, size)."""
+        k: cython.Py_ssize_t
+        n: cython.Py_ssize_t
+        i: cython.Py_ssize_t
+        k, n = points.shape
+        if n != self.size:
+            raise ValueError(f"a program of {self.size} numbers and {n} given")
+        made: Any = np.empty((k, self.width))
+        rows: Any = rows_of(points)
+        scratch: Any = self.scratch()
+        x: cython.p_double = reading(rows)
+        out: cython.p_double = reading(made)
+        registers: cython.p_double = numbers(scratch)
+        for i in range(k):
+            run(self, cut(x, i * n, n), registers, cut(out, i * self.width, self.width))
+        return made
 
     def scratch(self) -> Any:
         """Return the registers to run in: a compiled run, which nothing interrupts, needs no copy.

@@ -129,11 +129,13 @@ class FeasibleStarts:
 
     def _are_few(self) -> bool:
         tests = max(256, min(TESTS, NUMBERS // self._constraints.n))
-        for first in range(0, tests, _BLOCK):
-            points = self._points(first, min(_BLOCK, tests - first))
+        first, number = 0, ENOUGH  # more and more at a time: often the first ones are enough
+        while first < tests:
+            points = self._points(first, min(number, tests - first))
             self._met = np.vstack([self._met, points[screen(self._constraints, points)]])
             if len(self._met) >= ENOUGH:
                 return False
+            first, number = first + number, min(2 * number, _BLOCK)
         return True
 
     def _points(self, first: int, number: int) -> Vector:
