@@ -1,7 +1,10 @@
-"""All rows at one point: rows of one form together as arrays, the others one by one.
+"""All rows at one point: by the compiled page.
 
-Both ways carry out the operations of the text in the order of the text; a set decides once, by
-its texts alone, which way a row goes, so that a point always has the same values.
+Where there is none, or it does not know a function, rows of one form go together as arrays and the
+others one by one.
+
+All ways carry out the operations of the text in the order of the text, so that a point always has
+the same values.
 """
 
 from __future__ import annotations
@@ -58,23 +61,33 @@ class Evaluation:
 
     def __init__(self, formulas: Sequence[Node], names: Sequence[str]) -> None:
         self._formulas, self._names = formulas, names
-        sums: dict[Node, str] = {}
-        short = [_shortened(node, sums) for node in formulas]
-        known = [*names, *sums.values()]
-        self._sums = [_WideSum(node, known) for node in sums]
-        self._rows = _Rows(short, known)
 
     def __call__(self, x: Array) -> Array:
         """Return the values at x, (n,); NaN where a formula has no real value."""
+        if self._all.compiled:
+            return np.asarray(self._all.at(x))
+        return self.by_parts(x)
+
+    def by_parts(self, x: Array) -> Array:
+        """Return the same without the compiled page."""
+        sums, rows = self._parts
         n = x.size
-        y = np.concatenate([x, np.empty(len(self._sums))]) if self._sums else x
-        for i, wide in enumerate(self._sums):
+        y = np.concatenate([x, np.empty(len(sums))]) if sums else x
+        for i, wide in enumerate(sums):
             y[n + i] = wide(y)
-        return self._rows(y)
+        return rows(y)
 
     def many(self, points: Array) -> Array:
         """Return the values at the rows of `points`."""
         return self._all.many(points)
+
+    @cached_property
+    def _parts(self) -> tuple[list[_WideSum], _Rows]:
+        """Wide sums, and the rows with a number in the place of each of these."""
+        sums: dict[Node, str] = {}
+        short = [_shortened(node, sums) for node in self._formulas]
+        known = [*self._names, *sums.values()]
+        return [_WideSum(node, known) for node in sums], _Rows(short, known)
 
     @cached_property
     def _all(self) -> Tape:

@@ -122,13 +122,18 @@ KINKS = frozenset({"abs", "min", "max"})
 """Functions that are smooth but for kinks."""
 
 
+_LEAVES = frozenset({Name, Number, Slot})
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """Return the nodes right below `node`, from left to right."""
+    if type(node) in _LEAVES:  # as most are
+        return ()
     match node:
         case Sum(terms):
-            return tuple(term for _, term in terms)
+            return tuple([term for _, term in terms])
         case Product(factors):
-            return tuple(factor for _, factor in factors)
+            return tuple([factor for _, factor in factors])
         case Negative(operand):
             return (operand,)
         case Power(base, exponent):
@@ -158,9 +163,10 @@ def rebuilt(node: Node, below: tuple[Node, ...]) -> Node:
 
 def transformed(node: Node, change: Callable[[Node], Node]) -> Node:
     """Apply `change` to every node of the tree, from the leaves up."""
-    below = children(node)
-    if below:
-        node = rebuilt(node, tuple(transformed(child, change) for child in below))
+    if below := children(node):
+        made = tuple([transformed(child, change) for child in below])
+        if any(new is not old for new, old in zip(made, below, strict=True)):
+            node = rebuilt(node, made)
     return change(node)
 
 
@@ -169,12 +175,12 @@ def walk(node: Node) -> Iterator[Node]:
     stack: list[tuple[Node, bool]] = [(node, False)]
     while stack:
         here, opened = stack.pop()
-        below = children(here)
-        if opened or not below:
+        below = () if opened else children(here)
+        if not below:
             yield here
         else:
             stack.append((here, True))
-            stack.extend((child, False) for child in reversed(below))
+            stack.extend([(child, False) for child in reversed(below)])
 
 
 def names_in(node: Node) -> list[str]:

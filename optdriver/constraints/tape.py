@@ -154,6 +154,11 @@ class Tape:
         """Whether the kernel knows all operations."""
         return all(name in CODES for name, _ in self.steps)
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled page carries out the steps."""
+        return self._program is not None
+
     def program(self) -> Program:
         """Return the steps as the kernel takes them."""
         return Program(self.size, self.constants, self.steps, self.outputs)

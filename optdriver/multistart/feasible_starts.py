@@ -129,13 +129,11 @@ class FeasibleStarts:
 
     def _are_few(self) -> bool:
         tests = max(256, min(TESTS, NUMBERS // self._constraints.n))
-        first, number = 0, ENOUGH  # more and more at a time: often the first ones are enough
-        while first < tests:
-            points = self._points(first, min(number, tests - first))
+        for first, number in _blocks(0, tests, ENOUGH, _BLOCK):
+            points = self._points(first, number)
             self._met = np.vstack([self._met, points[screen(self._constraints, points)]])
             if len(self._met) >= ENOUGH:
                 return False
-            first, number = first + number, min(2 * number, _BLOCK)
         return True
 
     def _points(self, first: int, number: int) -> Vector:
@@ -144,8 +142,8 @@ class FeasibleStarts:
 
     def _accepted(self, first: int) -> Iterator[tuple[int, Vector]]:
         """Yield feasible points of the sequence in order, with how many have been used up."""
-        for begin in range(first, first + 4 * TESTS, 256):
-            points = self._points(begin, 256)
+        for begin, number in _blocks(first, first + 4 * TESTS, 8, 256):
+            points = self._points(begin, number)
             for i in np.flatnonzero(screen(self._constraints, points)):
                 if self._constraints.is_feasible(points[i]):
                     yield begin + int(i) + 1, points[i].copy()
@@ -237,6 +235,14 @@ class FeasibleStarts:
         return walked[spread(walked / width, _KEPT, self._starts / width)]
 
 
+def _blocks(first: int, end: int, number: int, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a sequence into blocks, each of twice as many points: often the first ones will do."""
+    while first < end:
+        number = min(number, end - first)
+        yield first, number
+        first, number = first + number, min(2 * number, most)
+
+
 def screen(constraints: ConstraintSet, points: Vector) -> Mask:
     """Return which of the points, (k, n), satisfy the rows, to the last bits."""
     with np.errstate(all="ignore"):
@@ -306,11 +312,13 @@ def check_not_empty(constraints: ConstraintSet) -> None:
     """
     if not np.all(np.isfinite(constraints.lower) & np.isfinite(constraints.upper)):
         return
-    points = starts("sobol", 0, 0, 256, constraints.lower, constraints.upper)
-    if any(constraints.is_feasible(x) for x in points[screen(constraints, points)]):
-        return
+    lower, upper = constraints.lower, constraints.upper
+    for first, number in _blocks(0, 256, 16, 256):
+        points = starts("sobol", 0, first, number, lower, upper)
+        if any(constraints.is_feasible(x) for x in points[screen(constraints, points)]):
+            return
     tries: list[Projection] = []
-    for x in points[:_TRIES]:
+    for x in starts("sobol", 0, 0, _TRIES, lower, upper):
         tries.append(_moved(constraints, x))
         if tries[-1].feasible:
             return

@@ -116,7 +116,7 @@ def test_one_point_many_points_and_plain_python_agree_to_the_bit() -> None:
     made = Tape([parse(f"{text} <= 0", ["x", "y"]).rows()[0][1] for text in texts], ["x", "y"])
     plain = copy.copy(made)
     plain._program = None
-    for x, values in zip(points, made.many(points), strict=True):
+    for x, *both in zip(points, made.many(points), plain.many(points), strict=True):
         wanted = [v.hex() for v in plain(x)]
-        assert [v.hex() for v in made(x)] == wanted
-        assert [v.hex() for v in values.tolist()] == wanted
+        assert [v.hex() for v in made(x)] == [v.hex() for v in made.at(x)] == wanted
+        assert all([v.hex() for v in values.tolist()] == wanted for values in both)
