@@ -262,6 +262,11 @@ def driver_factory(name: str, what: str = "driver") -> DriverFactory:
     """
     if not isinstance(name, str):
         raise InputError(f"a {what} is chosen by its name, a string, not {name!r}")
+    return _named(name, what)
+
+
+@functools.lru_cache(maxsize=64)  # whoever tells a study a value looks whether it is one that fits
+def _named(name: str, what: str) -> DriverFactory:
     prefix, found, rest = name.rpartition(":")
     if found:
         return _of_nevergrad(what, name, prefix, rest)

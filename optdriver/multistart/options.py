@@ -162,7 +162,7 @@ class MultiStartOptions:
     @property
     def vectors(self) -> bool:
         """Whether vectors are told, residuals or a value with rows, and no values."""
-        return self.fitting or bool(self.row_names)
+        return self.method == local.FITTING or bool(self.inequalities or self.equalities)
 
     def of_rows(self, *, two_sided: bool) -> dict[str, Any]:
         """Return the options of each run with rows, by how exact its derivatives are."""

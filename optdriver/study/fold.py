@@ -589,7 +589,8 @@ def _admit_end(state: State, run: int) -> None:
 
 def _leaves(state: State) -> bool:
     """Return whether the driver may ask points that violate constraints."""
-    return bool(getattr(state.driver, "leaves", False))
+    stays = state.parameters["must_stay_feasible"]
+    return not stays and bool(getattr(state.driver, "leaves", False))
 
 
 def _told(state: State, event: Told) -> None:
@@ -610,8 +611,9 @@ def _told(state: State, event: Told) -> None:
     if entry.point == FOREIGN:
         _show(state, entry, value, gradient, put)
         return
-    before, turns = state.driver.failed_in_row, state.driver.turns
+    before = state.driver.failed_in_row
     if put is not None:
+        turns = state.driver.turns
         state.driver.tell(entry.point, *put)
         if state.driver.turns != turns:
             _admit_end(state, entry.run)

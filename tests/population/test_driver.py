@@ -67,7 +67,7 @@ def sphere(driver, evaluations):
 
 
 @pytest.mark.parametrize(
-    "name", ["PSO", "OnePlusOne", "NGOpt", "TBPSA", "nevergrad:NelderMead", "SQP"]
+    "name", ["PSO", "OnePlusOne", "NGOpt", "TBPSA", "nevergrad:NelderMead", "nevergrad:SQP"]
 )
 def test_nevergrads_optimizers_go_on_identically(name):
     options = {"seed": 2, "method_options": {"budget": 40}}
