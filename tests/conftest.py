@@ -1,5 +1,7 @@
 """What all tests share: the same random examples, and the same Ctrl-C, wherever they run."""
 
+import gc
+import os
 import signal
 import sys
 
@@ -14,6 +16,26 @@ settings.load_profile("same")
 # A shell without job control starts its background jobs with Ctrl-C ignored, and children inherit
 # that; the tests of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Where no bytecode is kept, every worker rewrites all asserts again, and every process that a test
+# starts compiles the package.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Look for garbage among what the tests make, never among ten thousand tests and all modules.
+
+    That takes longer than many tests.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -36,6 +37,7 @@ SHAPES = {
 }
 
 
+@functools.cache
 def shape(name: str) -> ConstraintSet:
     return ConstraintSet(SHAPES[name], NAMES, BOX)
 

@@ -114,9 +114,9 @@ def test_multipliers_balance_the_gradient(name):
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("jac", [True, False])
 def test_restored_at_every_point_it_goes_on_identically(name, jac):
-    straight = Session(make(name, jac=jac), 1, failing={3, 11}).run(80)
+    straight = Session(make(name, jac=jac), 1, failing={3, 11}).run(40)
     broken = Session(make(name, jac=jac), 1, failing={3, 11})
-    for _ in range(80):
+    for _ in range(40):
         broken.driver = MultiStart.from_dict(plain(broken.driver.to_dict()))
         if not broken.step():
             break
