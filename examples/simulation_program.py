@@ -30,8 +30,8 @@ def main() -> optdriver.Study:
         initial_samples=[[2.8, 1.0]],
     )
     study.run(optdriver.SubprocessObjective([sys.executable, "-c", SIMULATOR], timeout=60))
-    print("found", {name: round(value, 4) for name, value in study.best.params.items()})
-    print("failed:", study.history["reason"][0])
+    print("best:", ", ".join(f"{name} = {x:.4f}" for name, x in study.best.params.items()))
+    print("a failure:", study.history["reason"][0])
     return study
 
 

@@ -53,6 +53,8 @@ if __name__ == "__main__":
     study = main()
     best = study.info()
     print(f"mean squared deviation {best['min_objective']:.6f}, {best['num_evaluations']} designs")
-    print("  ".join(f"{name} {value:.2f}" for name, value in best["min_params"].items()))
+    units = {"index": ""}  # all others are thicknesses
+    for name, value in best["min_params"].items():
+        print(f"  {name:6}{value:7.2f} {units.get(name, 'nm')}".rstrip())
     for name, multiplier in best["multipliers"].items():
         print(f"active: {name}, multiplier {multiplier:.2e}")

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,7 +151,7 @@ def run(
         for note in notes:
             logging.getLogger("optdriver").warning("%s", note)
         study.run(objective, max_evaluations=max_evaluations, progress=None if not quiet else False)
-        _print(study, as_json)
+        _print(study, as_json, description.units)
         return _status(study)
 
 
@@ -190,12 +191,19 @@ def _logged(quiet: bool) -> Iterator[None]:
 @click.option("--every", type=float, default=1.0, help="Seconds between two looks, with --watch.")
 @_as_json
 def show(path: Path, watch: bool, every: float, as_json: bool) -> None:
-    """Show a study, also while another process runs it."""
+    """Show a study, also while another process runs it.
+
+    Given STUDY.toml it shows the study that is stated there, with the units of parameters.
+    """
+    units: dict[str, str] = {}
+    if path.suffix == ".toml":
+        description = read(path)
+        path, units = description.storage, description.units
     if not watch:
         with look(path) as study:
-            _print(study, as_json)
+            _print(study, as_json, units)
         return
-    _follow(path, every, _json_lines if as_json else _live)
+    _follow(path, every, _json_lines if as_json else partial(_live, units))
 
 
 def _follow(path: Path, every: float, carrier: Callable[[], Any]) -> None:
@@ -220,22 +228,22 @@ def _json_lines() -> Iterator[Callable[[Study], None]]:
 
 
 @contextmanager
-def _live() -> Iterator[Callable[[Study], None]]:
+def _live(units: dict[str, str]) -> Iterator[Callable[[Study], None]]:
     from rich.live import Live
 
     from optdriver.cli import showing
 
     with Live(console=_console(), auto_refresh=False) as live:
-        yield lambda study: live.update(showing.screen(study), refresh=True)
+        yield lambda study: live.update(showing.screen(study, units), refresh=True)
 
 
-def _print(study: Study, as_json: bool) -> None:
+def _print(study: Study, as_json: bool, units: dict[str, str]) -> None:
     if as_json:
         click.echo(summary.as_json(summary.of(study)))
     else:
         from optdriver.cli import showing  # tables are drawn by Rich, which takes its time
 
-        _console().print(showing.screen(study))
+        _console().print(showing.screen(study, units))
 
 
 def _console() -> Console:

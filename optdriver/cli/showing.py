@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final
 
 from rich import box
@@ -17,6 +19,8 @@ from optdriver.study.tables import flat
 MOST_ROWS: Final = 12
 """Rows of a table that are shown; how many more there are is said."""
 
+NO_UNITS: Final[Mapping[str, str]] = MappingProxyType({})
+
 MOST_COLUMNS: Final = 6
 """Parameters that stand side by side; more of them stand in lines."""
 
@@ -28,12 +32,17 @@ def number(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def screen(study: Study) -> RenderableType:
-    """Return everything that `show` shows."""
+def screen(study: Study, units: Mapping[str, str] = NO_UNITS) -> RenderableType:
+    """Return everything that `show` shows; `units` are those of parameters, by name."""
     info = study.info()
-    parts: list[RenderableType] = [_head(info), _best(study)]
-    parts += [part for part in (_minima(study), _runs(study), _failures(study)) if part is not None]
+    parts: list[RenderableType] = [_head(info), _best(study, units)]
+    more = (_minima(study, units), _runs(study), _failures(study))
+    parts += [part for part in more if part is not None]
     return Group(*parts)
+
+
+def _labels(names: Iterable[str], units: Mapping[str, str]) -> list[str]:
+    return [f"{name} ({units[name]})" if name in units else name for name in names]
 
 
 def _head(info: dict[str, Any]) -> RenderableType:
@@ -62,29 +71,30 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _best(study: Study) -> RenderableType:
+def _best(study: Study, units: Mapping[str, str]) -> RenderableType:
     best = study.best
     if best is None:
         return Text("\nnothing was observed yet")
     params = flat(best.params)
     if len(params) > MOST_COLUMNS:
         table = _table(f"best: {number(best.value)}", "parameter", "value")
-        for name, value in islice(params.items(), 3 * MOST_ROWS):
+        labels = _labels(params, units)
+        for name, value in islice(zip(labels, params.values(), strict=True), 3 * MOST_ROWS):
             table.add_row(name, number(value))
         return _with_rest(table, len(params), 3 * MOST_ROWS)
-    table = _table("best", "value", *params)
+    table = _table("best", "value", *_labels(params, units))
     table.add_row(number(best.value), *(number(value) for value in params.values()))
     return table
 
 
-def _minima(study: Study) -> RenderableType | None:
+def _minima(study: Study, units: Mapping[str, str]) -> RenderableType | None:
     rows = study.minima
     if not rows:
         return None
     names = list(flat(rows[0].params))[:MOST_COLUMNS]
     dots = ["..."] if len(flat(rows[0].params)) > MOST_COLUMNS else []
     kind = "minima" if study.spec.sign > 0.0 else "maxima"
-    table = _table(kind, "value", "found", *names, *dots)
+    table = _table(kind, "value", "found", *_labels(names, units), *dots)
     for row in rows[:MOST_ROWS]:
         values = flat(row.params)
         cells = (number(values[name]) for name in names)

@@ -92,6 +92,17 @@ def test_run_show_and_extend(call, described):
     assert json.loads(call("show", "bowl.db", "--json", "--watch")[1])["status"] == "stopped"
 
 
+def test_a_stated_study_is_shown_with_its_units(call, described):
+    text = described.read_text().replace(
+        "x = { domain = [-2, 2] }", "x = {domain=[-2, 2], unit='nm'}"
+    )
+    described.write_text(text)
+    assert call("run", described, "--quiet")[1].count("x (nm)") == 2  # best, and minima
+    assert call("show", described)[1].count("x (nm)") == 2
+    shown = call("show", described, "--json")[1]
+    assert json.loads(shown) == json.loads(call("show", "bowl.db", "--json")[1])
+
+
 def test_another_night(call, described):
     described.write_text(described.read_text().replace("max_iter = 40", "max_iter = 2"))
     assert json.loads(call("run", described, "--quiet", "--json")[1])["stop_kind"] == "max_iter"
