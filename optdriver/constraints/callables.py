@@ -18,6 +18,10 @@ from optdriver.geometry.products import product
 Array = NDArray[np.float64]
 
 
+COARSE = 1e-4
+"""Steps of second differences beyond this are those of functions that are not exact to 64 bits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Functions:
     """Rows ``sign * function(x)[component] - offset`` of one vector function.
@@ -115,13 +119,28 @@ class Functions:
             )
         return made if is_sparse(made) else made.reshape(shape)
 
-    def hessian(self, x: Array, multipliers: Array) -> Array:
-        """Return the (n, n) sum of the rows' Hessians times the multipliers."""
+    @property
+    def coarse(self) -> bool:
+        """Whether second derivatives are differences of values that are not exact to 64 bits."""
+        return self.hess is None and self.jac is None and self.precision.second_step > COARSE
+
+    def bends(self, x: Array) -> Array:
+        """Return the Hessian of each value by differences of differences, (k, n, n)."""
+        step = self.precision.second_step
+        return differences(lambda z: differences(self._raw, z, step), x, step)
+
+    def hessian(self, x: Array, multipliers: Array, known: Bends | None = None) -> Array:
+        """Return the (n, n) sum of the rows' Hessians times the multipliers.
+
+        `known` keeps those of coarse functions.
+        """
         if self.linear or not multipliers.any():
             return np.zeros((x.size, x.size))
         weights = np.zeros(self.size)
         np.add.at(weights, self.components, self.signs * multipliers)
-        if self.hess is not None:
+        if known is not None and self.coarse:
+            total = np.tensordot(weights, known.of(self, x), axes=1)
+        elif self.hess is not None:
             made = self.hess(x.copy(), weights)
             total = np.asarray(made @ np.eye(x.size), dtype=np.float64)
         else:
@@ -139,6 +158,32 @@ class Functions:
         return differences(
             lambda z: transposed_times(differences(self._raw, z, step), weights), x, step
         )
+
+
+class Bends:
+    """Second derivatives of coarse functions, kept as long as new ones would be no better.
+
+    Differences of values that are exact to 7 digits are taken over a hundredth of the variables,
+    so that they hold as far as that.
+
+    Attributes
+    ----------
+    made : int
+        How often they were computed.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Functions, Array, Array]] = {}
+        self.made = 0
+
+    def of(self, functions: Functions, x: Array) -> Array:
+        """Return `Functions.bends` at x, or at a point that is as near as its steps are long."""
+        known = self._known.get(id(functions))
+        reach = functions.precision.second_step * np.maximum(1.0, np.abs(x))
+        if known is None or np.any(np.abs(known[1] - x) > reach):
+            self.made += 1
+            known = self._known[id(functions)] = functions, x.copy(), functions.bends(x)
+        return known[2]
 
 
 def _numbers(given: Any, what: str) -> Array:

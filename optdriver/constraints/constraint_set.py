@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from optdriver import stored
 from optdriver.constraints.assembly import Assembly
-from optdriver.constraints.callables import Functions
+from optdriver.constraints.callables import Bends, Functions
 from optdriver.constraints.evaluation import Evaluation
 from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked, times
 from optdriver.constraints.nearest import nearest
@@ -329,32 +329,40 @@ class ConstraintSet:
         """Return the (m, n) Jacobian as a CSR array."""
         return csr(self.linearised(x))
 
-    def _curvature(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
+    def _curvature(self, x: ArrayLike, multipliers: ArrayLike, known: Bends | None = None) -> Any:
         if self.system is not None:
             weights = self._checked(multipliers)
             quick = self.system.hessian(self._given(x), weights, self._units)
             if quick is not None:
                 return quick
-        return self._bends(x, multipliers)
+        return self._bends(x, multipliers, known)
 
     @quiet
-    def _bends(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
+    def _bends(self, x: ArrayLike, multipliers: ArrayLike, known: Bends | None) -> Any:
         point = self._point(x)
         weights = self._weights(multipliers)
         total = self._assembly.hessian(point, weights[: self._parts[0]])
         for f, first, last in zip(self._functions, self._parts, self._parts[1:], strict=False):
             if not f.linear:
-                total = total + f.hessian(point, weights[first:last])
+                total = total + f.hessian(point, weights[first:last], known)
         return total if self._units is None else scaled(total, self._units, self._units)
 
-    def hessian(self, x: ArrayLike, multipliers: ArrayLike) -> Array:
-        """Return sum_j multipliers_j Hess c_j as a dense (n, n) array."""
-        return dense(self._curvature(x, multipliers))
+    def hessian(self, x: ArrayLike, multipliers: ArrayLike, *, known: Bends | None = None) -> Array:
+        """Return sum_j multipliers_j Hess c_j as a dense (n, n) array.
+
+        `known` keeps second derivatives of functions that are computed coarsely.
+        """
+        return dense(self._curvature(x, multipliers, known))
 
     @quiet
     def hessian_sparse(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
         """Return sum_j multipliers_j Hess c_j as a CSR array, both triangles."""
         return csr(self._curvature(x, multipliers))
+
+    @property
+    def coarse(self) -> bool:
+        """Whether all functions whose second derivatives matter are computed coarsely."""
+        return bool(self._functions) and all(f.linear or f.coarse for f in self._functions)
 
     @property
     def sparse(self) -> bool:

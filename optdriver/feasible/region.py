@@ -163,9 +163,20 @@ class Region:
 
     def hessian(self, x: Vector, inequality: Vector, equality: Vector) -> Vector:
         """Return the Hessian of multipliers times scaled rows, shape (n, n)."""
-        self.work.spend(2)
+        bends, made, weights = (
+            self.work.bends,
+            self.constraints,
+            self._weights(inequality, equality),
+        )
+        before = bends.made
         with np.errstate(all="ignore"):
-            return self.constraints.hessian(x, self._weights(inequality, equality))
+            if not isinstance(made, ConstraintSet):
+                found = made.hessian(x, weights)
+            else:
+                found = made.hessian(x, weights, known=bends)
+        if bends.made > before or not getattr(made, "coarse", False):
+            self.work.spend(2)
+        return found
 
     def curvature(self, x: Vector, inequality: Vector, equality: Vector) -> SparseHessian | Vector:
         """Return the same, in sparse parts if the region is `large`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from optdriver.constraints.callables import Bends
 from optdriver.feasible.types import Vector
 
 LEAST = 20_000
@@ -30,12 +31,15 @@ class Work:
     costs : tuple of int
         How often values, a Jacobian and a Hessian call functions; zeros without any.
     left : float
+    bends : Bends
+        Second derivatives of coarse functions near the present point.
     seen : dict
         Of each kind, what was computed last for the present point, and where.
     """
 
     costs: tuple[int, int, int] = (0, 0, 0)
     left: float = field(default=0.0, init=False)
+    bends: Bends = field(default_factory=Bends, init=False)
     seen: dict[str, tuple[bytes, Any]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +53,7 @@ class Work:
     def renew(self) -> None:
         """Begin with another point: what is known is forgotten, as if one had been restored."""
         self.seen.clear()
+        self.bends = Bends()
         self.left = LEAST + ROUNDS * float(sum(self.costs))
 
     def remembered(self, kind: str, x: Vector, make: Callable[[Vector], Any]) -> Any:

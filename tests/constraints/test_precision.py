@@ -110,3 +110,32 @@ def test_the_work_for_one_point_is_bounded_and_the_coarsest_is_named():
             assert len(calls) - before < 40_000
         assert opt.stop in (Stop.STALLED, Stop.OPTIMAL)
     assert calls
+
+
+def test_second_derivatives_of_coarse_functions_are_computed_seldom_and_can_be_lost():
+    """A run that is restored at every point knows nothing of them, and goes the same way."""
+    calls = []
+    spread = np.diag([0.04, 0.02, 0.03, 0.05]).astype(SINGLE) + SINGLE(0.005)
+
+    def risk(w):
+        calls.append(1)
+        w = np.asarray(w, SINGLE)
+        return float(SINGLE(0.02) - w @ (spread @ w))
+
+    rows = [{"type": "ineq", "fun": risk}, {"type": "eq", "fun": lambda w: float(w.sum()) - 1.0}]
+    mean = np.array([0.12, 0.03, 0.09, 0.06])
+    made = ConstraintSet(rows, list("abcd"), [(0.0, 1.0)] * 4, reference=np.full(4, 0.25))
+    go_on = FeasibleMinimizer(np.full(4, 0.25), made)
+    begun = len(calls)
+    asked = []
+    while not go_on.done:
+        asked.append(go_on.ask())
+        go_on.tell(-mean @ asked[-1], -mean)
+    assert go_on.result.success
+    assert len(calls) - begun < 2500 * len(asked)
+    again = FeasibleMinimizer(np.full(4, 0.25), made)
+    for x in asked:
+        np.testing.assert_array_equal(again.ask(), x)
+        again.tell(-mean @ x, -mean)
+        again = FeasibleMinimizer.from_dict(again.to_dict(constraints=False), made)
+    assert again.done
