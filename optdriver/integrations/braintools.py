@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
-from optdriver.coroutine.scipy_methods import method_names, named
+from optdriver.coroutine.scipy_methods import METHODS, method_names, named
 from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError, ObjectiveWarning, say
 from optdriver.minimization import Minimizer
-from optdriver.multistart.handover import COMMON_OPTIONS
+from optdriver.minimization.methods import OWN_OPTIONS
 from optdriver.population import PopulationDriver
 from optdriver.structures.pytree import Structure
 from optdriver.structures.units import Unit, number_in, number_of, unit_of
@@ -32,6 +32,18 @@ Bounds = Mapping[str, Any] | Sequence[Any]
 
 PRINTING = ("disp", "iprint", "verbose")
 """Options by which SciPy's methods are told to print."""
+
+SCIPYS = {
+    "eps",
+    "finite_diff_rel_step",
+    "workers",
+    "maxcor",
+    "maxls",
+    "maxfun",
+    "return_all",
+    "rhobeg",
+}
+"""Further options of SciPy's methods."""
 
 LOWEST_SEEDS = 2**31
 
@@ -55,7 +67,8 @@ class ScipyOptimizer:
         and texts: see `optdriver.Minimizer`.
     tol, callback, options : optional
         As in `scipy.optimize.minimize`; ``callback(x)`` gets the structure of the bounds, and
-        ``options={'disp': True}`` prints how it ended.
+        ``options={'disp': True}`` prints how it ended, and those of other methods are left out
+        with an `ObjectiveWarning`, as SciPy does.
 
     Raises
     ------
@@ -103,8 +116,7 @@ class ScipyOptimizer:
                 ObjectiveWarning,
             )
             used = None
-            kept = (*COMMON_OPTIONS, *PRINTING)
-            given = {name: value for name, value in given.items() if name in kept}
+        given = _understood("L-BFGS-B" if used is None else used, given, quiet=bool(left))
         self._minimizer = Minimizer(
             loss_fun,
             plain,
@@ -140,7 +152,7 @@ class NevergradOptimizer:
     method : str
         The name of one of Nevergrad's optimizers, or ``'CMA-ES'``.
     use_nevergrad_recommendation : bool
-        Not there: the best observed candidate is returned, which was evaluated.
+        Has no effect but an `ObjectiveWarning`: the best observed candidate is returned.
     budget : int, optional
         The most evaluations; without it as many as are wanted.
     num_workers : int
@@ -189,14 +201,14 @@ class NevergradOptimizer:
         if not callable(batched_loss_fun):
             raise InputTypeError(f"the loss must be callable, not {batched_loss_fun!r}")
         if use_nevergrad_recommendation:
-            raise InputError(
-                "use_nevergrad_recommendation=True returns a point that may never have been "
-                "evaluated, which is not done here; leave it out for the best one observed"
+            say(
+                "what Nevergrad recommends may never have been evaluated: the best candidate "
+                "observed is returned, as without use_nevergrad_recommendation"
             )
         self.vmap_loss_fun, self.bounds, self.method = batched_loss_fun, bounds, method
         self.n_sample = _positive("n_sample", n_sample)
         self.budget, self.num_workers = budget, num_workers
-        self.use_nevergrad_recommendation = False
+        self.use_nevergrad_recommendation = use_nevergrad_recommendation
         self.method_params = dict(method_params or {})
         plain, self._units = without_units(bounds)
         self._structure = Structure(plain)
@@ -284,6 +296,21 @@ class NevergradOptimizer:
     def _found(self) -> Any:
         """Return the best candidate, with units."""
         return None if self._best is None else self._with_units(self._structure.build(self._best))
+
+
+def _understood(method: str, given: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Return the options without those of other methods, which SciPy leaves out with a warning.
+
+    Names that no method has are left to be refused; without `quiet` what is left out is said.
+    """
+    if method not in method_names() and method != "L-BFGS-B":
+        return given
+    ours = set(OWN_OPTIONS if method == "L-BFGS-B" else (*named(method).options, "maxfun"))
+    of_others = {name for each in METHODS for name in (*each.options, *each.limits)}
+    foreign = [k for k in given if k in (of_others | SCIPYS) - ours - set(PRINTING)]
+    if foreign and not quiet:
+        say(f"options of other methods than {method!r} are left out: {', '.join(foreign)}")
+    return {name: value for name, value in given.items() if name not in foreign}
 
 
 def _left(method: str, *, constrained: bool) -> str:

@@ -145,6 +145,28 @@ def test_mistakes(given, error, said):
         ScipyOptimizer(parabola, BOX).minimize(0)
 
 
+@pytest.mark.parametrize("method", [None, "L-BFGS-B", "TNC", "SLSQP", "Powell"])
+def test_options_of_other_methods_are_left_out_as_scipy_does(method):
+    given = {"maxiter": 90, "maxfun": 500, "maxfev": 500, "eps": 1e-8, "xatol": 1e-9, "disp": False}
+    with pytest.warns(ObjectiveWarning, match=r"left out: .*xatol"):
+        optimizer = ScipyOptimizer(parabola, BOX, method, options=given)
+    assert optimizer.options == given
+    assert float(optimizer.minimize().fun) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_optimizers_one_after_the_other():
+    """The best candidates, then a local minimizer from a box around them."""
+
+    def valley(x, y):
+        return (1.0 - x) ** 2 + 10.0 * (y - x**2) ** 2
+
+    first = NevergradOptimizer(valley, {"x": (-2.0, 2.0), "y": (-1.0, 3.0)}, 20, "DE", budget=400)
+    found = first.minimize(n_iter=10, verbose=False)
+    near = {name: (float(v) - 0.5, float(v) + 0.5) for name, v in found.items()}
+    result = ScipyOptimizer(valley, near, method="L-BFGS-B", tol=1e-6).minimize(n_iter=2)
+    assert float(result.fun) <= first.errors.min()
+
+
 # -- Nevergrad's ------------------------------------------------------------------------------
 
 nevergrad = pytest.importorskip("nevergrad")
@@ -206,7 +228,10 @@ def test_mistakes_with_nevergrad():
         NevergradOptimizer(parabola, BOX, n_sample=0)
     with pytest.raises(InputError, match="no optimizer 'DEE'"):
         NevergradOptimizer(parabola, BOX, n_sample=3, method="DEE")
-    with pytest.raises(InputError, match="may never have been evaluated"):
-        NevergradOptimizer(parabola, BOX, n_sample=3, use_nevergrad_recommendation=True)
+    with pytest.warns(ObjectiveWarning, match="best candidate observed is returned"):
+        made = NevergradOptimizer(parabola, BOX, n_sample=3, use_nevergrad_recommendation=True)
+    assert made.use_nevergrad_recommendation
+    found = made.minimize(2, verbose=False)
+    assert parabola(*found) == pytest.approx(made.errors.min(), rel=1e-5)
     with pytest.raises(InputError, match=r"shape \(\) for 3 candidates"):
         NevergradOptimizer(lambda x, y: jnp.sum(x), BOX, n_sample=3).minimize()
