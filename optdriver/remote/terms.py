@@ -128,14 +128,20 @@ class Terms:
         InputError
             If they are of the wrong kind.
         """
-        space, more = self.space, dict[str, Any]()
         if isinstance(value, Observation) and value.outputs:
             if outputs is not None:
                 raise InputError("an Observation has outputs of its own: give none beside it")
             outputs = value.outputs
+        number, more = self._result(id, value, gradient, point)
         if outputs is not None:
-            number, more = self.result(id, value, gradient, point)
-            return number, more | {"outputs": self._put(id, outputs, point)}
+            more["outputs"] = self._put(id, outputs, point)
+        return number, more
+
+    def _result(
+        self, id: int | None, value: Any, gradient: Any, point: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the same without outputs."""
+        space, more = self.space, dict[str, Any]()
         if self.fits:
             return _fit(value, gradient)
         if isinstance(space, RemoteSpace):

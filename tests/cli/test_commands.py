@@ -358,6 +358,38 @@ def test_a_fit_whose_program_answers_residuals(call, described):
     assert shown["min_params"] == pytest.approx({"x": 0.5, "y": -1.0})
 
 
+def test_outputs_of_a_program(call, described):
+    text = described.read_text()
+    old = '"value": (x - .5)**2 + (y + 1)**2, "gradient": [2*(x - .5), 2*(y + 1)]'
+    new = f'{old}, "outputs": {{"u": {{"value": x*y, "gradient": [y, x]}}, "v": [x, [1, 0]]}}'
+    limits = '\n[outputs]\nu = "<= -0.75"\n"u - v" = [-3, "none"]\nv = ""\n'
+    described.write_text(text.replace(old, new) + limits)
+    status, _, said = call("check", "bowl.toml")
+    assert status == 1
+    assert "the pair of 'u - v' has numbers" in said
+    described.write_text(described.read_text().replace('"none"', "inf"))
+    status, _, said = call("run", "bowl.toml", "--quiet")
+    assert (status, said) == (0, "")
+    shown = json.loads(call("show", "bowl.db", "--json")[1])
+    assert shown["success"]
+    assert shown["outputs"]["u"] == pytest.approx(-0.75, abs=1e-7)
+    assert shown["outputs"]["v"] == shown["min_params"]["x"]
+
+
+def test_outputs_are_told_by_hand(call, tmp_path):
+    optdriver.create_study(
+        {"x": (-2, 2)}, outputs={"u": ">= 1"}, jac=True, storage=tmp_path / "o.db"
+    ).close()
+    first = json.loads(call("ask", "o.db")[1])
+    tell = ("tell", "o.db", first["id"], "1.5", "--gradient", "[2]")
+    status, _, said = call(*tell, "--output", "u")
+    assert (status, "name=value, not 'u'" in said) == (1, True)
+    status, _, said = call(*tell)
+    assert (status, "the output 'u' is missing" in said) == (1, True)
+    assert call(*tell, "--output", 'u={"value": 3.5, "gradient": [1]}')[0] == 0
+    assert json.loads(call("show", "o.db", "--json")[1])["outputs"] == {"u": 3.5}
+
+
 def test_residuals_are_told_by_hand(call, tmp_path):
     optdriver.create_study(
         {"x": (-2, 2), "y": (-2, 2)}, driver="least-squares", jac=True, storage=tmp_path / "f.db"

@@ -212,3 +212,25 @@ def test_residuals_with_a_jacobian_and_without():
 def test_residuals_that_are_no_list_are_a_failed_evaluation(given):
     with pytest.raises(EvaluationError, match='"residuals" is a list of numbers'):
         read_answer(f'{{"residuals": {given}}}')
+
+
+def test_outputs_beside_a_value():
+    found = read_answer('{"value": 1, "outputs": {"u": "nan", "v": {"value": 2, "gradient": [3]}}}')
+    assert math.isnan(found["outputs"].pop("u"))
+    assert found == {"value": 1, "outputs": {"v": {"value": 2, "gradient": [3]}}}
+
+
+def test_a_place_for_each_output(tmp_path):
+    program = "print('mass = 3'); print('stress = 1.5D+2'); open('t.txt', 'w').write('20\\n')"
+    objective = SubprocessObjective(
+        [sys.executable, "-c", program],
+        value={"pattern": r"mass = (\S+)"},
+        outputs={"stress": {"pattern": r"stress = (\S+)"}, "t": "t.txt"},
+    )
+    assert objective(x=1.0) == {
+        "value": 3.0, "gradient": None, "outputs": {"stress": 150.0, "t": 20.0}
+    }  # fmt: skip
+    with pytest.raises(InputError, match="say where the value is"):
+        SubprocessObjective(["true"], outputs={"t": "t.txt"})
+    with pytest.raises(InputError, match="where each output stands"):
+        SubprocessObjective(["true"], value="a.txt", outputs=["t"])

@@ -349,6 +349,53 @@ def test_residuals_go_over_the_wire_bit_for_bit(tmp_path, jac):
         )
 
 
+def beam(a, b):
+    """A mass, a stress, and their derivatives."""
+    mass, stress = a * b, 1000 / (a * b**2)
+    return mass, [b, a], {"stress": (stress, [-stress / a, -2 * stress / b]), "ratio": b / a}
+
+
+def beam_alone(a, b):
+    mass, _, put = beam(a, b)
+    return {"value": mass, "stress": put["stress"][0], "ratio": put["ratio"]}
+
+
+@pytest.mark.parametrize("jac", [True, False])
+def test_outputs_go_over_the_wire_bit_for_bit(tmp_path, jac):
+    box = {"a": (0.1, 10.0), "b": (0.1, 10.0)}
+    limits = {"stress": "<= 250", "ratio": None}
+    given = {"outputs": limits, "jac": jac, "max_num_minimizers": 2}
+    objective = beam if jac else beam_alone
+    alone = optdriver.create_study(box, **given)
+    alone.run(objective)
+    optdriver.create_study(box, storage=tmp_path / "beam.db", **given).close()
+    with background(tmp_path / "beam.db") as url:
+        study = optdriver.client(url).study()
+        first = study.ask()
+        mass, gradient, put = beam(*first.x)
+        for wrong in (None, {"stress": put["stress"]}, {**put, "lift": 1.0}, [1.0]):
+            with pytest.raises(InputError):
+                study.tell(first.id, mass, gradient if jac else None, outputs=wrong)
+        if not jac:
+            put = {"stress": put["stress"][0], "ratio": put["ratio"]}
+        study.tell(first.id, mass, gradient if jac else None, outputs=put)
+        second = study.ask()
+        observation = study.new_observation()
+        mass, gradient, put = beam(*second.x)
+        observation.add(mass)
+        for name, slope in zip("ab", gradient, strict=True) if jac else ():
+            observation.add(derivative=name, value=slope)
+        stress, slopes = put["stress"]
+        observation.add(output="stress", value=stress, derivative=slopes if jac else None)
+        observation.add(output="ratio", value=put["ratio"])
+        study.add_observation(observation, second.id)
+        study.run(objective)
+        assert np.array_equal(study.history.x, alone.history.x)
+        assert study.best.outputs == alone.best.outputs
+        assert study.info()["active_constraints"] == ["stress <= 250"]
+        assert np.array_equal(study.history["stress"], alone.history["stress"])
+
+
 def test_residuals_for_a_study_that_fits_nothing_are_refused(place):
     with background(place) as url:
         study = optdriver.client(url).study()
