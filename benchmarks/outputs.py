@@ -1,9 +1,10 @@
 """Claim: constraints that are told with the objective take fewer evaluations than SLSQP's.
 
 ``python -m benchmarks outputs`` runs the problems of `benchmarks.hs` through `optdriver.SQP`, with
-all constraints told with the objective and their gradients, and through every peer that is
-installed, from the book's start moved into the box.  ``--quick`` takes SLSQP as the only peer;
-``--only HS43 HS71`` takes those problems.
+all constraints told with the objective and their gradients, through a study that has them as
+outputs, with gradients and without, and through every peer that is installed, from the book's start
+moved into the box.  ``--quick`` takes SLSQP as the only peer; ``--only HS43 HS71`` takes those
+problems.
 """
 
 from __future__ import annotations
@@ -28,15 +29,22 @@ from benchmarks.constrained_peers import (
 from benchmarks.hs import EQUALITIES, INEQUALITIES, Problem
 from benchmarks.parallel import Report, last_reports
 from benchmarks.report import Section, Target
+from optdriver.execution.calling import output_names
 from optdriver.sqp import SQP
+from optdriver.study import Study, create_study
+from optdriver.study.observation import parts
 
 OURS, PEER = "optdriver", "SLSQP"
+STUDY, DIFFERENCES = "a study", "a study, differences"
+"""The same method as a study runs it, from one start; by gradients, or by values alone."""
 PEERS = (PEER, "trust-constr", *OPTIONAL, "NLopt MMA", "NLopt CCSAQ")
 TEXT = f"""The {len(INEQUALITIES)} problems of Hock and Schittkowski (1981) with inequalities and
 the {len(EQUALITIES)} with equalities, from the book's start moved into the box. All constraints are
 told with the objective: an evaluation is one point, with values and gradients of all of them.
 *Solved*: the value is within 1e-6 max(1, abs(best)) of the best known, at a point that is feasible
-to 1e-6 of a unit gradient; ours and the peers' points may violate constraints on the way. The
+to 1e-6 of a unit gradient; ours and the peers' points may violate constraints on the way.
+`{STUDY}` has the constraints as outputs of its objective, and one start; `{DIFFERENCES}` is told
+values only, of which each counts. The
 columns are those of the table of constraints that are formulas."""
 
 
@@ -47,7 +55,7 @@ def run(options: Sequence[str]) -> Section:
     parser.add_argument("--only", nargs="*", default=[])
     given = parser.parse_args(list(options))
     peers = [PEER] if given.quick else [name for name in PEERS if name in METHODS]
-    methods = [OURS, *peers]
+    methods = [OURS, STUDY, DIFFERENCES, *peers]
     wanted = partial(_wanted, only=given.only)
     inequalities = trace(wanted(INEQUALITIES), methods)
     equalities = trace(
@@ -95,7 +103,8 @@ def trace(problems: Sequence[Problem], methods: Sequence[str]) -> dict[str, list
 
 def _one(case: Case, method: str, report: Report) -> None:
     followed = replace(case, follow=report)
-    report(ours(followed) if method == OURS else METHODS[method](followed))
+    own = {OURS: ours, STUDY: study, DIFFERENCES: partial(study, jac=False)}
+    report({**METHODS, **own}[method](followed))
 
 
 def ours(case: Case, **options: Any) -> Trace:
@@ -124,6 +133,48 @@ def ours(case: Case, **options: Any) -> Trace:
         return opt.converged
 
     return recorder.run(run)
+
+
+def study(case: Case, *, jac: bool = True) -> Trace:
+    """Run a study on a problem, with all constraints as outputs of its objective."""
+    recorder = Recorder(case, STUDY if jac else DIFFERENCES)
+    rows = case.constraints
+    p, m = rows.n_inequalities, len(rows)
+    named = {f"c{k}": "<= 0" if k < p else "== 0" for k in range(m)}
+    n = case.start.size
+
+    def objective(**given: float) -> Any:
+        x = np.array([given[f"x{i}"] for i in range(n)])
+        f, g = recorder(x)
+        values = dict(zip(named, rows.values(x), strict=True))
+        if not jac:
+            return {"value": f, **values}
+        slopes = np.asarray(rows.jacobian(x)).reshape(-1, n)
+        pairs = zip(values.items(), slopes, strict=True)
+        return {"value": f, "gradient": g, **{name: (v, slope) for (name, v), slope in pairs}}
+
+    def run() -> bool:
+        box = zip(case.region.lower, case.region.upper, strict=True)
+        made = create_study(
+            {f"x{i}": (float(low), float(high)) for i, (low, high) in enumerate(box)},
+            outputs=named,
+            jac=jac,
+            max_num_minimizers=1,
+            initial_samples=[case.start],
+        )
+        while (suggestion := made.ask()) is not None and not made.minima:
+            made.tell(suggestion.id, **told(made, objective(**suggestion.params)))
+            if made.runs[0].state != "running":
+                break
+        recorder.trace.note = made.runs[0].reason
+        return made.runs[0].state == "converged"
+
+    return recorder.run(run)
+
+
+def told(made: Study, result: Any) -> dict[str, Any]:
+    """Return what an objective returned as it is told."""
+    return parts(result, outputs=output_names(made))
 
 
 def _targets(*tables: dict[str, list[Trace]]) -> list[Target]:
