@@ -90,6 +90,7 @@ def _check_minimizer(state: Any, search: Search) -> None:
         or (running and minimizer.done != compared)
     ):
         raise ValueError(f"run {search.index} has a minimizer that does not belong to it")
+    _check_rows(state, minimizer)
     box = local.box(minimizer)
     if box is not None and ((box[0] < state.lower) | (box[1] > state.upper)).any():
         raise ValueError(f"run {search.index} has a minimizer of a larger box")
@@ -107,6 +108,15 @@ def _check_minimizer(state: Any, search: Search) -> None:
             stored.inside("a compared end", end, state.lower, state.upper)
         if max(search.between.joined, default=-1) >= len(state.catalogue):
             raise ValueError(f"run {search.index} is one with what is not there")
+
+
+def _check_rows(state: Any, minimizer: Any) -> None:
+    """Refuse a minimizer that is told other rows than the multi-start."""
+    options = state.options
+    wanted = len(options.inequalities), len(options.equalities)
+    told = getattr(minimizer, "rows", None)  # of an SQP
+    if (told is not None) != (options.method == local.LIMITED) or told not in (None, wanted):
+        raise ValueError("a minimizer that is told other rows")
 
 
 def _check_differences(state: Any, made: Pending) -> None:

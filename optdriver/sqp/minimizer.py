@@ -216,6 +216,11 @@ class SQP(Stepping[State]):
         return self._now.m
 
     @property
+    def rows(self) -> tuple[int, int]:
+        """How many inequalities are told, and how many equalities."""
+        return self._now.inequalities, self._now.equalities
+
+    @property
     def feasible(self) -> bool:
         """Whether the told rows are satisfied at `best`, to the tolerance."""
         return self.violation <= self._now.options.feasibility

@@ -69,12 +69,25 @@ def _check_entry(state: Any, entry: Any, pending: set[int], wanted: int) -> None
         raise ValueError(f"the driver does not wait for point {entry.point}")
 
 
+def _check_outputs(state: Any, options: Mapping[str, Any]) -> None:
+    limits, put = state.spec.limits, state.ledger.outputs
+    names = () if limits is None else limits.names
+    if put is not None and put.shape[1] != len(names):
+        raise ValueError("its outputs are those of another study")
+    for kind in ("inequalities", "equalities"):
+        wanted = () if limits is None else getattr(limits, kind)
+        if tuple(options.get(kind, ())) != wanted:
+            raise ValueError("the driver's rows are not the limits of the study")
+
+
 def _check_driver(state: Any, driver: Mapping[str, Any]) -> None:
     space = state.spec.space
     low, high = np.transpose(space.driver_bounds)
     inner, outer = stored.box(driver["lower"], driver["upper"])
     if inner.shape != low.shape or not ((low <= inner) & (outer <= high)).all():
         raise ValueError("the driver's box is not that of the parameters")
+    options = driver.get("options")
+    _check_outputs(state, options if isinstance(options, Mapping) else {})
     if state.spec.compiled is None:
         if driver.get("constraints") is not None:
             raise ValueError("the driver has constraints, and the study none")

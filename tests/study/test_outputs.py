@@ -11,8 +11,16 @@ import pytest
 from scipy.optimize import minimize as scipy_minimize
 
 import optdriver
-from optdriver.errors import ConstraintError, InputError, InputTypeError, ProtocolError
+from optdriver.errors import (
+    ConstraintError,
+    InputError,
+    InputTypeError,
+    OptDriverError,
+    ProtocolError,
+)
 from optdriver.study import Study
+from optdriver.study.events import pack, unpack
+from tests.contracts.interrupts import insist
 
 BOX = {"x": (-3, 3), "y": (-3, 3)}
 LIMITS = {"q": "<= 1", "r + shift": "== 0", "lift": None}
@@ -482,3 +490,84 @@ def test_the_driver_minimises_without_outputs_too():
     study.run(lambda x, y: ((x - 1) ** 2 + y**2, [2 * (x - 1), 2 * y]))
     assert study.best.x == pytest.approx([1.0, 0.0], abs=1e-6)
     assert study.info()["success"]
+
+
+def interrupted_play(study, objective, make):
+    """Run a study whose calls `make` makes; return what was asked."""
+    asked = []
+    while (suggestion := make(study.ask)) is not None:
+        asked.append((suggestion.id, suggestion.x.tobytes()))
+        told = objective(**suggestion.params)
+        if suggestion.id % 9 == 4:
+            told["q" if "q" in told else "outputs"] = (
+                math.nan if "q" in told else {**told["outputs"], "q": (math.nan, [0.0, 0.0])}
+            )
+        put = told.get("outputs", {name: told[name] for name in LIMITS_TOLD if name in told})
+        make(
+            lambda suggestion=suggestion, told=told, put=put: study.tell(
+                suggestion.id, told["value"], told.get("gradient"), outputs=put
+            )
+        )
+    return asked, history(study)
+
+
+LIMITS_TOLD = ("q", "r", "lift")
+
+
+@pytest.mark.parametrize(("objective", "jac"), [(smooth, True), (plain, False)])
+def test_what_is_asked_does_not_depend_on_interrupts(objective, jac, tmp_path):
+    expected = interrupted_play(study_of(jac=jac), objective, lambda call: call())
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        moments = iter([int(rng.integers(1, 10 ** rng.integers(2, 4))) for _ in range(60)])
+        path = tmp_path / f"{seed}.db"
+        with study_of(jac=jac, storage=path) as study:
+            assert interrupted_play(study, objective, insist(moments)) == expected
+            study.verify()
+        with optdriver.load_study(path) as study:
+            assert history(study) == expected[1]
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda data: data.update(outputs=[1.0]),
+        lambda data: data.update(outputs=None),
+        lambda data: data.update(slopes=[1.0]),
+        lambda data: data.update(outputs=[[1.0], [2.0]]),
+        lambda data: data.update(outputs="high"),
+    ],
+)
+def test_forged_events_are_refused(forge):
+    events = []
+    study = study_of(journal=events)
+    study.run(smooth, max_evaluations=6)
+    packed = [pack(event) for event in events]
+    forge(next(data for data in packed if data["event"] == "Told"))
+    with pytest.raises(OptDriverError):
+        Study.from_events(study.spec, map(unpack, packed))
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda data: data["spec"].pop("outputs"),
+        lambda data: data["spec"]["outputs"]["limits"].pop(),
+        lambda data: data["spec"]["outputs"]["limits"].append({"constraint": "q <= "}),
+        lambda data: data["spec"]["outputs"].update(recorded=["x"]),
+        lambda data: data["ledger"].update(outputs=[[1.0]]),
+        lambda data: data["ledger"].update(outputs=np.zeros((3, 2))),
+        lambda data: data["driver"]["options"].update(inequalities=[]),
+        lambda data: data["driver"]["options"].update(inequalities="q"),
+        lambda data: data["driver"]["runs"][0]["minimizer"].update(inequalities=2),
+        lambda data: data["driver"]["runs"][0]["minimizer"].update(values=[1.0]),
+    ],
+)
+def test_forged_states_are_refused(forge):
+    study = study_of()
+    study.run(smooth, max_evaluations=3)
+    data = study.to_dict()
+    Study.from_dict(data)
+    forge(data)
+    with pytest.raises(OptDriverError):
+        Study.from_dict(data)
