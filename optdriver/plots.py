@@ -69,7 +69,7 @@ def history(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) ->
         told = table.told
         ax.plot(table.id[told], table.value[told], ".", color=SOFT, label="observed")
         ended = np.argsort(table.ended[told], kind="stable")
-        best = best_so_far(table.value[told][ended], found.spec.sign)
+        best = best_so_far(table.value[told][ended], found.spec.sign, table.counted[told][ended])
         ax.step(np.sort(table.id[told]), best, where="post", color=GOOD, label="best so far")
         failed = table.id[~told]
         ax.plot(
@@ -107,7 +107,7 @@ def runs(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -> Ax
             mine = table.told & (table.run == run)
             if not mine.any():
                 continue
-            best = best_so_far(table.value[mine], found.spec.sign)
+            best = best_so_far(table.value[mine], found.spec.sign, table.counted[mine])
             count = np.flatnonzero(table.told[table.run == run]) + 1
             (line,) = ax.plot(count, best, drawstyle="steps-post", alpha=0.8)
             if state.get(int(run)) == "converged":
@@ -402,7 +402,7 @@ class _Table:
         columns = study.history
         free = study.space.free
         names = HISTORY
-        own = dict(zip(names, list(columns)[len(free) :], strict=True))
+        own = dict(zip(names, list(columns)[len(free) :], strict=False))  # outputs are behind
         rows = columns[own["objective"]] == study.objective_number
         self.id: Array = columns[own["id"]][rows]
         self.run: Array = columns[own["run"]][rows]
@@ -410,6 +410,7 @@ class _Table:
         self.ended: Array = columns[own["ended"]][rows]
         self.told: Array = np.isfinite(self.value)
         self.iterate: Array = columns[own["kind"]][rows] == "iterate"
+        self.counted: Array = columns.counted[rows]
         self.x = columns.x[rows]
         self.gradient = None if columns.gradient is None else columns.gradient[rows]
 

@@ -195,3 +195,27 @@ def test_what_is_maximised_is_drawn_with_its_sign():
     study.reevaluate()
     study.tell(study.ask().id, 1.0, [0.5, 0.5])
     assert len(drawn(plots.history(study), "observed")) == 1
+
+
+def limited():
+    """A study whose first points are low, and violate its limit."""
+    study = optdriver.create_study(
+        {"x": (-2, 2), "y": (-2, 2)},
+        outputs={"u": ">= 1", "v": None},
+        jac=False,
+        max_num_minimizers=2,
+        initial_samples=[[0.1, 0.0]],
+    )
+    study.run(lambda x, y: {"value": x**2 + y**2, "u": x, "v": y})
+    return study
+
+
+def test_the_best_so_far_is_that_of_the_points_that_satisfy_all_limits():
+    study = limited()
+    lines = {line.get_label(): line.get_ydata() for line in plots.history(study).get_lines()}
+    best = np.asarray(lines["best so far"])
+    assert study.history["value"].min() < 0.5
+    assert np.isnan(best[0])
+    assert best[-1] == pytest.approx(1.0, abs=1e-7)
+    for picture in (plots.runs, plots.minima, plots.parallel, plots.slices):
+        picture(study)

@@ -35,5 +35,5 @@ def of(study: Study) -> dict[str, Any]:
 
 def failures(study: Study) -> dict[str, int]:
     """Return how often an evaluation failed for each reason, the most frequent first."""
-    state, _, reason = overview.ended(study)
+    state, _, reason, _ = overview.ended(study)
     return overview.failures(reason[state == "failed"])

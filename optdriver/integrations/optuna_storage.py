@@ -17,6 +17,9 @@ __all__ = ["to_optuna"]
 ID: Final = "optdriver_id"
 """The attribute of a trial that holds the id of its suggestion."""
 
+CONSTRAINTS: Final = "constraints"
+"""Where Optuna looks whether a trial is feasible: what is above 0 is violated."""
+
 _BATCH: Final = 500
 
 
@@ -80,7 +83,9 @@ def to_optuna(study: Study, storage: Any = None, study_name: str | None = None) 
 def _trials(study: Study, optuna: Any, known: set[Any]) -> Iterator[Any]:
     space, history = study.space, study.history
     columns = list(history.values())[len(space.free) :]
-    ids, runs, kinds, states, values, _, asked, ended, reasons, objectives = columns
+    ids, runs, kinds, states, values, _, asked, ended, reasons, objectives, *outputs = columns
+    limits = study.spec.limits
+    names = () if limits is None else limits.names
     distributions = _distributions(study, optuna)
     zero = datetime.now() - timedelta(seconds=study.info()["elapsed"])
     states_of = {"told": optuna.trial.TrialState.COMPLETE}
@@ -95,6 +100,7 @@ def _trials(study: Study, optuna: Any, known: set[Any]) -> Iterator[Any]:
         }
         if reasons[k]:
             attributes["reason"] = str(reasons[k])
+        attributes |= {name: float(column[k]) for name, column in zip(names, outputs, strict=False)}
         state = states_of.get(str(states[k]), optuna.trial.TrialState.FAIL)
         trial = optuna.trial.create_trial(
             state=state,
@@ -102,6 +108,7 @@ def _trials(study: Study, optuna: Any, known: set[Any]) -> Iterator[Any]:
             params=dict(zip(space.free, history.x[k].tolist(), strict=True)),
             distributions=distributions,
             user_attrs=attributes,
+            system_attrs={CONSTRAINTS: [0.0 if history.counted[k] else 1.0]} if names else None,
         )
         trial.datetime_start = zero + _span(asked[k])
         trial.datetime_complete = zero + _span(ended[k])

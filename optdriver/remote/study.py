@@ -280,11 +280,13 @@ class RemoteStudy:
         found = self._messages.get("history", "?gradient=true")
         table = History()
         for name, column in found["history"].items():
-            numeric = name in self.space.free or name.rstrip("_") in _NUMBERS
+            own = name in self.space.free or name.rstrip("_") in self._terms.outputs
+            numeric = own or name.rstrip("_") in _NUMBERS
             table[name] = np.array(numbers(column), dtype=float) if numeric else np.array(column)
         table.x = np.array([table[name] for name in self.space.free], dtype=float).T
         gradient = found["gradient"]
         table.gradient = None if gradient is None else np.array(numbers(gradient), dtype=float)
+        table.counted = np.array(found.get("counted", ()), dtype=bool)
         return table
 
     @property

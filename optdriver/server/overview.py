@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from itertools import islice, pairwise
@@ -40,13 +41,14 @@ _HEAD: Final = (
 def overview(study: Study, leases: Leases) -> dict[str, Any]:
     """Return what the page shows."""
     info, parameters, best = study.info(), study.parameters, study.best
-    state, values, reasons = ended(study)
+    state, values, reasons, counted = ended(study)
     minima, runs = study.minima, study.runs
     return {
         "info": {name: info[name] for name in _HEAD},
         "limits": {name: parameters[name] for name in ("max_iter", "max_time")},
-        "best": best and {"value": best.value, "params": named(best.params), "id": best.id},
-        "history": thinned(values, state == "failed", sign=study.spec.sign),
+        "best": best and {"value": best.value, "params": named(best.params), "id": best.id,
+                          "outputs": best.outputs or {}},
+        "history": thinned(values, state == "failed", sign=study.spec.sign, counted=counted),
         "minima": [
             {"value": row.value, "times_found": row.times_found, "params": named(row.params)}
             for row in minima[:ROWS]
@@ -61,14 +63,17 @@ def overview(study: Study, leases: Leases) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def ended(study: Study) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.str_]]:
+def ended(
+    study: Study,
+) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.str_], NDArray[np.bool_]]:
     """Return states, values and reasons of the evaluations, whatever their columns are called.
 
-    Those of former objectives are left out.
+    Last is whether a value can be the best one.  Those of former objectives are left out.
     """
-    columns = list(study.history.values())[len(study.space.free) :]
+    table = study.history
+    columns = list(table.values())[len(study.space.free) :]
     rows = columns[9] == study.objective_number
-    return columns[3][rows], columns[4][rows], columns[8][rows]
+    return columns[3][rows], columns[4][rows], columns[8][rows], table.counted[rows]
 
 
 def opened(study: Study, leases: Leases) -> list[dict[str, Any]]:
@@ -98,22 +103,29 @@ def named(params: Any) -> dict[str, Any]:
 
 
 def thinned(
-    values: NDArray[np.float64], failed: NDArray[np.bool_], *, sign: float = 1.0
+    values: NDArray[np.float64],
+    failed: NDArray[np.bool_],
+    *,
+    sign: float = 1.0,
+    counted: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Return at most about `POINTS` evaluations: their numbers, values, and the best so far.
 
     Of each stretch that is longer than a point the lowest and the highest value are kept, so that
     what is drawn looks the same; of failures how many there are of which number.  The best is the
-    highest where `sign` is -1.
+    highest where `sign` is -1, of those that are `counted`; None before there is one.
     """
     good = np.flatnonzero(np.isfinite(values) & ~failed)
     bad = np.flatnonzero(failed)
     kept = good if len(good) <= POINTS else _extremes(good, values)
-    best = best_so_far(values[good], sign)
+    best = best_so_far(values[good], sign, None if counted is None else counted[good])
+    shown: Any = best[np.searchsorted(good, kept)]
+    if np.isnan(shown).any():
+        shown = [None if math.isnan(each) else each for each in shown.tolist()]
     return {
         "number": kept,
         "value": values[kept],
-        "best": best[np.searchsorted(good, kept)],
+        "best": shown,
         "failed": bad if len(bad) <= POINTS else bad[:: -(-len(bad) // POINTS)],
         "rows": len(values),
     }

@@ -288,6 +288,7 @@ class Wire:
         }
         if gradient:
             answer["gradient"] = None if table.gradient is None else table.gradient[start:]
+            answer["counted"] = table.counted[start:]
         return answer
 
     def _open(self) -> dict[str, Any]:

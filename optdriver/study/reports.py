@@ -179,10 +179,14 @@ class History(dict[str, NDArray[Any]]):
     x : ndarray, shape (rows, n)
     gradient : ndarray, shape (rows, n), or None
         NaN where none was supplied.
+    counted : ndarray of bool, shape (rows,)
+        Whether a value can be the best one: it was observed, and satisfies all constraints and
+        limits, to the tolerance.
     """
 
     x: FloatArray
     gradient: FloatArray | None
+    counted: NDArray[np.bool_]
 
 
 TABLE_OF_HISTORY: Final = (
@@ -214,7 +218,9 @@ def history(state: State) -> History:
     table.gradient = None if ledger.gradient is None else ledger.gradient[rows]
     for i, parameter in enumerate(space.free):
         table[parameter] = table.x[:, i].copy()
-    columns |= _output_columns(state, rows)
+    outside = np.fromiter(ledger.outside, dtype=np.intp, count=len(ledger.outside))
+    table.counted = np.isfinite(ledger.value[rows]) & ~np.isin(rows, outside)
+    columns |= _output_columns(state, rows, table.counted)
     for name, column in columns.items():
         table[_unused(name, table)] = column
     return table
@@ -226,7 +232,9 @@ def _unused(name: str, taken: Mapping[str, Any]) -> str:
     return name
 
 
-def _output_columns(state: State, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+def _output_columns(
+    state: State, rows: NDArray[np.intp], counted: NDArray[np.bool_]
+) -> dict[str, NDArray[Any]]:
     """Return a column for each output, and one that says whether all limits are satisfied."""
     ledger, limits = state.ledger, state.spec.limits
     if limits is None:
@@ -237,9 +245,7 @@ def _output_columns(state: State, rows: NDArray[np.intp]) -> dict[str, NDArray[A
         _unused(name, dict.fromkeys(TABLE_OF_HISTORY)): known[:, k].copy()
         for k, name in enumerate(limits.names)
     }
-    outside = np.fromiter(ledger.outside, dtype=np.intp, count=len(ledger.outside))
-    seen = np.isfinite(ledger.value[rows]) & ~np.isin(rows, outside)
-    return {**found, _unused(FEASIBLE, found): seen}
+    return {**found, _unused(FEASIBLE, found): counted.copy()}
 
 
 def outputs_at(state: State, row: int | None) -> dict[str, float] | None:
@@ -267,10 +273,20 @@ def best(state: State) -> Best | None:
     )
 
 
-def best_so_far(values: FloatArray, sign: float) -> FloatArray:
-    """Return the lowest of each value and those before it, the highest where `sign` is -1."""
+def best_so_far(
+    values: FloatArray, sign: float, counted: NDArray[np.bool_] | None = None
+) -> FloatArray:
+    """Return the lowest of each value and those before it, the highest where `sign` is -1.
+
+    Of those that are `counted`; NaN before the first of them.
+    """
+    if not len(values):
+        return values
     running = np.minimum if sign > 0.0 else np.maximum
-    return running.accumulate(values) if len(values) else values
+    if counted is None or counted.all():
+        return running.accumulate(values)
+    best = running.accumulate(np.where(counted, values, sign * math.inf))
+    return np.where(np.isinf(best), math.nan, best)
 
 
 def former_starts(state: State) -> FloatArray:

@@ -79,3 +79,16 @@ def test_trials_of_others_are_left_alone():
         to_optuna(study, s)
     assert len(other.trials) == 2
     assert len(to_optuna(study, s, "another").trials) == 2
+
+
+def test_limits_on_outputs_are_constraints_there():
+    study = optdriver.create_study(
+        {"x": (-2, 2)}, outputs={"u": ">= 1"}, max_num_minimizers=1, initial_samples=[[0.1]]
+    )
+    study.run(lambda x: {"value": x**2, "u": x})
+    trials = to_optuna(study).trials
+    assert [trial.user_attrs["u"] for trial in trials] == study.history["u"].tolist()
+    violated = [trial.system_attrs["constraints"][0] > 0.0 for trial in trials]
+    assert violated == (~study.history["feasible"]).tolist()
+    assert any(violated)
+    assert to_optuna(study).best_trial.value >= 1.0 - 1e-7

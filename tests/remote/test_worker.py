@@ -394,6 +394,8 @@ def test_outputs_go_over_the_wire_bit_for_bit(tmp_path, jac):
         assert study.best.outputs == alone.best.outputs
         assert study.info()["active_constraints"] == ["stress <= 250"]
         assert np.array_equal(study.history["stress"], alone.history["stress"])
+        assert np.array_equal(study.history["feasible"], alone.history.counted)
+        assert np.array_equal(study.history.counted, alone.history.counted)
 
 
 def test_residuals_for_a_study_that_fits_nothing_are_refused(place):

@@ -69,3 +69,22 @@ def test_evaluations_of_a_former_objective_are_not_drawn():
     found = overview(study, Leases(study))
     assert found["history"]["value"].tolist() == [4.0]
     assert found["info"]["num_former"] == 1
+
+
+def test_the_best_counts_from_the_first_point_that_satisfies_all_limits():
+    values = np.array([3.0, 1.0, 4.0, 2.0])
+    counted = np.array([False, False, True, True])
+    found = thinned(values, np.isnan(values), counted=counted)
+    assert found["best"] == [None, None, 4.0, 2.0]
+    up = thinned(values, np.isnan(values), sign=-1.0, counted=counted)
+    assert up["best"] == [None, None, 4.0, 4.0]
+
+
+def test_the_best_point_shows_what_was_put_out_there():
+    study = optdriver.create_study({"x": (-1, 1)}, outputs={"u": ">= 0"})
+    study.tell(study.ask().id, 1.0, outputs={"u": -1.0})
+    seen = overview(study, Leases(study))
+    assert (seen["best"], seen["history"]["best"]) == (None, [None])
+    study.add_point([0.5], 2.0, outputs={"u": 3.0})
+    seen = overview(study, Leases(study))
+    assert (seen["best"]["outputs"], seen["history"]["best"]) == ({"u": 3.0}, [None, 2.0])
