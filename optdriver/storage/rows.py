@@ -196,8 +196,10 @@ def _put(numbers: FloatArray, n: int, note: Any) -> dict[str, FloatArray | None]
     k = note["outputs"]
     if type(k) is not int or k < 1:
         raise InputError(f"not an event: it has {k!r:.80} outputs")
-    if numbers.size == k:
-        return {"gradient": None, "outputs": numbers, "slopes": None}
+    if numbers.size in (k, n + k):
+        before = numbers[: numbers.size - k]
+        gradient = before if before.size else None
+        return {"gradient": gradient, "outputs": numbers[before.size :], "slopes": None}
     if numbers.size != n + k + n * k:
         raise InputError(f"not an event: {numbers.size} numbers of {k} outputs")
     return {"gradient": numbers[:n], "outputs": numbers[n : n + k], "slopes": numbers[n + k :]}

@@ -286,7 +286,8 @@ def added(
         if put is not None:
             raise no_outputs()
         return x, number, array, None, None
-    told = outputs.read(put, limits, Where(space, at), jac=array is not None)
+    sloped = array is not None and outputs.have_slopes(put)
+    told = outputs.read(put, limits, Where(space, at), jac=sloped)
     reason = outputs.why_unusable(told, limits, x, space.free)
     if reason is not None:
         raise InputError(f"a point cannot be added: {reason}")

@@ -72,19 +72,22 @@ def historic(study: Any, path: Any) -> list[float]:
     InputError
         There is no such path.
     """
-    columns = list(study.history.values())[len(study.space.free) :]
-    values = columns[4][columns[9] == study.objective_number]  # by place: names of ours may differ
-    values = values[np.isfinite(values)]
+    table = study.history
+    columns = list(table.values())[len(study.space.free) :]
+    present = columns[9] == study.objective_number  # by place: names of ours may differ
+    rows = present & np.isfinite(columns[4])
+    values = columns[4][rows]
     named = str(path).removeprefix("driver.").removeprefix("observation.")
     if named == "min_objective":
-        values = best_so_far(values, study.spec.sign)
+        best = best_so_far(values, study.spec.sign, table.counted[rows])
+        values = best[np.isfinite(best)]
     elif named != "value":
         raise InputError("there are the paths 'driver.min_objective' and 'observation.value'")
     found: list[float] = values.tolist()
     return found
 
 
-def from_data(data: Any, space: Space, fit: Any) -> list[inputs.Added]:
+def from_data(data: Any, space: Space, fit: Any, limits: Any = None) -> list[inputs.Added]:
     """Return the points in what `Study.get_observation_data` returned, of one or of all.
 
     Raises
@@ -94,7 +97,7 @@ def from_data(data: Any, space: Space, fit: Any) -> list[inputs.Added]:
     """
     if not isinstance(data, Mapping):
         raise InputTypeError(f"what get_observation_data() returns is expected, not {data!r}")
-    names = ("sample", "value", "derivatives")
+    names = ("sample", "value", "derivatives", "outputs")
     lacking = [name for name in names[:2] if name not in data]
     if lacking:
         raise InputError(
@@ -102,8 +105,10 @@ def from_data(data: Any, space: Space, fit: Any) -> list[inputs.Added]:
         )
     given = [data.get(name) for name in names]
     columns: list[Any] = given if isinstance(given[0], list) else [[each] for each in given]
-    slopes = [None] * len(columns[0]) if columns[2] is None else columns[2]
-    if len(columns[0]) != len(columns[1]) or len(columns[0]) != len(slopes):
+    columns = [[None] * len(columns[0]) if column is None else column for column in columns]
+    if len({len(column) for column in columns}) > 1:
         raise InputError("the data have not as many values, or derivatives, as samples")
-    rows = zip(columns[0], columns[1], slopes, strict=True)
-    return [inputs.added(point, value, slope, space, fit) for point, value, slope in rows]
+    return [
+        inputs.added(point, value, slope, space, fit, put, limits)
+        for point, value, slope, put in zip(*columns, strict=True)
+    ]

@@ -74,6 +74,15 @@ def read(given: Any, limits: OutputLimits, where: Where, *, jac: bool) -> Put:
     return Put(values, slopes)
 
 
+def have_slopes(given: Any) -> bool:
+    """Return whether outputs were told with derivatives, one of them at least."""
+    pairs = given.values() if isinstance(given, Mapping) else ()
+    return any(
+        isinstance(each, tuple | list) or (isinstance(each, Mapping) and "gradient" in each)
+        for each in pairs
+    )
+
+
 def _pair(name: str, given: Any) -> tuple[float, Any]:
     """Return the value of an output, and its gradient as it was given or None."""
     gradient = None

@@ -665,9 +665,10 @@ class Study:
         ----------
         data : mapping
             With ``sample`` (parameters by name), ``value`` and, optionally, ``derivatives`` (by
-            name, or None), of one point or lists over several.
+            name, or None), of one point or lists over several; and ``outputs``, by name, for a
+            study that has any.
         """
-        return self._add(from_data(data, self.space, self._fit()))
+        return self._add(from_data(data, self.space, self._fit(), self._desk.spec.limits))
 
     @quiet
     def add_history(self, other: Study) -> list[int]:

@@ -438,7 +438,7 @@ def test_one_that_cannot_be_satisfied_ends_and_has_no_best_point():
     assert not study.history["feasible"].any()
 
 
-def test_points_of_others_count_where_they_satisfy_all_limits():
+def test_points_of_others_count_where_they_satisfy_all_limits(tmp_path):
     study = study_of(jac=True)
     value, put, gradient, slopes = parts(*END)
     told = {name: (put[name], slopes[name]) for name in put}
@@ -452,9 +452,18 @@ def test_points_of_others_count_where_they_satisfy_all_limits():
     with pytest.raises(InputError, match="'q' is missing"):
         study.add_point([0.0, 0.0], 1.0)
     study.run(smooth)
-    other = study_of(jac=False)
-    other.add_history(study)
-    assert len(other.history["q"]) > 5
+    path = tmp_path / "other.db"
+    with study_of(jac=False, storage=path) as other:
+        other.add_history(study)
+        other.add_point([0.0, 0.0], 5.0, [0.0, 0.0], outputs=dict.fromkeys(put, 0.0))
+        assert len(other.history["q"]) > 5
+        copied = study_of(jac=False)
+        copied.add_observation_data(study.get_observation_data())
+        assert copied.history["q"].tolist() == study.history["q"].tolist()
+        seen = history(other)
+    with optdriver.load_study(path) as other:
+        assert history(other) == seen
+        other.verify()
     with pytest.raises(InputError, match="has other outputs"):
         study_of(outputs={"s": "<= 1"}).add_history(study)
 
