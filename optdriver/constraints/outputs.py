@@ -81,13 +81,7 @@ class OutputLimits:
         for place, (name, text) in enumerate(texts):
             parsed = parse_named(name, text, known)
             if not set(parsed.names) & set(self.names):
-                raise pointed(
-                    text,
-                    0,
-                    "no output occurs in this limit: a constraint on parameters alone is one of "
-                    "constraints=, which is kept at every point that is asked",
-                    len(text),
-                )
+                raise pointed(text, 0, _without_output(text), len(text))
             label = label_of(name, parsed, place, labels)
             parts = parts_of(parsed, fixed)
             for i, (kind, node) in enumerate(parts):
@@ -168,6 +162,16 @@ def _differentiated(tape: Tape) -> tuple[Tape, tuple[NDArray[np.intp], NDArray[n
     places = [np.array([entry[k] for entry in entries], dtype=np.intp) for k in (0, 1)]
     made = graph.tape([node for *_, node in entries], inputs=tape.size)
     return made, (places[0], places[1])
+
+
+def _without_output(text: str) -> str:
+    for token in tokenize(text):
+        if token.text in CONSTANTS:
+            return f"no output occurs in this limit: {token.text!r} is the constant, rename it"
+    return (
+        "no output occurs in this limit: a constraint on parameters alone is one of constraints=, "
+        "which is kept at every point that is asked"
+    )
 
 
 def _unknown(text: str, taken: Iterable[str]) -> list[str]:

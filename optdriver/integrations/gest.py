@@ -34,7 +34,8 @@ class Generator(_Base):  # type: ignore[misc]  # gest-api has no types
     ----------
     vocs : gest_api.vocs.VOCS
         Continuous variables with finite or infinite domains, one objective (``'MINIMIZE'`` or
-        ``'MAXIMIZE'``), constants, observables.
+        ``'MAXIMIZE'``), constants, observables.  Its constraints are limits on what an evaluation
+        puts out: they are satisfied in the end (`outputs` of `optdriver.create_study`).
     gradient : mapping, optional
         The observable that holds the derivative of the objective by each variable, by the
         variable's name.  Without it finite differences are taken.
@@ -74,6 +75,12 @@ class Generator(_Base):  # type: ignore[misc]  # gest-api has no types
         if _Base is object:
             raise missing_extra("a generator", "gest_api", "gest")
         super().__init__(vocs)
+        if vocs.constraints and gradient is not None:
+            raise InputError(
+                "gradient has the derivatives of the objective, and those of the constraints on "
+                f"outputs ({', '.join(vocs.constraints)}) are wanted too then: leave it out, and "
+                "differences are taken"
+            )
         self.vocs = vocs
         (self._objective, kind), *_ = vocs.objectives.items()
         self._sign = -1.0 if type(kind).__name__ == "MaximizeObjective" else 1.0
@@ -85,6 +92,7 @@ class Generator(_Base):  # type: ignore[misc]  # gest-api has no types
         self.study: Study = create_study(
             domain,
             constraints=constraints,
+            outputs={name: _limit(each) for name, each in vocs.constraints.items()} or None,
             storage=storage,
             jac=gradient is not None,
             **parameters,
@@ -103,12 +111,6 @@ class Generator(_Base):  # type: ignore[misc]  # gest-api has no types
         kind = type(next(iter(vocs.objectives.values()))).__name__
         if kind not in ("MinimizeObjective", "MaximizeObjective"):
             raise InputError(f"the objective must be 'MINIMIZE' or 'MAXIMIZE', not {kind}")
-        if vocs.constraints:
-            raise InputError(
-                f"constraints on outputs ({', '.join(vocs.constraints)}) are not for a minimizer "
-                "that never asks an infeasible point: give those on inputs as texts, "
-                "Generator(vocs, constraints=['x + y <= 1'])"
-            )
 
     def _observables(self, gradient: Mapping[str, str] | None) -> dict[str, str]:
         given = dict(gradient or {})
@@ -171,12 +173,14 @@ class Generator(_Base):  # type: ignore[misc]  # gest-api has no types
         slopes = {name: self._number(row.get(key)) for name, key in self._gradient.items()}
         usable = math.isfinite(value) and all(map(math.isfinite, slopes.values()))
         gradient = slopes if self._gradient else None
+        put = {name: _output(name, row.get(name)) for name in self.vocs.constraints} or None
+        usable = usable and all(map(math.isfinite, (put or {}).values()))
         id = row.get("_id")
         if id is not None:
-            self.study.tell(int(id), value, gradient)
+            self.study.tell(int(id), value, gradient, outputs=put)
         elif usable:
             point = {name: row[name] for name in self.study.space.free}
-            self.study.add_point(point, value, gradient)
+            self.study.add_point(point, value, gradient, outputs=put)
 
     def _number(self, value: Any) -> float:
         return math.nan if value is None else self._sign * real_number("a result", value)
@@ -191,6 +195,20 @@ class Generator(_Base):  # type: ignore[misc]  # gest-api has no types
         new.study = Study.from_dict(self.study.to_dict())
         memo[id(self)] = new
         return new
+
+
+def _limit(constraint: Any) -> Any:
+    """Return a constraint of gest-api as the limit on an output."""
+    kind = type(constraint).__name__
+    if kind == "BoundsConstraint":
+        return tuple(constraint.range)
+    if kind not in ("LessThanConstraint", "GreaterThanConstraint"):
+        raise InputError(f"a constraint is LESS_THAN, GREATER_THAN or BOUNDS, not a {kind}")
+    return f"{'<=' if kind == 'LessThanConstraint' else '>='} {float(constraint.value)!r}"
+
+
+def _output(name: str, value: Any) -> float:
+    return math.nan if value is None else real_number(f"the output {name!r}", value)
 
 
 def _rows(results: Any) -> Iterable[Row]:

@@ -84,13 +84,31 @@ def test_constraints_on_inputs_hold_at_every_point():
     [
         ({"objectives": {"f": "EXPLORE"}}, "MINIMIZE"),
         ({"objectives": {"f": "MINIMIZE", "g": "MINIMIZE"}}, "one objective"),
-        ({"constraints": {"c": ["LESS_THAN", 0.0]}}, "on inputs as texts"),
         ({"variables": {"x": {1.0, 2.0}}}, "DiscreteVariable"),
     ],
 )
 def test_what_no_minimizer_can_have_is_refused(more, said):
     with pytest.raises(ValueError, match=said):
         Generator(vocs(**more))
+
+
+@pytest.mark.parametrize("kind", ["MINIMIZE", "MAXIMIZE"])
+def test_constraints_on_outputs_are_satisfied_in_the_end(kind):
+    limits = {"c": ["GREATER_THAN", 1.0], "d": ["BOUNDS", -1.0, 5.0], "h": ["LESS_THAN", 3.0]}
+    generator = Generator(vocs(constraints=limits, objectives={"f": kind}), max_num_minimizers=2)
+    sign = 1.0 if kind == "MINIMIZE" else -1.0
+    while not generator.study.is_done():
+        points = generator.suggest(1)
+        for k, point in enumerate(points):
+            x, y = point["x"], point["y"]
+            point |= {"f": sign * (x**2 + y**2), "c": x + y, "d": x, "h": y}
+            if point["_id"] == 5 + k:
+                del point["c"]  # that evaluation failed
+        generator.ingest(points)
+    assert generator.study.best.value == pytest.approx(0.5, rel=1e-6)
+    assert generator.study.info()["num_failed"] == 1
+    with pytest.raises(InputError, match="leave it out, and differences"):
+        Generator(vocs(constraints=limits), gradient=GRADIENT)
 
 
 def test_gradients_are_observables_of_all_variables():

@@ -391,7 +391,8 @@ def test_a_study_without_outputs_says_how_to_declare_them():
 @pytest.mark.parametrize(
     ("outputs", "kind", "message"),
     [
-        ({"x + y": "<= 1"}, ConstraintError, "no output occurs"),
+        ({"x + y": "<= 1"}, ConstraintError, "one of constraints="),
+        ({"e": "<= 1"}, ConstraintError, "'e' is the constant, rename it"),
         ({"stress": "250"}, ConstraintError, "begins with a relation"),
         ({"stress": "<= = 250"}, ConstraintError, "write '=='"),
         ({"stress": (3, 1, 2)}, InputTypeError, "a pair"),
