@@ -19,7 +19,7 @@ from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import RULE, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot, norm, span
+from optdriver.geometry.products import dot, norm, ratios, span
 
 AFTER_FAILURE = 0.25  # of the step that failed
 AFTER_TROUBLE = 0.1
@@ -111,8 +111,8 @@ def take_failure(state: State, region: Region, reason: str) -> bool:
 def outgrown(state: State, region: Region) -> bool:
     """Say whether a variable has left the scale that was made for it."""
     box = (region.lower, region.upper) if state.rule > 1 else ()
-    now = sizes(state.x, *box) / region.scale
-    return bool(np.any(now > OUTGROWN) or np.any(now < 1.0 / OUTGROWN))
+    least, most = ratios(sizes(state.x, *box), region.scale)
+    return most > OUTGROWN or least < 1.0 / OUTGROWN
 
 
 def rescale(state: State, before: Region, after: Region) -> None:

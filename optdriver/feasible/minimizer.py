@@ -394,8 +394,17 @@ class FeasibleMinimizer:
     # -- state as data --------------------------------------------------------------------------
 
     def copy(self) -> FeasibleMinimizer:
-        """Return an independent minimizer in the same state."""
-        return copy.copy(self)  # pickles and restores: nothing that changes is shared
+        """Return an independent minimizer in the same state.
+
+        Arrays are shared, for none is changed in its place.
+        """
+        made = object.__new__(FeasibleMinimizer)
+        made.__dict__.update(
+            self.__dict__, _state=copy.copy(self._state), _region=self._region.apart()
+        )
+        return made
+
+    __copy__ = copy
 
     def to_dict(self, *, constraints: bool = True) -> Data:
         """Return the state as numbers, strings and arrays; the constraints as they were written.

@@ -23,7 +23,7 @@ from optdriver.feasible.options import LARGE
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
-from optdriver.geometry.products import largest, largest_size
+from optdriver.geometry.products import extents, largest, largest_size
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 NARROW = 1e-4  # a box narrower than this part of its variable is the variable's size
@@ -106,6 +106,12 @@ class Region:
         made = np.full(len(self.row_scale), -1)
         chosen = np.concatenate([self.inequalities, self.equalities])
         made[chosen] = np.arange(len(chosen))
+        return made
+
+    def apart(self) -> Region:
+        """Return the same region with a count of work of its own."""
+        made = object.__new__(Region)
+        made.__dict__.update(self.__dict__, work=Work.of(self.constraints))
         return made
 
     def values(self, x: Vector) -> tuple[Vector, Vector]:
@@ -237,11 +243,9 @@ def region(
 
 def sizes(x: Vector, lower: Vector | None = None, upper: Vector | None = None) -> Vector:
     """Return D, the sizes of the variables at x; with the box, its width where that is narrow."""
-    size = np.maximum(1.0, np.abs(x))
     if lower is None or upper is None:
-        return np.asarray(size)
-    width = upper - lower
-    return np.asarray(np.where((width > 0.0) & (width < NARROW * size), width, size))
+        return np.asarray(np.maximum(1.0, np.abs(x)))
+    return np.asarray(extents(x, lower, upper, NARROW))
 
 
 def _linearised(constraints: Constraints, x: Vector) -> Any:

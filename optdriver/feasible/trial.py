@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from optdriver.feasible.criticality import measured, tangential_change
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
 from optdriver.feasible.trust import drowned
-from optdriver.feasible.types import Indices, Vector
+from optdriver.feasible.types import Vector
 from optdriver.geometry.formulas import Formulas
 from optdriver.geometry.least_norm import Linear
 from optdriver.geometry.products import dot, largest_size, norm, span
@@ -47,40 +46,49 @@ class Trial:
     predicted: float
 
 
-@dataclass(frozen=True, kw_only=True)
 class Local:
-    """The iterate with what the subproblem is made of, in u = x / D over the free variables."""
+    """The iterate with what the subproblem is made of, in u = x / D over the free variables.
 
-    region: Region
-    x: Vector
-    gradient: Vector  # D g
-    delta: float
-    tolerance: float
-    unit: float = 1.0  # of f
+    Attributes
+    ----------
+    gradient : ndarray, shape (n,)
+        D g.
+    unit : float
+        Of f.
+    free : ndarray of int
+        Indices of the variables that can move.
+    whole : bool
+        Whether all can.
+    reach, step : ndarray
+        Delta D, and that of the variables that can move.
+    box : (lower, upper)
+        The box of t: bounds and trust region.
+    """
 
-    @cached_property
-    def free(self) -> Indices:
-        """Indices of the variables that can move."""
-        return self.region.moving
-
-    @cached_property
-    def whole(self) -> bool:
-        """Whether all variables can move."""
-        return len(self.free) == len(self.x)
+    def __init__(
+        self,
+        *,
+        region: Region,
+        x: Vector,
+        gradient: Vector,
+        delta: float,
+        tolerance: float,
+        unit: float = 1.0,
+    ) -> None:
+        self.region, self.x, self.gradient = region, x, gradient
+        self.delta, self.tolerance, self.unit = delta, tolerance, unit
+        self.free = region.moving
+        self.whole = len(self.free) == len(x)
+        self.reach = delta * region.scale
+        self.step = self.among(self.reach)
+        self.box = (
+            np.maximum(-1.0, self.among(region.lower - x) / self.step),
+            np.minimum(1.0, self.among(region.upper - x) / self.step),
+        )
 
     def among(self, values: Vector) -> Vector:
         """Return those of the variables that can move."""
         return values if self.whole else values[self.free]
-
-    @cached_property
-    def reach(self) -> Vector:
-        """Delta D."""
-        return np.asarray(self.delta * self.region.scale)
-
-    @cached_property
-    def step(self) -> Vector:
-        """Delta D of the variables that can move."""
-        return self.among(self.reach)
 
     def point(self, t: Vector) -> Vector:
         """Return x + Delta D t."""
@@ -90,13 +98,6 @@ class Local:
         z[free[(t <= lower) & (lower > -1.0)]] = -np.inf  # at a bound, not a rounding beside it
         z[free[(t >= upper) & (upper < 1.0)]] = np.inf
         return self.region.clip(z)
-
-    @cached_property
-    def box(self) -> tuple[Vector, Vector]:
-        """The box of t: bounds and trust region."""
-        lower = np.maximum(-1.0, self.among(self.region.lower - self.x) / self.step)
-        upper = np.minimum(1.0, self.among(self.region.upper - self.x) / self.step)
-        return lower, upper
 
     def change(self, model: QuadraticModel, z: Vector) -> float:
         """Return m(z) - m(x)."""

@@ -344,6 +344,57 @@ def span(x: Any, y: Any, sizes: Any) -> float:
     return float(most)
 
 
+def extents(x: Any, lower: Any, upper: Any, narrow: float) -> Any:
+    """Return max(1, |x|) of each variable, or the width of its box where that is narrow.
+
+    Parameters
+    ----------
+    x, lower, upper : ndarray, shape (n,)
+    narrow : float
+        Widths below this part of max(1, |x|), and above 0, are the size.
+    """
+    u: Any = flat(x)
+    v: Any = flat(lower)
+    w: Any = flat(upper)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    part: cython.double = narrow
+    width: cython.double
+    made: Any = np.empty(n)
+    out: cython.p_double = numbers(made)
+    here: cython.p_double = reading(u)
+    low: cython.p_double = reading(v)
+    high: cython.p_double = reading(w)
+    for i in range(n):
+        out[i] = fabs(here[i])
+        if out[i] < 1.0:
+            out[i] = 1.0
+        width = high[i] - low[i]
+        if 0.0 < width < part * out[i]:
+            out[i] = width
+    return made
+
+
+def ratios(x: Any, y: Any) -> tuple[float, float]:
+    """Return the least and the largest x / y of positive numbers; (1, 1) of none."""
+    u: Any = flat(x)
+    v: Any = flat(y)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    least: cython.double = 1.0
+    most: cython.double = 1.0
+    part: cython.double
+    a: cython.p_double = reading(u)
+    b: cython.p_double = reading(v)
+    for i in range(n):
+        part = a[i] / b[i]
+        if i == 0 or part < least:
+            least = part
+        if i == 0 or part > most:
+            most = part
+    return float(least), float(most)
+
+
 def sum_of_logs(x: Any) -> float:
     """Return the sum of the logarithms of positive numbers, by the C library's logarithm.
 
