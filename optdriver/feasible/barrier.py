@@ -45,6 +45,8 @@ class Subproblem:
         What rounding does to the sum of all rows, about.
     formulas : Formulas, optional
         The same rows for the compiled pages, if they are formulas.
+    chords : bool
+        Whether the last steps of a dense solve take one factorisation, by elimination.
     """
 
     gradient: Vector
@@ -57,6 +59,7 @@ class Subproblem:
     counts: tuple[int, int]
     rounding: float = 0.0
     formulas: Formulas | None = None
+    chords: bool = False
 
     def model(self, t: Vector) -> float:
         """Return the change of the model at t."""

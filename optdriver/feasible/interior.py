@@ -131,7 +131,7 @@ def _dense(problem: Subproblem, barrier: float, tolerance: float, begin: Vector)
         ITERATIONS,
         INSET,
     )
-    return Solution(t=cross_over(made), error=made.error, iterations=made.count)
+    return Solution(t=cross_over(made, problem.chords), error=made.error, iterations=made.count)
 
 
 def _first_point(problem: Subproblem, mu: float, start: Vector) -> Point:

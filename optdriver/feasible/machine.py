@@ -33,6 +33,7 @@ OUTGROWN = 1e3  # times larger or smaller than it was, a variable needs another 
 VANISHING = 1e-6  # in scaled rows, of a value and of a gradient
 ENDLESS = 1e20  # times what is known of the size of f at the start
 WITH_CUSPS = 3  # the rule from which on the end at a cusp is a success
+WITH_CHORDS = 4  # the last steps of a subproblem take one factorisation, by elimination
 WITH_HORNS = 4  # and that from which on a restoration is patient where gradients vanish
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
@@ -301,6 +302,7 @@ def _look_for_trial(state: State, region: Region, smallest: float) -> bool:
             state.tolerance,
             unit=convergence.unit_at(state, state.f) / size,
             brief=brief,
+            chords=state.rule >= WITH_CHORDS,
         )
         if trial is not None:
             state.pending, state.predicted = trial.point, size * trial.predicted

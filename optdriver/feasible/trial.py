@@ -59,6 +59,8 @@ class Local:
         Indices of the variables that can move.
     whole : bool
         Whether all can.
+    chords : bool
+        See `Subproblem`.
     reach, step : ndarray
         Delta D, and that of the variables that can move.
     box : (lower, upper)
@@ -74,9 +76,11 @@ class Local:
         delta: float,
         tolerance: float,
         unit: float = 1.0,
+        chords: bool = False,
     ) -> None:
         self.region, self.x, self.gradient = region, x, gradient
         self.delta, self.tolerance, self.unit = delta, tolerance, unit
+        self.chords = chords
         self.free = region.moving
         self.whole = len(self.free) == len(x)
         self.reach = delta * region.scale
@@ -122,6 +126,7 @@ def propose(
     *,
     unit: float = 1.0,
     brief: bool = False,
+    chords: bool = False,
 ) -> Trial | None:
     """Return the next trial, or None when no try gives one that may be asked.
 
@@ -140,6 +145,8 @@ def propose(
         That of f.
     brief : bool
         Leave out the second barrier and the simpler model, which did not help in a larger region.
+    chords : bool
+        See `Subproblem`.
     """
     local = Local(
         region=region,
@@ -148,6 +155,7 @@ def propose(
         delta=delta,
         tolerance=tolerance,
         unit=unit,
+        chords=chords,
     )
     best: Trial | None = None
     for candidate, quadratic, barrier in _tries(model, local, brief):
@@ -246,6 +254,7 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
         counts=(len(w), len(v)),
         formulas=_formulas(local, w, v),
         rounding=rounding,
+        chords=local.chords,
     )
 
 

@@ -23,7 +23,12 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs
-    from cython.cimports.optdriver.geometry.factors import LeastSquares, make_least
+    from cython.cimports.optdriver.geometry.factors import (
+        LeastSquares,
+        lower_upper,
+        make_least,
+        substitute,
+    )
     from cython.cimports.optdriver.geometry.interior import Run
     from cython.cimports.optdriver.geometry.subproblem import (
         Point,
@@ -39,7 +44,12 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
 else:
     from math import fabs
 
-    from optdriver.geometry.factors import LeastSquares, make_least
+    from optdriver.geometry.factors import (
+        LeastSquares,
+        lower_upper,
+        make_least,
+        substitute,
+    )
     from optdriver.geometry.interior import Run
     from optdriver.geometry.subproblem import (
         Point,
@@ -64,7 +74,7 @@ class Face:
     active : (size,)
         The rows of (c, e) that are equations: `held` of c, and e.
     system : LeastSquares
-        Newton's.
+        Newton's, or the factors of its first matrix if `factored`; none if that was `singular`.
     """
 
     def __init__(self, r: Run) -> None:
@@ -93,6 +103,8 @@ class Face:
                 self.active[self.size] = i
                 self.size += 1
         self.held = self.size - s.q
+        self.factored = False
+        self.singular = False
         self.system = LeastSquares(self.k + self.size, self.k + self.size)
 
 
@@ -101,8 +113,6 @@ def newton(r: Run, face: Face) -> cython.double:
     s: Subproblem = r.problem
     p: Point = r.trial
     i: cython.Py_ssize_t
-    j: cython.Py_ssize_t
-    n: cython.Py_ssize_t = s.n
     k: cython.Py_ssize_t = face.k
     total: cython.Py_ssize_t = k + face.size
     size: cython.double = 0.0
@@ -111,19 +121,12 @@ def newton(r: Run, face: Face) -> cython.double:
     set_model(s, p)
     set_bends(s, p, r.factor.matrix)
     w: LeastSquares = face.system
-    a: cython.p_double = w.columns
-    for i in range(total * total):
-        a[i] = 0.0
+    fill(r, face)
     for i in range(k):
         w.target[i] = -p.slope[face.moving[i]]
-        for j in range(k):
-            a[j * total + i] = r.factor.matrix[face.moving[i] * n + face.moving[j]]
     for i in range(face.size):
         w.target[k + i] = -p.rows[face.active[i]]
-        for j in range(k):
-            a[(k + i) * total + j] = r.others[face.active[i] * n + face.moving[j]]
-            a[j * total + k + i] = a[(k + i) * total + j]
-    if not all_finite(a, total * total):
+    if not all_finite(w.columns, total * total):
         return 1e300
     make_least(w, 1e-13)
     for i in range(k):
@@ -132,6 +135,84 @@ def newton(r: Run, face: Face) -> cython.double:
             size = fabs(w.x[i])
     for i in range(face.size):
         p.lam[face.active[i]] = w.x[k + i]
+    return size
+
+
+def fill(r: Run, face: Face) -> cython.void:
+    """Write the matrix, column by column."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    n: cython.Py_ssize_t = r.problem.n
+    k: cython.Py_ssize_t = face.k
+    total: cython.Py_ssize_t = k + face.size
+    a: cython.p_double = face.system.columns
+    for i in range(total * total):
+        a[i] = 0.0
+    for i in range(k):
+        for j in range(k):
+            a[j * total + i] = r.factor.matrix[face.moving[i] * n + face.moving[j]]
+    for i in range(face.size):
+        for j in range(k):
+            a[(k + i) * total + j] = r.others[face.active[i] * n + face.moving[j]]
+            a[j * total + k + i] = a[(k + i) * total + j]
+
+
+def eliminate(r: Run, face: Face) -> cython.bint:
+    """Factorise the matrix at the trial; False if it is singular, or about that."""
+    w: LeastSquares = face.system
+    i: cython.Py_ssize_t
+    total: cython.Py_ssize_t = face.k + face.size
+    most: cython.double = 0.0
+    least: cython.double = 1e300
+    pivot: cython.double
+    set_bends(r.problem, r.trial, r.factor.matrix)
+    fill(r, face)
+    if not all_finite(w.columns, total * total):
+        return False
+    if not lower_upper(w.columns, w.order, total):
+        return False
+    for i in range(total):
+        pivot = fabs(w.columns[i * total + i])
+        if pivot > most:
+            most = pivot
+        if pivot < least:
+            least = pivot
+    return least > 1e-13 * most
+
+
+def chord(r: Run, face: Face) -> cython.double:
+    """Make a step from the trial with the first matrix, for the residuals there; as `newton`."""
+    s: Subproblem = r.problem
+    p: Point = r.trial
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    n: cython.Py_ssize_t = s.n
+    k: cython.Py_ssize_t = face.k
+    w: LeastSquares = face.system
+    size: cython.double = 0.0
+    if not (set_rows(s, p) and set_slopes(s, p, r.others)):
+        return 1e300
+    set_model(s, p)
+    if not face.factored:
+        if not eliminate(r, face):
+            face.singular = True
+            return newton(r, face)
+        face.factored = True
+    for i in range(k):
+        w.target[i] = -p.slope[face.moving[i]]
+        for j in range(face.size):
+            w.target[i] -= p.lam[face.active[j]] * r.others[face.active[j] * n + face.moving[i]]
+    for i in range(face.size):
+        w.target[k + i] = -p.rows[face.active[i]]
+    for i in range(k + face.size):
+        w.x[i] = w.target[w.order[i]]
+    substitute(w.columns, w.x, k + face.size)
+    for i in range(k):
+        p.t[face.moving[i]] += w.x[i]
+        if not fabs(w.x[i]) <= size:
+            size = fabs(w.x[i])
+    for i in range(face.size):
+        p.lam[face.active[i]] += w.x[k + i]
     return size
 
 
@@ -155,14 +236,17 @@ def is_better(r: Run, face: Face) -> cython.bint:
     return p.model <= r.here.model + 1e-9
 
 
-def cross_over(r: Run) -> Any:
-    """Return the sharpened t, or the interior point's own where sharpening does not help."""
+def cross_over(r: Run, chords: bool = False) -> Any:
+    """Return the sharpened t, or the interior point's own where sharpening does not help.
+
+    With `chords` the matrix is factorised once, by elimination, unless it is singular.
+    """
     s: Subproblem = r.problem
     _turn: cython.Py_ssize_t
     size: cython.double
     face = Face(r)
     for _turn in range(3):
-        size = newton(r, face)
+        size = chord(r, face) if chords and not face.singular else newton(r, face)
         if not size <= 1e-4:
             return array(r.here.t, s.n)
         if size < 1e-15:

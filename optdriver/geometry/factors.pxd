@@ -19,3 +19,4 @@ cdef void solve_upper(double* a, double* b, Py_ssize_t r, Py_ssize_t n) noexcept
 cdef bint lower_upper(double* a, Py_ssize_t* order, Py_ssize_t n) noexcept nogil
 cdef void make_least(LeastSquares w, double tolerance) except *
 cdef object shorten(double* rows, double* y, Py_ssize_t r, Py_ssize_t n)
+cdef void substitute(double* a, double* b, Py_ssize_t n) noexcept nogil

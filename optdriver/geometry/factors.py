@@ -168,6 +168,15 @@ def lower_upper(
     return True
 
 
+def substitute(a: cython.p_double, b: cython.p_double, n: cython.Py_ssize_t) -> cython.void:
+    """B <- U^-1 L^-1 b, for the factors of an (n, n) matrix."""
+    i: cython.Py_ssize_t
+    for i in range(1, n):
+        b[i] -= inner(a, i * n, b, 0, i)
+    for i in range(n - 1, -1, -1):
+        b[i] = (b[i] - inner(a, i * n + i + 1, b, i + 1, n - i - 1)) / a[i * n + i]
+
+
 # -- on NumPy's arrays --------------------------------------------------------------------------
 
 
@@ -407,15 +416,5 @@ class LowerUpper:
         n: cython.Py_ssize_t = self.n
         x = np.asarray(b, dtype=np.float64)[self.order]
         if n:
-            self._substitute(x)
+            substitute(numbers(self.factors), numbers(x), n)
         return x
-
-    def _substitute(self, x: Any) -> None:
-        n: cython.Py_ssize_t = self.n
-        i: cython.Py_ssize_t
-        a: cython.p_double = numbers(self.factors)
-        b: cython.p_double = numbers(x)
-        for i in range(1, n):
-            b[i] -= inner(a, i * n, b, 0, i)
-        for i in range(n - 1, -1, -1):
-            b[i] = (b[i] - inner(a, i * n + i + 1, b, i + 1, n - i - 1)) / a[i * n + i]
