@@ -89,10 +89,10 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
     free, lower, upper = region.moving, region.lower - x, region.upper - x
     levels = np.maximum(-c, 0.0)
     used, held, across, toward = jac, levels, eq, -g / unit
-    keep = np.isfinite(levels)
-    if not keep.all():
+    keep = None if finite(levels) else np.isfinite(levels)
+    if keep is not None:
         used, held = jac[keep], levels[keep]
-    if pinned.any():
+    if pinned is not region.no_variable:
         free = np.flatnonzero(region.free & ~pinned)
     if len(free) < region.n:
         used, across = used[:, free], eq[:, free]
@@ -101,9 +101,6 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
     answer = least_distance(used, held, across, none, lower, upper, toward=toward)
     if not answer.feasible:
         return unknown(region)
-    multipliers = np.zeros(len(region.row_scale))
-    multipliers[region.inequalities[keep]] = unit * answer.inequalities
-    multipliers[region.equalities] = unit * answer.equalities
     left, room, sides, residual, near, far = optimality.measure(
         answer.d, answer.box, (lower, upper), flat(x), free, unit
     )
@@ -115,7 +112,7 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
         room=room,
         near=unit * (dot(answer.inequalities, held) + near),
         far=far,
-        multipliers=multipliers * region.row_scale,
+        multipliers=unit * _in_their_places(region, answer, keep) * region.row_scale,
         bound_multipliers=sides,
         pinned=pinned,
         cusps=_active(region, cusps, answer, keep),
@@ -146,10 +143,23 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     return steep.any(axis=0), steep.any(axis=1)
 
 
-def _active(region: Region, rows: Mask, answer: LeastDistance, keep: Mask) -> Indices:
+def _in_their_places(region: Region, answer: LeastDistance, keep: Mask | None) -> Vector:
+    """Return the multipliers of all rows, in the order of the constraints."""
+    duals = np.concatenate([answer.inequalities, answer.equalities])
+    if keep is None and region.in_order:
+        return duals
+    rows = region.inequalities if keep is None else region.inequalities[keep]
+    made = np.zeros(len(region.row_scale))
+    made[np.concatenate([rows, region.equalities])] = duals
+    return made
+
+
+def _active(region: Region, rows: Mask, answer: LeastDistance, keep: Mask | None) -> Indices:
     """Return which of these rows have a multiplier."""
-    if not rows.any():
+    if rows is region.no_row or not rows.any():
         return region.inequalities[:0]
+    if keep is None:
+        return region.inequalities[rows & (answer.inequalities > 0.0)]
     return region.inequalities[rows & (np.append(answer.inequalities, 0.0)[_places(keep)] > 0.0)]
 
 

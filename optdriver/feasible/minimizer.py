@@ -72,8 +72,9 @@ class FeasibleMinimizer:
         The last step of that run changed f by no more than `ftol`.
     rule : {4, 3, 2, 1}
         3 as in optdriver 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
-        as a rule.  2 as in 0.2.0: no cusp but that of an infinite slope is a success.  1 as in
-        0.1.0: besides, `gtol` is absolute, and `ftol` has no meaning.
+        as a rule, and the last digits of points are those of another factorisation.  2 as in
+        0.2.0: no cusp but that of an infinite slope is a success.  1 as in 0.1.0: besides, `gtol`
+        is absolute, and `ftol` has no meaning.
     **options
         See `Options`: gtol, ftol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 

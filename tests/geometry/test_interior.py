@@ -51,10 +51,11 @@ def problem(seed, n, m, q, *, convex=True):
 @pytest.mark.parametrize(
     ("n", "m", "q"), [(2, 0, 0), (5, 3, 0), (8, 12, 0), (6, 4, 2), (20, 15, 5)]
 )
-def test_convex_problems_have_the_minimum_that_slsqp_finds(n, m, q):
+@pytest.mark.parametrize("chords", [False, True])
+def test_convex_problems_have_the_minimum_that_slsqp_finds(n, m, q, chords):
     for seed in range(5):
         made, rows, curvature, gradient = problem(seed, n, m, q)
-        t = cross_over(solve(made, np.zeros(n), 1e-4, 1e-9, 60))
+        t = cross_over(solve(made, np.zeros(n), 1e-4, 1e-9, 60), chords)
         theirs = minimize(
             lambda t, g=gradient, h=curvature: (g @ t + 0.5 * t @ h @ t, g + h @ t),
             np.zeros(n),
@@ -72,6 +73,20 @@ def test_convex_problems_have_the_minimum_that_slsqp_finds(n, m, q):
         assert np.max(np.abs(e), initial=0.0) <= 1e-12
         assert np.abs(t).max() <= 1.0
         assert gradient @ t + 0.5 * t @ curvature @ t <= theirs.fun + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_that_say_the_same_twice_are_sharpened_as_one(seed):
+    made, rows, curvature, gradient = problem(seed, 6, 0, 2)
+    twice = Linear(rows.a, rows.b, np.vstack([rows.e, rows.e]), np.concatenate([rows.f, rows.f]))
+    box = -np.ones(6), np.ones(6)
+    doubled = Subproblem(gradient, curvature, box, (0, 4), twice)
+    alone, both = (
+        cross_over(solve(each, np.zeros(6), 1e-4, 1e-9, 60), chords=True)
+        for each in (made, doubled)
+    )
+    assert both == pytest.approx(alone, abs=1e-9)
+    assert np.abs(rows.values(both)[1]).max() <= 1e-12
 
 
 @pytest.mark.parametrize("seed", range(5))
