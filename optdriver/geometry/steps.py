@@ -6,6 +6,7 @@ next register.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ CODES = {name: code for code, name in enumerate(NAMES)} | {
     "side": 37,
     "not above": 38,
     "not below": 39,
+    "hypot": 40,
 }
 """The number of each operation."""
 
@@ -103,7 +105,14 @@ def one_step(code: cython.Py_ssize_t, a: cython.double, b: cython.double) -> cyt
         return 1.0 if a <= b else 0.0
     if code == 39:
         return 1.0 if a >= b else 0.0
+    if code == 40:
+        return distance(a, b)
     return c.rint(a) + 0.0
+
+
+def distance(a: cython.double, b: cython.double) -> cython.double:
+    """Return the length of (a, b) as Python computes it: C's own has other last digits."""
+    return math.hypot(a, b)
 
 
 def carry_out(

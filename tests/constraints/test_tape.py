@@ -110,7 +110,13 @@ EXTREMES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 1e308, -1e308, 1e-308, math.in
 def test_one_point_many_points_and_plain_python_agree_to_the_bit() -> None:
     texts = ["x^y", "x^0.5 + y^-1", "log(x)*exp(y)", "round(x)/trunc(y)", "floor(x) + 1/ceil(y)"]
     texts += ["sign(x)*abs(y)", "min(x, y) - max(x, y)", "atan2(x, y)", "tan(x)/sinh(y)"]
-    texts += ["cosh(x) - tanh(y)", "asin(x) + acos(y)", "log2(x) + log10(y)", "sqrt(x) - erf(y)"]
+    texts += [
+        "cosh(x) - tanh(y)",
+        "hypot(x, y)",
+        "asin(x) + acos(y)",
+        "log2(x) + log10(y)",
+        "sqrt(x) - erf(y)",
+    ]
     source = np.random.default_rng(4)
     points = np.vstack([source.choice([*EXTREMES, math.nan], (60, 2)), source.normal(size=(60, 2))])
     made = Tape([parse(f"{text} <= 0", ["x", "y"]).rows()[0][1] for text in texts], ["x", "y"])
