@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from optdriver.drivers import driver_factory
 from optdriver.errors import (
+    ConstraintWarning,
     GradientError,
     InputError,
     InputTypeError,
@@ -236,6 +237,8 @@ def _report(study: Study, error: Exception | None) -> None:
         say(f"the study stopped: {study.stop_reason}", RuntimeWarning)
     if study.stop_kind == "flat":
         say(f"the study stopped: {study.stop_reason}", ObjectiveWarning)
+    if study.stop_kind is not None and (resisting := study.unsatisfied()):
+        say(resisting, ConstraintWarning)
 
 
 class _Loop:

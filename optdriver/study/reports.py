@@ -18,6 +18,7 @@ from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
 from optdriver.study.parameters import TABLE
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
+from optdriver.study.unsatisfied import unsatisfied
 
 FloatArray = NDArray[np.float64]
 
@@ -470,11 +471,15 @@ def _multipliers(state: State, run: Run) -> dict[str, float]:
 
 
 def notes(state: State) -> list[str]:
-    """Return what is to be known of the constraints, and which initial samples were moved."""
+    """Return what is to be known of the constraints, and which initial samples were moved.
+
+    Before that which limits on outputs resist, where no evaluated point satisfies all of them.
+    """
     space, compiled = state.spec.space, state.spec.compiled
-    if compiled is None:
-        return []
-    said = [f"{note.name}: {note.message}" for note in compiled.notes]
+    resisting = unsatisfied(state)
+    said = [resisting] if resisting else []
+    if compiled is not None:
+        said += [f"{note.name}: {note.message}" for note in compiled.notes]
     for moved in state.driver.moved:
         given, x = space.to_user(moved.given), space.to_user(moved.x)
         said.append(

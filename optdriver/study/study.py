@@ -36,6 +36,7 @@ from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggest
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
 from optdriver.study.uncertainty import Uncertainty
+from optdriver.study.unsatisfied import unsatisfied
 from optdriver.study.waiting import SPINS, Threads, check_number_wanted, check_timeout
 
 if TYPE_CHECKING:
@@ -891,6 +892,11 @@ class Study:
             if not self._desk.is_done():
                 return None
             return f"{self._desk.why_done()}; {self._desk.how_to_go_on()}"
+
+    def unsatisfied(self) -> str:
+        """Return which limits on outputs no evaluated point satisfies, "" if one satisfies all."""
+        with self._lock:
+            return unsatisfied(self._desk.state)
 
     @quiet
     def info(self) -> dict[str, Any]:
