@@ -8,6 +8,7 @@ public names of all rings, and nothing inside may import from it.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -80,6 +81,7 @@ def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
                 yield f"{base}.{leaf}" if f"{base}.{leaf}" in known else base
 
 
+@functools.cache
 def arrows(package: Path) -> dict[str, set[str]]:
     """Return module -> the modules that it imports, `__init__` of the whole left out."""
     known = modules(package)

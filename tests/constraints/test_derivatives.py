@@ -150,6 +150,8 @@ class ByJax:
 
     def __init__(self, text: str) -> None:
         self.code = compile(text.replace("^", "**"), "formula", "eval")
+        both = jax.value_and_grad(self.value)
+        self.made = jax.jit(lambda x: (*both(x), jax.hessian(self.value)(x)))  # compiled once
 
     def value(self, x: jax.Array) -> jax.Array:
         known = dict(zip(NAMES, x, strict=True))
@@ -157,9 +159,7 @@ class ByJax:
 
     def all(self, x: Sequence[float]) -> list[Array]:
         with jax.enable_x64(True):
-            point = jnp.array(x)
-            made = [self.value(point), jax.grad(self.value)(point), jax.hessian(self.value)(point)]
-            return [np.array(each) for each in made]
+            return [np.array(each) for each in self.made(jnp.array(x))]
 
 
 def all_of_ours(text: str, x: Sequence[float]) -> list[Array]:

@@ -16,7 +16,7 @@ from tests.contracts.driver import DriverContract, objective
 class MethodContract(DriverContract):
     method = ""
     options = {}
-    steps = 150
+    steps = 80
 
     def make(self):
         options = {"num_initial": 2, "max_num_minimizers": 3, **self.options}
