@@ -26,9 +26,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Look for garbage among what the tests make, never among ten thousand tests and all modules.
+    """Look for no garbage while ten thousand tests are collected, all of which stay.
 
-    That takes longer than many tests.
+    That is a quarter of the time that the collection takes.
     """
     gc.disable()
     try:
