@@ -53,6 +53,12 @@ WRONG: list[Any] = [
 ]  # fmt: skip
 FIT = "least-squares"
 DRIVERS = ["L-BFGS-B"] * 9 + ["Nelder-Mead", "SLSQP", "Powell", "CMA-ES", FIT, FIT]
+LIMITS: list[Any] = [
+    {"stress": "<= 1", "lift": None}, {"stress": (-0.5, 0.5), "lift": "<= 2.05"},
+    {"stress": "== 0.25", "lift": None}, {"stress*x1": ">= -1e3", "lift": None},
+    ["stress^2 - radius*lift <= 3", "log(lift) <= 2"],
+]  # fmt: skip
+"""Limits on outputs."""
 LEAVING = ["SLSQP", "trust-constr", "COBYLA", "COBYQA"]
 """Drivers that ask for points outside of constraints, where they may."""
 
@@ -177,6 +183,10 @@ def options(free: list[float], chance: random.Random) -> dict[str, Any]:
         found[name] = chance.choice(drawn[name])
     if "must_stay_feasible" in found:
         found["driver"] = chance.choice(LEAVING)
+    elif found["driver"] == "L-BFGS-B" and chance.random() < 0.2:
+        del found["driver"]
+        found.pop("start_rule", None)
+        found["outputs"] = chance.choice(LIMITS)
     return found
 
 
@@ -194,7 +204,8 @@ class Objective:
         self.middle = np.array([chance.choice(MIDDLES) for _ in range(free)])
         self.trouble = chance.choice([0.0, 0.0, 0.1, 0.3, 1.0])
         self.jac = given["jac"]
-        self.fits = given["driver"] == FIT
+        self.fits = given.get("driver") == FIT
+        self.outputs = "outputs" in given
         self.rows = chance.choice([1, free, free + 2])
         self.seed = chance.randrange(2**32)
 
@@ -217,9 +228,12 @@ class Objective:
             f += random.Random(f"{self.seed} {id}").random()
         return self.size * f, self.size * g
 
-    def tell(self, study: Study, id: int, f: Any, g: Any) -> None:
+    def tell(self, study: Study, suggestion: Any, f: Any, g: Any) -> None:
         """Tell a value and gradient, or residuals that have this sum and their Jacobian."""
-        if not self.fits:
+        id, x = suggestion.id, suggestion.x
+        if self.outputs:
+            study.tell(id, f, g, outputs=self.put(id, x, slopes=g is not None))
+        elif not self.fits:
             study.tell(id, f, g)
         elif isinstance(f, float):
             with np.errstate(all="ignore"):
@@ -228,6 +242,18 @@ class Objective:
             study.tell(id, residuals=residuals, jacobian=rows)
         else:
             study.tell(id, residuals=f, jacobian=g)
+
+    @quiet
+    def put(self, id: int, x: Any, *, slopes: bool) -> dict[str, Any]:
+        """Return what is put out beside the value: bounded and smooth, now and then of no use."""
+        chance = random.Random(f"{self.seed} {id} put")
+        d = np.clip(x - self.middle, -300.0, 300.0)
+        stress, lift = float(np.tanh(d).sum()), 2.0 + 0.1 * float(np.sin(d).sum())
+        if chance.random() < 0.2 * self.trouble:
+            stress = chance.choice(HUGE + [math.nan])
+        if not slopes:
+            return {"stress": stress, "lift": lift}
+        return {"stress": (stress, 1.0 / np.cosh(d) ** 2), "lift": (lift, 0.1 * np.cos(d))}
 
     def answer(self, study: Study, suggestion: Any) -> str:
         """Tell the result of a suggestion, or what is none; return what it was."""
@@ -244,11 +270,11 @@ class Objective:
             told = f if kind in ("gradient", "partly") else chance.choice(WRONG)
             slope = [float(chance.choice(HUGE))] * len(g) if kind == "gradient" else None
             try:
-                self.tell(study, suggestion.id, told, slope)
+                self.tell(study, suggestion, told, slope)
             except OptDriverError:
-                self.tell(study, suggestion.id, f, g if self.jac else None)
+                self.tell(study, suggestion, f, g if self.jac else None)
             return kind
-        self.tell(study, suggestion.id, f, g if self.jac else None)
+        self.tell(study, suggestion, f, g if self.jac else None)
         return "told"
 
     def answer_round(self, study: Study, ids: Any, points: Any) -> None:
@@ -290,7 +316,7 @@ class Case:
             if isinstance(entry, tuple | dict)
         ]
         given = options(free, chance)
-        rounds = given["driver"] == "L-BFGS-B" and chance.random() < 0.1
+        rounds = given.get("driver") == "L-BFGS-B" and chance.random() < 0.1
         return cls(
             seed=seed,
             box=box,
@@ -477,8 +503,8 @@ def _one(seed: str, path: Path, report: Report) -> None:
 
 TEXT = """Studies of drawn parts (boxes from 1e-300 to 1e150 wide, formulas as constraints, drivers,
 options, objectives that are smooth, rough, huge, tiny, infinite, or return what none should,
-failures, and a drawn state of NumPy's errors) are created in a file, driven, closed and opened,
-verified, and compared with a twin in memory that was never closed."""
+failures, limits on outputs, and a drawn state of NumPy's errors) are created in a file, driven,
+closed and opened, verified, and compared with a twin in memory that was never closed."""
 
 
 def run(arguments: Sequence[str] = ()) -> Section:
