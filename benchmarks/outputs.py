@@ -139,7 +139,8 @@ def study(case: Case, *, jac: bool = True) -> Trace:
     """Run a study on a problem, with all constraints as outputs of its objective."""
     recorder = Recorder(case, STUDY if jac else DIFFERENCES)
     rows = case.constraints
-    p, m = rows.n_inequalities, len(rows)
+    p = rows.n_inequalities
+    m = p + int(getattr(rows, "n_equalities", 0))
     named = {f"c{k}": "<= 0" if k < p else "== 0" for k in range(m)}
     n = case.start.size
 

@@ -134,6 +134,10 @@ def give_up(state: State, reason: str) -> None:
 
 
 def _end(state: State, stop: Stop) -> None:
+    if stop is Stop.STALLED and state.values is not None and state.jacobian is not None:
+        left = worst(state, state.values, state.jacobian)
+        if left > state.options.feasibility:
+            state.reason = f"constraints are violated there, by {left:.2g} of what they change by"
     state.stop, state.pending = stop, None
     state.d = state.bend = None
     state.promised = 0.0

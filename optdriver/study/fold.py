@@ -606,7 +606,7 @@ def _told(state: State, event: Told) -> None:
         gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
     value, gradient = _minimised(state, event.value, gradient)
     if entry.point is None:
-        _told_check(state, entry, value, gradient)
+        _told_check(state, entry, *_checked(state, value, gradient, put))
         return
     if entry.point == FOREIGN:
         _show(state, entry, value, gradient, put)
@@ -627,10 +627,27 @@ def _told(state: State, event: Told) -> None:
     if gradient_check.wants_base(state.check):
         space = state.spec.space
         z = space.to_driver(entry.x)
+        state.check.weights = None if put is None else outputs.weights(put)
+        value, slope = _checked(state, value, gradient, put)
         points = gradient_check.begin(
-            state.check, z, value, gradient, space.driver_bounds, _admitted(state)
+            state.check,
+            z,
+            value,
+            gradient if slope is None else slope,
+            space.driver_bounds,
+            _admitted(state),
         )
         _enqueue_check(state, points)
+
+
+def _checked(
+    state: State, value: float, gradient: FloatArray | None, put: Put | None
+) -> tuple[float, FloatArray | None]:
+    """Return what is compared with differences: the value, and with weights the limits' rows."""
+    weights = state.check.weights
+    if weights is None or put is None or put.slopes is None or weights.size != put.values.size:
+        return value, gradient
+    return float(weights @ put.values), np.asarray(weights @ put.slopes)
 
 
 def _minimised(

@@ -44,6 +44,8 @@ class GradientCheck:
         Relative misfit of each derivative tried by itself, NaN before.
     predicted, observed : ndarray, shape (n,)
         The change of the objective for each, by the gradient and by the values.
+    weights : ndarray, shape (1 + rows,), or None
+        Of the value, and of limits on outputs, in the sum that is compared; None for the value.
     missing : int
         Points that have not ended yet.
     bases : int
@@ -59,12 +61,13 @@ class GradientCheck:
     misfit: FloatArray | None = None
     predicted: FloatArray | None = None
     observed: FloatArray | None = None
+    weights: FloatArray | None = None
     missing: int = 0
     bases: int = 0
     done: bool = False
 
 
-_ARRAYS: Final = ("z", "g", "step", "misfit", "predicted", "observed")
+_ARRAYS: Final = ("z", "g", "step", "misfit", "predicted", "observed", "weights")
 
 
 def anywhere(_z: FloatArray) -> bool:
@@ -225,7 +228,7 @@ def from_dict(data: Mapping[str, Any]) -> GradientCheck:
     """Return the check of which `to_dict` made `data`."""
     arrays: dict[str, Any] = {}
     for name in _ARRAYS:
-        value = data[name]
+        value = data.get(name) if name == "weights" else data[name]  # 0.4.0 had none
         arrays[name] = None if value is None else stored.array(name, value, (len(value),), nan=True)
     return GradientCheck(
         f=float(data["f"]),

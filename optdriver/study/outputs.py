@@ -135,6 +135,16 @@ def why_unusable(put: Put, limits: OutputLimits, x: FloatArray, names: Any) -> s
     return f"the limit {limits.rows[bad[0]]!r} has no derivatives there" if bad.size else None
 
 
+def weights(put: Put) -> FloatArray | None:
+    """Return what value and rows count in a sum in which their slopes are alike; None without."""
+    if put.slopes is None:
+        return None
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(put.slopes, axis=1)
+        made = (lengths[0] or 1.0) / lengths
+    return np.where(np.isfinite(made) & (made > 0.0), made, 1.0)
+
+
 def for_driver(
     spec: Spec,
     x: FloatArray,

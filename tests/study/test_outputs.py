@@ -13,6 +13,7 @@ from scipy.optimize import minimize as scipy_minimize
 import optdriver
 from optdriver.errors import (
     ConstraintError,
+    GradientError,
     InputError,
     InputTypeError,
     OptDriverError,
@@ -437,6 +438,7 @@ def test_one_that_cannot_be_satisfied_ends_and_has_no_best_point():
     assert study.info()["success"] is False
     assert {run.state for run in study.runs} <= {"stopped", "running"}
     assert not study.history["feasible"].any()
+    assert "constraints are violated there" in study.runs[0].reason
 
 
 def test_points_of_others_count_where_they_satisfy_all_limits(tmp_path):
@@ -581,3 +583,25 @@ def test_forged_states_are_refused(forge):
     forge(data)
     with pytest.raises(OptDriverError):
         Study.from_dict(data)
+
+
+@pytest.mark.parametrize("wrong", [None, "value", "q", "r", "lift"])
+def test_a_wrong_derivative_of_an_output_is_found(wrong):
+    def objective(x, y, shift):
+        made = smooth(x, y)
+        if wrong == "value":
+            made["gradient"] = [-made["gradient"][0], made["gradient"][1]]
+        elif wrong:
+            value, (first, second) = made["outputs"][wrong]
+            made["outputs"][wrong] = value, [-first, second]
+        return made
+
+    study = study_of(check_grad=True, initial_samples=[[0.7, -0.4]])
+    if wrong in (None, "lift"):  # which has no limit, and is not used
+        study.run(objective)
+        assert study.info()["success"]
+        return
+    study.run(objective, max_evaluations=2)
+    study = Study.from_dict(study.to_dict())
+    with pytest.raises(GradientError, match="by 'x' looks wrong, of the objective or of an output"):
+        study.run(objective)
