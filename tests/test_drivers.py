@@ -154,3 +154,10 @@ class TestConstrained(ConstrainedContract):
 
 class TestConstrainedDifferences(ConstrainedContract):
     options = {**ConstrainedContract.options, "jac": False, "max_num_minimizers": 2}
+
+
+def test_sqp_is_ours_and_what_was_recorded_with_nevergrads_stays_so():
+    assert driver_factory("SQP").name == "trust-region-SQP"
+    assert driver_factory("nevergrad:SQP").name == "nevergrad:SQP"
+    assert recorded_name("SQP") == "nevergrad:SQP"
+    assert recorded_name("trust-region-SQP") == "trust-region-SQP"

@@ -983,6 +983,11 @@ class Study:
         InputError
             The study has no gradients: ``jac=False``, and no residuals.
         """
+        if self._desk.spec.limits is not None:
+            raise InputError(
+                "an uncertainty is that of a value alone: under limits on outputs the second "
+                "derivatives of these count too, and they are not known"
+            )
         with self._lock:
             state = self._desk.state
             found = spreads.minimum_of(state, minimum)

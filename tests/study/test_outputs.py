@@ -605,3 +605,10 @@ def test_a_wrong_derivative_of_an_output_is_found(wrong):
     study = Study.from_dict(study.to_dict())
     with pytest.raises(GradientError, match="by 'x' looks wrong, of the objective or of an output"):
         study.run(objective)
+
+
+def test_an_uncertainty_under_limits_is_refused():
+    study = study_of()
+    study.run(smooth)
+    with pytest.raises(InputError, match="under limits on outputs"):
+        study.uncertainty(smooth)
