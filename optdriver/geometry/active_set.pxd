@@ -30,7 +30,6 @@ cdef void remove(Polyhedron s, Py_ssize_t place) noexcept nogil
 cdef bint enter(Polyhedron s, Py_ssize_t row, double sign) noexcept nogil
 cdef void refine(Polyhedron s) noexcept nogil
 cdef bint activate(Polyhedron s, double tolerance) noexcept nogil
-cdef object put(object given, double* out, Py_ssize_t first)
 cdef bint prepare(Polyhedron s, Py_ssize_t k) noexcept nogil
 cdef void add_sides(Polyhedron s, double* left, double* right, Py_ssize_t first, Py_ssize_t n) noexcept nogil
 cdef object settle(Polyhedron s, double* left, double* right, Py_ssize_t first, Py_ssize_t n)

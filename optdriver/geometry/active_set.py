@@ -24,17 +24,17 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import INFINITY, fabs, sqrt
-    from cython.cimports.optdriver.geometry.products import add, inner, length
+    from cython.cimports.optdriver.geometry.products import add, inner, length, put
     from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
     from math import fabs, inf, sqrt
 
-    from optdriver.geometry.products import add, inner, length
+    from optdriver.geometry.products import add, inner, length, put
     from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 
     INFINITY = inf
 
-from optdriver.geometry.products import flat, rows_of
+from optdriver.geometry.products import flat
 
 
 class Polyhedron:
@@ -363,16 +363,6 @@ def nearest(
     sides: Any = settle(s, left, right, k, n)
     duals: Any = s.multipliers()
     return s.solution(), duals[q:k], duals[:q], sides, solved
-
-
-def put(given: Any, out: cython.p_double, first: cython.Py_ssize_t) -> None:
-    """Write the numbers of an array, row by row, from `first` on."""
-    u: Any = rows_of(given)
-    i: cython.Py_ssize_t
-    x: cython.p_double = reading(u)
-    count: cython.Py_ssize_t = u.size
-    for i in range(count):
-        out[first + i] = x[i]
 
 
 def prepare(s: Polyhedron, k: cython.Py_ssize_t) -> cython.bint:

@@ -8,3 +8,4 @@ cdef void mirror(double* a, Py_ssize_t n) noexcept nogil
 cdef double add_logs(double* x, Py_ssize_t n) noexcept nogil
 cdef double length(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
 cdef double size(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
+cdef object put(object given, double* out, Py_ssize_t first)

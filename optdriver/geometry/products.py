@@ -211,6 +211,16 @@ def rows_of(array: Any) -> Any:
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
+def put(given: Any, out: cython.p_double, first: cython.Py_ssize_t) -> None:
+    """Write the numbers of an array, row by row, from `first` on."""
+    u: Any = rows_of(given)
+    i: cython.Py_ssize_t
+    x: cython.p_double = reading(u)
+    n: cython.Py_ssize_t = u.size
+    for i in range(n):
+        out[first + i] = x[i]
+
+
 def dot(x: Any, y: Any) -> float:
     """Return x'y."""
     u: Any = flat(x)

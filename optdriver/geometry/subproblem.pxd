@@ -30,4 +30,3 @@ cdef bint set_rows(Subproblem s, Point p) except? False
 cdef bint set_slopes(Subproblem s, Point p, double* out) except? False
 cdef void set_bends(Subproblem s, Point p, double* out) except *
 cdef object array(double* x, Py_ssize_t n)
-cdef object put(object given, double* out, Py_ssize_t first, Py_ssize_t n)

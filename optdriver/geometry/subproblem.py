@@ -24,12 +24,12 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         fill_slopes,
         fill_values,
     )
-    from cython.cimports.optdriver.geometry.products import inner
+    from cython.cimports.optdriver.geometry.products import inner, put
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite
     from cython.cimports.optdriver.lbfgsb.state import cut, numbers
 else:
     from optdriver.geometry.formulas import Formulas, add_bends, fill_slopes, fill_values
-    from optdriver.geometry.products import inner
+    from optdriver.geometry.products import inner, put
     from optdriver.lbfgsb.linalg import all_finite
     from optdriver.lbfgsb.state import cut, numbers
 
@@ -130,8 +130,8 @@ def set_rows(s: Subproblem, p: Point) -> cython.bint:
         fill_values(s.formulas, p.t, p.rows)
     else:
         c, e = s.functions.values(array(p.t, s.n))
-        put(c, p.rows, 0, s.m)
-        put(e, p.rows, s.m, s.q)
+        put(c, p.rows, 0)
+        put(e, p.rows, s.m)
     return all_finite(p.rows, s.m + s.q)
 
 
@@ -140,8 +140,8 @@ def set_slopes(s: Subproblem, p: Point, out: cython.p_double) -> cython.bint:
     if s.formulas is not None and fill_slopes(s.formulas, p.t, out, s.n):
         return True
     c, e = s.functions.jacobians(array(p.t, s.n))
-    put(c, out, 0, s.m * s.n)
-    put(e, out, s.m * s.n, s.q * s.n)
+    put(c, out, 0)
+    put(e, out, s.m * s.n)
     return all_finite(out, (s.m + s.q) * s.n)
 
 
@@ -167,12 +167,3 @@ def array(x: cython.p_double, n: cython.Py_ssize_t) -> Any:
     for i in range(n):
         out[i] = x[i]
     return made
-
-
-def put(given: Any, out: cython.p_double, first: cython.Py_ssize_t, n: cython.Py_ssize_t) -> None:
-    """Write n numbers of an array from `first` on."""
-    u: Any = flat(given)
-    i: cython.Py_ssize_t
-    x: cython.p_double = numbers(u)
-    for i in range(n):
-        out[first + i] = x[i]
