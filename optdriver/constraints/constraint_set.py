@@ -322,7 +322,11 @@ class ConstraintSet:
 
     def jacobian(self, x: ArrayLike) -> Array:
         """Return the (m, n) Jacobian as a dense array."""
-        return dense(self.linearised(x))
+        if self.system is not None:
+            quick: Array | None = self.system.jacobian(self._given(x), self._units)
+            if quick is not None:
+                return quick
+        return dense(self._assembled(x, None))
 
     @quiet
     def jacobian_sparse(self, x: ArrayLike) -> Any:

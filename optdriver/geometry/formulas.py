@@ -17,15 +17,15 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import INFINITY, fabs
-    from cython.cimports.optdriver.geometry.steps import Program, run, run_entered
-    from cython.cimports.optdriver.lbfgsb.linalg import all_finite
+    from cython.cimports.optdriver.geometry.steps import Program, carry_out, run, run_entered
+    from cython.cimports.optdriver.lbfgsb.linalg import all_finite, finite
     from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
     from math import fabs
     from math import inf as INFINITY
 
-    from optdriver.geometry.steps import Program, run, run_entered
-    from optdriver.lbfgsb.linalg import all_finite
+    from optdriver.geometry.steps import Program, carry_out, run, run_entered
+    from optdriver.lbfgsb.linalg import all_finite, finite
     from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 
 
@@ -119,17 +119,16 @@ class System:
         made: Any = np.zeros((self.k, n))
         if not w:
             return made
-        entries: Any = np.empty(w)
-        scratch: Any = self.slopes.scratch()
+        p: Program = self.slopes
+        scratch: Any = p.scratch()
         registers: cython.p_double = numbers(scratch)
-        e: cython.p_double = numbers(entries)
         enter(registers, x, unit, n)
-        run_entered(self.slopes, registers, e)
-        if not all_finite(e, w):
-            return None
+        carry_out(p.steps, registers, p.first, p.count)
         out: cython.p_double = reading(made)
         for i in range(w):
-            out[self.slope_rows[i] * n + self.slope_columns[i]] = e[i]
+            if not finite(registers[p.outputs[i]]):
+                return None
+            out[self.slope_rows[i] * n + self.slope_columns[i]] = registers[p.outputs[i]]
         if unit is not None:
             scale_columns(out, reading(unit), self.k, n)
         if weights is not None:
@@ -148,20 +147,19 @@ class System:
         made: Any = np.zeros((n, n))
         if not w:
             return made
-        entries: Any = np.empty(w)
-        scratch: Any = self.bends.scratch()
+        p: Program = self.bends
+        scratch: Any = p.scratch()
         registers: cython.p_double = numbers(scratch)
-        e: cython.p_double = numbers(entries)
         y: cython.p_double = reading(multipliers)
         enter(registers, x, unit, n)
         for i in range(self.k):
             registers[n + i] = y[i]
-        run_entered(self.bends, registers, e)
-        if not all_finite(e, w):
-            return None
+        carry_out(p.steps, registers, p.first, p.count)
         out: cython.p_double = reading(made)
         for i in range(w):
-            out[self.bend_rows[i] * n + self.bend_columns[i]] = e[i]
+            if not finite(registers[p.outputs[i]]):
+                return None
+            out[self.bend_rows[i] * n + self.bend_columns[i]] = registers[p.outputs[i]]
         mirror_lower(out, n)
         if unit is not None:
             u: cython.p_double = reading(unit)
