@@ -111,18 +111,52 @@ def measured(state: MultiStartState, search: Search, line: Line) -> tuple[int, .
     search.stencil = line.before
     if learnt is None:
         return ()
-    if noise.is_too_short(line) and line.tried < noise.TRIES:
+    if noise.is_too_short(line) and 0 <= line.tried < noise.TRIES:
         return _measure(state, search, line.before, line.tried + 1)
     found, size = noise.of(line), abs(line.f)
+    bent = (
+        line.tried < 0
+        or noise.is_too_long(line)
+        or (found is None and noise.bends(line, _rest(line)))
+    )
+    if state.options.difference_rule > 2 and bent:
+        return _shortened(state, search, learnt, line)
     if found is None:  # not clear; then what has raised the suspicion, which is of two values
-        found = noise.rest(line.before, differences.gradient(line.before)) / math.sqrt(2.0)
+        found = _rest(line)
     if found <= steps.ROUNDING * size:
         return ()
     learnt.noise, learnt.largest = found, max(learnt.largest, size)
     return None
 
 
+def _shortened(
+    state: MultiStartState, search: Search, learnt: Learnt, line: Line
+) -> tuple[int, ...] | None:
+    """Take in a line on which the objective itself bends: the differences are far too long.
+
+    It tells the curvature, and a shorter one is taken until the values on it are nearly equal.
+    """
+    most = noise.at_most(line)
+    shown, known = noise.curvature(line, most), learnt.curvature
+    if shown is not None:
+        learnt.curvature = shown if known is None else np.maximum(shown, known)
+    learnt.f, learnt.largest = line.f, max(learnt.largest, abs(line.f))
+    if noise.is_too_long(line) and line.tried > -noise.TRIES:
+        slots = _measure(state, search, line.before, line.tried - 1)
+        if slots:
+            return slots
+    if (found := min(most, _rest(line))) > steps.ROUNDING * abs(line.f):
+        learnt.noise = found
+    return None
+
+
+def _rest(line: Line) -> float:
+    """Return what has raised the suspicion, as the noise of two values."""
+    return noise.rest(line.before, differences.gradient(line.before)) / math.sqrt(2.0)
+
+
 def told(state: MultiStartState, search: Search, made: Differences, g: Vector) -> None:
     """Learn from the gradient with which the run goes on."""
     if search.learnt is not None:
-        steps.learn(search.learnt, made.x, made.f, g, state.lower, state.upper)
+        rule = state.options.difference_rule
+        steps.learn(search.learnt, made.x, made.f, g, state.lower, state.upper, rule)

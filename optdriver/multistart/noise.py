@@ -36,6 +36,9 @@ TRIES: Final = 3
 _AGREE: Final = 4.0
 _SUSPICIOUS: Final = 4.0
 _CHANGE: Final = 0.1
+_BENDS: Final = 50.0
+_EXPLAINS: Final = 0.1  # of the rest: a piece of the line is an n-th of a sixth of a difference
+_ALIKE: Final = 30.0  # the orders of something smooth fall by more
 
 
 @dataclass(slots=True)
@@ -118,6 +121,48 @@ def is_too_short(line: Line) -> bool:
     return bool(2 * np.count_nonzero(np.diff(values) == 0.0) >= values.size)
 
 
+def is_too_long(line: Line) -> bool:
+    """Tell whether the objective itself changes by more than the noise may be looked for in."""
+    values = [line.f, *line.values]
+    low, high = min(values), max(values)
+    return math.isfinite(high - low) and high - low > _CHANGE * max(abs(low), abs(high))
+
+
+def at_most(line: Line) -> float:
+    """Return what the noise is at most, if the highest orders of differences agree on it; else 0.
+
+    Those of a smooth function fall from one order to the next.
+    """
+    values = np.array([line.f, *line.values])
+    if is_too_long(line) or not np.isfinite(values).all():
+        return 0.0
+    found = _levels(values)[0][-3:]
+    return max(found) if max(found) <= _ALIKE * min(found) else 0.0
+
+
+def bends(line: Line, rest: float) -> bool:
+    """Tell whether the objective itself bends so much that it may have left the `rest`."""
+    shown = float(np.max(np.abs(np.diff([line.f, *line.values], 2)), initial=0.0))
+    return shown > _BENDS * at_most(line) and shown >= _EXPLAINS * rest / line.x.size**2
+
+
+def curvature(line: Line, most: float) -> Vector | None:
+    """Return the curvature by each coordinate if all have a like part in that along the line.
+
+    None where what bends may be noise, which is `most` at most.
+    """
+    bend = float(np.max(np.abs(np.diff([line.f, *line.values], 2)), initial=0.0))
+    if not _BENDS * most < bend < math.inf:
+        return None
+    step = np.abs(line.ends[0] - line.x)
+    moved = step > 0.0
+    shown = (
+        bend / (np.count_nonzero(moved) * np.where(moved, step, 1.0)) / np.where(moved, step, 1.0)
+    )
+    made: Vector = np.where(moved & np.isfinite(shown), shown, 0.0)
+    return made
+
+
 def of(line: Line) -> float | None:
     """Return the standard deviation of the noise on a complete line, None where it is unclear.
 
@@ -142,17 +187,23 @@ def level(values: Sequence[float]) -> float | None:
     low, high = float(table.min()), float(table.max())
     if high - low > _CHANGE * max(abs(low), abs(high)):
         return None
-    levels, change, gamma, number = [], [], 1.0, table.size
-    for k in range(1, number):
-        table = np.diff(table)
-        gamma *= 0.5 * k / (2 * k - 1)
-        levels.append(math.sqrt(gamma * math.fsum((table**2).tolist()) / table.size))
-        change.append(bool(table.min() < 0.0 < table.max()))
-    for k in range(number - 3):
+    levels, change = _levels(table)
+    for k in range(table.size - 3):
         three = levels[k : k + 3]
         if max(three) <= _AGREE * min(three) and change[k]:
             return levels[k]
     return None
+
+
+def _levels(table: Vector) -> tuple[list[float], list[bool]]:
+    """Return the noise that differences of each order have, and whether these change their sign."""
+    levels, change, gamma = [], [], 1.0
+    for k in range(1, table.size):
+        table = np.diff(table)
+        gamma *= 0.5 * k / (2 * k - 1)
+        levels.append(math.sqrt(gamma * math.fsum((table**2).tolist()) / table.size))
+        change.append(bool(table.min() < 0.0 < table.max()))
+    return levels, change
 
 
 def to_dict(line: Line) -> dict[str, Any]:

@@ -124,11 +124,18 @@ def widths(x: Vector, lower: Vector, upper: Vector) -> Vector:
     return sizes
 
 
-def learn(learnt: Learnt, x: Vector, f: float, g: Vector, lower: Vector, upper: Vector) -> None:
-    """Take in a gradient with which the run goes on."""
+def learn(
+    learnt: Learnt, x: Vector, f: float, g: Vector, lower: Vector, upper: Vector, rule: int = 3
+) -> None:
+    """Take in a gradient with which the run goes on.
+
+    From rule 3 on, where there is no noise, the largest value is that of the start: what a step
+    that was far too long has met says nothing of how exact values are elsewhere.
+    """
     learnt.curvature = curvature(learnt, x, g, lower, upper)
+    if rule < 3 or learnt.x is None or learnt.noise > 0.0:
+        learnt.largest = max(learnt.largest, abs(f))
     learnt.x, learnt.g, learnt.f = x.copy(), g.copy(), f
-    learnt.largest = max(learnt.largest, abs(f))
     learnt.repeated = False
 
 
