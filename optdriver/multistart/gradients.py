@@ -114,13 +114,10 @@ def measured(state: MultiStartState, search: Search, line: Line) -> tuple[int, .
     if noise.is_too_short(line) and 0 <= line.tried < noise.TRIES:
         return _measure(state, search, line.before, line.tried + 1)
     found, size = noise.of(line), abs(line.f)
-    bent = (
-        line.tried < 0
-        or noise.is_too_long(line)
-        or (found is None and noise.bends(line, _rest(line)))
-    )
-    if state.options.difference_rule > 2 and bent:
-        return _shortened(state, search, learnt, line)
+    if state.options.difference_rule > 2 and line.tried <= 0:  # a shorter one was not too short
+        bent = line.tried < 0 or noise.is_too_long(line)
+        if bent or (found is None and noise.bends(line, _rest(line))):
+            return _shortened(state, search, learnt, line)
     if found is None:  # not clear; then what has raised the suspicion, which is of two values
         found = _rest(line)
     if found <= steps.ROUNDING * size:

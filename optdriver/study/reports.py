@@ -25,6 +25,9 @@ FloatArray = NDArray[np.float64]
 NEAR: Final = 1e-3
 """How far from its minimum a best point may lie, in widths of the box (as in the catalogue)."""
 
+EXACT: Final = 1e-12
+"""By what part values at a minimum differ by their own rounding, where `ftol` is less."""
+
 AT: Final = 1e-8
 """A point that is no farther from a bound than this is at it, in the driver's coordinates."""
 
@@ -432,7 +435,7 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
     ends = [run for run in converged if run.x is not None and run.f is not None]
     f = np.array([run.f for run in ends], dtype=np.float64)
     size = np.maximum(np.maximum(np.abs(f), abs(found.value)), 1.0)
-    allowed = parameters["ftol"] * size + np.array([run.noise for run in ends])
+    allowed = max(parameters["ftol"], EXACT) * size + np.array([run.noise for run in ends])
     above = f - state.spec.sign * found.value
 
     def low(slope: Any) -> NDArray[np.intp]:

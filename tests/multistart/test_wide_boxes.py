@@ -90,3 +90,18 @@ def test_a_line_tells_a_bend_from_noise():
     assert noise.curvature(noisy, noise.at_most(noisy)) is None
     assert noise.is_too_long(line(np.exp(9.0 * t)))
     assert not noise.is_too_long(line([1.0, *[np.inf] * 6]))
+
+
+def test_a_plateau_with_a_hole_beside_it_is_not_measured_again_and_again():
+    """Equal values ask for a longer line, values that bend for a shorter one: no more than once."""
+
+    def hole(x, y):
+        return -(max(0.0, 1.0 - abs(x - 0.3) - abs(y + 0.2)) ** 2)
+
+    for seed in range(6):
+        study = create_study(
+            {"x": (-2.0, 2.0), "y": (-2.0, 2.0)}, seed=seed, max_num_minimizers=3, max_iter=400
+        )
+        study.run(hole)
+        places = {tuple(x) for x in study.history.x.tolist()}
+        assert len(places) > 0.8 * study.num_evaluations
