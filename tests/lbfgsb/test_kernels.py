@@ -196,3 +196,14 @@ def test_the_stand_in_for_cython_has_what_the_kernel_uses():
         used |= set(re.findall(r"cython\.(\w+)", code))
     compiled_only = {"cimports", "address", "cast", "double", "p_double", "p_void", "Py_ssize_t"}
     assert used - compiled_only <= set(vars(shim)), used
+
+
+def test_other_pages_read_arrays_of_any_shape_by_the_kernels_words():
+    """Interpreted: what the pages beside this one read by, which no minimizer needs."""
+    array = np.arange(6.0).reshape(2, 3)
+    read = interpreted.modules[f"{NAME}.state"].reading(array)
+    assert [read[k] for k in range(6)] == array.ravel().tolist()
+    known = interpreted.modules[f"{NAME}.state"].is_contiguous
+    assert known(array)
+    assert not known(array.T)
+    assert not known(array.astype(np.float32))
