@@ -58,6 +58,9 @@ WATCHED = (
     "ctypes.",
     "shutil.",
 )
+ROUNDING = 1e-9
+"""By how much of its unit, in the driver's coordinates, a row of a set without an inside may be
+violated."""
 SLOWEST = 1.0
 """Seconds that one text may take."""
 CHUNK = 10_000
@@ -219,15 +222,15 @@ def ask(text: str) -> str:
     compiled = study.spec.compiled
     if compiled is None or compiled.is_feasible(suggestion.x):
         return "asked"
-    if met_to_rounding(compiled, suggestion.x):
+    inner = study.spec.inner_constraints().rescaled(study.space.scale)
+    if met_to_rounding(inner, study.space.to_driver(suggestion.x)):
         return "asked, of a set without an inside, met to rounding"
     raise FuzzError(f"{suggestion.x} was asked for {text!r}")
 
 
 def met_to_rounding(constraints: ConstraintSet, x: Any) -> bool:
-    """Tell whether a point is as near to a set without an inside as is allowed there."""
-    rounding = 2e-9  # twice that: the driver scales the row by another power of two
-    return constraints.is_feasible(x, slack=rounding) and not _has_inside(constraints, x)
+    """Tell whether a point of the driver is as near to a set without an inside as is allowed."""
+    return constraints.is_feasible(x, slack=ROUNDING) and not _has_inside(constraints, x)
 
 
 def _has_inside(constraints: ConstraintSet, x: Any) -> bool:
