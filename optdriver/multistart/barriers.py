@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.multistart.paths import Path
+from optdriver.multistart.paths import Comparison, Path, across, between
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -48,9 +48,6 @@ MOVES: Final = 6
 BENT: Final = 0.5
 """A move is no longer than this part of the line, in widths of the box."""
 
-FALLS: Final = 0.25
-"""What a move leaves of the height at most."""
-
 LEAST: Final = 1e-12
 """And beside that in units of `depth`: at a minimum of 0 rounding alone is a barrier otherwise."""
 
@@ -59,7 +56,7 @@ LEAST_NEAR: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Between:
+class Between(Comparison):
     """Two ends that are being compared.
 
     Attributes
@@ -108,7 +105,7 @@ class Between:
         """Return the next point."""
         if self.at is not None:
             return self.at
-        return _point(self.here, self.there, FRACTIONS[self.asked])
+        return between(self.here, self.there, FRACTIONS[self.asked])
 
     def after(self, f: float, move: Vector | None = None) -> Between | bool:
         """Return how it goes on after a value: True for one minimum, False for two.
@@ -119,10 +116,7 @@ class Between:
             if self.asked + 1 == len(FRACTIONS):
                 return True
             return replace(self, asked=self.asked + 1, at=None, moves=0, height=math.inf)
-        height = f - self.highest
-        if f < self.lowest or move is None or self.moves == MOVES or height > FALLS * self.height:
-            return False
-        return replace(self, at=move, moves=self.moves + 1, height=height, curved=True)
+        return self._outside(f, move, MOVES)
 
     def moved(self, f: float, g: Vector | None, box: Vector, width: Vector) -> Vector | None:
         """Return where a point that is too high goes, across the line; None if that is far.
@@ -137,30 +131,11 @@ class Between:
         """
         if g is None or not np.all(np.isfinite(g)) or f <= self.highest:
             return None
-        along = (self.there - self.here) / width
-        length = float(np.linalg.norm(along))
-        slope = g * width
-        slope = slope - (slope @ along) / length**2 * along
-        size = float(slope @ slope)
-        if not 0.0 < size < math.inf:
-            return None
-        step = -2.0 * (f - self.highest) / size * slope
-        if np.linalg.norm(step) > BENT * length:
+        step = across(f - self.highest, g * width, (self.there - self.here) / width, BENT)
+        if step is None:
             return None
         made: Vector = np.clip(self.point() + width * step, box[:, 0], box[:, 1])
         return made
-
-    def renumbered(self, kept: int, gone: int) -> Between:
-        """Return the comparison after the known minimum `gone` has become one with `kept`."""
-
-        def now(entry: int) -> int:
-            return kept if entry == gone else entry - (entry > gone)
-
-        return replace(self, entry=now(self.entry), joined=tuple(map(now, self.joined)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values and arrays."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Any, n: int) -> Between:
@@ -180,13 +155,6 @@ class Between:
             stored.flag("near", data.get("near", False)),
             tuple(stored.whole("joined", entry) for entry in data.get("joined", ())),
         )
-
-
-def _point(here: Vector, there: Vector, t: float) -> Vector:
-    """Return a point between two, which rounding does not put beyond them."""
-    x = (1.0 - t) * here + t * there
-    made: Vector = np.clip(x, np.minimum(here, there), np.maximum(here, there))
-    return made
 
 
 def comparison(
@@ -231,7 +199,9 @@ def comparison(
         return None
     away = np.max(np.abs(np.array([place for _, place, _ in known]) - x) / width, axis=1)
     index, y, g = known[int(np.argmin(away))]
-    inside = constraints is None or all(constraints.is_feasible(_point(x, y, t)) for t in FRACTIONS)
+    inside = constraints is None or all(
+        constraints.is_feasible(between(x, y, t)) for t in FRACTIONS
+    )
     if not inside:
         return None
     least = (LEAST_NEAR if near else LEAST) * depth

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,77 @@ ELSEWHERE: Final = 0.5
 """The cosine between two directions that are others, at most."""
 
 
+class Comparison:
+    """What comparisons on a line and along a curve share: moves of a point, and known minima."""
+
+    __slots__ = ()
+
+    entry: int
+    highest: float
+    lowest: float
+    at: Vector | None
+    moves: int
+    height: float
+    curved: bool
+    joined: tuple[int, ...]
+
+    def _outside(self, f: float, move: Vector | None, most: int) -> Self | Literal[False]:
+        """Return how it goes on after a value that is not of the level, with at most so many moves.
+
+        False if the point is a barrier, or in another basin.
+        """
+        height = f - self.highest
+        if f < self.lowest or move is None or self.moves == most or height > FALLS * self.height:
+            return False
+        return self._with(at=move, moves=self.moves + 1, height=height, curved=True)
+
+    def renumbered(self, kept: int, gone: int) -> Self:
+        """Return the comparison after the known minimum `gone` has become one with `kept`."""
+
+        def now(entry: int) -> int:
+            return kept if entry == gone else entry - (entry > gone)
+
+        return self._with(entry=now(self.entry), joined=tuple(map(now, self.joined)))
+
+    def _with(self, **changed: Any) -> Self:
+        found: Self = replace(self, **changed)  # type: ignore[type-var]
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values and arrays."""
+        return asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+def between(here: Vector, there: Vector, t: float) -> Vector:
+    """Return a point between two, which rounding does not put beyond them."""
+    x = (1.0 - t) * here + t * there
+    made: Vector = np.clip(x, np.minimum(here, there), np.maximum(here, there))
+    return made
+
+
+def across(height: float, slope: Vector, along: Vector, far: float) -> Vector | None:
+    """Return Newton's step for a double root across a line, None if that is farther than `far`.
+
+    Parameters
+    ----------
+    height : float
+        By how much the point is too high.
+    slope, along : ndarray, shape (n,)
+        The gradient there, and the line from end to end, in the same lengths.
+    far : float
+        In lengths of the line.
+    """
+    length = float(np.linalg.norm(along))
+    slope = slope - (slope @ along) / length**2 * along
+    size = float(slope @ slope)
+    if not 0.0 < size < math.inf:
+        return None
+    step = -2.0 * height / size * slope
+    return None if np.linalg.norm(step) > far * length else step
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Path:
+class Path(Comparison):
     """Two ends that are being compared.
 
     Attributes
@@ -121,9 +190,7 @@ class Path:
         """The point of that gap, before any move; rounding does not put it beyond the gap."""
         here, there = self.found[self._gap : self._gap + 2]
         t = MIDDLE if len(self.gaps) == 1 else ASIDE
-        x = (1.0 - t) * here + t * there
-        made: Vector = np.clip(x, np.minimum(here, there), np.maximum(here, there))
-        return made
+        return between(here, there, t)
 
     def after(self, f: float, move: Vector | None = None) -> Path | bool:
         """Return how it goes on after a value: True for one minimum, False for two.
@@ -132,10 +199,7 @@ class Path:
         """
         if self.lowest <= f <= self.highest:
             return self._halved()
-        height = f - self.highest
-        if f < self.lowest or move is None or self.moves == MOVES or height > FALLS * self.height:
-            return False
-        return replace(self, at=move, moves=self.moves + 1, height=height, curved=True)
+        return self._outside(f, move, MOVES)
 
     def _halved(self) -> Path | bool:
         """Return it with the point between, or how the comparison has ended."""
@@ -170,32 +234,18 @@ class Path:
         if g is None or not np.all(np.isfinite(g)) or f <= self.highest:
             return None
         x, (here, there) = self.point(), self.found[self._gap : self._gap + 2]
-        along = (there - here) / self.width
-        length = float(np.linalg.norm(along))
         blocked = np.where(g > 0.0, x <= box[:, 0], x >= box[:, 1])
         slope = np.where(blocked, 0.0, g * self.width)
-        slope = slope - (slope @ along) / length**2 * along
-        size = float(slope @ slope)
-        if not 0.0 < size < math.inf:
-            return None
-        step = -2.0 * (f - self.highest) / size * slope
-        if np.linalg.norm(step) > FAR * length:
+        step = across(f - self.highest, slope, (there - here) / self.width, FAR)
+        if step is None:
             return None
         made: Vector = np.clip(x + self.width * step, box[:, 0], box[:, 1])
         return made
 
-    def renumbered(self, kept: int, gone: int) -> Path:
-        """Return the comparison after the known minimum `gone` has become one with `kept`."""
-
-        def now(entry: int) -> int:
-            return kept if entry == gone else entry - (entry > gone)
-
-        return replace(self, entry=now(self.entry), joined=tuple(map(now, self.joined)))
-
     def elsewhere(self, ends: list[End]) -> list[End]:
         """Return those ends that lie in other directions than those that are no longer asked for.
 
-        None where enough have been compared.
+        None of them where enough have been compared.
         """
         refused = [*self.refused, self.found[-1]]
         if len(refused) > OTHERS:
@@ -208,10 +258,6 @@ class Path:
             apart = away @ away_from <= ELSEWHERE * length
             ends, away = [end for end, keep in zip(ends, apart, strict=True) if keep], away[apart]
         return ends
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values and arrays."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Any, n: int) -> Path:

@@ -20,9 +20,11 @@ def unsatisfied(state: State) -> str:
     It is empty, too, where nothing has been observed.
     """
     ledger, limits = state.ledger, state.spec.limits
+    if limits is None or ledger.outputs is None or ledger.best >= 0:
+        return ""
     rows = np.flatnonzero(ledger.observed())
     rows = rows[rows >= ledger.since][-LOOKED:]
-    if limits is None or ledger.outputs is None or ledger.best >= 0 or not rows.size:
+    if not rows.size:
         return ""
     pairs = zip(ledger.x[rows], ledger.outputs[rows], strict=True)
     violations = np.array([limits.violations(limits.values(x, put)) for x, put in pairs])
