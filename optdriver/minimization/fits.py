@@ -12,13 +12,11 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.errors import InputError
 from optdriver.minimization import kept
-from optdriver.minimization.constraints import positions
 from optdriver.minimization.problem import Given
 from optdriver.minimization.starts import count
 from optdriver.multistart.local import FITTING
 from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
-from optdriver.space import Space
 from optdriver.structures.pytree import Structure
 from optdriver.study.parameters import MINIMIZE
 
@@ -78,23 +76,20 @@ def minimize(
     made = None
     if given.jac is None:
         made, _ = traced(given.loss, structure, units=given.units, x64=True, residuals=True)
-    named = structure.with_positions(positions(given.loss))
-    space = Space.of(named, scale=given.scale)
-    study = kept.created(
+    smooth = made is not None
+    study, space, named = kept.of_vectors(
         given,
+        structure,
         keeping,
-        space,
         first,
         count(n_iter, len(first)),
         driver=FITTING,
-        jac=made is not None,
-        two_sided=given.jac == "3-point",
+        smooth=smooth,
         **({} if tol is None else {"xtol": tol}),
         **options,
     )
     with study:
         whole = replace(given, x64=True)
-        smooth = made is not None
         kept.run(
             study,
             space,

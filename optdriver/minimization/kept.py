@@ -213,6 +213,29 @@ def created(
     )
 
 
+def of_vectors(
+    given: Given,
+    structure: Structure,
+    keeping: Keeping,
+    first: Vector,
+    number: int,
+    *,
+    smooth: bool,
+    **parameters: Any,
+) -> tuple[Study, Space, Structure]:
+    """Return the study of a loss that returns more than its value, its space and its structure.
+
+    The parameters are those of `created`; `smooth` says that JAX differentiates what is given.
+    """
+    named = structure.with_positions(positions(given.loss))
+    space = Space.of(named, scale=given.scale)
+    two_sided = given.jac == "3-point"
+    study = created(
+        given, keeping, space, first, number, jac=smooth, two_sided=two_sided, **parameters
+    )
+    return study, space, named
+
+
 def run(
     study: Study,
     space: Space,

@@ -12,14 +12,12 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.errors import InputError
 from optdriver.minimization import kept
-from optdriver.minimization.constraints import positions
 from optdriver.minimization.problem import Given
 from optdriver.minimization.starts import count
 from optdriver.multistart.local import LIMITED
 from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
 from optdriver.objectives.stacked import Stacked
-from optdriver.space import Space
 from optdriver.structures.pytree import Structure
 
 Vector = NDArray[np.float64]
@@ -63,18 +61,15 @@ def minimize(
         stacked = Stacked(given.loss)
         made, _ = traced(stacked, structure, units=given.units, x64=True, residuals=True)
         smooth = made is not None
-    named = structure.with_positions(positions(given.loss))
-    space = Space.of(named, scale=given.scale)
-    study = kept.created(
+    study, space, named = kept.of_vectors(
         given,
+        structure,
         keeping,
-        space,
         first,
         count(n_iter, len(first)),
         outputs=outputs,
         driver=LIMITED,
-        jac=smooth,
-        two_sided=given.jac == "3-point",
+        smooth=smooth,
         **({} if tol is None else {"gtol": tol}),
         **options,
     )
@@ -83,5 +78,5 @@ def minimize(
         kept.run(study, space, whole, keeping, smooth=smooth, progress=progress, outputs=True)
         found = kept.result(study, named, units=False)
         best = study.best
-        found["outputs"] = None if best is None else best.outputs
+        found.update(outputs=None if best is None else best.outputs, seed=given.seed)
         return found

@@ -79,3 +79,10 @@ def test_what_has_no_meaning_is_refused(given, kind, message):
 def test_the_method_is_for_outputs():
     with pytest.raises(InputError, match="is for outputs"):
         optdriver.minimize(lambda a, b: a * b, BOUNDS, "SQP")
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_the_seed_that_was_used_is_in_the_result(seed):
+    res = optdriver.minimize(called, BOUNDS, outputs=LIMITS, jac="2-point", n_iter=1, seed=seed)
+    assert res.seed == res.study.parameters["seed"]
+    assert seed is None or res.seed == seed
