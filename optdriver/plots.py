@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, missing_extra, unknown_option
 from optdriver.storage import load_study
 from optdriver.study import Study
-from optdriver.study.reports import TABLE_OF_HISTORY as HISTORY
-from optdriver.study.reports import best_so_far
+from optdriver.study.reports import best_so_far, own_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -400,16 +399,14 @@ class _Table:
 
     def __init__(self, study: Study) -> None:
         columns = study.history
-        free = study.space.free
-        names = HISTORY
-        own = dict(zip(names, list(columns)[len(free) :], strict=False))  # outputs are behind
-        rows = columns[own["objective"]] == study.objective_number
-        self.id: Array = columns[own["id"]][rows]
-        self.run: Array = columns[own["run"]][rows]
-        self.value: Array = columns[own["value"]][rows]
-        self.ended: Array = columns[own["ended"]][rows]
+        own = own_columns(columns, study.space)
+        rows = own["objective"] == study.objective_number
+        self.id: Array = own["id"][rows]
+        self.run: Array = own["run"][rows]
+        self.value: Array = own["value"][rows]
+        self.ended: Array = own["ended"][rows]
         self.told: Array = np.isfinite(self.value)
-        self.iterate: Array = columns[own["kind"]][rows] == "iterate"
+        self.iterate: Array = own["kind"][rows] == "iterate"
         self.counted: Array = columns.counted[rows]
         self.x = columns.x[rows]
         self.gradient = None if columns.gradient is None else columns.gradient[rows]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optdriver.server.leases import Leases
 from optdriver.structures.units import number_of, unit_of
 from optdriver.study import Study
-from optdriver.study.reports import best_so_far
+from optdriver.study.reports import best_so_far, own_columns
 from optdriver.study.tables import leaves
 
 POINTS: Final = 1200
@@ -71,9 +71,9 @@ def ended(
     Last is whether a value can be the best one.  Those of former objectives are left out.
     """
     table = study.history
-    columns = list(table.values())[len(study.space.free) :]
-    rows = columns[9] == study.objective_number
-    return columns[3][rows], columns[4][rows], columns[8][rows], table.counted[rows]
+    own = own_columns(table, study.space)
+    rows = own["objective"] == study.objective_number
+    return own["state"][rows], own["value"][rows], own["reason"][rows], table.counted[rows]
 
 
 def opened(study: Study, leases: Leases) -> list[dict[str, Any]]:

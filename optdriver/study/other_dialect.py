@@ -9,7 +9,7 @@ import numpy as np
 
 from optdriver.errors import InputError, InputTypeError
 from optdriver.study import inputs
-from optdriver.study.reports import best_so_far
+from optdriver.study.reports import best_so_far, own_columns
 
 if TYPE_CHECKING:
     from optdriver.space import Space
@@ -73,10 +73,9 @@ def historic(study: Any, path: Any) -> list[float]:
         There is no such path.
     """
     table = study.history
-    columns = list(table.values())[len(study.space.free) :]
-    present = columns[9] == study.objective_number  # by place: names of ours may differ
-    rows = present & np.isfinite(columns[4])
-    values = columns[4][rows]
+    own = own_columns(table, study.space)
+    rows = (own["objective"] == study.objective_number) & np.isfinite(own["value"])
+    values = own["value"][rows]
     named = str(path).removeprefix("driver.").removeprefix("observation.")
     if named == "min_objective":
         best = best_so_far(values, study.spec.sign, table.counted[rows])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver.multistart import Minimum, Run
 from optdriver.numerics import quiet
+from optdriver.space import Space
 from optdriver.study import limits
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
@@ -228,6 +229,12 @@ def history(state: State) -> History:
     for name, column in columns.items():
         table[_unused(name, table)] = column
     return table
+
+
+def own_columns(table: History, space: Space) -> dict[str, NDArray[Any]]:
+    """Return the columns behind the parameters, by our names whatever the parameters are called."""
+    columns = list(table.values())[len(space.free) :]
+    return dict(zip(TABLE_OF_HISTORY, columns, strict=False))  # outputs are behind them
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:
