@@ -62,6 +62,8 @@ STUDIES: dict[str, dict[str, Any]] = {
     "overstepped": {"driver": "SLSQP", "jac": True, "constraints": ["x^2 + y^2 <= 1.5"],
                     "must_stay_feasible": False},
     "reevaluated": {"jac": True, "num_parallel": 2},
+    "limited": {"jac": True, "outputs": {"far": "<= 1.5", "steep": None}, "num_parallel": 2},
+    "horn": {"jac": True, "constraints": ["y^2 <= (1 - x)^3"]},
 }  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
@@ -78,7 +80,7 @@ FORMER = 0.5
 
 LEAST = {
     "linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016,
-    "structure": 0.0, "overstepped": 0.008526,
+    "structure": 0.0, "overstepped": 0.008526, "limited": 0.008526, "horn": 0.198316,
 }  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
@@ -96,6 +98,9 @@ def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None
     if study.spec.driver == "least-squares":
         residuals, jacobian = parts(at["x"], at["y"])
         study.tell(suggestion.id, residuals=residuals, jacobian=jacobian)
+    elif study.spec.outputs:
+        far = at["x"] ** 2 + at["y"] ** 2, np.array([2.0 * at["x"], 2.0 * at["y"]])
+        study.tell(suggestion.id, value, gradient, outputs={"far": far, "steep": at["y"]})
     elif study.parameters.get("jac"):
         study.tell(suggestion.id, value, gradient)
     else:
