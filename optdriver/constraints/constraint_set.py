@@ -125,6 +125,7 @@ class ConstraintSet:
     @quiet
     def _build(self, specification: Specification, units: Array | None) -> None:
         self._specification = specification
+        self._lengths_apart = False
         made = read(
             specification.texts,
             specification.names,
@@ -224,7 +225,8 @@ class ConstraintSet:
         """
         if self._functions:
             return None
-        return system([self._nodes[i] for i in self._order], self.parameters)
+        nodes = [self._nodes[i] for i in self._order]
+        return system(nodes, self.parameters, lengths_apart=self._lengths_apart)
 
     @property
     def unit(self) -> Array | float:
@@ -504,6 +506,21 @@ class ConstraintSet:
         other._measure(np.array(made * self.unit))
         return other
 
+    @quiet
+    def by_rule(self, rule: int) -> ConstraintSet:
+        """Return the set with the last digits of derivatives that runs of a `constraint_rule` know.
+
+        Up to 4, rows with ``hypot`` in them were differentiated term by term.
+        """
+        if rule >= WITH_LENGTHS or self._lengths_apart:
+            return self
+        other = object.__new__(ConstraintSet)
+        other.__dict__.update(self.__dict__)
+        other.__dict__.pop("system", None)
+        other._lengths_apart = True
+        other._measure(self._units)
+        return other
+
     def to_dict(self) -> dict[str, Any]:
         """Return the set as plain data: texts, names and numbers.
 
@@ -545,6 +562,9 @@ class ConstraintSet:
 
 COARSEST = 8.0 / EQUALITY
 """A row's unit is at least so many times its noise: else no point could satisfy an equality."""
+
+WITH_LENGTHS = 5
+"""The `constraint_rule` from which on rows with ``hypot`` in them are programs as others are."""
 
 _HUGE = 1e100
 _EIGENVALUES = 200

@@ -22,7 +22,9 @@ MOST_NODES = 20_000
 """Longer lists than this take longer to make than they save."""
 
 
-def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
+def system(
+    formulas: Sequence[Node], names: Sequence[str], *, lengths_apart: bool = False
+) -> System | None:
     """Return the programs of the rows; None for a set that is better taken apart.
 
     Parameters
@@ -31,6 +33,9 @@ def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
         The rows.
     names : sequence of str
         The parameters in the order of x.
+    lengths_apart : bool
+        Whether a set with ``hypot`` in it is taken apart: its derivatives by sweeps have other last
+        digits.
     """
     n, m = len(names), len(formulas)
     if n >= MOST_VARIABLES:
@@ -38,8 +43,8 @@ def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
     tape = Tape(formulas, names)
     if not tape.plain or len(tape.steps) > MOST_NODES:
         return None
-    if any(name == "hypot" for name, _ in tape.steps):
-        return None  # its derivatives by sweeps have other last digits than studies knew before
+    if lengths_apart and any(name == "hypot" for name, _ in tape.steps):
+        return None
     graph = Graph(n + m, n, MOST_NODES)
     try:
         rows = graph.take(tape, [*range(n)])

@@ -70,8 +70,9 @@ class FeasibleMinimizer:
         where each variable is moved by its size: the unit of f follows from them.
     settled : bool
         The last step of that run changed f by no more than `ftol`.
-    rule : {4, 3, 2, 1}
-        3 as in optdriver 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
+    rule : {5, 4, 3, 2, 1}
+        4 as in optdriver 0.5.0: derivatives of formulas with ``hypot`` in them have other last
+        digits.  3 as in 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
         as a rule, and the last digits of points are those of another factorisation.  2 as in
         0.2.0: no cusp but that of an infinite slope is a success.  1 as in 0.1.0: besides, `gtol`
         is absolute, and `ftol` has no meaning.
@@ -109,7 +110,7 @@ class FeasibleMinimizer:
     ) -> None:
         settings = checked(options)
         wanted = _start(x0)
-        self._constraints = _compiled(constraints, bounds, names, fixed, wanted)
+        self._constraints = _by_rule(_compiled(constraints, bounds, names, fixed, wanted), rule)
         lower, upper = _box(self._constraints, bounds, len(wanted))
         reference = np.minimum(np.maximum(wanted, lower), upper)
         self._region = region(self._constraints, lower, upper, reference, narrow=rule > 1)
@@ -448,8 +449,8 @@ class FeasibleMinimizer:
     @classmethod
     def _restored(cls, constraints: Constraints, data: Data) -> FeasibleMinimizer:
         self = cls.__new__(cls)
-        self._constraints = constraints
         self._state = state = read_state(data["state"])
+        self._constraints = constraints = _by_rule(constraints, state.rule)
         n = getattr(constraints, "n", state.n)
         if n != state.n:
             raise ValueError(f"{state.n} variables, and constraints on {n}")
@@ -518,6 +519,11 @@ def _compiled(
         raise InputError(f"{len(known)} names for {len(x0)} variables")
     made: Constraints = ConstraintSet(constraints, known, bounds, fixed=fixed, reference=x0)
     return made
+
+
+def _by_rule(constraints: Constraints, rule: int) -> Constraints:
+    """Return the rows as runs of this rule know them."""
+    return constraints.by_rule(rule) if isinstance(constraints, ConstraintSet) else constraints
 
 
 def _box(constraints: Constraints, bounds: Any, n: int) -> tuple[Vector, Vector]:

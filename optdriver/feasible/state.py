@@ -22,7 +22,7 @@ from optdriver.feasible.options import Options
 from optdriver.feasible.types import Vector
 
 VERSION = 2
-RULE = 4
+RULE = 5
 """What a new run is tested by."""
 
 

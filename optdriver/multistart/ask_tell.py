@@ -87,13 +87,14 @@ class MultiStart(Undoing[MultiStartState]):
         How finite differences are asked for.  2 is for what optdriver 0.2.0 to 0.4.0 have recorded:
         where steps are far too long for the objective, as in a box that is very wide, its bend is
         taken for noise.  1 is for 0.1.0: all points of an iterate at once, also after a failure.
-    constraint_rule : {4, 3, 2, 1}
+    constraint_rule : {5, 4, 3, 2, 1}
         Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
-        how many pairs that keeps, and whether a minimum without multipliers is a success.  3 is
-        for what optdriver 0.3.0 and 0.4.0 have recorded: that at the end of a horn is none, as a
-        rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite
-        slopes.  1 is for 0.1.0: besides, starts on the faces of the box too, one shortened step
-        after the other, 10 pairs.
+        how many pairs that keeps, and whether a minimum without multipliers is a success.  4 is
+        for what optdriver 0.5.0 has recorded: derivatives of formulas with ``hypot`` in them have
+        other last digits.  3 is for what optdriver 0.3.0 and 0.4.0 have recorded: that at the end
+        of a horn is none, as a rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none,
+        but those of infinite slopes.  1 is for 0.1.0: besides, starts on the faces of the box too,
+        one shortened step after the other, 10 pairs.
     convergence_rule : {5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 5 takes a first value far
         below 1 for what it is, however much its gradient promises over the box; hears the objection
@@ -188,7 +189,7 @@ class MultiStart(Undoing[MultiStartState]):
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
         difference_rule: int = 3,
-        constraint_rule: int = 4,
+        constraint_rule: int = 5,
         convergence_rule: int = 5,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,

@@ -96,7 +96,7 @@ def create(
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
     *,
-    constraint_rule: int = 4,
+    constraint_rule: int = 5,
     convergence_rule: int = 5,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,

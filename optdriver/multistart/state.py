@@ -144,6 +144,8 @@ def begin(
     constraints: ConstraintSet | None = None,
 ) -> MultiStartState:
     """Return the state before anything was asked."""
+    if constraints is not None:
+        constraints = constraints.by_rule(options.constraint_rule)
     return MultiStartState(
         options=options,
         lower=lower,
@@ -258,11 +260,12 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
     count = len(data["initial_samples"])
     samples = stored.array("samples", data["initial_samples"], (count, lower.size), finite=True)
     options = MultiStartOptions.from_dict(data["options"])
-    constraints = admission.read(data["constraints"])
-    state = begin(options, lower, upper, samples, constraints)
+    state = begin(options, lower, upper, samples, admission.read(data["constraints"]))
     state.moved = [Moved.from_dict(moved) for moved in data["moved"]]
     state.sequence = _sequence(stored.mapping("sequence", data["sequence"]), options)
-    state.runs = [runs.from_dict(index, row, constraints) for index, row in enumerate(data["runs"])]
+    state.runs = [
+        runs.from_dict(index, row, state.constraints) for index, row in enumerate(data["runs"])
+    ]
     state.extra = [stored.whole("extra", run) for run in data["extra"]]
     state.ready, state.spare = (
         deque(
