@@ -70,8 +70,8 @@ def message_pages() -> Iterator[str]:
     yield "[HTTP](../how-to/server.md) (`POST /studies/NAME/REQUEST`; those that change nothing"
     yield "by `GET` too) and on"
     yield "[standard input and output](../how-to/command-line.md#from-another-language)."
-    yield "Parameters are given by name; those without a default must be. `wait` and the `ask` of"
-    yield "`tell` and `fail` are known over HTTP only."
+    yield "Parameters are given by name; those without a default must be. `wait` is known over HTTP"
+    yield "only."
     for request in REQUESTS:
         text, schema = described(request)
         needed = schema.get("required", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -32,6 +33,35 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def encoded(value: Any) -> bytes:
+    """Return a value as JSON; see `plain`.
+
+    Raises
+    ------
+    TypeError, ValueError, RecursionError
+        If there is something in it that JSON does not know.
+    """
+    try:
+        return _ENCODER.encode(value).encode()
+    except (TypeError, ValueError):  # a number is not finite, say: all is gone through
+        return json.dumps(plain(value), allow_nan=False).encode()
+
+
+def _known(value: Any) -> Any:
+    """Return what JSON does not know itself as something that it knows."""
+    found = getattr(value, "mantissa", getattr(value, "magnitude", value))
+    if isinstance(found, Mapping):
+        return {str(key): item for key, item in found.items()}
+    if hasattr(found, "tolist"):
+        return found.tolist()
+    if found is value:
+        raise TypeError(f"JSON knows no {type(value).__name__}")
+    return found
+
+
+_ENCODER: Final = json.JSONEncoder(allow_nan=False, default=_known)
 
 
 def number(value: Any) -> Any:

@@ -55,6 +55,7 @@ class RemoteStudy:
                 f"the server at {connection.url} speaks version {hello['version']} of the "
                 f"messages, this optdriver version {VERSION}: install the same optdriver on both"
             )
+        self._messages.tickets = frozenset(hello.get("tickets", ())) & {"fail", "release", "add"}
         self._terms = Terms(self._messages, hello, space)
         self.space = self._terms.space
         if space is None and isinstance(self.space, Space) and self.space.plain:
@@ -251,6 +252,12 @@ class RemoteStudy:
         """The best observed point, None before there is one."""
         found = self._messages.get("best")["best"]
         return None if found is None else self._row(Best, found)
+
+    @property
+    def best_value(self) -> float | None:
+        """The value of `best`, None before there is one."""
+        best = self.best
+        return None if best is None else best.value
 
     @property
     def minima(self) -> Rows[LocalMinimum]:

@@ -6,7 +6,7 @@ import inspect
 from typing import Any, Final
 
 from optdriver.messages import VERSION
-from optdriver.server.wire import READING, REQUESTS, Wire
+from optdriver.server.wire import ASKING, READING, REQUESTS, Wire
 
 _TYPES: Final[dict[str, dict[str, Any]]] = {
     "int": {"type": "integer"},
@@ -17,12 +17,8 @@ _TYPES: Final[dict[str, dict[str, Any]]] = {
     "Any": {},
 }
 
-_MORE: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "ask": {"wait": {"type": "number"}},
-    "tell": {"wait": {"type": "number"}, "ask": {"type": "integer"}},
-    "fail": {"wait": {"type": "number"}, "ask": {"type": "integer"}},
-}
-"""What the carrier answers itself: how long to wait for a suggestion, and how many to ask for."""
+_WAIT: Final[dict[str, Any]] = {"wait": {"type": "number"}}
+"""What the carrier answers itself: how long to wait for a suggestion."""
 
 
 def openapi() -> dict[str, Any]:
@@ -55,7 +51,7 @@ def described(request: str) -> tuple[str, dict[str, Any]]:
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {each.name: _TYPES[str(each.annotation)] for each in parameters}
-        | _MORE.get(request, {}),
+        | (_WAIT if request in ASKING else {}),
         "additionalProperties": False,
     }
     needed = [each.name for each in parameters if each.default is each.empty]

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import ipaddress
 import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -28,6 +28,11 @@ OPEN_TO_ALL: Final = ("/", "/favicon.ico")
 """Paths without anything that is a study's: they need no token."""
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+ONCE: Final = (
+    b"host", b"origin", b"authorization", b"content-type", b"content-length", b"sec-fetch-site",
+)  # fmt: skip
+"""Headers that are looked at: which of two would count is not left to chance."""
 
 SAFE: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -91,8 +96,9 @@ class Guard:
         if scope["type"] != "http":
             return
         try:
-            self._check(scope)
-            body = await self._body(scope, receive)
+            headers = _headers(scope["headers"])
+            self._check(scope, headers)
+            body = await self._body(headers, receive)
         except Refused as refused:
             await _refuse(send, refused)
             return
@@ -101,8 +107,9 @@ class Guard:
         finally:
             self.held -= len(body)
 
-    def _check(self, scope: Message) -> None:
-        headers = _headers(scope)
+    def _check(self, scope: Message, headers: Mapping[str, str]) -> None:
+        if len(headers) < len(scope["headers"]):
+            _check_once(scope["headers"])
         host = headers.get("host", "")
         if not self._is_ours(host):
             raise Refused(
@@ -139,7 +146,7 @@ class Guard:
         if kind.lower() not in ("bearer", "token") or not right:
             raise Refused(401, "this server wants its token: Authorization: Bearer TOKEN")
 
-    def _check_kind(self, headers: dict[str, str]) -> None:
+    def _check_kind(self, headers: Mapping[str, str]) -> None:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json" or (self.forms and "authorization" in headers):
             return
@@ -147,9 +154,9 @@ class Guard:
             415, "the body is JSON, and says so: Content-Type: application/json (curl --json '{}')"
         )
 
-    async def _body(self, scope: Message, receive: Receive) -> bytes:
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """Return the body; it counts as held until the request is answered."""
-        told = _headers(scope).get("content-length", "0")
+        told = headers.get("content-length", "0")
         if not told.isdigit() or int(told) > LONGEST:
             raise Refused(413, f"a request has at most {LONGEST} bytes")
         parts: list[bytes] = []
@@ -178,8 +185,15 @@ class Guard:
             raise
 
 
-def _headers(scope: Message) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+def _headers(found: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in found}
+
+
+def _check_once(found: Iterable[tuple[bytes, bytes]]) -> None:
+    names = [name for name, _ in found]
+    for name in ONCE:
+        if names.count(name) > 1:
+            raise Refused(400, f"the header {name.decode()!r} is there more than once")
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

@@ -1,8 +1,9 @@
-"""The messages over HTTP: a Starlette application.
+"""The messages over HTTP: an ASGI application.
 
 A request is ``POST /studies/NAME/REQUEST`` with its parameters as a JSON object; one that changes
 nothing may also be a ``GET`` with parameters in the query.  Where there is only one study,
-``/REQUEST`` will do.
+``/REQUEST`` will do.  What is posted so is answered here, since workers wait for it; all else is
+Starlette's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -29,9 +30,10 @@ from optdriver.errors import (
     UnknownStudyError,
     unknown_option,
 )
-from optdriver.messages import plain
+from optdriver.messages import encoded
 from optdriver.server import page
 from optdriver.server.description import openapi
+from optdriver.server.guard import App, Message, Receive, Send
 from optdriver.server.rooms import Hall, Room
 from optdriver.server.wire import READING, REQUESTS
 
@@ -47,6 +49,10 @@ STATUS: Final = (
 )
 """The status for each kind of error; the first that fits."""
 
+JSON: Final = (b"content-type", b"application/json")
+
+FAULT: Final = "a fault in the server; its log says more, and nothing is lost"
+
 TICK: Final = 0.5
 """Seconds between two looks at what is due."""
 
@@ -57,8 +63,22 @@ ALIVE: Final = 15.0
 """Seconds after which a listener is told that there is no news."""
 
 
-def application(hall: Hall, extra: tuple[BaseRoute, ...] = ()) -> Starlette:
+def application(hall: Hall, extra: tuple[BaseRoute, ...] = ()) -> App:
     """Return the application that serves the studies of `hall`."""
+    others = _others(hall, extra)
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        posted = _posted(scope) if scope["type"] == "http" else None
+        if posted is None:
+            await others(scope, receive, send)
+        else:
+            await _direct(hall, scope, *posted, receive, send)
+
+    return app
+
+
+def _others(hall: Hall, extra: tuple[BaseRoute, ...]) -> Starlette:
+    """Return what answers all but requests that are posted."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -79,9 +99,7 @@ def application(hall: Hall, extra: tuple[BaseRoute, ...] = ()) -> Starlette:
         Route("/studies", _create, methods=["POST"]),
         Route("/studies/{name}/events", _events, methods=["GET"]),
         Route("/studies/{name}/{request}", _looked, methods=["GET"]),
-        Route("/studies/{name}/{request}", _requested, methods=["POST"]),
         Route("/{request}", _looked, methods=["GET"]),
-        Route("/{request}", _requested, methods=["POST"]),
     ]
     app = Starlette(
         routes=routes,
@@ -106,18 +124,27 @@ async def _tick(hall: Hall) -> None:
 
 def answered(value: Any, status: int = 200) -> Response:
     """Return a value as JSON."""
-    body = json.dumps(plain(value), allow_nan=False)
-    return Response(body, status, media_type="application/json")
+    return Response(encoded(value), status, media_type="application/json")
 
 
 def error(status: int, kind: str, message: str) -> Response:
     """Return an error as JSON."""
-    return answered({"error": {"type": kind, "message": message}}, status)
+    return answered(_error(kind, message), status)
+
+
+def _error(kind: str, message: str) -> dict[str, Any]:
+    return {"error": {"type": kind, "message": message}}
+
+
+def _told(found: Exception) -> tuple[int, dict[str, Any]]:
+    """Return the status of an error, and what is said of it."""
+    status = next(status for kind, status in STATUS if isinstance(found, kind))
+    return status, _error(type(found).__name__, str(found))
 
 
 async def _refused(_request: Request, found: Exception) -> Response:
-    status = next(status for kind, status in STATUS if isinstance(found, kind))
-    return error(status, type(found).__name__, str(found))
+    status, said = _told(found)
+    return answered(said, status)
 
 
 async def _no_such(request: Request, found: Exception) -> Response:
@@ -132,10 +159,59 @@ async def _no_such(request: Request, found: Exception) -> Response:
 async def _ours(request: Request, found: Exception) -> Response:
     """Say no more than that it was a fault: the rest is in the server's log."""
     LOG.error("%s %s: %r", request.method, request.url.path[:200], found)
-    return error(500, "Fault", "a fault in the server; its log says more, and nothing is lost")
+    return error(500, "Fault", FAULT)
 
 
-# -- requests -----------------------------------------------------------------------------
+# -- requests that are posted -------------------------------------------------------------
+
+
+def _posted(scope: Message) -> tuple[str | None, str] | None:
+    """Return the study's name and the request that a path says; None if it says something else."""
+    if scope["method"] != "POST":
+        return None
+    match scope["path"].split("/"):
+        case ["", request] if request not in ("", "studies"):
+            return None, request
+        case ["", "studies", str(name), request] if name and request:
+            return name, request
+    return None
+
+
+async def _direct(
+    hall: Hall, scope: Message, name: str | None, request: str, receive: Receive, send: Send
+) -> None:
+    """Answer a request that was posted."""
+
+    async def alive() -> bool:
+        return not await Request(scope, receive).is_disconnected()
+
+    status = 200
+    try:
+        room, params = hall.room(name), _parsed((await receive())["body"])
+        body = await room.encoded(request, params, alive)
+    except OptDriverError as found:
+        status, said = _told(found)
+        body = encoded(said)
+    except Exception:
+        LOG.exception("POST %s", scope["path"][:200])
+        status, body = 500, encoded(_error("Fault", FAULT))
+    headers = [JSON, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """Return the body of a request, an object in JSON."""
+    try:
+        found = json.loads(body) if body.strip() else {}
+    except (ValueError, RecursionError) as wrong:
+        raise InputError(f"the body is no JSON: {str(wrong)[:200]}") from None
+    if not isinstance(found, dict):
+        raise InputError('the body is an object of JSON, as {"n": 1}')
+    return found
+
+
+# -- other requests -----------------------------------------------------------------------
 
 
 def _hall(request: Request) -> Hall:
@@ -145,18 +221,6 @@ def _hall(request: Request) -> Hall:
 
 def _room(request: Request) -> Room:
     return _hall(request).room(request.path_params.get("name"))
-
-
-async def read(request: Request) -> Mapping[str, Any]:
-    """Return the body of a request, an object in JSON."""
-    body = await request.body()
-    try:
-        found = json.loads(body) if body.strip() else {}
-    except (ValueError, RecursionError) as wrong:
-        raise InputError(f"the body is no JSON: {str(wrong)[:200]}") from None
-    if not isinstance(found, dict):
-        raise InputError('the body is an object of JSON, as {"n": 1}')
-    return found
 
 
 def _queried(request: Request) -> dict[str, Any]:
@@ -176,15 +240,8 @@ async def _looked(request: Request) -> Response:
         return error(405, "Refused", f"{name!r} changes the study: POST it, with a body of JSON")
     if name not in READING:
         raise unknown_option("request", name[:60], REQUESTS)
-    return answered(await _room(request).answer(name, _queried(request)))
-
-
-async def _requested(request: Request) -> Response:
-    async def alive() -> bool:
-        return not await request.is_disconnected()
-
-    room, params = _room(request), await read(request)
-    return answered(await room.answer(request.path_params["request"], params, alive))
+    body = await _room(request).encoded(name, _queried(request))
+    return Response(body, media_type="application/json")
 
 
 async def _studies(request: Request) -> Response:
@@ -203,7 +260,7 @@ async def _studies(request: Request) -> Response:
 
 
 async def _create(request: Request) -> Response:
-    hall, given = _hall(request), await read(request)
+    hall, given = _hall(request), _parsed(await request.body())
     room, new = await asyncio.to_thread(hall.create, given)
     return answered({"study": room.name, "new": new}, 201 if new else 200)
 
@@ -227,7 +284,7 @@ async def _news(room: Room) -> AsyncIterator[str]:
         info, best = found["info"], found["best"]
         data = {"num_evaluations": info["num_evaluations"], "status": info["status"],
                 "best": None if best is None else best["value"]}  # fmt: skip
-        yield f"event: changed\ndata: {json.dumps(plain(data), allow_nan=False)}\n\n"
+        yield f"event: changed\ndata: {encoded(data).decode()}\n\n"
         await asyncio.sleep(NEWS)
         while not room.closing:
             try:

@@ -9,7 +9,6 @@ import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +22,10 @@ from optdriver.errors import (
     UnknownStudyError,
     unknown_option,
 )
-from optdriver.messages import number, numbers
+from optdriver.messages import encoded, number, numbers
 from optdriver.server.leases import PATIENCE, Leases, seconds
-from optdriver.server.wire import READING, Wire
+from optdriver.server.turns import Turns
+from optdriver.server.wire import ASKING, READING, Wire
 from optdriver.space import Space
 from optdriver.storage import codec, load_study, place
 from optdriver.storage.keeping import check_same
@@ -35,9 +35,6 @@ LOG: Final = logging.getLogger("optdriver.server")
 
 LONGEST_WAIT: Final = 60.0
 """Seconds that a request may wait for a suggestion."""
-
-ASKING: Final = ("ask", "tell", "fail")
-"""Requests that may wait for a suggestion: those that tell may ask as well."""
 
 IDLE: Final = 60.0
 """Seconds without anything open after which the clock of a study is halted."""
@@ -76,60 +73,65 @@ class Room:
         self.wire = Wire(study, Leases(study, lease=lease, patience=patience))
         self.changed = asyncio.Event()
         self.closing = False
-        self.shown: dict[str, Any] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"study {name}")
+        self.shown: tuple[dict[str, Any], bytes] | None = None
+        self._turns = Turns(f"study {name}")
         self._used = time.monotonic()
 
     async def answer(
         self, name: str, given: Mapping[str, Any], alive: Alive = _always
     ) -> dict[str, Any]:
-        """Answer a request of `Wire`; one that asks may also ``wait`` some seconds.
-
-        A ``tell`` or ``fail`` with ``ask`` is answered with what an ask of that number gets too.
-        """
+        """Answer a request of `Wire`; one that asks may also ``wait`` some seconds."""
         params = dict(given)
         if name == "overview":
-            return await self._overview()
+            return (await self._overview())[0]
         if name not in ASKING:
             return await self._do(name, params)
         deadline = time.monotonic() + _wait(params.pop("wait", 0))
-        found: dict[str, Any] = {}
-        if name != "ask":
-            wanted = params.pop("ask", 0)
-            more = {key: params.pop(key) for key in ("lease", "worker", "ticket") if key in params}
-            found = await self._do(name, params)
-            if not wanted:
-                return found
-            params = {"n": wanted} | more
-        while True:
-            changed = self.changed
-            found |= await self._do("ask", params)
-            if found["suggestions"]:
-                found.pop("reason", None)
-                return found
+        changed = self.changed
+        found = await self._do(name, params)
+        while "suggestions" in found and not found["suggestions"]:
             left = min(deadline, self.wire.leases.due) - time.monotonic()
             if found["done"] or self.closing or time.monotonic() >= deadline:
-                return found
+                break
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), max(left, 0.0))
             if not await alive():
-                return found
+                break
+            changed = self.changed
+            found |= await self._do("ask", _asked(name, params))
+            if found["suggestions"]:
+                found.pop("reason", None)
+        return found
+
+    async def encoded(self, name: str, given: Mapping[str, Any], alive: Alive = _always) -> bytes:
+        """Answer a request with JSON, which of all that is only looked at is made in its turn."""
+        if name == "overview":
+            return (await self._overview())[1]
+        if name not in READING:
+            return encoded(await self.answer(name, given, alive))
+        self._used = time.monotonic()
+        return await self._turns.take(lambda: encoded(self.wire.found(name, given)))
 
     async def _do(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         self._used = time.monotonic()
-        result: dict[str, Any] = await self._in_thread(self.wire.answer, name, params)
+        try:
+            result: dict[str, Any] = await self._turns.take(self.wire.found, name, params)
+        except OptDriverError:
+            if params.get("ask"):  # it may have been told all the same
+                self.news()
+            raise
         if name == "heartbeat":
             self.shown = None
         elif name not in READING and not _in_vain(name, result):
             self.news()
-        return dict(result)
+        return result
 
     async def do(self, act: Callable[[Study, Mapping[str, Any]], Any], given: Any) -> Any:
         """Do something else with the study, in its turn."""
         if not self.writes:
             raise ProtocolError(f"{self.name} is written by another process, and only shown here")
         self._used = time.monotonic()
-        result = await self._in_thread(self._done, act, given)
+        result = await self._turns.take(self._done, act, given)
         self.news()
         return result
 
@@ -141,14 +143,15 @@ class Room:
         finally:
             self.wire.leases.keep({each.id for each in study.open_suggestions})
 
-    async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
-
-    async def _overview(self) -> dict[str, Any]:
-        """Return what the page shows; it is made once for all who look."""
+    async def _overview(self) -> tuple[dict[str, Any], bytes]:
+        """Return what the page shows, and as JSON; it is made once for all who look."""
         if self.shown is None:
-            self.shown = await self._in_thread(self.wire.answer, "overview", {})
+            self.shown = await self._turns.take(self._shown)
         return self.shown
+
+    def _shown(self) -> tuple[dict[str, Any], bytes]:
+        found = self.wire.found("overview", {})
+        return found, encoded(found)
 
     def news(self) -> None:
         """Wake up those who wait."""
@@ -159,18 +162,18 @@ class Room:
     async def tick(self) -> None:
         """Take note of leases that have ended, and halt the clock where nothing goes on."""
         if self.wire.leases.due <= time.monotonic():
-            await self._in_thread(self.wire.leases.expire)
+            await self._turns.take(self.wire.leases.expire)
             self.news()
         if time.monotonic() - self._used > IDLE and not self.wire.leases.out:
             self._used = math.inf
-            await self._in_thread(self.wire.study.suspend)
+            await self._turns.take(self.wire.study.suspend)
 
     async def close(self) -> None:
         """Let nobody wait any more, and close the study."""
         self.closing = True
         self.news()
-        await self._in_thread(self.wire.study.close)
-        self._thread.shutdown()
+        await self._turns.take(self.wire.study.close)
+        self._turns.end()
 
 
 class ReadingRoom(Room):
@@ -198,12 +201,12 @@ class ReadingRoom(Room):
             return
         self._seen = seen
         try:
-            study = await self._in_thread(self._reopen)
+            study = await self._turns.take(self._reopen)
         except OptDriverError as error:  # it is being written at this moment, or was taken away
             LOG.warning("%s cannot be read now: %s", self.path, error)
             return
         before, self.wire = self.wire, Wire(study)
-        await self._in_thread(before.study.close)
+        await self._turns.take(before.study.close)
         self.news()
 
     def _reopen(self) -> Study:
@@ -218,6 +221,14 @@ def _signature(path: Path) -> tuple[Any, ...]:
             stat = each.stat()
             found.append((each.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
     return tuple(found)
+
+
+def _asked(name: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters of an ask for what a request that told something asked for, too."""
+    if name == "ask":
+        return params
+    more = {key: params[key] for key in ("lease", "worker", "ticket") if key in params}
+    return {"n": params["ask"], **more}
 
 
 def _in_vain(name: str, result: Mapping[str, Any]) -> bool:

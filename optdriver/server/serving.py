@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 import math
@@ -12,7 +11,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,9 +26,6 @@ DIALECTS: Final = ("jcm",)
 
 SHORTEST: Final = 16
 """Characters of a token."""
-
-HEADER_SECONDS: Final = 20.0
-"""Seconds in which the head of a request must have come."""
 
 CONNECTIONS: Final = 1000
 
@@ -272,6 +268,8 @@ def server(app: Any, hall: Any, ready: Callable[[], Any]) -> uvicorn.Server:
     """Return what answers requests when its `run` is called, until a signal or `should_exit`."""
     import uvicorn as running
 
+    from optdriver.server.protocols import protocol
+
     class Server(running.Server):
         """Tells when it is ready, and those who wait when it ends."""
 
@@ -285,57 +283,16 @@ def server(app: Any, hall: Any, ready: Callable[[], Any]) -> uvicorn.Server:
 
     config = running.Config(
         app,
-        http=_impatient(),
+        http=protocol(),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     return Server(config)
-
-
-def _impatient() -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol, which closes a connection whose request does not begin to come."""
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    class Impatient(H11Protocol):
-        """Closes what has sent no whole head of a request in time."""
-
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, **named)
-            self.waiting: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def _watch(self) -> None:
-            """Wait for a head while no request is being answered."""
-            busy = self.cycle is not None and not self.cycle.response_complete
-            if busy and self.waiting is not None:
-                self.waiting.cancel()
-                self.waiting = None
-            elif not busy and self.waiting is None:
-                self.waiting = self.loop.call_later(HEADER_SECONDS, self._close)
-
-        def _close(self) -> None:
-            self.waiting = None
-            if self.cycle is None or self.cycle.response_complete:
-                with suppress(OSError):
-                    self.transport.close()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self.waiting is not None:
-                self.waiting.cancel()
-            super().connection_lost(exc)
-
-    return Impatient

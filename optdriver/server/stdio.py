@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
 from optdriver.errors import InputError, OptDriverError
-from optdriver.messages import plain
+from optdriver.messages import encoded
 from optdriver.server.wire import Wire
 from optdriver.study import Study
 
@@ -40,9 +40,9 @@ def serve_stdio(study: Study, lines: BinaryIO, out: BinaryIO) -> None:
         elif not line.strip():
             continue
         else:
-            answer = respond(wire.answer, line)
+            answer = respond(wire.found, line)
         if answer is not None:
-            out.write(json.dumps(plain(answer), allow_nan=False).encode() + b"\n")
+            out.write(encoded(answer) + b"\n")
             out.flush()
 
 

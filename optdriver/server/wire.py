@@ -13,20 +13,25 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, Final
 
 from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.messages import VERSION, number, numbers, plain
+from optdriver.messages import VERSION, encoded, number, numbers, plain
 from optdriver.reading import real_number
 from optdriver.server import overview
 from optdriver.server.leases import Leases, seconds
 from optdriver.storage import codec
 from optdriver.structures.description import rebuilt_unit
 from optdriver.study import Study
+from optdriver.study.waiting import check_number_wanted
 
 _TICKETS: Final = 4096
-"""Of the last so many asks it is known what they were given."""
+"""Of the last so many requests with a ticket it is known how they were answered."""
+
+_LETTERS: Final = 80
+"""Most of a ticket; a longer one is none."""
 
 _UNIT_EXAMPLE: Final = '{"library": "saiunit", "unit": "mV"}'
 
@@ -45,32 +50,35 @@ class Wire:
     def __init__(self, study: Study, leases: Leases | None = None) -> None:
         self.study = study
         self.leases = Leases(study, patience=math.inf) if leases is None else leases
-        self.tickets: OrderedDict[str, list[int]] = OrderedDict()
+        self.tickets: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self.requests: dict[str, Callable[..., dict[str, Any]]] = {
             name: getattr(self, f"_{name}") for name in REQUESTS
         }
 
     def answer(self, name: Any, params: Any) -> dict[str, Any]:
-        """Answer one request.
+        """Answer one request, by what JSON knows.
 
         Raises
         ------
         OptDriverError
             If there is no such request, its parameters do not fit, or the study refuses it.
         """
+        return dict(plain(self.found(name, params)))
+
+    def found(self, name: Any, params: Any) -> dict[str, Any]:
+        """Return the same with values as the study has them; `encoded` makes JSON of them."""
         if not isinstance(name, str) or name not in self.requests:
             raise unknown_option("request", str(name)[:60], self.requests)
         if not isinstance(params, Mapping):
             raise InputTypeError("parameters of a request are given by name, as an object")
-        request = self.requests[name]
-        wanted = inspect.signature(request).parameters
+        wanted, needed = parameters(name)
         for key in params:
             if key not in wanted:
                 raise unknown_option(f"parameter of {name!r}", str(key)[:60], wanted)
-        for key, parameter in wanted.items():
-            if parameter.default is parameter.empty and key not in params:
+        for key in needed:
+            if key not in params:
                 raise InputError(f"request {name!r} needs {key!r}")
-        return dict(plain(request(**params)))
+        return self.requests[name](**params)
 
     # -- asking and telling ---------------------------------------------------------------
 
@@ -88,6 +96,7 @@ class Wire:
             "jac": self.study.parameters["jac"],
             "fits": driver_factory(self.study.spec.driver).fits,
             "outputs": [] if limits is None else list(limits.names),
+            "tickets": [name for name in REQUESTS if "ticket" in parameters(name)[0]],
             "space": json.loads(codec.to_json(space.to_dict())) if structured else None,
             "value_unit": self.study.parameters.get("value_unit"),
         }
@@ -108,14 +117,15 @@ class Wire:
         """
         if n is None:
             raise InputTypeError("'n' is the number of suggestions wanted, not null")
-        lasts = None if lease is None else seconds("lease", number(lease))
+        lasts = _lasts(lease)
         self.leases.expire()
         if again:
             self.study.release()
         found = self._same(ticket)
         if not found:
             found = self.study.ask(n)
-            self._note(ticket, found)
+            if found:
+                self._note(("ask", ticket), [each.id for each in found])
         granted = [self.leases.grant(each.id, lasts, str(worker)[:80]) for each in found]
         answer: dict[str, Any] = {
             "suggestions": [
@@ -130,12 +140,22 @@ class Wire:
 
     def _same(self, ticket: Any) -> list[Any]:
         """Return what is still open of that which a ticket got before."""
-        ids = self.tickets.get(ticket, []) if isinstance(ticket, str) else []
+        ids = self.tickets.get(("ask", ticket), ()) if isinstance(ticket, str) else ()
         return [each for each in self.study.open_suggestions if each.id in ids] if ids else []
 
-    def _note(self, ticket: Any, found: list[Any]) -> None:
-        if isinstance(ticket, str) and found:
-            self.tickets[ticket[:80]] = [each.id for each in found]
+    def _once(self, ticket: Any, what: tuple[Any, ...], act: Callable[[], Any]) -> Any:
+        """Do what comes with a ticket, unless it was done; return what came of it then."""
+        key = (*what, ticket)
+        if isinstance(ticket, str) and key in self.tickets:
+            return self.tickets[key]
+        found = act()
+        self._note(key, found)
+        return found
+
+    def _note(self, key: tuple[Any, ...], found: Any) -> None:
+        """Note how a request with a ticket, the last of its key, was answered."""
+        if isinstance(key[-1], str) and len(key[-1]) <= _LETTERS:
+            self.tickets[key] = found
             while len(self.tickets) > _TICKETS:
                 self.tickets.popitem(last=False)
 
@@ -163,6 +183,10 @@ class Wire:
         gradient: Any = None,
         unit: Any = None,
         outputs: Any = None,
+        ask: int = 0,
+        lease: float | None = None,
+        worker: str = "",
+        ticket: str | None = None,
     ) -> dict[str, Any]:
         """Report a value, and the gradient by name or in the order of `hello`.
 
@@ -171,13 +195,20 @@ class Wire:
         and the gradient their Jacobian: a list for each residual, or one for each name.  The
         `outputs` that `hello` names are told by these: each a number, or an object of ``value`` and
         ``gradient``.
+
+        With `ask` the answer has what an ``ask`` of so many gets, too.
         """
+        _check_asking(ask, lease)
         value, gradient = _value(value), _numbers(gradient)
         if unit is not None:
             value = self._quantity(value, gradient, unit)
         self.study.tell(id, value, gradient, outputs=numbers(outputs))
         self.leases.drop(id)
-        return self._state()
+        return self._state() | self._more(ask, lease, worker, ticket)
+
+    def _more(self, ask: int, lease: Any, worker: str, ticket: Any) -> dict[str, Any]:
+        """Return what is asked for by the request that told something."""
+        return self._ask(ask, lease=lease, worker=worker, ticket=ticket) if ask else {}
 
     def _quantity(self, value: Any, gradient: Any, given: Any) -> Any:
         """Return a value with its unit; derivatives are in the unit of the study's values."""
@@ -198,11 +229,27 @@ class Wire:
             raise InputError(f"the server knows no unit {text[:60]!r} of {library[:20]!r}")
         return unit.attach(real_number("the value", value))
 
-    def _fail(self, id: int, reason: str = "", worker_died: bool = False) -> dict[str, Any]:
-        """Report that an evaluation failed; a `worker_died` says that the point is not to blame."""
+    def _fail(
+        self,
+        id: int,
+        reason: str = "",
+        worker_died: bool = False,
+        ask: int = 0,
+        lease: float | None = None,
+        worker: str = "",
+        ticket: str | None = None,
+    ) -> dict[str, Any]:
+        """Report that an evaluation failed; a `worker_died` says that the point is not to blame.
+
+        With `ask` as for ``tell``.  A repeated `ticket` counts once.
+        """
+        _check_asking(ask, lease)
+        self._once(ticket, ("fail", repr(id)[:60]), lambda: self._failed(id, reason, worker_died))
+        return self._state() | self._more(ask, lease, worker, ticket)
+
+    def _failed(self, id: int, reason: str, worker_died: bool) -> None:
         self.study.tell_failure(id, str(reason), worker_died=bool(worker_died))
         self.leases.drop(id)
-        return self._state()
 
     def _heartbeat(self, ids: Any) -> dict[str, Any]:
         """Prolong leases; answers which of the suggestions still want a result."""
@@ -211,25 +258,42 @@ class Wire:
         self.leases.expire()
         return {"wanted": [id for id in ids if isinstance(id, int) and self.leases.prolong(id)]}
 
-    def _release(self, id: int, spent: bool = False) -> dict[str, Any]:
-        """Give a suggestion back, for others to evaluate; `spent` if the evaluation had begun."""
-        self.study.release(id, spent=bool(spent))
-        self.leases.drop(id)
+    def _release(self, id: int, spent: bool = False, ticket: str | None = None) -> dict[str, Any]:
+        """Give a suggestion back, for others to evaluate; `spent` if the evaluation had begun.
+
+        A repeated `ticket` counts once.
+        """
+        self._once(ticket, ("release", repr(id)[:60]), lambda: self._released(id, spent))
         return self._state()
 
+    def _released(self, id: int, spent: bool) -> None:
+        self.study.release(id, spent=bool(spent))
+        self.leases.drop(id)
+
     def _add(
-        self, point: Any, value: Any, gradient: Any = None, outputs: Any = None
+        self,
+        point: Any,
+        value: Any,
+        gradient: Any = None,
+        outputs: Any = None,
+        ticket: str | None = None,
     ) -> dict[str, Any]:
-        """Add an evaluation that was not asked for; answers its id."""
-        put = numbers(outputs)
-        id = self.study.add_point(point, _value(value), _numbers(gradient), outputs=put)
+        """Add an evaluation that was not asked for; answers its id.
+
+        A repeated `ticket` counts once.
+        """
+
+        def added() -> int:
+            put = numbers(outputs)
+            return self.study.add_point(point, _value(value), _numbers(gradient), outputs=put)
+
+        id = self._once(ticket, ("add", encoded([point, value])), added)
         return {"id": id} | self._state()
 
     def _state(self) -> dict[str, Any]:
-        best = self.study.best
         return {
             "evaluations": self.study.num_evaluations,
-            "best": None if best is None else best.value,
+            "best": self.study.best_value,
             "done": self.study.is_done(),
         }
 
@@ -326,6 +390,25 @@ class Wire:
         return self._state()
 
 
+@cache
+def parameters(request: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the parameters of a request, and of those that must be given."""
+    found = list(inspect.signature(getattr(Wire, f"_{request}")).parameters.values())[1:]
+    needed = tuple(each.name for each in found if each.default is each.empty)
+    return tuple(each.name for each in found), needed
+
+
+def _lasts(lease: Any) -> float | None:
+    return None if lease is None else seconds("lease", number(lease))
+
+
+def _check_asking(ask: Any, lease: Any) -> None:
+    """Refuse what could not be asked for, before anything is told."""
+    if ask:
+        check_number_wanted(ask)
+        _lasts(lease)
+
+
 def _value(given: Any) -> Any:
     """Return a value, or residuals, as they came."""
     return numbers(given) if isinstance(given, list) else number(given)
@@ -347,3 +430,6 @@ REQUESTS: Final = (
     "reevaluate",
 )  # fmt: skip
 """What can be requested."""
+
+ASKING: Final = ("ask", "tell", "fail")
+"""Requests that may be answered with suggestions: those that tell may ask as well."""

@@ -832,6 +832,13 @@ class Study:
             return reports.best(self._desk.state)
 
     @property
+    def best_value(self) -> float | None:
+        """The value of `best`, None before there is one."""
+        with self._lock:
+            ledger = self._desk.state.ledger
+            return None if ledger.best < 0 else float(ledger.best_value)
+
+    @property
     @quiet
     def minima(self) -> Rows[LocalMinimum]:
         """The distinct local minima that minimizers converged to, lowest first (a table).

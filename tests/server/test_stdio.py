@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import optdriver
-from optdriver.messages import plain
+from optdriver.messages import encoded
 from optdriver.server import serve_stdio
 from optdriver.server.stdio import LONGEST, respond
 from optdriver.server.wire import REQUESTS, Wire
@@ -42,8 +42,8 @@ class Client:
         self.wire = Wire(study)
 
     def raw(self, line):
-        answer = respond(self.wire.answer, line if isinstance(line, bytes) else line.encode())
-        return json.loads(json.dumps(plain(answer), allow_nan=False))
+        answer = respond(self.wire.found, line if isinstance(line, bytes) else line.encode())
+        return json.loads(encoded(answer))
 
     def __call__(self, method, **params):
         return self.raw(json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}))
@@ -142,6 +142,68 @@ def test_what_is_wrong_is_answered(line, code, said):
     assert answer["error"]["code"] == code
     assert re.search(said, answer["error"]["message"])
     assert len(answer["error"]["message"]) < 2000
+
+
+@pytest.mark.parametrize("how", ["tell", "fail"])
+def test_what_is_told_and_asked_for_in_one_request_counts_once_however_often_it_comes(how):
+    client, alone = Client(new(retries=1)), new(retries=1)
+    (first,) = result(client("ask"))["suggestions"]
+    alone.ask()
+    ids = [first["id"]]
+    for count in range(12):
+        point = alone.open_suggestions[-1]
+        if how == "fail" and count % 4 == 3:
+            given = {"id": ids[-1], "reason": "no mesh"}
+            request = "fail"
+            alone.tell_failure(point.id, "no mesh")
+        else:
+            value, gradient = valley(*point.x)
+            given = {"id": ids[-1], "value": value, "gradient": gradient}
+            request = "tell"
+            alone.tell(point.id, value, gradient)
+        asked = {"ask": 1, "worker": "w", "ticket": f"t{count}", "lease": 60}
+        found = result(client(request, **given, **asked))
+        assert result(client(request, **given, **asked)) == found
+        twin = alone.ask()
+        assert [each["vector"] for each in found["suggestions"]] == [twin.x.tolist()]
+        assert found["evaluations"] == alone.num_evaluations == count + 1
+        assert found["best"] == alone.best_value
+        assert found["suggestions"][0]["lease"] == 60
+        ids.append(found["suggestions"][0]["id"])
+    assert len(set(ids)) == len(ids) - (3 if how == "fail" else 0)  # which were tried once more
+    assert len(client.wire.study.open_suggestions) == 1
+
+
+def test_what_comes_twice_with_one_ticket_counts_once():
+    client = Client(new(num_parallel=1, retries=1))
+    (first,) = result(client("ask"))["suggestions"]
+    added = {"point": [0.5, 0.5], "value": 1.0, "gradient": [0.0, 1.0], "ticket": "a"}
+    assert result(client("add", **added)) == result(client("add", **added))
+    assert result(client("add", **added | {"value": 2.0}))["id"] == 2
+    failed = {"id": first["id"], "reason": "no mesh", "ticket": "b"}
+    client("fail", **failed)
+    (again,) = result(client("ask"))["suggestions"]  # it is tried once more
+    client("fail", **failed)
+    released = {"id": again["id"], "spent": True, "ticket": "b"}
+    client("release", **released)
+    client("ask")
+    client("release", **released)
+    study = client.wire.study
+    assert again["id"] == first["id"] == study.open_suggestions[0].id
+    assert study.info()["num_failed"] == 1
+    assert study.num_evaluations == 2  # the failed one, and the one that was given up
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ask": "x"}, {"ask": -1}, {"ask": True}, {"ask": 1, "lease": -1}]
+)
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_told(wrong):
+    client = Client(new())
+    client("ask")
+    assert "error" in client("tell", id=0, value=1.0, gradient=[0.0, 0.0], **wrong)
+    assert "error" in client("fail", id=0, **wrong)
+    assert client.wire.study.num_evaluations == 0
+    assert result(client("tell", id=0, value=1.0, gradient=[0.0, 0.0], ask=0))["evaluations"] == 1
 
 
 def test_a_notification_is_not_answered():
