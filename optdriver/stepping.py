@@ -186,13 +186,19 @@ class Stepping(ABC, Generic[S]):
         """Iterations."""
         return self._now.nit
 
+    @property
+    def message(self) -> str:
+        """How the run stands, or why it has ended, in words."""
+        stop, reason = self._now.stop, self._now.reason
+        said = "RUNNING" if stop is None else stop.message
+        return f"{said}: {reason}" if reason else said
+
     def _result(self, best: tuple[Vector, float, Vector] | None, **more: Any) -> OptimizeResult:
         """Return the best point, or without one where the run begins, and how it stands."""
         from scipy.optimize import OptimizeResult  # longer to import than all the rest
 
         state = self._now
         x, fun, gradient = best or (self._nowhere(), math.nan, np.full(self.n, math.nan))
-        said = "RUNNING" if state.stop is None else state.stop.message
         result = OptimizeResult()
         result.update(
             x=x,
@@ -203,7 +209,7 @@ class Stepping(ABC, Generic[S]):
             nit=state.nit,
             status=-1 if state.stop is None else state.stop.status,
             success=self.converged,
-            message=f"{said}: {state.reason}" if state.reason else said,
+            message=self.message,
             stop=state.stop,
             nfail=state.nfail,
             **more,

@@ -91,9 +91,9 @@ def falls(state: State, at: Criticality, equalities: bool) -> bool:
 
 
 def small_change(state: State, *values: float) -> float:
-    """Return the change between values that ftol calls small: none if that is 0."""
+    """Return the change between values that ftol calls small: none if that is 0, nor in a fit."""
     ftol = state.options.ftol
-    if state.rule == 1 or ftol == 0.0:
+    if state.rule == 1 or ftol == 0.0 or state.fit is not None:
         return -1.0
     return ftol * max(*(abs(value) for value in values), state.unit)
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from optdriver.constraints.matrices import row_norms, scaled
 from optdriver.constraints.restoration import TOLERANCE
-from optdriver.feasible import convergence, models, trust
-from optdriver.feasible.criticality import measured, tangential_change
+from optdriver.feasible import convergence, fits, models, trust
+from optdriver.feasible.criticality import Criticality, measured, tangential_change
 from optdriver.feasible.cusp import cusp_near
+from optdriver.feasible.fits import Observed
 from optdriver.feasible.options import Options, pairs_kept
 from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import RULE, Phase, State, Stop
@@ -77,16 +78,31 @@ def seed(state: State, region: Region, steps: Vector, changes: Vector) -> None:
     state.changes = (changes * region.scale)[-keep:]
 
 
-def take(state: State, region: Region, f: float, g: Vector) -> bool:
-    """Take the value and gradient at the pending point; return whether another is wanted."""
+def take_residuals(state: State, region: Region, told: Observed) -> bool:
+    """Take residuals and their Jacobian at the pending point; return whether another is wanted."""
+    if state.fit is None:
+        raise ValueError("residuals are told where a value is expected")
+    if not (np.isfinite(told.r).all() and np.isfinite(told.jacobian).all()):
+        return take_failure(state, region, "a residual or a derivative is not finite")
+    f, g = fits.value(state.fit, told)
+    if not (math.isfinite(f) and np.isfinite(g).all()):
+        return take_failure(state, region, "the squares of the residuals or derivatives overflow")
+    return take(state, region, f, g, told)
+
+
+def take(state: State, region: Region, f: float, g: Vector, told: Observed | None = None) -> bool:
+    """Take the value and gradient at the pending point; return whether another is wanted.
+
+    `told` are the residuals that they are made of, in a fit.
+    """
     if not (math.isfinite(f) and np.all(np.isfinite(g))):
         return take_failure(state, region, "the value or the gradient is not finite")
     state.nfev += 1
     state.failures = 0
     _remember_best(state, f, g)
     if state.phase is Phase.START:
-        return _begin(state, region, f, g)
-    return _judge(state, region, f, g)
+        return _begin(state, region, f, g, told)
+    return _judge(state, region, f, g, told)
 
 
 def take_failure(state: State, region: Region, reason: str) -> bool:
@@ -149,12 +165,12 @@ def _distances(points: Vector, x: Vector, region: Region) -> Vector:
     return np.asarray(np.max(np.abs(points - x) / region.scale, axis=1, initial=0.0))
 
 
-def _begin(state: State, region: Region, f: float, g: Vector) -> bool:
+def _begin(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:
     if state.unit == 0.0 or state.rule == 1:
         _measure(state, f, convergence.first_change(region.scale, g))
     state.first_theta = _first_theta(state, region, g)
     state.phase = Phase.TRIAL
-    return _move(state, region, f, g)
+    return _move(state, region, f, g, told)
 
 
 def _measure(state: State, first_f: float, first_change: float) -> None:
@@ -169,7 +185,7 @@ def _first_theta(state: State, region: Region, g: Vector) -> float:
     return scaled / state.delta if scaled > 0.0 else 1.0
 
 
-def _judge(state: State, region: Region, f: float, g: Vector) -> bool:
+def _judge(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:
     """Learn from the trial, set the trust region, and accept the trial or not."""
     s = state.pending - state.x
     slope = dot(state.g, s)
@@ -177,12 +193,13 @@ def _judge(state: State, region: Region, f: float, g: Vector) -> bool:
     accepted = rho > trust.ACCEPT
     sigma = _step_size(state, region)
     state.settled = abs(f - state.f) <= convergence.small_change(state, f, state.f)
-    _learn(state, region, s, g - state.g, rho, accepted)
+    left = None if told is None else fits.left_of_change(state, told, accepted=accepted)
+    _learn(state, region, s, g - state.g, left, rho, accepted)
     state.delta = trust.radius(state.delta, sigma, rho, slope, f - state.f)
     if accepted:
         state.delta = max(state.delta, state.options.smallest_radius)
         state.nit += 1
-        return _move(state, region, f, g)
+        return _move(state, region, f, g, told)
     return True
 
 
@@ -199,42 +216,73 @@ def _step_size(state: State, region: Region) -> float:
     return span(state.pending, state.x, region.scale)
 
 
-def _learn(state: State, region: Region, s: Vector, y: Vector, rho: float, accepted: bool) -> None:
+def _learn(
+    state: State,
+    region: Region,
+    s: Vector,
+    y: Vector,
+    left: Vector | None,
+    rho: float,
+    accepted: bool,
+) -> None:
+    """Score both models by a trial, and keep its pair, of which J'J knows all but `left`."""
     scaled_s, scaled_y = s / region.scale, y * region.scale
     size = convergence.size(state)
-    both, slope = _models(state), dot(state.g, s) / size
+    both, slope = _models(state, region), dot(state.g, s) / size
     seen = [models.judged(m, scaled_s, scaled_y / size, slope) for m in both]
     misfits, promised = (np.array(each) for each in zip(*seen, strict=True))
     state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
     if trust.usable(s, y, state.g, rho):
         keep = _kept(state)
         state.steps = np.concatenate([state.steps, scaled_s[None]])[-keep:]
-        state.changes = np.concatenate([state.changes, scaled_y[None]])[-keep:]
+        unknown = scaled_y if left is None else left * region.scale
+        state.changes = np.concatenate([state.changes, unknown[None]])[-keep:]
 
 
 def _kept(state: State) -> int:
     return int(state.options.maxcor) or pairs_kept(state.n)
 
 
-def _models(state: State) -> tuple[models.QuadraticModel, models.QuadraticModel]:
-    """Return both models of f divided by its size."""
+def _models(
+    state: State, region: Region, here: Region | None = None
+) -> tuple[models.QuadraticModel, models.QuadraticModel]:
+    """Return both models of f divided by its size, in the scale of `here`, or of the region."""
     size = convergence.size(state)
+    if state.fit is not None:
+        return fits.build(state, region.scale, (here or region).scale, size)
     return models.build(state.steps, state.changes / size, state.first_theta / size)
 
 
-def _move(state: State, region: Region, f: float, g: Vector) -> bool:
+def _move(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:
     """Make the pending point the iterate; stop if it is optimal."""
     state.x, state.f, state.g = state.pending.copy(), f, g.copy()
+    if told is not None:
+        state.r, state.jacobian = told.r, told.jacobian
     optimality = measured(region, state.x, g, convergence.unit_at(state, f))
     state.residual, state.promise = optimality.residual, math.inf
     state.falls = convergence.falls(state, optimality, len(region.equalities) > 0)
-    if convergence.is_optimal(state, optimality):
+    if _is_optimal(state, region, optimality):
         _succeed(state, Stop.OPTIMAL)
     elif _falls_without_end(state):
         finish(state, Stop.UNBOUNDED)
     elif state.nit >= state.options.maxiter and not state.settled:
         finish(state, Stop.MAX_ITERATIONS)
     return state.phase is not Phase.DONE
+
+
+def _is_optimal(state: State, region: Region, at: Criticality) -> bool:
+    """Return whether the iterate passes the test: in a fit, by its relative offset."""
+    if state.fit is None:
+        return convergence.is_optimal(state, at)
+    state.offset = fits.offset(state, region, at)
+    enough = fits.SURE if state.settled else state.fit.xtol
+    state.settled = False
+    return state.offset <= enough
+
+
+def _is_drowned(state: State) -> bool:
+    """Return whether what is left to gain at a stalled iterate cannot be seen in f."""
+    return convergence.is_drowned(state) if state.fit is None else state.offset <= fits.SURE
 
 
 def _limit(state: State) -> Stop | None:
@@ -279,7 +327,7 @@ def go_on(state: State, region: Region) -> None:
             finish(state, limit)
     elif state.failures or kept_away:
         finish(state, Stop.FAILED)
-    elif convergence.is_drowned(state):
+    elif _is_drowned(state):
         _succeed(state, Stop.REDUCTION)
     elif _starts_again(state, region, entered):
         go_on(state, region)
@@ -290,11 +338,13 @@ def go_on(state: State, region: Region) -> None:
 def _look_for_trial(state: State, region: Region, smallest: float) -> bool:
     """Find a trial in this region or a smaller one, or that none is needed."""
     state.used = models.choose(state.scores)
-    model, size = _models(state)[state.used], convergence.size(state)
+    size, here = convergence.size(state), _measured(state, region)
+    model = _models(state, region, here)[state.used]
+    wider = None if here is region else region.scale / here.scale
     shrink, brief = AFTER_TROUBLE, False
     while state.delta >= smallest:
         trial = propose(
-            region,
+            here,
             state.x,
             state.g / size,
             model,
@@ -303,6 +353,7 @@ def _look_for_trial(state: State, region: Region, smallest: float) -> bool:
             unit=convergence.unit_at(state, state.f) / size,
             brief=brief,
             chords=state.rule >= WITH_CHORDS,
+            wider=wider,
         )
         if trial is not None:
             state.pending, state.predicted = trial.point, size * trial.predicted
@@ -314,6 +365,13 @@ def _look_for_trial(state: State, region: Region, smallest: float) -> bool:
         state.delta *= shrink
         shrink, brief = shrink**2, True  # where nothing can move, four regions show it
     return False
+
+
+def _measured(state: State, region: Region) -> Region:
+    """Return the region in the lengths in which the model is well scaled."""
+    if state.fit is None:
+        return region
+    return region.measured_by(fits.sizes(state, region.scale))
 
 
 def _starts_again(state: State, region: Region, delta: float) -> bool:

@@ -17,13 +17,18 @@ from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import convergence, machine
 from optdriver.feasible.criticality import Criticality, measured, unknown
 from optdriver.feasible.cusp import without_multipliers, without_vanishing
+from optdriver.feasible.fits import Observed
 from optdriver.feasible.naming import active_names, certified, forces
-from optdriver.feasible.options import checked
+from optdriver.feasible.options import Fit, checked
 from optdriver.feasible.region import Region, region
 from optdriver.feasible.soundness import check_pending, read_state
 from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 from optdriver.feasible.work import TooMuchWork
+from optdriver.leastsquares.covariance import Factors, factors
+from optdriver.leastsquares.losses import LINEAR
+from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
+from optdriver.leastsquares.options import XTOL
 from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import real_number, real_vector
 from optdriver.stored import array, restoring, rows, text
@@ -40,6 +45,10 @@ MESSAGES = {
     Stop.FAILED: "FAILED: evaluations failed until the trust region was too small to go on",
     Stop.HALTED: "HALTED: stopped by the caller",
     Stop.UNBOUNDED: "UNBOUNDED: the objective falls without end within the constraints",
+}
+OF_FITS = {
+    Stop.OPTIMAL: "OPTIMAL: the relative offset of the Gauss-Newton step is at most xtol",
+    Stop.REDUCTION: "REDUCTION: no further decrease beyond rounding",
 }
 AT_CUSP = "OPTIMAL: no feasible direction reduces the value to first order"
 LONG = 60  # Newton steps to a start that may be far away
@@ -70,6 +79,11 @@ class FeasibleMinimizer:
         where each variable is moved by its size: the unit of f follows from them.
     settled : bool
         The last step of that run changed f by no more than `ftol`.
+    residuals : bool
+        `tell` is told residuals and their Jacobian: a fit, which minimises
+        ``1/2 sum(rho(r(x)^2))``.
+    loss, f_scale, xtol
+        Of a fit, as in `optdriver.LeastSquares`; `gtol` and `ftol` have no meaning there.
     rule : {5, 4, 3, 2, 1}
         4 as in optdriver 0.5.0: derivatives of formulas with ``hypot`` in them have other last
         digits.  3 as in 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
@@ -90,6 +104,18 @@ class FeasibleMinimizer:
     A quasi-Newton model of f alone is minimised in a trust region under the exact constraints
     (after Schmidt, van den Berg, Friedlander, Murphy, AISTATS 2009).  Every asked point satisfies
     c(x) <= 0 exactly in floating point, and equalities to 1e-10 of the size of their gradient.
+
+    In a fit the model knows J'J, and learns of pairs only what that leaves
+    (`optdriver.feasible.fits`).
+
+    Examples
+    --------
+    >>> opt = FeasibleMinimizer([-1.2, 1.0], "x1 + x2 <= 1", residuals=True)
+    >>> while not opt.done:
+    ...     a, b = opt.ask()
+    ...     opt.tell([10 * (b - a**2), 1 - a], [[-20 * a, 10], [-1, 0]])
+    >>> opt.result.success, opt.result.x.round(6).tolist()
+    (True, [0.618796, 0.381204])
     """
 
     @quiet
@@ -105,10 +131,15 @@ class FeasibleMinimizer:
         pairs: tuple[ArrayLike, ArrayLike] | None = None,
         first: tuple[float, float] | None = None,
         settled: bool = False,
+        residuals: bool = False,
+        loss: str = LINEAR,
+        f_scale: float = 1.0,
+        xtol: float = XTOL,
         rule: int = RULE,
         **options: Any,
     ) -> None:
         settings = checked(options)
+        fit = _fit(residuals, Fit(loss=loss, f_scale=f_scale, xtol=xtol), pairs)
         wanted = _start(x0)
         self._constraints = _by_rule(_compiled(constraints, bounds, names, fixed, wanted), rule)
         lower, upper = _box(self._constraints, bounds, len(wanted))
@@ -117,7 +148,7 @@ class FeasibleMinimizer:
         self.notes: tuple[str, ...] = ()
         x = self._feasible(wanted, project_starts)
         self._state = machine.start(x, self._region, settings, rule, first)
-        self._state.settled = settled
+        self._state.settled, self._state.fit = settled, fit
         self._reference = reference
         if pairs is not None:
             steps, changes = _pairs(pairs, len(x))
@@ -165,9 +196,17 @@ class FeasibleMinimizer:
         return self._state.pending.copy()
 
     @quiet
-    def tell(self, f: float, g: ArrayLike) -> None:
-        """Take value and gradient at the pending point; not finite counts as a failure."""
+    def tell(self, f: Any, g: ArrayLike) -> None:
+        """Take value and gradient at the pending point; not finite counts as a failure.
+
+        In a fit these are the residuals, shape (m,), and their Jacobian, shape (m, n).
+        """
         self._running("tell")
+        if self.fits:
+            r = read_residuals(f, self.m)
+            told = Observed(r=r, jacobian=read_jacobian(g, r.size, self.n))
+            self._advance(lambda state, here: machine.take_residuals(state, here, told))
+            return
         value = real_number("the value", f)
         gradient = real_vector("the gradient", g, self.n).copy()
         self._advance(lambda state, here: machine.take(state, here, value, gradient))
@@ -308,6 +347,35 @@ class FeasibleMinimizer:
         return self._state.best_x.copy(), self._state.best_f, self._state.best_g.copy()
 
     @property
+    def fits(self) -> bool:
+        """Whether residuals are told."""
+        return self._state.fit is not None
+
+    @property
+    def m(self) -> int:
+        """Number of residuals; 0 before the first were told, and where a value is."""
+        return 0 if self._state.r is None else self._state.r.size
+
+    @property
+    def iterate(self) -> tuple[Vector, Vector, Vector] | None:
+        """Of a fit, the present iterate, its residuals and its Jacobian; None before there is one.
+
+        After success it is the point that passed the test.
+        """
+        state = self._state
+        if state.r is None or state.jacobian is None:
+            return None
+        return state.x.copy(), state.r.copy(), state.jacobian.copy()
+
+    @property
+    def factors(self) -> Factors | None:
+        """Of a fit, what the covariance at the iterate is made of; None before there is one."""
+        state = self._state
+        if state.fit is None or state.r is None or state.jacobian is None:
+            return None
+        return factors(state.r, state.jacobian, state.fit.loss, state.fit.f_scale)
+
+    @property
     def first(self) -> tuple[float, float] | None:
         """The first value, and what f changes by there where each variable moves by its size."""
         return None if self.at_start else (self._state.first_f, self._state.first_change)
@@ -365,7 +433,15 @@ class FeasibleMinimizer:
             **forces(self._constraints, optimality),
             "maxcv": max(self._region.violation(x)),
             "notes": self.notes,
+            **self._of_fit(),
         }
+
+    def _of_fit(self) -> dict[str, Any]:
+        """Return what a result has besides where residuals are told: those of the iterate."""
+        if not self.fits:
+            return {}
+        _, r, jacobian = self.iterate or (None, None, None)
+        return {"residuals": r, "jacobian": jacobian}
 
     def _answer(self) -> tuple[Vector, float, Vector]:
         """Return the point that passed the test, else the best; their values may tie."""
@@ -375,7 +451,8 @@ class FeasibleMinimizer:
         return self.best or (self.x0, math.nan, np.full(self.n, math.nan))
 
     def _message(self, at: Criticality | None = None) -> str:
-        message = MESSAGES[self.stop] if self.stop else "running"
+        known = MESSAGES | OF_FITS if self.fits else MESSAGES
+        message = known[self.stop] if self.stop else "running"
         reason = self._state.reason
         if self._state.cusp:
             message = AT_CUSP
@@ -501,6 +578,17 @@ def _pairs(pairs: tuple[ArrayLike, ArrayLike], n: int) -> tuple[Vector, Vector]:
     if steps.shape != changes.shape:
         raise InputError(f"{len(steps)} steps and {len(changes)} changes; pairs are expected")
     return steps, changes
+
+
+def _fit(residuals: bool, given: Fit, pairs: Any) -> Fit | None:
+    """Return how residuals are told, None where a value is."""
+    if not isinstance(residuals, (bool, np.bool_)):
+        raise InputTypeError(f"residuals is True or False, not {residuals!r}: they are told")
+    if residuals and pairs is not None:
+        raise InputError("pairs are those of a value: a fit begins without them")
+    if not residuals and given != Fit():
+        raise InputError("loss, f_scale and xtol are for residuals: give residuals=True")
+    return given if residuals else None
 
 
 def _compiled(

@@ -8,6 +8,8 @@ from numbers import Real
 from typing import Any
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.leastsquares.losses import LINEAR
+from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
 
 FEW = 20
 LARGE = 150  # variables from which on matrices are sparse
@@ -46,6 +48,18 @@ class Options:
     maxcor: int = 0
     initial_radius: float = 1.0
     smallest_radius: float = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What residuals cost, and when a fit has converged: see `LeastSquaresOptions`."""
+
+    loss: str = LINEAR
+    f_scale: float = 1.0
+    xtol: float = XTOL
+
+    def __post_init__(self) -> None:
+        LeastSquaresOptions(loss=self.loss, f_scale=self.f_scale, xtol=self.xtol)
 
 
 def checked(given: dict[str, Any]) -> Options:

@@ -114,6 +114,12 @@ class Region:
         made.__dict__.update(self.__dict__, work=Work.of(self.constraints))
         return made
 
+    def measured_by(self, scale: Vector) -> Region:
+        """Return the same set and rows, with other sizes of the variables."""
+        made = object.__new__(Region)
+        made.__dict__.update(self.__dict__, scale=scale)
+        return made
+
     def values(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the scaled c(x) and e(x); not finite where a formula has no value."""
         made: tuple[Vector, Vector] = self.work.remembered("values", x, self._values)

@@ -9,7 +9,7 @@ import numpy as np
 
 from optdriver import stored
 from optdriver.constraints.restoration import TOLERANCE
-from optdriver.feasible.options import Options, checked, pairs_kept
+from optdriver.feasible.options import Fit, Options, checked, pairs_kept
 from optdriver.feasible.region import Region
 from optdriver.feasible.state import RULE, Phase, State, Stop
 from optdriver.feasible.types import Data
@@ -60,10 +60,29 @@ def read_state(data: Data) -> State:
         values["unit"] = stored.real("unit", values["unit"], 0.0, 1.0)
         for name in ("settled", "falls", "cusp"):
             values[name] = stored.flag(name, values.get(name, False))
+    values |= _read_fit(values, n, evaluated)
     _check_the_rest(values)
     state = State(**values)
     _check(state, evaluated)
     return state
+
+
+def _read_fit(values: Data, n: int, evaluated: bool) -> Data:
+    """Return what belongs to residuals: nothing where a value is told, as before 0.6.0."""
+    fit = values.get("fit")
+    if fit is None:
+        return {"fit": None, "r": None, "jacobian": None}
+    known = fit if isinstance(fit, Fit) else Fit(**stored.mapping("fit", fit))
+    if not evaluated:
+        return {"fit": known, "r": None, "jacobian": None}
+    m = len(values["r"])
+    if not m:
+        raise ValueError("there are no residuals")
+    return {
+        "fit": known,
+        "r": stored.array("r", values["r"], (m,), finite=True),
+        "jacobian": stored.array("jacobian", values["jacobian"], (m, n), finite=True),
+    }
 
 
 def _check_the_rest(values: Data) -> None:

@@ -8,7 +8,9 @@ which foresaw the gradients better; `rule` is that of the test of convergence, 1
 the start told, `settled` whether the last trial changed f by no more than ftol, `falls` whether the
 gradient says that f plainly falls on, and `promise` the decrease that the model last had at a
 minimum within the region of this iterate (see `convergence`); `failed` the last points that could
-not be evaluated, `avoided` those where that happened twice.
+not be evaluated, `avoided` those where that happened twice.  Where residuals are told, `fit` says
+what they cost, `r` and `jacobian` are those of the iterate, Y holds what J'J leaves of the changes
+of the gradient, and `offset` is the relative offset of the iterate (see `fits`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from enum import IntEnum, StrEnum
 
 import numpy as np
 
-from optdriver.feasible.options import Options
+from optdriver.feasible.options import Fit, Options
 from optdriver.feasible.types import Vector
 
 VERSION = 2
@@ -88,6 +90,10 @@ class State:
     nit: int = 0
     stop: Stop | None = None
     reason: str = ""
+    fit: Fit | None = None
+    r: Vector | None = None
+    jacobian: Vector | None = None
+    offset: float = np.inf
 
     @property
     def n(self) -> int:

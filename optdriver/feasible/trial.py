@@ -63,6 +63,8 @@ class Local:
         See `Subproblem`.
     reach, step : ndarray
         Delta D, and that of the variables that can move.
+    most : ndarray or float
+        The side of the trust region in t.
     box : (lower, upper)
         The box of t: bounds and trust region.
     """
@@ -77,18 +79,25 @@ class Local:
         tolerance: float,
         unit: float = 1.0,
         chords: bool = False,
+        wider: Vector | None = None,
     ) -> None:
         self.region, self.x, self.gradient = region, x, gradient
         self.delta, self.tolerance, self.unit = delta, tolerance, unit
-        self.chords = chords
+        self.chords, self.wider = chords, wider
         self.free = region.moving
         self.whole = len(self.free) == len(x)
         self.reach = delta * region.scale
         self.step = self.among(self.reach)
+        self.most: Vector | float = 1.0 if wider is None else self.among(wider)
         self.box = (
-            np.maximum(-1.0, self.among(region.lower - x) / self.step),
-            np.minimum(1.0, self.among(region.upper - x) / self.step),
+            np.maximum(-self.most, self.among(region.lower - x) / self.step),
+            np.minimum(self.most, self.among(region.upper - x) / self.step),
         )
+
+    @property
+    def widths(self) -> Vector:
+        """The sides of a trust region with delta = 1, shape (n,)."""
+        return self.region.scale if self.wider is None else self.region.scale * self.wider
 
     def among(self, values: Vector) -> Vector:
         """Return those of the variables that can move."""
@@ -99,8 +108,10 @@ class Local:
         z, free = self.x.copy(), self.free
         z[free] += self.step * t
         lower, upper = self.box
-        z[free[(t <= lower) & (lower > -1.0)]] = -np.inf  # at a bound, not a rounding beside it
-        z[free[(t >= upper) & (upper < 1.0)]] = np.inf
+        z[
+            free[(t <= lower) & (lower > -self.most)]
+        ] = -np.inf  # at a bound, not a rounding beside it
+        z[free[(t >= upper) & (upper < self.most)]] = np.inf
         return self.region.clip(z)
 
     def change(self, model: QuadraticModel, z: Vector) -> float:
@@ -127,6 +138,7 @@ def propose(
     unit: float = 1.0,
     brief: bool = False,
     chords: bool = False,
+    wider: Vector | None = None,
 ) -> Trial | None:
     """Return the next trial, or None when no try gives one that may be asked.
 
@@ -147,6 +159,8 @@ def propose(
         Leave out the second barrier and the simpler model, which did not help in a larger region.
     chords : bool
         See `Subproblem`.
+    wider : ndarray, shape (n,), optional
+        How many times as wide the trust region is in each variable: ``delta * wider`` in u.
     """
     local = Local(
         region=region,
@@ -156,6 +170,7 @@ def propose(
         tolerance=tolerance,
         unit=unit,
         chords=chords,
+        wider=wider,
     )
     best: Trial | None = None
     for candidate, quadratic, barrier in _tries(model, local, brief):
@@ -201,7 +216,7 @@ def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
     polished = restore(local.region, z, tolerance=local.tolerance, margin=NARROW)
     if polished is None:
         return None
-    sigma = span(polished, local.x, local.region.scale)
+    sigma = span(polished, local.x, local.widths)
     if sigma == 0.0 or sigma > (1.0 + SLACK_OF_REGION) * local.delta:
         return None
     predicted = local.change(model, polished)

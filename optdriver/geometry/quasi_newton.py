@@ -200,6 +200,31 @@ def sr1(steps: Any, changes: Any, first: float) -> tuple[float, Any, Any]:
     return float(theta), rows[: k * n].reshape(k, n), signs[:k]
 
 
+def correction(steps: Any, changes: Any) -> tuple[Any, Any]:
+    """Return V' and the signs of the symmetric rank-one model of what a known matrix leaves.
+
+    Its base is zero: along no step is anything left that no pair tells of.
+
+    Parameters
+    ----------
+    steps, changes : ndarray, shape (k, n)
+        Pairs s, y, oldest first; y is what the known matrix leaves of the change of the gradient.
+    """
+    n: cython.Py_ssize_t = steps.shape[1]
+    pairs: cython.Py_ssize_t = steps.shape[0]
+    k: cython.Py_ssize_t = 0
+    rows = np.zeros(pairs * n)
+    signs = np.zeros(pairs)
+    if pairs and n:
+        left: Any = rows_of(steps)
+        right: Any = rows_of(changes)
+        scratch = np.zeros(n)
+        s: cython.p_double = reading(left)
+        y: cython.p_double = reading(right)
+        k = rank_one(s, y, 0.0, numbers(rows), numbers(signs), numbers(scratch), pairs, n)
+    return rows[: k * n].reshape(k, n), signs[:k]
+
+
 def damped_bfgs(steps: Any, changes: Any, first: float) -> tuple[float, Any, Any]:
     """Return theta, V' and the signs of the damped BFGS model (arguments as in `sr1`)."""
     n: cython.Py_ssize_t = steps.shape[1]

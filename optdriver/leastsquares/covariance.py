@@ -110,7 +110,7 @@ def of_factors(made: Factors, free: Mask, normals: Vector) -> Spread:
     normals : ndarray, shape (c, n)
         Gradients of active constraints, along which nothing varies.
     """
-    basis = _basis(free, normals)
+    basis = directions(free, normals)
     matrix = made.triangle @ basis
     columns = lengths(matrix)
     _, sizes, rows = np.linalg.svd(matrix / columns, full_matrices=True)
@@ -133,7 +133,7 @@ def of_hessian(hessian: Vector, free: Mask, normals: Vector) -> Spread:
     IndefiniteError
         It has a negative curvature.
     """
-    basis = _basis(free, normals)
+    basis = directions(free, normals)
     matrix = basis.T @ (0.5 * (hessian + hessian.T)) @ basis
     columns = np.sqrt(np.abs(np.diag(matrix)))
     columns[columns == 0.0] = 1.0
@@ -150,8 +150,16 @@ HESSIAN_NOISE: Final = 1e-7
 """Curvatures of a Hessian by differences that are smaller, relatively, are none."""
 
 
-def _basis(free: Mask, normals: Vector) -> Vector:
-    """Return the directions in which parameters may vary, as columns, (n, k)."""
+def directions(free: Mask, normals: Vector) -> Vector:
+    """Return the directions in which parameters may vary, as columns, shape (n, k).
+
+    Parameters
+    ----------
+    free : ndarray of bool, shape (n,)
+        Which of them are not held.
+    normals : ndarray, shape (c, n)
+        What they must not vary along.
+    """
     every = np.eye(free.size)[:, free]
     if not normals.size or not free.any():
         return every

@@ -89,12 +89,13 @@ class MultiStart(Undoing[MultiStartState]):
         taken for noise.  1 is for 0.1.0: all points of an iterate at once, also after a failure.
     constraint_rule : {5, 4, 3, 2, 1}
         Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
-        how many pairs that keeps, and whether a minimum without multipliers is a success.  4 is
-        for what optdriver 0.5.0 has recorded: derivatives of formulas with ``hypot`` in them have
-        other last digits.  3 is for what optdriver 0.3.0 and 0.4.0 have recorded: that at the end
-        of a horn is none, as a rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none,
-        but those of infinite slopes.  1 is for 0.1.0: besides, starts on the faces of the box too,
-        one shortened step after the other, 10 pairs.
+        how many pairs that keeps, whether a minimum without multipliers is a success, and what a
+        fit takes for its model.  4 is for what optdriver 0.5.0 has recorded: a fit is minimised by
+        its value alone, and derivatives of formulas with ``hypot`` in them have other last digits.
+        3 is for what optdriver 0.3.0 and 0.4.0 have recorded: that at the end of a horn is none, as
+        a rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite
+        slopes.  1 is for 0.1.0: besides, starts on the faces of the box too, one shortened step
+        after the other, 10 pairs.
     convergence_rule : {5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 5 takes a first value far
         below 1 for what it is, however much its gradient promises over the box; hears the objection

@@ -29,7 +29,8 @@ def beginner(state: MultiStartState) -> Learnt | None:
     options = state.options
     if options.jac or not options.gradients or not np.isnan(options.given_steps).any():
         return None
-    if options.row_names or (options.fitting and not has_rows(state.constraints)):
+    valued = options.fitting and has_rows(state.constraints) and options.constraint_rule < 5
+    if options.row_names or (options.fitting and not valued):
         return None  # the rule would learn of the value what is not so of the others
     told = float(options.minimizer["noise"])
     return Learnt(noise=told, checked=told > 0.0)

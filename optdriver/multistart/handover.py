@@ -31,7 +31,11 @@ from optdriver.feasible import Stop as FeasibleStop
 from optdriver.feasible.convergence import first_change
 from optdriver.feasible.options import pairs_kept
 from optdriver.feasible.region import sizes
+from optdriver.feasible.state import RULE
 from optdriver.lbfgsb import LBFGSB, Options, Stop
+from optdriver.leastsquares import LeastSquares
+from optdriver.leastsquares import Stop as FitStop
+from optdriver.leastsquares.covariance import Factors
 from optdriver.multistart import plain
 from optdriver.reading import real_number, real_vector
 
@@ -45,10 +49,12 @@ NEVER = -2
 COMMON_OPTIONS = ("gtol", "ftol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
 
-_STOPS = {
+_STOPS: dict[Any, FeasibleStop] = {
     Stop.FAILED: FeasibleStop.FAILED,
     Stop.HALTED: FeasibleStop.HALTED,
     Stop.UNBOUNDED: FeasibleStop.UNBOUNDED,
+    FitStop.FAILED: FeasibleStop.FAILED,
+    FitStop.HALTED: FeasibleStop.HALTED,
 }
 
 
@@ -67,6 +73,9 @@ class Handover:
         shortened step after the other, and the pairs of L-BFGS-B.
     convergence_rule : {3, 2, 1}
         1 as in optdriver 0.1.0: f has no unit, and `ftol` no meaning after the handover.
+    fit : mapping, optional
+        Residuals are told: `loss`, `f_scale` and `xtol` of `optdriver.LeastSquares`, which works
+        in place of L-BFGS-B, before a feasible minimizer with a Gauss-Newton model.
     **options
         See `optdriver.lbfgsb.Options`; `gtol`, `ftol`, `maxfun`, `maxiter` and `maxcor` hold for
         both.
@@ -85,12 +94,14 @@ class Handover:
         *,
         rule: int = 4,
         convergence_rule: int = 3,
+        fit: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
         self._constraints = constraints
         self._limits = {name: getattr(settings, name) for name in COMMON_OPTIONS}
         self._rule, self._convergence_rule = rule, convergence_rule
+        self._fit = None if fit is None else dict(fit)
         if rule > 1 and settings.maxcor == Options().maxcor:
             self._limits["maxcor"] = pairs_kept(constraints.n)  # more are worth their time here
         self._feasible: FeasibleMinimizer | None = None
@@ -100,7 +111,12 @@ class Handover:
             start = self._feasible.ask()
         box = np.column_stack([constraints.lower, constraints.upper])
         counted = options | {"maxfun": np.inf}  # here
-        self._plain = plain.create(start, box, convergence_rule, counted)
+        self._plain: LBFGSB | LeastSquares = (
+            plain.create(start, box, convergence_rule, counted)
+            if self._fit is None
+            else LeastSquares(start, box, maxiter=settings.maxiter, **self._fit)
+        )
+        self._start = start
         self._first: tuple[float, float] | None = None  # value, and change by a variable's size
         self._skipped = 0  # points that were not asked, as they are infeasible
         self._skipped_at = NEVER  # the iteration of the last of them
@@ -109,7 +125,7 @@ class Handover:
     # -- asking and telling ---------------------------------------------------------------------
 
     @property
-    def _now(self) -> LBFGSB | FeasibleMinimizer:
+    def _now(self) -> LBFGSB | LeastSquares | FeasibleMinimizer:
         """The one that is asked and told."""
         return self._feasible or self._plain
 
@@ -119,18 +135,32 @@ class Handover:
         return self._now.ask()
 
     def tell(self, f: Any, g: Any) -> None:
-        """Take value and gradient at the pending point; not finite counts as a failure."""
+        """Take value and gradient at the pending point; not finite counts as a failure.
+
+        In a fit these are the residuals and their Jacobian.
+        """
         self._running("tell")
         if self._feasible is not None:
             self._feasible.tell(f, g)
-            return
+        elif isinstance(self._plain, LBFGSB):
+            self._tell_value(self._plain, f, g)
+        else:
+            self._plain.tell(f, g)
+            if self._first is None and (best := self._plain.best) is not None:
+                x, value, gradient = best
+                self._first = (value, first_change(self._sizes(x), gradient))
+            self._look()
+
+    def _tell_value(self, plain: LBFGSB, f: Any, g: Any) -> None:
         value = real_number("the value", f)
         gradient = real_vector("the gradient", g, self.n)
         if self._first is None and np.isfinite(value) and np.isfinite(gradient).all():
-            scale = sizes(self._plain.ask(), self._constraints.lower, self._constraints.upper)
-            self._first = (value, first_change(scale, gradient))
-        self._plain.tell(value, gradient)
+            self._first = (value, first_change(self._sizes(plain.ask()), gradient))
+        plain.tell(value, gradient)
         self._look()
+
+    def _sizes(self, x: Vector) -> Vector:
+        return sizes(x, self._constraints.lower, self._constraints.upper)
 
     def tell_failure(self, reason: str = "") -> None:
         """Take the news that the pending point could not be evaluated."""
@@ -170,22 +200,28 @@ class Handover:
 
     def _successor(self, evaluations: float, steps: float) -> FeasibleMinimizer:
         """Return a feasible minimizer that has been told the best point, and what it may do."""
-        x, f, g = self._best_of_plain()
-        limits = self._limits | {"maxfun": evaluations + 1, "maxiter": steps}
-        settled = self._plain.stop is Stop.REDUCTION
-        made = self._made(x, pairs=self._plain.pairs, first=self.first, settled=settled, **limits)
-        made.tell(f, g)
+        limits = self._limits | {"maxfun": evaluations + 1, "maxiter": steps, "first": self.first}
+        if isinstance(self._plain, LBFGSB):
+            limits |= {"pairs": self._plain.pairs, "settled": self._plain.stop is Stop.REDUCTION}
+        else:
+            limits["settled"] = self._plain.converged
+        x, *told = self._known_of_plain()
+        made = self._made(x, **limits)
+        made.tell(*told)
         return made
 
     def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
-        rule = 1 if self._convergence_rule == 1 else max(2, self._rule)
-        return FeasibleMinimizer(x, self._constraints, rule=rule, **given)
+        rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), RULE)
+        told = {} if self._fit is None else {"residuals": True, **self._fit}
+        return FeasibleMinimizer(x, self._constraints, rule=rule, **told, **given)
 
-    def _best_of_plain(self) -> tuple[Vector, float, Vector]:
-        best = self._plain.best
-        if best is None:
+    def _known_of_plain(self) -> tuple[Vector, Any, Any]:
+        """Return the best point of the first minimizer, and what was told there."""
+        plain = self._plain
+        known = plain.best if isinstance(plain, LBFGSB) else plain.iterate
+        if known is None:
             raise ProtocolError("nothing has been evaluated yet")
-        return best
+        return known
 
     # -- what is known --------------------------------------------------------------------------
 
@@ -258,9 +294,24 @@ class Handover:
         return self._now.best
 
     @property
-    def pairs(self) -> tuple[Vector, Vector]:
-        """The steps and gradient changes that are kept, oldest first."""
-        return self._now.pairs
+    def fits(self) -> bool:
+        """Whether residuals are told."""
+        return self._fit is not None
+
+    @property
+    def m(self) -> int:
+        """Number of residuals; 0 before the first were told, and where a value is."""
+        return 0 if isinstance(self._now, LBFGSB) else self._now.m
+
+    @property
+    def iterate(self) -> tuple[Vector, Vector, Vector] | None:
+        """Of a fit, the iterate, its residuals and their Jacobian; None before there is one."""
+        return None if isinstance(self._now, LBFGSB) else self._now.iterate
+
+    @property
+    def factors(self) -> Factors | None:
+        """Of a fit, what the covariance at the iterate is made of; None before there is one."""
+        return None if isinstance(self._now, LBFGSB) else self._now.factors
 
     @property
     def first(self) -> tuple[float, float] | None:
@@ -272,10 +323,12 @@ class Handover:
         if self._convergence_rule == 1 or before.first is None:
             return
         self._first = before.first
-        if self._feasible is not None:
-            self._feasible = self._made(self._feasible.ask(), first=self._first, **self._limits)
-        if not before._plain.at_start:
-            plain.go_on_from(self._plain, before._plain)
+        if self._feasible is not None or (self.fits and before.handed_over):
+            start = self.ask()
+            self._feasible = self._made(start, first=self._first, **self._limits)
+        known = before._plain
+        if isinstance(self._plain, LBFGSB) and isinstance(known, LBFGSB) and not known.at_start:
+            plain.go_on_from(self._plain, known)
 
     @property
     def result(self) -> OptimizeResult:
@@ -295,15 +348,22 @@ class Handover:
         found.update(nfev=self.nfev, njev=self.nfev, nit=self.nit, nfail=self.nfail)
         if self._feasible is None:
             found.update(stop=self.stop, success=False)
-            found.update(status=self._plain.stop.status, message=self._plain.message)
+            found.update(status=self._status(), message=self._plain.message)
         return found
+
+    def _status(self) -> int:
+        stop = self._plain.stop
+        return -1 if stop is None else stop.status
 
     def _judged(self) -> FeasibleMinimizer:
         """Return the feasible minimizer, or one that looks at what L-BFGS-B has so far."""
         if self._feasible is not None:
             return self._feasible
         if self._plain.at_start:
-            return self._made(self._plain.state.vector("xt").copy())
+            known = (
+                self._plain.state.vector("xt") if isinstance(self._plain, LBFGSB) else self._start
+            )
+            return self._made(known.copy())
         return self._successor(0, 0)
 
     # -- state as data --------------------------------------------------------------------------
@@ -328,7 +388,13 @@ class Handover:
             "convergence_rule": self._convergence_rule,
             "first": None if self._first is None else list(self._first),
             "halved": self._halved,
+            **self._fit_to_dict(),
         }
+
+    def _fit_to_dict(self) -> dict[str, Any]:
+        if self._fit is None:
+            return {}
+        return {"fit": dict(self._fit), "start": self._start.copy()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], constraints: ConstraintSet) -> Handover:
@@ -345,7 +411,14 @@ class Handover:
         try:
             limits = {"ftol": 0.0, **data["limits"]}  # 0.1.0 had none
             self._limits = {name: limits[name] for name in COMMON_OPTIONS}
-            self._plain = LBFGSB.from_dict(data["plain"])
+            fit = data.get("fit")
+            self._fit = None if fit is None else stored.mapping("fit", fit)
+            if self._fit is None:
+                self._plain = LBFGSB.from_dict(data["plain"])
+            else:
+                self._plain = LeastSquares.from_dict(data["plain"])
+                low, high = self._plain.bounds
+                self._start = stored.inside("start", data["start"], low, high)
             self._skipped, self._halved = int(data["skipped"]), bool(data["halved"])
             self._skipped_at = int(data.get("skipped_at", NEVER))
             self._rule = int(data.get("rule", 1))  # 0.1.0 had no other

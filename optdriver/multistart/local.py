@@ -4,8 +4,9 @@ Where constraints have rows (bounds in disguise have none) every run is a `Hando
 it stays feasible, then a `FeasibleMinimizer`, for which `maxls`, `initial_step` and `noise` have
 no meaning: they belong to a line search, which it has not.  With the `method` of another name
 every run is a `CallbackMinimizer`, which takes what it knows of them, and may ask points that
-violate constraints if it is allowed to; with least squares it is a `LeastSquares`, where there are
-no constraints; and where rows are told with the value it is an `SQP`.
+violate constraints if it is allowed to; with least squares it is a `LeastSquares`, under
+constraints a `Handover` that begins with one; and where rows are told with the value it is an
+`SQP`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ FITTING = "least-squares"
 LIMITED = "trust-region-SQP"
 """The method that is told rows of constraints with the value."""
 OURS = (PLAIN, FITTING, LIMITED)
+WITH_RESIDUALS = 5
+"""The rule of constraints from which on fits under them have a Gauss-Newton model."""
 SQP_DATA = "SQP"
 """What the state of an `SQP` is marked with."""
 
@@ -104,8 +107,8 @@ def create(
     """Return a new minimizer at `x0`.
 
     `own` are further options of a `method` of SciPy's, `fit` those of least squares, and `rows`
-    those of constraints that are told.  Under constraints least squares are minimised as a value
-    with a gradient.
+    those of constraints that are told.  Under constraints least squares were minimised as a value
+    with a gradient before `constraint_rule` 5.
     """
     if method == LIMITED:
         return _limited(x0, bounds, constraints, options, rows or {})
@@ -125,8 +128,14 @@ def create(
         return plain.create(x0, bounds, convergence_rule, options)
     from optdriver.multistart.handover import Handover
 
+    fitted = method == FITTING and constraint_rule >= WITH_RESIDUALS
     return Handover(
-        x0, constraints, rule=constraint_rule, convergence_rule=min(convergence_rule, 2), **options
+        x0,
+        constraints,
+        rule=constraint_rule,
+        convergence_rule=min(convergence_rule, 2),
+        fit=(fit or {}) if fitted else None,
+        **options,
     )
 
 
@@ -196,7 +205,7 @@ def takes_vectors(minimizer: Minimizer) -> bool:
 
 def has_factors(minimizer: Minimizer) -> bool:
     """Return whether a minimizer fits."""
-    return hasattr(minimizer, "factors")
+    return bool(getattr(minimizer, "fits", hasattr(minimizer, "factors")))
 
 
 def vector(minimizer: Minimizer, x: Vector) -> Vector | None:
@@ -287,7 +296,14 @@ def conditions(
         "multipliers": {name: float(known[name]) for name in active if name in known and told},
         "bounds": (bounds if told else np.full_like(bounds, np.nan)).tolist(),
         "residual": float(report["kkt"]),
+        **_of_fit(minimizer),
     }
+
+
+def _of_fit(minimizer: Minimizer) -> dict[str, Any]:
+    """Return what a covariance is made of, where residuals are told."""
+    fit: Any = getattr(minimizer, "factors", None)
+    return {} if fit is None else {"fit": fit.to_dict()}
 
 
 def box(minimizer: Minimizer) -> tuple[Vector, Vector] | None:
@@ -306,7 +322,6 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
         return None
     sides = {"lower": (x == lower) & (g >= 0.0), "upper": (x == upper) & (g <= 0.0)}
     held = sides["lower"] | sides["upper"]
-    fit: Any = getattr(minimizer, "factors", None)
     names = {} if constraints is None else constraints.bound_names
     known = {name: abs(float(g[i])) for (i, side), name in names.items() if sides[side][i]}
     return {
@@ -314,7 +329,7 @@ def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str
         "multipliers": known,
         "bounds": np.where(held, -g, 0.0).tolist(),
         "residual": float(np.max(np.abs(g[~held]), initial=0.0)),
-        **({} if fit is None else {"fit": fit.to_dict()}),
+        **_of_fit(minimizer),
     }
 
 

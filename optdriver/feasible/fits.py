@@ -1,0 +1,154 @@
+"""Sums of squares: the Gauss-Newton model of residuals, and what it has left to gain.
+
+Told residuals r and their Jacobian J, the machine knows the larger part of the Hessian, J'J, and
+learns of pairs the rest only, the sum of each residual times its second derivatives: a structured
+secant method (Dennis, Gay, Welsch, "An adaptive nonlinear least-squares algorithm", ACM TOMS 7
+(1981) 348), with the rest by symmetric rank-one updates.  Both models, without the rest and with
+it, are of the kind of `models`, and by its scores one of them is taken.  Where residuals stay large
+the rest decides: from NIST's starts Thurber and ENSO take 24, 13 and 17, 12 evaluations with it,
+and 73, 58 and 60, 54 without.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from optdriver.constraints.matrices import dense
+from optdriver.feasible import convergence
+from optdriver.feasible.criticality import Criticality
+from optdriver.feasible.models import QuadraticModel
+from optdriver.feasible.options import Fit
+from optdriver.feasible.region import Region
+from optdriver.feasible.state import State
+from optdriver.feasible.types import Mask, Vector
+from optdriver.geometry import quasi_newton
+from optdriver.geometry.products import norm
+from optdriver.leastsquares import losses, steps
+from optdriver.leastsquares.covariance import directions
+from optdriver.leastsquares.steps import EPS
+
+ACTIVE: Final = 1e-8
+"""A row with a multiplier holds the steps if it is closer to zero than this, scaled."""
+
+SURE: Final = 1e-6
+"""A relative offset below which an iterate that no step betters is an end and no stall."""
+
+SMALLEST: Final = 1e-12
+"""The least part of a variable's size that is taken for its length."""
+
+NOTHING: Final = 1e-16
+"""A value below this part of the first one is that of residuals that may be rounding alone."""
+
+ROUNDING: Final = 4.0
+"""How many times what rounding of x changes the residuals by a step must change them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What was told of a point: residuals, shape (m,), and their Jacobian, (m, n)."""
+
+    r: Vector
+    jacobian: Vector
+
+
+def value(fit: Fit, told: Observed) -> tuple[float, Vector]:
+    """Return what residuals cost, and its gradient; not finite where a square overflows."""
+    f = losses.value(told.r, fit.loss, fit.f_scale)
+    with np.errstate(over="ignore"):
+        steep = float(np.sum(told.jacobian * told.jacobian))  # what the model is made of
+    return (f if math.isfinite(steep) else math.inf), _pull(fit, told.r, told.jacobian)
+
+
+def _pull(fit: Fit, r: Vector, rows: Vector) -> Vector:
+    return losses.gradient(r, rows, fit.loss, fit.f_scale)
+
+
+def _weighted(state: State) -> tuple[Vector, Vector]:
+    """Return residuals and Jacobian of the quadratic model at the iterate."""
+    if state.fit is None or state.r is None or state.jacobian is None:
+        raise ValueError("there are no residuals")
+    r, weights = losses.weighted(state.r, state.fit.loss, state.fit.f_scale)
+    return r, state.jacobian * weights[:, None]
+
+
+def left_of_change(state: State, told: Observed, *, accepted: bool) -> Vector:
+    """Return what J'J leaves of the change of the gradient along a trial.
+
+    That is (J_t - J)' times the residuals of the point from which the machine goes on.
+    """
+    if state.fit is None or state.r is None or state.jacobian is None:
+        raise ValueError("there are no residuals")
+    r = told.r if accepted else state.r
+    return _pull(state.fit, r, told.jacobian - state.jacobian)
+
+
+def sizes(state: State, scale: Vector) -> Vector:
+    """Return the lengths of the variables in which the columns of J are alike; none above `scale`.
+
+    Parameters are often of sizes many orders apart, and J'J squares that (More, "The
+    Levenberg-Marquardt algorithm", 1978, section 6).
+    """
+    columns = steps.lengths(_weighted(state)[1] * scale)
+    part: Vector = float(np.min(columns, initial=math.inf)) / columns
+    return scale * np.maximum(part, SMALLEST)
+
+
+def build(
+    state: State, scale: Vector, lengths: Vector, size: float
+) -> tuple[QuadraticModel, QuadraticModel]:
+    """Build the models of f / size in x / lengths: J'J, and J'J with the rest.
+
+    `scale` is what the pairs are measured by.
+    """
+    rows = _weighted(state)[1] * (lengths / math.sqrt(size))
+    if len(rows) > len(lengths):
+        rows = np.asarray(np.linalg.qr(rows, mode="r"))
+    signs, part = np.ones(len(rows)), lengths / scale
+    rest, bends = quasi_newton.correction(state.steps / part, state.changes * (part / size))
+    return (
+        QuadraticModel(theta=0.0, vectors=rows.T, signs=signs),
+        QuadraticModel(
+            theta=0.0,
+            vectors=np.concatenate([rows, rest]).T,
+            signs=np.concatenate([signs, bends]),
+        ),
+    )
+
+
+def offset(state: State, region: Region, at: Criticality) -> float:
+    """Return the relative offset of the iterate, whatever the variables are measured in.
+
+    It is the length of the residuals' part that the Gauss-Newton step can take away, along what
+    holds it, beside that of all residuals (Bates and Watts, Technometrics 23 (1981) 179); zero
+    where that is rounding, infinite where a constraint is in the way that does not touch.
+    """
+    reliable = np.isfinite(at.left).all() and np.isfinite(at.multipliers).all()
+    if not reliable or at.near > convergence.NEGLIGIBLE * convergence.scale(state):
+        return math.inf
+    r, rows = _weighted(state)
+    along = (rows * region.scale) @ directions(*_held(state, region, at))
+    columns = along / steps.lengths(along)
+    step = np.linalg.lstsq(columns, -r, rcond=EPS * max(along.shape, default=1))[0]
+    moved = norm(columns @ step)
+    if not moved > 0.0:
+        return 0.0
+    found = moved / math.sqrt(2.0 * state.f) if state.f > 0.0 else math.inf
+    rounding = EPS * norm(np.abs(rows) @ np.abs(state.x))
+    sure = found <= SURE or state.f <= NOTHING * state.first_f
+    return 0.0 if sure and moved <= ROUNDING * rounding else found
+
+
+def _held(state: State, region: Region, at: Criticality) -> tuple[Mask, Vector]:
+    """Return which variables are free, and the gradients of the rows that hold steps, by u."""
+    x, sides = state.x, at.bound_multipliers
+    below, above = (x <= region.lower) & (sides < 0.0), (x >= region.upper) & (sides > 0.0)
+    c, _ = region.values(x)
+    jac, eq = (dense(each) for each in region.linearised(x))
+    pressed = (c >= -ACTIVE) & (at.multipliers[region.inequalities] > 0.0)
+    normals = np.concatenate([jac[pressed], eq]) * region.scale
+    normals = normals / steps.lengths(normals.T)[:, None]
+    return region.free & ~(at.pinned | below | above), normals
