@@ -92,9 +92,10 @@ def sizes(state: State, scale: Vector) -> Vector:
     Parameters are often of sizes many orders apart, and J'J squares that (More, "The
     Levenberg-Marquardt algorithm", 1978, section 6).
     """
-    columns = steps.lengths(_weighted(state)[1] * scale)
-    part: Vector = float(np.min(columns, initial=math.inf)) / columns
-    return scale * np.maximum(part, SMALLEST)
+    rows = _weighted(state)[1] * scale
+    columns, used = steps.lengths(rows), (rows != 0.0).any(axis=0)
+    part = np.min(columns, initial=math.inf, where=used) / columns
+    return np.asarray(np.where(used, np.maximum(part, SMALLEST), 1.0) * scale)
 
 
 def build(
@@ -129,11 +130,13 @@ def offset(state: State, region: Region, at: Criticality) -> float:
     reliable = np.isfinite(at.left).all() and np.isfinite(at.multipliers).all()
     if not reliable or at.near > convergence.NEGLIGIBLE * convergence.scale(state):
         return math.inf
-    r, rows = _weighted(state)
-    along = (rows * region.scale) @ directions(*_held(state, region, at))
-    columns = along / steps.lengths(along)
-    step = np.linalg.lstsq(columns, -r, rcond=EPS * max(along.shape, default=1))[0]
-    moved = norm(columns @ step)
+    (r, rows), lengths = _weighted(state), sizes(state, region.scale)
+    free, normals = _held(state, region, at)
+    alike = rows * lengths
+    along = alike @ directions(free, _unit(normals * lengths))
+    left, parts, _ = np.linalg.svd(along, full_matrices=False)
+    least = EPS * max(rows.shape) * float(np.linalg.norm(alike))
+    moved = norm(left[:, parts > least].T @ r)
     if not moved > 0.0:
         return 0.0
     found = moved / math.sqrt(2.0 * state.f) if state.f > 0.0 else math.inf
@@ -143,12 +146,16 @@ def offset(state: State, region: Region, at: Criticality) -> float:
 
 
 def _held(state: State, region: Region, at: Criticality) -> tuple[Mask, Vector]:
-    """Return which variables are free, and the gradients of the rows that hold steps, by u."""
+    """Return which variables are free, and the gradients of the rows that hold steps."""
     x, sides = state.x, at.bound_multipliers
     below, above = (x <= region.lower) & (sides < 0.0), (x >= region.upper) & (sides > 0.0)
     c, _ = region.values(x)
     jac, eq = (dense(each) for each in region.linearised(x))
     pressed = (c >= -ACTIVE) & (at.multipliers[region.inequalities] > 0.0)
-    normals = np.concatenate([jac[pressed], eq]) * region.scale
-    normals = normals / steps.lengths(normals.T)[:, None]
-    return region.free & ~(at.pinned | below | above), normals
+    free = region.free & ~(at.pinned | below | above)
+    return free, np.concatenate([jac[pressed], eq])
+
+
+def _unit(rows: Vector) -> Vector:
+    """Return rows of length 1."""
+    return rows / steps.lengths(rows.T)[:, None]

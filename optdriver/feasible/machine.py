@@ -280,11 +280,6 @@ def _is_optimal(state: State, region: Region, at: Criticality) -> bool:
     return state.offset <= enough
 
 
-def _is_drowned(state: State) -> bool:
-    """Return whether what is left to gain at a stalled iterate cannot be seen in f."""
-    return convergence.is_drowned(state) if state.fit is None else state.offset <= fits.SURE
-
-
 def _limit(state: State) -> Stop | None:
     """Return which limit is reached, if one is."""
     if state.nfev >= state.options.maxfun:
@@ -325,9 +320,11 @@ def go_on(state: State, region: Region) -> None:
     if _look_for_trial(state, region, smallest):
         if limit is not None and state.phase is not Phase.DONE:
             finish(state, limit)
+    elif state.fit is not None and state.offset <= fits.SURE:
+        _succeed(state, Stop.REDUCTION)
     elif state.failures or kept_away:
         finish(state, Stop.FAILED)
-    elif _is_drowned(state):
+    elif state.fit is None and convergence.is_drowned(state):
         _succeed(state, Stop.REDUCTION)
     elif _starts_again(state, region, entered):
         go_on(state, region)

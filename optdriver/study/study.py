@@ -1002,8 +1002,8 @@ class Study:
                 return spreads.of_fit(state, found, absolute_sigma=absolute_sigma)
             if not state.parameters["jac"] or self._desk.fits:
                 raise InputError(
-                    "an uncertainty needs residuals (driver='least-squares', without constraints) "
-                    "or gradients (jac=True), and this study has neither"
+                    "an uncertainty needs residuals (driver='least-squares', under constraints "
+                    "with constraint_rule=5) or gradients (jac=True), and this study has neither"
                 )
             wanted = spreads.points(state, found)
             known = spreads.known_gradients(state)
@@ -1064,6 +1064,11 @@ class Study:
         """
         if not self._desk.fits or self._desk.parameters["loss"] != "linear":
             raise InputError("a profile is that of a fit: driver='least-squares', loss='linear'")
+        if self._desk.spec.constraints:
+            raise InputError(
+                "a profile has no constraints: its fits, each at another value of a parameter, "
+                "would leave them"
+            )
         from optdriver.execution.profiles import intervals  # as for `run`
 
         found = self.uncertainty(minimum=minimum, absolute_sigma=absolute_sigma)

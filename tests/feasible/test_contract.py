@@ -4,6 +4,7 @@ import numpy as np
 
 from optdriver.feasible import FeasibleMinimizer
 from tests.contracts.minimizer import MinimizerContract
+from tests.leastsquares.test_contract import Contract as FitContract
 
 
 class TestInsideABall(MinimizerContract):
@@ -30,6 +31,28 @@ class TestWithoutRows(TestInsideABall):
     """Bounds only."""
 
     constraints = ()
+
+
+class TestFitInsideABall(FitContract):
+    """Residuals, with one smooth inequality that is active at the minimum."""
+
+    x0 = np.array([0.5, 0.4, 0.2])
+    constraints = ("x1^2 + x2^2 + x3^2 <= 1",)
+
+    def make(self, x0, bounds, **options):
+        return FeasibleMinimizer(
+            x0, self.constraints, bounds, residuals=True, **self.settings, **options
+        )
+
+    def restore(self, data):
+        return FeasibleMinimizer.from_dict(data)
+
+
+class TestFitOnASurface(TestFitInsideABall):
+    """The same on an equality."""
+
+    x0 = np.array([0.5, 0.5, 1.0])
+    constraints = ("x1 + x2*x3 == 1",)
 
 
 def test_every_asked_point_is_feasible():

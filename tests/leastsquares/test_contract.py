@@ -23,6 +23,7 @@ def valley(x):
 
 class Contract(MinimizerContract):
     settings = {}
+    last_digits = 1e-13
     named = "(the (residuals|Jacobian)|there are) "
 
     def make(self, x0, bounds, **options):

@@ -33,6 +33,27 @@ def test_a_fit_reaches_certified_parameters_and_errors(function):
     assert (res.njev > 0) == (function is model)
 
 
+@pytest.mark.parametrize("function", [model, plain])
+def test_under_constraints_a_fit_has_its_model_and_its_errors(function):
+    res = optdriver.minimize(
+        function, BOX, residuals=True, n_iter=2, constraints=["b1*b2 <= 0.125"]
+    )
+    assert res.success
+    assert res.active == ("b1*b2 <= 0.125",)
+    b1, b2 = res.x.values()
+    assert 0.125 * (1 - 1e-9) <= b1 * b2 <= 0.125
+    spread = res.uncertainty()
+    relative = spread.standard_errors / spread.x  # along b1 b2 = 1/8 both are the same
+    assert relative[0] == pytest.approx(relative[1], rel=1e-4)
+    assert spread.correlation[0, 1] == pytest.approx(-1.0)
+    with_outliers = optdriver.minimize(
+        function, BOX, residuals=True, n_iter=2, constraints=["b1*b2 <= 0.125"],
+        options={"loss": "soft_l1", "f_scale": 0.1},
+    )  # fmt: skip
+    assert with_outliers.success
+    assert with_outliers.active == ("b1*b2 <= 0.125",)
+
+
 @pytest.mark.parametrize("jac", [None, "3-point"])
 def test_structures_of_residuals_and_of_parameters(jac):
     t = np.linspace(0.0, 1.0, 8).reshape(2, 4)

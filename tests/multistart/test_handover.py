@@ -11,6 +11,7 @@ from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError, UnknownOptionError
 from optdriver.multistart.handover import Handover
 from tests.contracts.minimizer import MinimizerContract, objective
+from tests.leastsquares.test_contract import Contract as FitContract
 
 SQUARE = [(-2.0, 2.0)] * 2
 
@@ -49,6 +50,17 @@ class TestOnASurface(HandoverContract):
 
     x0 = np.array([0.5, 0.5, 1.0])
     text = "x1 + x2*x3 == 1"
+
+
+class TestFit(HandoverContract, FitContract):
+    """Residuals: least squares, and then a Gauss-Newton model within the constraint."""
+
+    x0 = np.array([0.5, 0.4, 0.2])
+    text = "x1^2 + x2^2 + x3^2 <= 1"
+    lower, upper = HandoverContract.lower, HandoverContract.upper
+
+    def make(self, x0, bounds, **options):
+        return Handover(x0, made(self.text, bounds), fit={}, **options)
 
 
 def run(opt, function, most=500):

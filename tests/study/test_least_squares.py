@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 
 import optdriver
 from benchmarks.nist import SETS, digits
@@ -128,11 +129,64 @@ def test_an_outlier_costs_less_with_a_loss():
     np.testing.assert_allclose(found["linear"], [intercept, slope], rtol=1e-9)
 
 
-def test_under_constraints_no_point_violates_them():
-    study = study_of(jac=True, constraints=["b1 <= 200"])
-    study.run(with_jacobian)
+CORNER = ["b1*b2 <= 0.125"]  # the fit wants 0.1315
+
+
+def in_the_corner(objective, **given):
+    study = study_of(constraints=CORNER, **given)
+    study.run(objective)
+    assert np.all(study.history["b1"] * study.history["b2"] <= 0.125)
     assert study.info()["success"]
-    assert max(study.history["b1"]) <= 200.0
+    return study
+
+
+def test_under_constraints_a_fit_takes_the_gauss_newton_model():
+    study = in_the_corner(with_jacobian, jac=True)
+    found = study.minima[0].x
+
+    def cost(b2):
+        return float(np.sum(MISRA.residuals([0.125 / b2, b2]) ** 2))
+
+    best = minimize_scalar(cost, bounds=(1e-4, 1e-3), method="bounded", options={"xatol": 1e-14})
+    assert digits(found, [0.125 / best.x, best.x]) > 6.0
+    assert "The constraint 'b1*b2 <= 0.125' is active" in repr(study.uncertainty())
+    assert study.minima[0].value <= 0.5 * best.fun * (1.0 + 1e-12)
+    as_before = in_the_corner(with_jacobian, jac=True, constraint_rule=4)
+    assert study.num_evaluations < 0.7 * as_before.num_evaluations
+
+
+def test_what_was_begun_under_constraints_before_goes_on_in_its_way():
+    """As a value with its gradient, by L-BFGS-B and the feasible minimizer."""
+
+    def value(**b):
+        r, jacobian = with_jacobian(**b)
+        return 0.5 * float(r @ r), jacobian.T @ r
+
+    before = in_the_corner(with_jacobian, jac=True, constraint_rule=4)
+    same = optdriver.create_study(
+        SPACE, jac=True, max_num_minimizers=2, constraints=CORNER, constraint_rule=4
+    )
+    same.run(value)
+    np.testing.assert_array_equal(before.history.x, same.history.x)
+
+
+@pytest.mark.parametrize("jac", [True, False])
+def test_a_kept_fit_under_constraints_goes_on_to_the_bit(tmp_path, jac):
+    objective = with_jacobian if jac else residuals
+    whole = in_the_corner(objective, jac=jac)
+    path = tmp_path / "fit.db"
+    study_of(constraints=CORNER, jac=jac, storage=path).close()
+    done = False
+    while not done:
+        with optdriver.load_study(path) as study:
+            study.run(objective, max_evaluations=7 if jac else 31)
+            done = study.is_done()
+            again = pickle.loads(pickle.dumps(Study.from_dict(study.to_dict())))
+            assert history(again) == history(study)
+            assert again.is_done() == done
+    with optdriver.load_study(path) as study:
+        assert history(study) == history(whole)
+        study.verify()
 
 
 def test_check_grad_finds_a_jacobian_of_the_wrong_sign():

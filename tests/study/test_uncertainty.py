@@ -115,6 +115,39 @@ def test_a_parameter_at_a_bound_is_held_and_said():
     assert found.degrees == 23
 
 
+@pytest.mark.parametrize("jac", [True, False])
+def test_nothing_varies_across_an_active_constraint(jac):
+    """As if `a` were not there, but the other two in it: curve_fit of two parameters."""
+
+    def model(k, c):
+        return 1.35 / k * np.exp(-k * T) + c
+
+    def told(a, k, c):
+        r, jacobian = decay(a, k, c)
+        return (r, jacobian) if jac else r
+
+    study = optdriver.create_study(
+        DECAY,
+        driver="least-squares",
+        jac=jac,
+        max_num_minimizers=1,
+        constraints=["a*k <= 1.35", "a + c >= 0.2"],
+    )
+    study.run(told)
+    assert np.all(study.history["a"] * study.history["k"] <= 1.35)
+    found = study.uncertainty()
+    (k, c), covariance = curve_fit(lambda t, k, c: model(k, c), T, Y, [1.0, 0.0])
+    slope = np.array([[-1.35 / k**2, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    np.testing.assert_allclose(found.x, [1.35 / k, k, c], rtol=1e-5)
+    np.testing.assert_allclose(
+        found.covariance, slope @ covariance @ slope.T, rtol=1e-4, atol=1e-12
+    )
+    assert found.degrees == 23
+    assert "The constraint 'a*k <= 1.35' is active: nothing varies across it." in found.notes
+    with pytest.raises(InputError, match="a profile.*constraints"):
+        study.profile(told)
+
+
 def test_parameters_that_are_only_determined_together_are_named():
     def model(a, b, c, d):
         e = np.exp(-c * T)

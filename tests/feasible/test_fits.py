@@ -1,0 +1,136 @@
+"""Residuals told to the feasible minimizer: right minima, few evaluations, last digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from benchmarks.nist import SETS, digits
+from optdriver import FeasibleMinimizer
+from optdriver.errors import InputError
+from optdriver.leastsquares import losses
+
+
+def drive(opt, data, *, fits=True, most=500):
+    while not opt.done and opt.nfev < most:
+        x = opt.ask()
+        r, jacobian = data.residuals(x), data.jacobian(x)
+        if fits:
+            opt.tell(r, jacobian)
+        else:
+            opt.tell(0.5 * float(r @ r), jacobian.T @ r)
+        assert opt.result.maxcv <= 0.0
+    return opt
+
+
+def ball(data, part):
+    """An ellipsoid round the origin; with a part of 1 the certified parameters are on it."""
+    sizes = [f"(x{i + 1}/{abs(b)!r})^2" for i, b in enumerate(data.b.tolist())]
+    return f"{' + '.join(sizes)} <= {part * data.b.size!r}"
+
+
+def oracle(data, part, loss="linear", f_scale=1.0):
+    """SLSQP's minimum at a tight tolerance, in units of the parameters, from the end of ours."""
+
+    def value(u):
+        x = u * data.b
+        r, jacobian = data.residuals(x), data.jacobian(x) * data.b
+        f = losses.value(r, loss, f_scale)
+        return f / data.rss, losses.gradient(r, jacobian, loss, f_scale) / data.rss
+
+    inside = {"type": "ineq", "fun": lambda u: part * u.size - u @ u, "jac": lambda u: -2.0 * u}
+    start = np.full(data.b.size, np.sqrt(part))
+    found = minimize(value, start, jac=True, method="SLSQP", constraints=inside, tol=1e-15)
+    return found.fun * data.rss
+
+
+@pytest.mark.parametrize("name", ["Chwirut2", "DanWood", "Gauss1", "Misra1b", "Rat42", "Thurber"])
+def test_an_active_constraint(name):
+    data = SETS[name]
+    opt = drive(FeasibleMinimizer(data.starts[1] * 0.9, ball(data, 0.95), residuals=True), data)
+    assert opt.result.success
+    assert opt.result.active
+    assert opt.result.fun <= oracle(data, 0.95) * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("name", ["Chwirut2", "ENSO", "Hahn1", "Roszman1", "Thurber"])
+def test_an_inactive_constraint_does_not_matter(name):
+    data = SETS[name]
+    opt = drive(FeasibleMinimizer(data.starts[1], ball(data, 9.0), residuals=True), data)
+    assert opt.result.success
+    assert digits(opt.result.x, data.b) > 9.0
+
+
+def test_what_the_residuals_leave_of_the_hessian_is_learnt():
+    """Residuals that stay large: J'J alone converges linearly, 0.8 a step here."""
+    data = SETS["ENSO"]
+    fit = drive(FeasibleMinimizer(data.starts[0], ball(data, 9.0), residuals=True), data)
+    plain = drive(
+        FeasibleMinimizer(data.starts[0], ball(data, 9.0), gtol=1e-9, ftol=0.0), data, fits=False
+    )
+    assert fit.result.success
+    assert fit.nfev <= 0.6 * plain.nfev
+
+
+def test_a_robust_loss_under_a_constraint():
+    data = SETS["Chwirut2"]
+    opt = FeasibleMinimizer(
+        data.starts[1] * 0.9, ball(data, 0.95), residuals=True, loss="soft_l1", f_scale=2.0
+    )
+    drive(opt, data)
+    assert opt.result.success
+    assert opt.result.fun <= oracle(data, 0.95, "soft_l1", 2.0) * (1.0 + 1e-9)
+
+
+def valley(x):
+    return np.array([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]]), [[-20.0 * x[0], 10.0], [-1.0, 0.0]]
+
+
+def run(opt, function):
+    while not opt.done:
+        opt.tell(*function(opt.ask()))
+    return opt
+
+
+def test_residuals_that_vanish():
+    opt = run(FeasibleMinimizer([-1.2, 1.0], "x1 + x2 <= 2", residuals=True), valley)
+    assert opt.result.success
+    np.testing.assert_allclose(opt.result.x, 1.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e7])
+def test_units_of_parameters_and_residuals_do_not_matter(scale):
+    def scaled(x):
+        r, jacobian = valley(x / [scale, 1.0])
+        return 1e6 * r, 1e6 * np.array(jacobian) / [scale, 1.0]
+
+    text = f"x1/{scale!r} + x2 <= 1"
+    plain = run(FeasibleMinimizer([-1.2, 1.0], "x1 + x2 <= 1", residuals=True), valley)
+    opt = run(FeasibleMinimizer([-1.2 * scale, 1.0], text, residuals=True), scaled)
+    assert plain.result.success
+    assert opt.result.success
+    np.testing.assert_allclose(opt.result.x / [scale, 1.0], plain.result.x, rtol=1e-9)
+
+
+def test_fewer_residuals_than_parameters():
+    def one(x):
+        return [x[0] * x[1] - 2.0], [[x[1], x[0]]]
+
+    opt = run(FeasibleMinimizer([0.5, 0.5], "x1^2 + x2^2 <= 2", residuals=True), one)
+    assert opt.result.success
+    np.testing.assert_allclose(opt.result.x, [1.0, 1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"loss": "cauchy"}, "give residuals=True"),
+        ({"residuals": "yes"}, "residuals is True or False"),
+        ({"residuals": True, "loss": "cauchi"}, "did you mean 'cauchy'"),
+        ({"residuals": True, "pairs": ([], [])}, "begins without them"),
+    ],
+)
+def test_wrong_input(given, message):
+    with pytest.raises(InputError, match=message):
+        FeasibleMinimizer([0.0, 0.0], "x1 <= 1", **given)
