@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import itertools
 import json
 import logging
 import os
@@ -32,8 +33,7 @@ _IN_PATHS: Final = "/%:@!$&'()*+,;=~"
 """What stands in the path of an address as it is."""
 
 _BODILESS: Final = (b"204", b"304")
-_TELLING: Final = (b"\r\ncontent-length:", b"\r\ntransfer-encoding:", b"\r\nconnection:")
-"""Headers after which an answer is not read as the usual one."""
+"""Statuses after which no body comes, whatever the head says."""
 
 
 class Messages:
@@ -44,6 +44,8 @@ class Messages:
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.tickets: frozenset[str] = frozenset()
         """Requests that the server takes with a ticket, so that sent again they count once."""
+        self._ticket = uuid.uuid4().hex
+        self._tickets = itertools.count()
         self._path = f"/studies/{quote(name, safe='')}"
 
     def get(self, request: str, query: str = "") -> dict[str, Any]:
@@ -53,12 +55,16 @@ class Messages:
     def post(self, request: str, /, **params: Any) -> dict[str, Any]:
         """Request what may change the study."""
         if request in self.tickets and "ticket" not in params:
-            params["ticket"] = uuid.uuid4().hex
+            params["ticket"] = self.ticket()
         return self.connection.send("POST", f"{self._path}/{request}", params)
+
+    def ticket(self) -> str:
+        """Return what no other request has."""
+        return f"{self._ticket}-{next(self._tickets)}"
 
     def asking(self, n: int, wait: float, lease: float | None) -> dict[str, Any]:
         """Return the parameters of an ask, which may be sent again where its answer was lost."""
-        given: dict[str, Any] = {"n": n, "worker": self.worker, "ticket": uuid.uuid4().hex}
+        given: dict[str, Any] = {"n": n, "worker": self.worker, "ticket": self.ticket()}
         if wait:
             given["wait"] = wait
         if lease is not None:
@@ -148,7 +154,7 @@ class Connection:
 
     def _once(self, method: str, request: bytes) -> tuple[int, bytes]:
         line = self._line()
-        line.connection.send(request)
+        line.connection.sock.sendall(request)
         status, data = line.answer(method)
         if line.ended:
             self._drop()
@@ -253,7 +259,9 @@ def _simple(start: bytes) -> tuple[int, int, int] | None:
     before, _, after = head.partition(b"\r\ncontent-length:")
     length = after[: after.find(b"\r\n")].strip()
     others = before + after
-    if not length.isdigit() or any(name in others for name in _TELLING):
+    if b"\r\ncontent-length:" in others or b"\r\ntransfer-encoding:" in others:
+        return None
+    if not length.isdigit() or b"\r\nconnection:" in others:
         return None
     status = head[9:12]
     return (int(status), end + 4, int(length)) if status.isdigit() else None

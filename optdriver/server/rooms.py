@@ -45,6 +45,9 @@ CREATING: Final = (
 )  # fmt: skip
 """Arguments of `create_study` that may come from outside: none of them is a path or an object."""
 
+BRIEF: Final = (*ASKING, "heartbeat")
+"""Requests that workers wait for, and that take no longer the longer a study is."""
+
 Alive = Callable[[], Awaitable[bool]]
 
 
@@ -62,19 +65,27 @@ class Room:
     study : Study
     lease, patience : float
         As for `Leases`.
+    alone : bool
+        Whether it is the only study of the server; see `Turns`.
     """
 
     writes = True
 
     def __init__(
-        self, name: str, study: Study, *, lease: float = math.inf, patience: float = PATIENCE
+        self,
+        name: str,
+        study: Study,
+        *,
+        lease: float = math.inf,
+        patience: float = PATIENCE,
+        alone: bool = False,
     ) -> None:
         self.name = name
         self.wire = Wire(study, Leases(study, lease=lease, patience=patience))
         self.changed = asyncio.Event()
         self.closing = False
         self.shown: tuple[dict[str, Any], bytes] | None = None
-        self._turns = Turns(f"study {name}")
+        self._turns = Turns(f"study {name}", alone=alone)
         self._used = time.monotonic()
 
     async def answer(
@@ -115,7 +126,8 @@ class Room:
     async def _do(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         self._used = time.monotonic()
         try:
-            result: dict[str, Any] = await self._turns.take(self.wire.found, name, params)
+            take = self._turns.take_briefly if name in BRIEF else self._turns.take
+            result: dict[str, Any] = await take(self.wire.found, name, params)
         except OptDriverError:
             if params.get("ask"):  # it may have been told all the same
                 self.news()
@@ -300,7 +312,8 @@ class Hall:
         if self.read_only:
             return ReadingRoom(path.stem, path)
         study = load_study(path)
-        return Room(path.stem, study, lease=self.lease, patience=self.patience)
+        alone = not self.many
+        return Room(path.stem, study, lease=self.lease, patience=self.patience, alone=alone)
 
     def room(self, name: str | None) -> Room:
         """Return the room of a study; without a name the only one.

@@ -391,11 +391,11 @@ class Wire:
 
 
 @cache
-def parameters(request: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def parameters(request: str) -> tuple[dict[str, None], tuple[str, ...]]:
     """Return the names of the parameters of a request, and of those that must be given."""
     found = list(inspect.signature(getattr(Wire, f"_{request}")).parameters.values())[1:]
     needed = tuple(each.name for each in found if each.default is each.empty)
-    return tuple(each.name for each in found), needed
+    return dict.fromkeys(each.name for each in found), needed
 
 
 def _lasts(lease: Any) -> float | None:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from optdriver.server.turns import Turns
+from optdriver.server.turns import IN_A_ROW, Turns
 
 
 @pytest.fixture
@@ -81,3 +81,60 @@ def test_a_loop_that_has_ended_does_not_end_the_thread(turns):
         return await turns.take(lambda: 5)
 
     assert asyncio.run(another()) == 5
+
+
+def threads_of(turns, call, count):
+    async def go():
+        return [await turns.take_briefly(call) for _ in range(count)]
+
+    return asyncio.run(go())
+
+
+def test_brief_calls_in_a_row_are_made_at_once_where_nobody_else_waits():
+    for alone in (True, False):
+        turns = Turns("turns", alone=alone)
+        found = threads_of(turns, threading.get_ident, IN_A_ROW + 3)
+        here = threading.get_ident()
+        assert [each == here for each in found] == [False] * IN_A_ROW + [alone] * 3
+        turns.end()
+
+
+def test_a_long_call_sends_those_after_it_to_the_thread(monkeypatch):
+    turns, here = Turns("turns", alone=True), threading.get_ident()
+    assert threads_of(turns, threading.get_ident, IN_A_ROW + 1)[-1] == here
+    monkeypatch.setattr("optdriver.server.turns.BRIEF", 0.0)
+    assert threads_of(turns, threading.get_ident, 2)[0] == here  # nobody knew before
+    monkeypatch.undo()
+    assert here not in threads_of(turns, threading.get_ident, IN_A_ROW)
+    assert threads_of(turns, threading.get_ident, 1) == [here]
+    turns.end()
+
+
+def test_a_brief_call_does_not_overtake_what_waits_in_the_thread():
+    turns, go_on, order = Turns("turns", alone=True), threading.Event(), []
+    threads_of(turns, int, IN_A_ROW)
+
+    async def go():
+        long = asyncio.create_task(turns.take(lambda: (go_on.wait(30), order.append("long"))))
+        await asyncio.sleep(0)
+        brief = asyncio.create_task(turns.take_briefly(order.append, "brief"))
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(long, brief)
+        await turns.take_briefly(order.append, "last")
+
+    asyncio.run(go())
+    assert order == ["long", "brief", "last"]
+    turns.end()
+
+
+def test_what_a_brief_call_raises_is_raised(turns):
+    turns.alone = True
+    threads_of(turns, int, IN_A_ROW)
+
+    async def go():
+        with pytest.raises(ZeroDivisionError):
+            await turns.take_briefly(lambda: 1 // 0)
+        return await turns.take_briefly(int, "4")
+
+    assert asyncio.run(go()) == 4
