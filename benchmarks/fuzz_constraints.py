@@ -235,6 +235,8 @@ def met_to_rounding(constraints: ConstraintSet, x: Any) -> bool:
 
 def _has_inside(constraints: ConstraintSet, x: Any) -> bool:
     """Tell whether all rows are below zero at any of some thousand points, all over or near `x`."""
+    if constraints.n_equalities:
+        return False
     low, high = constraints.lower, constraints.upper
     random = np.random.default_rng(1)
     for width in (1.0, 1e-2, 1e-4, 1e-6):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -143,18 +144,32 @@ def short(value: Any) -> str:
 
 def check_real(name: str, value: Any, *, above_zero: bool) -> None:
     """Refuse an option that is no finite number, or below 0 (or 0, where it must be above)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise InputTypeError(f"{name} must be a number, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InputTypeError(f"{name} must be a number, not {short(value)}")
     if not (math.isfinite(value) and (value > 0 or (value == 0 and not above_zero))):
         least = "above 0" if above_zero else "0 or more"
         raise InputError(f"{name} must be finite and {least}, but is {value}")
 
 
-def check_limit(name: str, value: Any) -> None:
-    """Refuse a limit that is no whole number from 1 on, nor `math.inf`."""
-    if value == math.inf:
+def check_count(name: str, value: Any, *, least: int, infinite: bool = False) -> None:
+    """Refuse what is no whole number from `least` on, nor `math.inf` where that may be."""
+    if infinite and isinstance(value, float) and value == math.inf:
         return
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InputTypeError(f"{name} must be an integer or math.inf, not {value!r}")
-    if value < 1:
-        raise InputError(f"{name} must be at least 1, but is {value}")
+        kind = "an integer or math.inf" if infinite else "an integer"
+        raise InputTypeError(f"{name} must be {kind}, not {short(value)}")
+    if value < least:
+        raise InputError(f"{name} must be at least {least}, but is {value}")
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Refuse what is neither true nor false, as words and numbers; return it."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputTypeError(f"{name} is True or False, not {short(value)}")
+    return bool(value)
+
+
+def is_listed(value: Any) -> bool:
+    """Return whether a value has items: a text and an array without dimensions have none here."""
+    has = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    return has and getattr(value, "ndim", 1) != 0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.coordinates import Coordinates
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.reading import real_number, real_vector, short
+from optdriver.reading import is_listed, real_number, real_vector, short
 from optdriver.structures.recognising import is_structured
 from optdriver.structures.units import Unit, is_quantity
 
@@ -318,7 +318,7 @@ class Space:
         return [values[name] for name in self.free]
 
     def _in_order(self, values: Sequence[Any] | FloatArray) -> list[Any]:
-        if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        if not is_listed(values):
             raise InputTypeError(
                 f"a point is a sequence of {self.size} numbers or a dictionary by name, "
                 f"not {values!r}"
@@ -473,7 +473,7 @@ def _parameters(domain: Any) -> list[Parameter]:
         return list(domain.entries)
     if isinstance(domain, Mapping):
         return [_from_value(name, value) for name, value in domain.items()]
-    if isinstance(domain, str | bytes) or not isinstance(domain, Iterable):
+    if not is_listed(domain):
         raise InputTypeError(
             "a domain is a dictionary {'x1': (lo, hi), ...}, a list of entries "
             f"{{'name', 'type', 'domain'}}, or a Space; given: {domain!r}"

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from optdriver import stored
 from optdriver.constraints.callables import Functions, from_dict, from_object
 from optdriver.errors import ConstraintError, InputError, InputTypeError, unknown_option
+from optdriver.reading import is_listed, real_array, short
 
 Array = NDArray[np.float64]
 
@@ -102,6 +103,16 @@ def specified(
     )
 
 
+def names_of(n: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return `names`, of which there must be n, or ``x1`` to ``xn``."""
+    if names is None:
+        return tuple(f"x{i + 1}" for i in range(n))
+    known = _names(names)
+    if len(known) != n:
+        raise InputError(f"{len(known)} names for {n} variables")
+    return known
+
+
 def middle(lower: Array, upper: Array) -> Array:
     """Return the middle of a box; where a side is infinite, the point nearest to 0."""
     point = np.minimum(np.maximum(0.0, lower), upper)
@@ -111,8 +122,8 @@ def middle(lower: Array, upper: Array) -> Array:
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise InputTypeError(f"names is a sequence of parameter names, not {names!r}")
+    if not is_listed(names) or not all(isinstance(name, str) for name in names):
+        raise InputTypeError(f"names is a sequence of parameter names, not {short(names)}")
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise InputError(f"the parameter {twice!r} is named twice")
@@ -120,8 +131,10 @@ def _names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _fixed(fixed: Mapping[str, float] | None, free: tuple[str, ...]) -> dict[str, float]:
+    if fixed is not None and not isinstance(fixed, Mapping):
+        raise InputTypeError(f"fixed is a dict of names and their values, not {short(fixed)}")
     held = {}
-    for name, value in (fixed or {}).items():
+    for name, value in ({} if fixed is None else fixed).items():
         if name in free:
             raise InputError(f"the parameter {name!r} is both free and fixed")
         held[name] = _number(f"the fixed parameter {name!r}", value)
@@ -164,9 +177,9 @@ def _check_box(lower: Array, upper: Array, names: tuple[str, ...]) -> None:
 def _reference(reference: ArrayLike | None, n: int) -> Array | None:
     if reference is None:
         return None
-    point = np.array(reference, dtype=np.float64)
+    point = np.array(real_array("the reference", reference))
     if point.shape != (n,) or not np.isfinite(point).all():
-        raise InputError(f"the reference is a finite point of shape ({n},), not {reference!r}")
+        raise InputError(f"the reference is a finite point of shape ({n},), not {short(reference)}")
     return point
 
 

@@ -47,15 +47,13 @@ def compiled(
     if constraints is None or (isinstance(constraints, list | tuple) and not constraints):
         return None
     from optdriver.constraints import ConstraintSet
+    from optdriver.constraints.specification import names_of
 
     if isinstance(constraints, ConstraintSet):
         if constraints.n != n:
             raise InputError(f"the constraints have {constraints.n} parameters, the start {n}")
         return constraints
-    known = [f"x{i + 1}" for i in range(n)] if names is None else list(names)
-    if len(known) != n:
-        raise InputError(f"{len(known)} names for {n} variables")
-    return ConstraintSet(constraints, known, bounds, fixed=fixed)
+    return ConstraintSet(constraints, names_of(n, names), bounds, fixed=fixed)
 
 
 def has_rows(constraints: ConstraintSet | None) -> TypeGuard[ConstraintSet]:

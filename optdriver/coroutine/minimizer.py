@@ -20,7 +20,7 @@ from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
 from optdriver.errors import InputError, ProtocolError, say
 from optdriver.lbfgsb.options import read_bounds, read_point
-from optdriver.reading import real_array, real_number, real_vector
+from optdriver.reading import check_flag, real_array, real_number, real_vector
 from optdriver.undo import Undo, Undoing
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class CallbackMinimizer(Undoing[State]):
             options=checked_options(found, options, lower < upper),
             hessian=checked_hessian(found, hessian),
             maxfun=checked_limit(maxfun),
-            cautious=bool(cautious),
+            cautious=check_flag("cautious", cautious),
             x0=start,
             lower=lower,
             upper=upper,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.nearest import distance, nearest
+from optdriver.constraints.specification import names_of
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import convergence, machine
 from optdriver.feasible.criticality import Criticality, measured, unknown
@@ -30,7 +31,7 @@ from optdriver.leastsquares.losses import LINEAR
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
 from optdriver.numerics import is_numeric, quiet
-from optdriver.reading import real_number, real_vector
+from optdriver.reading import real_array, real_number, real_vector, short
 from optdriver.stored import array, restoring, rows, text
 
 if TYPE_CHECKING:
@@ -140,6 +141,10 @@ class FeasibleMinimizer:
     ) -> None:
         settings = checked(options)
         fit = _fit(residuals, Fit(loss=loss, f_scale=f_scale, xtol=xtol), pairs)
+        if type(rule) is not int or not 1 <= rule <= RULE:
+            raise InputError(f"rule is a whole number from 1 to {RULE}, not {short(rule)}")
+        if first is not None:
+            real_vector("first", first, 2, "a value, and what f changes by")
         wanted = _start(x0)
         self._constraints = _by_rule(_compiled(constraints, bounds, names, fixed, wanted), rule)
         lower, upper = _box(self._constraints, bounds, len(wanted))
@@ -564,19 +569,20 @@ _STATUS = {
 
 
 def _start(x0: ArrayLike) -> Vector:
-    try:
-        x = np.array(x0, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputTypeError(f"x0 must be a list of numbers, got {x0!r}") from error
+    x = np.array(real_array("x0", x0))
     if x.ndim != 1 or not len(x) or not np.all(np.isfinite(x)):
         raise InputError(f"x0 must be one or more finite numbers in one row, got {x0!r}")
     return x
 
 
 def _pairs(pairs: tuple[ArrayLike, ArrayLike], n: int) -> tuple[Vector, Vector]:
-    steps, changes = (np.array(side, dtype=float).reshape(-1, n) for side in pairs)
-    if steps.shape != changes.shape:
-        raise InputError(f"{len(steps)} steps and {len(changes)} changes; pairs are expected")
+    if not isinstance(pairs, tuple | list) or len(pairs) != 2:
+        raise InputTypeError(f"pairs are (steps, changes) of another run, not {short(pairs)}")
+    steps, changes = (real_array("pairs", side) for side in pairs)
+    if steps.shape != changes.shape or steps.ndim != 2 or steps.shape[1] != n:
+        raise InputError(
+            f"pairs have the shapes {steps.shape} and {changes.shape}; (k, {n}) twice is expected"
+        )
     return steps, changes
 
 
@@ -602,9 +608,7 @@ def _compiled(
     if hasattr(constraints, "values") and hasattr(constraints, "hessian"):
         compiled: Constraints = constraints
         return compiled
-    known = list(names) if names is not None else [f"x{i + 1}" for i in range(len(x0))]
-    if len(known) != len(x0):
-        raise InputError(f"{len(known)} names for {len(x0)} variables")
+    known = names_of(len(x0), names)
     made: Constraints = ConstraintSet(constraints, known, bounds, fixed=fixed, reference=x0)
     return made
 

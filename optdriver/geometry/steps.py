@@ -51,6 +51,7 @@ CODES = {name: code for code, name in enumerate(NAMES)} | {
     "not above": 38,
     "not below": 39,
     "hypot": 40,
+    "slope": 41,
 }
 """The number of each operation."""
 
@@ -107,12 +108,23 @@ def one_step(code: cython.Py_ssize_t, a: cython.double, b: cython.double) -> cyt
         return 1.0 if a >= b else 0.0
     if code == 40:
         return distance(a, b)
+    if code == 41:
+        return tamed(a)
     return c.rint(a) + 0.0
 
 
 def distance(a: cython.double, b: cython.double) -> cython.double:
     """Return the length of (a, b) as Python computes it: C's own has other last digits."""
     return math.hypot(a, b)
+
+
+def tamed(a: cython.double) -> cython.double:
+    """Return a slope, 0 where there is none, and one of size 1e12 where it is infinite."""
+    if a != a:
+        return 0.0
+    if a - a != 0.0:
+        return 1e12 if a > 0.0 else -1e12
+    return a
 
 
 def carry_out(

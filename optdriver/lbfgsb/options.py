@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
-from optdriver.reading import is_masked, real_array, short
+from optdriver.reading import check_flag, is_masked, real_array, short
 
 Vector = NDArray[np.float64]
 
@@ -110,8 +110,7 @@ class Options:
         check_integer("maxiter", self.maxiter, 0, infinite=True)
         for name in ("ftol", "gtol", "noise"):
             check_real(name, getattr(self, name))
-        if not isinstance(self.cautious, (bool, np.bool_)):
-            raise InputTypeError(f"cautious is {self.cautious!r}; expected True or False")
+        check_flag("cautious", self.cautious)
         if self.initial_step is not None:
             check_real("initial_step", self.initial_step)
             if self.initial_step == 0 or math.isinf(self.initial_step):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from optdriver.errors import InputError, nearest
 from optdriver.leastsquares.losses import LINEAR, LOSSES
-from optdriver.reading import check_limit, check_real
+from optdriver.reading import check_count, check_real
 
 XTOL: Final = 1e-11
 
@@ -42,7 +42,7 @@ class LeastSquaresOptions:
         check_real("f_scale", self.f_scale, above_zero=True)
         check_real("xtol", self.xtol, above_zero=False)
         for name in ("maxfun", "maxiter"):
-            check_limit(name, getattr(self, name))
+            check_count(name, getattr(self, name), least=1, infinite=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values; an infinite limit is None."""

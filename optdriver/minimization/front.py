@@ -24,6 +24,7 @@ from optdriver.minimization.starts import count, given_starts
 from optdriver.minimization.watching import Stopped, Watch, gradient, line, with_loss_unit
 from optdriver.objectives.jax_objective import checked_x64, traced
 from optdriver.objectives.plain import check_call
+from optdriver.reading import check_flag
 from optdriver.structures.pytree import Structure
 from optdriver.study.parameters import MINIMIZE, check_all
 from optdriver.study.tables import Rows
@@ -475,8 +476,7 @@ def _direction(given: Any) -> str:
 
 def _check_switches(**switches: Any) -> None:
     for name, value in switches.items():
-        if not isinstance(value, bool):
-            raise InputTypeError(f"{name} is True or False, not {value!r}")
+        check_flag(name, value)
 
 
 def _check_seed(seed: Any) -> None:

@@ -113,6 +113,7 @@ def sequence_of(
         options.seed,
         off_faces=options.constraint_rule > 1,
         patient=options.constraint_rule < 3,
+        exact=options.constraint_rule > 4,
     )
 
 

@@ -69,6 +69,8 @@ class FeasibleStarts:
     patient : bool
         Whether all points of a group are moved, whatever those before have shown: that the set has
         no inside, or that all come to the same places.
+    exact : bool
+        Whether points that satisfy the rows to rounding only are no starts where others do exactly.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class FeasibleStarts:
         *,
         off_faces: bool = True,
         patient: bool = False,
+        exact: bool = True,
     ) -> None:
-        self._off_faces, self._patient = off_faces, patient
+        self._off_faces, self._patient, self._exact = off_faces, patient, exact
+        self._strict = False  # whether a start satisfies the rows exactly
         self._hollow = False  # whether no point of a group has come off the faces
         self._constraints, self._kind, self._seed = constraints, kind, seed
         self._starts = np.empty((0, constraints.n))
@@ -184,7 +188,9 @@ class FeasibleStarts:
         if found:
             return found
         moved = self._all_moved(points)
-        found = [made.x for made in moved if made.feasible]
+        if self._exact:
+            self._strict = self._strict or any(made.strict for made in moved)
+        found = [made.x for made in moved if made.strict or (made.feasible and not self._strict)]
         if not found:
             self._tries += moved
         return found
@@ -224,9 +230,14 @@ class FeasibleStarts:
         random = np.random.default_rng((self._seed, group, 1))
         met = self._met[_KEPT * group : _KEPT * (group + 1)]
         met = met[[self._constraints.is_feasible(x) for x in met]] if len(met) else met
-        walked = np.vstack(
-            [walk(self._constraints, np.array(found), random, off_faces=self._off_faces), met]
+        ends = walk(
+            self._constraints,
+            np.array(found),
+            random,
+            off_faces=self._off_faces,
+            exact=self._strict,
         )
+        walked = np.vstack([ends, met])
         if len(walked) < _KEPT:
             walked = np.vstack([walked, found])
         off = walked[~on_faces(self._constraints, walked)]
@@ -358,19 +369,26 @@ def walk(
     random: np.random.Generator,
     *,
     off_faces: bool = True,
+    exact: bool = False,
 ) -> Vector:
-    """Return where hit-and-run leads from feasible points, all of them feasible too."""
+    """Return where hit-and-run leads from feasible points, all of them feasible too.
+
+    If `exact` they satisfy the rows exactly, as the `points` do.
+    """
     p = constraints.n_inequalities
     if constraints.linear[p:].all():
         ends = _straight(constraints, points, random)
     else:
         ends = _curved(constraints, points, random, off_faces)
-    made = [_settled(constraints, end) for end in ends]
+    made = [_settled(constraints, end, exact) for end in ends]
     return np.array([x if end is None else end for x, end in zip(points, made, strict=True)])
 
 
-def _settled(constraints: ConstraintSet, x: Vector) -> Vector | None:
-    return x if constraints.is_feasible(x) else restored(constraints, x)
+def _settled(constraints: ConstraintSet, x: Vector, exact: bool) -> Vector | None:
+    if constraints.is_feasible(x):
+        return x
+    made = _moved(constraints, x)
+    return made.x if made.strict or (made.feasible and not exact) else None
 
 
 def _straight(constraints: ConstraintSet, points: Vector, random: np.random.Generator) -> Vector:
@@ -384,9 +402,9 @@ def _straight(constraints: ConstraintSet, points: Vector, random: np.random.Gene
         for _ in range(_SHRINKS):
             t = first + (last - first) * random.random(len(x))
             trial = np.clip(x + t[:, None] * d, constraints.lower, constraints.upper)
-            good = waiting[_holds(constraints, trial[waiting])]
+            held = _holds(constraints, trial[waiting])
+            good, waiting = waiting[held], waiting[~held]
             x[good] = trial[good]
-            waiting = np.setdiff1d(waiting, good)
             if not len(waiting):
                 break
             first, last = np.where(t < 0.0, t, first), np.where(t < 0.0, last, t)

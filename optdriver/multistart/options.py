@@ -17,9 +17,9 @@ from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
 from optdriver.multistart import local
 from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
 from optdriver.multistart.start_rules import START_RULES
-from optdriver.reading import real_array
+from optdriver.reading import check_count, check_flag, check_real, is_listed, real_array, short
 from optdriver.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
-from optdriver.sqp.options import SQPOptions
+from optdriver.sqp.options import SQPOptions, check_rows
 
 Vector = NDArray[np.float64]
 
@@ -84,13 +84,13 @@ class MultiStartOptions:
 
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
-            _check_count(name, getattr(self, name), least=1, infinite=name != "num_initial")
+            check_count(name, getattr(self, name), least=1, infinite=name != "num_initial")
         if self.num_initial > MOST_INITIAL:
             raise InputError(
                 f"num_initial is at most {MOST_INITIAL}, not {self.num_initial}: so many "
                 "minimizers begin at once; minimize_batch runs more of them, one after the other"
             )
-        _check_count("seed", self.seed, least=0, infinite=False)
+        check_count("seed", self.seed, least=0)
         for name, rules in (
             ("difference_rule", DIFFERENCE_RULES),
             ("constraint_rule", CONSTRAINT_RULES),
@@ -102,18 +102,19 @@ class MultiStartOptions:
         for name in (
             "sobol_sequence", "jac", "two_sided", "project_starts", "must_stay_feasible",
         ):  # fmt: skip
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise InputTypeError(f"{name} is True or False, not {getattr(self, name)!r}")
+            check_flag(name, getattr(self, name))
+        Options(**self.minimizer)
         object.__setattr__(self, "step_size", _checked_steps(self.step_size))
         for name in ("x_tolerance", "f_tolerance"):
-            _check_number(name, getattr(self, name), above_zero=False)
-        if self.start_rule not in START_RULES:
+            check_real(name, getattr(self, name), above_zero=False)
+        if not isinstance(self.start_rule, str) or self.start_rule not in START_RULES:
             known = " or ".join(repr(rule) for rule in START_RULES)
             hint = nearest(str(self.start_rule), START_RULES)
-            raise InputError(f"start_rule is {known}, not {self.start_rule!r}{hint}")
-        if self.stop_when is not None and self.stop_when not in STOP_WHEN:
-            hint = nearest(str(self.stop_when), STOP_WHEN)
-            raise InputError(f"stop_when is None or {ALL_LIKELY!r}, not {self.stop_when!r}{hint}")
+            raise InputError(f"start_rule is {known}, not {short(self.start_rule)}{hint}")
+        when = self.stop_when
+        if when is not None and not (isinstance(when, str) and when in STOP_WHEN):
+            hint = nearest(str(when), STOP_WHEN)
+            raise InputError(f"stop_when is None or {ALL_LIKELY!r}, not {short(when)}{hint}")
 
         if not isinstance(self.method_options, Mapping):
             raise InputTypeError(
@@ -208,7 +209,6 @@ class MultiStartOptions:
             raise ValueError(
                 f"'minimizer' has {sorted(minimizer)}, and {sorted(MINIMIZER)} expected"
             )
-        Options(**minimizer)
         values.setdefault("difference_rule", DIFFERENCE_RULES[0])
         values.setdefault("constraint_rule", CONSTRAINT_RULES[0])
         values.setdefault("convergence_rule", CONVERGENCE_RULES[0])
@@ -240,10 +240,10 @@ def check_bounds(bounds: Any) -> tuple[Vector, Vector]:
         raise InputError("bounds are missing: expected a pair (low, high) for every variable")
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         n = max(np.size(bounds.lb), np.size(bounds.ub))
-    elif hasattr(bounds, "__len__"):
+    elif hasattr(bounds, "__len__") and is_listed(bounds):
         n = len(bounds)
     else:
-        raise InputTypeError(f"bounds must be a sequence of (low, high) pairs, not {bounds!r}")
+        raise InputTypeError(f"bounds must be a sequence of (low, high) pairs, not {short(bounds)}")
     if n == 0:
         raise InputError("bounds are empty: at least one variable is needed")
     return read_bounds(bounds, n)
@@ -291,7 +291,7 @@ def start_limit(options: MultiStartOptions, samples: Vector, lower: Vector, uppe
 
 def _checked_steps(steps: Any) -> float | tuple[float | None, ...] | None:
     """Return one step, or one for each variable; None where the rule finds it."""
-    if steps is None or isinstance(steps, str | bytes) or not hasattr(steps, "__len__"):
+    if not is_listed(steps):
         return _checked_step(steps)
     return tuple(_checked_step(step) for step in steps)
 
@@ -299,15 +299,14 @@ def _checked_steps(steps: Any) -> float | tuple[float | None, ...] | None:
 def _checked_step(step: Any) -> float | None:
     if step is None:
         return None
-    _check_number("step_size", step, above_zero=True)
+    check_real("step_size", step, above_zero=True)
     return float(step)
 
 
 def _checked_rows(name: str, given: Any) -> tuple[str, ...]:
     """Return the names of rows; of a number of them, which are made."""
     if isinstance(given, int | np.integer) and not isinstance(given, bool):
-        if given < 0:
-            raise InputError(f"{name} must be 0 or more, but is {given}")
+        check_rows(name, given)
         kind = "inequality" if name == "inequalities" else "equality"
         return tuple(f"{kind} {k + 1}" for k in range(given))
     if isinstance(given, str) or not isinstance(given, list | tuple):
@@ -317,21 +316,3 @@ def _checked_rows(name: str, given: Any) -> tuple[str, ...]:
     if len(set(given)) < len(given):
         raise InputError(f"two {name} have one name: {given!r}")
     return tuple(given)
-
-
-def _check_count(name: str, value: Any, *, least: int, infinite: bool) -> None:
-    if infinite and isinstance(value, float) and value == math.inf:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        kind = "an integer or math.inf" if infinite else "an integer"
-        raise InputTypeError(f"{name} must be {kind}, not {value!r}")
-    if value < least:
-        raise InputError(f"{name} must be at least {least}, but is {value}")
-
-
-def _check_number(name: str, value: Any, *, above_zero: bool) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise InputTypeError(f"{name} must be a number, not {value!r}")
-    if not (math.isfinite(value) and (value > 0 or (value == 0 and not above_zero))):
-        least = "above 0" if above_zero else "0 or more"
-        raise InputError(f"{name} must be finite and {least}, but is {value}")

@@ -16,7 +16,7 @@ from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.numerics import quiet
 from optdriver.sqp import conditions, machine
 from optdriver.sqp import state as states
-from optdriver.sqp.options import SQPOptions
+from optdriver.sqp.options import SQPOptions, check_rows
 from optdriver.sqp.state import State, Stop
 from optdriver.sqp.told import read_slopes, read_values, violation
 from optdriver.stepping import Machine, Stepping
@@ -108,8 +108,8 @@ class SQP(Stepping[State]):
         maxiter: float = math.inf,
     ) -> None:
         options = SQPOptions(gtol=gtol, feasibility=feasibility, maxfun=maxfun, maxiter=maxiter)
-        _check_count("inequalities", inequalities)
-        _check_count("equalities", equalities)
+        check_rows("inequalities", inequalities)
+        check_rows("equalities", equalities)
         start = read_point(x0)
         lower, upper = read_bounds(bounds, start.size)
         self._formulas = _formulas(constraints, start.size)
@@ -325,13 +325,6 @@ class SQP(Stepping[State]):
             f"<SQP n={self.n} rows={state.m} nit={state.nit} nfev={state.nfev} best={value:.6g} "
             f"violation={self.violation:.2g} {'running' if state.stop is None else state.stop}>"
         )
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InputTypeError(f"{name} is the number of rows that are told, not {value!r}")
-    if value < 0:
-        raise InputError(f"{name} must be 0 or more, but is {value}")
 
 
 def _formulas(given: Any, n: int) -> ConstraintSet | None:

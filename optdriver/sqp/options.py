@@ -6,7 +6,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from optdriver.reading import check_limit, check_real
+from optdriver.errors import InputError
+from optdriver.reading import check_count, check_real
+
+MOST_ROWS = 100_000
+"""So many rows are told with a value at most: each has a gradient, and a model of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,8 +38,15 @@ class SQPOptions:
         for name in ("gtol", "feasibility"):
             check_real(name, getattr(self, name), above_zero=True)
         for name in ("maxfun", "maxiter"):
-            check_limit(name, getattr(self, name))
+            check_count(name, getattr(self, name), least=1, infinite=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values; an infinite limit is None."""
         return {name: None if each == math.inf else each for name, each in asdict(self).items()}
+
+
+def check_rows(name: str, value: Any) -> None:
+    """Refuse what is no number of rows that are told with a value."""
+    check_count(name, value, least=0)
+    if value > MOST_ROWS:
+        raise InputError(f"{name} is {value}, and at most {MOST_ROWS} rows are told with a value")

@@ -10,6 +10,7 @@ from optdriver.drivers import DEFAULT_DRIVER, driver_factory
 from optdriver.errors import InputError, InputTypeError
 from optdriver.multistart.feasible_starts import check_not_empty
 from optdriver.numerics import quiet
+from optdriver.reading import check_flag
 from optdriver.space import Space
 from optdriver.study.desk import Clock
 from optdriver.study.dialect import check_keywords, one_of
@@ -159,8 +160,7 @@ def _path(storage: Any, save_dir: Any, study_id: Any, journal: Journal | None) -
 
 
 def _check_parts(scale: Any, journal: Any, clock: Any) -> None:
-    if not isinstance(scale, bool):
-        raise InputTypeError(f"scale is True or False, not {scale!r}")
+    check_flag("scale", scale)
     if journal is not None and not callable(getattr(journal, "append", None)):
         raise InputTypeError(f"journal is an object with a method append, not {journal!r}")
     if not callable(clock):

@@ -14,7 +14,7 @@ from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.multistart.admission import SLACK
-from optdriver.reading import masked_arrays, real_array, real_number
+from optdriver.reading import masked_arrays, real_array, real_number, short
 from optdriver.space import Space
 from optdriver.study import observation, outputs
 from optdriver.study.desk import describe_failure
@@ -91,9 +91,13 @@ def told_pair(residuals: Any, jacobian: Any) -> tuple[Any, Any]:
 
 def round_ids(ids: Any) -> list[int]:
     """Return the ids of a round, none of them twice."""
-    given = np.asarray(ids)
+    wanted = "whole numbers in a row, those of ask_arrays()"
+    try:
+        given = np.asarray(ids)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputTypeError(f"ids are {wanted}, not {short(ids)}") from error
     if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise InputTypeError(f"ids are whole numbers in a row, those of ask_arrays(), not {ids!r}")
+        raise InputTypeError(f"ids are {wanted}, not {short(ids)}")
     listed: list[int] = given.tolist()
     if len(set(listed)) < len(listed):
         twice = next(id for id in listed if listed.count(id) > 1)

@@ -26,7 +26,7 @@ from optdriver.multistart.options import (
     DIFFERENCE_RULES,
     MOST_INITIAL,
 )
-from optdriver.reading import real_number
+from optdriver.reading import is_listed, real_number
 from optdriver.sqp.options import SQPOptions
 from optdriver.study.hints import hint
 
@@ -192,7 +192,7 @@ def _samples(name: str, value: Any) -> tuple[Any, ...]:
     """Accept a list of points; they are checked against the space when the study begins."""
     if value is None:
         return ()
-    if isinstance(value, Mapping | str | bytes) or not hasattr(value, "__iter__"):
+    if isinstance(value, Mapping) or not is_listed(value):
         raise _wrong(name, "a list of points, as [[0.5, 0.5], [-0.5, -0.5]]", value)
     rows = tuple(value)
     for row in rows:

@@ -126,3 +126,11 @@ def test_one_point_many_points_and_plain_python_agree_to_the_bit() -> None:
         wanted = [v.hex() for v in plain(x)]
         assert [v.hex() for v in made(x)] == [v.hex() for v in made.at(x)] == wanted
         assert all([v.hex() for v in values.tolist()] == wanted for values in both)
+
+
+def test_slopes_are_tamed_alike_at_one_point_and_at_many():
+    tape = Tape.of(1, [], [("slope", (0,))], [1])
+    slopes = [math.nan, math.inf, -math.inf, 2e12, -3.5, 0.0]
+    tamed = [0.0, 1e12, -1e12, 2e12, -3.5, 0.0]
+    assert tape.many(np.array(slopes)[:, None])[:, 0].tolist() == tamed
+    assert [tape([slope])[0] for slope in slopes] == tamed

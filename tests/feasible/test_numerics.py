@@ -107,5 +107,5 @@ def test_pairs_of_another_run_bring_its_curvature():
     np.testing.assert_allclose(first.result.x, middle, atol=1e-6)
     np.testing.assert_allclose(warm.result.x, middle, atol=1e-6)
     assert warm.nfev == 2 < first.nfev
-    with pytest.raises(InputError, match="pairs are expected"):
+    with pytest.raises(InputError, match=r"pairs have the shapes \(2, 1\) and"):
         FeasibleMinimizer([0.5], pairs=([[1.0], [2.0]], [[1.0]]))

@@ -410,3 +410,17 @@ def test_few_points_are_all_found_and_one_alone_is_soon_known(texts, points, mon
         assert len(tried) <= 20
     patient = FeasibleStarts(made, "sobol", 3, patient=True)
     np.testing.assert_array_equal(patient.check(), source.check())
+
+
+@pytest.mark.filterwarnings("ignore:constraint:optdriver.errors.ConstraintWarning")
+@pytest.mark.parametrize("rule", [4, 5])
+def test_what_holds_to_rounding_alone_is_no_start_where_others_hold_exactly(rule):
+    # feasible at x1 = 2 only: below sin(pi/x2) >= 0, or at x2 = 0.5, where that is -2.4e-16
+    text, names = "(x1 - 2)^(1/3) <= sin(pi/x2)", ["x1", "x3", "x2"]
+    made = ConstraintSet([text], names, [(-1.5, 2.0), (-2.0, 1.0), (0.5, 2.0)]).by_rule(rule)
+    starts = FeasibleStarts(made, "sobol", 1, exact=rule > 4)
+    sequence, exact = Starts(kind="sobol", seed=1), []
+    for _ in range(12):
+        x, sequence = starts.take(sequence)
+        exact.append(made.is_feasible(x))
+    assert all(exact) == (rule > 4)
