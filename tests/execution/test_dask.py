@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from dask.distributed import Client, LocalCluster
 
 from optdriver.study import create_study
 from tests.study.tools import BOX
@@ -13,6 +12,8 @@ from tests.study.tools import BOX
 
 @pytest.mark.slow
 def test_a_study_on_a_cluster():
+    from dask.distributed import Client, LocalCluster
+
     here, centre = os.getpid(), 0.25
 
     def objective(x1, x2, radius):

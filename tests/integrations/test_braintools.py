@@ -169,9 +169,13 @@ def test_optimizers_one_after_the_other():
 
 # -- Nevergrad's ------------------------------------------------------------------------------
 
-nevergrad = pytest.importorskip("nevergrad")
+@pytest.fixture(scope="module")
+def _nevergrad():
+    """Import it where it is used: that takes seconds, and all tests are collected by each worker."""
+    pytest.importorskip("nevergrad")
 
 
+@pytest.mark.usefixtures("_nevergrad")
 @pytest.mark.parametrize("method", ["DE", "PSO", "CMA", "OnePlusOne", "CMA-ES"])
 def test_candidates_and_errors(method, capsys):
     np.random.seed(0)  # noqa: NPY002  # that is what users do
@@ -190,6 +194,7 @@ def test_candidates_and_errors(method, capsys):
     assert not capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("_nevergrad")
 def test_arrays_by_name_and_with_units():
     u = pytest.importorskip("saiunit")
     shapes = set()
@@ -206,6 +211,7 @@ def test_arrays_by_name_and_with_units():
     assert not hasattr(optimizer.candidates[0]["t"], "unit")
 
 
+@pytest.mark.usefixtures("_nevergrad")
 def test_candidates_that_fail_end_nothing():
     def loss(x, y):
         return jnp.where(x > 0, parabola(x, y), jnp.nan)
@@ -217,12 +223,14 @@ def test_candidates_that_fail_end_nothing():
     assert x > 0
 
 
+@pytest.mark.usefixtures("_nevergrad")
 def test_a_budget_ends_it():
     optimizer = NevergradOptimizer(parabola, BOX, n_sample=10, budget=25)
     optimizer.minimize(10, verbose=False)
     assert optimizer.errors.shape == (25,)
 
 
+@pytest.mark.usefixtures("_nevergrad")
 def test_mistakes_with_nevergrad():
     with pytest.raises(InputError, match="n_sample is a positive whole number"):
         NevergradOptimizer(parabola, BOX, n_sample=0)

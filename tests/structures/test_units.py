@@ -13,19 +13,21 @@ import optdriver
 from optdriver.errors import InputError
 from optdriver.structures.units import is_quantity, number_in, number_of, unit_of
 
-REGISTRY = pint.UnitRegistry()
+REGISTRY = pint.get_application_registry()  # read from its file where it is first used
 
 
-@pytest.mark.parametrize(
-    ("value", "smaller", "number"),
-    [
-        (2.0 * u.volt, 1.0 * u.mV, 2000.0),
-        (REGISTRY.Quantity(2.0, "V"), REGISTRY.Quantity(1.0, "mV"), 2000.0),
-    ],
-)
-def test_a_quantity_has_a_number_in_a_unit(value, smaller, number):
-    unit = unit_of(smaller)
-    assert number_in(value, unit, "it") == pytest.approx(number)
+def of_saiunit(number, unit):
+    return number * getattr(u, unit)
+
+
+def of_pint(number, unit):
+    return REGISTRY.Quantity(number, unit)
+
+
+@pytest.mark.parametrize("quantity", [of_saiunit, of_pint])
+def test_a_quantity_has_a_number_in_a_unit(quantity):
+    value, unit = quantity(2.0, "volt"), unit_of(quantity(1.0, "mV"))
+    assert number_in(value, unit, "it") == pytest.approx(2000.0)
     assert number_of(unit.attach(3.0)) == 3.0
     assert number_of((unit / unit_of(value)).attach(1.0)) == 1.0
     again = number_in(unit.attach(np.ones(2)), unit, "it")
