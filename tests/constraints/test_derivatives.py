@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ def by_sympy(text: str, names: tuple[str, ...]) -> sympy.Expr:
     return sympy.sympify(exact)
 
 
+@functools.cache
 def exact_derivatives(
     text: str, names: tuple[str, ...], x: tuple[float, ...]
 ) -> tuple[Array, Array]:

@@ -25,6 +25,7 @@ import pytest
 from optdriver.errors import InputError, ProtocolError
 from tests.contracts.interrupts import Interrupt, Interrupter, insist
 from tests.contracts.numbers import no_values, no_vectors, values, vectors
+from tests.contracts.positions import POSITIONS
 
 
 def objective(x):
@@ -195,9 +196,10 @@ class MinimizerContract:
             assert (value, gradient.tolist()) == (result.fun, result.jac.tolist())
             assert opt.done or not result.success
 
-    def test_the_limit_of_evaluations_is_hard(self, reference):
+    @pytest.mark.parametrize("every", POSITIONS)
+    def test_the_limit_of_evaluations_is_hard(self, reference, every):
         _, points = reference
-        for most in range(1, len(points) + 2):
+        for most in {*range(1, len(points), every), len(points), len(points) + 1}:
             opt = self.fresh(maxfun=most)
             assert len(self.go(opt)) == min(most, len(points))
             assert opt.result.success == (most >= len(points))
@@ -213,25 +215,39 @@ class MinimizerContract:
 
     @pytest.mark.parametrize("failing", [(), (6, 7)])
     def test_restored_at_every_point_a_run_goes_on_to_the_bit(self, failing):
+        opt, ways = self.fresh(), list(self.ways.values())
+        twin = opt
+        while not opt.done:
+            twin = ways[opt.nfev % len(ways)](twin)  # each of them in its turn
+            assert twin.ask().tobytes() == opt.ask().tobytes()
+            for each in (opt, twin):
+                self.evaluate(each, each.nfev in failing)
+            assert equal(twin.to_dict(), opt.to_dict())
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("failing", [(), (6, 7)])
+    def test_restored_in_each_way_at_every_point_a_run_goes_on_to_the_bit(self, failing):
         opt = self.fresh()
         twins = dict.fromkeys(self.ways, opt)
         while not opt.done:
             for way, again in self.ways.items():
-                twins[way] = twin = again(twins[way])  # at every point
+                twins[way] = twin = again(twins[way])
                 assert twin.ask().tobytes() == opt.ask().tobytes(), way
             for each in (opt, *twins.values()):
                 self.evaluate(each, each.nfev in failing)
             for way, twin in twins.items():
                 assert equal(twin.to_dict(), opt.to_dict()), way
 
-    def test_restored_once_a_run_ends_in_the_same_way(self):
+    @pytest.mark.parametrize("every", POSITIONS)
+    def test_restored_once_a_run_ends_in_the_same_way(self, every):
         reference = self.fresh()
         self.go(reference)
         opt = self.fresh()
         while not opt.done:
-            twin = self.restore(plain(opt.to_dict()))
-            self.go(twin)
-            assert equal(twin.to_dict(), reference.to_dict())
+            if opt.nfev % every == 0:
+                twin = self.restore(plain(opt.to_dict()))
+                self.go(twin)
+                assert equal(twin.to_dict(), reference.to_dict())
             self.evaluate(opt)
 
     def test_a_call_that_is_broken_off_has_happened_or_has_not(self):
@@ -293,17 +309,24 @@ class MinimizerContract:
         else:
             opt.tell(np.full(np.shape(f), float(kind))[()], g)
 
-    def test_one_failure_at_any_position_is_overcome(self, reference):
-        kinds, opt = ["told", "nan", "inf", "-inf", "gradient"], self.fresh()
+    @pytest.mark.parametrize("every", POSITIONS)
+    def test_one_failure_at_any_position_is_overcome(self, reference, every):
+        opt = self.fresh()
         while not opt.done:
-            failed = {kind: copy.copy(opt) for kind in kinds}
-            ways = {kind: self.after_failure(each, kind) for kind, each in failed.items()}
-            assert all(equal(way, ways["told"]) for way in ways.values())
-            goes_on = failed[kinds[opt.nfev % len(kinds)]]  # each of them in its turn
-            self.go(goes_on)
-            assert goes_on.nfail == 1
-            self.check_minimum(goes_on, reference)
+            if opt.nfev % every == 0:
+                self.overcome(opt, reference)
             self.evaluate(opt)
+
+    def overcome(self, opt, reference):
+        """Let copies fail in all the ways there are, and one of them go on to its end."""
+        kinds = ["told", "nan", "inf", "-inf", "gradient"]
+        failed = {kind: copy.copy(opt) for kind in kinds}
+        ways = {kind: self.after_failure(each, kind) for kind, each in failed.items()}
+        assert all(equal(way, ways["told"]) for way in ways.values())
+        goes_on = failed[kinds[opt.nfev % len(kinds)]]  # each of them in its turn
+        self.go(goes_on)
+        assert goes_on.nfail == 1
+        self.check_minimum(goes_on, reference)
 
     def after_failure(self, opt, kind):
         """Let an evaluation fail in one of the ways there are; return the next three points."""
@@ -314,14 +337,16 @@ class MinimizerContract:
             self.evaluate(opt)
         return points
 
-    def test_failures_in_a_row_are_overcome(self, reference):
+    @pytest.mark.parametrize("every", POSITIONS)
+    def test_failures_in_a_row_are_overcome(self, reference, every):
         opt = self.fresh()
         self.evaluate(opt)
         while not opt.done:
             for row in range(2, self.most_failures + 1):
-                failed = copy.copy(opt)
-                self.go(failed, range(opt.nfev, opt.nfev + row))
-                self.check_minimum(failed, reference)
+                if (opt.nfev + row) % every == 0:
+                    failed = copy.copy(opt)
+                    self.go(failed, range(opt.nfev, opt.nfev + row))
+                    self.check_minimum(failed, reference)
             self.evaluate(opt)
 
     def test_failures_in_a_row_are_counted(self):

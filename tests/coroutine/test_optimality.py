@@ -38,7 +38,9 @@ COLLAPSING = [(9.03171811, 0.67678262), (0.04028243, 8.72176914), (3.0, 9.9), (9
 
 
 @pytest.mark.parametrize("method", ["Nelder-Mead", "Powell", "COBYQA"])
-@pytest.mark.parametrize("start", COLLAPSING)
+@pytest.mark.parametrize(
+    "start", [*COLLAPSING[:2], *(pytest.param(x, marks=pytest.mark.slow) for x in COLLAPSING[2:])]
+)
 def test_values_alone_convince_only_where_a_fresh_leg_finds_nothing_better(method, start):
     box, x0 = [(0.0, 1.25)] * 2, np.array(start) / 8.0
     opt = drive(CallbackMinimizer(method, x0, box, cautious=True), steep)

@@ -37,7 +37,10 @@ def driven(rows, start, slope, unit=1.0, size=1.0, most=80, **settings):
 
 
 @pytest.mark.parametrize("name", TIPS)
-@pytest.mark.parametrize(("unit", "size"), [(1.0, 1.0), (1e7, 1e-9), (1e-12, 1e6)])
+@pytest.mark.parametrize(
+    ("unit", "size"),
+    [(1.0, 1.0), (1e7, 1e-9), pytest.param(1e-12, 1e6, marks=pytest.mark.slow)],
+)
 def test_a_tip_is_a_minimum_without_multipliers(name, unit, size):
     rows, tip, start, slope = TIPS[name]
     opt = driven(rows, start, slope, unit, size)

@@ -1,5 +1,6 @@
 """The collection of Hock and Schittkowski: is it stated right, and is it solved."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -15,6 +16,9 @@ from optdriver.feasible.region import region
 
 ALL = {problem.name: problem for problem in (*INEQUALITIES, *EQUALITIES)}
 UNQUALIFIED = {"HS13"}  # the residual does not vanish at the solution itself
+objective_of = functools.cache(lambda name: Objective(ALL[name]))
+constraints_of = functools.cache(lambda name: compiled(ALL[name]))
+
 SOME = ["HS10", "HS21", "HS35", "HS43", "HS66", "HS76", "HS106", "HS40", "HS63", "HS71", "HS73"]
 
 
@@ -64,8 +68,8 @@ def test_the_texts_say_the_same_to_sympy(name):
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_the_gradients_are_those_of_the_functions(name):
     problem = ALL[name]
-    objective, x = Objective(problem), inside(problem)
-    made = compiled(problem)
+    objective, x = objective_of(name), inside(problem)
+    made = constraints_of(name)
     f, g = objective(x)
     near = slopes(lambda z: objective(z)[0], x)
     np.testing.assert_allclose(g, near, atol=1e-4 * (1.0 + np.abs(g).max() + 1e-4 * abs(f)))
@@ -83,10 +87,10 @@ def test_the_gradients_are_those_of_the_functions(name):
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_the_known_solution_is_one(name):
     problem, x = ALL[name], np.array(SOLUTIONS[name])
-    made = compiled(problem)
+    made = constraints_of(name)
     lower, upper = made.lower, made.upper
     scaled = region(made, lower, upper, x)
-    f, g = Objective(problem)(x)
+    f, g = objective_of(name)(x)
     assert f == pytest.approx(problem.best, rel=2e-6, abs=2e-6)
     assert max(scaled.violation(x)) <= 1e-7
     if name not in UNQUALIFIED:

@@ -169,9 +169,10 @@ def test_optimizers_one_after_the_other():
 
 # -- Nevergrad's ------------------------------------------------------------------------------
 
+
 @pytest.fixture(scope="module")
 def _nevergrad():
-    """Import it where it is used: that takes seconds, and all tests are collected by each worker."""
+    """Import it where it is used: that takes seconds, and each worker collects all tests."""
     pytest.importorskip("nevergrad")
 
 

@@ -102,29 +102,38 @@ def test_methods_of_values_alone_stay_within_constraints(method):
     assert res.maxcv == 0.0
 
 
-@pytest.mark.parametrize("method", ["SLSQP", "trust-constr", "COBYQA", "COBYLA"])
-def test_methods_that_take_constraints_are_given_them(method):
+DISC = {
+    "text": "x^2 + y^2 <= 1",
+    "function": lambda x, y: x**2 + y**2 - 1,
+    "dictionary": {"type": "ineq", "fun": lambda v: 1 - v[0] ** 2 - v[1] ** 2},
+    "object": optimize.NonlinearConstraint(lambda v: v[0] ** 2 + v[1] ** 2, -np.inf, 1.0),
+}
+EACH = {"SLSQP": [*DISC], "trust-constr": ["object"], "COBYQA": ["text"], "COBYLA": ["function"]}
+OTHERS = [(method, form) for method in EACH for form in DISC if form not in EACH[method]]
+
+
+@pytest.mark.parametrize(
+    ("method", "form"),
+    [
+        *((method, form) for method, forms in EACH.items() for form in forms),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS),
+    ],
+)
+def test_methods_that_take_constraints_are_given_them(method, form):
     """Texts, functions and SciPy's objects alike; the optimum of a disc is known by hand."""
     box = [(-2.0, 2.0), (-2.0, 2.0)]
-    given = [
-        "x^2 + y^2 <= 1",
-        lambda x, y: x**2 + y**2 - 1,
-        {"type": "ineq", "fun": lambda v: 1 - v[0] ** 2 - v[1] ** 2},
-        optimize.NonlinearConstraint(lambda v: v[0] ** 2 + v[1] ** 2, -np.inf, 1.0),
-    ]
 
     def loss(x, y):
         return 3.0 * x + 4.0 * y
 
-    for constraint in given:
-        with pytest.warns(ConstraintWarning, match=f"'{method}' takes the constraints") as said:
-            res = optdriver.minimize(loss, box, method, constraints=constraint, n_iter=1, x64=True)
-        assert len(said) == 1
-        assert res.success, res.message
-        assert [float(v) for v in res.x] == pytest.approx([-0.6, -0.8], abs=3e-3)
-        assert res.maxcv <= 1e-6
+    with pytest.warns(ConstraintWarning, match=f"'{method}' takes the constraints") as said:
+        res = optdriver.minimize(loss, box, method, constraints=DISC[form], n_iter=1, x64=True)
+    assert len(said) == 1
+    assert res.success, res.message
+    assert [float(v) for v in res.x] == pytest.approx([-0.6, -0.8], abs=3e-3)
+    assert res.maxcv <= 1e-6
     with pytest.raises(InputError, match="must_stay_feasible=False"):
-        optdriver.minimize(loss, box, method, constraints=given[0], must_stay_feasible=True)
+        optdriver.minimize(loss, box, method, constraints=DISC[form], must_stay_feasible=True)
 
 
 def test_as_a_study_they_take_constraints_too(tmp_path):

@@ -16,6 +16,7 @@ from optdriver.multistart import MultiStart
 from optdriver.multistart.feasible_starts import FeasibleStarts
 from optdriver.sampling import Starts
 from tests.contracts.driver import Session, objective, plain
+from tests.contracts.positions import POSITIONS
 
 SQUARE = [(-1.5, 1.5)] * 2
 SIMPLEX = [(0.0, 1.0)] * 3
@@ -111,13 +112,15 @@ def test_multipliers_balance_the_gradient(name):
             np.testing.assert_allclose(objective(run.x)[1] + pull, 0.0, atol=1e-4)
 
 
+@pytest.mark.parametrize("every", POSITIONS)
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("jac", [True, False])
-def test_restored_at_every_point_it_goes_on_identically(name, jac):
+def test_restored_at_every_point_it_goes_on_identically(name, jac, every):
     straight = Session(make(name, jac=jac), 1, failing={3, 11}).run(40)
     broken = Session(make(name, jac=jac), 1, failing={3, 11})
-    for _ in range(40):
-        broken.driver = MultiStart.from_dict(plain(broken.driver.to_dict()))
+    for position in range(40):
+        if position % every == 0:
+            broken.driver = MultiStart.from_dict(plain(broken.driver.to_dict()))
         if not broken.step():
             break
     assert broken.trace() == straight.trace()

@@ -95,7 +95,16 @@ def test_a_file_goes_on(name, folder, tmp_path):
             assert again.num_evaluations == study.num_evaluations
 
 
-@pytest.mark.parametrize(("folder", "name"), [p for p in STORED if p.values[1] != "killed"])
+EXPORTED = [
+    param if param.values[0] in (RECORDED[0], RECORDED[-1]) else pytest.param(
+        *param.values, id=param.id, marks=pytest.mark.slow
+    )
+    for param in STORED
+    if param.values[1] != "killed"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("folder", "name"), EXPORTED)
 def test_an_exported_study_goes_on(name, folder, tmp_path):
     with warnings.catch_warnings():
         tolerant()

@@ -7,7 +7,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optdriver.errors import InputError, ProtocolError, StorageError
@@ -60,10 +60,15 @@ JSON = st.recursive(
 )
 
 
-@given(JSON)
-def test_records_come_back(data):
-    assert differing(codec.from_bytes(codec.to_bytes(data)), data) is None
-    assert differing(codec.from_json(codec.to_json(data)), data) is None
+@pytest.mark.parametrize("examples", [25, pytest.param(200, marks=pytest.mark.slow)])
+def test_records_come_back(examples):
+    @settings(max_examples=examples)
+    @given(JSON)
+    def holds(data):
+        assert differing(codec.from_bytes(codec.to_bytes(data)), data) is None
+        assert differing(codec.from_json(codec.to_json(data)), data) is None
+
+    holds()
 
 
 @pytest.mark.parametrize("blob", [b"", b"x", b"\xff" * 20, codec.to_bytes(STATE)[:-40]])

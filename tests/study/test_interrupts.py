@@ -110,7 +110,7 @@ CALLS = {
     "clear_all": lambda study: study.clear_all_suggestions(),
     "release_all": lambda study: study.release_all(),
     "stop": lambda study: study.stop(),
-    "set_parameters": lambda study: study.set_parameters(max_iter=20),
+    "set_parameters": lambda study: study.set_parameters(max_iter=12),
     "suspend": lambda study: study.suspend(),
     "is_done": lambda study: study.is_done(),
     "info": lambda study: study.info(),
@@ -119,7 +119,7 @@ CALLS = {
 
 
 def prepared(path):
-    study = new("gradients", path)
+    study = new("gradients", path, max_iter=14)
     for _ in range(5):
         study.ask(2)
         answer(study, study.open_suggestions[0])
@@ -182,7 +182,7 @@ def test_many_points_are_added_all_or_none(kept, tmp_path):
 def test_suggestions_that_were_not_received_come_first():
     study, expected = new("gradients"), new("gradients").ask(3)
     lost = 0
-    for at in range(1, 4000, 5):
+    for at in range(1, 4000, 19):
         study = new("gradients")
         if not broken_off(study, lambda study: study.ask(3), at):
             break
