@@ -14,6 +14,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON: Final = (b"content-type", b"application/json")
 
 LONGEST: Final = 4 * 2**20
 """Bytes of the body of a request."""
@@ -61,6 +64,7 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
+        With a method `at_once`, if it is asked for that.
     token : str or None
         What requests must bring as ``Authorization: Bearer ...``.
     hosts : iterable of str
@@ -74,7 +78,7 @@ class Guard:
 
     def __init__(
         self,
-        app: App,
+        app: Any,
         *,
         token: str | None,
         hosts: Iterable[str],
@@ -106,6 +110,21 @@ class Guard:
             await self.app(scope, _given(body, receive), _safe(send))
         finally:
             self.held -= len(body)
+
+    def at_once(self, scope: Message, body: bytes) -> tuple[int, Headers, bytes] | None:
+        """Return status, headers and body of the answer to a request that has come whole.
+
+        None where it has to be answered as any other, since somebody has to wait or it is refused.
+        """
+        try:
+            self._check(scope, _headers(scope["headers"]))
+        except Refused:
+            return None
+        found = self.app.at_once(scope, body) if len(body) <= LONGEST else None
+        if found is None:
+            return None
+        status, answer = found
+        return status, [JSON, (b"content-length", b"%d" % len(answer)), *SAFE], answer
 
     def _check(self, scope: Message, headers: Mapping[str, str]) -> None:
         if len(headers) < len(scope["headers"]):
@@ -217,7 +236,7 @@ def _safe(send: Send) -> Send:
 
 async def _refuse(send: Send, refused: Refused) -> None:
     body = json.dumps({"error": {"type": "Refused", "message": str(refused)}}).encode()
-    headers = [(b"content-type", b"application/json"), *SAFE]
+    headers = [JSON, *SAFE]
     headers.append((b"content-length", str(len(body)).encode()))
     if refused.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

@@ -33,7 +33,7 @@ from optdriver.errors import (
 from optdriver.messages import encoded
 from optdriver.server import page
 from optdriver.server.description import openapi
-from optdriver.server.guard import App, Message, Receive, Send
+from optdriver.server.guard import JSON, Message, Receive, Send
 from optdriver.server.rooms import Hall, Room
 from optdriver.server.wire import READING, REQUESTS
 
@@ -49,8 +49,6 @@ STATUS: Final = (
 )
 """The status for each kind of error; the first that fits."""
 
-JSON: Final = (b"content-type", b"application/json")
-
 FAULT: Final = "a fault in the server; its log says more, and nothing is lost"
 
 TICK: Final = 0.5
@@ -63,18 +61,61 @@ ALIVE: Final = 15.0
 """Seconds after which a listener is told that there is no news."""
 
 
-def application(hall: Hall, extra: tuple[BaseRoute, ...] = ()) -> App:
-    """Return the application that serves the studies of `hall`."""
-    others = _others(hall, extra)
+class Application:
+    """Serves the studies of a hall.
 
-    async def app(scope: Message, receive: Receive, send: Send) -> None:
+    Parameters
+    ----------
+    hall : Hall
+    extra : tuple of routes
+        What stands before all others.
+    """
+
+    def __init__(self, hall: Hall, extra: tuple[BaseRoute, ...] = ()) -> None:
+        self.hall = hall
+        self.others = _others(hall, extra)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         posted = _posted(scope) if scope["type"] == "http" else None
         if posted is None:
-            await others(scope, receive, send)
-        else:
-            await _direct(hall, scope, *posted, receive, send)
+            await self.others(scope, receive, send)
+            return
 
-    return app
+        async def alive() -> bool:
+            return not await Request(scope, receive).is_disconnected()
+
+        name, request = posted
+        status = 200
+        try:
+            room, params = self.hall.room(name), _parsed((await receive())["body"])
+            body = await room.encoded(request, params, alive)
+        except Exception as found:  # noqa: BLE001 - it is answered, and logged if it is a fault
+            status, body = _failed(scope, found)
+        headers = [JSON, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def at_once(self, scope: Message, body: bytes) -> tuple[int, bytes] | None:
+        """Return the status and the body of an answer, None if somebody would have to wait."""
+        posted = _posted(scope)
+        if posted is None:
+            return None
+        name, request = posted
+        try:
+            found = self.hall.room(name).at_once(request, _parsed(body))
+            return None if found is None else (200, encoded(found))
+        except Exception as error:  # noqa: BLE001 - as above
+            return _failed(scope, error)
+
+
+def _failed(scope: Message, found: Exception) -> tuple[int, bytes]:
+    """Return the status of an error and what is said of it, which of a fault is not much."""
+    if isinstance(found, OptDriverError):
+        status, said = _told(found)
+        return status, encoded(said)
+    LOG.error("POST %s", scope["path"][:200], exc_info=found)
+    return 500, encoded(_error("Fault", FAULT))
 
 
 def _others(hall: Hall, extra: tuple[BaseRoute, ...]) -> Starlette:
@@ -175,29 +216,6 @@ def _posted(scope: Message) -> tuple[str | None, str] | None:
         case ["", "studies", str(name), request] if name and request:
             return name, request
     return None
-
-
-async def _direct(
-    hall: Hall, scope: Message, name: str | None, request: str, receive: Receive, send: Send
-) -> None:
-    """Answer a request that was posted."""
-
-    async def alive() -> bool:
-        return not await Request(scope, receive).is_disconnected()
-
-    status = 200
-    try:
-        room, params = hall.room(name), _parsed((await receive())["body"])
-        body = await room.encoded(request, params, alive)
-    except OptDriverError as found:
-        status, said = _told(found)
-        body = encoded(said)
-    except Exception:
-        LOG.exception("POST %s", scope["path"][:200])
-        status, body = 500, encoded(_error("Fault", FAULT))
-    headers = [JSON, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

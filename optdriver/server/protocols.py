@@ -129,6 +129,8 @@ def _quick(base: Any, careful: Any) -> type[asyncio.Protocol]:
             self.size = 0
             self.unread: bytes | None = None
             self.unusual = False
+            self.held: tuple[Any, Any] | None = None
+            self.may_hold = False
 
         def data_received(self, data: bytes) -> None:
             """Read on; what has come of a head is kept until that is there whole."""
@@ -141,9 +143,11 @@ def _quick(base: Any, careful: Any) -> type[asyncio.Protocol]:
                     self.unread += data
             try:
                 self.parser.feed_data(data)
+                self._start_held()
                 if self.size > LONGEST_HEAD:
                     self.send_400_response("The head of a request is too long.")
             except HttpParserError:
+                self._start_held()
                 if self.unusual:
                     self._leave()
                     return
@@ -164,12 +168,33 @@ def _quick(base: Any, careful: Any) -> type[asyncio.Protocol]:
                 self.unusual = self.unread is not None and not self.busy
                 raise ValueError("a request that h11 reads")
             self.size, self.unread, self.in_body = 0, None, True
+            self.may_hold = hasattr(self.app, "at_once")
             super().on_headers_complete()
+            self.may_hold = False
+
+        def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+            """Begin to answer; or wait for the body, if that has come with the head."""
+            usual = app is self.app and not self.expect_100_continue
+            if self.may_hold and usual and cycle.scope["method"] == "POST":
+                self.held = cycle, app
+            else:
+                super()._start_asgi_task(cycle, app)
+
+        def _start_held(self) -> None:
+            if self.held is not None:
+                held, self.held = self.held, None
+                super()._start_asgi_task(*held)
 
         def on_message_complete(self) -> None:
             """End a request."""
             super().on_message_complete()
             self.begins, self.in_body = True, False
+            if self.held is not None and not self.flow.write_paused:
+                cycle, app = self.held
+                found = app.at_once(cycle.scope, bytes(cycle.body))
+                if found is not None:
+                    self.held = None
+                    _send(cycle, *found)
 
         def _leave(self) -> None:
             """Let h11 read this connection from the beginning of the present request."""
@@ -182,3 +207,15 @@ def _quick(base: Any, careful: Any) -> type[asyncio.Protocol]:
             other.data_received(self.unread)
 
     return Quick
+
+
+def _send(cycle: Any, status: int, headers: Any, body: bytes) -> None:
+    """Send an answer at once: uvicorn's `send` waits for nothing while the transport takes all."""
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    for message in (start, {"type": "http.response.body", "body": body}):
+        try:
+            cycle.send(message).send(None)
+        except StopIteration:
+            continue
+        raise RuntimeError("uvicorn waits, though the transport takes all")
+    cycle.on_response = None  # which holds the connection

@@ -124,19 +124,36 @@ class Room:
         return await self._turns.take(lambda: encoded(self.wire.found(name, given)))
 
     async def _do(self, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        self._used = time.monotonic()
+        take = self._turns.take_briefly if name in BRIEF else self._turns.take
+        return self._note(name, params, await take(self._found, name, params))
+
+    def at_once(self, name: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Answer a request where nobody has to wait for that; None where somebody has to."""
+        if name not in BRIEF or "wait" in params or not self._turns.at_once:
+            return None
+        return self._note(name, params, self._turns.timed(self._found, name, params))
+
+    def _found(self, name: str, params: Mapping[str, Any]) -> dict[str, Any] | OptDriverError:
+        """Return an answer, or the error: something may have been done before that."""
         try:
-            take = self._turns.take_briefly if name in BRIEF else self._turns.take
-            result: dict[str, Any] = await take(self.wire.found, name, params)
-        except OptDriverError:
-            if params.get("ask"):  # it may have been told all the same
+            return self.wire.found(name, params)
+        except OptDriverError as error:
+            return error
+
+    def _note(
+        self, name: str, params: Mapping[str, Any], found: dict[str, Any] | OptDriverError
+    ) -> dict[str, Any]:
+        """Let those who wait know what a request may have changed."""
+        self._used = time.monotonic()
+        if isinstance(found, OptDriverError):
+            if params.get("ask"):
                 self.news()
-            raise
+            raise found
         if name == "heartbeat":
             self.shown = None
-        elif name not in READING and not _in_vain(name, result):
+        elif name not in READING and not _in_vain(name, found):
             self.news()
-        return result
+        return found
 
     async def do(self, act: Callable[[Study, Mapping[str, Any]], Any], given: Any) -> Any:
         """Do something else with the study, in its turn."""

@@ -161,7 +161,7 @@ def _guarded(
 ) -> Any:
     """Return the application behind its guard."""
     from optdriver.server.guard import LOOPBACK, Guard
-    from optdriver.server.http import application
+    from optdriver.server.http import Application
 
     routes: tuple[Any, ...] = ()
     if dialect == "jcm":
@@ -170,7 +170,7 @@ def _guarded(
         routes = tuple(spoken())
     bound = listening.getsockname()[0]
     return Guard(
-        application(hall, routes),
+        Application(hall, routes),
         token=token,
         hosts=[*LOOPBACK, host, bound, socket.gethostname(), *allow_hosts],
         any_address=not is_loopback(host),

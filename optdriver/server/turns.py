@@ -61,13 +61,19 @@ class Turns:
         self._queue.put(turn)
         return await future
 
-    async def take_briefly(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Do the same with a call that is likely to be brief."""
-        if self.alone and self._brief >= IN_A_ROW and not self._waiting:
-            return self._timed(call, *arguments)
-        return await self.take(self._timed, call, *arguments)
+    @property
+    def at_once(self) -> bool:
+        """Whether a call that is likely to be brief may be made without waiting for its turn."""
+        return self.alone and self._brief >= IN_A_ROW and not self._waiting
 
-    def _timed(self, call: Callable[..., T], *arguments: Any) -> T:
+    async def take_briefly(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Do the same as `take` with a call that is likely to be brief."""
+        if self.at_once:
+            return self.timed(call, *arguments)
+        return await self.take(self.timed, call, *arguments)
+
+    def timed(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Make a call, and note whether it was brief."""
         begin = time.perf_counter()
         try:
             return call(*arguments)

@@ -12,7 +12,7 @@ import optdriver
 from optdriver.errors import ServerError
 from optdriver.server import guard
 from optdriver.server.guard import Guard
-from optdriver.server.http import application
+from optdriver.server.http import Application
 from optdriver.server.rooms import Hall
 from optdriver.server.wire import REQUESTS
 
@@ -169,7 +169,7 @@ def test_random_requests_end_in_answers_and_lose_nothing(tmp_path):
 
     async def go():
         hall = Hall(path)
-        app = Guard(application(hall), token=None, hosts=["localhost"])
+        app = Guard(Application(hall), token=None, hosts=["localhost"])
         study = hall.room(None).wire.study
         told = 0
         for _ in range(1200):

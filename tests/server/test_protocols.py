@@ -11,6 +11,8 @@ import pytest
 
 import optdriver
 from optdriver.server import protocols
+from optdriver.server.http import Application
+from optdriver.server.turns import IN_A_ROW
 
 TELL = b'{"id": 0, "value": 1.5, "gradient": [0.5]}'
 HEAD = b"POST /tell HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -214,3 +216,83 @@ def test_an_answer_without_a_body_comes(server):
     with Raw(server) as raw:
         raw.send(b"HEAD /best HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert raw.file.readline().startswith(b"HTTP/1.1 ")
+
+
+def answered_whole(raw):
+    """Return the status, the headers and the body of an answer, which says how long it is."""
+    status = raw.file.readline()
+    headers = []
+    while (header := raw.file.readline().strip()) != b"":
+        headers.append(header)
+    length = next(int(each[15:]) for each in headers if each.startswith(b"content-length:"))
+    return status, headers, raw.file.read(length)
+
+
+POSTED = [
+    (b"/tell", TELL),
+    (b"/studies/line/tell", TELL),
+    (b"/tell", b'{"id": 0, "value": 2.5, "gradient": [0.5]}'),
+    (b"/tell", b'{"id": 99, "value": 2.5}'),
+    (b"/tell", b'{"id": 0, "value": "x"}'),
+    (b"/tell", b'{"id": 0, "value": 1.5, "gradient": [0.5], "ask": -1}'),
+    (b"/tell", b"[1]"),
+    (b"/tell", b"{"),
+    (b"/fail", b'{"id": []}'),
+    (b"/heartbeat", b'{"ids": [0, 1, "x"]}'),
+    (b"/ask", b'{"n": 0}'),
+    (b"/ask", b'{"n": 0, "wait": 0}'),
+    (b"/ask", b'{"lease": -1}'),
+    (b"/info", b'{"a": 1}'),
+    (b"/best", b""),
+    (b"/aks", b"{}"),
+    (b"/studies/other/tell", TELL),
+    (b"/a/b/c", b"{}"),
+]
+
+
+@pytest.mark.parametrize("token", [None, "correct-horse-battery"])
+def test_what_is_answered_at_once_is_what_is_answered_in_its_turn(
+    served, tmp_path, monkeypatch, token
+):
+    path = tmp_path / "line.db"
+    optdriver.create_study({"x": (-2, 2)}, jac=True, storage=path).close()
+    given, at_once = [], Application.at_once
+    monkeypatch.setattr(Application, "at_once", lambda *a: given.append(at_once(*a)) or given[-1])
+    with served(path, token=token) as server, Raw(server) as raw:
+        turns = server.hall.room(None)._turns
+        first = HEAD + b"Authorization: Bearer %s\r\n" % str(token).encode()
+        raw.send(first.replace(b"/tell", b"/ask") + b"Content-Length: 2\r\n\r\n{}")
+        answered_whole(raw)
+        for where, body in POSTED * 2:
+            request = first.replace(b"/tell", where) + b"Content-Length: %d\r\n\r\n" % len(body)
+            answers = []
+            for brief in (0, IN_A_ROW):
+                turns._brief = brief
+                raw.send(request + body)
+                answers.append(answered_whole(raw))
+            assert answers[0] == answers[1], where
+    assert sum(each is not None for each in given) > 30
+
+
+def test_nobody_is_answered_at_once_without_the_token(served, tmp_path):
+    path = tmp_path / "line.db"
+    optdriver.create_study({"x": (-2, 2)}, jac=True, storage=path).close()
+    with served(path, token="correct-horse-battery") as server, Raw(server) as raw:
+        server.hall.room(None)._turns._brief = IN_A_ROW
+        for more in (b"", b"Authorization: Bearer wrong\r\n", b"Origin: http://evil.example\r\n"):
+            raw.send(whole(b'{"n": 1}', more).replace(b"/tell", b"/ask"))
+            assert answered_whole(raw)[0].split()[1] in (b"401", b"403")
+        assert server.hall.room(None).wire.study.open_suggestions == ()
+
+
+def test_an_ask_that_waits_is_woken_by_what_is_told_at_once(served, tmp_path):
+    path = tmp_path / "line.db"
+    optdriver.create_study({"x": (-2, 2)}, jac=True, num_parallel=1, storage=path).close()
+    with served(path) as server, Raw(server) as first, Raw(server) as second:
+        server.hall.room(None)._turns._brief = IN_A_ROW
+        first.send(whole(b"{}").replace(b"/tell", b"/ask"))
+        assert first.told()[1]["suggestions"][0]["id"] == 0
+        second.send(whole(b'{"wait": 30}').replace(b"/tell", b"/ask"))
+        first.send(whole())
+        assert first.told()[0] == 200
+        assert second.told()[1]["suggestions"][0]["id"] == 1
