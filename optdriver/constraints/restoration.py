@@ -22,9 +22,11 @@ from optdriver.constraints.matrices import beside, dense, finite, is_sparse, row
 from optdriver.constraints.rows import EQUALITY
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.least_norm import Linear
-from optdriver.geometry.products import largest, largest_size, outside
+from optdriver.geometry.products import largest, largest_size, moved, outside
 
 Array = NDArray[np.float64]
+Values = tuple[Array, Array]
+"""c and e at a point."""
 
 TOLERANCE = 1e-9
 """Scaled violation that is accepted of an inequality where the set has no interior."""
@@ -58,7 +60,7 @@ class Rows(Protocol):
     def scale(self) -> Array:
         """D, the sizes of the variables, shape (n,)."""
 
-    def values(self, x: Array) -> tuple[Array, Array]:
+    def values(self, x: Array) -> Values:
         """Return c(x) and e(x); not finite where a formula has no value."""
 
     def linearised(self, x: Array) -> tuple[Any, Any]:
@@ -225,35 +227,37 @@ def descend(
     point = best = clip(rows, first)
     least, taken, feasible = np.inf, 0, False
     marked: Any = False  # violated on the way
+    values = rows.values(point)
     while True:
-        c, e = rows.values(point)
+        c, e = values
         above, off = largest(c), largest_size(e)
         if above <= 0.0 and off <= EQUALITY:
-            return Arrival(x=_tighten(rows, point, off), feasible=True, strict=True, steps=taken)
+            point = _tighten(rows, point, values, off)
+            return Arrival(x=point, feasible=True, strict=True, steps=taken)
         arrived = above <= tolerance and off <= EQUALITY
         if arrived or (not feasible and max(above, off) < least):
             best, least, feasible = point, max(above, off), arrived or feasible
         if taken == steps or not np.isfinite(above + off):
             break
         marked = marked | (c > 0.0)
-        following = _newton_step(rows, point, margin * marked, slow=taken >= PATIENCE)
+        following = _newton_step(rows, point, values, margin * marked, slow=taken >= PATIENCE)
         if following is None:
             break
-        point, taken = following, taken + 1
+        (point, values), taken = following, taken + 1
         if above <= 1e3 * margin:
             margin = min(4.0 * margin, LARGEST_MARGIN)
     return Arrival(x=best, feasible=feasible, strict=False, steps=taken)
 
 
-def _tighten(rows: Rows, point: Array, off: float) -> Array:
+def _tighten(rows: Rows, point: Array, values: Values, off: float) -> Array:
     """Take one more Newton step on the equalities if it helps and costs no inequality."""
     if off <= 1e-14:
         return point
-    following = _newton_step(rows, point, np.zeros(len(rows.values(point)[0])))
+    following = _newton_step(rows, point, values, np.zeros(len(values[0])))
     if following is None:
         return point
-    above, after = violation(rows, following)
-    return following if above <= 0.0 and after < off else point
+    made, (c, e) = following
+    return made if largest(c) <= 0.0 and largest_size(e) < off else point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,17 +333,20 @@ def _linear(rows: Rows, x: Array) -> Linear | _Large | None:
     return at if at.is_finite() else None
 
 
-def _newton_step(rows: Rows, x: Array, margins: Array, *, slow: bool = False) -> Array | None:
-    """Return the next point: the least-norm step, shortened until the violation falls.
+def _newton_step(
+    rows: Rows, x: Array, values: Values, margins: Array, *, slow: bool = False
+) -> tuple[Array, Values] | None:
+    """Return the next point, with its values: the least-norm step, until the violation falls.
 
     Where the rows contradict each other they may give way, at a price.
     """
     at = _linear(rows, x)
     if at is None:
         return None
-    c, e = rows.values(x)
-    weights = at.weights(SHORTEST_ROW)
-    before = _weighted((c, e), weights)
+    c, e = values
+    lower, upper = rows.lower, rows.upper
+    first, second = weights = at.weights(SHORTEST_ROW)
+    before = outside(c, first, e, second)
     small = 10.0 * largest(margins, MARGIN)
     for softness in (0.0, SOFTNESS):
         step = at.step(c, e, margins, softness)
@@ -347,24 +354,25 @@ def _newton_step(rows: Rows, x: Array, margins: Array, *, slow: bool = False) ->
             continue
         length = 1.0
         for _ in range(SHORTENINGS):
-            trial = clip(rows, x + length * step)
-            after = _weighted(rows.values(trial), weights)
+            trial = moved(x, step, length, lower, upper)
+            above, off = found = rows.values(trial)
+            after = outside(above, first, off, second)
             if after <= (1.0 - SUFFICIENT * length) * before or after <= small:
                 late = slow and length == 1.0 and after > SLOW * before
-                return _stretched(rows, x, step, trial, weights) if late else trial
+                made = trial, found
+                return _stretched(rows, x, step, made, weights) if late else made
             length *= 0.5
     return None
 
 
 def _stretched(
-    rows: Rows, x: Array, step: Array, full: Array, weights: tuple[Array, Array]
-) -> Array:
+    rows: Rows,
+    x: Array,
+    step: Array,
+    full: tuple[Array, Values],
+    weights: tuple[Array, Array],
+) -> tuple[Array, Values]:
     """Try multiples of the step: onto a root of order k, Newton goes 1/k of the way only."""
-    trials = [full, *(clip(rows, x + factor * step) for factor in STRETCHES)]
-    return min(trials, key=lambda trial: _weighted(rows.values(trial), weights))
-
-
-def _weighted(values: tuple[Array, Array], weights: tuple[Array, Array]) -> float:
-    """Return the root of the sum of squared violations, infinite where a row has no value."""
-    c, e = values
-    return float(outside(c, weights[0], e, weights[1]))
+    further = (moved(x, step, factor, rows.lower, rows.upper) for factor in STRETCHES)
+    trials = [full, *((trial, rows.values(trial)) for trial in further)]
+    return min(trials, key=lambda made: outside(made[1][0], weights[0], made[1][1], weights[1]))

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.nearest import distance, nearest
+from optdriver.constraints.restoration import TOLERANCE
 from optdriver.constraints.specification import names_of
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.feasible import convergence, machine
@@ -53,6 +54,7 @@ OF_FITS = {
 }
 AT_CUSP = "OPTIMAL: no feasible direction reduces the value to first order"
 LONG = 60  # Newton steps to a start that may be far away
+MET_TO_ROUNDING = 5  # the rule from which on such a start is not looked for elsewhere
 ACTIVE = 1e-8  # a scaled row closer to zero than this is active
 
 
@@ -151,7 +153,7 @@ class FeasibleMinimizer:
         reference = np.minimum(np.maximum(wanted, lower), upper)
         self._region = region(self._constraints, lower, upper, reference, narrow=rule > 1)
         self.notes: tuple[str, ...] = ()
-        x = self._feasible(wanted, project_starts)
+        x = self._feasible(wanted, project_starts, rule)
         self._state = machine.start(x, self._region, settings, rule, first)
         self._state.settled, self._state.fit = settled, fit
         self._reference = reference
@@ -159,7 +161,7 @@ class FeasibleMinimizer:
             steps, changes = _pairs(pairs, len(x))
             machine.seed(self._state, self._region, steps, changes)
 
-    def _feasible(self, wanted: Vector, project_starts: bool) -> Vector:
+    def _feasible(self, wanted: Vector, project_starts: bool, rule: int) -> Vector:
         if self._region.is_feasible(wanted):
             return wanted
         if not project_starts:
@@ -168,8 +170,11 @@ class FeasibleMinimizer:
                 f"the start violates {name!r} by {size:.3g} (scaled); give a feasible start, or "
                 "let it be moved with project_starts=True"
             )
+        known = self._constraints  # what is met to rounding there is met no better elsewhere
+        met = isinstance(known, ConstraintSet) and known.is_feasible(wanted, slack=TOLERANCE)
+        anywhere = not met or rule < MET_TO_ROUNDING
         try:
-            moved = nearest(self._region, wanted, LONG, anywhere=True)
+            moved = nearest(self._region, wanted, LONG, anywhere=anywhere)
         except TooMuchWork:
             raise InputError(f"no feasible point was found: {self._too_coarse()}") from None
         if not moved.feasible:

@@ -354,6 +354,30 @@ def span(x: Any, y: Any, sizes: Any) -> float:
     return float(most)
 
 
+def moved(x: Any, step: Any, length: float, lower: Any, upper: Any) -> Any:
+    """Return the point of the box that is nearest to x + length step."""
+    u: Any = flat(x)
+    v: Any = flat(step)
+    a: Any = flat(lower)
+    b: Any = flat(upper)
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(u)
+    part: cython.double = length
+    made: Any = np.empty(n)
+    out: cython.p_double = numbers(made)
+    here: cython.p_double = reading(u)
+    way: cython.p_double = reading(v)
+    low: cython.p_double = reading(a)
+    high: cython.p_double = reading(b)
+    for i in range(n):
+        out[i] = here[i] + part * way[i]
+        if out[i] < low[i]:
+            out[i] = low[i]
+        if out[i] > high[i]:
+            out[i] = high[i]
+    return made
+
+
 def extents(x: Any, lower: Any, upper: Any, narrow: float) -> Any:
     """Return max(1, |x|) of each variable, or the width of its box where that is narrow.
 
