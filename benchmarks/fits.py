@@ -1,36 +1,26 @@
-"""Fits: the 27 nonlinear sets of NIST, beside `scipy.optimize.least_squares`.
+"""Claim: fits take fewer evaluations than `scipy.optimize.least_squares`, and reach more digits.
 
-Run ``python -m benchmarks.fits``.  For each set, from NIST's two starts without bounds, and from 16
-Sobol starts in a wide box (`benchmarks.nist.DataSet.box`):
-
-- *to 9*: evaluations until the residual sum of squares agrees with the certified one in 9 digits;
-- *all*: evaluations until the method stops;
-- *digits*: in how many the parameters agree with the certified ones then;
-- *solved*: of the 16 starts, those that end with 6 digits of the parameters, and the evaluations of
-  all 16 together.
-
-An evaluation of optdriver is residuals with their Jacobian; SciPy's are those of the residuals, and
-its Jacobians are not counted.  SciPy's tolerances are 1e-15 and its `x_scale` is 'jac', without
-which it solves fewer.  The limit is 1000 evaluations, and 500 from each Sobol start.
+``python -m benchmarks fits`` runs the 27 nonlinear sets of NIST from NIST's two starts, and
+``python -m benchmarks fits-sobol`` from 16 Sobol starts in a wide box each.  ``--only Thurber``
+takes that set.  Optimistix is measured where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import qmc
 
 import optdriver
 from benchmarks.nist import SETS, DataSet, digits
+from benchmarks.report import Section, Table, Target
 
 Vector = NDArray[np.float64]
 
@@ -38,6 +28,17 @@ SOLVED = 6.0
 CLOSE = 1e-9
 STARTS = 16
 MOST, MOST_SOBOL = 1000, 500
+OURS, PEER = "optdriver", "SciPy trf"
+TEXT = """The 27 nonlinear sets of NIST. *To 9*: evaluations until the residual sum of squares
+agrees with the certified one in 9 digits; *all*: until the method stops; *digits*: in how many
+the parameters agree with the certified ones then. An evaluation of optdriver is residuals with
+their Jacobian; SciPy's and Optimistix's are those of the residuals, without their Jacobians.
+SciPy's tolerances are 1e-15 and its `x_scale` is 'jac', without which it solves fewer; those of
+Optimistix's Levenberg-Marquardt are 1e-12."""
+FROM_NIST = f"""{TEXT} From NIST's two starts, without bounds, with {MOST} evaluations at most."""
+FROM_SOBOL = f"""{TEXT} From {STARTS} Sobol starts in a box of four times the certified parameters
+on one side of zero (`benchmarks.nist.DataSet.box`), with {MOST_SOBOL} evaluations at most; *solved*
+are those that end with {SOLVED:g} digits of the parameters, and the evaluations are all."""
 
 
 @dataclass(slots=True)
@@ -84,11 +85,38 @@ def peer(watched: Watched, x0: Vector, box: Vector | None, most: int, method: st
     return found
 
 
+def optimistix(watched: Watched, x0: Vector, _box: Vector | None, most: int) -> Vector:
+    """Fit with Optimistix, which calls back; return the parameters, or the start where it fails."""
+    import jax
+    import optimistix as optx
+
+    jax.config.update("jax_enable_x64", True)
+    m = jax.ShapeDtypeStruct((watched.data.y.size,), np.float64)
+    table = jax.ShapeDtypeStruct((watched.data.y.size, x0.size), np.float64)
+
+    @jax.custom_jvp
+    def residuals(b: Any) -> Any:
+        return jax.pure_callback(lambda at: watched(np.asarray(at)), m, b)
+
+    @residuals.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        rows = jax.pure_callback(lambda at: watched.data.jacobian(np.asarray(at)), table, *primals)
+        return residuals(*primals), rows @ tangents[0]
+
+    solver = optx.LevenbergMarquardt(rtol=1e-12, atol=1e-12)
+    made = optx.least_squares(
+        lambda b, _: residuals(b), solver, jax.numpy.asarray(x0), max_steps=most, throw=False
+    )
+    return np.asarray(made.value)
+
+
 METHODS: dict[str, Callable[[Watched, Vector, Vector | None, int], Vector]] = {
     "optdriver": ours,
     "SciPy trf": lambda w, x, box, most: peer(w, x, box, most, "trf"),
     "SciPy lm": lambda w, x, box, most: peer(w, x, box, most, "lm"),
 }
+if importlib.util.find_spec("optimistix") is not None:
+    METHODS["Optimistix LM"] = optimistix
 
 
 def from_nist(data: DataSet, name: str) -> list[tuple[int | None, int, float]]:
@@ -114,53 +142,113 @@ def from_sobol(data: DataSet, name: str) -> tuple[int, int]:
     return solved, calls
 
 
-def main() -> None:
-    """Print the tables, or one of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("nist", "sobol"), help="only these starts")
-    part = parser.parse_args().part
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, NumPy "
-        f"{np.__version__}, SciPy {scipy.__version__}, optdriver {optdriver.__version__}\n"
+def run(options: Sequence[str]) -> Section:
+    """Run one of the comparisons and return its section of the results."""
+    parser = argparse.ArgumentParser(prog="fits", description=__doc__)
+    parser.add_argument("--sobol", action="store_true")
+    parser.add_argument("--only", nargs="*", default=[])
+    given = parser.parse_args(list(options))
+    sets = [data for name, data in SETS.items() if not given.only or name in given.only]
+    return of_sobol(sets) if given.sobol else of_nist(sets)
+
+
+def of_nist(sets: Sequence[DataSet]) -> Section:
+    """Return what comes of NIST's starts."""
+    found = {name: [from_nist(data, name) for data in sets] for name in METHODS}
+    totals = {name: [row for rows in each for row in rows] for name, each in found.items()}
+    rows = [
+        (f"{data.name} {start + 1}", *(_cell(each[k][start]) for each in found.values()))
+        for k, data in enumerate(sets)
+        for start in range(2)
+    ]
+    return Section(
+        name="fits",
+        title="Fits: NIST's nonlinear sets from NIST's starts",
+        text=FROM_NIST,
+        targets=[
+            Target(
+                claim=f"evaluations beside {PEER}'s",
+                value=_calls(totals[OURS]) / _calls(totals[PEER]),
+                limit=1.0,
+            ),
+            Target(
+                claim="starts with all parameters to 9 digits",
+                value=_reached(totals[OURS], 9.0),
+                limit=2 * len(sets),
+                at_least=True,
+            ),
+        ],
+        tables=[
+            Table(
+                header=("method", "evaluations", "to 9 digits", f"to {SOLVED:g}"),
+                rows=[
+                    (
+                        name,
+                        f"{_calls(each)}",
+                        f"{_reached(each, 9.0)} of {len(each)}",
+                        f"{_reached(each, SOLVED)}",
+                    )
+                    for name, each in totals.items()
+                ],
+            )
+        ],
+        details=[Table(header=("set, start: to 9 / all / digits", *METHODS), rows=rows)],
+        packages=PACKAGES,
     )
-    if part != "sobol":
-        print_nist()
-    if part != "nist":
-        print_sobol()
 
 
-def print_nist() -> None:
-    """Print what comes of NIST's starts."""
-    head = " | ".join(f"{name}: to 9 / all / digits" for name in METHODS)
-    print(f"| set, start | {head} |\n|---|{'---|' * len(METHODS)}")
-    sums = {name: [0, 0, 0] for name in METHODS}
-    for data in SETS.values():
-        found = {name: from_nist(data, name) for name in METHODS}
-        for k in range(2):
-            cells = []
-            for name, rows in found.items():
-                reached, calls, agreed = rows[k]
-                sums[name] = [a + b for a, b in zip(sums[name], (calls, agreed >= 9, agreed >= SOLVED), strict=True)]  # fmt: skip  # noqa: E501
-                cells.append(f"{reached or '-'} / {calls} / {agreed:.1f}")
-            print(f"| {data.name} {k + 1} | {' | '.join(cells)} |", flush=True)
-    for name, (calls, nine, six) in sums.items():
-        print(f"\n{name}: {calls} evaluations, {nine} of 54 to 9 digits, {six} to 6")
+PACKAGES = ("jax", "optimistix", "lmfit")
+Ends = Sequence[tuple[int | None, int, float]]
 
 
-def print_sobol() -> None:
-    """Print what comes of Sobol starts."""
-    print("\n| set | optdriver: solved, evaluations | SciPy trf |\n|---|---|---|")
-    total = {name: [0, 0] for name in list(METHODS)[:2]}
-    for data in SETS.values():
-        cells = []
-        for name, so_far in total.items():
-            solved, calls = from_sobol(data, name)
-            so_far[0], so_far[1] = so_far[0] + solved, so_far[1] + calls
-            cells.append(f"{solved}, {calls}")
-        print(f"| {data.name} | {' | '.join(cells)} |", flush=True)
-    cells = [f"{solved} of {STARTS * len(SETS)}, {calls}" for solved, calls in total.values()]
-    print(f"| all | {' | '.join(cells)} |")
+def _cell(end: tuple[int | None, int, float]) -> str:
+    reached, calls, agreed = end
+    return f"{reached or '-'} / {calls} / {agreed:.1f}"
 
 
-if __name__ == "__main__":
-    main()
+def _calls(ends: Ends) -> int:
+    return sum(calls for _, calls, _ in ends)
+
+
+def _reached(ends: Ends, least: float) -> int:
+    return sum(agreed >= least for _, _, agreed in ends)
+
+
+def of_sobol(sets: Sequence[DataSet]) -> Section:
+    """Return what comes of Sobol starts."""
+    methods = (OURS, PEER)
+    found = {name: [from_sobol(data, name) for data in sets] for name in methods}
+    solved = {name: sum(s for s, _ in each) for name, each in found.items()}
+    calls = {name: sum(c for _, c in each) for name, each in found.items()}
+    rows = [
+        (data.name, *("{}, {}".format(*found[name][k]) for name in methods))
+        for k, data in enumerate(sets)
+    ]
+    return Section(
+        name="fits-sobol",
+        title="Fits: NIST's nonlinear sets from Sobol starts",
+        text=FROM_SOBOL,
+        targets=[
+            Target(
+                claim=f"solved, {PEER} solves",
+                value=solved[OURS],
+                limit=solved[PEER],
+                at_least=True,
+            ),
+            Target(
+                claim=f"evaluations beside {PEER}'s",
+                value=calls[OURS] / calls[PEER],
+                limit=1.0,
+            ),
+        ],
+        tables=[
+            Table(
+                header=("method", "solved", "evaluations"),
+                rows=[
+                    (name, f"{solved[name]} of {STARTS * len(sets)}", f"{calls[name]}")
+                    for name in methods
+                ],
+            )
+        ],
+        details=[Table(header=("set: solved, evaluations", *methods), rows=rows)],
+    )

@@ -1,10 +1,11 @@
 """Claim: constraints that are told with the objective take fewer evaluations than SLSQP's.
 
 ``python -m benchmarks outputs`` runs the problems of `benchmarks.hs` through `optdriver.SQP`, with
-all constraints told with the objective and their gradients, through a study that has them as
-outputs, with gradients and without, and through every peer that is installed, from the book's start
-moved into the box.  ``--quick`` takes SLSQP as the only peer; ``--only HS43 HS71`` takes those
-problems.
+all constraints told with the objective and their gradients, through an augmented Lagrangian on
+L-BFGS-B, and through every peer that is installed, from the book's start moved into the box.
+``python -m benchmarks outputs-study`` runs them through a study that has the constraints as
+outputs, with gradients and without.  ``--quick`` takes SLSQP as the only peer; ``--only HS43 HS71``
+takes those problems.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.augmented import NAME as AUGMENTED
+from benchmarks.augmented import augmented
 from benchmarks.constrained import OPTIONAL, _details, _missing, _solved, _summary
 from benchmarks.constrained_peers import (
     INEQUALITIES_ONLY,
     METHODS,
+    MOST,
+    MOST_VALUES,
     SECONDS,
     Case,
     Recorder,
@@ -42,10 +47,12 @@ TEXT = f"""The {len(INEQUALITIES)} problems of Hock and Schittkowski (1981) with
 the {len(EQUALITIES)} with equalities, from the book's start moved into the box. All constraints are
 told with the objective: an evaluation is one point, with values and gradients of all of them.
 *Solved*: the value is within 1e-6 max(1, abs(best)) of the best known, at a point that is feasible
-to 1e-6 of a unit gradient; ours and the peers' points may violate constraints on the way.
-`{STUDY}` has the constraints as outputs of its objective, and one start; `{DIFFERENCES}` is told
-values only, of which each counts. The
+to 1e-6 of a unit gradient; ours and the peers' points may violate constraints on the way. The
 columns are those of the table of constraints that are formulas."""
+BESIDE = f"""`{AUGMENTED}` is Birgin and Martinez's on our L-BFGS-B (`benchmarks.augmented`): what
+`optdriver.SQP` gains over it."""
+IN_STUDIES = f"""`{STUDY}` has the constraints as outputs of its objective, and one start;
+`{DIFFERENCES}` is told values only, of which each counts, {MOST_VALUES} at most."""
 
 
 def run(options: Sequence[str]) -> Section:
@@ -53,19 +60,24 @@ def run(options: Sequence[str]) -> Section:
     parser = argparse.ArgumentParser(prog="outputs", description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--study", action="store_true", help=IN_STUDIES)
     given = parser.parse_args(list(options))
     peers = [PEER] if given.quick else [name for name in PEERS if name in METHODS]
-    methods = [OURS, STUDY, DIFFERENCES, *peers]
+    methods = [OURS, STUDY, DIFFERENCES, PEER] if given.study else [OURS, AUGMENTED, *peers]
+    ours_here = STUDY if given.study else OURS
     wanted = partial(_wanted, only=given.only)
     inequalities = trace(wanted(INEQUALITIES), methods)
     equalities = trace(
         wanted(EQUALITIES), [name for name in methods if name not in INEQUALITIES_ONLY]
     )
     return Section(
-        name="outputs",
-        title="Constraints on outputs: Hock and Schittkowski's problems",
-        text=" ".join([TEXT, *_missing(methods)]),
-        targets=_targets(inequalities, equalities),
+        name="outputs-study" if given.study else "outputs",
+        title="Constraints on outputs: Hock and Schittkowski's problems"
+        + ", in studies" * given.study,
+        text=f"{TEXT} {IN_STUDIES}"
+        if given.study
+        else " ".join([TEXT, BESIDE, *_missing(methods)]),
+        targets=_targets(ours_here, inequalities, equalities),
         tables=[
             _summary(inequalities, "Inequalities."),
             _summary(equalities, "With equalities."),
@@ -74,7 +86,7 @@ def run(options: Sequence[str]) -> Section:
             _details(inequalities, "Inequalities: evaluations, problem by problem."),
             _details(equalities, "With equalities: evaluations, problem by problem."),
         ],
-        packages=("nlopt", "cyipopt"),
+        packages=("nlopt", "cyipopt", "cyipopt-wheels"),
     )
 
 
@@ -103,7 +115,12 @@ def trace(problems: Sequence[Problem], methods: Sequence[str]) -> dict[str, list
 
 def _one(case: Case, method: str, report: Report) -> None:
     followed = replace(case, follow=report)
-    own = {OURS: ours, STUDY: study, DIFFERENCES: partial(study, jac=False)}
+    own = {
+        OURS: ours,
+        AUGMENTED: augmented,
+        STUDY: study,
+        DIFFERENCES: partial(study, jac=False),
+    }
     report({**METHODS, **own}[method](followed))
 
 
@@ -137,7 +154,7 @@ def ours(case: Case, **options: Any) -> Trace:
 
 def study(case: Case, *, jac: bool = True) -> Trace:
     """Run a study on a problem, with all constraints as outputs of its objective."""
-    recorder = Recorder(case, STUDY if jac else DIFFERENCES)
+    recorder = Recorder(case, STUDY, MOST) if jac else Recorder(case, DIFFERENCES, MOST_VALUES)
     rows = case.constraints
     p = rows.n_inequalities
     m = p + int(getattr(rows, "n_equalities", 0))
@@ -178,8 +195,8 @@ def told(made: Study, result: Any) -> dict[str, Any]:
     return parts(result, outputs=output_names(made))
 
 
-def _targets(*tables: dict[str, list[Trace]]) -> list[Target]:
-    own = [trace for table in tables for trace in table[OURS]]
+def _targets(ours: str, *tables: dict[str, list[Trace]]) -> list[Target]:
+    own = [trace for table in tables for trace in table[ours]]
     theirs = [trace for table in tables for trace in table[PEER]]
     both = [
         (a.solved_at, b.solved_at)

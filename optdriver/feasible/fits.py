@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from optdriver.constraints import least_distance
 from optdriver.constraints.matrices import dense
 from optdriver.feasible import convergence
 from optdriver.feasible.criticality import Criticality
@@ -26,13 +27,10 @@ from optdriver.feasible.region import Region
 from optdriver.feasible.state import State
 from optdriver.feasible.types import Mask, Vector
 from optdriver.geometry import quasi_newton
-from optdriver.geometry.products import norm
+from optdriver.geometry.products import dot, norm
 from optdriver.leastsquares import losses, steps
 from optdriver.leastsquares.covariance import directions
 from optdriver.leastsquares.steps import EPS
-
-ACTIVE: Final = 1e-8
-"""A row with a multiplier holds the steps if it is closer to zero than this, scaled."""
 
 SURE: Final = 1e-6
 """A relative offset below which an iterate that no step betters is an end and no stall."""
@@ -40,8 +38,17 @@ SURE: Final = 1e-6
 SMALLEST: Final = 1e-12
 """The least part of a variable's size that is taken for its length."""
 
-NOTHING: Final = 1e-16
-"""A value below this part of the first one is that of residuals that may be rounding alone."""
+HIDDEN: Final = 1e-14
+"""The part of f below which a change of it is rounding."""
+
+BETTER: Final = 0.95
+"""By what factor the offset falls where rounding hides what f does."""
+
+NOTHING: Final = 1e-14
+"""Below this part of its unit a value may be rounding alone, and below the square of it, it is."""
+
+LITTLE: Final = 1e3
+"""How many such changes residuals may be that are rounding alone."""
 
 ROUNDING: Final = 4.0
 """How many times what rounding of x changes the residuals by a step must change them."""
@@ -127,35 +134,58 @@ def offset(state: State, region: Region, at: Criticality) -> float:
     holds it, beside that of all residuals (Bates and Watts, Technometrics 23 (1981) 179); zero
     where that is rounding, infinite where a constraint is in the way that does not touch.
     """
-    reliable = np.isfinite(at.left).all() and np.isfinite(at.multipliers).all()
-    if not reliable or at.near > convergence.NEGLIGIBLE * convergence.scale(state):
-        return math.inf
     (r, rows), lengths = _weighted(state), sizes(state, region.scale)
-    free, normals = _held(state, region, at)
     alike = rows * lengths
-    along = alike @ directions(free, _unit(normals * lengths))
+    held = _held(state, region, at, lengths, alike)
+    if held is None:
+        return math.inf
+    along = alike @ directions(*held)
     left, parts, _ = np.linalg.svd(along, full_matrices=False)
     least = EPS * max(rows.shape) * float(np.linalg.norm(alike))
     moved = norm(left[:, parts > least].T @ r)
-    if not moved > 0.0:
+    if not moved > 0.0 or state.f <= NOTHING**2 * state.unit:
         return 0.0
-    found = moved / math.sqrt(2.0 * state.f) if state.f > 0.0 else math.inf
+    found = moved / math.sqrt(2.0 * state.f)
     rounding = EPS * norm(np.abs(rows) @ np.abs(state.x))
-    sure = found <= SURE or state.f <= NOTHING * state.first_f
+    sure = found <= SURE or state.f <= NOTHING * state.unit
     return 0.0 if sure and moved <= ROUNDING * rounding else found
 
 
-def _held(state: State, region: Region, at: Criticality) -> tuple[Mask, Vector]:
-    """Return which variables are free, and the gradients of the rows that hold steps."""
-    x, sides = state.x, at.bound_multipliers
-    below, above = (x <= region.lower) & (sides < 0.0), (x >= region.upper) & (sides > 0.0)
+def _held(
+    state: State, region: Region, at: Criticality, lengths: Vector, alike: Vector
+) -> tuple[Mask, Vector] | None:
+    """Return which variables are free, and the gradients of the rows that hold steps.
+
+    They are those that have a multiplier at the end of a steepest descent as long as a Gauss-Newton
+    step, in the lengths in which the columns of J are alike.  None where one does not touch from
+    which f would still fall on the way to it.
+    """
+    x, square = state.x, float(np.max(np.sum(alike * alike, axis=0), initial=0.0)) or 1.0
     c, _ = region.values(x)
-    jac, eq = (dense(each) for each in region.linearised(x))
-    pressed = (c >= -ACTIVE) & (at.multipliers[region.inequalities] > 0.0)
-    free = region.free & ~(at.pinned | below | above)
-    return free, np.concatenate([jac[pressed], eq])
+    jac, eq = (dense(each) * lengths for each in region.linearised(x))
+    lower, upper = (region.lower - x) / lengths, (region.upper - x) / lengths
+    lower, upper = np.where(at.pinned, 0.0, lower), np.where(at.pinned, 0.0, upper)
+    levels = np.maximum(-c, 0.0)
+    if not (np.isfinite(jac).all() and np.isfinite(eq).all() and np.isfinite(levels).all()):
+        return None
+    toward = -lengths * state.g / square
+    found = least_distance(jac, levels, eq, np.zeros(len(eq)), lower, upper, toward=toward)
+    if not found.feasible:
+        return None
+    ends = np.where(found.box < 0.0, -lower, np.where(found.box > 0.0, upper, 0.0))
+    near = square * (dot(found.inequalities, levels) + dot(np.abs(found.box), ends))
+    if not near <= convergence.NEGLIGIBLE * convergence.scale(state):
+        return None
+    normals = np.concatenate([jac[found.inequalities > 0.0], eq])
+    return region.free & ~at.pinned & (found.box == 0.0), _unit(normals)
 
 
 def _unit(rows: Vector) -> Vector:
     """Return rows of length 1."""
     return rows / steps.lengths(rows.T)[:, None]
+
+
+def are_rounding(state: State) -> bool:
+    """Return whether the residuals are what the last digits of x change them by, or little more."""
+    r, rows = _weighted(state)
+    return norm(r) <= LITTLE * EPS * norm(np.abs(rows) @ np.abs(state.x))

@@ -208,7 +208,7 @@ def _mean_slope(state: State, region: Region, g: Vector) -> float:
     mean = 0.5 * (state.g + g)
     if not trust.drowned(state.predicted, state.x, state.g):
         return dot(mean, state.pending - state.x)
-    at = measured(region, state.x, state.g, convergence.unit_at(state, state.f))
+    at = _criticality(state, region)
     return tangential_change(region, state.x, state.pending, mean, at)
 
 
@@ -255,29 +255,52 @@ def _models(
 
 def _move(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:
     """Make the pending point the iterate; stop if it is optimal."""
+    before = state.f
     state.x, state.f, state.g = state.pending.copy(), f, g.copy()
     if told is not None:
         state.r, state.jacobian = told.r, told.jacobian
-    optimality = measured(region, state.x, g, convergence.unit_at(state, f))
+    optimality = _criticality(state, region)
     state.residual, state.promise = optimality.residual, math.inf
     state.falls = convergence.falls(state, optimality, len(region.equalities) > 0)
-    if _is_optimal(state, region, optimality):
+    if state.fit is not None:
+        _end_of_fit(state, region, optimality, before)
+    elif convergence.is_optimal(state, optimality):
         _succeed(state, Stop.OPTIMAL)
-    elif _falls_without_end(state):
+    if state.stop is not None:
+        return False
+    if _falls_without_end(state):
         finish(state, Stop.UNBOUNDED)
     elif state.nit >= state.options.maxiter and not state.settled:
         finish(state, Stop.MAX_ITERATIONS)
     return state.phase is not Phase.DONE
 
 
-def _is_optimal(state: State, region: Region, at: Criticality) -> bool:
-    """Return whether the iterate passes the test: in a fit, by its relative offset."""
+def _criticality(state: State, region: Region) -> Criticality:
+    return measured(region, state.x, state.g, convergence.unit_at(state, state.f))
+
+
+def _end_of_fit(state: State, region: Region, at: Criticality, before: float) -> None:
+    """End a fit whose relative offset is small, or does not get smaller where f is at its end."""
     if state.fit is None:
-        return convergence.is_optimal(state, at)
-    state.offset = fits.offset(state, region, at)
-    enough = fits.SURE if state.settled else state.fit.xtol
-    state.settled = False
-    return state.offset <= enough
+        return
+    known, state.offset = state.offset, fits.offset(state, region, at)
+    settled, state.settled = state.settled, False
+    if state.offset <= (fits.SURE if settled else state.fit.xtol):
+        _succeed(state, Stop.OPTIMAL)
+        return
+    hidden = abs(before - state.f) <= fits.HIDDEN * abs(state.f)
+    if hidden and state.offset > fits.BETTER * known and _is_fitted(state, at):
+        _succeed(state, Stop.REDUCTION)
+
+
+def _is_fitted(state: State, at: Criticality) -> bool:
+    """Return whether a fit that no step betters is at a minimum, and has not stalled.
+
+    Where constraints are curved more than the residuals, an offset says little: then the
+    first-order conditions decide, as for any other value.
+    """
+    first_order = state.offset <= fits.SURE or convergence.is_optimal(state, at)
+    return first_order or fits.are_rounding(state)
 
 
 def _limit(state: State) -> Stop | None:
@@ -320,7 +343,7 @@ def go_on(state: State, region: Region) -> None:
     if _look_for_trial(state, region, smallest):
         if limit is not None and state.phase is not Phase.DONE:
             finish(state, limit)
-    elif state.fit is not None and state.offset <= fits.SURE:
+    elif state.fit is not None and _is_fitted(state, _criticality(state, region)):
         _succeed(state, Stop.REDUCTION)
     elif state.failures or kept_away:
         finish(state, Stop.FAILED)

@@ -215,7 +215,8 @@ def _iterate(state: State) -> None:
     step = model.step()
     gain = steps.gain(model.triangle, model.q, step)
     moved = float(np.linalg.norm(model.triangle @ step))
-    if gain <= state.options.xtol**2 * state.f or moved <= 4.0 * model.rounding:
+    reached = not state.f > 0.0  # residuals may be left that a robust loss rounds to nothing
+    if reached or gain <= state.options.xtol**2 * state.f or moved <= 4.0 * model.rounding:
         _end(state, Stop.CONVERGED)
     elif state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 from benchmarks.nist import SETS, digits
-from optdriver import FeasibleMinimizer
+from optdriver import FeasibleMinimizer, LeastSquares
 from optdriver.errors import InputError
 from optdriver.leastsquares import losses
 
@@ -111,6 +111,70 @@ def test_units_of_parameters_and_residuals_do_not_matter(scale):
     assert plain.result.success
     assert opt.result.success
     np.testing.assert_allclose(opt.result.x / [scale, 1.0], plain.result.x, rtol=1e-9)
+
+
+def test_a_robust_loss_that_rounds_to_nothing_is_at_its_end():
+    """rho(z) of soft_l1 is 0 in floating point for |z| below 1e-16."""
+    for given in ({}, {"loss": "soft_l1"}):
+        opt = FeasibleMinimizer([0.2, 0.1], "x1 + x2 <= 9", residuals=True, **given)
+        run(opt, lambda x: (x - np.array([0.5, 0.25]), np.eye(2)))
+        assert opt.result.success
+        np.testing.assert_allclose(opt.result.x, [0.5, 0.25], atol=1e-8)
+        own = run(LeastSquares([0.2, 0.1], **given), lambda x: (1e-9 * x, 1e-9 * np.eye(2)))
+        assert own.result.success
+
+
+def test_residuals_less_curved_than_the_constraint():
+    """At the end J is zero along the circle: no offset tells what the circle holds."""
+
+    def one(x):
+        return [x[0] + x[1] + 4.0], [[1.0, 1.0]]
+
+    opt = run(FeasibleMinimizer([0.5, 0.8], "x1^2 + x2^2 <= 2", residuals=True), one)
+    assert opt.result.success
+    np.testing.assert_allclose(opt.result.x, [-1.0, -1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_success_is_false_and_no_point_outside(seed):
+    """Random residuals and constraints in random units; SLSQP goes on from where a run ends."""
+    rng = np.random.default_rng(seed)
+    n, m = rng.integers(2, 5), rng.integers(1, 9)
+    a, b = rng.standard_normal((2, m, n))
+    y, u0, unit = 3.0 * rng.standard_normal(m), rng.uniform(-1, 1, n), 10.0 ** rng.uniform(-4, 4, n)
+    loss = ("linear", "soft_l1", "cauchy")[seed % 3]
+
+    def residuals(u):
+        e = np.exp(0.5 * b @ u)
+        return a @ u + e - y, a + 0.5 * e[:, None] * b
+
+    most = float(u0 @ u0) + 0.3
+    text = " + ".join(f"(x{i + 1}/{size!r})^2" for i, size in enumerate(unit.tolist()))
+    box = np.column_stack([-3.0 * unit, 3.0 * unit])
+    opt = FeasibleMinimizer(u0 * unit, f"{text} <= {most!r}", box, residuals=True, loss=loss)
+    while not opt.done:
+        x = opt.ask()
+        assert opt.constraints.is_feasible(x)
+        assert np.all((box[:, 0] <= x) & (x <= box[:, 1]))
+        r, jacobian = residuals(x / unit)
+        opt.tell(r, jacobian / unit)
+    if not opt.converged:
+        return
+
+    def value(u):
+        r, jacobian = residuals(u)
+        return losses.value(r, loss), losses.gradient(r, jacobian, loss)
+
+    inside = {"type": "ineq", "fun": lambda u: most - u @ u, "jac": lambda u: -2.0 * u}
+    end, fun = opt.result.x / unit, opt.result.fun
+    for moved in (0.0, 1e-3):
+        start = np.clip(end + moved * rng.standard_normal(n), -3, 3)
+        found = minimize(
+            value, start, jac=True, method="SLSQP", bounds=[(-3, 3)] * n, constraints=inside,
+            tol=1e-14,
+        )  # fmt: skip
+        near = np.max(np.abs(found.x - end)) < 0.1 and found.x @ found.x <= most * (1 + 1e-9)
+        assert not near or found.fun >= fun - 1e-7 * max(fun, 1e-6)
 
 
 def test_fewer_residuals_than_parameters():
