@@ -224,11 +224,12 @@ def minimum_of(state: State, index: int) -> Minimum:
     x = space.to_user(z)
     held = reports.active_bounds(state, run)
     free = (space.lower < space.upper) & ~np.isin(space.free, list(held))
-    compiled = state.spec.compiled
+    compiled = None if state.spec.compiled is None else state.spec.inner_constraints()
     active = tuple(name for name in run.active if compiled and name in compiled.names)
     normals = np.zeros((0, x.size))
     if compiled is not None and active:
-        normals = compiled.jacobian(x)[[list(compiled.names).index(name) for name in active]]
+        rows = [list(compiled.names).index(name) for name in active]
+        normals = compiled.jacobian(space.inner(x))[rows] / np.where(space.log, x, 1.0)
     return Minimum(x=x, run=run, free=free, normals=normals, held=held, active=active)
 
 

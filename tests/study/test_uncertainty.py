@@ -146,6 +146,15 @@ def test_nothing_varies_across_an_active_constraint(jac):
     assert "The constraint 'a*k <= 1.35' is active: nothing varies across it." in found.notes
     with pytest.raises(InputError, match="a profile.*constraints"):
         study.profile(told)
+    logarithms = [
+        {"name": "a", "type": "continuous", "domain": (0.1, 10), "scale": "log"},
+        {"name": "k", "type": "continuous", "domain": (0.01, 10), "scale": "log"},
+        {"name": "c", "type": "continuous", "domain": (-1, 1)},
+    ]
+    given = {"driver": "least-squares", "jac": jac, "max_num_minimizers": 1}
+    other = optdriver.create_study(logarithms, constraints=["a*k<=1.35"], **given)
+    other.run(told)
+    np.testing.assert_allclose(other.uncertainty().covariance, found.covariance, rtol=1e-4)
 
 
 def test_parameters_that_are_only_determined_together_are_named():
