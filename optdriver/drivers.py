@@ -97,6 +97,9 @@ class Driver(Protocol):
         One that fits is told residuals, and their Jacobian.
         """
 
+    def expect_noise(self, id: int, noise: float) -> None:
+        """Say the standard deviation of the value that is told at a point next."""
+
     def tell_arrays(self, ids: Sequence[int], f: Vector, g: Any = None) -> None:
         """Tell finite values, and a row of gradients each, at several points that are out."""
 

@@ -284,7 +284,17 @@ def ask(path: Path, n: int, again: bool) -> int:
 @argument("value", help="The value, in any form that programs print; residuals as [1.5, 2].")
 @click.option("--gradient", help='Derivatives: JSON, as [1.5, 2] or {"x1": 1.5}, or 1.5,2.')
 @click.option("--output", "outputs", multiple=True, help="An output, as stress=3.5; once for each.")
-def tell(path: Path, id: int, value: str, gradient: str | None, outputs: tuple[str, ...]) -> None:
+@click.option(
+    "--uncertainty", help="Standard deviation of the value; of residuals also [0.1, 0.2]."
+)
+def tell(
+    path: Path,
+    id: int,
+    value: str,
+    gradient: str | None,
+    outputs: tuple[str, ...],
+    uncertainty: str | None,
+) -> None:
     """Tell the value of a suggestion, with its gradient if the study has jac = true.
 
     In a fit (driver = "least-squares") the value is the list of residuals, and the gradient their
@@ -297,10 +307,19 @@ def tell(path: Path, id: int, value: str, gradient: str | None, outputs: tuple[s
         number = _json(value, "the value") if value.startswith("[") else read_number(value)
         slopes = None if gradient is None else _gradient(gradient)
         put = dict(map(_output, outputs)) or None
+        spread = None if uncertainty is None else _spread(uncertainty)
     except ValueError as error:
         raise InputError(str(error)) from None
     with load_study(path) as study:
-        study.tell(id, number, slopes, outputs=put)
+        study.tell(id, number, slopes, outputs=put, uncertainty=spread)
+
+
+def _spread(text: str) -> Any:
+    from optdriver.objectives.answers import read_number
+
+    if text.lstrip().startswith("["):
+        return _json(text, "--uncertainty")
+    return read_number(text)
 
 
 def _output(text: str) -> tuple[str, Any]:

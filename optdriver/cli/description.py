@@ -18,7 +18,8 @@ _SECTIONS: Final = (
 )  # fmt: skip
 _STUDY: Final = ("driver", "durability", *parameters.TABLE, *parameters.ALIASES)
 OBJECTIVE: Final = (
-    "command", "template", "value", "gradient", "outputs", "workdir", "keep", "timeout", "env",
+    "command", "template", "value", "gradient", "outputs", "uncertainty", "workdir",
+    "keep", "timeout", "env",
 )  # fmt: skip
 _PARAMETER: Final = ("domain", "formula", "unit", "scale")
 _SECONDS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from optdriver.structures.units import number_of
+from optdriver.study.observation import Observation
 
 if TYPE_CHECKING:
     from optdriver.study import Study
@@ -21,7 +22,9 @@ def value(study: Study, id: int, observed: Any) -> None:
         best = study.best
         so_far = "none yet" if best is None else f"{best.value:.10g} (evaluation {best.id})"
         shown = "no value"
-        if observed is not None:
+        if isinstance(observed, Observation):
+            shown = repr(observed)
+        elif observed is not None:
             many = np.ndim(number_of(observed)) > 0
             shown = f"{np.size(observed)} residuals" if many else f"{number_of(observed):.10g}"
         LOG.info("evaluation %d: %s; best: %s", id, shown, so_far)

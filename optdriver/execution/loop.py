@@ -70,7 +70,8 @@ def run(
     study : Study
     objective : callable, optional
         Called with all parameters by name, and with ``study=`` if it has such an argument; returns
-        a number, ``(value, gradient)`` or an `Observation`.  An exception is a failed evaluation.
+        a number, ``(value, gradient)``, a dict of ``value``, ``gradient`` and ``uncertainty``, or
+        an `Observation`.  An exception is a failed evaluation.
         Without it, the one of ``study.set_objective``.
     executor : concurrent.futures.Executor or callable, optional
         Where to evaluate, or a function that makes such a place.  Without it: `num_parallel`
@@ -92,8 +93,9 @@ def run(
         Call the objective with up to `num_parallel` points at once, in this thread: an array of
         shape (k, n), a point a row, with the continuous parameters in their order
         (``study.space.free``).  It returns the values, shape (k,), or ``(values, gradients)`` with
-        gradients of shape (k, n); a row that is not finite has failed.  An exception fails the one
-        point whose call raises it: the points of a round that raises are evaluated one by one.
+        gradients of shape (k, n), or a dict of ``value``, ``gradient`` and ``uncertainty``; a row
+        that is not finite has failed.  An exception fails the one point whose call raises it: the
+        points of a round that raises are evaluated one by one.
 
     Raises
     ------
@@ -125,7 +127,8 @@ def run(
     RuntimeWarning
         If the study stopped because too many evaluations in a row failed.
     ObjectiveWarning
-        If the study stopped because the objective has one value at all points.
+        If the study stopped because the objective has one value at all points; or the last
+        differences of values are below the noise that was told with these: which steps to take.
     StudyDoneWarning
         If the study is done already: why, and what to raise so that it goes on.
     UserWarning
@@ -239,6 +242,8 @@ def _report(study: Study, error: Exception | None) -> None:
         say(f"the study stopped: {study.stop_reason}", ObjectiveWarning)
     if study.stop_kind is not None and (resisting := study.unsatisfied()):
         say(resisting, ConstraintWarning)
+    if study.stop_kind is not None and (noisy := study.below_noise()):
+        say(noisy, ObjectiveWarning)
 
 
 class _Loop:

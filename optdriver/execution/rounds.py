@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import EvaluationError, InputError, InputTypeError
+from optdriver.errors import EvaluationError, InputError, InputTypeError, unknown_option
 from optdriver.execution import log
 from optdriver.execution.calling import Mistakes, Outcome, all_taken, chosen, describe
 from optdriver.execution.interrupt import Interrupts
@@ -42,6 +42,17 @@ def prepare(study: Study, objective: Vectorized | None) -> Vectorized:
             f"array of shape (k, {study.space.size}): {error}"
         ) from None
     return objective
+
+
+def _named(found: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
+    """Return values, gradients and uncertainties of what an objective returned by name."""
+    known = ("value", "gradient", "uncertainty")
+    for name in found:
+        if name not in known:
+            raise unknown_option("part of what the objective returned:", str(name), known)
+    if "value" not in found:
+        raise InputTypeError("the vectorized objective returned a dict without 'value'")
+    return found["value"], found.get("gradient"), found.get("uncertainty")
 
 
 class Rounds:
@@ -83,18 +94,18 @@ class Rounds:
 
     def _evaluate(self, ids: list[int], x: Matrix) -> None:
         try:
-            values, gradients = self._called(x)
+            values, gradients, spreads = self._called(x)
         except InputError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
             self._failed(ids, x, error)
             return
-        self.study.tell_arrays(ids, values, gradients)
+        self.study.tell_arrays(ids, values, gradients, uncertainty=spreads)
         for id, value in zip(ids, np.ravel(values).tolist(), strict=True):
             log.value(self.study, id, value)
 
-    def _called(self, x: Matrix) -> tuple[Any, Any]:
-        """Return values and gradients (or None) of the points."""
+    def _called(self, x: Matrix) -> tuple[Any, Any, Any]:
+        """Return values, gradients and uncertainties (or None) of the points."""
         self.calling = True
         try:
             found = self.call(x)
@@ -106,8 +117,10 @@ class Rounds:
                     "a vectorized objective returns the values, an array of shape (k,), or a pair "
                     f"(values, gradients); it returned {len(found)} things"
                 )
-            return found
-        return found, None
+            return *found, None
+        if isinstance(found, Mapping):
+            return _named(found)
+        return found, None, None
 
     def _failed(self, ids: list[int], x: Matrix, error: BaseException) -> None:
         """Book an exception; of several points each is evaluated by itself, to see which it is."""

@@ -456,6 +456,30 @@ class MultiStart(Undoing[MultiStartState]):
         value = real_number("the value", f)
         self._change(_on_state, scheduler.tell, id, value, self._checked_gradient(id, value, g))
 
+    @quiet
+    def expect_noise(self, id: int, noise: float) -> None:
+        """Say the standard deviation of the value that is told at a point next.
+
+        Line searches of L-BFGS-B allow for it, steps of finite differences follow it, and runs
+        whose values have one are compared to no more than that.
+
+        Parameters
+        ----------
+        id : int
+            The id of the point, which is pending; of another nothing is noted.
+        noise : float
+            Above 0.
+
+        Raises
+        ------
+        InputError
+            It is no finite number from 0 on.
+        """
+        value = real_number("the noise", noise)
+        if not 0.0 <= value < math.inf:
+            raise InputError(f"the noise is {value}; expected a finite number from 0 on")
+        self._change(_on_state, scheduler.expect_noise, id, value)
+
     def _checked_rows(self, values: Any, jacobian: Any) -> tuple[float, Vector | None, Vectors]:
         """Return the value and its gradient, and these with the rows behind them.
 

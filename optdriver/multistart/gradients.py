@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
+TOO_SHORT = 4.0
+"""Steps that are so many times shorter than the noise of the values asks for are not left so."""
+
 _ON_SURFACE = 2.0**-20
 """Least step in widths of the box where there are equalities, which hold to 1e-9 only."""
 
@@ -76,6 +79,25 @@ def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -
     slots = differences.again(made, wanted, state.lower, state.upper, state.constraints)
     learnt.repeated = bool(slots)
     return slots
+
+
+def are_lost_in_noise(state: MultiStartState, search: Search, made: Differences) -> bool:
+    """Take in the noise that was told; tell whether complete differences are too short for it.
+
+    Then they are made once more, with the steps that are right.  Given steps stay.
+    """
+    learnt, noise = search.learnt, search.heard.pending
+    if noise == 0.0 or learnt is None:
+        return False
+    learnt.noise, learnt.checked, learnt.told = noise, True, True
+    learnt.f, learnt.largest = made.f, max(learnt.largest, abs(made.f))
+    if learnt.repeated:
+        return False
+    right = steps.wanted(learnt, made.x, state.lower, state.upper, search.two_sided)
+    used, given = differences.used(made), state.options.given_steps
+    free = np.isnan(np.broadcast_to(given, right.shape)) & (used > 0.0)
+    learnt.repeated = bool(np.any(free & (right > TOO_SHORT * used)))
+    return learnt.repeated
 
 
 def all_equal(made: Differences) -> bool:

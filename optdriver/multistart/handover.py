@@ -226,6 +226,11 @@ class Handover:
     # -- what is known --------------------------------------------------------------------------
 
     @property
+    def plain(self) -> LBFGSB:
+        """The L-BFGS-B with which it begins."""
+        return self._plain
+
+    @property
     def handed_over(self) -> bool:
         """Whether the feasible minimizer is at work."""
         return self._feasible is not None

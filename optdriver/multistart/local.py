@@ -198,6 +198,16 @@ def tell(minimizer: Minimizer, f: float, g: Vector | None, made: Vectors | None 
         receiver.tell(f, g)
 
 
+def allow(minimizer: Minimizer, noise: float, least: float) -> None:
+    """Let a line search allow for `noise` in a difference of values, and for `least` in any case.
+
+    Only L-BFGS-B has one that does.
+    """
+    plain: Any = getattr(minimizer, "plain", minimizer)  # that of a Handover
+    if isinstance(plain, LBFGSB):
+        plain.state.noise = max(noise, least)
+
+
 def takes_vectors(minimizer: Minimizer) -> bool:
     """Return whether a minimizer is told residuals, or a value with rows."""
     return hasattr(minimizer, "m") and (has_factors(minimizer) or bool(minimizer.m))

@@ -152,7 +152,8 @@ class Run:
     residual : float or None
         What is left of the first-order conditions there; None without gradients.
     noise : float
-        The noise of the values as it was measured for finite differences; 0 where there is none.
+        The noise of the values as it was told, or measured for finite differences; 0 where there
+        is none.
     factors : Factors or None
         Of a fit, what the covariance there is made of.
     """

@@ -20,6 +20,7 @@ from optdriver.leastsquares.covariance import Factors
 from optdriver.multistart import differences, local
 from optdriver.multistart.barriers import Between
 from optdriver.multistart.differences import Pending
+from optdriver.multistart.heard import Heard
 from optdriver.multistart.local import Minimizer
 from optdriver.multistart.paths import Path
 from optdriver.multistart.records import Run, fixed
@@ -72,6 +73,8 @@ class Search:
         Whether it goes on to its end, though it is in a basin that is known.
     held : int
         How often it has been held back before a barrier.
+    heard : Heard
+        The noise that was told with its values.
     between : Between, Path or None
         The comparison of its end with a known minimum, of a run whose minimizer has converged.
     slots : dict of int to int
@@ -99,6 +102,7 @@ class Search:
     spare: bool = False
     followed: bool = False
     held: int = 0
+    heard: Heard = field(default_factory=Heard)
     between: Between | Path | None = None
     slots: dict[int, int] = field(default_factory=dict)
     x: Vector | None = None
@@ -185,7 +189,7 @@ def _row(search: Search, whole: Known) -> Run:
         multipliers=dict(known["multipliers"]),
         bounds=None if known.get("bounds") is None else fixed(known["bounds"]),
         residual=None if math.isnan(known["residual"]) else known["residual"],
-        noise=0.0 if search.learnt is None else search.learnt.noise,
+        noise=max(search.heard.noise, 0.0 if search.learnt is None else search.learnt.noise),
         factors=None if known.get("fit") is None else Factors.from_dict(known["fit"]),
     )
 
@@ -207,6 +211,7 @@ def to_dict(search: Search) -> dict[str, Any]:
         "spare": search.spare,
         "followed": search.followed,
         "held": search.held,
+        "heard": search.heard.to_dict(),
         "between": None if search.between is None else search.between.to_dict(),
         "slots": [[id, slot] for id, slot in search.slots.items()],
         "x": None if search.x is None else search.x.copy(),
@@ -224,6 +229,7 @@ def copied(search: Search, constraints: ConstraintSet | None) -> Search:
         minimizer=None if minimizer is None else local.copied(minimizer, constraints),
         stencil=None if stencil is None else differences.from_dict(differences.to_dict(stencil)),
         learnt=None if learnt is None else Learnt.from_dict(learnt.to_dict()),
+        heard=copy.copy(search.heard),
         slots=dict(search.slots),
         conditions=copy.deepcopy(search.conditions),
     )
@@ -254,6 +260,7 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         spare=stored.flag("spare", data.get("spare", False)),
         followed=stored.flag("followed", data.get("followed", False)),
         held=stored.whole("held", data.get("held", 0)),
+        heard=Heard.from_dict(data.get("heard")),
         between=None if between is None else _comparison(between, x0.size),
         slots={
             stored.whole("id", id): stored.whole("slot", slot, -1) for id, slot in data["slots"]

@@ -29,6 +29,7 @@ from optdriver.multistart import (
     differences,
     directions,
     gradients,
+    heard,
     linkage,
     linked,
     local,
@@ -478,6 +479,9 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
         slot = search.slots.pop(point.id, None)
         if slot is not None:  # else it is no longer wanted
             told.append((k, search, slot))
+    for _, search, _ in told:
+        if search.heard.pending and g is not None and search.minimizer is not None:
+            _allow_for_noise(state, search, search.minimizer)
     advanced = _advance(told, f, g) if g is not None and compiled() and not state.linked else {}
     extra = set(state.extra)
     for k, search, slot in told:
@@ -532,6 +536,40 @@ def add_point(
         linked.enter(state, linkage.NOBODY, x, f, g)
     elif state.sampled:
         _add_sample(state, x, f)
+
+
+def expect_noise(state: MultiStartState, id: Any, noise: float) -> None:
+    """Note the standard deviation of the value that is told next at a pending point."""
+    point = state.pending.get(id)
+    if point is not None:
+        known = state.runs[point.run].heard
+        known.pending = max(known.pending, noise)
+
+
+def _allow_for_noise(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
+    """Let the line search know the noise of the value that a minimizer is told now."""
+    if search.heard.pending:
+        local.allow(minimizer, search.heard.take(), state.options.minimizer["noise"])
+
+
+def _is_still(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
+    """Return whether the values of a run show nothing but noise any more."""
+    if not search.heard.noise or not isinstance(minimizer, LBFGSB):
+        return False
+    one_sided = not (state.options.jac or search.two_sided)
+    differenced = int(np.count_nonzero(state.lower < state.upper)) if one_sided else 0
+    least = heard.floor(search.heard, differenced)
+    heard.watch(search.heard, minimizer, least)
+    return heard.ends(search.heard, minimizer, least)
+
+
+def _why_converged(search: Search, minimizer: Minimizer) -> str:
+    """Return why a run has converged, and to what precision where its values are noisy."""
+    if not search.heard.noise:
+        return local.reason(minimizer)
+    if minimizer.converged and not heard.is_chance(search.heard, minimizer):
+        return f"{local.reason(minimizer)}; {heard.words(search.heard)}"
+    return f"converged {heard.words(search.heard)}: the model promises no more"
 
 
 def halt(state: MultiStartState, reason: str | None) -> None:
@@ -593,6 +631,7 @@ def _take(
     elif g is not None or not state.options.gradients:
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
+        _allow_for_noise(state, search, minimizer)
         local.tell(minimizer, f, g, vectors)
         _after_success(state, search, minimizer, x, f, g)
     elif f == _flat_value(state, minimizer):
@@ -738,6 +777,11 @@ def _assemble(
         stencil = stencil.before
     g = differences.gradient(stencil)
     if is_usable(stencil.f, g):
+        if gradients.are_lost_in_noise(state, search, stencil):
+            known = differences.vectors(stencil)
+            at_base = None if known is None else Vectors(known.values, None)
+            _want_differences(state, search, minimizer, stencil.f, at_base)
+            return
         if wanted := gradients.more(state, search, stencil, g):
             _line_up(state, search, wanted)
             return
@@ -745,6 +789,7 @@ def _assemble(
         search.stencil = None
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
+        _allow_for_noise(state, search, minimizer)
         local.tell(minimizer, stencil.f, g, differences.vectors(stencil))
         _after_success(state, search, minimizer, x, stencil.f, g)
     else:
@@ -775,11 +820,12 @@ def _after_success(
     """
     if x is not None and _stays(state, search, minimizer, x, f, g):
         return
-    if not minimizer.done:
+    still = _is_still(state, search, minimizer)
+    if not (minimizer.done or still):
         _want_evaluation(state, search, minimizer)
-    elif _sharpen(state, search, minimizer):
+    elif _sharpen(state, search, minimizer, still=still):
         return
-    elif minimizer.converged:
+    elif still or (minimizer.converged and not heard.is_chance(search.heard, minimizer)):
         _converged(state, search, minimizer)
     elif local.unbounded(minimizer):
         state.ended = f"the objective has no minimum: {local.reason(minimizer)}"
@@ -798,7 +844,7 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
             state, minimizer, near or _all_ends(state, catalogue.apart(x, f)), near=bool(near)
         )
     if search.between is None:
-        _close(state, search, "converged", local.reason(minimizer))
+        _close(state, search, "converged", _why_converged(search, minimizer))
     else:
         _line_up(state, search, (BASE,))
 
@@ -806,7 +852,7 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
 def _tells_close_ends_apart(state: MultiStartState, search: Search) -> bool:
     """Tell whether values between ends that are close say something: with noise they do not."""
     measured = search.learnt is not None and search.learnt.noise > 0.0
-    noisy = measured or state.options.minimizer["noise"] > 0.0
+    noisy = measured or search.heard.noise > 0.0 or state.options.minimizer["noise"] > 0.0
     return state.options.convergence_rule > 3 and not noisy
 
 
@@ -882,7 +928,7 @@ def _compared(state: MultiStartState, search: Search, outcome: Between | Path | 
     same = NEW if between.near else None
     if joined:
         same = _merged(state, joined)
-    _close(state, search, "converged", local.reason(minimizer), same)
+    _close(state, search, "converged", _why_converged(search, minimizer), same)
 
 
 def _further(
@@ -933,7 +979,9 @@ def _merged(state: MultiStartState, entries: tuple[int, ...]) -> int:
     return kept
 
 
-def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
+def _sharpen(
+    state: MultiStartState, search: Search, minimizer: Minimizer, *, still: bool = False
+) -> bool:
     """Let a run that forward differences led astray go on from its best point, once.
 
     A line search fails where the error of the gradient is larger than what is left of it, and
@@ -944,12 +992,13 @@ def _sharpen(state: MultiStartState, search: Search, minimizer: Minimizer) -> bo
     exact = state.options.jac or search.two_sided or not state.options.gradients
     noisy = search.learnt is not None and search.learnt.noise > 0.0
     doubted = noisy or local.takes_vectors(minimizer)
-    coarse = not exact and (local.lost(minimizer) or (doubted and minimizer.converged))
+    coarse = not exact and (still or local.lost(minimizer) or (doubted and minimizer.converged))
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not coarse or spent:
         return False
     x, f, _ = best
     search.two_sided = True
+    search.heard.still, search.heard.promised = 0, math.inf
     search.minimizer = minimizer_at(state, search, x, after=minimizer)
     known = local.vector(minimizer, x)
     if not np.array_equal(search.minimizer.ask(), x):
@@ -1143,6 +1192,7 @@ def _go_on(state: MultiStartState, search: Search) -> None:
     if moved or local.takes_vectors(minimizer):  # the vectors of a start are not kept
         _want_evaluation(state, search, minimizer)
     elif search.g is not None or not state.options.gradients:
+        _allow_for_noise(state, search, minimizer)
         local.tell(minimizer, search.f, search.g)
         search.g = None
         _after_success(state, search, minimizer)

@@ -43,6 +43,7 @@ _CENTRAL: Final = 0.86
 _INSIDE: Final = 2.0**-6  # least length, in widths of the box
 _SHORTEST, _LONGEST, _LONGEST_NOISY = 2.0**-24, 4.0, 32.0  # of the first step
 _MOST: Final = 2.0**-4  # longest step, in lengths
+_MOST_TOLD: Final = 2.0**-3  # the same in widths of the box, where the noise is known to be there
 _SMALL: Final = 2.0**-20  # values are this exact at most, relative to the largest seen
 _FORGETTING: Final = 0.25
 
@@ -57,6 +58,8 @@ class Learnt:
         The noise of its values as it was measured, 0 where it is that of rounding.
     checked : bool
         Whether the noise has been looked at.
+    told : bool
+        Whether it was told with the values.
     repeated : bool
         Whether the pending gradient has been made once more already.
     f, largest : float
@@ -69,6 +72,7 @@ class Learnt:
 
     noise: float = 0.0
     checked: bool = False
+    told: bool = False
     repeated: bool = False
     f: float = math.nan
     largest: float = 0.0
@@ -104,7 +108,8 @@ def wanted(learnt: Learnt, x: Vector, lower: Vector, upper: Vector, two_sided: b
         steps = np.clip(best, _SHORTEST * first, longest * first)
     if two_sided:
         steps = steps * (_CENTRAL * 2.0 ** round(-math.frexp(relative)[1] / 6))
-    bounded: Vector = np.minimum(steps, _MOST * lengths)
+    most = _MOST_TOLD * widths(x, lower, upper) if learnt.told else _MOST * lengths
+    bounded: Vector = np.minimum(steps, most)
     return bounded
 
 
@@ -170,7 +175,8 @@ def too_long(
     shown = curvature(learnt, x, g, lower, upper)
     if learnt.repeated or shown is None:
         return none
-    now = Learnt(noise=learnt.noise, f=f, largest=max(learnt.largest, abs(f)), curvature=shown)
+    largest = max(learnt.largest, abs(f))
+    now = Learnt(noise=learnt.noise, told=learnt.told, f=f, largest=largest, curvature=shown)
     right = wanted(now, x, lower, upper, two_sided=False)
     wrong = (used > TOO_LONG * right) & (0.5 * used * shown > 0.1 * np.abs(g))
     return np.where(wrong, right, none)

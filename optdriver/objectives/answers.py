@@ -17,6 +17,9 @@ Result = float | list[float] | tuple[Any, Any] | dict[str, Any]
 MOST: Final = 64 * 2**20
 """Bytes of an answer that are read at most."""
 
+_BESIDE: Final = frozenset(("outputs", "uncertainty"))
+"""What stands beside a value in an answer, and makes it one by name."""
+
 _SHOWN: Final = 400
 """Characters of a file's end that go into the reason of a failure."""
 
@@ -205,7 +208,7 @@ def read_answer(text: str) -> Result:
     or such a number behind a name (``R = 0.25``).  In a fit it is
     ``{"residuals": [..], "jacobian": [[..], ..]}``, the Jacobian with a row for each residual.
     Outputs stand beside the value, ``{"value": .., "outputs": {"stress": 3.5}}``, or
-    ``{"stress": {"value": 3.5, "gradient": [..]}}``.
+    ``{"stress": {"value": 3.5, "gradient": [..]}}``, and ``"uncertainty"`` beside either.
 
     Raises
     ------
@@ -215,7 +218,7 @@ def read_answer(text: str) -> Result:
     answer = _from_json(text)
     if isinstance(answer, Mapping) and "residuals" in answer:
         return _residuals(answer)
-    if isinstance(answer, Mapping) and "value" in answer and "outputs" in answer:
+    if isinstance(answer, Mapping) and "value" in answer and answer.keys() & _BESIDE:
         return {str(key): numbers(each) for key, each in answer.items()}
     if isinstance(answer, Mapping) and "value" in answer:
         value, gradient = answer["value"], answer.get("gradient")
@@ -241,10 +244,13 @@ def read_answer(text: str) -> Result:
 def _residuals(answer: Mapping[str, Any]) -> Result:
     """Return residuals, or these and their Jacobian."""
     found, jacobian = numbers(answer["residuals"]), numbers(answer.get("jacobian"))
+    spread = numbers(answer.get("uncertainty"))
     if not isinstance(found, list) or not found:
         raise EvaluationError(
             f'"residuals" is a list of numbers in what the program gave, not {str(found)[:60]!r}'
         )
+    if spread is not None:
+        return {"residuals": found, "jacobian": jacobian, "uncertainty": spread}
     return found if jacobian is None else (found, jacobian)
 
 

@@ -72,6 +72,8 @@ class SubprocessObjective:
     outputs : dict, optional
         Where each output stands, by name, as the value; its derivatives come from an answer in JSON
         only.
+    uncertainty : dict, optional
+        Where the standard deviation of the value stands, as the value.
     workdir : str or path-like, optional
         A directory for each evaluation, as ``'runs/{id}'``, in which the program runs; where one
         is there already (an evaluation that is tried again) the next is ``'runs/12-2'``.  Without
@@ -116,6 +118,7 @@ class SubprocessObjective:
         value: Mapping[str, str] | str | None = None,
         gradient: Mapping[str, str] | str | None = None,
         outputs: Mapping[str, Mapping[str, str] | str] | None = None,
+        uncertainty: Mapping[str, str] | str | None = None,
         workdir: str | os.PathLike[str] | None = None,
         keep: str = "all",
     ) -> None:
@@ -138,6 +141,9 @@ class SubprocessObjective:
         }
         if self.outputs and self.value is None:
             raise InputError("outputs says where outputs stand; say where the value is, too")
+        self.uncertainty = None if uncertainty is None else Place.of(uncertainty, "uncertainty")
+        if self.uncertainty is not None and self.value is None:
+            raise InputError("uncertainty says where it stands; say where the value is, too")
         self.workdirs = Workdirs(workdir, keep)
         if self.cwd is not None and (workdir is not None or self.template):
             raise InputError(
@@ -193,7 +199,7 @@ class SubprocessObjective:
 
     def _where(self, directory: Path) -> Path | None:
         """Return where the program runs: where its files are, if it has any of its own."""
-        places = (self.value, self.gradient, *self.outputs.values())
+        places = (self.value, self.gradient, self.uncertainty, *self.outputs.values())
         has_files = bool(self.template) or any(place and place.file for place in places)
         own = self.workdirs.named or (has_files and self.cwd is None)
         return directory if own else self.cwd
@@ -205,9 +211,14 @@ class SubprocessObjective:
         text = output.text()
         value = find_number(self.value, where, text)
         gradient = None if self.gradient is None else find_gradient(self.gradient, where, text)
-        if self.outputs:
-            put = {name: find_number(place, where, text) for name, place in self.outputs.items()}
-            return {"value": value, "gradient": gradient, "outputs": put}
+        if self.outputs or self.uncertainty is not None:
+            made: dict[str, Any] = {"value": value, "gradient": gradient}
+            if self.outputs:
+                places = self.outputs.items()
+                made["outputs"] = {name: find_number(each, where, text) for name, each in places}
+            if self.uncertainty is not None:
+                made["uncertainty"] = find_number(self.uncertainty, where, text)
+            return made
         return value if gradient is None else (value, gradient)
 
     def _run(self, arguments: list[str], input_: Path, where: Path | None, id: int | None) -> Tail:

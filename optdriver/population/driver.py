@@ -308,6 +308,9 @@ class PopulationDriver(Undoing[PopulationState]):
         status = TOLD if math.isfinite(value) else FAILED
         self._change(PopulationDriver._settle, id, status, value, gradient)
 
+    def expect_noise(self, id: int, noise: float) -> None:
+        """Take note of how exact the next value is: ranks of values have no use for it."""
+
     def tell_arrays(self, ids: Sequence[int], f: Vector, g: Any = None) -> None:
         """Tell the values, and gradients, at several points, one after the other: see `tell`."""
         gradients = [None] * len(ids) if g is None else g

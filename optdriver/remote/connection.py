@@ -77,7 +77,7 @@ class Messages:
             more = {
                 key: item
                 for key, item in more.items()
-                if key not in ("gradient", "unit", "outputs")
+                if key not in ("gradient", "unit", "outputs", "uncertainty")
             }
             reason = "the evaluation reported no value"
             return self.post("fail", id=whole(id), reason=reason, **more)

@@ -30,7 +30,7 @@ LEASE: Final = 60.0
 _TEXTS: Final = (
     "name", "study_id", "driver", "direction", "status", "stop_kind", "stop_reason", "notes",
 )  # fmt: skip
-_NUMBERS: Final = ("value", "asked", "ended")
+_NUMBERS: Final = ("value", "asked", "ended", "uncertainty")
 Row = TypeVar("Row", Best, LocalMinimum, RunRow)
 
 
@@ -142,12 +142,15 @@ class RemoteStudy:
         outputs: Any = None,
         residuals: Any = None,
         jacobian: Any = None,
+        uncertainty: Any = None,
     ) -> None:
         """Report the result of a suggestion, as `Study.tell` does."""
         id = whole(id)
         given = (value, gradient, residuals, jacobian)
         value, gradient = one_of(*given, fits=self._terms.fits)
-        number, more = self._terms.result(id, value, gradient, outputs=outputs)
+        number, more = self._terms.result(
+            id, value, gradient, outputs=outputs, uncertainty=uncertainty
+        )
         self._messages.told(id, number, **more)
         self._terms.told(id)
 
@@ -160,10 +163,16 @@ class RemoteStudy:
         self.tell_failure(id, message or "cleared")
 
     def add_point(
-        self, point: Any, value: Any, gradient: Any = None, *, outputs: Any = None
+        self,
+        point: Any,
+        value: Any,
+        gradient: Any = None,
+        *,
+        outputs: Any = None,
+        uncertainty: Any = None,
     ) -> int:
         """Add an evaluation that the study did not ask for; return its id."""
-        number, more = self._terms.result(None, value, gradient, point, outputs)
+        number, more = self._terms.result(None, value, gradient, point, outputs, uncertainty)
         place = self._terms.place(point)
         return int(self._messages.post("add", point=place, value=number, **more)["id"])
 
@@ -279,7 +288,8 @@ class RemoteStudy:
             if name in values:
                 values[name] = tuple(values[name])
         values |= self._terms.rebuilt(found.get("vectors", {}))
-        return kind(**{each.name: values[each.name] for each in fields(kind)})
+        known = (each.name for each in fields(kind))
+        return kind(**{name: values[name] for name in known if name in values})
 
     @property
     def history(self) -> History:

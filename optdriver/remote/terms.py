@@ -20,7 +20,7 @@ from optdriver.storage import codec
 from optdriver.structures.description import describe_unit, rebuilt_unit
 from optdriver.structures.units import Unit, is_quantity, number_in, number_of, unit_of
 from optdriver.study import Observation, Suggestion, observation
-from optdriver.study.inputs import told_pair, value_and_gradient
+from optdriver.study.inputs import own_uncertainty, told_pair, value_and_gradient
 
 FloatArray = NDArray[np.float64]
 
@@ -116,7 +116,13 @@ class Terms:
     # -- results --------------------------------------------------------------------------
 
     def result(
-        self, id: int | None, value: Any, gradient: Any, point: Any = None, outputs: Any = None
+        self,
+        id: int | None,
+        value: Any,
+        gradient: Any,
+        point: Any = None,
+        outputs: Any = None,
+        uncertainty: Any = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Return the value, None for a failure, and what a message says besides.
 
@@ -132,10 +138,20 @@ class Terms:
             if outputs is not None:
                 raise InputError("an Observation has outputs of its own: give none beside it")
             outputs = value.outputs
+        spread = own_uncertainty(value, uncertainty)
         number, more = self._result(id, value, gradient, point)
+        if spread is not None and number is not None:
+            more["uncertainty"] = self._deviation(spread, more.get("unit"))
         if outputs is not None:
             more["outputs"] = self._put(id, outputs, point)
         return number, more
+
+    def _deviation(self, given: Any, unit: Any) -> Any:
+        """Return an uncertainty as a message has it, in the unit of the value."""
+        if is_quantity(given):
+            known = self.unit if unit is None else rebuilt_unit(unit["library"], unit["unit"])
+            given = number_in(given, known, "the uncertainty")
+        return real_array("the uncertainty", given).tolist()
 
     def _result(
         self, id: int | None, value: Any, gradient: Any, point: Any

@@ -138,7 +138,11 @@ class Worker:
             names, fits = self.terms.outputs, self.terms.fits
             told = parts(outcome.result, units=units, fits=fits, outputs=names)
             number, result = self.terms.result(
-                id, told["value"], told.get("gradient"), outputs=told.get("outputs")
+                id,
+                told["value"],
+                told.get("gradient"),
+                outputs=told.get("outputs"),
+                uncertainty=told.get("uncertainty"),
             )
             shown = f"{len(number)} residuals" if isinstance(number, list) else number
             LOG.info("evaluation %d: %s", id, shown)

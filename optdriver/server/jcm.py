@@ -233,16 +233,16 @@ def _observation(data: Any) -> Observation:
         if _of_kind(dict, entry, "an entry of an observation").get("env"):
             raise InputError("environment_value: parameters of the environment are fixed ones here")
         if entry.get("val") is not None:
-            found.add(_value(entry["val"]))
+            found.add(**_value(entry["val"]))
         for name, slope in _of_kind(dict, entry.get("der") or {}, "derivatives").items():
-            found.add(_value(slope), derivative=name)
+            found.add(**_value(slope), derivative=name)
     return found
 
 
-def _value(entry: Any) -> Any:
-    if _of_kind(dict, entry, "a value").get("u") is not None:
-        raise InputError("uncertainty: these drivers have no use for it; say noise= in configure")
-    return entry.get("o")
+def _value(entry: Any) -> dict[str, Any]:
+    """Return a value and its uncertainty."""
+    given = _of_kind(dict, entry, "a value")
+    return {"value": given.get("o"), "uncertainty": given.get("u")}
 
 
 def _of_kind(kind: type, found: Any, what: str) -> Any:
@@ -255,18 +255,20 @@ def _of_kind(kind: type, found: Any, what: str) -> Any:
 def _observed(study: Study, _given: Given) -> dict[str, Any]:
     """Return a row for each value and each derivative."""
     data = study.get_observation_data()
-    rows: list[tuple[Any, Any, Any]] = []
-    for sample, value, slopes in zip(
-        data["sample"], data["value"], data["derivatives"], strict=True
+    rows: list[tuple[Any, Any, Any, Any]] = []
+    spreads = data.get("uncertainty", [None] * len(data["value"]))
+    for sample, value, slopes, spread in zip(
+        data["sample"], data["value"], data["derivatives"], spreads, strict=True
     ):
         design = [sample[name] for name in study.space.free]
-        rows += [(value, None, design)]
-        rows += [(slope, name, design) for name, slope in (slopes or {}).items()]
+        rows += [(value, None, design, spread)]
+        rows += [(slope, name, design, None) for name, slope in (slopes or {}).items()]
     nothing = [None] * len(rows)
-    columns = {"uncertainty": nothing, "model_name": nothing, "environment_value": nothing}
-    named = zip(("value", "derivative", "design_value"), zip(*rows, strict=True), strict=False)
+    columns = {"model_name": nothing, "environment_value": nothing}
+    names = ("value", "derivative", "design_value", "uncertainty")
+    named = zip(names, zip(*rows, strict=True), strict=False)
     table = {name: list(column) for name, column in named} if rows else {}
-    empty: dict[str, Any] = {"value": [], "derivative": [], "design_value": []}
+    empty: dict[str, Any] = {name: [] for name in names}
     return {"observation_data": empty | table | columns}
 
 

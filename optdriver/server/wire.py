@@ -183,6 +183,7 @@ class Wire:
         gradient: Any = None,
         unit: Any = None,
         outputs: Any = None,
+        uncertainty: Any = None,
         ask: int = 0,
         lease: float | None = None,
         worker: str = "",
@@ -194,15 +195,17 @@ class Wire:
         number in that one.  Where `hello` says that it `fits`, the value is the list of residuals,
         and the gradient their Jacobian: a list for each residual, or one for each name.  The
         `outputs` that `hello` names are told by these: each a number, or an object of ``value`` and
-        ``gradient``.
+        ``gradient``.  The `uncertainty` is the standard deviation of the value, in its unit; in a
+        fit one number, or a list of one for each residual.
 
         With `ask` the answer has what an ``ask`` of so many gets, too.
         """
         _check_asking(ask, lease)
-        value, gradient = _value(value), _numbers(gradient)
+        value, gradient, spread = _value(value), _numbers(gradient), numbers(uncertainty)
         if unit is not None:
+            spread = None if spread is None else self._quantity(spread, gradient, unit)
             value = self._quantity(value, gradient, unit)
-        self.study.tell(id, value, gradient, outputs=numbers(outputs))
+        self.study.tell(id, value, gradient, outputs=numbers(outputs), uncertainty=spread)
         self.leases.drop(id)
         return self._state() | self._more(ask, lease, worker, ticket)
 
@@ -276,6 +279,7 @@ class Wire:
         value: Any,
         gradient: Any = None,
         outputs: Any = None,
+        uncertainty: Any = None,
         ticket: str | None = None,
     ) -> dict[str, Any]:
         """Add an evaluation that was not asked for; answers its id.
@@ -284,8 +288,10 @@ class Wire:
         """
 
         def added() -> int:
-            put = numbers(outputs)
-            return self.study.add_point(point, _value(value), _numbers(gradient), outputs=put)
+            put, spread = numbers(outputs), numbers(uncertainty)
+            return self.study.add_point(
+                point, _value(value), _numbers(gradient), outputs=put, uncertainty=spread
+            )
 
         id = self._once(ticket, ("add", encoded([point, value])), added)
         return {"id": id} | self._state()

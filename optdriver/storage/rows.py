@@ -5,7 +5,7 @@ held; value and gradient of a told one; value, ``x`` and gradient of an added on
 round one after the other, of which `note` tells the number of rows.  `value` and the point in
 `note` of a single point are there for people who look into the file; they are never read back.
 Where residuals were told, `note` says how many; they and their Jacobian are behind the gradient.
-So are outputs and their derivatives.
+So are outputs and their derivatives, and behind all of them the uncertainty, if one was told.
 """
 
 from __future__ import annotations
@@ -69,25 +69,44 @@ def to_row(event: Event) -> Row:
         return event.time, kind, id, event.point, event.run, event.kind, None, _bytes(x), note
     if isinstance(event, Told | Late):
         data, note = _bytes(event.value) + _bytes(event.gradient), None
-        if isinstance(event, Told) and event.residuals is not None:
-            data += _bytes(event.residuals) + _bytes(event.jacobian)
-            note = json.dumps({"residuals": event.residuals.size})
-        elif isinstance(event, Told) and event.outputs is not None:
-            data += _bytes(event.outputs) + _bytes(event.slopes)
-            note = json.dumps({"outputs": event.outputs.size})
+        if isinstance(event, Told):
+            data, note = _with_more(data, event)
         return event.time, kind, event.id, None, None, None, event.value, data, note
     if isinstance(event, Added):
-        data, note = _bytes(event.value) + _bytes(event.x) + _bytes(event.gradient), _shown(event.x)
-        if event.outputs is not None:
-            data += _bytes(event.outputs) + _bytes(event.slopes)
-            note = json.dumps({"outputs": event.outputs.size})
-        return event.time, kind, event.id, None, -1, "added", event.value, data, note
+        before = _bytes(event.value) + _bytes(event.x) + _bytes(event.gradient)
+        data, note = _with_more(before, event)
+        return (
+            event.time,
+            kind,
+            event.id,
+            None,
+            -1,
+            "added",
+            event.value,
+            data,
+            (note or _shown(event.x)),
+        )
     if isinstance(event, RoundAsked | RoundTold):
         return event.time, kind, None, None, None, None, None, *_round_parts(event)
     rest = pack(event)
     del rest["event"]
     time, id = rest.pop("time"), rest.pop("id", None)
     return time, kind, id, None, None, None, None, None, to_json(rest)
+
+
+def _with_more(data: bytes, event: Told | Added) -> tuple[bytes, str | None]:
+    """Return the payload of a result with what stands behind its gradient, and the note on that."""
+    counts: dict[str, int] = {}
+    if isinstance(event, Told) and event.residuals is not None:
+        data += _bytes(event.residuals) + _bytes(event.jacobian)
+        counts["residuals"] = event.residuals.size
+    elif event.outputs is not None:
+        data += _bytes(event.outputs) + _bytes(event.slopes)
+        counts["outputs"] = event.outputs.size
+    if event.uncertainty is not None:
+        data += _bytes(event.uncertainty)
+        counts["uncertainty"] = event.uncertainty.size
+    return data, json.dumps(counts) if counts else None
 
 
 def _round_parts(event: RoundAsked | RoundTold) -> tuple[bytes, str]:
@@ -100,6 +119,9 @@ def _round_parts(event: RoundAsked | RoundTold) -> tuple[bytes, str]:
         return payload + _bytes(event.matrix), to_json(note)
     note["reason"] = event.reason
     payload = event.ids.astype("<i8").tobytes() + _bytes(event.values)
+    if event.uncertainties is not None:
+        note["uncertainties"] = True
+        payload += _bytes(event.uncertainties)
     return payload + _bytes(event.gradients), to_json(note)
 
 
@@ -120,12 +142,14 @@ def _round_fields(kind: str, payload: bytes, note: Mapping[str, Any], n: int) ->
             "wanted": note["wanted"],
             "fills": note["fills"],
         }
-    gradients = real[2 * count :]
+    columns = 3 if note.get("uncertainties") else 2
+    gradients = real[columns * count :]
     return {
         "ids": whole[:count],
         "values": real[count : 2 * count],
         "gradients": gradients.reshape(count, n) if gradients.size else None,
         "reason": note["reason"],
+        "uncertainties": real[2 * count : 3 * count] if columns == 3 else None,
     }
 
 
@@ -159,11 +183,14 @@ def from_row(row: Row, n: int) -> Event:
             fields["id" if kind == "Asked" else "source"] = id
     elif kind in ("Told", "Late", "Added"):
         said = None if note is None else from_json(note)
-        if kind == "Told" and said is not None:
+        if isinstance(said, Mapping):
+            numbers, deviations = _split_off(numbers, said)
+            fields |= {} if deviations is None else {"uncertainty": deviations}
+        if kind == "Told" and isinstance(said, Mapping) and said.keys() & {"outputs", "residuals"}:
             read = _put if "outputs" in said else _fit
             fields |= read(numbers[1:], n, said)
             return unpack(fields | {"id": id, "value": float(numbers[0])})
-        if kind == "Added" and isinstance(said, Mapping):
+        if kind == "Added" and isinstance(said, Mapping) and "outputs" in said:
             fields |= {"x": numbers[1 : 1 + n]} | _put(numbers[1 + n :], n, said)
             return unpack(fields | {"id": id, "value": float(numbers[0])})
         values = [float(numbers[0]), *_parts(numbers[1:], n if kind == "Added" else 0)]
@@ -179,6 +206,18 @@ def _parts(numbers: FloatArray, n: int) -> list[FloatArray | None]:
     """Return the point of `n` numbers if there is one, and the gradient or None."""
     x, gradient = numbers[:n], numbers[n:]
     return [*([x] if n else []), gradient if gradient.size else None]
+
+
+def _split_off(
+    numbers: FloatArray, note: Mapping[str, Any]
+) -> tuple[FloatArray, FloatArray | None]:
+    """Return the numbers of a result without its uncertainty, and this or None."""
+    count = note.get("uncertainty")
+    if count is None:
+        return numbers, None
+    if type(count) is not int or not 0 < count < numbers.size:
+        raise InputError(f"not an event: it has {count!r:.80} standard deviations")
+    return numbers[:-count], numbers[-count:]
 
 
 def _fit(numbers: FloatArray, n: int, note: Any) -> dict[str, FloatArray | None]:

@@ -55,8 +55,10 @@ from optdriver.study.spec import Spec
 
 FloatArray = NDArray[np.float64]
 Clock = Callable[[], float]
-Point = tuple[FloatArray, float, FloatArray | None, FloatArray | None, FloatArray | None]
-"""Place, value, gradient, outputs and their derivatives where nothing was asked for."""
+Point = tuple[
+    FloatArray, float, FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None
+]
+"""Place, value, gradient, outputs, their derivatives, uncertainty where nothing was asked for."""
 
 Arrays = tuple[NDArray[np.int64], FloatArray]
 """Ids and points, a row each."""
@@ -629,11 +631,12 @@ class Desk:
         jacobian: FloatArray | None = None,
         outputs: FloatArray | None = None,
         slopes: FloatArray | None = None,
+        uncertainty: FloatArray | None = None,
     ) -> None:
         """Book a result; accept a repeated one, refuse a different one."""
         state = self.state
         if id not in state.open and fold.find(state, id) is None:
-            self._check_same(id, value, gradient, outputs)
+            self._check_same(id, value, gradient, outputs, uncertainty)
             return
         self.record(
             Told(
@@ -645,6 +648,7 @@ class Desk:
                 jacobian=jacobian,
                 outputs=outputs,
                 slopes=slopes,
+                uncertainty=uncertainty,
             )
         )
         self._decide()
@@ -665,6 +669,7 @@ class Desk:
         value: float,
         gradient: FloatArray | None,
         outputs: FloatArray | None = None,
+        uncertainty: FloatArray | None = None,
     ) -> None:
         ledger = self.state.ledger
         if id in self.state.expired:
@@ -679,6 +684,12 @@ class Desk:
             raise ProtocolError(
                 f"suggestion {id} has been told already, with another result "
                 f"(the value {float(ledger.value[id])!r}, now {value!r})"
+            )
+        told = None if uncertainty is None or self.fits else float(uncertainty[0])
+        if told != ledger.uncertainty_of(id):
+            raise ProtocolError(
+                f"suggestion {id} has been told already, with another uncertainty (the standard "
+                f"deviation {ledger.uncertainty_of(id)!r}, now {told!r})"
             )
         if outputs is None or ledger.outputs is None:
             return
@@ -695,7 +706,10 @@ class Desk:
         reason: str,
         retries: int,
         *,
-        observed: tuple[float | None, FloatArray | None, FloatArray | None] = (None, None, None),
+        observed: tuple[float | None, FloatArray | None, FloatArray | None, FloatArray | None] = (
+            None,
+        )
+        * 4,
         expired: bool = False,
     ) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
@@ -711,9 +725,9 @@ class Desk:
             return
         waits_for_next_try = id not in state.open and entry.failures > 0
         if retries == 0 or not waits_for_next_try:
-            value, gradient, outputs = observed
+            value, gradient, outputs, uncertainty = observed
             if value is None or not math.isfinite(value):
-                value, gradient, outputs = None, None, None
+                value, gradient, outputs, uncertainty = None, None, None, None
             self.record(
                 Failed(
                     id=id,
@@ -724,6 +738,7 @@ class Desk:
                     value=value,
                     gradient=gradient,
                     outputs=outputs,
+                    uncertainty=uncertainty,
                     expired=expired,
                 )
             )
@@ -738,7 +753,12 @@ class Desk:
             )
 
     def told_round(
-        self, ids: list[int], values: FloatArray, gradients: FloatArray | None, reason: str = ""
+        self,
+        ids: list[int],
+        values: FloatArray,
+        gradients: FloatArray | None,
+        reason: str = "",
+        uncertainties: FloatArray | None = None,
     ) -> None:
         """Book results, a row each, as one event; accept repeated ones, refuse different ones."""
         state = self.state
@@ -746,9 +766,11 @@ class Desk:
             rows = [k for k, id in enumerate(ids) if fold.find(state, id) is not None]
             for k in sorted(set(range(len(ids))).difference(rows)):
                 gradient = None if gradients is None else gradients[k]
-                self._check_repeated(ids[k], float(values[k]), gradient)
+                known = None if uncertainties is None else uncertainties[k : k + 1]
+                self._check_repeated(ids[k], float(values[k]), gradient, known)
             ids, values = [ids[k] for k in rows], values[rows]
             gradients = None if gradients is None else gradients[rows]
+            uncertainties = None if uncertainties is None else uncertainties[rows]
         if ids:
             numbers = np.array(ids, dtype=np.int64)
             self.record(
@@ -758,15 +780,23 @@ class Desk:
                     gradients=gradients,
                     reason=_writable(reason),
                     time=self.now(),
+                    uncertainties=uncertainties,
                 )
             )
             self._decide()
 
-    def _check_repeated(self, id: int, value: float, gradient: FloatArray | None) -> None:
+    def _check_repeated(
+        self,
+        id: int,
+        value: float,
+        gradient: FloatArray | None,
+        uncertainty: FloatArray | None,
+    ) -> None:
         """Refuse another result than the one that is known of a suggestion."""
         reason = describe_failure(value, gradient, self.spec.space.free)
         if reason is None:
-            self._check_same(id, value, gradient)
+            told = None if uncertainty is None or np.isnan(uncertainty[0]) else uncertainty
+            self._check_same(id, value, gradient, None, told)
         else:
             self._check_failed(id, reason)
 
@@ -803,8 +833,9 @@ class Desk:
                     outputs=outputs,
                     slopes=slopes,
                     time=now,
+                    uncertainty=uncertainty,
                 )
-                for k, (x, value, gradient, outputs, slopes) in enumerate(points)
+                for k, (x, value, gradient, outputs, slopes, uncertainty) in enumerate(points)
             ]
         )
         return list(range(first, first + len(points)))

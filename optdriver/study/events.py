@@ -83,7 +83,9 @@ class Told:
 
     Where residuals are told, these give the value; with their Jacobian, row after row, if one was
     supplied, which gives the gradient.  `outputs` are those of the objective in their order, and
-    `slopes` their derivatives, row after row.
+    `slopes` their derivatives, row after row.  `uncertainty` are standard deviations: of the value,
+    shape (1,), and of the outputs behind it, (1 + k,), if one of these was told; or of the
+    residuals, shape (1,) or (m,), by which the value and the gradient are weighted.
     """
 
     id: int
@@ -94,6 +96,7 @@ class Told:
     jacobian: FloatArray | None = None
     outputs: FloatArray | None = None
     slopes: FloatArray | None = None
+    uncertainty: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +106,7 @@ class Failed:
     `retry`: the same point will be handed out again.  `counted`: it counts among the failures in
     a row that stop a study.  `expired`: nobody reported it, its lease ran out.  `value`: what was
     observed all the same, where only the derivatives in `gradient` cannot be used, and with it the
-    `outputs`.
+    `outputs` and the `uncertainty`.
     """
 
     id: int
@@ -115,6 +118,7 @@ class Failed:
     value: float | None = None
     gradient: FloatArray | None = None
     outputs: FloatArray | None = None
+    uncertainty: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +150,8 @@ class RoundTold:
 
     Where a value or a gradient is not finite the evaluation has failed, for `reason` if there is
     one, and the point is tried again as long as `retries` says.  The failed ones count first, and
-    what the values set off ends nothing before all of them count.
+    what the values set off ends nothing before all of them count.  `uncertainties` are standard
+    deviations of the values, NaN where none was told.
     """
 
     ids: IntArray
@@ -154,11 +159,12 @@ class RoundTold:
     gradients: FloatArray | None
     reason: str
     time: float
+    uncertainties: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns of different lengths."""
-        gradients = () if self.gradients is None else (self.gradients,)
-        _check_rows(self.ids, self.values, *gradients)
+        more = (self.gradients, self.uncertainties)
+        _check_rows(self.ids, self.values, *(each for each in more if each is not None))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,6 +203,7 @@ class Added:
     time: float
     outputs: FloatArray | None = None
     slopes: FloatArray | None = None
+    uncertainty: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -412,6 +419,13 @@ def _array(value: Any) -> FloatArray:
     return array
 
 
+def _deviations(value: Any) -> FloatArray:
+    array = _array(value)
+    if not array.size or bool(np.any((array < 0.0) | np.isinf(array))):
+        raise ValueError("standard deviations are numbers from 0 on")
+    return array
+
+
 def _integers(value: Any) -> IntArray:
     given = np.array(value)
     if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
@@ -444,8 +458,10 @@ def _parameters(value: Any) -> Mapping[str, Any]:
     return check_all(value)
 
 
-_LATER: Final = ("residuals", "jacobian", "outputs", "slopes")
-"""Fields that 0.2.0 or 0.4.0 did not know, and that are left out where there is nothing."""
+_LATER: Final = (
+    "residuals", "jacobian", "outputs", "slopes", "uncertainty", "uncertainties",
+)  # fmt: skip
+"""Fields that 0.2.0, 0.4.0 or 0.5.0 did not know, and that are left out where there is nothing."""
 
 _MOST: Final = 1 << 53
 """Nothing has a larger number."""
@@ -460,5 +476,6 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "ids": _integers, "points": _integers, "runs": _integers,
     "kinds": _integers, "wanted": _number, "matrix": _matrix, "values": _array,
     "gradients": _or_none(_matrix), "starts": _matrix,
+    "uncertainty": _or_none(_deviations), "uncertainties": _or_none(_deviations),
 }  # fmt: skip
 """How the fields of events are read."""

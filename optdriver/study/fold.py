@@ -30,7 +30,7 @@ from optdriver.drivers import (
 )
 from optdriver.errors import InputError, ProtocolError
 from optdriver.multistart.records import Fill, Point, PointArrays
-from optdriver.study import gradient_check, outputs, parameters, soundness
+from optdriver.study import deviations, gradient_check, outputs, parameters, soundness
 from optdriver.study.events import (
     DRIVEN,
     NO_POINT,
@@ -105,7 +105,8 @@ class State:
     `failed_in_row` the iterates that failed since one succeeded or the study was resumed; `stop`
     kind and reason; `expired` the ids whose lease has ever run out; `adopted` (no part of the
     state) the recorded points that replaced those of a replay; `parted` that a replay has led to
-    other points than the recorded ones, and no `Parted` has been recorded since.
+    other points than the recorded ones, and no `Parted` has been recorded since; `sigma` the
+    standard deviations of residuals, if they were told.
     """
 
     spec: Spec
@@ -123,6 +124,7 @@ class State:
     expired: set[int] = field(default_factory=set)
     adopted: int = 0
     parted: bool = False
+    sigma: FloatArray | None = None
 
 
 def begin(spec: Spec) -> State:
@@ -601,6 +603,7 @@ def _told(state: State, event: Told) -> None:
     )
     _look(state, event.id, entry, put)
     state.ledger.close(event.id, event.value, event.gradient, event.time, event.outputs)
+    noise = _hear(state, event.id, event.uncertainty)
     gradient = event.gradient
     if gradient is not None:
         gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
@@ -612,6 +615,8 @@ def _told(state: State, event: Told) -> None:
         _show(state, entry, value, gradient, put)
         return
     before = state.driver.failed_in_row
+    if noise:
+        state.driver.expect_noise(entry.point, noise)
     if put is not None:
         turns = state.driver.turns
         state.driver.tell(entry.point, *put)
@@ -620,7 +625,7 @@ def _told(state: State, event: Told) -> None:
     elif event.residuals is None:
         state.driver.tell(entry.point, value, gradient)
     else:
-        state.driver.tell(entry.point, event.residuals, _jacobian_to_driver(state, entry, event))
+        state.driver.tell(entry.point, *_fit_to_driver(state, entry, event))
     _count(state, before)
     if gradient is None or state.check.done or not np.isfinite(gradient).all():
         return  # what is too large in the driver's coordinates has failed there
@@ -659,12 +664,26 @@ def _minimised(
     return -value, None if gradient is None else -gradient
 
 
-def _jacobian_to_driver(state: State, entry: Entry, event: Told) -> FloatArray | None:
-    """Return the derivatives of residuals by the driver's coordinates, a row for each residual."""
-    if event.jacobian is None:
-        return None
-    rows = event.jacobian.reshape(-1, state.spec.space.size)
-    return state.spec.space.gradient_to_driver(rows, entry.x)
+def _hear(state: State, row: int, uncertainty: FloatArray | None) -> float:
+    """Note the standard deviations that were told; return that of the value, 0 without one."""
+    if uncertainty is None:
+        return 0.0
+    if driver_factory(state.spec.driver).fits:
+        state.sigma = uncertainty
+        return 0.0
+    deviation = deviations.single(uncertainty)
+    state.ledger.enter_uncertainty(row, deviation)
+    return deviation
+
+
+def _fit_to_driver(state: State, entry: Entry, event: Told) -> tuple[FloatArray, FloatArray | None]:
+    """Return residuals, weighted, and their derivatives by the driver's coordinates, (m, n)."""
+    rows = event.jacobian
+    if rows is not None:
+        rows = rows.reshape(-1, state.spec.space.size)
+        rows = state.spec.space.gradient_to_driver(rows, entry.x)
+    residuals: Any = event.residuals
+    return deviations.weighted(residuals, rows, event.uncertainty)
 
 
 def _round_told(state: State, event: RoundTold) -> None:
@@ -694,8 +713,18 @@ def _is_plain(entry: Entry | None) -> bool:
 def _told_row(event: RoundTold, k: int) -> Told:
     gradient = None if event.gradients is None else event.gradients[k]
     return Told(
-        id=int(event.ids[k]), value=float(event.values[k]), gradient=gradient, time=event.time
+        id=int(event.ids[k]),
+        value=float(event.values[k]),
+        gradient=gradient,
+        time=event.time,
+        uncertainty=_spread_of(event, k),
     )
+
+
+def _spread_of(event: RoundTold, k: int) -> FloatArray | None:
+    """Return the standard deviation of a row, None where none was told."""
+    known = event.uncertainties
+    return None if known is None or math.isnan(known[k]) else known[k : k + 1]
 
 
 def _failed_row(state: State, event: RoundTold, k: int) -> Failed:
@@ -712,6 +741,7 @@ def _failed_row(state: State, event: RoundTold, k: int) -> Failed:
         time=event.time,
         value=value if observed else None,
         gradient=gradient if observed else None,
+        uncertainty=_spread_of(event, k) if observed else None,
     )
 
 
@@ -734,6 +764,11 @@ def _told_plain(state: State, event: RoundTold, rows: NDArray[np.intp]) -> None:
     state.ledger.close_rows(ids, values, gradients, event.time)
     before = state.driver.failed_in_row
     points = [FOREIGN if entry.point is None else entry.point for entry in entries]
+    if event.uncertainties is not None:
+        known = event.uncertainties[rows]
+        state.ledger.enter_uncertainty(ids, known)
+        for k in np.flatnonzero(known > 0.0).tolist():
+            state.driver.expect_noise(points[k], float(known[k]))
     if gradients is not None:
         gradients = state.spec.space.gradient_to_driver(gradients, state.ledger.x[ids])
         finite = np.isfinite(gradients).all(axis=1)
@@ -764,7 +799,9 @@ def _remembers(state: State) -> bool:
 
 def _source(state: State, x: FloatArray, kind: str) -> int | None:
     source = state.ledger.find(x)
-    if source is None or not _wants_gradient(state, kind):
+    if source is None or state.ledger.uncertainty_of(source):
+        return None  # where values are noisy, another one is worth something
+    if not _wants_gradient(state, kind):
         return source
     return None if state.ledger.gradient_of(source) is None else source
 
@@ -861,6 +898,7 @@ def _failed(state: State, event: Failed) -> None:
         put = outputs.for_driver(state.spec, entry.x, event.value, None, event.outputs, None)
         _look(state, event.id, entry, put)
         state.ledger.note(event.id, event.value, event.gradient, event.outputs)
+        _hear(state, event.id, event.uncertainty)
     if event.retry:
         entry.spent = True
         state.queue.append(entry)
@@ -909,6 +947,7 @@ def _added(state: State, event: Added) -> None:
     )
     _look(state, row, None, put)
     state.ledger.close(row, event.value, event.gradient, event.time, event.outputs)
+    _hear(state, row, event.uncertainty)
     space, gradient = state.spec.space, event.gradient
     if gradient is not None:
         gradient = space.gradient_to_driver(gradient, event.x)
@@ -980,7 +1019,7 @@ def _renewed(state: State, event: Renewed) -> None:
     state.driver = _driver(state.spec, state.parameters)
     state.check = GradientCheck(done=not state.parameters["check_grad"])
     state.spent = state.failures = state.failed_in_row = 0
-    state.stop, state.parted = None, False
+    state.stop, state.parted, state.sigma = None, False, None
 
 
 def _parted(state: State, _event: Parted) -> None:
@@ -1029,6 +1068,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "queue": [_entry_to_dict(entry) for entry in state.queue],
         "stop": None if state.stop is None else list(state.stop),
         "expired": sorted(state.expired),
+        **({} if state.sigma is None else {"sigma": state.sigma.copy()}),
         **{name: getattr(state, name) for name in _COUNTERS},
     }
 
@@ -1066,7 +1106,17 @@ def _restored(data: Mapping[str, Any]) -> State:
         spent=stored.whole("spent", data["spent"]),
         failures=stored.whole("failures", data["failures"]),
         failed_in_row=stored.whole("failed_in_row", data["failed_in_row"]),
+        sigma=_sigma(data.get("sigma")),
     )
+
+
+def _sigma(data: Any) -> FloatArray | None:
+    if data is None:
+        return None
+    made = stored.array("sigma", data, (len(data),), finite=True)
+    if not made.size or not (made > 0.0).all():
+        raise ValueError("a standard deviation of residuals is not above 0")
+    return made
 
 
 def _stop(data: Any) -> tuple[str, str]:

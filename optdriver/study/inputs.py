@@ -16,7 +16,7 @@ from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.multistart.admission import SLACK
 from optdriver.reading import masked_arrays, real_array, real_number, short
 from optdriver.space import Space
-from optdriver.study import observation, outputs
+from optdriver.study import deviations, observation, outputs
 from optdriver.study.desk import describe_failure
 from optdriver.study.fold import State
 from optdriver.study.ledger import TOLD
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from optdriver.constraints.outputs import OutputLimits
 
 FloatArray = NDArray[np.float64]
-Added = tuple[FloatArray, float, FloatArray | None, FloatArray | None, FloatArray | None]
-"""Place, value, gradient, and outputs with their derivatives, of a point that was not asked for."""
+Added = tuple[
+    FloatArray, float, FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None
+]
+"""Place, value, gradient, outputs with their derivatives, and uncertainty, where nothing was asked.
+"""
 
 
 def value_and_gradient(value: Any, gradient: Any) -> tuple[float | None, Any]:
@@ -162,6 +165,7 @@ class Told:
         None where there is none.
     gradient, residuals, jacobian : ndarray or None, shapes (n,), (m,) and (m * n,)
     outputs, slopes : ndarray or None, shapes (k,) and (k * n,)
+    uncertainty : ndarray or None, shape (1,), or (m,) of residuals
     reason : str or None
         What cannot be used about it.
     """
@@ -172,15 +176,46 @@ class Told:
     jacobian: FloatArray | None = None
     outputs: FloatArray | None = None
     slopes: FloatArray | None = None
+    uncertainty: FloatArray | None = None
     reason: str | None = None
 
 
-def plain_told(value: Any, gradient: Any, where: Where, jac: bool) -> Told:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fit:
+    """What is to be known to read residuals.
+
+    Attributes
+    ----------
+    parameters : mapping
+        The driver parameters.
+    before : int
+        How many there were at each point; 0 before the first.
+    sigma : ndarray or None
+        Their standard deviations, if they were told.
+    """
+
+    parameters: Mapping[str, Any]
+    before: int
+    sigma: FloatArray | None
+
+
+def own_uncertainty(value: Any, given: Any) -> Any:
+    """Return the uncertainty that was told, that of an observation if it is one."""
+    if isinstance(value, Observation):
+        deviations.refuse_beside(given)
+        return value.uncertainty
+    return given
+
+
+def plain_told(value: Any, gradient: Any, where: Where, jac: bool, uncertainty: Any = None) -> Told:
     """Return a value and a gradient as they are recorded."""
+    spread = own_uncertainty(value, uncertainty)
     number, gradient = value_and_gradient(value, gradient)
     array = as_gradient(number, gradient, where, jac)
     reason = describe_failure(number, array, where.space.free)
-    return Told(value=number, gradient=array, reason=reason)
+    known = number is not None and math.isfinite(number)
+    made = deviations.of_value(spread) if known else None
+    return Told(value=number, gradient=array, uncertainty=made, reason=reason)
 
 
 def output_told(
@@ -192,13 +227,14 @@ def output_told(
     x: FloatArray,
     *,
     jac: bool,
+    uncertainty: Any = None,
 ) -> Told:
     """Return a value and what was put out beside it, at the parameters x, as they are recorded."""
     if isinstance(value, Observation):
         if given is not None:
             raise InputError("an Observation has outputs of its own: give none beside it")
         given = value.outputs
-    made = plain_told(value, gradient, where, jac)
+    made = plain_told(value, gradient, where, jac, uncertainty)
     if made.value is None or not math.isfinite(made.value):
         return made
     put = outputs.read(given, limits, where, jac=jac)
@@ -208,29 +244,32 @@ def output_told(
 
 
 def fit_told(
-    residuals: Any, jacobian: Any, where: Where, parameters: Mapping[str, Any], before: int
+    residuals: Any, jacobian: Any, where: Where, fit: Fit, uncertainty: Any = None
 ) -> Told:
-    """Return residuals and their Jacobian as they are recorded; there were `before` of them."""
+    """Return residuals and their Jacobian as they are recorded."""
+    spread, parameters = own_uncertainty(residuals, uncertainty), fit.parameters
     residuals, jacobian = told_pair(residuals, jacobian)
     if residuals is None:
         return Told(value=None, gradient=None, reason="the evaluation reported no residuals")
-    r = read_residuals(residuals, before)
+    r = read_residuals(residuals, fit.before)
+    sigma = deviations.of_residuals(spread, r.size, fit.sigma, first=fit.before == 0)
     loss = parameters["loss"], parameters["f_scale"]
-    value = losses.value(r, *loss)
+    value = losses.value(deviations.weighted(r, None, sigma)[0], *loss)
     if not np.isfinite(r).all():
         bad = int(np.argmin(np.isfinite(r)))
         return Told(value=None, gradient=None, reason=f"residual {bad} is {r[bad]}")
     if not math.isfinite(value):
         return Told(value=None, gradient=None, reason="the sum of squares overflows")
     if not parameters["jac"]:
-        return Told(value=value, gradient=None, residuals=r)
+        return Told(value=value, gradient=None, residuals=r, uncertainty=sigma)
     if jacobian is None:
         raise InputError(
             "the Jacobian is missing: jac=True says that the objective supplies it; add it, or set "
             "jac=False for finite differences"
         )
     made = read_jacobian(_columns(jacobian, where.space), r.size, where.space.size)
-    gradient = losses.gradient(r, made, *loss)
+    weighted, slopes = deviations.weighted(r, made, sigma)
+    gradient = losses.gradient(weighted, made if slopes is None else slopes, *loss)
     if not np.isfinite(made).all():
         row, column = np.argwhere(~np.isfinite(made))[0].tolist()
         name = where.space.free[column]
@@ -242,6 +281,7 @@ def fit_told(
         gradient=gradient,
         residuals=r,
         jacobian=made.ravel(),
+        uncertainty=sigma,
         reason=describe_failure(value, gradient, where.space.free),
     )
 
@@ -259,22 +299,24 @@ def added(
     value: Any,
     gradient: Any,
     space: Space,
-    fit: tuple[Mapping[str, Any], int] | None = None,
+    fit: Fit | None = None,
     put: Any = None,
     limits: OutputLimits | None = None,
+    uncertainty: Any = None,
 ) -> Added:
     """Return the place, value and gradient of a point to be added.
 
-    Of residuals, `fit` are the driver parameters, and how many there were before.  `put` are
-    outputs, where there are `limits`.
+    `put` are outputs, where there are `limits`.
     """
     if fit is not None:
         slopes = value.jacobian if isinstance(value, Observation) else gradient
-        parameters = {**fit[0], "jac": slopes is not None}
-        made = fit_told(value, gradient, Where(space), parameters, fit[1])
+        parameters = {**fit.parameters, "jac": slopes is not None}
+        known = replace(fit, parameters=parameters)
+        made = fit_told(value, gradient, Where(space), known, uncertainty)
         if made.value is None or made.reason is not None:
             raise InputError(f"a point cannot be added: {made.reason}")
-        return space.vector(point), made.value, made.gradient, None, None
+        return space.vector(point), made.value, made.gradient, None, None, made.uncertainty
+    uncertainty = own_uncertainty(value, uncertainty)
     if isinstance(value, Observation) and (limits is not None or value.outputs):
         put = value.outputs
     number, gradient = value_and_gradient(value, gradient)
@@ -286,17 +328,18 @@ def added(
     reason = describe_failure(number, array, space.free)
     if reason is not None:
         raise InputError(f"a point cannot be added: {reason}")
+    spread = deviations.of_value(uncertainty)
     if limits is None:
         if put is not None:
             raise no_outputs()
-        return x, number, array, None, None
+        return x, number, array, None, None, spread
     sloped = array is not None and outputs.have_slopes(put)
     told = outputs.read(put, limits, Where(space, at), jac=sloped)
     reason = outputs.why_unusable(told, limits, x, space.free)
     if reason is not None:
         raise InputError(f"a point cannot be added: {reason}")
     slopes = None if told.slopes is None else told.slopes.ravel()
-    return x, number, array, told.values, slopes
+    return x, number, array, told.values, slopes, spread
 
 
 def no_outputs() -> InputError:
@@ -311,7 +354,7 @@ def many_added(
     observations: Sequence[Any],
     points: Sequence[Any],
     space: Space,
-    fit: tuple[Mapping[str, Any], int] | None = None,
+    fit: Fit | None = None,
     limits: OutputLimits | None = None,
 ) -> list[Added]:
     """Return the places, values and gradients of many points to be added."""
@@ -352,6 +395,7 @@ def taken_over(ledger: Mapping[str, Any], other: Spec, state: State) -> list[Add
     order = [theirs.free.index(name) for name in space.free]
     x = ledger["x"][:, order]
     gradients = None if ledger["gradient"] is None else ledger["gradient"][:, order]
+    spreads = ledger.get("uncertainty")
     inside = ((space.lower <= x) & (x <= space.upper)).all(axis=1)
     found: list[Added] = []
     inside[: max(ledger.get("renewals", (0,)))] = False
@@ -364,7 +408,8 @@ def taken_over(ledger: Mapping[str, Any], other: Spec, state: State) -> list[Add
             usable = gradient is not None and np.isfinite(gradient).all()
             put = None if known is None else ledger["outputs"][row, columns]
             value = float(ledger["value"][row])
-            found.append((point, value, gradient if usable else None, put, None))
+            spread = None if spreads is None or math.isnan(spreads[row]) else spreads[[row]]
+            found.append((point, value, gradient if usable else None, put, None, spread))
     return found
 
 

@@ -51,6 +51,9 @@ class Ledger:
         NaN where there is none).
     outputs : ndarray, shape (room, k), or None
         What the objective put out beside its values; None before there was anything.
+    uncertainty : ndarray, shape (room,), or None
+        Standard deviations of the values that were told with one, NaN where there is none; None
+        before the first.
     value, state, kind, run, attempts, asked, ended : ndarray, shape (room,)
         Further columns; `run` is -1 for points that belong to none, times are run times.
     reasons : dict of int to str
@@ -68,7 +71,8 @@ class Ledger:
 
     __slots__ = (
         "_new", "_places", "asked", "attempts", "best", "best_value", "ended", "gradient", "kind",
-        "outputs", "outside", "reasons", "renewals", "run", "sign", "size", "state", "value", "x",
+        "outputs", "outside", "reasons", "renewals", "run", "sign", "size", "state", "uncertainty",
+        "value", "x",
     )  # fmt: skip
 
     def __init__(self, n: int, room: int = 16, *, sign: float = 1.0) -> None:
@@ -77,6 +81,7 @@ class Ledger:
         self.x = np.full((room, n), math.nan)
         self.gradient: FloatArray | None = None
         self.outputs: FloatArray | None = None
+        self.uncertainty: FloatArray | None = None
         self.value: FloatArray
         self.state: NDArray[np.int8]
         self.kind: NDArray[np.int8]
@@ -140,6 +145,19 @@ class Ledger:
             self._enter_gradient(row, gradient)
         self._enter_outputs(row, outputs)
         self._compare(row, value)
+
+    def enter_uncertainty(
+        self, row: int | NDArray[np.int64], deviation: float | FloatArray
+    ) -> None:
+        """Enter standard deviations of values."""
+        if self.uncertainty is None:
+            self.uncertainty = np.full(len(self.value), math.nan)
+        self.uncertainty[row] = deviation
+
+    def uncertainty_of(self, row: int) -> float | None:
+        """Return the standard deviation of the value of a row, None where none was told."""
+        known = math.nan if self.uncertainty is None else float(self.uncertainty[row])
+        return None if math.isnan(known) else known
 
     def _enter_outputs(self, row: int, outputs: FloatArray | None) -> None:
         if outputs is None:
@@ -248,7 +266,7 @@ class Ledger:
         self.gradient[row] = gradient
 
     def _grow(self) -> None:
-        for name in (*_COLUMNS, "x", "gradient", "outputs"):
+        for name in (*_COLUMNS, "x", "gradient", "outputs", "uncertainty"):
             column = getattr(self, name)
             if column is not None:
                 fresh = np.full(column.shape, _COLUMNS.get(name, math.nan), dtype=column.dtype)
@@ -263,6 +281,8 @@ class Ledger:
         data["best"] = self.best
         if self.outputs is not None:
             data["outputs"] = self.outputs[: self.size].copy()
+        if self.uncertainty is not None:
+            data["uncertainty"] = self.uncertainty[: self.size].copy()
         if self.renewals:
             data["renewals"] = list(self.renewals)
         if self.outside:
@@ -291,6 +311,12 @@ class Ledger:
             ledger.outputs[:size] = stored.array(
                 "outputs", data["outputs"], (size, width), nan=True
             )
+        if data.get("uncertainty") is not None:
+            known = stored.array("uncertainty", data["uncertainty"], (size,), nan=True)
+            if not (np.isnan(known) | ((known >= 0.0) & np.isfinite(known))).all():
+                raise ValueError("a standard deviation is below 0, or infinite")
+            ledger.uncertainty = np.full(len(ledger.value), math.nan)
+            ledger.uncertainty[:size] = known
         ledger.reasons = {
             stored.whole("row", row): stored.text("reason", reason)
             for row, reason in data["reasons"]

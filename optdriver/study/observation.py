@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.errors import InputError, InputTypeError
+from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.reading import real_array, real_number, real_vector, short
 from optdriver.space import Space
 from optdriver.structures.units import Unit, is_quantity
+from optdriver.study import deviations
 
 FloatArray = NDArray[np.float64]
 
@@ -36,7 +37,7 @@ class Observation:
     Observation(value=2.5, derivatives={'x1': 1.0})
     """
 
-    __slots__ = ("derivatives", "jacobian", "outputs", "residuals", "value")
+    __slots__ = ("derivatives", "jacobian", "outputs", "residuals", "uncertainty", "value")
 
     def __init__(self) -> None:
         self.outputs: dict[str, dict[str, Any]] = {}
@@ -44,6 +45,7 @@ class Observation:
         self.derivatives: dict[str, float] = {}
         self.residuals: Any = None
         self.jacobian: Any = None
+        self.uncertainty: Any = None
 
     def add(
         self,
@@ -53,8 +55,12 @@ class Observation:
         output: str | None = None,
         residuals: Any = None,
         jacobian: Any = None,
+        uncertainty: Any = None,
     ) -> None:
         """Add the value of the objective, or its derivative by the parameter `derivative`.
+
+        The `uncertainty` is the standard deviation of the value; of residuals one number, or one
+        for each, shape (m,).  That of a derivative or an output is checked, and not used.
 
         With ``driver='least-squares'`` it is ``add(residuals=...)``, shape (m,), and
         ``add(jacobian=...)``, shape (m, n), alone or together.
@@ -69,9 +75,13 @@ class Observation:
         InputError
             If there is one already, or if it is not a number.
         """
+        if output is not None or derivative is not None:
+            deviations.of_value(uncertainty)
+            uncertainty = None
         if residuals is not None or jacobian is not None:
             self._add_fit(residuals, jacobian)
             if isinstance(value, _Missing) and derivative is None:
+                self._add_uncertainty(uncertainty)
                 return
         if output is not None:
             self._add_output(output, value, derivative)
@@ -82,6 +92,7 @@ class Observation:
             )
         if derivative is None:
             self._add_value(value)
+            self._add_uncertainty(uncertainty)
         else:
             self._add_derivative(derivative, value)
 
@@ -92,6 +103,17 @@ class Observation:
                 "value and one derivative a parameter (make a new one for each suggestion)"
             )
         self.value = None if value is None else real_number("the observed value", value)
+
+    def _add_uncertainty(self, given: Any) -> None:
+        if given is None:
+            return
+        if self.value is None:
+            return  # the evaluation failed
+        if self.uncertainty is not None:
+            raise InputError(f"this observation has the uncertainty {self.uncertainty!r} already")
+        if self.residuals is None:
+            deviations.of_value(given)
+        self.uncertainty = given
 
     def _add_fit(self, residuals: Any, jacobian: Any) -> None:
         for name, given in (("residuals", residuals), ("jacobian", jacobian)):
@@ -158,6 +180,7 @@ class Observation:
         if self.residuals is not None:
             return f"Observation(residuals={short(self.residuals)})"
         more = f", outputs={self.outputs!r}" if self.outputs else ""
+        more += "" if self.uncertainty is None else f", uncertainty={self.uncertainty!r}"
         return f"Observation(value={self.value!r}, derivatives={self.derivatives!r}{more})"
 
 
@@ -220,24 +243,50 @@ def parts(
 ) -> dict[str, Any]:
     """Return what an objective returned as the arguments of `Study.tell`; see `split`.
 
-    With `outputs`, their names, it is a dict with ``value``, ``gradient`` if there is one, and the
-    outputs by name (or all under ``outputs``); ``(value, outputs)`` or ``(value, gradient,
-    outputs)``; or an `Observation`.
+    It may be a dict, too, with ``value`` and ``gradient``, or ``residuals`` and ``jacobian``, and
+    ``uncertainty``.  With `outputs`, their names, it is a dict with ``value``, ``gradient`` if
+    there is one, and the outputs by name (or all under ``outputs``); ``(value, outputs)`` or
+    ``(value, gradient, outputs)``; or an `Observation`.
     """
+    if isinstance(result, Observation):
+        result.fit() if fits else result.result()  # refuses one without a value
+        return {"value": result}
     if not outputs:
+        if isinstance(result, Mapping):
+            return _of_plain_mapping(result, units=units, fits=fits)
         value, gradient = split(result, units=units, fits=fits)
         return {"value": value, "gradient": gradient}
-    if isinstance(result, Observation):
-        return {"value": result}
     put: Any = {}
+    more: dict[str, Any] = {}
     if isinstance(result, Mapping):
+        if "uncertainty" in result and "uncertainty" not in outputs:
+            more = {"uncertainty": result["uncertainty"]}
+            result = {name: each for name, each in result.items() if name != "uncertainty"}
         result, put = _of_mapping(result)
     elif isinstance(result, tuple) and len(result) == 3:
         *result, put = result
     elif isinstance(result, tuple) and len(result) == 2 and _are_outputs(result[1], outputs):
         result, put = result
     value, gradient = (None, None) if result is None else split(result, units=units)
-    return {"value": value, "gradient": gradient, "outputs": put}
+    return {"value": value, "gradient": gradient, "outputs": put, **more}
+
+
+def _of_plain_mapping(result: Mapping[Any, Any], *, units: bool, fits: bool) -> dict[str, Any]:
+    """Return what a dict without outputs holds as the arguments of `Study.tell`."""
+    known = ("residuals", "jacobian") if fits else ("value", "gradient")
+    for name in result:
+        if name not in (*known, "uncertainty"):
+            raise unknown_option("part of what the objective returned:", str(name), known)
+    if known[0] not in result:
+        raise InputTypeError(
+            f"the objective returned a dict without {known[0]!r}: it returns {{{known[0]!r}: ..., "
+            f"{known[1]!r}: ..., 'uncertainty': ...}}, and has {', '.join(map(repr, result))}"
+        )
+    value, slopes = result[known[0]], result.get(known[1])
+    more = {"uncertainty": result["uncertainty"]} if "uncertainty" in result else {}
+    if value is not None:
+        value, slopes = split((value, slopes), units=units, fits=fits)
+    return {"value": value, "gradient": slopes, **more}
 
 
 def _are_outputs(given: Any, outputs: tuple[str, ...]) -> bool:

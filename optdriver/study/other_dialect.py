@@ -96,7 +96,7 @@ def from_data(data: Any, space: Space, fit: Any, limits: Any = None) -> list[inp
     """
     if not isinstance(data, Mapping):
         raise InputTypeError(f"what get_observation_data() returns is expected, not {data!r}")
-    names = ("sample", "value", "derivatives", "outputs")
+    names = ("sample", "value", "derivatives", "outputs", "uncertainty")
     lacking = [name for name in names[:2] if name not in data]
     if lacking:
         raise InputError(
@@ -108,6 +108,6 @@ def from_data(data: Any, space: Space, fit: Any, limits: Any = None) -> list[inp
     if len({len(column) for column in columns}) > 1:
         raise InputError("the data have not as many values, or derivatives, as samples")
     return [
-        inputs.added(point, value, slope, space, fit, put, limits)
-        for point, value, slope, put in zip(*columns, strict=True)
+        inputs.added(point, value, slope, space, fit, put, limits, spread)
+        for point, value, slope, put, spread in zip(*columns, strict=True)
     ]

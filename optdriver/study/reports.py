@@ -16,6 +16,7 @@ from optdriver.space import Space
 from optdriver.study import limits
 from optdriver.study.fold import State
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
+from optdriver.study.noisiness import below_noise
 from optdriver.study.parameters import TABLE
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
@@ -81,6 +82,9 @@ class Best:
         The suggestion and its minimizer, -1 for none.
     outputs : dict or None
         What the objective put out there beside its value, where the study has outputs.
+    uncertainty : float or None
+        The standard deviation of the value, if one was told.  The lowest of many noisy values is
+        lower than what it is the value of, as a rule.
     """
 
     value: float
@@ -90,6 +94,7 @@ class Best:
     id: int
     run: int
     outputs: dict[str, float] | None = None
+    uncertainty: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -177,7 +182,8 @@ class History(dict[str, NDArray[Any]]):
     where the evaluation failed (unless only the gradient could not be used), `asked` and `ended`
     are run times in seconds; `objective` is 0, and one more after each `Study.reevaluate`.  Of a
     study with outputs there are behind these one for each output, and ``feasible``: whether all
-    limits are satisfied, to the tolerance.
+    limits are satisfied, to the tolerance.  Where an uncertainty was told with values, the last one
+    is ``uncertainty``, NaN where there is none.
 
     Attributes
     ----------
@@ -226,6 +232,8 @@ def history(state: State) -> History:
     outside = np.fromiter(ledger.outside, dtype=np.intp, count=len(ledger.outside))
     table.counted = np.isfinite(ledger.value[rows]) & ~np.isin(rows, outside)
     columns |= _output_columns(state, rows, table.counted)
+    if ledger.uncertainty is not None:
+        columns[_unused("uncertainty", columns)] = ledger.uncertainty[rows]
     for name, column in columns.items():
         table[_unused(name, table)] = column
     return table
@@ -281,6 +289,7 @@ def best(state: State) -> Best | None:
         id=row,
         run=int(ledger.run[row]),
         outputs=outputs_at(state, row),
+        uncertainty=ledger.uncertainty_of(row),
     )
 
 
@@ -483,11 +492,11 @@ def _multipliers(state: State, run: Run) -> dict[str, float]:
 def notes(state: State) -> list[str]:
     """Return what is to be known of the constraints, and which initial samples were moved.
 
-    Before that which limits on outputs resist, where no evaluated point satisfies all of them.
+    Before that which limits on outputs resist, where no evaluated point satisfies all of them, and
+    that differences are below the noise that was told.
     """
     space, compiled = state.spec.space, state.spec.compiled
-    resisting = unsatisfied(state)
-    said = [resisting] if resisting else []
+    said = [text for text in (unsatisfied(state), below_noise(state)) if text]
     if compiled is not None:
         said += [f"{note.name}: {note.message}" for note in compiled.notes]
     for moved in state.driver.moved:
@@ -511,6 +520,8 @@ def observation_data(state: State, id: int | None = None) -> dict[str, Any]:
     if state.spec.limits is not None:
         data["outputs"] = [outputs_at(state, int(row)) for row in rows]
     data["derivatives"] = [_by_name(space.free, gradient) for gradient in gradients]
+    if ledger.uncertainty is not None:
+        data["uncertainty"] = [ledger.uncertainty_of(int(row)) for row in rows]
     if id is None:
         return data
     return {name: column[0] for name, column in data.items()}

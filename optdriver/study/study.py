@@ -25,11 +25,12 @@ from optdriver.errors import (
 from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.structures.units import is_quantity
-from optdriver.study import fold, inputs, observation, reports
+from optdriver.study import deviations, fold, inputs, observation, reports
 from optdriver.study import uncertainty as spreads
 from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
 from optdriver.study.fold import Entry, State
+from optdriver.study.noisiness import below_noise
 from optdriver.study.observation import Observation
 from optdriver.study.other_dialect import DriverPart, from_data, historic
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
@@ -136,8 +137,9 @@ class Study:
 
         It is called with all parameters by name, and with ``study=`` if it has an argument of that
         name.  It returns a number, a pair ``(value, gradient)`` with the gradient as an array or
-        by name, or an `Observation`; with ``driver='least-squares'`` residuals, a pair
-        ``(residuals, jacobian)``, or an `Observation`.
+        by name, a dict of ``value``, ``gradient`` and ``uncertainty``, or an `Observation`; with
+        ``driver='least-squares'`` residuals, a pair ``(residuals, jacobian)``, a dict of
+        ``residuals``, ``jacobian`` and ``uncertainty``, or an `Observation`.
         """
         if not callable(objective):
             raise InputTypeError(f"the objective must be callable, not {objective!r}")
@@ -342,6 +344,7 @@ class Study:
         outputs: Any = None,
         residuals: Any = None,
         jacobian: Any = None,
+        uncertainty: Any = None,
     ) -> None:
         """Report the result of a suggestion.
 
@@ -370,6 +373,11 @@ class Study:
         jacobian : array_like, shape (m, n), or mapping of names to columns, optional
             The derivatives of the residuals by the continuous parameters, where ``jac=True``;
             `gradient` may hold them too.
+        uncertainty : float, quantity, or array_like of shape (m,), optional
+            The standard deviation of the value.  Line searches and steps of differences allow for
+            it, and no success is claimed beyond it.  Of residuals those of the data, one number or
+            one for each: residuals are divided by them, so that the value is half of chi squared,
+            and they are the same at every point.
 
         Raises
         ------
@@ -383,13 +391,16 @@ class Study:
         """
         given = (value, gradient, residuals, jacobian)
         value, gradient = inputs.one_of(*given, fits=self._desk.fits)
-        if self.space.structure is not None and is_quantity(value):
-            value = self._in_unit(id, value)
+        if self.space.structure is not None:
+            if is_quantity(value):
+                value = self._in_unit(id, value)
+            if is_quantity(uncertainty):
+                uncertainty = self._in_unit(id, uncertainty)
         with self._lock:
             desk = self._desk
             desk.check_id(id)
             before = desk.residuals
-            told = self._read(id, value, gradient, outputs)
+            told = self._read(id, value, gradient, outputs, uncertainty)
             if told.reason is None and told.value is not None:
                 desk.told(
                     id,
@@ -399,9 +410,10 @@ class Study:
                     told.jacobian,
                     told.outputs,
                     told.slopes,
+                    told.uncertainty,
                 )
             else:
-                observed = told.value, told.gradient, told.outputs
+                observed = told.value, told.gradient, told.outputs, told.uncertainty
                 desk.failed(id, str(told.reason), desk.parameters["retries"], observed=observed)
             self._threads.note_result()
         if gradient is not None and not desk.parameters["jac"]:
@@ -418,21 +430,27 @@ class Study:
                 ObjectiveWarning,
             )
 
-    def _read(self, id: int, value: Any, gradient: Any, outputs: Any) -> inputs.Told:
+    def _read(
+        self, id: int, value: Any, gradient: Any, outputs: Any, uncertainty: Any
+    ) -> inputs.Told:
         desk = self._desk
         limits, jac = desk.spec.limits, desk.parameters["jac"]
         if limits is not None:
             x = desk.state.ledger.x[id]
             where = desk.where(id)
-            return inputs.output_told(value, gradient, outputs, where, limits, x, jac=jac)
+            return inputs.output_told(
+                value, gradient, outputs, where, limits, x, jac=jac, uncertainty=uncertainty
+            )
         if outputs is not None or (isinstance(value, Observation) and value.outputs):
             raise inputs.no_outputs()
         if desk.fits:
-            return inputs.fit_told(value, gradient, desk.where(id), desk.parameters, desk.residuals)
-        return inputs.plain_told(value, gradient, desk.where(id), jac)
+            return inputs.fit_told(value, gradient, desk.where(id), self._fitted(), uncertainty)
+        return inputs.plain_told(value, gradient, desk.where(id), jac, uncertainty)
 
     @quiet
-    def tell_arrays(self, ids: Any, values: Any, gradients: Any = None) -> None:
+    def tell_arrays(
+        self, ids: Any, values: Any, gradients: Any = None, *, uncertainty: Any = None
+    ) -> None:
         """Report the results of many suggestions at once, all of them or none.
 
         Parameters
@@ -445,6 +463,8 @@ class Study:
             The derivatives by the continuous parameters, a row a point, or by name, an array of
             shape (k,) each.  A row that is not finite (or masked) is a failed evaluation too, of
             which the value counts for `best`.
+        uncertainty : float, or array_like of shape (k,), optional
+            The standard deviations of the values, NaN or None where one is not known.
 
         Raises
         ------
@@ -455,13 +475,16 @@ class Study:
         InputError
             For results of the wrong kind or shape; all suggestions stay open.
         """
-        self._tell_arrays(ids, values, gradients, "")
+        self._tell_arrays(ids, values, gradients, "", uncertainty)
 
-    def _tell_arrays(self, ids: Any, values: Any, gradients: Any, reason: str) -> None:
+    def _tell_arrays(
+        self, ids: Any, values: Any, gradients: Any, reason: str, uncertainty: Any = None
+    ) -> None:
         """Report results, of which those that are not finite have failed for a reason."""
         listed = inputs.round_ids(ids)
         numbers = inputs.round_values(values, len(listed))
         array = inputs.round_gradients(gradients, len(listed), self.space)
+        spreads = deviations.of_values(uncertainty, len(listed))
         with self._lock:
             desk = self._desk
             desk.check_ids(listed)
@@ -474,7 +497,7 @@ class Study:
                 array = None
             elif array is None and np.isfinite(numbers).any():
                 raise observation.missing_derivative(self.space.free[0])
-            desk.told_round(listed, numbers, array, reason)
+            desk.told_round(listed, numbers, array, reason, spreads)
             self._threads.note_result()
         if gradients is not None and array is None:
             self._say_unused()
@@ -585,7 +608,13 @@ class Study:
 
     @quiet
     def add_point(
-        self, point: Any, value: Any, gradient: Any = None, *, outputs: Any = None
+        self,
+        point: Any,
+        value: Any,
+        gradient: Any = None,
+        *,
+        outputs: Any = None,
+        uncertainty: Any = None,
     ) -> int:
         """Add an evaluation that the study did not ask for; return its id.
 
@@ -595,18 +624,24 @@ class Study:
         ----------
         point : mapping or sequence
             Parameters by name, or the continuous ones in order; feasible.
-        value, gradient, outputs
+        value, gradient, outputs, uncertainty
             As for `tell`.
         """
         limits = self._desk.spec.limits
-        made = inputs.added(point, value, gradient, self.space, self._fit(), outputs, limits)
+        made = inputs.added(
+            point, value, gradient, self.space, self._fit(), outputs, limits, uncertainty
+        )
         return self._add([made])[0]
 
-    def _fit(self) -> tuple[Mapping[str, Any], int] | None:
+    def _fit(self) -> inputs.Fit | None:
         """Return what is to be known of residuals to read them, None where values are told."""
         with self._lock:
-            desk = self._desk
-            return (desk.parameters, desk.residuals) if desk.fits else None
+            return self._fitted() if self._desk.fits else None
+
+    def _fitted(self) -> inputs.Fit:
+        desk = self._desk
+        sigma = desk.state.sigma
+        return inputs.Fit(parameters=desk.parameters, before=desk.residuals, sigma=sigma)
 
     def _add(self, points: list[inputs.Added]) -> list[int]:
         with self._lock:
@@ -666,8 +701,8 @@ class Study:
         ----------
         data : mapping
             With ``sample`` (parameters by name), ``value`` and, optionally, ``derivatives`` (by
-            name, or None), of one point or lists over several; and ``outputs``, by name, for a
-            study that has any.
+            name, or None), of one point or lists over several; ``outputs``, by name, for a study
+            that has any; and ``uncertainty``.
         """
         return self._add(from_data(data, self.space, self._fit(), self._desk.spec.limits))
 
@@ -905,6 +940,11 @@ class Study:
         with self._lock:
             return unsatisfied(self._desk.state)
 
+    def below_noise(self) -> str:
+        """Return that differences of values are below their noise, and what to do; "" if not so."""
+        with self._lock:
+            return below_noise(self._desk.state)
+
     @quiet
     def info(self) -> dict[str, Any]:
         """Return a summary.
@@ -928,7 +968,7 @@ class Study:
         for each unit that the constraint or the bound gives way; in the user's units; none of a
         bound whose parameter has the name of an active constraint) and the ``kkt_residual``, what
         is left of the first-order conditions in the driver's coordinates (None without gradients);
-        ``notes`` on the constraints.
+        ``notes`` on the constraints, and on differences that are below the noise that was told.
         """
         with self._lock:
             found = reports.info(self._desk.state, self._desk.now())
@@ -954,7 +994,7 @@ class Study:
         objective: Callable[..., Any] | None = None,
         *,
         minimum: int = 0,
-        absolute_sigma: bool = False,
+        absolute_sigma: bool | None = None,
         num_data: int | None = None,
         executor: Executor | None = None,
     ) -> Uncertainty:
@@ -974,9 +1014,11 @@ class Study:
             Where gradients are wanted; otherwise the one of `set_objective`.
         minimum : int
             Which of `minima`.
-        absolute_sigma : bool
-            The residuals are in units of their standard deviations; otherwise these are estimated
-            from the value at the minimum.  As for SciPy's ``curve_fit``.
+        absolute_sigma : bool, optional
+            Whether the residuals are in units of their standard deviations: the covariance is
+            ``(J'WJ)^-1`` then; otherwise it is multiplied by reduced chi squared, twice the value
+            at the minimum for each degree of freedom.  As for SciPy's ``curve_fit``.  By default it
+            is so where an uncertainty was told with the residuals.
         num_data : int, optional
             The value is half of a sum of so many squares, from which their variance is estimated;
             otherwise it is a negative logarithm of a likelihood.  Not with residuals.
@@ -999,7 +1041,8 @@ class Study:
             state = self._desk.state
             found = spreads.minimum_of(state, minimum)
             if found.run.factors is not None:
-                return spreads.of_fit(state, found, absolute_sigma=absolute_sigma)
+                absolute = spreads.is_absolute(state, absolute_sigma)
+                return spreads.of_fit(state, found, absolute_sigma=absolute)
             if not state.parameters["jac"] or self._desk.fits:
                 raise InputError(
                     "an uncertainty needs residuals (driver='least-squares', under constraints "
@@ -1029,7 +1072,7 @@ class Study:
         names: Sequence[str] | None = None,
         level: float = 0.95,
         minimum: int = 0,
-        absolute_sigma: bool = False,
+        absolute_sigma: bool | None = None,
         executor: Executor | None = None,
     ) -> Rows[ProfileRow]:
         """Return intervals of confidence by profile likelihood, of a fit with a linear loss.
@@ -1089,7 +1132,8 @@ class Study:
         """Return what was observed: for one suggestion, or lists over all.
 
         Keys: ``suggestion_id``, ``sample`` (by name), ``value``, ``derivatives`` (by name, None
-        where there are none); and ``outputs`` (by name) of a study that has any.
+        where there are none); ``outputs`` (by name) of a study that has any; and ``uncertainty``
+        (None where there is none) where one was told with a value.
         """
         with self._lock:
             state = self._desk.state

@@ -242,6 +242,13 @@ def _check_best(state: State) -> None:
         )
 
 
+def is_absolute(state: State, given: Any) -> bool:
+    """Return whether residuals are in units of their standard deviations."""
+    if given is not None and not isinstance(given, bool | np.bool_):
+        raise InputTypeError(f"absolute_sigma is True, False or None, not {given!r}")
+    return state.sigma is not None if given is None else bool(given)
+
+
 def of_fit(state: State, found: Minimum, *, absolute_sigma: bool) -> Uncertainty:
     """Return the uncertainty of a minimum where residuals are told."""
     made = found.run.factors
@@ -253,7 +260,7 @@ def of_fit(state: State, found: Minimum, *, absolute_sigma: bool) -> Uncertainty
     )
     robust = made.score is not None
     said = "the Jacobian" if state.parameters["jac"] else "a Jacobian by differences"
-    source = f"{said} of {made.m} residuals" + (
+    source = f"{said} of {made.m} {'weighted ' * (state.sigma is not None)}residuals" + (
         f" with the loss {state.parameters['loss']!r}" if robust else ""
     )
     degrees: int | None = made.m - _count(found)
