@@ -170,6 +170,7 @@ def comparison(
     joined: tuple[int, ...] = (),
     refused: Sequence[Vector] = (),
     paths: bool = True,
+    noise: float = 0.0,
 ) -> Between | Path | None:
     """Return the comparison of an end with the nearest known minimum; None if there is none.
 
@@ -194,6 +195,8 @@ def comparison(
         Those that it is known not to be one with.
     paths : bool
         Whether the gaps of a curve are closed one by one.
+    noise : float
+        By what values differ for their noise alone.
     """
     if not known:
         return None
@@ -206,7 +209,7 @@ def comparison(
         return None
     least = (LEAST_NEAR if near else LEAST) * depth
     highest = max(f, g) + ROUNDING * ftol * max(abs(f), abs(g)) + least
-    level = (highest, min(f, g) - depth)
+    level = (highest + noise, min(f, g) - depth - noise)
     said: dict[str, Any] = {"near": near, "joined": joined, "curved": bool(joined)}
     if paths:
         passed = np.array(refused).reshape(-1, x.size)

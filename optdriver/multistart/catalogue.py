@@ -49,7 +49,7 @@ class Catalogue:
         How close is the same.
     """
 
-    __slots__ = ("_entries", "_f", "_f_tolerance", "_width", "_x", "_x_tolerance")
+    __slots__ = ("_entries", "_f", "_f_tolerance", "_width", "_x", "_x_tolerance", "allowance")
 
     def __init__(self, lower: Vector, upper: Vector, x_tolerance: float, f_tolerance: float):
         with np.errstate(over="ignore"):
@@ -57,6 +57,7 @@ class Catalogue:
         self._width = np.where(width > 0.0, width, 1.0)
         self._x_tolerance, self._f_tolerance = x_tolerance, f_tolerance
         self._entries: list[Entry] = []
+        self.allowance = 0.0  # by what values differ for their noise alone
         self._x, self._f = np.empty((8, lower.size)), np.empty(8)  # with room to grow
 
     def add(self, x: Vector, f: float, start: int, run: int, same: int | None = None) -> None:
@@ -151,7 +152,8 @@ class Catalogue:
 
     def _level(self, f: float) -> NDArray[np.intp]:
         known = self._f[: len(self._entries)]
-        rise = np.abs(known - f) / np.maximum(1.0, np.maximum(np.abs(known), abs(f)))
+        rise = np.maximum(np.abs(known - f) - self.allowance, 0.0)
+        rise /= np.maximum(1.0, np.maximum(np.abs(known), abs(f)))
         return np.flatnonzero(rise <= self._f_tolerance)
 
     def _same(self, x: Vector, f: float) -> int | None:

@@ -178,5 +178,9 @@ def _rest(line: Line) -> float:
 def told(state: MultiStartState, search: Search, made: Differences, g: Vector) -> None:
     """Learn from the gradient with which the run goes on."""
     if search.learnt is not None:
+        if search.learnt.told:
+            used = differences.used(made)
+            moved = np.where(used > 0.0, used, np.inf)
+            search.learnt.error = 2.0 * search.learnt.noise / moved
         rule = state.options.difference_rule
         steps.learn(search.learnt, made.x, made.f, g, state.lower, state.upper, rule)

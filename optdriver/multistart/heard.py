@@ -31,7 +31,10 @@ DOUBT: Final = 2.0
 STILL: Final = 5
 """So many iterations in a row that promise no more than noise end a run."""
 
-_MOST: Final = float(np.finfo(np.float64).max)
+STILL_COARSE: Final = 2
+"""The same where better derivatives take over."""
+
+MOST: Final = float(np.finfo(np.float64).max)
 
 
 @dataclass(slots=True)
@@ -75,8 +78,8 @@ class Heard:
             return cls()
         given = stored.mapping("heard", data)
         return cls(
-            noise=stored.real("noise", given["noise"], 0.0, _MOST),
-            pending=stored.real("pending", given["pending"], 0.0, _MOST),
+            noise=stored.real("noise", given["noise"], 0.0, MOST),
+            pending=stored.real("pending", given["pending"], 0.0, MOST),
             still=stored.whole("still", given["still"]),
             level=stored.real("level", given["level"]),
             promised=stored.real("promised", given["promised"], 0.0),
@@ -103,11 +106,14 @@ def watch(heard: Heard, minimizer: LBFGSB, least: float) -> None:
     heard.still += heard.promised <= least
 
 
-def ends(heard: Heard, minimizer: LBFGSB, least: float) -> bool:
-    """Return whether a run has come to where its values show nothing but noise."""
+def ends(heard: Heard, minimizer: LBFGSB, least: float, *, coarse: bool) -> bool:
+    """Return whether a run has come to where its values show nothing but noise.
+
+    `coarse` says that it goes on from there with differences on both sides.
+    """
     if minimizer.done:
         return minimizer.stop in (Stop.ABNORMAL, Stop.REDUCTION) and heard.promised <= least
-    return heard.still >= STILL
+    return heard.still >= (STILL_COARSE if coarse else STILL)
 
 
 def is_chance(heard: Heard, minimizer: Any) -> bool:

@@ -187,6 +187,12 @@ def go_on_from(minimizer: Minimizer, before: Minimizer) -> None:
         minimizer.go_on_from(before)  # type: ignore[arg-type]
 
 
+def keep_model(minimizer: Minimizer, before: Minimizer) -> None:
+    """Let a new minimizer begin with the model of the one `before` it in its run, if it has one."""
+    if isinstance(minimizer, LBFGSB) and isinstance(before, LBFGSB):
+        plain.keep_model(minimizer, before)
+
+
 def tell(minimizer: Minimizer, f: float, g: Vector | None, made: Vectors | None = None) -> None:
     """Tell a value and the gradient, None for a method that needs none; or vectors."""
     receiver: Any = minimizer

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.lbfgsb import LBFGSB
+from optdriver.lbfgsb.machine import seed
 
 Vector = NDArray[np.float64]
 
@@ -18,6 +19,12 @@ def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) ->
     made = LBFGSB(x0, bounds, cautious=rule > 1, **options)
     made.state.cautious = rule - 1
     return made
+
+
+def keep_model(minimizer: LBFGSB, before: LBFGSB) -> None:
+    """Let a new minimizer begin with the pairs of the one `before` it in its run."""
+    for step, change in zip(*before.pairs, strict=True):
+        seed(minimizer.state, change, step)
 
 
 def go_on_from(minimizer: LBFGSB, before: LBFGSB) -> None:

@@ -52,7 +52,13 @@ from optdriver.multistart.records import (
     quick_point,
 )
 from optdriver.multistart.run import Search
-from optdriver.multistart.state import MultiStartState, drop_ready, read_only, unit_coordinates
+from optdriver.multistart.state import (
+    MultiStartState,
+    drop_ready,
+    hear,
+    read_only,
+    unit_coordinates,
+)
 from optdriver.multistart.stencil import BASE
 from optdriver.multistart.told import Vectors, is_usable
 from optdriver.numerics import PASSING, is_numeric
@@ -544,6 +550,7 @@ def expect_noise(state: MultiStartState, id: Any, noise: float) -> None:
     if point is not None:
         known = state.runs[point.run].heard
         known.pending = max(known.pending, noise)
+        hear(state, noise)
 
 
 def _allow_for_noise(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
@@ -560,7 +567,7 @@ def _is_still(state: MultiStartState, search: Search, minimizer: Minimizer) -> b
     differenced = int(np.count_nonzero(state.lower < state.upper)) if one_sided else 0
     least = heard.floor(search.heard, differenced)
     heard.watch(search.heard, minimizer, least)
-    return heard.ends(search.heard, minimizer, least)
+    return heard.ends(search.heard, minimizer, least, coarse=one_sided)
 
 
 def _why_converged(search: Search, minimizer: Minimizer) -> str:
@@ -880,6 +887,7 @@ def _comparison(
         near=near,
         joined=joined,
         refused=refused,
+        noise=state.catalogue.allowance,
         paths=state.options.convergence_rule > 4 and not has_rows(state.constraints),
     )
 
@@ -1000,6 +1008,8 @@ def _sharpen(
     search.two_sided = True
     search.heard.still, search.heard.promised = 0, math.inf
     search.minimizer = minimizer_at(state, search, x, after=minimizer)
+    if search.heard.noise:
+        local.keep_model(search.minimizer, minimizer)
     known = local.vector(minimizer, x)
     if not np.array_equal(search.minimizer.ask(), x):
         _want_evaluation(state, search, search.minimizer)

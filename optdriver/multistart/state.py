@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.coroutine.constraints import is_admitted
 from optdriver.errors import InputError, InputTypeError
-from optdriver.multistart import admission, linkage, local, soundness, start_rules
+from optdriver.multistart import admission, heard, linkage, local, soundness, start_rules
 from optdriver.multistart import run as runs
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.catalogue import Catalogue
@@ -73,6 +73,8 @@ class MultiStartState:
         Evaluations told, failures included, and the failures among them.
     failed_in_row : int
         Iterates that failed, over all runs, since the last one that got its gradient.
+    noise : float
+        The largest standard deviation that was told with a value.
     residuals : int
         How many residuals are told at each point, 0 before the first, or where values are told.
     ended, halted : str or None
@@ -112,6 +114,7 @@ class MultiStartState:
     ended: str | None
     halted: str | None
     feasible_starts: FeasibleStarts | None
+    noise: float = 0.0
 
     @property
     def sampled(self) -> bool:
@@ -213,6 +216,7 @@ def to_dict(state: MultiStartState, *, plain: bool = True) -> dict[str, Any]:
         "samples": start_rules.to_dict(state.samples),
         "linkage": linkage.to_dict(state.linkage),
         "best": None if state.best is None else _evaluation_to_dict(state.best),
+        "noise": state.noise,
         **{name: getattr(state, name) for name in _COUNTS + _LATER_COUNTS + _REASONS},
     }
 
@@ -232,7 +236,15 @@ def copied(state: MultiStartState) -> MultiStartState:
     new.linkage = _linkage(new, linkage.to_dict(state.linkage))
     for name in _COUNTS + _LATER_COUNTS + _REASONS:
         setattr(new, name, getattr(state, name))
+    hear(new, state.noise)
     return new
+
+
+def hear(state: MultiStartState, noise: float) -> None:
+    """Note a standard deviation that was told: ends that differ by it may be one."""
+    if noise > state.noise:
+        state.noise = noise
+        state.catalogue.allowance = heard.DOUBT * math.sqrt(2.0) * noise
 
 
 def _linkage(state: MultiStartState, data: dict[str, Any]) -> Linkage:
@@ -286,6 +298,7 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
         setattr(state, name, stored.whole(name, data.get(name, 0)))
     for name in _REASONS:
         setattr(state, name, None if data[name] is None else stored.text(name, data[name]))
+    hear(state, stored.real("noise", data.get("noise", 0.0), 0.0, heard.MOST))
     used = data.get("sample_starts")  # at first they were the first ones
     first = list(range(min(state.next_start, len(samples))))
     state.sample_starts = first if used is None else [stored.whole("start", k) for k in used]

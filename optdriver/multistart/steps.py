@@ -46,6 +46,7 @@ _MOST: Final = 2.0**-4  # longest step, in lengths
 _MOST_TOLD: Final = 2.0**-3  # the same in widths of the box, where the noise is known to be there
 _SMALL: Final = 2.0**-20  # values are this exact at most, relative to the largest seen
 _FORGETTING: Final = 0.25
+_DOUBT: Final = 3.0  # standard deviations of the difference of two gradients, about
 
 
 @dataclass(slots=True)
@@ -68,6 +69,8 @@ class Learnt:
         Where that was, and the gradient.
     curvature : ndarray or None
         Size of the second derivative by each coordinate, as far as it has shown.
+    error : ndarray or None
+        How exact the gradient is, where the noise of the values was told.
     """
 
     noise: float = 0.0
@@ -79,6 +82,7 @@ class Learnt:
     x: Vector | None = None
     g: Vector | None = None
     curvature: Vector | None = None
+    error: Vector | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known as numbers and arrays."""
@@ -89,8 +93,8 @@ class Learnt:
     def from_dict(cls, data: dict[str, Any]) -> Learnt:
         """Return what `to_dict` made `data` of."""
         values = dict(data)
-        for name in ("x", "g", "curvature"):
-            if values[name] is not None:
+        for name in ("x", "g", "curvature", "error"):
+            if values.get(name) is not None:
                 values[name] = np.array(values[name], dtype=np.float64)
         return cls(**values)
 
@@ -160,6 +164,11 @@ def curvature(learnt: Learnt, x: Vector, g: Vector, lower: Vector, upper: Vector
     with np.errstate(over="ignore"):
         shown = np.abs(g - learnt.g) / (moved * lengths)
     shown = np.where(np.isfinite(shown), shown, 0.0)
+    if learnt.error is not None:  # what noise may have changed shows nothing
+        real = np.abs(g - learnt.g) > _DOUBT * learnt.error
+        before = np.zeros_like(shown) if known is None else known
+        kept: Vector = np.where(real, np.maximum(shown, _FORGETTING * before), before)
+        return kept if kept.any() else known
     return shown if known is None else np.maximum(shown, _FORGETTING * known)
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optdriver.multistart import steps
 from optdriver.multistart.heard import DOUBT
@@ -14,47 +15,60 @@ from optdriver.numerics import quiet
 from optdriver.study.fold import State
 from optdriver.study.ledger import KIND_CODE, TOLD
 
+Rows = NDArray[np.intp]
+
 LOOKED: Final = 1000
 """Evaluations that are looked at, the last ones."""
 
 
+RECENT: Final = 3
+"""So many of the last gradients of a run are looked at together."""
+
+
 @quiet
 def below_noise(state: State) -> str:
-    """Return that the last differences of a run show noise only, and what to do; "" if not so."""
+    """Return that the last differences of a run show noise only, and what to do; "" if not so.
+
+    Where no steps were given that is said of runs that have ended without success: the end of the
+    others says it itself.
+    """
     ledger = state.ledger
     if ledger.uncertainty is None or state.parameters["jac"]:
         return ""
     rows = np.arange(max(ledger.since, ledger.size - LOOKED), ledger.size)
     rows = rows[ledger.state[rows] == TOLD]
+    given = state.parameters["step_size"] is not None
     for run in np.unique(ledger.run[rows])[::-1].tolist():
-        if run < 0:
+        if run < 0 or not (given or state.driver.runs[run].state == "stopped"):
             continue
-        own = rows[ledger.run[rows] == run]
-        bases = own[ledger.kind[own] == KIND_CODE["iterate"]]
-        if not bases.size:
-            continue
-        base = int(bases[-1])
-        beside = own[(own > base) & (ledger.kind[own] == KIND_CODE["difference"])]
-        if said := _said(state, run, base, beside):
+        if said := _said(state, run, rows[ledger.run[rows] == run]):
             return said
     return ""
 
 
-def _said(state: State, run: int, base: int, beside: np.ndarray) -> str:
-    """Return the sentences about one iterate and the points of its differences."""
+def _said(state: State, run: int, rows: Rows) -> str:
+    """Return the sentences about the last gradients of a run, whose evaluations are `rows`."""
     ledger = state.ledger
-    spread = None if ledger.uncertainty is None else ledger.uncertainty[beside]
-    own = ledger.uncertainty_of(base) or 0.0
-    if spread is None or not beside.size or not np.nanmax(spread, initial=0.0) > 0.0:
+    is_base = ledger.kind[rows] == KIND_CODE["iterate"]
+    is_beside = ledger.kind[rows] == KIND_CODE["difference"]
+    bases, group = rows[is_base], np.cumsum(is_base)[is_beside] - 1
+    beside = rows[is_beside][group >= 0]
+    group = group[group >= 0]
+    known = np.unique(group)[-RECENT:]
+    recent = np.isin(group, known)
+    beside, at = beside[recent], bases[group[recent]]
+    spread = np.zeros(0) if ledger.uncertainty is None else ledger.uncertainty
+    expected = np.hypot(np.nan_to_num(spread[beside]), np.nan_to_num(spread[at]))
+    if not beside.size or not expected.all():
         return ""
-    changes = np.abs(ledger.value[beside] - ledger.value[base])
-    if np.any(changes > DOUBT * np.hypot(np.nan_to_num(spread), own)):
+    changes = np.abs(ledger.value[beside] - ledger.value[at])
+    if math.sqrt(float(np.mean((changes / expected) ** 2))) > DOUBT:
         return ""
-    most, noise = float(np.max(changes)), float(np.nanmax(spread))
+    most, noise = float(np.max(changes)), float(np.max(np.nan_to_num(spread[beside])))
     return (
-        f"differences of values are below their noise: beside the last iterate of run {run} they "
+        f"differences of values are below their noise: beside the last iterates of run {run} they "
         f"change by {most:.3g} at most, and their standard deviation is {noise:.3g}; "
-        f"{_advice(state, base, noise)}"
+        f"{_advice(state, int(at[-1]), noise)}"
     )
 
 

@@ -276,7 +276,9 @@ def _of_plain_mapping(result: Mapping[Any, Any], *, units: bool, fits: bool) -> 
     known = ("residuals", "jacobian") if fits else ("value", "gradient")
     for name in result:
         if name not in (*known, "uncertainty"):
-            raise unknown_option("part of what the objective returned:", str(name), known)
+            raise unknown_option(
+                "part of what the objective returned:", str(name), (*known, "uncertainty")
+            )
     if known[0] not in result:
         raise InputTypeError(
             f"the objective returned a dict without {known[0]!r}: it returns {{{known[0]!r}: ..., "

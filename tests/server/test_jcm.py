@@ -96,6 +96,9 @@ def test_a_loop_of_ones_own_and_points_from_elsewhere(client):
     observation.add(-1.0)
     study.add_observation(observation, design_value=[0.5, 0.25])
     study.add_many([observation, observation], [[0.1, 0.2], [0.2, 0.1]])
+    noisy = study.new_observation()
+    noisy.add(2.0, uncertainty=0.5)
+    study.add_observation(noisy, design_value=[0.3, 0.3])
     assert study.driver.best_sample == {"x1": 0.5, "x2": 0.25}
     assert study.get_state("driver.num_failed") == 1
     again = client.create_study(study_id="loop", driver="ScipyMinimizer", open_browser=False)
@@ -127,7 +130,7 @@ def test_mistakes_in_a_study_are_told(client):
         study.configure(maxiter=3)
     study.configure(max_iter=3)
     suggestion = study.get_suggestion()
-    for more, said in [({"model_name": "m"}, "model_name"), ({"uncertainty": 0.1}, "uncertainty")]:
+    for more, said in [({"model_name": "m"}, "model_name"), ({"uncertainty": -1.0}, "uncertainty")]:
         observation = study.new_observation()
         observation.add(1.0, **more)
         with pytest.raises(OSError, match=said):
