@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from optdriver.minimization.starts import count
 from optdriver.multistart.local import FITTING
 from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
+from optdriver.reading import real_array, short
+from optdriver.space import Space
 from optdriver.structures.pytree import Structure
+from optdriver.study.observation import split_fit
 from optdriver.study.parameters import MINIMIZE
 
 Vector = NDArray[np.float64]
@@ -45,6 +49,46 @@ def check(given: Given, method: str, options: Mapping[str, Any]) -> None:
         raise InputError(f"jac is None, '2-point' or '3-point', not {given.jac!r}")
 
 
+def checked_uncertainty(given: Any) -> Vector | None:
+    """Return the standard deviations of residuals, in a row; None without any.
+
+    Raises
+    ------
+    InputError
+        They are no finite numbers above 0.
+    """
+    if given is None:
+        return None
+    made = np.ravel(real_array("the uncertainty", given))
+    if not made.size or not ((made > 0.0) & np.isfinite(made)).all():
+        raise InputError(
+            "the uncertainty of residuals are standard deviations, finite numbers above 0, not "
+            f"{short(given)}"
+        )
+    return made
+
+
+class Weighted:
+    """Residuals as an objective of a study, told with their standard deviations."""
+
+    def __init__(self, objective: Any, uncertainty: Vector) -> None:
+        self._objective, self._uncertainty = objective, uncertainty
+
+    def for_space(self, space: Space) -> Weighted:
+        """Return the objective over these parameters."""
+        bind = getattr(self._objective, "for_space", None)
+        return self if bind is None else Weighted(bind(space), self._uncertainty)
+
+    def evaluate_suggestion(self, id: int | None, numbers: Mapping[str, float]) -> Any:
+        """Return residuals, their Jacobian if there is one, and the standard deviations."""
+        residuals, jacobian = split_fit(self._objective.evaluate_suggestion(id, numbers))
+        return {"residuals": residuals, "jacobian": jacobian, "uncertainty": self._uncertainty}
+
+    def __call__(self, **numbers: Any) -> Any:
+        """Say that it is called with numbers by name."""
+        return self._objective(**numbers)
+
+
 def minimize(
     given: Given,
     structure: Structure,
@@ -55,6 +99,7 @@ def minimize(
     tol: Any,
     options: Mapping[str, Any],
     progress: bool | None,
+    uncertainty: Vector | None = None,
 ) -> OptimizeResult:
     """Run a study of residuals to its end and return the result.
 
@@ -71,6 +116,8 @@ def minimize(
         Starts altogether.
     tol : float or None
         The same as the option `xtol`.
+    uncertainty : ndarray, optional
+        Standard deviations of the data, of one or of each.
     """
     check_call(given.loss, structure)
     made = None
@@ -99,6 +146,7 @@ def minimize(
             made=made,
             progress=progress,
             residuals=True,
+            wrap=None if uncertainty is None else partial(Weighted, uncertainty=uncertainty),
         )
         found = kept.result(study, named, units=given.units)
         found.update(uncertainty=study.uncertainty, seed=given.seed)

@@ -326,6 +326,7 @@ def minimize(
     name: str | None = None,
     study_id: str | None = None,
     residuals: bool = False,
+    uncertainty: Any = None,
     outputs: Any = None,
     direction: str = MINIMIZE,
 ) -> OptimizeResult:
@@ -338,7 +339,8 @@ def minimize(
     of the sum of their squares is minimised (or what the options ``loss`` and ``f_scale`` say, as
     in `scipy.optimize.least_squares`; `tol` is ``xtol``).  JAX makes the Jacobian, if it can, and
     differences do otherwise.  It is always a study, and ``res.uncertainty()`` has the standard
-    errors, see `optdriver.Study.uncertainty`.
+    errors, see `optdriver.Study.uncertainty`.  The `uncertainty` are the standard deviations of the
+    data then, one number or one for each residual, by which these are divided.
 
     With `outputs`, as `optdriver.create_study` takes them, `loss` returns ``(value, {'stress':
     ...})``, or a dict of ``value`` and outputs, plain numbers each, and the result satisfies the
@@ -363,6 +365,12 @@ def minimize(
         study_id=study_id,
     )
     _check_switches(residuals=residuals)
+    if uncertainty is not None and not residuals:
+        raise InputError(
+            "uncertainty= are the standard deviations of residuals, with residuals=True; noise of "
+            "values that is the same everywhere is the option 'noise', and one that is told with "
+            "each value is for a study"
+        )
     if residuals or outputs is not None:
         return _as_study(
             Given(
@@ -379,6 +387,7 @@ def minimize(
             keeping,
             {"method": method, "callback": callback, "engine": engine},
             residuals=residuals,
+            uncertainty=uncertainty,
             outputs=outputs,
             x0=x0,
             n_iter=n_iter,
@@ -417,6 +426,7 @@ def _as_study(
     other: Mapping[str, Any],
     *,
     residuals: bool,
+    uncertainty: Any,
     outputs: Any,
     x0: Any,
     **rest: Any,
@@ -433,7 +443,8 @@ def _as_study(
     first = given_starts(x0, structure)
     if residuals:
         fits.check(given, method, rest["options"])
-        return fits.minimize(given, structure, keeping, first=first, **rest)
+        spread = fits.checked_uncertainty(uncertainty)
+        return fits.minimize(given, structure, keeping, first=first, uncertainty=spread, **rest)
     limited.check(given, method)
     return limited.minimize(given, structure, keeping, outputs, first=first, **rest)
 

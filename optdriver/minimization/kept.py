@@ -247,10 +247,11 @@ def run(
     progress: bool | None,
     residuals: bool = False,
     outputs: bool = False,
+    wrap: Callable[[Any], Any] | None = None,
 ) -> None:
     """Run a study that is not done; `smooth` says that JAX differentiates what is given.
 
-    `made` is what it was traced to, where it was already.
+    `made` is what it was traced to, where it was already; `wrap` adds to what it returns.
 
     `space` has the parameters as they were given: those of a file may have lost a class.
     """
@@ -271,6 +272,8 @@ def run(
             outputs=outputs,
             made=made,
         )
+    if wrap is not None:
+        objective = wrap(objective)
     study.run(objective, executor=keeping.executor, progress=progress)
 
 

@@ -226,8 +226,8 @@ class Handover:
     # -- what is known --------------------------------------------------------------------------
 
     @property
-    def plain(self) -> LBFGSB:
-        """The L-BFGS-B with which it begins."""
+    def plain(self) -> LBFGSB | LeastSquares:
+        """The minimizer with which it begins."""
         return self._plain
 
     @property

@@ -424,3 +424,22 @@ def test_a_kept_fit_knows_its_weights(tmp_path):
     with optdriver.load_study(tmp_path / "fit.db") as again:
         assert np.array_equal(again.uncertainty().covariance, covariance)
         assert "weighted" in again.uncertainty().source
+
+
+@pytest.mark.parametrize("jac", [None, "2-point"])
+def test_minimize_weights_residuals(jac, tmp_path):
+    xp = pytest.importorskip("jax.numpy") if jac is None else np
+    result = optdriver.minimize(
+        lambda a, b, c: a * xp.exp(-b * T) + c - Y,
+        FIT, residuals=True, uncertainty=ERRORS, n_iter=1, jac=jac, storage=tmp_path / "m.db",
+    )  # fmt: skip
+    study = fit()
+    study.run(weighted)
+    assert result.uncertainty().standard_errors == pytest.approx(
+        study.uncertainty().standard_errors, rel=1e-5
+    )
+    for bad in (0.0, -ERRORS, math.nan, []):
+        with pytest.raises(InputError, match="standard deviations"):
+            optdriver.minimize(weighted, FIT, residuals=True, uncertainty=bad)
+    with pytest.raises(InputError, match="residuals=True"):
+        optdriver.minimize(bowl, BOX, uncertainty=0.1)
