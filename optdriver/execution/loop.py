@@ -203,6 +203,7 @@ def _check_end(study: Study, limit: float) -> None:
     given = study.parameters
     caps = (limit, given["max_iter"], given["max_time"], given["max_num_minimizers"])
     targets = (given["eps"], given["min_val"], given["max_val"]) != (0.0, -math.inf, math.inf)
+    targets = targets or study.is_profiling
     if min(caps) == math.inf and not targets:
         say(
             "nothing limits this study (max_iter, max_time, max_num_minimizers, min_val, eps): "

@@ -10,11 +10,13 @@ section 6.1).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.errors import ProtocolError
 from optdriver.leastsquares.minimizer import LeastSquares
 
@@ -109,6 +111,72 @@ class ProfileEnd:
     def _finish(self, end: float, note: str = "") -> None:
         self.end, self.note, self.done = end, note, True
 
+    @property
+    def index(self) -> int:
+        """The parameter."""
+        return self._index
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as numbers, strings and arrays."""
+        minimizer = self._minimizer
+        return {
+            "x": self._x.copy(),
+            "f": self._f,
+            "index": self._index,
+            "side": self._side,
+            "target": self._target,
+            "bounds": [side.copy() for side in self._bounds],
+            "inner": list(self._inner),
+            "outer": list(self._outer),
+            "last": list(self._last),
+            "theta": list(self.theta),
+            "values": list(self.values),
+            "end": self.end,
+            "note": self.note,
+            "done": self.done,
+            "start": self._start.copy(),
+            "minimizer": None if minimizer is None or self.done else minimizer.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ProfileEnd:
+        """Return the end that goes on where the one of `to_dict` was.
+
+        Raises
+        ------
+        InputError, ValueError, KeyError, TypeError
+            It is no such dict.
+        """
+        new = cls.__new__(cls)
+        new._restore(data)  # noqa: SLF001  # our own class
+        return new
+
+    def _restore(self, data: Mapping[str, Any]) -> None:
+        n = len(data["x"])
+        self._x = stored.array("x", data["x"], (n,), finite=True)
+        self._f = stored.real("f", data["f"])
+        self._index = stored.whole("index", data["index"], 0, n - 1)
+        self._side = 1 if stored.whole("side", data["side"], -1, 1) > 0 else -1
+        self._target = stored.real("target", data["target"], 0.0)
+        low, high = (stored.array("bounds", side, (n,)) for side in data["bounds"])
+        self._bounds = low, high
+        self._bound = float(self._bounds[self._side > 0][self._index])
+        self._inner, self._outer, self._last = (
+            _pair(name, data[name]) for name in ("inner", "outer", "last")
+        )
+        self.theta = [float(each) for each in data["theta"]]
+        self.values = [float(each) for each in data["values"]]
+        self.end, self.note = float(data["end"]), stored.text("note", data["note"])
+        self.done = stored.flag("done", data["done"])
+        self._start = stored.array("start", data["start"], (n,), finite=True)
+        made = data["minimizer"]
+        self._minimizer = None if made is None else LeastSquares.from_dict(made)
+        if self.done:
+            return
+        if self._minimizer is None or self._minimizer.done or self._minimizer.n != n:
+            raise ValueError("the end of an interval that nothing is asked for")
+        stored.inside("pending", self._minimizer.ask(), low, high)
+
     def ask(self) -> Vector:
         """Return the point to evaluate next.
 
@@ -181,3 +249,8 @@ class ProfileEnd:
         if inside:
             return found
         return high if math.isnan(self._outer[0]) else low + 0.5 * (high - low)
+
+
+def _pair(name: str, data: Any) -> tuple[float, float]:
+    first, second = stored.rows(name, data)
+    return float(first), float(second)

@@ -24,7 +24,7 @@ from optdriver.multistart.records import Fill, PointArrays
 from optdriver.reading import real_number
 from optdriver.structures.description import describe_unit, rebuilt_unit
 from optdriver.structures.units import Unit, number_in, unit_of
-from optdriver.study import fold, limits, parameters
+from optdriver.study import fold, limits, parameters, profiling
 from optdriver.study.events import (
     RESULTS,
     Added,
@@ -38,6 +38,7 @@ from optdriver.study.events import (
     Keeper,
     Late,
     Parted,
+    Profiled,
     Recalled,
     Released,
     Renewed,
@@ -77,7 +78,7 @@ DECISIVE = (*RESULTS, Configured)
 RECALLED = 1000
 """So many points in a row are answered from memory in one call, and the next one is handed out."""
 
-RESUMABLE = ("stop", "interrupt", "failures")
+RESUMABLE = ("stop", "interrupt", "failures", "profile")
 """Kinds of stopping after which a study can simply go on."""
 
 
@@ -525,7 +526,7 @@ class Desk:
         reason = limits.before_asking(state, self.now()) or limits.driver_ended(state)
         if reason is not None:
             self.stop(*reason)
-        elif state.parameters["eps"] > 0.0:
+        elif state.parameters["eps"] > 0.0 and not fold.is_profiling(state):
             self._look_ahead()
         return state.stop is not None
 
@@ -569,6 +570,11 @@ class Desk:
         self.record(Renewed(starts=starts, time=self.now()))
         self.handing.clear()
         self.unit = None
+
+    def begin_profile(self, event: Profiled) -> None:
+        """Begin a profile, unless it is the one that is under way or was made last."""
+        if not profiling.is_same(self.state.profile, event):
+            self.record(event)
 
     # -- results --------------------------------------------------------------------------
 

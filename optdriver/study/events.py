@@ -250,6 +250,24 @@ class Renewed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Profiled:
+    """Intervals by profile likelihood are wanted of a fit, and its points come next.
+
+    Of the parameters `indices`, at the minimum `x` (the user's parameters) of this `value`: the
+    ends, at the confidence `level`, are where the least value has risen by `rise`, and are looked
+    for with first steps of the length `steps`.
+    """
+
+    indices: IntArray
+    x: FloatArray
+    value: float
+    steps: FloatArray
+    rise: float
+    level: float
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parted:
     """From here on the driver's own points count again.
 
@@ -277,6 +295,7 @@ Event = (
     | Resumed
     | Suspended
     | Renewed
+    | Profiled
     | Parted
 )
 
@@ -290,7 +309,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
         Asked, Held, Recalled, Drained, Told, Failed, RoundAsked, RoundTold, Late, Released, Added,
-        Configured, Stopped, Resumed, Suspended, Renewed, Parted,
+        Configured, Stopped, Resumed, Suspended, Renewed, Profiled, Parted,
     )
 }  # fmt: skip
 
@@ -476,6 +495,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "ids": _integers, "points": _integers, "runs": _integers,
     "kinds": _integers, "wanted": _number, "matrix": _matrix, "values": _array,
     "gradients": _or_none(_matrix), "starts": _matrix,
+    "indices": _integers, "steps": _array, "rise": _real, "level": _real,
     "uncertainty": _or_none(_deviations), "uncertainties": _or_none(_deviations),
 }  # fmt: skip
 """How the fields of events are read."""

@@ -30,7 +30,7 @@ from optdriver.drivers import (
 )
 from optdriver.errors import InputError, ProtocolError
 from optdriver.multistart.records import Fill, Point, PointArrays
-from optdriver.study import deviations, gradient_check, outputs, parameters, soundness
+from optdriver.study import deviations, gradient_check, outputs, parameters, profiling, soundness
 from optdriver.study.events import (
     DRIVEN,
     NO_POINT,
@@ -43,6 +43,7 @@ from optdriver.study.events import (
     Held,
     Late,
     Parted,
+    Profiled,
     Recalled,
     Released,
     Renewed,
@@ -56,6 +57,7 @@ from optdriver.study.events import (
 from optdriver.study.gradient_check import GradientCheck
 from optdriver.study.ledger import KIND_CODE, KINDS, Ledger
 from optdriver.study.outputs import Put
+from optdriver.study.profiling import PROFILE, Profiling
 from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
@@ -106,7 +108,7 @@ class State:
     kind and reason; `expired` the ids whose lease has ever run out; `adopted` (no part of the
     state) the recorded points that replaced those of a replay; `parted` that a replay has led to
     other points than the recorded ones, and no `Parted` has been recorded since; `sigma` the
-    standard deviations of residuals, if they were told.
+    standard deviations of residuals, if they were told; `profile` the last profile that was wanted.
     """
 
     spec: Spec
@@ -125,6 +127,7 @@ class State:
     adopted: int = 0
     parted: bool = False
     sigma: FloatArray | None = None
+    profile: Profiling | None = None
 
 
 def begin(spec: Spec) -> State:
@@ -188,8 +191,32 @@ UNREACHABLE: Final = 100
 """Points in a row that may have no feasible one beside them among the user's numbers."""
 
 
+def is_profiling(state: State) -> bool:
+    """Return whether a profile is under way, whose points come before all others."""
+    return state.profile is not None and not state.profile.done
+
+
+def _draw_profile(state: State, profile: Profiling) -> Entry | None:
+    """Get the points of a profile into the queue; return the first, or None if there is none."""
+    first = len(state.queue)
+    for turn, number, x in profile.ask(state.spec.space, user_box(state)):
+        x.setflags(write=False)
+        state.queue.append(Entry(-1, None, -1, PROFILE, x, turn, number))
+    return state.queue[first] if len(state.queue) > first else None
+
+
+def user_box(state: State) -> tuple[FloatArray, FloatArray]:
+    """Return the bounds of the user's parameters, with those that constraints are."""
+    space, compiled = state.spec.space, state.spec.compiled
+    if compiled is None:
+        return space.lower, space.upper
+    return np.maximum(space.lower, compiled.lower), np.minimum(space.upper, compiled.upper)
+
+
 def draw(state: State, fills: tuple[Fill, ...] = FILLS[:1]) -> Entry | None:
     """Get the next point of the driver into the queue; return it, or None if there is none."""
+    if state.profile is not None and not state.profile.done:
+        return _draw_profile(state, state.profile)
     refused = "no feasible point beside it, to rounding"
     for _ in range(UNREACHABLE):
         points: list[Point] = []
@@ -218,7 +245,7 @@ def draw_round(state: State, wanted: int, fills: tuple[Fill, ...]) -> PointArray
     They are put into the queue; but where they can be handed out as they are, since nothing is
     there before them and none of them may have to stay, they are returned.
     """
-    if state.spec.space.inexact:
+    if state.spec.space.inexact or is_profiling(state):
         while len(state.queue) < wanted and draw(state, fills) is not None:
             continue
         return None
@@ -597,6 +624,9 @@ def _leaves(state: State) -> bool:
 
 def _told(state: State, event: Told) -> None:
     entry = _take(state, event.id)
+    if entry.kind == PROFILE:
+        _told_profile(state, entry, event)
+        return
     state.spent += not entry.spent
     put = outputs.for_driver(
         state.spec, entry.x, event.value, event.gradient, event.outputs, event.slopes
@@ -662,6 +692,26 @@ def _minimised(
     if state.spec.sign > 0.0:
         return value, gradient
     return -value, None if gradient is None else -gradient
+
+
+def _told_profile(state: State, entry: Entry, event: Told) -> None:
+    """Take a result that a profile wants; it counts for the best value, not for `max_iter`."""
+    state.ledger.close(event.id, event.value, event.gradient, event.time)
+    _hear(state, event.id, event.uncertainty)
+    profile, rows = state.profile, event.jacobian
+    if profile is None or event.residuals is None:
+        raise ProtocolError("the events do not fit this study: a profile is one of residuals")
+    if rows is not None:
+        rows = rows.reshape(-1, state.spec.space.size)
+    told = deviations.weighted(event.residuals, rows, event.uncertainty)
+    profile.tell(entry.index, entry.base, *told)
+    _end_profile(state, profile)
+
+
+def _end_profile(state: State, profile: Profiling) -> None:
+    """Let the study stand where it stood before a profile that is complete."""
+    if profile.done and state.stop is None:
+        state.stop = profile.stop or (PROFILE, "the profile is complete")
 
 
 def _hear(state: State, row: int, uncertainty: FloatArray | None) -> float:
@@ -889,8 +939,9 @@ def _enqueue_check(state: State, points: list[tuple[int, FloatArray]]) -> None:
 
 def _failed(state: State, event: Failed) -> None:
     entry = _take(state, event.id)
-    state.spent += not entry.spent
-    state.failures += 1
+    counts = entry.kind != PROFILE
+    state.spent += counts and not entry.spent
+    state.failures += counts
     entry.failures += 1
     if event.expired:
         state.expired.add(event.id)
@@ -905,6 +956,11 @@ def _failed(state: State, event: Failed) -> None:
         state.ledger.wait(event.id, event.reason)
         return
     state.ledger.fail(event.id, event.reason, event.time)
+    if not counts:
+        if state.profile is not None:
+            state.profile.fail(entry.index, entry.base, event.reason)
+            _end_profile(state, state.profile)
+        return
     if entry.point is None:
         _failed_check(state, entry)
         return
@@ -932,7 +988,7 @@ def _failed_check(state: State, failed: Entry) -> None:
 
 def _released(state: State, event: Released) -> None:
     entry = _take(state, event.id)
-    state.spent += event.spent
+    state.spent += event.spent and entry.kind != PROFILE
     entry.spent = event.spent
     state.queue.append(entry)
     state.ledger.wait(event.id)
@@ -971,12 +1027,21 @@ def _configured(state: State, event: Configured) -> None:
     if "initial_samples" in event.parameters:
         samples = event.parameters["initial_samples"]
         state.parameters["initial_samples"] = tuple(map(tuple, samples))
-    if state.stop is None:
-        return
-    kind = state.stop[0]
-    goes_on = kind == "driver" and given and not state.driver.done
-    if goes_on or any(name in event.parameters for name in LIFTED.get(kind, (kind,))):
+    if state.profile is not None and _is_lifted(state, state.profile.stop, event, given):
+        state.profile.stop = None
+    if _is_lifted(state, state.stop, event, given):
         state.stop = None  # this was the limit that stopped it
+
+
+def _is_lifted(
+    state: State, stop: tuple[str, str] | None, event: Configured, given: Mapping[str, Any]
+) -> bool:
+    """Return whether changed parameters take back what had stopped the study."""
+    if stop is None:
+        return False
+    kind = stop[0]
+    goes_on = kind == "driver" and bool(given) and not state.driver.done
+    return goes_on or any(name in event.parameters for name in LIFTED.get(kind, (kind,)))
 
 
 def for_driver(state: State, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -1003,13 +1068,8 @@ def _suspended(_state: State, _event: Suspended) -> None:
 
 def _renewed(state: State, event: Renewed) -> None:
     """Begin anew, but for what was observed, the run time and the parameters."""
-    why = "given up when the objective was changed"
-    given_up = [*state.open.values(), *(entry for entry in state.queue if entry.id >= 0)]
-    for entry in given_up:
-        state.ledger.fail(entry.id, why, event.time)
-        state.expired.add(entry.id)
-    state.open.clear()
-    state.queue.clear()
+    entries = [*state.open.values(), *state.queue]
+    _give_up(state, entries, "given up when the objective was changed", event.time)
     state.ledger.renew()
     before = state.parameters["initial_samples"]
     starts = [tuple(row) for row in event.starts.reshape(-1, state.spec.space.size).tolist()]
@@ -1019,7 +1079,33 @@ def _renewed(state: State, event: Renewed) -> None:
     state.driver = _driver(state.spec, state.parameters)
     state.check = GradientCheck(done=not state.parameters["check_grad"])
     state.spent = state.failures = state.failed_in_row = 0
-    state.stop, state.parted, state.sigma = None, False, None
+    state.stop, state.parted, state.sigma, state.profile = None, False, None, None
+
+
+def _give_up(state: State, entries: list[Entry], why: str, time: float) -> None:
+    """Give up points that are open or wait; a result that comes later has no effect."""
+    for entry in entries:
+        if entry.id >= 0:
+            state.ledger.fail(entry.id, why, time)
+            state.expired.add(entry.id)
+        if state.open.pop(entry.id, None) is None:
+            state.queue.remove(entry)
+
+
+def _profiled(state: State, event: Profiled) -> None:
+    """Begin a profile; one that is under way is given up."""
+    entries = [*state.open.values(), *state.queue]
+    former = [entry for entry in entries if entry.kind == PROFILE]
+    _give_up(state, former, "given up when another profile began", event.time)
+    stop = state.stop
+    if is_profiling(state) and state.profile is not None:
+        stop = state.profile.stop
+    if not driver_factory(state.spec.driver).fits:
+        raise ProtocolError("the events do not fit this study: a profile of what is no fit")
+    jac = bool(state.parameters["jac"])
+    state.profile = profiling.begin(event, user_box(state), jac=jac, stop=stop)
+    state.stop = None
+    _end_profile(state, state.profile)
 
 
 def _parted(state: State, _event: Parted) -> None:
@@ -1045,6 +1131,7 @@ _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Suspended: _suspended,
     Late: _late,
     Renewed: _renewed,
+    Profiled: _profiled,
     Parted: _parted,
 }
 
@@ -1069,6 +1156,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "stop": None if state.stop is None else list(state.stop),
         "expired": sorted(state.expired),
         **({} if state.sigma is None else {"sigma": state.sigma.copy()}),
+        **({} if state.profile is None else {"profile": state.profile.to_dict()}),
         **{name: getattr(state, name) for name in _COUNTERS},
     }
 
@@ -1107,7 +1195,12 @@ def _restored(data: Mapping[str, Any]) -> State:
         failures=stored.whole("failures", data["failures"]),
         failed_in_row=stored.whole("failed_in_row", data["failed_in_row"]),
         sigma=_sigma(data.get("sigma")),
+        profile=_profile(data.get("profile"), spec.space.size),
     )
+
+
+def _profile(data: Any, n: int) -> Profiling | None:
+    return None if data is None else Profiling.from_dict(stored.mapping("profile", data), n)
 
 
 def _sigma(data: Any) -> FloatArray | None:
@@ -1137,6 +1230,9 @@ def copied(state: State) -> State:
         open={id: copy.copy(entry) for id, entry in state.open.items()},
         queue=deque(copy.copy(entry) for entry in state.queue),
         expired=set(state.expired),
+        profile=None
+        if state.profile is None
+        else Profiling.from_dict(state.profile.to_dict(), state.spec.space.size),
     )
 
 

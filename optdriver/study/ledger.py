@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 
 OPEN, TOLD, FAILED, WAITING = range(4)
 STATES: Final = ("open", "told", "failed", "waiting")
-KINDS: Final = ("iterate", "difference", "check", "added")
+KINDS: Final = ("iterate", "difference", "check", "added", "profile")
 KIND_CODE: Final = {kind: code for code, kind in enumerate(KINDS)}
 
 _COLUMNS: Final = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.study import flatness, gradient_check
-from optdriver.study.fold import State
+from optdriver.study.fold import State, is_profiling
 
 FloatArray = NDArray[np.float64]
 Reason = tuple[str, str]
@@ -16,6 +16,8 @@ Reason = tuple[str, str]
 
 def capped(state: State) -> bool:
     """Return whether the ended and the open evaluations make up the cap."""
+    if is_profiling(state):
+        return False  # it was wanted all the same
     cap: float = state.parameters["max_iter"]
     return state.spent + len(state.open) >= cap
 
@@ -23,6 +25,8 @@ def capped(state: State) -> bool:
 def after_result(state: State) -> Reason | None:
     """Decide when a result has been taken in."""
     parameters = state.parameters
+    if is_profiling(state):
+        return None
     target = _target(state)
     if target is not None:
         return target
@@ -59,6 +63,8 @@ def _target(state: State) -> Reason | None:
 def before_asking(state: State, elapsed: float) -> Reason | None:
     """Decide when a point is wanted."""
     max_time = state.parameters["max_time"]
+    if is_profiling(state):
+        return None
     if elapsed - state.parameters["max_time_from"] >= max_time:
         return "max_time", f"max_time = {max_time:g} s of run time are used up"
     return None
@@ -87,7 +93,7 @@ def too_close(state: State, x: FloatArray, kind: str) -> Reason | None:
 
 def driver_ended(state: State) -> Reason | None:
     """Decide whether the driver wants nothing more."""
-    if state.queue or not state.driver.done:
+    if state.queue or not state.driver.done or is_profiling(state):
         return None
     flat = flatness.why(state, at_the_end=True)
     if flat is not None:

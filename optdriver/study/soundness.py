@@ -62,7 +62,11 @@ def _check_entry(state: Any, entry: Any, pending: set[int], wanted: int) -> None
         ledger.state[entry.id] != wanted or not np.array_equal(ledger.x[entry.id], entry.x)
     ):
         raise ValueError(f"suggestion {entry.id} is not as it was handed out")
-    if entry.point is None:
+    if entry.kind == "profile":
+        profile = state.profile
+        if entry.point is not None or profile is None or entry.index < 0:
+            raise ValueError(f"suggestion {entry.id} belongs to no profile")
+    elif entry.point is None:
         if entry.kind != "check" or entry.index > space.size or entry.base > state.check.bases:
             raise ValueError(f"suggestion {entry.id} belongs to nothing")
     elif entry.point not in pending and entry.point != FOREIGN:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.constraints import has_rows
 from optdriver.drivers import driver_factory
 from optdriver.errors import (
     InputError,
@@ -25,7 +26,7 @@ from optdriver.errors import (
 from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.structures.units import is_quantity
-from optdriver.study import deviations, fold, inputs, observation, reports
+from optdriver.study import deviations, fold, inputs, intervals, observation, reports
 from optdriver.study import uncertainty as spreads
 from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
@@ -33,6 +34,7 @@ from optdriver.study.fold import Entry, State
 from optdriver.study.noisiness import below_noise
 from optdriver.study.observation import Observation
 from optdriver.study.other_dialect import DriverPart, from_data, historic
+from optdriver.study.profiling import ProfileRow
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
@@ -41,7 +43,6 @@ from optdriver.study.unsatisfied import unsatisfied
 from optdriver.study.waiting import SPINS, Threads, check_number_wanted, check_timeout
 
 if TYPE_CHECKING:
-    from optdriver.execution.profiles import ProfileRow
     from optdriver.storage import Verified
 
 FloatArray = NDArray[np.float64]
@@ -1063,8 +1064,6 @@ class Study:
                 state, found, spreads.hessian(found, wanted, state), num_data
             )
 
-    @quiet
-    @quiet
     def profile(
         self,
         objective: Callable[..., Any] | None = None,
@@ -1079,8 +1078,13 @@ class Study:
 
         An interval ends where the least sum of squares, with all other parameters fitted anew, has
         risen by what `level` says.  It does not suppose, as `Uncertainty.intervals` does, that the
-        model is linear over the interval.  Each fit starts from its neighbour; the ends of all
-        parameters are looked for side by side.  The evaluations are not added to the study.
+        model is linear over the interval.  Each fit starts from its neighbour.
+
+        Its points are asked like others, `num_parallel` at a time, the ends of all parameters side
+        by side; they are kept, as evaluations of the kind ``'profile'``, and do not count for
+        `max_iter`.  A profile that was broken off or killed goes on where it was: by this method
+        with the same arguments, by `run`, or by `ask` and `tell` until `is_done`.  The one that was
+        made last is known, and nothing is evaluated for it.
 
         Parameters
         ----------
@@ -1103,19 +1107,54 @@ class Study:
         Raises
         ------
         ProtocolError, InputError
-            There is no such minimum, or no fit with a linear loss.
+            There is no such minimum, no fit with a linear loss, or there are constraints; or the
+            profile was stopped before it was complete.
+        """
+        from optdriver.execution import run  # as for `run`
+
+        self.begin_profile(names, level=level, minimum=minimum, absolute_sigma=absolute_sigma)
+        if self.is_profiling:
+            run(self, objective, executor=executor)
+        with self._lock:
+            made = self._desk.state.profile
+            if made is None or not made.done:
+                raise ProtocolError(
+                    f"the profile was stopped ({self.stop_reason}): call profile again with the "
+                    "same arguments, or run, to go on with it"
+                )
+            return made.rows(self.space)
+
+    @quiet
+    def begin_profile(
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        level: float = 0.95,
+        minimum: int = 0,
+        absolute_sigma: bool | None = None,
+    ) -> None:
+        """Let the points of a profile come next, in `ask` and `run`; see `profile`.
+
+        Nothing is evaluated by this call, and nothing happens where this profile is under way.
         """
         if not self._desk.fits or self._desk.parameters["loss"] != "linear":
             raise InputError("a profile is that of a fit: driver='least-squares', loss='linear'")
-        if self._desk.spec.constraints:
-            raise InputError(
-                "a profile has no constraints: its fits, each at another value of a parameter, "
-                "would leave them"
-            )
-        from optdriver.execution.profiles import intervals  # as for `run`
+        if has_rows(self._desk.spec.compiled):
+            raise InputError("there is no profile under constraints: its fits know bounds only")
+        with self._lock:
+            desk = self._desk
+            found = spreads.minimum_of(desk.state, minimum)
+            absolute = spreads.is_absolute(desk.state, absolute_sigma)
+            spread = spreads.of_fit(desk.state, found, absolute_sigma=absolute)
+            desk.begin_profile(intervals.wanted(spread, names, level, desk.now()))
+            self._threads.wake()
 
-        found = self.uncertainty(minimum=minimum, absolute_sigma=absolute_sigma)
-        return intervals(self, found, objective, names=names, level=level, executor=executor)
+    @property
+    @quiet
+    def is_profiling(self) -> bool:
+        """Whether a profile is under way, whose points come before all others."""
+        with self._lock:
+            return fold.is_profiling(self._desk.state)
 
     def historic_parameter_values(self, path: str) -> list[float]:
         """Return a number after each evaluation that gave a value, in their order.
