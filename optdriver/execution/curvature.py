@@ -33,7 +33,7 @@ def add_gradients(
         An evaluation failed; those that did not were added.
     """
     prepared = prepare(study, objective, executor)
-    outcomes = list(evaluate_all(prepared, study.space, places, executor))
+    outcomes = evaluate_all(prepared, study.space, places, executor)
     failures = [_add(study, x, each) for x, each in zip(places, outcomes, strict=True)]
     for reason in filter(None, failures):
         raise EvaluationError(f"an evaluation beside the minimum failed: {reason}")

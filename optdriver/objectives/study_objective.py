@@ -125,6 +125,26 @@ class JaxStudyObjective:
         unit = objective.unit
         return value if unit is None else unit.attach(value), gradient
 
+    def hessian(self, space: Space, x: Any) -> Any:
+        """Return the second derivatives by the continuous parameters of a space, (n, n), at `x`.
+
+        JAX makes them, of the structure and with the units of the parameters: the matrix is in
+        their units, and in that of the values.
+
+        Raises
+        ------
+        InputError
+            The loss returns residuals or outputs, or JAX cannot differentiate it.
+        """
+        if self._residuals or self._outputs:
+            raise InputError("second derivatives are those of a loss that returns one value")
+        made = self._made
+        if made is None:
+            made, reason = self._traced(space)
+            if made is None:
+                raise InputError(f"JAX cannot differentiate the loss ({reason})")
+        return made.hessian(np.asarray(x, dtype=np.float64))
+
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Return the loss itself."""
         return self._loss(*arguments, **named)

@@ -1002,9 +1002,11 @@ class Study:
         """Return how well the parameters are determined: standard errors and correlations.
 
         Where residuals are told it is made of the Jacobian at the minimum, and nothing is
-        evaluated.  Otherwise it is the inverse of the Hessian, by differences of gradients (two for
-        each parameter; the evaluations are added to the study, and used again by the next call).
-        Never is it made of the minimizer's own matrix, which is no covariance.
+        evaluated.  Otherwise it is the inverse of the Hessian: JAX's, of an objective that
+        `jax_objective` made, without an evaluation of the study; or by differences of gradients
+        (two for each parameter; the evaluations are added to the study, as they come, and used
+        again by the next call).  Never is it made of the minimizer's own matrix, which is no
+        covariance.
 
         Parameters that are held at a bound do not vary, nor does anything across an active
         constraint; the result says so, and which parameters are only determined together.
@@ -1044,11 +1046,10 @@ class Study:
             if found.run.factors is not None:
                 absolute = spreads.is_absolute(state, absolute_sigma)
                 return spreads.of_fit(state, found, absolute_sigma=absolute)
-            if not state.parameters["jac"] or self._desk.fits:
-                raise InputError(
-                    "an uncertainty needs residuals (driver='least-squares', under constraints "
-                    "with constraint_rule=5) or gradients (jac=True), and this study has neither"
-                )
+            made = spreads.by_jax(state, found, self._objective if objective is None else objective)
+            if made is not None:
+                return spreads.of_gradients(state, found, made, num_data, "JAX's Hessian")
+            self._check_gradients()
             wanted = spreads.points(state, found)
             known = spreads.known_gradients(state)
         missing = [x for xs in wanted.values() for x in xs if x.tobytes() not in known]
@@ -1124,6 +1125,13 @@ class Study:
                 )
             return made.rows(self.space)
 
+    def _check_gradients(self) -> None:
+        if not self._desk.parameters["jac"] or self._desk.fits:
+            raise InputError(
+                "an uncertainty needs residuals (driver='least-squares', under constraints "
+                "with constraint_rule=5) or gradients (jac=True), and this study has neither"
+            )
+
     @quiet
     def begin_profile(
         self,
@@ -1140,7 +1148,9 @@ class Study:
         if not self._desk.fits or self._desk.parameters["loss"] != "linear":
             raise InputError("a profile is that of a fit: driver='least-squares', loss='linear'")
         if has_rows(self._desk.spec.compiled):
-            raise InputError("there is no profile under constraints: its fits know bounds only")
+            raise InputError(
+                "a profile needs fits that know bounds only: there is none under constraints"
+            )
         with self._lock:
             desk = self._desk
             found = spreads.minimum_of(desk.state, minimum)

@@ -280,9 +280,13 @@ def of_fit(state: State, found: Minimum, *, absolute_sigma: bool) -> Uncertainty
 
 
 def of_gradients(
-    state: State, found: Minimum, hessian: FloatArray, num_data: int | None
+    state: State,
+    found: Minimum,
+    hessian: FloatArray,
+    num_data: int | None,
+    source: str = "differences of gradients",
 ) -> Uncertainty:
-    """Return the uncertainty of a minimum from second derivatives."""
+    """Return the uncertainty of a minimum from second derivatives of what is minimised."""
     try:
         spread = covariances.of_hessian(hessian, found.free, found.normals)
     except IndefiniteError as error:
@@ -299,7 +303,6 @@ def of_gradients(
     taken = "a negative logarithm" if sign > 0.0 else "the logarithm"
     notes = ["The covariance is the inverse of the Hessian: the value is taken for "
              f"{taken} of a likelihood."] if degrees is None else []  # fmt: skip
-    source = "differences of gradients"
     return _made(state, found, spread, sign * cost, sigma, degrees, sigma**2, source, notes)
 
 
@@ -362,6 +365,23 @@ def _units(space: Space) -> dict[str, str]:
     if len(units) != space.size:
         return {}
     return {name: unit for name, unit in zip(space.free, units, strict=True) if unit}
+
+
+def by_jax(state: State, found: Minimum, objective: Any) -> FloatArray | None:
+    """Return the second derivatives that an objective has itself; None where it has none.
+
+    Raises
+    ------
+    ProtocolError
+        They are not finite.
+    """
+    own = getattr(objective, "hessian", None)
+    if own is None or not callable(own):
+        return None
+    made = np.asarray(own(state.spec.space, found.x), dtype=np.float64)
+    if made.shape != (found.x.size, found.x.size) or not np.isfinite(made).all():
+        raise ProtocolError("the second derivatives at the minimum are not finite")
+    return np.asarray(state.spec.sign * made)
 
 
 # -- second derivatives by differences of gradients ---------------------------------------

@@ -238,3 +238,51 @@ def test_a_robust_loss_makes_a_sandwich():
         found = study.uncertainty()
         errors.append((found.x - [1.0, 2.0]) / found.standard_errors)
     assert 0.7 < np.sqrt(np.mean(np.square(errors))) < 1.35
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_hessian_of_jax_needs_no_evaluation(sign):
+    jnp = pytest.importorskip("jax.numpy")
+    domain = [
+        {"name": "D", "type": "continuous", "domain": (1e-4, 10), "scale": "log"},
+        {"name": "x", "type": "continuous", "domain": (-1, 1)},
+        {"name": "z", "type": "dependent", "domain": "2*x + D"},
+    ]
+
+    def loss(D, x, z):
+        return sign * ((z - 0.3) ** 2 + (x - 0.1) ** 2 + 2 * jnp.log(D / 0.1) ** 2)
+
+    direction = "minimize" if sign > 0 else "maximize"
+    study = optdriver.create_study(domain, jac=True, max_num_minimizers=1, direction=direction)
+    study.set_objective(optdriver.jax_objective(loss))
+    study.run()
+    before = study.num_evaluations
+    found = study.uncertainty()
+    expected = [[2 + 400.0, 4.0], [4.0, 10.0]]
+    np.testing.assert_allclose(np.linalg.inv(found.covariance), expected, rtol=1e-5)
+    assert found.source == "JAX's Hessian"
+    assert study.num_evaluations == before
+    assert len(study.history["id"]) == before
+
+
+def test_what_was_evaluated_for_it_is_kept_when_it_is_broken_off():
+    study = optdriver.create_study({"x": (-2, 2), "y": (-2, 2)}, jac=True, max_num_minimizers=1)
+
+    def bowl(x, y):
+        return (x - 0.5) ** 2 + x * y + y**2, [2 * (x - 0.5) + y, x + 2 * y]
+
+    study.run(bowl)
+    before, calls = len(study.history["id"]), []
+
+    def breaks(x, y):
+        calls.append(x)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return bowl(x, y)
+
+    with pytest.raises(KeyboardInterrupt):
+        study.uncertainty(breaks)
+    assert len(study.history["id"]) == before + 2
+    found = study.uncertainty(breaks)
+    assert len(calls) == 5
+    np.testing.assert_allclose(np.linalg.inv(found.covariance), [[2, 1], [1, 2]], rtol=1e-6)
