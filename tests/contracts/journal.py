@@ -114,7 +114,7 @@ EVENTS = [
         jacobian=np.concatenate([X, -X]),
         uncertainty=np.array([0.1, 0.2]),
     ),
-    Added(id=6, x=X, value=1.5, gradient=X, time=0.8, uncertainty=np.array([0.0])),
+    Added(id=3, x=X, value=1.5, gradient=X, time=0.8, uncertainty=np.array([0.0])),
     Failed(
         id=1,
         reason="",
