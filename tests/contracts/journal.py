@@ -103,6 +103,16 @@ EVENTS = [
         time=0.8,
     ),
     Told(id=1, value=2.0, gradient=None, time=0.8),
+    Failed(
+        id=1,
+        reason="",
+        retry=False,
+        counted=True,
+        time=0.8,
+        value=1.0,
+        gradient=np.full(3, math.inf),
+        uncertainty=np.array([0.5]),
+    ),
     Told(id=1, value=2.0, gradient=None, time=0.8, uncertainty=np.array([0.1])),
     Told(id=1, value=2.0, gradient=X, time=0.8, uncertainty=np.array([5e-324])),
     Told(
@@ -115,16 +125,6 @@ EVENTS = [
         uncertainty=np.array([0.1, 0.2]),
     ),
     Added(id=3, x=X, value=1.5, gradient=X, time=0.8, uncertainty=np.array([0.0])),
-    Failed(
-        id=1,
-        reason="",
-        retry=False,
-        counted=True,
-        time=0.8,
-        value=1.0,
-        gradient=np.full(3, math.inf),
-        uncertainty=np.array([0.5]),
-    ),
     RoundTold(
         ids=np.array([5, 4]),
         values=np.array([1.0, math.nan]),
