@@ -63,7 +63,7 @@ EVENTS = [
     Released(id=1, spent=True, time=0.5),
     Held(point=1, run=2, kind="difference", x=-X, time=0.6),
     Recalled(source=0, point=2**52, run=2, kind="iterate", x=X, time=0.6),
-    Added(id=2, x=X, value=1e300, gradient=None, time=0.7),
+    Added(id=2, x=X, value=1e300, gradient=None, time=0.7, uncertainty=np.array([0.0])),
     Added(id=3, x=X, value=1.5, gradient=X, time=0.7),
     Told(id=1, value=2.0, gradient=None, time=0.8),
     Failed(id=1, reason="", retry=False, counted=False, time=0.8, expired=True),
@@ -124,7 +124,6 @@ EVENTS = [
         jacobian=np.concatenate([X, -X]),
         uncertainty=np.array([0.1, 0.2]),
     ),
-    Added(id=3, x=X, value=1.5, gradient=X, time=0.8, uncertainty=np.array([0.0])),
     RoundTold(
         ids=np.array([5, 4]),
         values=np.array([1.0, math.nan]),
