@@ -144,9 +144,10 @@ class DriverContract:
         best = make(lambda: driver.best)
         return [(p.id, p.run, p.kind, p.x.tobytes()) for p in asked], best.x.tobytes(), driver.nfev
 
-    def test_what_is_asked_does_not_depend_on_interrupts(self):
+    @pytest.mark.parametrize("seeds", [1, pytest.param(2, marks=LONG)])
+    def test_what_is_asked_does_not_depend_on_interrupts(self, seeds):
         expected = self.interrupted(iter(()))
-        for seed in range(2):
+        for seed in range(seeds):
             choice = random.Random(seed)
             most = (20, 200, 2000)
             moments = (choice.randint(1, choice.choice(most)) for _ in range(80))

@@ -250,11 +250,12 @@ class MinimizerContract:
                 assert equal(twin.to_dict(), reference.to_dict())
             self.evaluate(opt)
 
-    def test_a_call_that_is_broken_off_has_happened_or_has_not(self):
+    @pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.slow)])
+    def test_a_call_that_is_broken_off_has_happened_or_has_not(self, seeds):
         if not self.undoes:
             pytest.skip("its owner undoes what is broken off")
         expected, best = self.interrupted(self.fresh(), iter(()))
-        for seed in range(3):
+        for seed in range(seeds):
             choice = random.Random(seed)
             moments = (choice.randint(1, choice.choice([10, 100, 1000])) for _ in range(80))
             points, found = self.interrupted(self.fresh(), moments)

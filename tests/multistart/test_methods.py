@@ -87,13 +87,14 @@ def played(driver, steps, name=None):
 
 @pytest.mark.parametrize("method", [*BOUNDED, *UNBOUNDED])
 @pytest.mark.parametrize("jac", [True, False])
-def test_the_other_methods_go_on_identically_too(method, jac):
+@pytest.mark.parametrize("maxfun", [18, pytest.param(40, marks=pytest.mark.slow)])
+def test_the_other_methods_go_on_identically_too(method, jac, maxfun):
     bounds = [(-2, 2), (-1, 3)] if method in BOUNDED else [(None, None)] * 2
-    options = {"num_initial": 2, "jac": jac, "max_num_minimizers": 3, "maxfun": 40}
+    options = {"num_initial": 2, "jac": jac, "max_num_minimizers": 3, "maxfun": maxfun}
     if method in UNBOUNDED:
         options["initial_samples"] = [[0.6, 0.3], [0.1, -0.2], [0.4, 0.4]]
-    straight, expected = played(create_driver(method, bounds, **options), 70)
-    broken, asked = played(create_driver(method, bounds, **options), 70, method)
+    straight, expected = played(create_driver(method, bounds, **options), 2 * maxfun)
+    broken, asked = played(create_driver(method, bounds, **options), 2 * maxfun, method)
     assert asked == expected
     assert broken.nfev == straight.nfev
     assert broken.best.f == straight.best.f
