@@ -95,6 +95,11 @@ def check_point(x: Any, low: Any, high: Any) -> None:
         raise FaultError(f"{x} was asked, outside of {low} to {high}")
 
 
+def fits(made: Any) -> bool:
+    """Return whether a minimizer is told residuals."""
+    return isinstance(made, LeastSquares) or bool(getattr(made, "fits", False))
+
+
 def drive_minimizer(made: Any) -> None:
     """Ask and tell, with a failure now and then."""
     if isinstance(made, LBFGSB):
@@ -106,7 +111,7 @@ def drive_minimizer(made: Any) -> None:
             break
         x = made.ask()
         check_point(x, low, high)
-        f, g = parts(x) if isinstance(made, LeastSquares) else bowl(x)
+        f, g = parts(x) if fits(made) else bowl(x)
         if k == 2:
             made.tell_failure("now and then")
         elif "g" in getattr(made, "needs", "g"):
@@ -199,7 +204,7 @@ def moments(made: Any, step: Callable[[Any], None], at: tuple[int, ...]) -> list
 
 def step_minimizer(made: Any) -> None:
     """Do one evaluation."""
-    if isinstance(made, LeastSquares):
+    if fits(made):
         if not made.done:
             made.tell(*parts(made.ask()))
     elif not made.done:
@@ -262,21 +267,23 @@ def kinds() -> dict[str, Kind]:
     ]
     callbacks = [CallbackMinimizer(m, x0, BOX) for m in ("SLSQP", "Nelder-Mead")]
     cma = PopulationDriver(BOX, engine="CMA-ES")
-    feasible = FeasibleMinimizer(x0, ROWS, BOX)
-    fits = [LeastSquares(x0, BOX), LeastSquares(x0, loss="cauchy")]
+    feasible = [
+        FeasibleMinimizer(x0, ROWS, BOX),
+        FeasibleMinimizer(x0, ROWS, BOX, residuals=True, loss="cauchy"),
+    ]
+    within = [s for made in feasible for s in moments(made, step_minimizer, (0, 2, 5))]
+    fitting = [LeastSquares(x0, BOX), LeastSquares(x0, loss="cauchy")]
     batch = Batch(np.random.default_rng(1).uniform(-1, 1, (5, 2)), BOX, lanes=3)
     plain = [LBFGSB(x0, BOX), LBFGSB(x0), LBFGSB([0.4] * 5, [(0, 1)] * 5, maxcor=2)]
     minimizers = [s for made in plain for s in moments(made, step_minimizer, (0, 1, 4, 7))]
     multi = [s for made in starts for s in moments(made, step_driver, (0, 3, 14))]
     suspended = [s for made in callbacks for s in moments(made, step_minimizer, (0, 5))]
-    fitted = [s for made in fits for s in moments(made, step_minimizer, (0, 1, 4))]
+    fitted = [s for made in fitting for s in moments(made, step_minimizer, (0, 1, 4))]
     kept = [s for study in studies for s in moments(study, step_study, (0, 4, 12))]
     return {
         "LBFGSB": of(LBFGSB, minimizers, drive_minimizer),
         "MultiStart": of(MultiStart, multi, drive_multistart),
-        "FeasibleMinimizer": of(
-            FeasibleMinimizer, moments(feasible, step_minimizer, (0, 2, 5)), drive_minimizer
-        ),
+        "FeasibleMinimizer": of(FeasibleMinimizer, within, drive_minimizer),
         "LeastSquares": of(LeastSquares, fitted, drive_minimizer),
         "CallbackMinimizer": of(CallbackMinimizer, suspended, drive_minimizer),
         "Batch": of(Batch, moments(batch, step_batch, (0, 4, 9)), drive_batch),
