@@ -34,9 +34,9 @@ TEXT = f"""NIST's 27 nonlinear sets from its two starts, in a box of four times 
 parameters, within the ellipsoid sum((b / certified b)^2) <= k n, which is active at the minimum
 with k = {LEVELS["active"]} and not with k = {LEVELS["not active"]}. *Best*: runs that end within a
 part {CLOSE:g} of the least value that any method finds; *elsewhere*: that claim success at another
-minimum, or at none; *violating*: points asked beyond the ellipsoid. At most {MOST} evaluations, of a value with its
-gradient or of residuals with their Jacobian. SciPy's methods work in units of the certified
-parameters, with tolerances of 1e-12."""
+minimum, or at none; *violating*: points asked beyond the ellipsoid. At most {MOST} evaluations, of
+a value with its gradient or of residuals with their Jacobian. SciPy's methods work in units of the
+certified parameters, with tolerances of 1e-12."""
 
 
 @dataclass(kw_only=True)
