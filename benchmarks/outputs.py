@@ -5,7 +5,7 @@ all constraints told with the objective and their gradients, through an augmente
 L-BFGS-B, and through every peer that is installed, from the book's start moved into the box.
 ``python -m benchmarks outputs-study`` runs them through a study that has the constraints as
 outputs, with gradients and without.  ``--quick`` takes SLSQP as the only peer; ``--only HS43 HS71``
-takes those problems.
+takes those problems, and ``--without trust-constr``, which takes most of the time, leaves it out.
 """
 
 from __future__ import annotations
@@ -60,10 +60,12 @@ def run(options: Sequence[str]) -> Section:
     parser = argparse.ArgumentParser(prog="outputs", description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--without", nargs="*", default=[], metavar="METHOD")
     parser.add_argument("--study", action="store_true", help=IN_STUDIES)
     given = parser.parse_args(list(options))
     peers = [PEER] if given.quick else [name for name in PEERS if name in METHODS]
     methods = [OURS, STUDY, DIFFERENCES, PEER] if given.study else [OURS, AUGMENTED, *peers]
+    methods = [name for name in methods if name not in given.without]
     ours_here = STUDY if given.study else OURS
     wanted = partial(_wanted, only=given.only)
     inequalities = trace(wanted(INEQUALITIES), methods)
