@@ -101,11 +101,12 @@ def test_a_narrow_parameter_never_leaves_its_bounds_by_rounding():
 
 
 @pytest.mark.parametrize("engine", ["serial", "batch"])
-def test_half_a_box_without_values_costs_no_start_that_has_them(engine):
+@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 10), marks=pytest.mark.slow)])
+def test_half_a_box_without_values_costs_no_start_that_has_them(engine, seeds):
     minimizer = optdriver.Minimizer(rooted, (-5.0, 5.0), x64=True, engine=engine)
     root = np.roots([1, -2, 1, -1 / 16]).real  # 1 = 4 sqrt(x) (1 - x), squared: the largest below 1
     at = max(r for r in root if r < 1)
-    for seed in range(10):
+    for seed in seeds:
         res = minimizer.minimize(20, seed=seed)
         assert res.success
         assert res.engine == engine
