@@ -8,7 +8,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, Thre
 import numpy as np
 import pytest
 
-from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownOptionError
 from optdriver.execution import run, simple
 from optdriver.study import create_study
 from tests.study.tools import BOX, rastrigin, rastrigin_value
@@ -445,7 +445,7 @@ def test_ctrl_c_that_reached_the_workers_only():
 
 
 def test_objectives_that_do_not_tell_their_arguments():
-    with pytest.raises(InputTypeError, match="one real number, not {'x1'"):
+    with pytest.raises(UnknownOptionError, match="what the objective returned: 'x1'; known: grad"):
         study_of().run(dict)
 
 
