@@ -2,7 +2,9 @@
 
 Every worker is a process that asks for a point of a study in five parameters, computes Rosenbrock's
 function there, and tells it.  Durable in this process: the same file, no server.  Optuna: the same
-number of processes, each with the storage opened, and the random sampler, which costs least.
+number of processes, each with the storage opened, and the random sampler, which costs least.  The
+best and the median of some repeats, in turn; of a machine with other work the processor times say
+more, which are those of the server and of one worker.
 
     python -m benchmarks.server              # rates
     python -m benchmarks.server --chaos      # workers killed, late and wild
@@ -14,15 +16,18 @@ import argparse
 import contextlib
 import http.client
 import json
+import math
 import multiprocessing
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -150,34 +155,48 @@ def start(*words: Any) -> subprocess.Popen[bytes]:
 # -- what is measured ---------------------------------------------------------------------
 
 
-def in_process(directory: Path, evaluations: int) -> float:
+@dataclass(frozen=True)
+class Measured:
+    """Evaluations a second, and the processor time that one takes: of the server, and here."""
+
+    rate: float
+    server: float = math.nan
+    here: float = math.nan
+
+
+def in_process(directory: Path, evaluations: int) -> Measured:
     new(directory / "here.db", evaluations, 1)
     with optdriver.load_study(directory / "here.db") as study:
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.process_time()
         while (suggestion := study.ask()) is not None:
             study.tell(suggestion.id, *rosenbrock(**suggestion.params))
-        return evaluations / (time.perf_counter() - begin)
+        seconds, used = time.perf_counter() - begin, time.process_time() - used
+    (directory / "here.db").unlink()
+    return Measured(evaluations / seconds, here=used / evaluations)
 
 
-def over_http(directory: Path, evaluations: int, workers: int) -> float:
+def over_http(directory: Path, evaluations: int, workers: int) -> Measured:
     path = directory / f"http{workers}.db"
     new(path, evaluations, max(workers, 1))
-    with server(path) as (url, _):
+    with server(path) as (url, process):
+        study, before = optdriver.client(url).study(), processor_time(process.pid)
         if workers == 0:  # this process is the worker
-            study = optdriver.client(url).study()
-            begin = time.perf_counter()
+            begin, used = time.perf_counter(), time.process_time()
             study.run(lambda **x: rosenbrock(**x), lease=1e9)
-            return evaluations / (time.perf_counter() - begin)
-        started = [start(url) for _ in range(workers)]
-        for process in started:
-            process.wait()
-        table = optdriver.client(url).study().history
-    ended = np.sort(table["ended"])
-    middle = ended[len(ended) // 10 : -len(ended) // 10]  # all have begun, none has ended
-    return float((len(middle) - 1) / (middle[-1] - middle[0]))
+            rate = evaluations / (time.perf_counter() - begin)
+            used = (time.process_time() - used) / evaluations
+        else:
+            for each in [start(url) for _ in range(workers)]:
+                each.wait()
+            ended = np.sort(study.history["ended"])
+            middle = ended[len(ended) // 10 : -len(ended) // 10]  # all have begun, none has ended
+            rate, used = float((len(middle) - 1) / (middle[-1] - middle[0])), math.nan
+        served = (processor_time(process.pid) - before) / evaluations
+    path.unlink()
+    return Measured(rate, served, used)
 
 
-def by_optuna(url: str, evaluations: int, workers: int) -> float:
+def by_optuna(url: str, evaluations: int, workers: int) -> Measured:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -186,26 +205,37 @@ def by_optuna(url: str, evaluations: int, workers: int) -> float:
         process.wait()
     ended = np.sort([t.datetime_complete.timestamp() for t in study.trials if t.datetime_complete])
     middle = ended[len(ended) // 10 : -len(ended) // 10]
-    return float((len(middle) - 1) / (middle[-1] - middle[0]))
+    return Measured(float((len(middle) - 1) / (middle[-1] - middle[0])))
 
 
-def rates(directory: Path, evaluations: int, workers: int) -> None:
-    here = in_process(directory, evaluations)
-    rows = [("in this process, durable", here)]
-    rows.append(("HTTP, 1 worker", over_http(directory, evaluations, 0)))
-    rows.append((f"HTTP, {workers} workers", over_http(directory, evaluations, workers)))
+def rates(directory: Path, evaluations: int, workers: int, repeats: int) -> None:
+    rows: dict[str, list[Measured]] = {}
+    for _ in range(repeats):
+        for name, found in [
+            ("in this process, durable", in_process(directory, evaluations)),
+            ("HTTP, 1 worker", over_http(directory, evaluations, 0)),
+            (f"HTTP, {workers} workers", over_http(directory, evaluations, workers)),
+        ]:
+            rows.setdefault(name, []).append(found)
     fewer = max(evaluations // 10, 20 * workers)
     try:
         import optuna  # noqa: F401
     except ImportError:
-        rows.append(("Optuna is not installed", float("nan")))
+        print("Optuna is not installed")
     else:
         for name, url in [("RDB (SQLite)", f"sqlite:///{directory / 'optuna.db'}"),
                           ("journal", str(directory / "optuna.log"))]:  # fmt: skip
-            rows.append((f"Optuna {name}, {workers} workers", by_optuna(url, fewer, workers)))
-    print(f"{'evaluations a second':36}{'':>10}{'of the first':>14}")
-    for name, rate in rows:
-        print(f"{name:36}{rate:10.0f}{rate / here:14.2f}")
+            rows[f"Optuna {name}, {workers} workers"] = [by_optuna(url, fewer, workers)]
+    print(f"{'evaluations a second':34}{'best':>8}{'of 1st':>8}{'median':>8}{'of 1st':>8}"
+          f"{'ms server':>11}{'ms here':>9}")  # fmt: skip
+    first = next(iter(rows.values()))
+    for name, several in rows.items():
+        line = f"{name:34}"
+        for summary in (max, statistics.median):
+            rate, one = (summary([each.rate for each in table]) for table in (several, first))
+            line += f"{rate:8.0f}{rate / one:8.2f}"
+        served, here = (min(getattr(each, end) for each in several) for end in ("server", "here"))
+        print(f"{line}{1e3 * served:11.2f}{1e3 * here:9.2f}".replace("nan", "   "))
 
 
 def chaos(directory: Path, evaluations: int, workers: int) -> None:
@@ -302,6 +332,12 @@ def in_the_same_order(events: list[dict[str, Any]]) -> int:
     return equal
 
 
+def processor_time(pid: int) -> float:
+    """Return the seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid: int) -> int:
     """Return the resident bytes of a process."""
     fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
@@ -311,6 +347,7 @@ def memory(pid: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evaluations", type=int, default=3000)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--chaos", action="store_true")
     parser.add_argument("--as", dest="role", nargs="+", help="be a worker; used by the others")
@@ -325,7 +362,7 @@ def main() -> None:
         if given.chaos:
             chaos(Path(name), given.evaluations, given.workers)
         else:
-            rates(Path(name), given.evaluations, given.workers)
+            rates(Path(name), given.evaluations, given.workers, given.repeats)
 
 
 if __name__ == "__main__":
