@@ -61,3 +61,27 @@ class Deadlines:
             return LOOK
         left = min(self._since.values()) + self.timeout - monotonic()
         return min(max(left, 0.0), LOOK)
+
+
+class Durations:
+    """How long evaluations take: those that are out, and the longest one of those that ended."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._since: dict[Future[Any], float] = {}
+
+    def begin(self, future: Future[Any]) -> None:
+        """Take note of an evaluation that is sent out."""
+        self._since[future] = monotonic()
+
+    def end(self, future: Future[Any]) -> None:
+        """Take note of an evaluation that has ended."""
+        since = self._since.pop(future, None)
+        if since is not None:
+            self.longest = max(self.longest, monotonic() - since)
+
+    def late(self, out: Iterable[Future[Any]]) -> list[Future[Any]]:
+        """Return those of the evaluations that are out which take longer than any other took."""
+        now = monotonic()
+        self._since = {future: self._since.get(future, now) for future in out}
+        return [f for f, since in self._since.items() if now - since >= self.longest]

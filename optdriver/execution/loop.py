@@ -33,7 +33,7 @@ from optdriver.execution.calling import (
     output_names,
     prepare,
 )
-from optdriver.execution.deadlines import Deadlines
+from optdriver.execution.deadlines import Deadlines, Durations
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
@@ -86,7 +86,9 @@ def run(
         failed, for that reason, and its place is free: a process is killed (with all workers of its
         pool, whose other evaluations are repeated), a thread is left alone and another one takes
         its place, the future of another executor is cancelled (there the time counts from the
-        submission).  `run` then calls the objective in threads, where it did in this one.
+        submission).  `run` then calls the objective in threads, where it did in this one.  Without
+        it, what is open when `max_time` is over is given up in the same way as soon as it takes
+        longer than any other evaluation took, unless the objective is called in this thread.
     progress : bool, optional
         A progress bar; by default in a terminal, if rich is installed.
     vectorized : bool
@@ -259,7 +261,7 @@ class _Loop:
         show: Show,
         deadlines: Deadlines,
     ) -> None:
-        self.deadlines = deadlines
+        self.deadlines, self.durations = deadlines, Durations()
         self.study, self.space = study, study.space
         self.handed = self.space.handed
         self.call = call
@@ -288,6 +290,7 @@ class _Loop:
             else:
                 self.out[future] = id
         for future in self.out:
+            self.durations.begin(future)
             future.add_done_callback(self.results.put)
 
     def run(self) -> None:
@@ -295,8 +298,11 @@ class _Loop:
             try:
                 self._fill()
                 while self.out:
-                    self._take(self._wait())
+                    future = self._wait()
+                    self._take(future)
                     self._end_overdue()
+                    if future is None:
+                        self._end_late()
                     self._fill()
             finally:
                 self._leave()
@@ -326,6 +332,7 @@ class _Loop:
                 raise
             self.held[suggestion.id] = future
             self.out[future] = suggestion.id
+            self.durations.begin(future)
             future.add_done_callback(self.results.put)
 
     def _next(self) -> Suggestion | None:
@@ -357,29 +364,56 @@ class _Loop:
             try:
                 return self.results.get(timeout=self.deadlines.wait())
             except Empty:
-                if self.deadlines.limited or self.study.parameters["lease_seconds"] < math.inf:
-                    return None  # one may have ended meanwhile
+                given = self.study.parameters
+                if (
+                    self.deadlines.limited
+                    or min(given["lease_seconds"], given["max_time"]) < math.inf
+                ):
+                    return None  # one may have ended meanwhile, or the time of the study
 
     def _end_overdue(self) -> None:
         """Give up the evaluations that have taken too long: they have failed."""
         overdue = self.deadlines.overdue(self.out, at_once=not self.pool.tells_beginnings)
         if not overdue:
             return
-        ids = [self.out.pop(future) for future in overdue]
-        lost = self.pool.give_up(overdue, list(self.out))
+        self._give_up_on(overdue, f"timeout: it did not end within {self.deadlines.timeout:g} s")
+        if self.pool.is_stuck:
+            self.error = ProtocolError(
+                "evaluations that were given up hold all threads of the executor; nothing is lost: "
+                "leave the executor out, or use processes, and call run again"
+            )
+
+    def _end_late(self) -> None:
+        """Give up what keeps the study from ending when its time is over.
+
+        Those are evaluations that take longer than any other one took; the rest may end as usual.
+        What has not begun is not waited for.
+        """
+        given = self.study.parameters
+        if self.deadlines.limited or given["max_time"] == math.inf or not self.out:
+            return
+        if self.study.info()["elapsed"] - given["max_time_from"] < given["max_time"]:
+            return
+        if self.pool.tells_beginnings:
+            waiting = [future for future in list(self.out) if future.cancel()]
+            self._release([self.out.pop(future) for future in waiting])
+        late, longest = self.durations.late(self.out), self.durations.longest
+        if late:
+            took = f"did not end within {longest:.3g} s, the longest time that another one took"
+            took = took if longest > 0.0 else "had not ended by then"
+            self._give_up_on(late, f"max_time = {given['max_time']:g} s is over, and it {took}")
+
+    def _give_up_on(self, futures: list[Future[Any]], reason: str) -> None:
+        """Wait no more for evaluations: they have failed."""
+        ids = [self.out.pop(future) for future in futures]
+        lost = self.pool.give_up(futures, list(self.out))
         self._release([self.out.pop(future) for future in lost], spent=True)
-        reason = f"timeout: it did not end within {self.deadlines.timeout:g} s"
         for id in ids:
             if self.study.wants(id):
                 self.study.tell_failure(id, reason)
                 log.failure(id, reason)
             self.held.pop(id, None)
         self.show()
-        if self.pool.is_stuck:
-            self.error = ProtocolError(
-                "evaluations that were given up hold all threads of the executor; nothing is lost: "
-                "leave the executor out, or use processes, and call run again"
-            )
 
     def _take(self, future: Future[Any] | None) -> None:
         """Tell what became of an evaluation."""
@@ -387,6 +421,7 @@ class _Loop:
             if self.interrupts.count > 1:
                 raise KeyboardInterrupt
             return
+        self.durations.end(future)
         id = self.out.pop(future, None)
         if id is None:
             return  # lost together with another one

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 import loky
 import pytest
 
+from optdriver import minimize
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.execution import LocalExecutor, deadlines
 from optdriver.execution.pools import Pool
@@ -44,6 +45,7 @@ class Hanging:
 @pytest.fixture
 def hanging(monkeypatch):
     made = []
+    monkeypatch.setattr(deadlines, "LOOK", 0.01)
 
     def make(*hang):
         made.append(Hanging(*hang))
@@ -178,15 +180,17 @@ class HangsOnce:
 
 
 @pytest.mark.slow  # it starts processes
-@pytest.mark.parametrize("kind", ["processes", "loky"])
+@pytest.mark.parametrize("kind", ["processes", "loky", "time of the study"])
 def test_a_process_that_hangs_is_killed(kind, monkeypatch, tmp_path):
     hangs, over, clock = tmp_path / "hangs", [], itertools.count(step=100)
 
     def now():  # time passes where one hangs, until that is noticed
         return next(clock) if hangs.exists() and not over else 0.0
 
-    pool = ProcessPoolExecutor(1) if kind == "processes" else loky.ProcessPoolExecutor(1)
-    study = create_study(BOX, jac=True, max_iter=6)
+    pool = loky.ProcessPoolExecutor(1) if kind == "loky" else ProcessPoolExecutor(1)
+    whole = kind == "time of the study"
+    limits = {"max_time": 500, "clock": lambda: 0.0 if over else now()} if whole else {}
+    study = create_study(BOX, jac=True, max_iter=6, **limits)
     monkeypatch.setattr(deadlines, "monotonic", now)
     real = Pool.give_up
 
@@ -196,11 +200,128 @@ def test_a_process_that_hangs_is_killed(kind, monkeypatch, tmp_path):
 
     monkeypatch.setattr(Pool, "give_up", give_up)
     with pool:
-        study.run(HangsOnce(tmp_path), executor=pool, timeout=500)
-    assert failed(study) == ["timeout: it did not end within 500 s"]
+        study.run(HangsOnce(tmp_path), executor=pool, timeout=None if whole else 500)
+    reasons = [
+        "timeout: it did not end within 500 s",
+        "max_time = 500 s is over, and it had not ended by then",
+    ]
+    assert failed(study) == [reasons[whole]]
     assert study.history["state"].tolist().count("told") == 5
     assert over
     assert not any(process.is_alive() for process in over)
+
+
+# -- the time of the study, without a limit for each evaluation -------------------------------
+
+
+def passing(monkeypatch, fun, when):
+    """Return a clock that goes on by 5 s at each look while ``when()``."""
+
+    def now():
+        fun.now += 5.0 if when() else 0.0
+        return fun.now
+
+    monkeypatch.setattr(deadlines, "monotonic", now)
+    return now
+
+
+def test_the_time_of_the_study_holds_though_no_evaluation_has_a_limit(hanging):
+    fun = hanging(1)
+    study = create_study(
+        BOX, jac=True, num_parallel=2, num_initial=2, max_time=20, clock=lambda: fun.now
+    )
+    study.run(fun)
+    assert study.stop_kind == "max_time"
+    (reason,) = failed(study)
+    assert reason.startswith("max_time = 20 s is over, and it did not end within ")
+    assert study.history["state"].tolist().count("told") == 20
+    assert not study.open_suggestions
+    assert fun.left == []
+    study.set_parameters(max_time=40)  # it goes on, with as many places
+    study.run(fun)
+    assert study.num_evaluations > 35
+
+
+@pytest.mark.parametrize(("hang", "more"), [((1, 2), {}), ((8,), {"max_iter": 8})])
+def test_it_holds_where_all_hang_and_where_nothing_more_is_asked(hanging, monkeypatch, hang, more):
+    fun = hanging(*hang)
+    clock = passing(monkeypatch, fun, lambda: fun.calls >= max(hang))
+    study = create_study(
+        BOX, jac=True, num_parallel=2, num_initial=2, max_time=50, clock=clock, **more
+    )
+    study.run(fun)
+    assert len(failed(study)) == len(hang)
+    assert all("max_time = 50 s is over" in reason for reason in failed(study))
+    assert study.is_done()
+
+
+def test_what_takes_no_longer_than_others_took_may_end(hanging, monkeypatch):
+    fun, looks = hanging(4), itertools.count()
+
+    def objective(x, y):
+        if fun.calls == 0:
+            fun.now += 1000.0  # the first one takes longest
+        return fun(x, y)
+
+    def when():  # the fourth is over soon after the time of the study
+        if study.stop_kind is not None and next(looks) > 2:
+            fun.go_on.set()
+        return study.stop_kind is not None and not fun.go_on.is_set()
+
+    clock = passing(monkeypatch, fun, lambda: False)
+    study = create_study(
+        BOX, jac=True, num_parallel=2, num_initial=2, max_time=1010, clock=lambda: fun.now
+    )
+    del clock
+    passing(monkeypatch, fun, when)
+    study.run(objective)
+    assert study.stop_kind == "max_time"
+    assert failed(study) == []
+    assert fun.left == [4]
+    assert not study.open_suggestions
+
+
+def test_the_future_of_another_executor_is_cancelled_when_the_time_is_over(hanging):
+    fun, pool = hanging(), Never()
+    study = create_study(
+        BOX, jac=True, num_parallel=2, num_initial=2, max_time=10, clock=lambda: fun.now
+    )
+    study.run(fun, executor=pool)
+    assert pool.first.cancelled()
+    assert len(failed(study)) == 1
+    assert study.stop_kind == "max_time"
+
+
+def test_what_has_not_begun_when_the_time_is_over_comes_again_later(hanging, monkeypatch):
+    fun = hanging(2)
+    clock = passing(monkeypatch, fun, lambda: fun.calls >= 2)
+    study = create_study(
+        BOX, jac=True, num_parallel=4, num_initial=4, max_time=50, clock=clock, max_iter=30
+    )
+    pool = ThreadPoolExecutor(1)
+    study.run(fun, executor=pool)
+    assert fun.calls == 2
+    assert study.num_evaluations == 2
+    assert len(failed(study)) == 1
+    assert not study.open_suggestions
+    fun.go_on.set()
+    pool.shutdown()
+    study.set_parameters(max_time=float("inf"))
+    study.run(fun)
+    assert study.num_evaluations == 30
+    assert sorted(study.history["id"].tolist()) == list(range(30))
+
+
+def test_minimize_ends_in_its_time_though_its_loss_hangs():
+    fun = Hanging(*range(3, 1000))
+    try:
+        result = minimize(fun, BOX, jac=True, num_parallel=2, max_time=0.3)
+    finally:
+        fun.go_on.set()
+    assert not result.success
+    assert result.study.stop_kind == "max_time"
+    assert len(failed(result.study)) == 2
+    assert all("max_time = 0.3 s is over" in reason for reason in failed(result.study))
 
 
 @pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), "3", True])
