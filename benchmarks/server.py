@@ -176,7 +176,7 @@ def in_process(directory: Path, evaluations: int) -> Measured:
 
 
 def over_http(directory: Path, evaluations: int, workers: int) -> Measured:
-    path = directory / f"http{workers}.db"
+    path = Path(tempfile.mkdtemp(dir=directory)) / "http.db"  # a killed server leaves its log
     new(path, evaluations, max(workers, 1))
     with server(path) as (url, process):
         study, before = optdriver.client(url).study(), processor_time(process.pid)
@@ -192,7 +192,6 @@ def over_http(directory: Path, evaluations: int, workers: int) -> Measured:
             middle = ended[len(ended) // 10 : -len(ended) // 10]  # all have begun, none has ended
             rate, used = float((len(middle) - 1) / (middle[-1] - middle[0])), math.nan
         served = (processor_time(process.pid) - before) / evaluations
-    path.unlink()
     return Measured(rate, served, used)
 
 
