@@ -45,7 +45,7 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
     step = state.options.given_steps
     known = learnt
     if known is None and state.options.vectors:
-        known = Learnt(noise=float(state.options.minimizer["noise"]))
+        known = _of_rows(state, search)
     if known is not None:
         rule = steps.wanted(known, x, state.lower, state.upper, two_sided)
         if has_rows(state.constraints) and state.constraints.n_equalities and not state.leaves:
@@ -87,17 +87,33 @@ def are_lost_in_noise(state: MultiStartState, search: Search, made: Differences)
     Then they are made once more, with the steps that are right.  Given steps stay.
     """
     learnt, noise = search.learnt, search.heard.pending
+    if noise and learnt is None and state.options.row_names and not search.heard.still:
+        search.heard.still = 1  # once in a run
+        return _are_short(state, made, _of_rows(state, search), search.two_sided)
     if noise == 0.0 or learnt is None:
         return False
     learnt.noise, learnt.checked, learnt.told = noise, True, True
     learnt.f, learnt.largest = made.f, max(learnt.largest, abs(made.f))
     if learnt.repeated:
         return False
-    right = steps.wanted(learnt, made.x, state.lower, state.upper, search.two_sided)
+    learnt.repeated = _are_short(state, made, learnt, search.two_sided)
+    return learnt.repeated
+
+
+def _are_short(state: MultiStartState, made: Differences, learnt: Learnt, two_sided: bool) -> bool:
+    right = steps.wanted(learnt, made.x, state.lower, state.upper, two_sided)
     used, given = differences.used(made), state.options.given_steps
     free = np.isnan(np.broadcast_to(given, right.shape)) & (used > 0.0)
-    learnt.repeated = bool(np.any(free & (right > TOO_SHORT * used)))
-    return learnt.repeated
+    return bool(np.any(free & (right > TOO_SHORT * used)))
+
+
+def _of_rows(state: MultiStartState, search: Search) -> Learnt:
+    """Return what is known for the steps of vectors: the noise of the value, and its size."""
+    told = max(search.heard.noise, search.heard.pending)
+    best = None if search.minimizer is None else search.minimizer.best
+    size = abs(best[1]) if best is not None else 0.0
+    noise = max(told, float(state.options.minimizer["noise"]))
+    return Learnt(noise=noise, told=told > 0.0, f=size, largest=size if told else 0.0)
 
 
 def all_equal(made: Differences) -> bool:

@@ -843,8 +843,9 @@ def known_at(state: State, entry: Entry) -> int | None:
 
 def _remembers(state: State) -> bool:
     given = state.parameters
-    told_values = not driver_factory(state.spec.driver).fits and state.spec.limits is None
-    return bool(given["memory"]) and given["noise"] == 0.0 and told_values
+    kept = state.spec.limits is None or not given["jac"]  # derivatives of outputs are not
+    known = kept and not driver_factory(state.spec.driver).fits
+    return bool(given["memory"]) and given["noise"] == 0.0 and known
 
 
 def _source(state: State, x: FloatArray, kind: str) -> int | None:
@@ -886,9 +887,13 @@ def _recalled(state: State, event: Recalled) -> None:
     gradient = ledger.gradient_of(event.source) if _wants_gradient(state, entry.kind) else None
     if gradient is not None:
         gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
-    before = state.driver.failed_in_row
-    known = _minimised(state, float(ledger.value[event.source]), gradient)
-    state.driver.tell(entry.point, *known)
+    before, value = state.driver.failed_in_row, float(ledger.value[event.source])
+    put = None if ledger.outputs is None else ledger.outputs[event.source]
+    rows = outputs.for_driver(state.spec, entry.x, value, None, put, None)
+    turns = state.driver.turns
+    state.driver.tell(entry.point, *(_minimised(state, value, gradient) if rows is None else rows))
+    if rows is not None and state.driver.turns != turns:
+        _admit_end(state, entry.run)
     _count(state, before)
 
 

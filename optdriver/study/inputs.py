@@ -291,7 +291,14 @@ def _columns(given: Any, space: Space) -> Any:
     if not isinstance(given, Mapping):
         return given
     observation.check_names(given, space)
-    return np.stack([np.ravel(np.asarray(given[name])) for name in space.free], axis=1)
+    columns = [real_array(f"the column {name!r}", given[name]).ravel() for name in space.free]
+    if len({column.size for column in columns}) > 1:
+        raise InputError(
+            "the columns of the Jacobian have different lengths, "
+            f"{', '.join(str(column.size) for column in columns[:8])}: each is the derivative of "
+            "all residuals by its parameter"
+        )
+    return np.stack(columns, axis=1)
 
 
 def added(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -612,3 +613,48 @@ def test_an_uncertainty_under_limits_is_refused():
     study.run(smooth)
     with pytest.raises(InputError, match="under limits on outputs"):
         study.uncertainty(smooth)
+
+
+def test_what_is_known_is_not_evaluated_again():
+    journal, asked = [], []
+    study = optdriver.create_study(
+        BOX, outputs=LIMITS, environment={"shift": 1.0}, max_num_minimizers=2, journal=journal,
+        initial_samples=[[1.0, 1.0], [-1.0, 0.5]],
+    )  # fmt: skip
+    alone = optdriver.create_study(
+        BOX, outputs=LIMITS, environment={"shift": 1.0}, max_num_minimizers=2, memory=False,
+        initial_samples=[[1.0, 1.0], [-1.0, 0.5]],
+    )  # fmt: skip
+    value, put, _, _ = parts(1.0, 1.0)
+    study.add_point([1.0, 1.0], value, outputs=put)
+    study.run(lambda **params: asked.append(params) or plain(**params))
+    alone.run(plain)
+    assert {"x": 1.0, "y": 1.0, "shift": 1.0} not in asked
+    assert any(type(event).__name__ == "Recalled" for event in journal)
+    assert study.best.value == alone.best.value
+    assert [run.evaluations for run in study.runs] == [run.evaluations for run in alone.runs]
+    again = Study.from_events(study.spec, [unpack(pack(event)) for event in journal])
+    assert np.array_equal(again.history.x, study.history.x)
+    assert again.best.value == study.best.value
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_of_differences_follow_a_noise_that_is_told(seed):
+    rng = np.random.default_rng(seed)
+    study = optdriver.create_study(
+        BOX, outputs={"q": "<= 1"}, max_iter=100, max_num_minimizers=1, seed=seed
+    )
+
+    def noisy(x, y):
+        value = (x - 2) ** 2 + (y - 1) ** 2 + 1e-3 * rng.standard_normal()
+        return {"value": value, "q": x**2 / 4 + y**2, "uncertainty": 1e-3}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study.run(noisy)
+    expected = scipy_minimize(
+        lambda z: (z[0] - 2) ** 2 + (z[1] - 1) ** 2, [1.0, 0.5], method="SLSQP",
+        constraints={"type": "ineq", "fun": lambda z: 1 - z[0] ** 2 / 4 - z[1] ** 2},
+    ).fun  # fmt: skip
+    best = study.best.params
+    assert (best["x"] - 2) ** 2 + (best["y"] - 1) ** 2 < expected + 0.02
