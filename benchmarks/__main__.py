@@ -24,6 +24,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "false-success": ("false_success",),
     "false-success-unseen": ("false_success", "--unseen"),
     "doubt": ("doubt",),
+    "valleys": ("valleys",),
     "study": ("study",),
     "rounds": ("rounds",),
     "summaries": ("summaries",),

@@ -92,3 +92,8 @@ GO_ON, ACCEPT, ACCEPT_BEST, GIVE_UP = range(4)
 
 # From this number of doubts on, an end is looked at again with the memory kept.
 LOOKING = 3
+
+# From this number on, it is followed with the memory kept, since f falls faster and faster;
+# so many iterates in a row at most.
+FOLLOWING = 6
+MOST_FOLLOWED = 30

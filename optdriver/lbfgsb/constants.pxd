@@ -24,3 +24,5 @@ cdef enum:
 
 cdef enum:
     LOOKING = 3
+    FOLLOWING = 6
+    MOST_FOLLOWED = 30

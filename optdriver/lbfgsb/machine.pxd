@@ -17,10 +17,14 @@ cdef void move(State s, double f) noexcept nogil
 cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogil
 cdef void back_to_best(State s) noexcept nogil
 cdef void start_over(State s, Scratch q) noexcept nogil
-cdef void doubt(State s, Scratch q, Py_ssize_t passed, double taken) noexcept nogil
+cdef void doubt(State s, Scratch q, Py_ssize_t passed, double taken, double gained) noexcept nogil
+cdef bint contradicted(State s) noexcept nogil
+cdef bint looks(State s) noexcept nogil
+cdef bint follows(State s, double gained) noexcept nogil
+cdef bint speeds_up(State s, double gained, bint dropped) noexcept nogil
 cdef bint looks_again(State s, double taken, bint certain) noexcept nogil
 cdef void by_size(State s) noexcept nogil
-cdef bint promises_nothing(State s, double promise) noexcept nogil
+cdef bint promises_nothing(State s, double foreseen) noexcept nogil
 cdef void accept(State s, Scratch q, double f, double least) noexcept nogil
 cdef Py_ssize_t passed_by_best(State s, Py_ssize_t stop, double before) noexcept nogil
 cdef void set_out(State s, Scratch q) noexcept nogil

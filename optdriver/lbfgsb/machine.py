@@ -23,11 +23,13 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         ACCEPT_BEST,
         DONE,
         FAILED,
+        FOLLOWING,
         GO_ON,
         HALTED,
         LOOKING,
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
+        MOST_FOLLOWED,
         PROJECTED_GRADIENT,
         REDUCTION,
         SEARCH,
@@ -46,6 +48,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
+        falls_along,
         falls_plainly,
         falls_without_end,
         is_stationary,
@@ -53,6 +56,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         missed,
         objects,
         projected_gradient_norm,
+        promise,
         reach,
         reduction_is_small,
         uneven,
@@ -68,11 +72,13 @@ else:
         ACCEPT_BEST,
         DONE,
         FAILED,
+        FOLLOWING,
         GO_ON,
         HALTED,
         LOOKING,
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
+        MOST_FOLLOWED,
         PROJECTED_GRADIENT,
         REDUCTION,
         SEARCH,
@@ -84,6 +90,7 @@ else:
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.state import Scratch, State
     from optdriver.lbfgsb.stopping import (
+        falls_along,
         falls_plainly,
         falls_without_end,
         is_stationary,
@@ -91,6 +98,7 @@ else:
         missed,
         objects,
         projected_gradient_norm,
+        promise,
         reach,
         reduction_is_small,
         uneven,
@@ -189,7 +197,7 @@ def take(s: State, q: Scratch, f: cython.double) -> cython.void:
         else:
             follow(s, q, judge(s, f), f)
     if s.phase != DONE and s.nfev >= s.maxfun:
-        finish(s, REDUCTION if s.doubts >= LOOKING else MAX_EVALUATIONS)
+        finish(s, REDUCTION if looks(s) else MAX_EVALUATIONS)
 
 
 def watch_precision(s: State, f: cython.double) -> cython.void:
@@ -261,14 +269,18 @@ def back_to_best(s: State) -> cython.void:
 
 def start_over(s: State, q: Scratch) -> cython.void:
     """Answer a search without success: without memory, from the steepest descent; or stop."""
-    if s.doubts >= LOOKING:
-        finish(s, REDUCTION)  # the iterate had passed, and only a second look was missing
+    if s.doubts >= FOLLOWING:
+        s.doubts = 1  # that f falls faster and faster was said by the memory
+    if looks(s):
+        finish(
+            s, ABNORMAL if s.cautious > 4 and falls_along(s, 2e-5) else REDUCTION
+        )  # the iterate had passed, and only a second look was missing
     elif s.failures > 0 and not (s.k == 0 and s.doubts > 0):
         finish(s, FAILED)
     elif s.cautious > 2 and s.k == 0 and s.doubts == 1 and uneven(s) and objects(s):
         s.doubts = 2  # the steepest descent leads nowhere: variables are of sizes too different
         set_out(s, q)
-    elif s.k == 0 and s.doubts > 0 and not falls_plainly(s):
+    elif s.k == 0 and s.doubts > 0 and not contradicted(s):
         finish(s, REDUCTION)  # the iterate had passed a test, and nothing lower is found from it
     elif s.k == 0:
         finish(s, ABNORMAL)
@@ -320,12 +332,14 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
             move(s, s.best_f)
         set_out(s, q)
         if passed:
-            doubt(s, q, passed, taken)
+            doubt(s, q, passed, taken, before - f)
         else:
             s.doubts = 0
 
 
-def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double) -> cython.void:
+def doubt(
+    s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double, gained: cython.double
+) -> cython.void:
     """End the run, or look again where the model or the gradient promises more.
 
     A small reduction is looked at again with the memory first, unless nothing is left to be seen:
@@ -342,9 +356,15 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double)
     """
     believed: cython.bint = not objects(s)
     certain: cython.bint
+    if follows(s, gained):
+        return
     if s.doubts == 0 or s.doubts >= LOOKING:
         certain = promises_nothing(s, -s.slope0)
-        if believed and passed == REDUCTION and looks_again(s, taken, certain):
+        if (
+            (believed or s.cautious > 4 and s.doubts == 0)
+            and passed == REDUCTION
+            and looks_again(s, taken, certain)
+        ):
             return
         believed = believed and certain
         s.doubts = 0
@@ -355,7 +375,51 @@ def doubt(s: State, q: Scratch, passed: cython.Py_ssize_t, taken: cython.double)
         set_out(s, q)
         if s.phase != DONE:
             return
-    finish(s, ABNORMAL if falls_plainly(s) else passed)
+    finish(s, ABNORMAL if contradicted(s) else passed)
+
+
+def contradicted(s: State) -> cython.bint:
+    """Whether the gradient objects plainly to an end."""
+    return falls_plainly(s) or (s.cautious > 4 and falls_along(s, 2e-5))
+
+
+def looks(s: State) -> cython.bint:
+    """Whether the iterate had passed, and is looked at again."""
+    return LOOKING <= s.doubts < FOLLOWING
+
+
+def follows(s: State, gained: cython.double) -> cython.bint:
+    """Whether an iterate that passed is followed, since the model promises more than was gained.
+
+    Near a minimum each step gains less than the one before.  On the floor of a narrow valley the
+    model knows the walls first, and its steps grow from tiny ones: so it goes on with its memory
+    as long as they do, if the gradient promises more than a run should miss, or all of f.  Once
+    the memory was dropped, only if the floor itself does.
+    """
+    dropped: cython.bint = s.doubts == 1 or s.doubts == 2 or s.doubts >= FOLLOWING + MOST_FOLLOWED
+    if s.cautious < 5 or s.phase == DONE or s.k == 0:
+        return False
+    if speeds_up(s, gained, dropped):
+        if s.doubts < FOLLOWING:
+            s.doubts = FOLLOWING + MOST_FOLLOWED if dropped else FOLLOWING
+            return True
+        s.doubts += 1
+        if s.doubts != FOLLOWING + MOST_FOLLOWED and s.doubts != FOLLOWING + 2 * MOST_FOLLOWED:
+            return True
+    if s.doubts >= FOLLOWING:
+        s.doubts = 2 if dropped else LOOKING + 2
+    return False
+
+
+def speeds_up(s: State, gained: cython.double, dropped: cython.bint) -> cython.bint:
+    """Whether the next step promises more than the last has gained, and it is worth following."""
+    if -s.slope0 <= max(gained, 2.9e-14 * fabs(s.f)) or -s.slope0 > 100.0 * gained:
+        return False
+    if falls_along(s, 1e-6):
+        return True
+    if dropped or promise(s) <= 0.5 * fabs(s.f):
+        return False
+    return not promises_nothing(s, -1e4 * s.slope0)
 
 
 def looks_again(s: State, taken: cython.double, certain: cython.bint) -> cython.bint:
@@ -397,9 +461,9 @@ def by_size(s: State) -> cython.void:
         s.z[i] = min(max(s.x[i] - step * size * s.g[i] * size, s.l[i]), s.u[i])
 
 
-def promises_nothing(s: State, promise: cython.double) -> cython.bint:
+def promises_nothing(s: State, foreseen: cython.double) -> cython.bint:
     """Whether a decrease is one that the test of the reduction calls small."""
-    return promise <= s.ftol * max(fabs(s.f), s.unit)
+    return foreseen <= s.ftol * max(fabs(s.f), s.unit)
 
 
 def passed_by_best(s: State, stop: cython.Py_ssize_t, before: cython.double) -> cython.Py_ssize_t:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.lbfgsb.codes import DONE, LOOKING, RUNNING, SEARCH, Phase, Stop
+from optdriver.lbfgsb.codes import DONE, FOLLOWING, MOST_FOLLOWED, RUNNING, SEARCH, Phase, Stop
 
 FLAGS = ("constrained", "boxed", "bracketed", "hampered", "single")
 NOT_NEGATIVE = ("ftol", "gtol", "initial_step", "noise")
@@ -75,8 +75,8 @@ def _check_counters(state: Any) -> None:
         and all(getattr(state, name) in (0, 1) for name in FLAGS)
         and all(getattr(state, name) >= 0 for name in (*counters, *limits))
         and state.stage in (0, 1, 2)
-        and state.cautious in (0, 1, 2, 3, 4)
-        and state.doubts <= LOOKING + 2
+        and state.cautious in (0, 1, 2, 3, 4, 5)
+        and state.doubts < FOLLOWING + 2 * MOST_FOLLOWED
         and state.failures <= state.nfail <= state.nfev
     )
     if not sound:

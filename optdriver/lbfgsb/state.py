@@ -147,8 +147,8 @@ class State:
     single : int
         1 while every value told is a float32 number.
     cautious : int
-        4 if the unit of f is learnt and a passed test is doubted (see `Options`); 3 for the same as
-        in optdriver 0.4.0, where that unit was what the gradient promises over the box, however
+        5 if the unit of f is learnt and a passed test is doubted (see `Options`); 4 for the same as
+        in optdriver 0.5.0, where no end was followed; 3 as in 0.4.0, where that unit was what the gradient promises over the box, however
         small the value; 2 as in 0.3.0, which heard the objection of the gradient less where the
         variables are of uneven sizes; 1 as in 0.2.0, where a variable was measured by itself alone.
     unit : float
@@ -156,7 +156,8 @@ class State:
         of the first value and gradient if these are smaller.
     doubts : int
         Iterates in a row that have passed a test and were doubted; from `LOOKING` on, 3, those that
-        passed and were followed with the memory kept.
+        passed and were looked at again with the memory kept; from `FOLLOWING` on, 6, those that were
+        followed since steps grow; after a further `MOST_FOLLOWED`, 30, the memory had been dropped.
     """
 
     def __init__(self, n: int, m: int) -> None:

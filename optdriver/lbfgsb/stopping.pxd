@@ -11,3 +11,5 @@ cdef double promise(State s) noexcept nogil
 cdef bint objects(State s) noexcept nogil
 cdef bint uneven(State s) noexcept nogil
 cdef bint falls_plainly(State s) noexcept nogil
+cdef double along_the_floor(State s) noexcept nogil
+cdef bint falls_along(State s, double part) noexcept nogil

@@ -142,6 +142,46 @@ def falls_plainly(s: State) -> cython.bint:
     return promise(s) > max(least, min(1e-2 * s.unit, max(fabs(s.f), 1e-2 * gain)))
 
 
+def along_the_floor(s: State) -> cython.double:
+    """Return what the gradient promises beside the change that the newest pair has of it.
+
+    In a narrow valley that change points up the walls: what is left of the gradient runs along the
+    floor, where no wall takes back what it promises.  Each variable is measured by its reach.
+    """
+    i: cython.Py_ssize_t
+    new: cython.Py_ssize_t
+    r: cython.double
+    y: cython.double
+    gy: cython.double = 0.0
+    yy: cython.double = 0.0
+    total: cython.double = 0.0
+    if s.k == 0:
+        return promise(s)
+    new = s.head - 1 if s.head > 0 else s.k - 1
+    for i in range(s.n):
+        r = reach(s, i)
+        y = s.w[2 * s.m * i + 2 * new] * r
+        gy += s.g[i] * r * y
+        yy += y * y
+    if not (yy > 0.0 and finite(yy) and finite(gy)):
+        return promise(s)
+    for i in range(s.n):
+        y = s.w[2 * s.m * i + 2 * new]
+        total += fabs(s.g[i] - y * (gy / yy)) * reach(s, i)
+    return total
+
+
+def falls_along(s: State, part: cython.double) -> cython.bint:
+    """Whether the floor of a valley promises more than a thousandth of f, and a part of the gain.
+
+    Where f has all but vanished, a hundredth of that.
+    """
+    gain: cython.double = fabs(s.f_start - s.f)
+    if fabs(s.f) <= 1e-6 * gain:
+        part = 1e-2
+    return along_the_floor(s) > max(1e-3 * fabs(s.f), part * gain)
+
+
 def learn_unit(s: State) -> cython.void:
     """Set the unit of f, from the size of the first value and of what its gradient promises.
 

@@ -100,7 +100,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 5,
-    convergence_rule: int = 5,
+    convergence_rule: int = 6,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
 ) -> Minimizer:

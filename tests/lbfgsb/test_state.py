@@ -107,9 +107,9 @@ def broken(data, **fields):
     "fields",
     [
         {"version": 5},
-        {"cautious": 5},
+        {"cautious": 6},
         {"doubts": -1},
-        {"doubts": 6},
+        {"doubts": 66},
         {"xs": [0.0, np.nan, 0.0]},
         {"unit": 0.0},
         {"unit": 2.0},
