@@ -361,7 +361,7 @@ def doubt(
     if s.doubts == 0 or s.doubts >= LOOKING:
         certain = promises_nothing(s, -s.slope0)
         if (
-            (believed or s.cautious > 4 and s.doubts == 0)
+            (believed or (s.cautious > 4 and s.doubts == 0))
             and passed == REDUCTION
             and looks_again(s, taken, certain)
         ):

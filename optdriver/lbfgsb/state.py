@@ -148,16 +148,18 @@ class State:
         1 while every value told is a float32 number.
     cautious : int
         5 if the unit of f is learnt and a passed test is doubted (see `Options`); 4 for the same as
-        in optdriver 0.5.0, where no end was followed; 3 as in 0.4.0, where that unit was what the gradient promises over the box, however
-        small the value; 2 as in 0.3.0, which heard the objection of the gradient less where the
-        variables are of uneven sizes; 1 as in 0.2.0, where a variable was measured by itself alone.
+        in optdriver 0.5.0, where no end was followed; 3 as in 0.4.0, where that unit was what the
+        gradient promises over the box, however small the value; 2 as in 0.3.0, which heard the
+        objection of the gradient less where the variables are of uneven sizes; 1 as in 0.2.0, where
+        a variable was measured by itself alone.
     unit : float
         What f is measured by where it is smaller: 1, or, if cautious, a power of two near the size
         of the first value and gradient if these are smaller.
     doubts : int
         Iterates in a row that have passed a test and were doubted; from `LOOKING` on, 3, those that
-        passed and were looked at again with the memory kept; from `FOLLOWING` on, 6, those that were
-        followed since steps grow; after a further `MOST_FOLLOWED`, 30, the memory had been dropped.
+        passed and were looked at again with the memory kept; from `FOLLOWING` on, 6, those that
+        were followed since steps grow; from there and `MOST_FOLLOWED`, 30, on, after the memory was
+        dropped.
     """
 
     def __init__(self, n: int, m: int) -> None:

@@ -100,18 +100,19 @@ class MultiStart(Undoing[MultiStartState]):
         When a minimizer is believed to have converged, and to what: 6 follows an end whose steps
         grow, and believes none where the floor of a narrow valley falls on; 5, for what optdriver
         0.5.0 has recorded, does not, but takes a first value far below 1 for what it is, however
-        much its gradient promises over the box; hears the objection of the gradient to an end where the sizes of the variables differ by more than 1e3; asks for
-        no differences at a start with the value of an earlier one that lies flat; and evaluates
-        points between an end and a known minimum of the same value where they may well be one (flat
-        minima, valleys, and, with ``jac=True``, curves of minima, followed point by point), or,
-        though they are close, two; 4, for what optdriver 0.4.0 has recorded, measures such a first
-        value by that promise, and takes three points for a curve; 3, for what optdriver 0.3.0 has
-        recorded, hears that objection only where it promises a hundredth of the unit of f, and
-        evaluates up to three points on the line, and none where the ends are close;
-        2, for what optdriver 0.2.0 has recorded, takes ends that are not close for two, and looks
-        at no small reduction again with the memory kept.  All of these measure small objectives by
-        their own size and doubt a test that is passed (the option `cautious` of
-        `optdriver.LBFGSB`).  1 is for what 0.1.0 has recorded: SciPy's tests alone.
+        much its gradient promises over the box; hears the objection of the gradient to an end where
+        the sizes of the variables differ by more than 1e3; asks for no differences at a start with
+        the value of an earlier one that lies flat; and evaluates points between an end and a known
+        minimum of the same value where they may well be one (flat minima, valleys, and, with
+        ``jac=True``, curves of minima, followed point by point), or, though they are close, two; 4,
+        for what optdriver 0.4.0 has recorded, measures such a first value by that promise, and
+        takes three points for a curve; 3, for what optdriver 0.3.0 has recorded, hears that
+        objection only where it promises a hundredth of the unit of f, and evaluates up to three
+        points on the line, and none where the ends are close; 2, for what optdriver 0.2.0 has
+        recorded, takes ends that are not close for two, and looks at no small reduction again with
+        the memory kept. All of these measure small objectives by their own size and doubt a test
+        that is passed (the option `cautious` of `optdriver.LBFGSB`). 1 is for what 0.1.0 has
+        recorded: SciPy's tests alone.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float
