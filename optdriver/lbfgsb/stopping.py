@@ -143,7 +143,7 @@ def falls_plainly(s: State) -> cython.bint:
 
 
 def along_the_floor(s: State) -> cython.double:
-    """Return what the gradient promises beside the change that the newest pair has of it.
+    """Return what the gradient promises beside the change of it that the newest pair knows.
 
     In a narrow valley that change points up the walls: what is left of the gradient runs along the
     floor, where no wall takes back what it promises.  Each variable is measured by its reach.
@@ -155,8 +155,6 @@ def along_the_floor(s: State) -> cython.double:
     gy: cython.double = 0.0
     yy: cython.double = 0.0
     total: cython.double = 0.0
-    if s.k == 0:
-        return promise(s)
     new = s.head - 1 if s.head > 0 else s.k - 1
     for i in range(s.n):
         r = reach(s, i)
@@ -174,9 +172,12 @@ def along_the_floor(s: State) -> cython.double:
 def falls_along(s: State, part: cython.double) -> cython.bint:
     """Whether the floor of a valley promises more than a thousandth of f, and a part of the gain.
 
-    Where f has all but vanished, a hundredth of that.
+    Where f has all but vanished, a hundredth of that; where no pair tells the floor from the walls,
+    a hundredth of f, and 1e-4 of the gain.
     """
     gain: cython.double = fabs(s.f_start - s.f)
+    if s.k == 0:
+        return promise(s) > max(1e-2 * fabs(s.f), 1e-4 * gain)
     if fabs(s.f) <= 1e-6 * gain:
         part = 1e-2
     return along_the_floor(s) > max(1e-3 * fabs(s.f), part * gain)
