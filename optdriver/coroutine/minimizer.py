@@ -76,6 +76,9 @@ class CallbackMinimizer(Undoing[State]):
         values alone, one that a further leg from there does not confirm: a fresh simplex, or fresh
         directions, must gain no more than 1e-4 of f or 1e-7 of what was gained before.  What is
         told and reported stays in the objective's own unit.
+    unit_rule : {4, 3}
+        How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
+        gradient promises over the box; 3 as up to optdriver 0.5.0.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options
@@ -123,6 +126,7 @@ class CallbackMinimizer(Undoing[State]):
         hessian: str | None = None,
         maxfun: float | None = None,
         cautious: bool = False,
+        unit_rule: int = states.NEWEST_UNIT,
         **options: Any,
     ) -> None:
         found = named(method)
@@ -145,6 +149,7 @@ class CallbackMinimizer(Undoing[State]):
             hessian=checked_hessian(found, hessian),
             maxfun=checked_limit(maxfun),
             cautious=check_flag("cautious", cautious),
+            unit_rule=_checked_rule(unit_rule),
             x0=start,
             lower=lower,
             upper=upper,
@@ -620,6 +625,12 @@ class _Live:
 
     def close(self) -> None:
         self._coroutine.close()
+
+
+def _checked_rule(rule: Any) -> int:
+    if rule not in states.UNIT_RULES:
+        raise InputError(f"unit_rule is {rule!r}; expected one of {states.UNIT_RULES}")
+    return int(rule)
 
 
 def _check_bounds(method: str, lower: Vector, upper: Vector) -> None:

@@ -106,7 +106,7 @@ class Program:
             default=None,
         )
         self._box = (state.lower, state.upper)
-        self._cautious = state.cautious
+        self._cautious, self._unit_rule = state.cautious, state.unit_rule
         self._factor = 1.0
         self._learnt = False
         for record in self._known.values():
@@ -259,7 +259,7 @@ class Program:
     def _learn(self, record: Record) -> None:
         """Learn from the first good value by what power of two a small objective is amplified."""
         if self._cautious and not self._learnt and record.wanted == "value" and not record.failed:
-            unit = unit_of(record.f, record.g, record.x, *self._box, rule=3)  # as recorded runs do
+            unit = unit_of(record.f, record.g, record.x, *self._box, self._unit_rule)
             self._factor = 1.0 / unit
             self._learnt = True
 

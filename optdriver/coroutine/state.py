@@ -23,8 +23,12 @@ from optdriver.coroutine.scipy_methods import named
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
 
-VERSION = 3
-"""Version 1 did not know `cautious`, and 2 no constraints."""
+VERSION = 4
+"""Version 1 did not know `cautious`, 2 no constraints, and 1 to 3 not `unit_rule`."""
+
+
+UNIT_RULES = OLDEST_UNIT, NEWEST_UNIT = (3, 4)
+"""How a unit is learnt, as up to optdriver 0.5.0 and as now."""
 
 
 class Stop(StrEnum):
@@ -91,6 +95,8 @@ class State:
     cautious : bool
         Whether the method is given a small objective in a unit learnt from its first value, and a
         success that the gradient contradicts is none.
+    unit_rule : int
+        How that unit is learnt: see `optdriver.lbfgsb.unit.unit_of`.
     leg, legs : int
         The first record of the present leg, and how many legs there were before it.
     pending : ndarray or None
@@ -125,6 +131,7 @@ class State:
     wanted: str = "value"
     records: list[Record] = field(default_factory=list)
     cautious: bool = False
+    unit_rule: int = NEWEST_UNIT
     leg: int = 0
     legs: int = 0
     best: int = -1
@@ -152,6 +159,7 @@ def to_dict(state: State) -> Data:
         "version": VERSION,
         **{name: getattr(state, name) for name in _PLAIN},
         "cautious": state.cautious,
+        "unit_rule": state.unit_rule,
         "options": dict(state.options),
         "stop": None if state.stop is None else str(state.stop),
         **{name: getattr(state, name).copy() for name in _POINTS},
@@ -181,7 +189,7 @@ def from_dict(data: Mapping[str, Any]) -> State:
     InputError
         This is no such dict, or one of another version.
     """
-    stored.check_version(data, VERSION, 2, 1)
+    stored.check_version(data, VERSION, 3, 2, 1)
     with stored.restoring("CallbackMinimizer"):
         return _read(data)
 
@@ -193,6 +201,9 @@ def _read(data: Mapping[str, Any]) -> State:
     values: Data = {name: stored.whole(name, data[name]) for name in _COUNTS}
     values |= {name: stored.inside(name, data[name], low, high) for name in ("x0", "start")}
     cautious = stored.flag("cautious", data.get("cautious", False))
+    unit_rule = stored.whole("unit_rule", data.get("unit_rule", OLDEST_UNIT))
+    if unit_rule not in UNIT_RULES:
+        raise ValueError(f"unit_rule is {unit_rule}")
     wanted = stored.one_of("wanted", data["wanted"], ("value", "hessian", "product"))
     maxfun, pending, direction = data["maxfun"], data["pending"], data["direction"]
     state = State(
@@ -207,6 +218,7 @@ def _read(data: Mapping[str, Any]) -> State:
         status=stored.whole("status", data["status"], -1000, 1000),
         message=stored.text("message", data["message"]),
         cautious=cautious,
+        unit_rule=unit_rule,
         wanted=wanted,
         stop=None if data["stop"] is None else Stop(data["stop"]),
         pending=None if pending is None else stored.inside("pending", pending, low, high),

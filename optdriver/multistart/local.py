@@ -120,8 +120,7 @@ def create(
         return LeastSquares(x0, bounds, **limits, **(fit or {}))
     if method not in (PLAIN, FITTING):
         LBFGSB(x0, bounds, **options)  # checks the options
-        cautious = convergence_rule > 1
-        return _suspended(method, x0, bounds, constraints, options, own or {}, cautious=cautious)
+        return _suspended(method, x0, bounds, constraints, options, own or {}, convergence_rule)
     if own:
         raise InputError(f"method_options are those of another method than {method}: {dict(own)}")
     if not walls.has_rows(constraints):
@@ -160,8 +159,7 @@ def _suspended(
     constraints: ConstraintSet | None,
     options: Mapping[str, Any],
     own: Mapping[str, Any],
-    *,
-    cautious: bool,
+    convergence_rule: int,
 ) -> CallbackMinimizer:
     from optdriver.coroutine import CallbackMinimizer
 
@@ -174,7 +172,13 @@ def _suspended(
         shared["fatol"] = options["ftol"]
     settings = {**shared, "maxfun": options["maxfun"], **own}
     made = CallbackMinimizer(
-        method, x0, bounds, constraints=constraints, cautious=cautious, **settings
+        method,
+        x0,
+        bounds,
+        constraints=constraints,
+        cautious=convergence_rule > 1,
+        unit_rule=4 if convergence_rule > 5 else 3,
+        **settings,
     )
     return made.without_undo()  # the multi-start undoes what is broken off
 

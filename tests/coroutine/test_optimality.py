@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import rosen, rosen_der
 
-from optdriver import CallbackMinimizer, create_study
+from optdriver import CallbackMinimizer, MultiStart, create_study
 from optdriver.coroutine.optimality import goes_on, is_stationary
 from optdriver.coroutine.state import VERSION
+from optdriver.errors import InputError
 
 STEEP = [(9.0, 6.0), (7.5, 3.0), (2.0, 9.5), (8.0, 8.0)]
 
@@ -121,3 +122,35 @@ def test_the_tests_in_a_wide_a_narrow_and_a_common_box():
     assert goes_on(middle, np.array([0.5, 0.0]), lower, upper, start, 1.0)
     assert not goes_on(middle, np.array([1e-4, 0.0]), lower, upper, start, 1.0)
     assert not goes_on(lower, np.array([5.0, 5.0]), lower, upper, lower, 1.0)
+
+
+def test_a_first_value_far_below_1_is_taken_for_what_it_is():
+    """A wide box promises much for it; runs that were kept before go on with that promise."""
+
+    def fun(x):
+        return 2.0**-9 * rosen(x), 2.0**-9 * rosen_der(x)
+
+    def ended(**rule):
+        opt = CallbackMinimizer("SLSQP", [1.2, 1.4], [(-20.0, 20.0)] * 2, cautious=True, **rule)
+        data = opt.to_dict()
+        assert data["unit_rule"] == rule.get("unit_rule", 4)
+        if rule:  # as it was kept
+            data["version"] = 3
+            del data["unit_rule"]
+        return drive(CallbackMinimizer.from_dict(data), fun)
+
+    now, before = ended(), ended(unit_rule=3)
+    assert now.converged
+    np.testing.assert_allclose(now.result.x, 1.0, atol=1e-3)
+    assert not before.converged
+    assert before.nfev < now.nfev
+    with pytest.raises(InputError, match="unit_rule is 2"):
+        CallbackMinimizer("SLSQP", [1.1, 1.2], unit_rule=2)
+
+
+def test_a_study_kept_by_an_earlier_version_keeps_its_unit():
+    for rule, unit in ((6, 4), (5, 3)):
+        made = MultiStart([(-2.0, 2.0)] * 2, method="SLSQP", jac=True, convergence_rule=rule)
+        made.ask(1)
+        (run,) = made.to_dict()["runs"]
+        assert run["minimizer"]["unit_rule"] == unit
