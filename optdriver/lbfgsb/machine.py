@@ -407,7 +407,7 @@ def follows(s: State, gained: cython.double) -> cython.bint:
         if s.doubts != FOLLOWING + MOST_FOLLOWED and s.doubts != FOLLOWING + 2 * MOST_FOLLOWED:
             return True
     if s.doubts >= FOLLOWING:
-        s.doubts = 2 if dropped else LOOKING + 2
+        s.doubts = 1 if dropped else LOOKING + 2
     return False
 
 
