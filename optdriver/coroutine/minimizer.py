@@ -76,9 +76,10 @@ class CallbackMinimizer(Undoing[State]):
         values alone, one that a further leg from there does not confirm: a fresh simplex, or fresh
         directions, must gain no more than 1e-4 of f or 1e-7 of what was gained before.  What is
         told and reported stays in the objective's own unit.
-    unit_rule : {4, 3}
+    unit_rule : {4, 3}, optional
         How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
-        gradient promises over the box; 3 as up to optdriver 0.5.0.
+        gradient promises over the box; 3 as up to optdriver 0.5.0, and with constraints, where the
+        least value is not near that of no gradient.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options
@@ -126,7 +127,7 @@ class CallbackMinimizer(Undoing[State]):
         hessian: str | None = None,
         maxfun: float | None = None,
         cautious: bool = False,
-        unit_rule: int = states.NEWEST_UNIT,
+        unit_rule: int | None = None,
         **options: Any,
     ) -> None:
         found = named(method)
@@ -149,7 +150,7 @@ class CallbackMinimizer(Undoing[State]):
             hessian=checked_hessian(found, hessian),
             maxfun=checked_limit(maxfun),
             cautious=check_flag("cautious", cautious),
-            unit_rule=_checked_rule(unit_rule),
+            unit_rule=_checked_rule(unit_rule, known is not None),
             x0=start,
             lower=lower,
             upper=upper,
@@ -627,8 +628,10 @@ class _Live:
         self._coroutine.close()
 
 
-def _checked_rule(rule: Any) -> int:
-    if rule not in states.UNIT_RULES:
+def _checked_rule(rule: Any, constrained: bool) -> int:
+    if rule is None:
+        return states.OLDEST_UNIT if constrained else states.NEWEST_UNIT
+    if type(rule) is not int or rule not in states.UNIT_RULES:
         raise InputError(f"unit_rule is {rule!r}; expected one of {states.UNIT_RULES}")
     return int(rule)
 

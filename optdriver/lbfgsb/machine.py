@@ -361,7 +361,7 @@ def doubt(
     if s.doubts == 0 or s.doubts >= LOOKING:
         certain = promises_nothing(s, -s.slope0)
         if (
-            (believed or (s.cautious > 4 and s.doubts == 0))
+            (believed or (s.cautious > 4 and s.noise == 0.0 and s.doubts == 0))
             and passed == REDUCTION
             and looks_again(s, taken, certain)
         ):
@@ -397,7 +397,7 @@ def follows(s: State, gained: cython.double) -> cython.bint:
     the memory was dropped, only if the floor itself does.
     """
     dropped: cython.bint = s.doubts == 1 or s.doubts == 2 or s.doubts >= FOLLOWING + MOST_FOLLOWED
-    if s.cautious < 5 or s.phase == DONE or s.k == 0:
+    if s.cautious < 5 or s.noise > 0.0 or s.phase == DONE or s.k == 0:
         return False
     if speeds_up(s, gained, dropped):
         if s.doubts < FOLLOWING:

@@ -173,9 +173,11 @@ def falls_along(s: State, part: cython.double) -> cython.bint:
     """Whether the floor of a valley promises more than a thousandth of f, and a part of the gain.
 
     Where f has all but vanished, a hundredth of that; where no pair tells the floor from the walls,
-    a hundredth of f, and 1e-4 of the gain.
+    a hundredth of f, and 1e-4 of the gain.  Where values are noisy that says nothing.
     """
     gain: cython.double = fabs(s.f_start - s.f)
+    if s.noise > 0.0:
+        return False
     if s.k == 0:
         return promise(s) > max(1e-2 * fabs(s.f), 1e-4 * gain)
     if fabs(s.f) <= 1e-6 * gain:

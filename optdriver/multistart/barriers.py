@@ -42,6 +42,9 @@ are irrational, so that the minima of something periodic do not all lie at their
 ROUNDING: Final = 10.0
 """How much higher than both ends a point may be, in units of `ftol` times the larger value."""
 
+BEYOND_DOUBT: Final = 2.0
+"""So many times what values differ by for their noise a barrier is high: several are looked at."""
+
 MOVES: Final = 6
 """How often a point is moved across the line."""
 

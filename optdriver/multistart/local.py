@@ -177,7 +177,7 @@ def _suspended(
         bounds,
         constraints=constraints,
         cautious=convergence_rule > 1,
-        unit_rule=4 if convergence_rule > 5 else 3,
+        unit_rule=4 if convergence_rule > 5 and constraints is None else 3,
         **settings,
     )
     return made.without_undo()  # the multi-start undoes what is broken off

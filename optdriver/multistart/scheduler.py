@@ -887,7 +887,7 @@ def _comparison(
         near=near,
         joined=joined,
         refused=refused,
-        noise=state.catalogue.allowance,
+        noise=barriers.BEYOND_DOUBT * state.catalogue.allowance,
         paths=state.options.convergence_rule > 4 and not has_rows(state.constraints),
     )
 

@@ -941,6 +941,7 @@ class Study:
         with self._lock:
             return unsatisfied(self._desk.state)
 
+    @quiet
     def below_noise(self) -> str:
         """Return that differences of values are below their noise, and what to do; "" if not so."""
         with self._lock:

@@ -181,8 +181,8 @@ def test_a_line_in_a_narrow_valley_of_rows_is_followed():
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
-        ({"inequalities": -1}, InputError, "0 or more"),
-        ({"equalities": 1.5}, InputTypeError, "number of rows"),
+        ({"inequalities": -1}, InputError, "at least 0"),
+        ({"equalities": 1.5}, InputTypeError, "must be an integer"),
         ({"constraints": "x1 <= 1"}, InputTypeError, "ConstraintSet"),
         ({"gtol": 0.0}, InputError, "above 0"),
         ({"feasibility": None}, InputTypeError, "number"),
