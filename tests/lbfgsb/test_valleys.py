@@ -104,3 +104,29 @@ def test_what_is_followed_is_followed_so_often_at_most():
         gained = -0.5 * now.slope0
         assert not interpreted.machine.follows(now, gained)
         assert now.doubts < FOLLOWING
+
+
+def test_the_floor_says_nothing_of_noise_and_all_where_no_pair_tells_it_from_walls():
+    stopping = interpreted.modules["optdriver.lbfgsb.stopping"]
+    state = drive(interpreted.LBFGSB(STARTS[0], BOX, cautious=True), parabola, 10).copy().state
+    assert 0.0 < stopping.along_the_floor(state) < stopping.promise(state)
+    assert stopping.falls_along(state, 2e-5)
+    assert interpreted.machine.contradicted(state)
+    state.noise = 1e-6
+    assert not stopping.falls_along(state, 2e-5)
+    for i in range(len(state.w)):
+        state.w[i] = 0.0  # pairs without a change of the gradient
+    assert stopping.along_the_floor(state) == stopping.promise(state)
+
+
+def test_a_noise_that_is_told_lets_no_run_follow_a_floor():
+    def ended(**noise):
+        opt = LBFGSB(STARTS[1], BOX, cautious=True, **noise)
+        followed = 0
+        while not opt.done and opt.nfev < 60:
+            opt.tell(*parabola(opt.ask()))
+            followed += opt.state.doubts >= FOLLOWING
+        return followed
+
+    assert ended() > 3
+    assert ended(noise=1e-6) == 0
