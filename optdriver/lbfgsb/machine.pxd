@@ -20,6 +20,7 @@ cdef void start_over(State s, Scratch q) noexcept nogil
 cdef void doubt(State s, Scratch q, Py_ssize_t passed, double taken, double gained) noexcept nogil
 cdef bint contradicted(State s) noexcept nogil
 cdef bint looks(State s) noexcept nogil
+cdef bint doubted(State s) noexcept nogil
 cdef bint follows(State s, double gained) noexcept nogil
 cdef bint speeds_up(State s, double gained, bint dropped) noexcept nogil
 cdef bint looks_again(State s, double taken, bint certain) noexcept nogil

@@ -197,7 +197,7 @@ def take(s: State, q: Scratch, f: cython.double) -> cython.void:
         else:
             follow(s, q, judge(s, f), f)
     if s.phase != DONE and s.nfev >= s.maxfun:
-        finish(s, REDUCTION if looks(s) else MAX_EVALUATIONS)
+        finish(s, REDUCTION if looks(s) and not doubted(s) else MAX_EVALUATIONS)
 
 
 def watch_precision(s: State, f: cython.double) -> cython.void:
@@ -386,6 +386,11 @@ def contradicted(s: State) -> cython.bint:
 def looks(s: State) -> cython.bint:
     """Whether the iterate had passed, and is looked at again."""
     return LOOKING <= s.doubts < FOLLOWING
+
+
+def doubted(s: State) -> cython.bint:
+    """Whether the iterate is looked at again though the gradient objects."""
+    return s.cautious > 4 and objects(s)
 
 
 def follows(s: State, gained: cython.double) -> cython.bint:
