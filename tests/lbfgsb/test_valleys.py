@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
 from benchmarks.problems.valleys import Valley
+from benchmarks.scaled import tasks
 from optdriver import MultiStart
 from optdriver.lbfgsb import LBFGSB
 from optdriver.lbfgsb.codes import FOLLOWING, MOST_FOLLOWED
@@ -130,3 +133,21 @@ def test_a_noise_that_is_told_lets_no_run_follow_a_floor():
 
     assert ended() > 3
     assert ended(noise=1e-6) == 0
+
+
+def test_a_limit_in_the_midst_of_a_doubt_is_no_success():
+    """A sum of squares in odd units, whose ends are looked at while the gradient objects."""
+    task = list(islice(tasks("both"), 3))[2]
+    opt = drive(interpreted.LBFGSB(task.x0, task.box, cautious=True), task, 1500)
+    cut, looked = opt.copy(), 0
+    while not cut.done and cut.nfev < 1600 and looked < 3:
+        state = cut.state
+        if interpreted.machine.looks(state):
+            looked += 1
+            limited = cut.copy()
+            limited.state.maxfun = limited.nfev + 1
+            drive(limited, task, 2000)
+            assert limited.done
+            assert not limited.converged or not interpreted.machine.doubted(state)
+        cut.tell(*task(cut.ask()))
+    assert looked == 3
