@@ -186,6 +186,7 @@ class FeasibleStarts:
         """Return where the points are moved to: off the faces of the box, if that is possible."""
         found = self._insides(points) if self._off_faces and not self._hollow else []
         if found:
+            self._strict = self._exact
             return found
         moved = self._all_moved(points)
         if self._exact:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optdriver.constraints import ConstraintSet
-from optdriver.errors import ConstraintError, InputError
+from optdriver.errors import ConstraintError, ConstraintWarning, InputError
 from optdriver.multistart import MultiStart
 from optdriver.multistart.feasible_starts import FeasibleStarts
 from optdriver.sampling import Starts
@@ -427,3 +428,21 @@ def test_what_holds_to_rounding_alone_is_no_start_where_others_hold_exactly(rule
         x, sequence = starts.take(sequence)
         exact.append(made.is_feasible(x))
     assert all(exact) == (rule > 4)
+
+
+def test_starts_off_the_faces_are_exact_ones_too(monkeypatch):
+    text, names = "(x1 - 2)^(1/3) <= sin(pi/x2)", ["x1", "x3", "x2"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstraintWarning)
+        made = ConstraintSet([text], names, [(-1.5, 2.0), (-2.0, 1.0), (0.5, 2.0)])
+    starts = FeasibleStarts(made, "sobol", 1)
+    inside = [[np.array([2.0, 0.0, 1.5])]]
+    all_moved = starts._all_moved
+    monkeypatch.setattr(starts, "_insides", lambda _points: inside.pop() if inside else [])
+    monkeypatch.setattr(  # groups of which no other point arrives exactly
+        starts, "_all_moved", lambda points: [m for m in all_moved(points) if not m.strict]
+    )
+    sequence = Starts(kind="sobol", seed=1)
+    for _ in range(12):
+        x, sequence = starts.take(sequence)
+        assert made.is_feasible(x)
