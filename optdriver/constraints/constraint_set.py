@@ -21,6 +21,7 @@ from optdriver.constraints.restoration import descend, project
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
 from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
+from optdriver.constraints.syntax import functions_in
 from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.geometry.elementary import nearest_powers_of_two
@@ -125,7 +126,6 @@ class ConstraintSet:
     @quiet
     def _build(self, specification: Specification, units: Array | None) -> None:
         self._specification = specification
-        self._lengths_apart = False
         made = read(
             specification.texts,
             specification.names,
@@ -225,8 +225,7 @@ class ConstraintSet:
         """
         if self._functions:
             return None
-        nodes = [self._nodes[i] for i in self._order]
-        return system(nodes, self.parameters, lengths_apart=self._lengths_apart)
+        return system([self._nodes[i] for i in self._order], self.parameters)
 
     @property
     def unit(self) -> Array | float:
@@ -501,24 +500,23 @@ class ConstraintSet:
         made = np.broadcast_to(np.asarray(units, dtype=np.float64), (self.n,))
         if not (np.isfinite(made) & (made > 0.0)).all():
             raise InputError("units must be positive and finite")
-        other = object.__new__(ConstraintSet)
-        other.__dict__.update(self.__dict__)  # what was compiled is not changed by anyone
-        other._measure(np.array(made * self.unit))
-        return other
+        return self._measured(np.array(made * self.unit))
 
     @quiet
     def by_rule(self, rule: int) -> ConstraintSet:
         """Return the set with the last digits of derivatives that runs of a `constraint_rule` know.
 
-        Up to 4, rows with ``hypot`` in them were differentiated term by term.
+        Up to 4, sets with ``hypot`` in them were differentiated term by term.
         """
-        if rule >= WITH_LENGTHS or self._lengths_apart:
+        if rule >= WITH_LENGTHS or not any("hypot" in functions_in(node) for node in self._nodes):
             return self
+        return self._measured(self._units, system=None)
+
+    def _measured(self, units: Array | None, **changed: Any) -> ConstraintSet:
+        """Return the same set in other units."""
         other = object.__new__(ConstraintSet)
-        other.__dict__.update(self.__dict__)
-        other.__dict__.pop("system", None)
-        other._lengths_apart = True
-        other._measure(self._units)
+        other.__dict__.update(self.__dict__, **changed)  # nobody changes what was compiled
+        other._measure(units)
         return other
 
     def to_dict(self) -> dict[str, Any]:

@@ -22,9 +22,7 @@ MOST_NODES = 20_000
 """Longer lists than this take longer to make than they save."""
 
 
-def system(
-    formulas: Sequence[Node], names: Sequence[str], *, lengths_apart: bool = False
-) -> System | None:
+def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
     """Return the programs of the rows; None for a set that is better taken apart.
 
     Parameters
@@ -33,17 +31,12 @@ def system(
         The rows.
     names : sequence of str
         The parameters in the order of x.
-    lengths_apart : bool
-        Whether a set with ``hypot`` in it is taken apart: its derivatives by sweeps have other last
-        digits.
     """
     n, m = len(names), len(formulas)
     if n >= MOST_VARIABLES:
         return None
     tape = Tape(formulas, names)
     if not tape.plain or len(tape.steps) > MOST_NODES:
-        return None
-    if lengths_apart and any(name == "hypot" for name, _ in tape.steps):
         return None
     graph = Graph(n + m, n, MOST_NODES)
     try:

@@ -32,7 +32,7 @@ from optdriver.leastsquares.losses import LINEAR
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
 from optdriver.numerics import is_numeric, quiet
-from optdriver.reading import real_array, real_number, real_vector, short
+from optdriver.reading import check_flag, real_array, real_number, real_vector, short
 from optdriver.stored import array, restoring, rows, text
 
 if TYPE_CHECKING:
@@ -593,8 +593,7 @@ def _pairs(pairs: tuple[ArrayLike, ArrayLike], n: int) -> tuple[Vector, Vector]:
 
 def _fit(residuals: bool, given: Fit, pairs: Any) -> Fit | None:
     """Return how residuals are told, None where a value is."""
-    if not isinstance(residuals, (bool, np.bool_)):
-        raise InputTypeError(f"residuals is True or False, not {residuals!r}: they are told")
+    check_flag("residuals", residuals)
     if residuals and pairs is not None:
         raise InputError("pairs are those of a value: a fit begins without them")
     if not residuals and given != Fit():

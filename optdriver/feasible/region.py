@@ -110,14 +110,15 @@ class Region:
 
     def apart(self) -> Region:
         """Return the same region with a count of work of its own."""
-        made = object.__new__(Region)
-        made.__dict__.update(self.__dict__, work=Work.of(self.constraints))
-        return made
+        return self._with(work=Work.of(self.constraints))
 
     def measured_by(self, scale: Vector) -> Region:
         """Return the same set and rows, with other sizes of the variables."""
+        return self._with(scale=scale)
+
+    def _with(self, **changed: Any) -> Region:
         made = object.__new__(Region)
-        made.__dict__.update(self.__dict__, scale=scale)
+        made.__dict__.update(self.__dict__, **changed)
         return made
 
     def values(self, x: Vector) -> tuple[Vector, Vector]:

@@ -185,30 +185,27 @@ def sr1(steps: Any, changes: Any, first: float) -> tuple[float, Any, Any]:
     """
     n: cython.Py_ssize_t = steps.shape[1]
     pairs: cython.Py_ssize_t = steps.shape[0]
-    k: cython.Py_ssize_t = 0
     theta: cython.double = first
-    rows = np.zeros(pairs * n)
-    signs = np.zeros(pairs)
     if pairs and n:
         left: Any = rows_of(steps)
         right: Any = rows_of(changes)
-        scratch = np.zeros(n)
-        s: cython.p_double = reading(left)
-        y: cython.p_double = reading(right)
-        theta = low_base(s, y, theta, pairs, n)
-        k = rank_one(s, y, theta, numbers(rows), numbers(signs), numbers(scratch), pairs, n)
-    return float(theta), rows[: k * n].reshape(k, n), signs[:k]
+        theta = low_base(reading(left), reading(right), theta, pairs, n)
+    rows, signs = correction(steps, changes, theta)
+    return float(theta), rows, signs
 
 
-def correction(steps: Any, changes: Any) -> tuple[Any, Any]:
-    """Return V' and the signs of the symmetric rank-one model of what a known matrix leaves.
+def correction(steps: Any, changes: Any, base: float = 0.0) -> tuple[Any, Any]:
+    """Return V' and the signs of the symmetric rank-one updates of a base.
 
-    Its base is zero: along no step is anything left that no pair tells of.
+    A base of zero is for what a known matrix leaves: along no step is anything left that no pair
+    tells of.
 
     Parameters
     ----------
     steps, changes : ndarray, shape (k, n)
-        Pairs s, y, oldest first; y is what the known matrix leaves of the change of the gradient.
+        Pairs s, y, oldest first; y is what a known matrix leaves of the change of the gradient.
+    base : float
+        The multiple of the identity that is updated.
     """
     n: cython.Py_ssize_t = steps.shape[1]
     pairs: cython.Py_ssize_t = steps.shape[0]
@@ -221,7 +218,7 @@ def correction(steps: Any, changes: Any) -> tuple[Any, Any]:
         scratch = np.zeros(n)
         s: cython.p_double = reading(left)
         y: cython.p_double = reading(right)
-        k = rank_one(s, y, 0.0, numbers(rows), numbers(signs), numbers(scratch), pairs, n)
+        k = rank_one(s, y, base, numbers(rows), numbers(signs), numbers(scratch), pairs, n)
     return rows[: k * n].reshape(k, n), signs[:k]
 
 

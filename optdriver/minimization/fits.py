@@ -18,7 +18,6 @@ from optdriver.minimization.starts import count
 from optdriver.multistart.local import FITTING
 from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
-from optdriver.reading import real_array, short
 from optdriver.space import Space
 from optdriver.structures.pytree import Structure
 from optdriver.study.observation import split_fit
@@ -47,25 +46,6 @@ def check(given: Given, method: str, options: Mapping[str, Any]) -> None:
         raise InputError("residuals are computed in 64 bits: leave x64 out, or give True")
     if given.jac not in (None, "2-point", "3-point"):
         raise InputError(f"jac is None, '2-point' or '3-point', not {given.jac!r}")
-
-
-def checked_uncertainty(given: Any) -> Vector | None:
-    """Return the standard deviations of residuals, in a row; None without any.
-
-    Raises
-    ------
-    InputError
-        They are no finite numbers above 0.
-    """
-    if given is None:
-        return None
-    made = np.ravel(real_array("the uncertainty", given))
-    if not made.size or not ((made > 0.0) & np.isfinite(made)).all():
-        raise InputError(
-            "the uncertainty of residuals are standard deviations, finite numbers above 0, not "
-            f"{short(given)}"
-        )
-    return made
 
 
 class Weighted:

@@ -26,6 +26,7 @@ from optdriver.objectives.jax_objective import checked_x64, traced
 from optdriver.objectives.plain import check_call
 from optdriver.reading import check_flag
 from optdriver.structures.pytree import Structure
+from optdriver.study.deviations import of_data
 from optdriver.study.parameters import MINIMIZE, check_all
 from optdriver.study.tables import Rows
 
@@ -443,7 +444,7 @@ def _as_study(
     first = given_starts(x0, structure)
     if residuals:
         fits.check(given, method, rest["options"])
-        spread = fits.checked_uncertainty(uncertainty)
+        spread = None if uncertainty is None else of_data(uncertainty)
         return fits.minimize(given, structure, keeping, first=first, uncertainty=spread, **rest)
     limited.check(given, method)
     return limited.minimize(given, structure, keeping, outputs, first=first, **rest)

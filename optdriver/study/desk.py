@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,11 @@ Point = tuple[
     FloatArray, float, FloatArray | None, FloatArray | None, FloatArray | None, FloatArray | None
 ]
 """Place, value, gradient, outputs, their derivatives, uncertainty where nothing was asked for."""
+
+Observed = tuple[float | None, FloatArray | None, FloatArray | None, FloatArray | None]
+"""Value, gradient, outputs and uncertainty of an evaluation that failed."""
+
+NOTHING: Final[Observed] = (None, None, None, None)
 
 Arrays = tuple[NDArray[np.int64], FloatArray]
 """Ids and points, a row each."""
@@ -712,10 +717,7 @@ class Desk:
         reason: str,
         retries: int,
         *,
-        observed: tuple[float | None, FloatArray | None, FloatArray | None, FloatArray | None] = (
-            None,
-        )
-        * 4,
+        observed: Observed = NOTHING,
         expired: bool = False,
     ) -> None:
         """Book a failed evaluation; the point is tried again while it has failed `retries` times.
@@ -733,7 +735,7 @@ class Desk:
         if retries == 0 or not waits_for_next_try:
             value, gradient, outputs, uncertainty = observed
             if value is None or not math.isfinite(value):
-                value, gradient, outputs, uncertainty = None, None, None, None
+                value, gradient, outputs, uncertainty = NOTHING
             self.record(
                 Failed(
                     id=id,

@@ -108,13 +108,28 @@ def _read(given: Any, m: int) -> FloatArray:
             f"the uncertainty has shape {array.shape}; expected ({m},), a standard deviation for "
             "each residual, or one number"
         )
-    made = np.array(array, dtype=np.float64).reshape(-1)
+    return of_data(array)
+
+
+def of_data(given: Any) -> FloatArray:
+    """Return standard deviations of data in a row.
+
+    Raises
+    ------
+    InputError
+        There are none, or one is no finite number above 0.
+    """
+    made = np.array(real_array("the uncertainty", given)).reshape(-1)
+    if not made.size:
+        raise InputError(
+            "the uncertainty is empty; expected standard deviations, one or one for each"
+        )
     wrong = np.flatnonzero(~((made > 0.0) & np.isfinite(made)))
     if wrong.size:
         which = "" if made.size == 1 else f" of residual {wrong[0]}"
         raise InputError(
-            f"the uncertainty{which} is {made[wrong[0]]}; expected a standard deviation, a finite "
-            "number above 0: residuals are divided by it"
+            f"the uncertainty{which} is {made[wrong[0]]}; expected standard deviations, finite "
+            "numbers above 0: residuals are divided by them"
         )
     return made
 

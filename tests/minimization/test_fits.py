@@ -98,6 +98,9 @@ def test_the_options_are_those_of_a_fit():
         ({"x64": False}, "64 bits"),
         ({"callback": print}, "callback="),
         ({"residuals": 1}, "residuals is True or False"),
+        ({"uncertainty": -1.0}, "the uncertainty is -1.0; expected standard deviations"),
+        ({"uncertainty": [0.1, 0.0]}, "the uncertainty of residual 1 is 0.0"),
+        ({"uncertainty": []}, "the uncertainty is empty"),
     ],
 )
 def test_what_has_no_meaning_is_refused(given, message):
