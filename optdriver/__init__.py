@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.study import Suggestion as Suggestion
     from optdriver.study import create_study as create_study
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {

@@ -64,6 +64,10 @@ STUDIES: dict[str, dict[str, Any]] = {
     "reevaluated": {"jac": True, "num_parallel": 2},
     "limited": {"jac": True, "outputs": {"far": "<= 1.5", "steep": None}, "num_parallel": 2},
     "horn": {"jac": True, "constraints": ["y^2 <= (1 - x)^3"]},
+    "distance": {"jac": True, "constraints": ["hypot(x, y) <= 1.2"], "num_parallel": 2},
+    "fit-disc": {"driver": "least-squares", "jac": True, "constraints": ["x^2 + y^2 <= 1.5"]},
+    "noisy": {"jac": True, "num_parallel": 2},
+    "profile": {"driver": "least-squares", "jac": True, "max_num_minimizers": 1},
 }  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
@@ -78,9 +82,13 @@ PARAMETERS: dict[str, Any] = {"logarithm": LOGARITHM, "structure": NESTED}
 FORMER = 0.5
 """What was added to the objective of `reevaluated` before it was changed."""
 
+UNCERTAIN = 1e-7
+"""The standard deviation that is told with the values of `noisy`."""
+
 LEAST = {
     "linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016,
     "structure": 0.0, "overstepped": 0.008526, "limited": 0.008526, "horn": 0.198316,
+    "distance": 0.011016, "fit-disc": 0.008526,
 }  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
@@ -101,6 +109,8 @@ def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None
     elif study.spec.outputs:
         far = at["x"] ** 2 + at["y"] ** 2, np.array([2.0 * at["x"], 2.0 * at["y"]])
         study.tell(suggestion.id, value, gradient, outputs={"far": far, "steep": at["y"]})
+    elif study.spec.name == "noisy":
+        study.tell(suggestion.id, value, gradient, uncertainty=UNCERTAIN)
     elif study.parameters.get("jac"):
         study.tell(suggestion.id, value, gradient)
     else:
@@ -132,6 +142,9 @@ def minimizers() -> dict[str, Any]:
     starts = optdriver.MultiStart(BOUNDS, num_initial=2, max_num_minimizers=3, seed=5)
     fenced = optdriver.FeasibleMinimizer([-1.0, 0.5], ["x1^2 + x2^2 <= 1.5"], BOUNDS)
     simplex = optdriver.CallbackMinimizer("Nelder-Mead", [-1.2, 1.0], BOUNDS)
+    bounded = optdriver.FeasibleMinimizer(
+        [-1.0, 0.5], ["x1^2 + x2^2 <= 1.5"], BOUNDS, residuals=True
+    )
     fitted = optdriver.LeastSquares([-1.2, 1.0], bounds=BOUNDS)
     limited = optdriver.SQP([-1.0, 0.5], bounds=BOUNDS, inequalities=1)
     many = Batch([[-1.2, 1.0], [0.3, 2.0], [1.5, -0.5]], bounds=BOUNDS)
@@ -144,11 +157,13 @@ def minimizers() -> dict[str, Any]:
         many.tell([value for value, _ in told], [gradient for _, gradient in told])
     for _ in range(4):
         fenced.tell(*valley(*fenced.ask()))
+        bounded.tell(*parts(*bounded.ask()))
         fitted.tell(*parts(*fitted.ask()))
         limited.tell(*told_disc(*limited.ask()))
     return {
         "LBFGSB": single, "MultiStart": starts, "FeasibleMinimizer": fenced,
         "CallbackMinimizer": simplex, "Batch": many, "LeastSquares": fitted, "SQP": limited,
+        "FeasibleFit": bounded,
     }  # fmt: skip
 
 
@@ -165,6 +180,10 @@ def write(folder: Path) -> None:
                 play(study, 9, former=FORMER)
                 study.reevaluate()
                 play(study, 9)
+            elif name == "profile":
+                play(study, 40)
+                study.begin_profile(["x"], absolute_sigma=True)
+                play(study, 7)
             else:
                 play(study, 17, fail=name == "failures")
             study.export(folder / f"{name}.jsonl")

@@ -25,6 +25,7 @@ MINIMIZERS = {
     "Batch": Batch,
     "LeastSquares": optdriver.LeastSquares,
     "SQP": optdriver.SQP,
+    "FeasibleFit": optdriver.FeasibleMinimizer,
 }
 
 
@@ -80,7 +81,8 @@ def test_every_release_recorded_what_there_was_to_record():
     names = {name for _, name in (param.values for param in STORED)}
     assert names == {*STUDIES, "killed"}
     assert {name for _, name in (param.values for param in STATES)} == {*MINIMIZERS}
-    assert [folder.name for folder in RECORDED] == ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0"]
+    versions = [folder.name for folder in RECORDED]
+    assert versions == ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0"]
 
 
 @pytest.mark.parametrize(("folder", "name"), STORED)
@@ -131,7 +133,7 @@ def test_a_state_goes_on(name, data, folder):
             minimizer.tell([value for value, _ in answers], [slope for _, slope in answers])
         elif name == "CallbackMinimizer":
             minimizer.tell(valley(*minimizer.ask())[0])
-        elif name == "LeastSquares":
+        elif name in {"LeastSquares", "FeasibleFit"}:
             minimizer.tell(*parts(*minimizer.ask()))
         elif name == "SQP":
             minimizer.tell(*told_disc(*minimizer.ask()))
@@ -140,7 +142,7 @@ def test_a_state_goes_on(name, data, folder):
     best = min(minimizer.result.fun) if name == "Batch" else None
     best = minimizer.best.f if name == "MultiStart" else best
     best = minimizer.result.fun if best is None else best
-    least = LEAST["disc"] if name in {"FeasibleMinimizer", "SQP"} else 0.0
+    least = LEAST["disc"] if name in {"FeasibleMinimizer", "FeasibleFit", "SQP"} else 0.0
     assert best == pytest.approx(least, abs=1e-5)
     assert minimizer.nfev > before
 
