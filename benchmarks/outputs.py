@@ -36,7 +36,8 @@ from benchmarks.parallel import Report, last_reports
 from benchmarks.report import Section, Target
 from optdriver.execution.calling import output_names
 from optdriver.sqp import SQP
-from optdriver.study import Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Study
 from optdriver.study.observation import parts
 
 OURS, PEER = "optdriver", "SLSQP"

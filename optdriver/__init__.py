@@ -8,6 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from optdriver import outer
+from optdriver.version import __version__ as __version__
+
 if TYPE_CHECKING:  # what type checkers see of the names that are imported when they are first used
     from optdriver.batch import minimize_batch as minimize_batch
     from optdriver.config import show_config as show_config
@@ -29,15 +32,13 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.remote import client as client
     from optdriver.space import Space as Space
     from optdriver.sqp import SQP as SQP
-    from optdriver.storage import import_study as import_study
-    from optdriver.storage import load_study as load_study
     from optdriver.structures.pytree import Interval as Interval
+    from optdriver.studies import create_study as create_study
+    from optdriver.studies import import_study as import_study
+    from optdriver.studies import load_study as load_study
     from optdriver.study import Observation as Observation
     from optdriver.study import Study as Study
     from optdriver.study import Suggestion as Suggestion
-    from optdriver.study import create_study as create_study
-
-__version__ = "0.7.0"
 
 # Public names and where they live; a name is imported when it is first used.
 _WHERE = {
@@ -57,16 +58,26 @@ _WHERE = {
     "Suggestion": "optdriver.study",
     "Space": "optdriver.space",
     "client": "optdriver.remote",
-    "create_study": "optdriver.study",
-    "import_study": "optdriver.storage",
+    "create_study": "optdriver.studies",
+    "import_study": "optdriver.studies",
     "jax_objective": "optdriver.objectives.study_objective",
-    "load_study": "optdriver.storage",
+    "load_study": "optdriver.studies",
     "minimize": "optdriver.minimization",
     "minimize_batch": "optdriver.batch",
     "scipy_feasible_method": "optdriver.integrations.scipy_feasible_method",
     "scipy_method": "optdriver.integrations.scipy_method",
     "show_config": "optdriver.config",
 }
+
+# What studies let outer rings do, and where it is.
+outer.bind(
+    {
+        "add_gradients": "optdriver.execution.curvature",
+        "export_study": "optdriver.storage",
+        "run": "optdriver.execution",
+        "verify": "optdriver.storage",
+    }
+)
 
 __all__ = ["__version__", *sorted(_WHERE)]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-import optdriver
 from optdriver.lbfgsb import compiled
+from optdriver.version import __version__
 
 
 def _processor() -> str:
@@ -34,7 +34,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     import scipy  # which nothing else here needs
 
     found = {
-        "optdriver": optdriver.__version__,
+        "optdriver": __version__,
         "kernel": "compiled" if compiled() else "interpreted",
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, missing_extra, unknown_option
-from optdriver.storage import load_study
+from optdriver.studies import load_study
 from optdriver.study import Study
 from optdriver.study.reports import best_so_far, own_columns
 

@@ -23,7 +23,7 @@ from optdriver.cli.description import look, open_or_create, read, seconds
 from optdriver.errors import InputError, OptDriverError, missing_extra, unknown_option
 from optdriver.messages import numbers
 from optdriver.objectives.subprocess import SubprocessObjective
-from optdriver.storage import import_study, load_study
+from optdriver.studies import import_study, load_study
 from optdriver.study import Study, parameters
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from optdriver.errors import InputError, OptDriverError, StorageError, unknown_option
-from optdriver.storage import load_study
-from optdriver.study import Study, create_study, parameters
+from optdriver.studies import create_study, load_study
+from optdriver.study import Study, parameters
 
 _SECTIONS: Final = (
     "name", "storage", "parameters", "constraints", "outputs", "study", "objective",

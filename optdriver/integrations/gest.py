@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from optdriver.errors import InputError, missing_extra
 from optdriver.reading import real_number
-from optdriver.study import Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Study
 
 __all__ = ["Generator"]
 

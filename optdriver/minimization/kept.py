@@ -26,7 +26,8 @@ from optdriver.structures.description import rebuilt_unit
 from optdriver.structures.narrow import narrow_parts
 from optdriver.structures.pytree import Structure
 from optdriver.structures.units import Unit
-from optdriver.study import Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Study
 
 Vector = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from optdriver.remote.study import RemoteStudy
 from optdriver.remote.terms import RemoteSpace
 from optdriver.space import Space, structure_of
 from optdriver.storage import codec
-from optdriver.study import client as local_client
-from optdriver.study.create import Client
+from optdriver.studies import client as local_client
+from optdriver.studies.create import Client
 
 __all__ = ["RemoteClient", "RemoteSpace", "RemoteStudy", "client"]
 

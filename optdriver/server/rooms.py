@@ -27,9 +27,10 @@ from optdriver.server.leases import PATIENCE, Leases, seconds
 from optdriver.server.turns import Turns
 from optdriver.server.wire import ASKING, READING, Wire
 from optdriver.space import Space
-from optdriver.storage import codec, load_study, place
-from optdriver.storage.keeping import check_same
-from optdriver.study import Study, create_study, parameters
+from optdriver.storage import codec, place
+from optdriver.studies import create_study, load_study
+from optdriver.studies.keeping import check_same
+from optdriver.study import Study, parameters
 
 LOG: Final = logging.getLogger("optdriver.server")
 

@@ -1,8 +1,7 @@
 """Keeping studies: a journal of events in an SQLite file, snapshots, JSON Lines."""
 
 from optdriver.storage.journal import Journal, MemoryJournal
-from optdriver.storage.jsonl import export_study, import_study
-from optdriver.storage.keeping import create_kept, load_study
+from optdriver.storage.jsonl import export_study
 from optdriver.storage.place import named_path
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.storage.verifying import Verified, verify
@@ -12,10 +11,7 @@ __all__ = [
     "MemoryJournal",
     "SQLiteJournal",
     "Verified",
-    "create_kept",
     "export_study",
-    "import_study",
-    "load_study",
     "named_path",
     "verify",
 ]

@@ -11,15 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from optdriver.errors import InputError, OptDriverError, StorageError, say
-from optdriver.storage import place
-from optdriver.storage.bounds import FORGED
+from optdriver.errors import InputError, StorageError, say
 from optdriver.storage.codec import from_json, to_json
 from optdriver.storage.journal import MemoryJournal, not_kept
-from optdriver.storage.keeping import create_from_events
 from optdriver.storage.making import versions
 from optdriver.storage.sqlite import SQLiteJournal
-from optdriver.study import Spec, Study
+from optdriver.study import Spec
 from optdriver.study.events import Event, Parted, pack, unpack
 
 FORMAT: Final = "optdriver study"
@@ -60,37 +57,25 @@ def export_study(journal: object, path: Any) -> Path:
     return target
 
 
-def import_study(source: Any, storage: Any) -> Study:
-    """Make a study of what `Study.export` wrote, and keep it at `storage`.
+def read_export(source: Path) -> tuple[Spec, list[Event], bool]:
+    """Return what `export_study` wrote, and whether its points may be those of another version.
 
-    Parameters
-    ----------
-    source : str or path-like
-        The lines.  A last one that is torn is dropped, with a warning.
-    storage : str or path-like
-        A file that is not there yet.
+    A last line that is torn is dropped, with a warning.
 
     Raises
     ------
-    StorageError
-        If the lines cannot be read or do not lead to the points in them; nothing is written then.
+    StorageError, OptDriverError, and those of `FORGED`
+        If the lines cannot be read.
     """
-    target = place.check_path(storage)
     try:
-        text = Path(source).read_bytes().decode("utf-8", errors="replace")
+        text = source.read_bytes().decode("utf-8", errors="replace")
     except OSError as error:
         raise StorageError(f"{source} cannot be read: {error}") from error
     lines = text.split("\n")
-    try:
-        head = _head(lines[0])
-        spec, events = Spec.from_dict(head["spec"]), list(_events(lines, Path(source)))
-        foreign = head.get("written_by") != versions()  # 0.1.0 did not write them
-        part = foreign or any(type(event) is Parted for event in events)
-        return create_from_events(target, spec, events, part=part)
-    except StorageError:
-        raise
-    except (OptDriverError, *FORGED) as error:
-        raise StorageError(f"{source} is no exported study: {error}") from error
+    head = _head(lines[0])
+    spec, events = Spec.from_dict(head["spec"]), list(_events(lines, source))
+    foreign = head.get("written_by") != versions()  # 0.1.0 did not write them
+    return spec, events, foreign or any(type(event) is Parted for event in events)
 
 
 def _head(line: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,7 @@ from optdriver.storage.journal import not_kept
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.study import Spec, fold
 from optdriver.study.events import Asked, Event, RoundAsked
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verified:
-    """What was found to be right.
-
-    Attributes
-    ----------
-    events : int
-        Events that were replayed.
-    points : int
-        Points among them that were asked, compared bit for bit.
-    """
-
-    events: int
-    points: int
+from optdriver.study.reports import Verified as Verified
 
 
 def verify(journal: object, state: fold.State) -> Verified:

@@ -1,7 +1,6 @@
 """Studies: parameters by name, limits, failures, history; asked and told from any thread."""
 
 from optdriver.space import Parameter, Space
-from optdriver.study.create import Client, client, create_study
 from optdriver.study.observation import Observation
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
 from optdriver.study.spec import Spec
@@ -9,7 +8,6 @@ from optdriver.study.study import Study
 
 __all__ = [
     "Best",
-    "Client",
     "History",
     "LocalMinimum",
     "Observation",
@@ -19,6 +17,4 @@ __all__ = [
     "Spec",
     "Study",
     "Suggestion",
-    "client",
-    "create_study",
 ]

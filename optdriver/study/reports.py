@@ -34,6 +34,22 @@ AT: Final = 1e-8
 """A point that is no farther from a bound than this is at it, in the driver's coordinates."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """What was found to be right.
+
+    Attributes
+    ----------
+    events : int
+        Events that were replayed.
+    points : int
+        Points among them that were asked, compared bit for bit.
+    """
+
+    events: int
+    points: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Suggestion:
     """A point to be evaluated.

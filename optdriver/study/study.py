@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import outer
 from optdriver.coroutine.constraints import has_rows
 from optdriver.drivers import driver_factory
 from optdriver.errors import (
@@ -35,15 +36,12 @@ from optdriver.study.noisiness import below_noise
 from optdriver.study.observation import Observation
 from optdriver.study.other_dialect import DriverPart, from_data, historic
 from optdriver.study.profiling import ProfileRow
-from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion
+from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion, Verified
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
 from optdriver.study.uncertainty import Uncertainty
 from optdriver.study.unsatisfied import unsatisfied
 from optdriver.study.waiting import SPINS, Threads, check_number_wanted, check_timeout
-
-if TYPE_CHECKING:
-    from optdriver.storage import Verified
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -54,7 +52,7 @@ class Study:
 
     Made by `create_study` or `client().create_study`.  All methods may be called from any thread.
 
-    >>> from optdriver.study import create_study
+    >>> from optdriver import create_study
     >>> study = create_study({'x': (-2, 2), 'y': (-2, 2)}, jac=True, max_num_minimizers=1)
     >>> while (suggestion := study.ask()) is not None:
     ...     x, y = suggestion.params['x'], suggestion.params['y']
@@ -247,7 +245,7 @@ class Study:
 
         Examples
         --------
-        >>> from optdriver.study import create_study
+        >>> from optdriver import create_study
         >>> study = create_study({'x': (-2, 2), 'y': (-2, 2)}, jac=True, num_parallel=64,
         ...                      max_num_minimizers=64)
         >>> while not study.is_done():
@@ -766,9 +764,8 @@ class Study:
         vectorized : bool
             Call the objective with up to `num_parallel` points at once, the rows of an array.
         """
-        from optdriver.execution import run  # an outer ring: this is where users look for it
-
-        run(
+        outer.call(
+            "run",
             self,
             objective,
             executor=executor,
@@ -1057,9 +1054,7 @@ class Study:
         if found.x.tobytes() not in known and any(len(xs) == 1 for xs in wanted.values()):
             missing.append(found.x)
         if missing:
-            from optdriver.execution.curvature import add_gradients  # as for `run`
-
-            add_gradients(self, missing, objective, executor)
+            outer.call("add_gradients", self, missing, objective, executor)
         with self._lock:
             state = self._desk.state
             return spreads.of_gradients(
@@ -1112,11 +1107,9 @@ class Study:
             There is no such minimum, no fit with a linear loss, or there are constraints; or the
             profile was stopped before it was complete.
         """
-        from optdriver.execution import run  # as for `run`
-
         self.begin_profile(names, level=level, minimum=minimum, absolute_sigma=absolute_sigma)
         if self.is_profiling:
-            run(self, objective, executor=executor)
+            outer.call("run", self, objective, executor=executor)
         with self._lock:
             made = self._desk.state.profile
             if made is None or not made.done:
@@ -1261,17 +1254,15 @@ class Study:
     @quiet
     def verify(self) -> Verified:
         """Replay the file and compare to the bit; raise `StorageError` at a difference."""
-        from optdriver.storage import verify
-
         with self._lock:
-            return verify(self._desk.journal, self._desk.state)
+            found: Verified = outer.call("verify", self._desk.journal, self._desk.state)
+            return found
 
     def export(self, path: Any) -> Path:
         """Write a kept study as JSON Lines for `optdriver.import_study`."""
-        from optdriver.storage import export_study
-
         with self._lock:
-            return export_study(self._desk.journal, path)
+            written: Path = outer.call("export_study", self._desk.journal, path)
+            return written
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._desk.is_kept:

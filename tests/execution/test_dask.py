@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, rastrigin
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownOptionError
 from optdriver.execution import run, simple
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, rastrigin, rastrigin_value
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.execution.pools import maker
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, rastrigin
 
 

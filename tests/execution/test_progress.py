@@ -7,7 +7,7 @@ import pytest
 
 from optdriver.errors import InputTypeError, MissingExtraError
 from optdriver.execution import progress
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, rastrigin
 
 

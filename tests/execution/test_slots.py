@@ -7,7 +7,7 @@ import heapq
 import numpy as np
 import pytest
 
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, Clock, answer
 
 SLOTS = 64

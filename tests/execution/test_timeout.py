@@ -14,7 +14,7 @@ from optdriver import minimize
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.execution import LocalExecutor, deadlines
 from optdriver.execution.pools import Pool
-from optdriver.study import create_study
+from optdriver.studies import create_study
 
 BOX = {"x": (-2.0, 2.0), "y": (-1.0, 3.0)}
 

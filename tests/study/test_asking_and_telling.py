@@ -16,7 +16,8 @@ from optdriver.errors import (
     StudyDoneError,
     UnknownIdError,
 )
-from optdriver.study import Observation, create_study
+from optdriver.studies import create_study
+from optdriver.study import Observation
 from tests.contracts.numbers import values, vectors
 from tests.study.tools import BOX, answer, rastrigin
 

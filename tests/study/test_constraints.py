@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import optdriver
 from optdriver.errors import ConstraintError, GradientError, InputError, ProtocolError
-from optdriver.study import Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Study
 
 CIRCLE = {"name": "circle", "constraint": "sqrt(x1^2 + x2^2) - radius"}
 DOMAIN = [

@@ -11,7 +11,8 @@ import pytest
 
 import optdriver
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownOptionError
-from optdriver.study import Client, Study, client, create_study
+from optdriver.studies import Client, client, create_study
+from optdriver.study import Study
 from optdriver.study.dialect import ARGUMENTS, KEYWORDS, METHODS
 from optdriver.study.hints import _MEANT
 from optdriver.study.parameters import TABLE

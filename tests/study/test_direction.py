@@ -10,7 +10,7 @@ import pytest
 
 import optdriver
 from optdriver.errors import GradientError, InputError, OptDriverError, ProtocolError
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from optdriver.study.study import Study
 from tests.study.tools import BOX, rastrigin
 

@@ -12,7 +12,7 @@ import optdriver
 from optdriver.coroutine import METHODS
 from optdriver.drivers import driver_names
 from optdriver.errors import InputError
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.test_suspension import WAYS
 from tests.study.tools import Clock, same
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from optdriver.storage import load_study
-from optdriver.study import Observation, create_study
+from optdriver.studies import create_study, load_study
+from optdriver.study import Observation
 from tests.contracts.positions import POSITIONS
 from tests.study.tools import BOX, answer
 

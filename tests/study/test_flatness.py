@@ -7,7 +7,7 @@ import math
 import pytest
 
 from optdriver.errors import ObjectiveWarning
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from optdriver.study.study import Study
 from tests.study.tools import same
 

@@ -9,7 +9,7 @@ import pytest
 
 import optdriver
 from optdriver.errors import InputError, ProtocolError, StudyDoneError, StudyDoneWarning
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from optdriver.study.study import Study
 from tests.study.test_suspension import WAYS
 from tests.study.tools import BOX, Clock, rastrigin, same

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optdriver.errors import GradientError
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from optdriver.study.gradient_check import STEP, GradientCheck, begin, failed, suspicious, told
 
 

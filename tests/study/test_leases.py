@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from optdriver.errors import InputError, ProtocolError
-from optdriver.study import Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Study
 from optdriver.study.events import Late
 from tests.study.tools import BOX, Clock, answer, rastrigin, same
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optdriver.errors import ProtocolError
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, Clock, answer, rastrigin, rastrigin_value
 
 

@@ -10,7 +10,7 @@ import pytest
 import optdriver
 from optdriver.errors import GradientError, InputError
 from optdriver.space import Space
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.test_suspension import WAYS
 from tests.study.tools import Clock, same
 

@@ -7,7 +7,8 @@ import pytest
 
 import optdriver
 from optdriver.errors import InputError, InputTypeError
-from optdriver.study import Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Study
 from optdriver.study.events import Recalled, pack, unpack
 from tests.study.tools import BOX, Clock, rastrigin, rastrigin_value, same
 

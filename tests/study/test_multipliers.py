@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from optdriver.study import create_study
+from optdriver.studies import create_study
 
 LOG = {"domain": (1e-6, 1e-2), "scale": "log"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optdriver.errors import InputError, InputTypeError, UnknownOptionError
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from optdriver.study.parameters import ALIASES, TABLE, check_all, defaults
 from tests.study.tools import BOX
 

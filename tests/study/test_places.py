@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optdriver.multistart import MultiStart
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.test_suspension import WAYS
 from tests.study.tools import BOX, Clock, rastrigin, same
 

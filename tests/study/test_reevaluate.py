@@ -16,7 +16,7 @@ from optdriver.errors import (
     StorageError,
     StudyDoneError,
 )
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from optdriver.study.study import Study
 
 BOX = {"x": (-2.0, 2.0), "y": (-1.0, 2.0)}

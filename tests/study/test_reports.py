@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, answer, rastrigin
 
 COLUMNS = [

@@ -9,7 +9,8 @@ import pytest
 
 import optdriver
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError
-from optdriver.study import Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Study
 from optdriver.study.events import Asked, RoundAsked, RoundTold, Told, pack, unpack
 from tests.study.tools import BOX, Clock, same
 

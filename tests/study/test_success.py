@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from optdriver.study import create_study
+from optdriver.studies import create_study
 
 BOX = {"x": (-3, 3), "y": (-2, 4)}
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optdriver.errors import InputError, ProtocolError
-from optdriver.study import Spec, Study, create_study
+from optdriver.studies import create_study
+from optdriver.study import Spec, Study
 from optdriver.study.events import Added, Asked, Held, Stopped, Told, pack, unpack
 from tests.study.tools import BOX, Clock, answer, rastrigin, same
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from optdriver.errors import ProtocolError, StudyDoneError
-from optdriver.study import create_study
+from optdriver.studies import create_study
 from tests.study.tools import BOX, answer
 
 

@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from optdriver.errors import ConstraintError, ConstraintWarning
-from optdriver.study import create_study
+from optdriver.studies import create_study
 
 EXACT = 1e-15
 ROUND = math.sqrt(2.0)

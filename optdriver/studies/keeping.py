@@ -13,6 +13,7 @@ from optdriver.errors import InputError, OptDriverError, StorageError, StorageWa
 from optdriver.numerics import quiet
 from optdriver.storage import bounds, place
 from optdriver.storage.bounds import FORGED
+from optdriver.storage.jsonl import read_export
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.structures.description import shown
 from optdriver.study import Spec, Study, fold, limits, recall
@@ -131,7 +132,32 @@ def create_kept(
     return Study(spec, journal=journal, clock=clock)
 
 
-def create_from_events(path: Path, spec: Spec, events: list[Event], *, part: bool) -> Study:
+def import_study(source: Any, storage: Any) -> Study:
+    """Make a study of what `Study.export` wrote, and keep it at `storage`.
+
+    Parameters
+    ----------
+    source : str or path-like
+        The lines.  A last one that is torn is dropped, with a warning.
+    storage : str or path-like
+        A file that is not there yet.
+
+    Raises
+    ------
+    StorageError
+        If the lines cannot be read or do not lead to the points in them; nothing is written then.
+    """
+    target = place.check_path(storage)
+    try:
+        spec, events, part = read_export(Path(source))
+        return _create_from_events(target, spec, events, part=part)
+    except StorageError:
+        raise
+    except (OptDriverError, *FORGED) as error:
+        raise StorageError(f"{source} is no exported study: {error}") from error
+
+
+def _create_from_events(path: Path, spec: Spec, events: list[Event], *, part: bool) -> Study:
     """Create a study at `path` to which `events` have happened; `part` is as for `fold.replay`."""
     bounds.check_cost(spec.to_dict())
     state = fold.replay(fold.begin(spec), events, part=part)  # before anything is written

@@ -12,6 +12,8 @@ from optdriver.multistart.feasible_starts import check_not_empty
 from optdriver.numerics import quiet
 from optdriver.reading import check_flag
 from optdriver.space import Space
+from optdriver.storage import named_path
+from optdriver.studies.keeping import create_kept, load_study
 from optdriver.study.desk import Clock
 from optdriver.study.dialect import check_keywords, one_of
 from optdriver.study.events import Journal
@@ -96,8 +98,6 @@ def create_study(
     >>> round(study.best.params['x'], 4)
     0.63
     """
-    from optdriver.storage import create_kept  # this is where users ask for it
-
     check_keywords(parameters)
     given = {"domain": domain, "design_space": design_space, "name": name, "study_name": study_name}
     parts = [part for part in (space, one_of("domain", given)) if part is not None]
@@ -135,8 +135,6 @@ def _opened(
     path: Any, driver: str, parameters: dict[str, Any], durability: str, clock: Clock
 ) -> Study:
     """Return the study that is kept at `path`, with these driver parameters."""
-    from optdriver.storage import load_study
-
     study = load_study(path, durability=durability, clock=clock)
     try:
         if driver != DEFAULT_DRIVER and driver_factory(driver).name != study.spec.driver:
@@ -150,8 +148,6 @@ def _opened(
 
 def _path(storage: Any, save_dir: Any, study_id: Any, journal: Journal | None) -> Any:
     """Return where the study is kept, None for a study in memory."""
-    from optdriver.storage import named_path
-
     given = {"storage": storage, "save_dir": save_dir, "journal": journal}
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
