@@ -83,8 +83,10 @@ class MultiStart(Undoing[MultiStartState]):
     two_sided : bool
         Difference on both sides where the bounds leave room, for twice the points.  Otherwise
         only a run whose line search fails goes on with such differences, from its best point.
-    difference_rule : {3, 2, 1}
-        How finite differences are asked for.  2 is for what optdriver 0.2.0 to 0.4.0 have recorded:
+    difference_rule : {4, 3, 2, 1}
+        How finite differences are asked for.  3 is for what optdriver 0.5.0 and 0.6.0 have
+        recorded: the end of a run with noise that was told is not surveyed
+        (`optdriver.multistart.survey`).  2 is for what optdriver 0.2.0 to 0.4.0 have recorded:
         where steps are far too long for the objective, as in a box that is very wide, its bend is
         taken for noise.  1 is for 0.1.0: all points of an iterate at once, also after a failure.
     constraint_rule : {5, 4, 3, 2, 1}
@@ -191,7 +193,7 @@ class MultiStart(Undoing[MultiStartState]):
         jac: bool = True,
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
-        difference_rule: int = 3,
+        difference_rule: int = 4,
         constraint_rule: int = 5,
         convergence_rule: int = 6,
         max_failures: float = 5,

@@ -1,4 +1,4 @@
-"""Finite differences of either kind, along coordinates or along feasible directions, and lines."""
+"""Finite differences, along coordinates or along feasible directions, lines, and surveys."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.multistart import directions, noise, stencil
+from optdriver.multistart import directions, noise, stencil, survey
 from optdriver.multistart.directions import Directions
 from optdriver.multistart.noise import Line
 from optdriver.multistart.stencil import Stencil
 from optdriver.multistart.stencil import record as record  # the same for all kinds
+from optdriver.multistart.survey import Survey
 from optdriver.multistart.told import Vectors
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 Differences: TypeAlias = Stencil | Directions
-Pending: TypeAlias = Differences | Line
+Pending: TypeAlias = Differences | Line | Survey
 
 
 def point(pending: Pending, slot: int) -> Vector:
     """Return the point of a slot."""
-    if isinstance(pending, Line):
+    if isinstance(pending, Line | Survey):
         return pending.ends[slot].copy()
     if isinstance(pending, Directions):
         return directions.point(pending, slot)
@@ -45,7 +46,7 @@ def replace_failed(
 
     `once`: a point is replaced once, as by optdriver 0.1.0.
     """
-    if isinstance(pending, Line):
+    if isinstance(pending, Line | Survey):
         record(pending, slot, math.inf)
         return ()
     if isinstance(pending, Stencil):
@@ -77,7 +78,7 @@ def again(
 
 def keep(pending: Pending, slot: int, told: Vectors | None) -> None:
     """Note the vectors of a slot, where a Jacobian is made of them."""
-    if told is not None and not isinstance(pending, Line):
+    if told is not None and not isinstance(pending, Line | Survey):
         pending.vectors[slot] = told.values
 
 
@@ -111,6 +112,8 @@ def to_dict(pending: Pending) -> dict[str, Any]:
     """Return the differences as numbers and arrays."""
     if isinstance(pending, Line):
         return {"kind": "line", "before": to_dict(pending.before)} | noise.to_dict(pending)
+    if isinstance(pending, Survey):
+        return {"kind": "survey"} | survey.to_dict(pending)
     if isinstance(pending, Directions):
         return {"kind": "directions"} | directions.to_dict(pending)
     return {"kind": "coordinates"} | stencil.to_dict(pending)
@@ -120,6 +123,8 @@ def from_dict(data: dict[str, Any]) -> Pending:
     """Return the differences of which `to_dict` made `data`."""
     if data["kind"] == "line":
         return noise.from_dict(data, _differences(data["before"]))
+    if data["kind"] == "survey":
+        return survey.from_dict(data)
     return _differences(data)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.coroutine.constraints import has_rows
-from optdriver.multistart import differences, directions, noise, stencil, steps
+from optdriver.multistart import differences, directions, noise, stencil, steps, survey
 from optdriver.multistart.differences import Differences
 from optdriver.multistart.noise import Line
 from optdriver.multistart.steps import Learnt
@@ -79,6 +79,14 @@ def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -
     slots = differences.again(made, wanted, state.lower, state.upper, state.constraints)
     learnt.repeated = bool(slots)
     return slots
+
+
+def is_surveyed(state: MultiStartState, search: Search) -> bool:
+    """Tell whether the end of a run is surveyed: with noise that was told, by values alone."""
+    options = state.options
+    by_values = options.gradients and not options.jac and options.difference_rule > 3
+    few = int(np.count_nonzero(state.lower < state.upper)) <= survey.LARGEST
+    return search.heard.noise > 0.0 and by_values and few and not has_rows(state.constraints)
 
 
 def are_lost_in_noise(state: MultiStartState, search: Search, made: Differences) -> bool:

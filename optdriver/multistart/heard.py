@@ -53,6 +53,8 @@ class Heard:
         The value when these began.
     promised : float
         What the model promised last, infinite before it has promised anything.
+    surveyed : float
+        What a survey of its end says that it is above the minimum at most; infinite without one.
     """
 
     noise: float = 0.0
@@ -60,6 +62,7 @@ class Heard:
     still: int = 0
     level: float = math.inf
     promised: float = math.inf
+    surveyed: float = math.inf
 
     def take(self) -> float:
         """Take over what is pending; return by what values that differ may well be the same."""
@@ -83,6 +86,7 @@ class Heard:
             still=stored.whole("still", given["still"]),
             level=stored.real("level", given["level"]),
             promised=stored.real("promised", given["promised"], 0.0),
+            surveyed=stored.real("surveyed", given.get("surveyed", math.inf), 0.0),
         )
 
 
@@ -125,3 +129,19 @@ def is_chance(heard: Heard, minimizer: Any) -> bool:
 def words(heard: Heard) -> str:
     """Return what a success holds to."""
     return f"to the noise of the values (standard deviation {heard.noise:.3g})"
+
+
+def as_surveyed(heard: Heard) -> str:
+    """Return what a success holds to that a survey shows."""
+    return (
+        f"{words(heard)}: a parabola through values round the end promises "
+        f"{heard.surveyed:.2g} more at most"
+    )
+
+
+def lost_in_noise(heard: Heard) -> str:
+    """Return why a run ended of which surveys do not tell where its minimum is."""
+    return (
+        f"the noise of the values (standard deviation {heard.noise:.3g}) hides where the objective "
+        "falls on: they promise more than it, and do not keep it"
+    )

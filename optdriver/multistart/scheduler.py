@@ -34,6 +34,7 @@ from optdriver.multistart import (
     linked,
     local,
     start_rules,
+    survey,
 )
 from optdriver.multistart import run as searches
 from optdriver.multistart.barriers import Between
@@ -60,6 +61,7 @@ from optdriver.multistart.state import (
     unit_coordinates,
 )
 from optdriver.multistart.stencil import BASE
+from optdriver.multistart.survey import Survey
 from optdriver.multistart.told import Vectors, is_usable
 from optdriver.numerics import PASSING, is_numeric
 from optdriver.sampling import take
@@ -574,6 +576,8 @@ def _why_converged(search: Search, minimizer: Minimizer) -> str:
     """Return why a run has converged, and to what precision where its values are noisy."""
     if not search.heard.noise:
         return local.reason(minimizer)
+    if math.isfinite(search.heard.surveyed):
+        return f"converged {heard.as_surveyed(search.heard)}"
     if minimizer.converged and not heard.is_chance(search.heard, minimizer):
         return f"{local.reason(minimizer)}; {heard.words(search.heard)}"
     return f"converged {heard.words(search.heard)}: the model promises no more"
@@ -773,6 +777,9 @@ def _assemble(
     state: MultiStartState, search: Search, minimizer: Minimizer, stencil: Pending
 ) -> None:
     """Use a gradient of which all points are told, or ask what is wanted before it is used."""
+    if isinstance(stencil, Survey):
+        _surveyed(state, search, minimizer, stencil)
+        return
     if isinstance(stencil, Line):
         wanted = gradients.measured(state, search, stencil)
         if wanted is None:  # the minimizer has not been told anything yet
@@ -830,7 +837,9 @@ def _after_success(
     still = _is_still(state, search, minimizer)
     if not (minimizer.done or still):
         _want_evaluation(state, search, minimizer)
-    elif _sharpen(state, search, minimizer, still=still):
+    elif _survey(state, search, minimizer, still=still) or _sharpen(
+        state, search, minimizer, still=still
+    ):
         return
     elif still or (minimizer.converged and not heard.is_chance(search.heard, minimizer)):
         _converged(state, search, minimizer)
@@ -1020,6 +1029,53 @@ def _sharpen(
     else:
         _want_evaluation(state, search, search.minimizer)
     return True
+
+
+def _survey(state: MultiStartState, search: Search, minimizer: Minimizer, *, still: bool) -> bool:
+    """Let a run that noise led to its end be surveyed at its best point, if it can be."""
+    if not (isinstance(minimizer, LBFGSB) and gradients.is_surveyed(state, search)):
+        return False
+    limits, best = state.options.minimizer, minimizer.best
+    ended = still or local.lost(minimizer) or minimizer.converged
+    spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
+    if best is None or not ended or spent:
+        return False
+    learnt = search.learnt
+    search.stencil = pending = survey.begin(
+        *best,
+        search.heard.noise,
+        None if learnt is None else learnt.curvature,
+        state.lower,
+        state.upper,
+    )
+    if pending is None:
+        return False
+    search.minimizer = minimizer_at(state, search, pending.x, after=minimizer)
+    _line_up_survey(state, search, pending)
+    return True
+
+
+def _line_up_survey(state: MultiStartState, search: Search, pending: Survey) -> None:
+    search.x, search.f = pending.x, pending.f
+    _line_up(state, search, range(len(pending.ends)))
+
+
+def _surveyed(state: MultiStartState, search: Search, minimizer: Minimizer, made: Survey) -> None:
+    """Go on with a survey of which all points are told, or end the run with what it says."""
+    state.failed_in_row = 0
+    outcome = survey.go_on(made, state.lower, state.upper)
+    if outcome == "ask":
+        _line_up_survey(state, search, made)
+        return
+    search.stencil = None
+    if not np.array_equal(minimizer.ask(), made.x):
+        search.minimizer = minimizer = minimizer_at(state, search, made.x, after=minimizer)
+    search.heard.surveyed = made.promised
+    local.tell(minimizer, made.f, made.slope)
+    if outcome == "ended":
+        _converged(state, search, minimizer)
+    else:
+        _close(state, search, "stopped", heard.lost_in_noise(search.heard))
 
 
 def _iterate_failed(

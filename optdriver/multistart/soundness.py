@@ -5,6 +5,7 @@ The states are those of `optdriver.multistart.state`, which imports this file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ from optdriver.multistart.differences import point as difference_point
 from optdriver.multistart.ledger import OPEN as UNTOLD
 from optdriver.multistart.noise import Line
 from optdriver.multistart.run import Search
+from optdriver.multistart.survey import Survey
 
 Vector = NDArray[np.float64]
 
@@ -123,6 +125,9 @@ def _check_differences(state: Any, made: Pending) -> None:
     stored.inside("x", made.x, state.lower, state.upper)
     if isinstance(made, Line):
         _check_differences(state, made.before)
+    elif isinstance(made, Survey):
+        if made.missing != sum(map(math.isnan, made.values)):
+            raise ValueError("a survey waits for other points than those it has")
     elif len(made.coordinate) != len(made.values) or (
         max(made.coordinate, default=-1) >= state.lower.size
     ):
