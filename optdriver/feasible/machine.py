@@ -189,7 +189,7 @@ def _judge(state: State, region: Region, f: float, g: Vector, told: Observed | N
     """Learn from the trial, set the trust region, and accept the trial or not."""
     s = state.pending - state.x
     slope = dot(state.g, s)
-    rho = trust.ratio(state.f, f, state.predicted, _mean_slope(state, region, g))
+    rho = trust.ratio(state.f, f, state.predicted, _mean_slope(state, region, g), state.noise)
     accepted = rho > trust.ACCEPT
     sigma = _step_size(state, region)
     state.settled = abs(f - state.f) <= convergence.small_change(state, f, state.f)
@@ -214,6 +214,11 @@ def _mean_slope(state: State, region: Region, g: Vector) -> float:
 
 def _step_size(state: State, region: Region) -> float:
     return span(state.pending, state.x, region.scale)
+
+
+def is_cut_short(state: State, region: Region) -> bool:
+    """Say whether the pending step ends where the trust region does."""
+    return _step_size(state, region) > INSIDE * state.delta
 
 
 def _learn(
@@ -377,7 +382,7 @@ def _look_for_trial(state: State, region: Region, smallest: float) -> bool:
         )
         if trial is not None:
             state.pending, state.predicted = trial.point, size * trial.predicted
-            if _step_size(state, region) <= INSIDE * state.delta:
+            if not is_cut_short(state, region):
                 state.promise = -state.predicted
                 if convergence.is_settled(state):
                     _succeed(state, Stop.REDUCTION)

@@ -27,6 +27,7 @@ from optdriver.feasible.soundness import check_pending, read_state
 from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 from optdriver.feasible.work import TooMuchWork
+from optdriver.lbfgsb.options import check_real
 from optdriver.leastsquares.covariance import Factors, factors
 from optdriver.leastsquares.losses import LINEAR
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
@@ -280,6 +281,24 @@ class FeasibleMinimizer:
         state = copy.copy(self._state)
         machine.finish(state, Stop.HALTED, reason)
         self._state = state
+
+    def allow_for(self, noise: float) -> None:
+        """Say by how much two values that are equal may differ: steps are not refused for it.
+
+        It holds from the next evaluation on.
+        """
+        check_real("noise", noise)
+        state = copy.copy(self._state)
+        state.noise = float(noise)
+        self._state = state
+
+    @property
+    def promised(self) -> float:
+        """What the model promises for the pending step; infinite where the region cuts it short."""
+        state = self._state
+        if state.phase is not Phase.TRIAL or machine.is_cut_short(state, self._region):
+            return math.inf
+        return max(0.0, -state.predicted)
 
     def _running(self, call: str) -> None:
         if self.done:

@@ -94,6 +94,7 @@ class State:
     r: Vector | None = None
     jacobian: Vector | None = None
     offset: float = np.inf
+    noise: float = 0.0
 
     @property
     def n(self) -> int:

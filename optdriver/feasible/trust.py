@@ -15,7 +15,9 @@ ROUNDING = 1e-10
 DROWNED = 64.0 * float(np.finfo(np.float64).eps)
 
 
-def ratio(f: float, f_trial: float, predicted: float, mean_slope: float) -> float:
+def ratio(
+    f: float, f_trial: float, predicted: float, mean_slope: float, noise: float = 0.0
+) -> float:
     """Return rho, the actual over the predicted change.
 
     Parameters
@@ -26,11 +28,14 @@ def ratio(f: float, f_trial: float, predicted: float, mean_slope: float) -> floa
     mean_slope : float
         1/2 (g + g_trial)'s: the change of f by the trapezoidal rule, which is used where f itself
         changes by no more than its rounding.
+    noise : float
+        By how much two values that are equal may differ: it is added to both changes (Sun and
+        Nocedal, arXiv 2201.00973).
     """
     actual = f_trial - f
     if min(abs(actual), abs(predicted)) < ROUNDING * abs(f):
         actual = mean_slope
-    return actual / predicted
+    return (actual - noise) / (predicted - noise)
 
 
 def radius(delta: float, sigma: float, rho: float, slope: float, change: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.coroutine.constraints import has_rows
-from optdriver.multistart import differences, directions, noise, stencil, steps, survey
+from optdriver.multistart import differences, directions, heard, noise, stencil, steps, survey
 from optdriver.multistart.differences import Differences
 from optdriver.multistart.noise import Line
 from optdriver.multistart.steps import Learnt
@@ -201,6 +201,8 @@ def _rest(line: Line) -> float:
 
 def told(state: MultiStartState, search: Search, made: Differences, g: Vector) -> None:
     """Learn from the gradient with which the run goes on."""
+    reach = np.maximum(np.abs(made.x), np.abs(made.x - search.x0))
+    heard.hide(search.heard, differences.used(made), reach, two_sided=search.two_sided)
     if search.learnt is not None:
         if search.learnt.told:
             used = differences.used(made)

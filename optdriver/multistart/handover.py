@@ -17,6 +17,7 @@ former (419, 482).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +224,19 @@ class Handover:
             raise ProtocolError("nothing has been evaluated yet")
         return known
 
+    def allow_for(self, noise: float) -> None:
+        """Say by how much two values that are equal may differ: steps are not refused for it."""
+        if self._feasible is not None:
+            self._feasible.allow_for(noise)
+        elif isinstance(self._plain, LBFGSB):
+            self._plain.state.noise = float(noise)
+
     # -- what is known --------------------------------------------------------------------------
+
+    @property
+    def promised(self) -> float:
+        """What the feasible minimizer promises for its step; infinite before it is at work."""
+        return math.inf if self._feasible is None else self._feasible.promised
 
     @property
     def plain(self) -> LBFGSB | LeastSquares:

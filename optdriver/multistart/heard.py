@@ -55,6 +55,9 @@ class Heard:
         What the model promised last, infinite before it has promised anything.
     surveyed : float
         What a survey of its end says that it is above the minimum at most; infinite without one.
+    hidden : float
+        What the error of the last differences may hide, were every variable moved by its size, or
+        as far as it has come.
     """
 
     noise: float = 0.0
@@ -63,6 +66,7 @@ class Heard:
     level: float = math.inf
     promised: float = math.inf
     surveyed: float = math.inf
+    hidden: float = 0.0
 
     def take(self) -> float:
         """Take over what is pending; return by what values that differ may well be the same."""
@@ -87,6 +91,7 @@ class Heard:
             level=stored.real("level", given["level"]),
             promised=stored.real("promised", given["promised"], 0.0),
             surveyed=stored.real("surveyed", given.get("surveyed", math.inf), 0.0),
+            hidden=stored.real("hidden", given.get("hidden", 0.0), 0.0),
         )
 
 
@@ -98,25 +103,36 @@ def floor(heard: Heard, differenced: int) -> float:
     return heard.noise * (1.0 + differenced)
 
 
-def watch(heard: Heard, minimizer: LBFGSB, least: float) -> None:
-    """Take note of a search that has just begun, with pairs in the memory of its model."""
-    s = minimizer.state
-    if s.phase != SEARCH or s.trials or not s.k:
-        return
-    heard.promised = max(0.0, -0.5 * s.slope0)
-    fallen = heard.level - s.f > DOUBT * math.sqrt(2.0) * heard.noise
+def watch(heard: Heard, minimizer: Any, least: float) -> None:
+    """Take note of a step that has just been planned by a model that has learnt something.
+
+    In a trust region a step that ends at it says nothing.
+    """
+    if isinstance(minimizer, LBFGSB):
+        s = minimizer.state
+        if s.phase != SEARCH or s.trials or not s.k:
+            return
+        promised, f = max(0.0, -0.5 * s.slope0), float(s.f)
+    else:
+        promised, best = minimizer.promised, minimizer.best
+        if math.isinf(promised) or best is None or not minimizer.nit:
+            return
+        f = best[1]
+    heard.promised = promised
+    fallen = heard.level - f > DOUBT * math.sqrt(2.0) * heard.noise
     if heard.promised > least or fallen or math.isinf(heard.level):
-        heard.still, heard.level = 0, s.f
+        heard.still, heard.level = 0, f
     heard.still += heard.promised <= least
 
 
-def ends(heard: Heard, minimizer: LBFGSB, least: float, *, coarse: bool) -> bool:
+def ends(heard: Heard, minimizer: Any, least: float, *, coarse: bool) -> bool:
     """Return whether a run has come to where its values show nothing but noise.
 
     `coarse` says that it goes on from there with differences on both sides.
     """
     if minimizer.done:
-        return minimizer.stop in (Stop.ABNORMAL, Stop.REDUCTION) and heard.promised <= least
+        lost = minimizer.stop in (Stop.ABNORMAL, Stop.REDUCTION) or minimizer.stop == "stalled"
+        return lost and heard.promised <= least
     return heard.still >= (STILL_COARSE if coarse else STILL)
 
 
@@ -124,6 +140,24 @@ def is_chance(heard: Heard, minimizer: Any) -> bool:
     """Return whether a test was passed by values that differ too little, for their noise."""
     told = heard.noise > 0.0 and isinstance(minimizer, LBFGSB)
     return told and minimizer.stop is Stop.REDUCTION
+
+
+def kept(heard: Heard, least: float) -> str:
+    """Return what a success holds to where the model promises no more than `least`."""
+    said = f"{words(heard)}: the model promises no more than {least:.2g}"
+    if heard.hidden <= least:
+        return said
+    return f"{said}; the error of the differences may hide {heard.hidden:.2g}"
+
+
+def hide(heard: Heard, used: Any, reach: Any, *, two_sided: bool) -> None:
+    """Take note of what differences by the steps `used` may hide, two standard deviations of it."""
+    if heard.noise == 0.0 and heard.pending == 0.0:
+        return
+    noise = max(heard.noise, heard.pending) * (math.sqrt(0.5) if two_sided else math.sqrt(2.0))
+    with np.errstate(divide="ignore", over="ignore"):
+        parts = np.where(used > 0.0, noise * reach / np.where(used > 0.0, used, 1.0), 0.0)
+    heard.hidden = DOUBT * math.hypot(*parts.tolist())
 
 
 def words(heard: Heard) -> str:

@@ -43,6 +43,8 @@ LIMITED = "trust-region-SQP"
 OURS = (PLAIN, FITTING, LIMITED)
 WITH_RESIDUALS = 5
 """The rule of constraints from which on fits under them have a Gauss-Newton model."""
+HEEDS_NOISE = 6
+"""The rule of constraints from which on minimizers under them allow for noise that was told."""
 SQP_DATA = "SQP"
 """What the state of an `SQP` is marked with."""
 
@@ -99,7 +101,7 @@ def create(
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
     *,
-    constraint_rule: int = 5,
+    constraint_rule: int = 6,
     convergence_rule: int = 6,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
@@ -208,14 +210,24 @@ def tell(minimizer: Minimizer, f: float, g: Vector | None, made: Vectors | None 
         receiver.tell(f, g)
 
 
-def allow(minimizer: Minimizer, noise: float, least: float) -> None:
-    """Let a line search allow for `noise` in a difference of values, and for `least` in any case.
+def allow(minimizer: Minimizer, noise: float, least: float, rule: int = HEEDS_NOISE) -> None:
+    """Let a minimizer allow for `noise` in a difference of values, and for `least` in any case.
 
-    Only L-BFGS-B has one that does.
+    Before `rule` 6 of constraints only L-BFGS-B does, in its line search.
     """
     plain: Any = getattr(minimizer, "plain", minimizer)  # that of a Handover
     if isinstance(plain, LBFGSB):
         plain.state.noise = max(noise, least)
+    receiver: Any = minimizer
+    if rule >= HEEDS_NOISE and hasattr(minimizer, "allow_for"):
+        receiver.allow_for(max(noise, least))
+
+
+def at_work(minimizer: Minimizer) -> Any:
+    """Return the minimizer that a hand-over has at work, or what is no hand-over itself."""
+    if getattr(minimizer, "handed_over", True):
+        return minimizer
+    return getattr(minimizer, "plain", minimizer)
 
 
 def takes_vectors(minimizer: Minimizer) -> bool:

@@ -27,7 +27,7 @@ MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
 
 DIFFERENCE_RULES = (1, 2, 3, 4)
-CONSTRAINT_RULES = (1, 2, 3, 4, 5)
+CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6)
 CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6)
 """How runs go: as by 0.1.0, by 0.2.0, by 0.3.0, by 0.4.0, by 0.5.0, and as now."""
 
@@ -69,7 +69,7 @@ class MultiStartOptions:
     project_starts: bool = True
     must_stay_feasible: bool = True
     difference_rule: int = 4
-    constraint_rule: int = 5
+    constraint_rule: int = 6
     convergence_rule: int = 6
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN

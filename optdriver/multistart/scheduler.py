@@ -558,21 +558,34 @@ def expect_noise(state: MultiStartState, id: Any, noise: float) -> None:
 def _allow_for_noise(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
     """Let the line search know the noise of the value that a minimizer is told now."""
     if search.heard.pending:
-        local.allow(minimizer, search.heard.take(), state.options.minimizer["noise"])
+        rule = state.options.constraint_rule
+        local.allow(minimizer, search.heard.take(), state.options.minimizer["noise"], rule)
 
 
 def _is_still(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
     """Return whether the values of a run show nothing but noise any more."""
-    if not search.heard.noise or not isinstance(minimizer, LBFGSB):
+    if not search.heard.noise:
         return False
+    at_work = local.at_work(minimizer)
+    if at_work is not minimizer or not isinstance(minimizer, LBFGSB):
+        known = isinstance(at_work, LBFGSB) or hasattr(at_work, "promised")
+        if state.options.constraint_rule < local.HEEDS_NOISE or not known:
+            return False
+        if not local.is_feasible(minimizer):
+            return False
+    least, one_sided = _least_promise(state, search)
+    heard.watch(search.heard, at_work, least)
+    return heard.ends(search.heard, at_work, least, coarse=one_sided)
+
+
+def _least_promise(state: MultiStartState, search: Search) -> tuple[float, bool]:
+    """Return what a model may promise by noise alone, and whether differences are on one side."""
     one_sided = not (state.options.jac or search.two_sided)
     differenced = int(np.count_nonzero(state.lower < state.upper)) if one_sided else 0
-    least = heard.floor(search.heard, differenced)
-    heard.watch(search.heard, minimizer, least)
-    return heard.ends(search.heard, minimizer, least, coarse=one_sided)
+    return heard.floor(search.heard, differenced), one_sided
 
 
-def _why_converged(search: Search, minimizer: Minimizer) -> str:
+def _why_converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> str:
     """Return why a run has converged, and to what precision where its values are noisy."""
     if not search.heard.noise:
         return local.reason(minimizer)
@@ -580,7 +593,7 @@ def _why_converged(search: Search, minimizer: Minimizer) -> str:
         return f"converged {heard.as_surveyed(search.heard)}"
     if minimizer.converged and not heard.is_chance(search.heard, minimizer):
         return f"{local.reason(minimizer)}; {heard.words(search.heard)}"
-    return f"converged {heard.words(search.heard)}: the model promises no more"
+    return f"converged {heard.kept(search.heard, _least_promise(state, search)[0])}"
 
 
 def halt(state: MultiStartState, reason: str | None) -> None:
@@ -860,7 +873,7 @@ def _converged(state: MultiStartState, search: Search, minimizer: Minimizer) -> 
             state, minimizer, near or _all_ends(state, catalogue.apart(x, f)), near=bool(near)
         )
     if search.between is None:
-        _close(state, search, "converged", _why_converged(search, minimizer))
+        _close(state, search, "converged", _why_converged(state, search, minimizer))
     else:
         _line_up(state, search, (BASE,))
 
@@ -945,7 +958,7 @@ def _compared(state: MultiStartState, search: Search, outcome: Between | Path | 
     same = NEW if between.near else None
     if joined:
         same = _merged(state, joined)
-    _close(state, search, "converged", _why_converged(search, minimizer), same)
+    _close(state, search, "converged", _why_converged(state, search, minimizer), same)
 
 
 def _further(

@@ -9,6 +9,8 @@ tells: the objective, the rows, and all their gradients.
   second-order correction), and only if that is refused too by a shorter one.
 - Rows that contradict each other in the model are brought as near to being satisfied as the trust
   region allows; where no step brings them nearer the run ends, and says so.
+- Where values are noisy what is gained and what was promised are compared with the noise added to
+  both (Sun and Nocedal, arXiv 2201.00973), so that a step is not refused for it.
 - Rows known as formulas are part of every model, and a trial that violates one is moved to the
   nearest point that does not before it is asked.
 
@@ -418,9 +420,14 @@ def _try(state: State, model: Model, formulas: ConstraintSet | None) -> None:
     _end(state, _at_last(state, model))
 
 
+def is_cut_short(state: State) -> bool:
+    """Tell whether the step that is planned ends at the radius."""
+    return _length(state.d) >= state.radius * (1.0 - 1e-9)
+
+
 def _ends(state: State, model: Model, consistent: bool) -> Stop | None:
     """Return why the run ends at the iterate, None if it does not."""
-    inside = _length(state.d) < state.radius * (1.0 - 1e-9)
+    inside = not is_cut_short(state)
     if consistent and inside and _passes(state, model, state.options.gtol):
         return Stop.CONVERGED
     size = abs(model.at.f) + merit(state, 0.0, np.abs(model.at.rows))
@@ -461,8 +468,9 @@ def _judge(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
     _learn(state, s, there, here)
     gained = merit(state, here.f, here.rows) - merit(state, there.f, there.rows)
     length = _length(state.d)
-    if gained > ACCEPTED * state.promised:
-        ratio = gained / state.promised
+    gained, promised = gained + state.noise, state.promised + state.noise
+    if gained > ACCEPTED * promised:
+        ratio = gained / promised
         if ratio > GOOD and length > 0.9 * state.radius:
             state.radius *= GROWTH
         elif ratio < POOR:
@@ -477,11 +485,11 @@ def _judge(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
     bend = there.rows - here.rows - here.slopes @ s
     linear = here.rows + here.slopes @ s
     missed = merit(state, 0.0, there.rows) - merit(state, 0.0, linear)
-    if state.bend is None and missed > 0.5 * (state.promised - gained):
+    if state.bend is None and missed > 0.5 * (promised - gained):
         state.bend = bend[: state.m]  # the rows are to blame: go round the bend
     else:
         state.bend = None
-        state.radius = (0.5 if -gained < 2.0 * state.promised else 0.25) * length
+        state.radius = (0.5 if -gained < 2.0 * promised else 0.25) * length
     if not state.radius > EPS:
         _end(state, _at_last(state, _model(state, formulas)))
     return False

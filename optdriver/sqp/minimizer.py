@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.feasible.region import sizes
-from optdriver.lbfgsb.options import read_bounds, read_point
+from optdriver.lbfgsb.options import check_real, read_bounds, read_point
 from optdriver.numerics import quiet
 from optdriver.sqp import conditions, machine
 from optdriver.sqp import state as states
@@ -168,6 +169,22 @@ class SQP(Stepping[State]):
         else:
             why = "a value or a derivative is not finite"
             self._advance(lambda state: self._failed(state, why))
+
+    def allow_for(self, noise: float) -> None:
+        """Say by how much two values of f that are equal may differ: steps are not refused for it.
+
+        It holds from the next evaluation on.
+        """
+        check_real("noise", noise)
+        self._now = replace(self._now, noise=float(noise))
+
+    @property
+    def promised(self) -> float:
+        """What the model promises for the pending step; infinite where the radius cuts it short."""
+        state = self._now
+        if state.d is None or machine.is_cut_short(state):
+            return math.inf
+        return max(0.0, state.promised)
 
     def _failed(self, state: State, reason: str) -> None:
         machine.advance_failure(state, reason, self._formulas)

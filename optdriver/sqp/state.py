@@ -84,6 +84,8 @@ class State:
     best_x, best_values, best_jacobian : ndarray or None
         The best point so far: the feasible one of the least value, or else the one that violates
         least.
+    noise : float
+        By how much two values of f that are equal may differ, see `SQP.allow_for`.
     nit, nfev, nfail, failures : int
         Iterations; evaluations, failures included; these; those in a row.
     stop : Stop or None
@@ -117,6 +119,7 @@ class State:
     best_x: Vector | None = None
     best_values: Vector | None = None
     best_jacobian: Vector | None = None
+    noise: float = 0.0
     nit: int = 0
     nfev: int = 0
     nfail: int = 0
@@ -135,7 +138,7 @@ class State:
 
 
 _POINTS: Final = ("pending", "x0", "x", "best_x")
-_REALS: Final = ("unit", "small", "radius", "promised")
+_REALS: Final = ("unit", "small", "radius", "promised", "noise")
 _COUNTS: Final = ("nit", "nfev", "nfail", "failures", "inequalities", "equalities")
 _OPTIONAL: Final = (
     *_POINTS, "values", "jacobian", "row_scale", "multipliers", "penalty", "d", "bend",
@@ -183,6 +186,7 @@ def from_dict(data: Mapping[str, Any], formulas: int) -> State:
 
 
 def _read(data: Mapping[str, Any], formulas: int) -> State:
+    data = {"noise": 0.0, **data}  # 0.6.0 had none
     low, high = stored.box(data["lower"], data["upper"])
     n, k = len(low), len(data["steps"])
     fields: dict[str, Any] = {name: stored.real(name, data[name], 0.0) for name in _REALS}

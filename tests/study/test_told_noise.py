@@ -443,3 +443,58 @@ def test_minimize_weights_residuals(jac, tmp_path):
             optdriver.minimize(weighted, FIT, residuals=True, uncertainty=bad)
     with pytest.raises(InputError, match="residuals=True"):
         optdriver.minimize(bowl, BOX, uncertainty=0.1)
+
+
+# -- under constraints ---------------------------------------------------------------------------
+
+
+def on_a_disc(jac, rule=6, outputs=False, sigma=1e-2):
+    """Return a study whose minimum is where the disc ends, its first run, and how far off it is."""
+    limits = {"outputs": {"c": "<= 0.25"}} if outputs else {"constraints": ["x^2 + y^2 <= 0.25"]}
+    study = optdriver.create_study(
+        {"x": (-2, 2), "y": (-2, 2)},
+        jac=jac,
+        max_num_minimizers=1,
+        max_iter=400,
+        initial_samples=[[-0.3, 0.1]],
+        constraint_rule=rule,
+        **limits,
+    )
+    count = iter(range(10_000))
+
+    def objective(x, y):
+        value, gradient = bowl(x, y)
+        shift = sigma * np.random.default_rng([5, next(count)]).standard_normal()
+        made = {"value": value + shift, "uncertainty": sigma}
+        if jac:
+            made["gradient"] = gradient
+        if outputs:
+            c = x * x + y * y
+            made["outputs"] = {"c": (c, [2 * x, 2 * y]) if jac else c}
+        return made
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ObjectiveWarning)
+        study.run(objective)
+    least = 3.0 + (np.hypot(0.5, 1.0) - 0.5) ** 2
+    run = study.runs[0]
+    return study, run, bowl(*run.params.values())[0] - least
+
+
+@pytest.mark.parametrize("outputs", [False, True])
+@pytest.mark.parametrize("jac", [True, False])
+def test_noise_refuses_no_step_under_constraints(jac, outputs):
+    study, run, above = on_a_disc(jac, outputs=outputs)
+    assert study.info()["success"]
+    assert "standard deviation 0.01" in run.reason
+    assert above < 0.03
+    assert study.num_evaluations < (20 if jac else 250)
+    assert ("the error of the differences may hide" in run.reason) is not jac
+    x, y = run.params.values()
+    assert x * x + y * y <= 0.25 * (1.0 + 1e-6)
+
+
+def test_what_was_begun_before_does_not_allow_for_it():
+    _, run, _ = on_a_disc(jac=True, rule=5, outputs=True)
+    assert run.state == "stopped"
+    assert run.nfev > 40
