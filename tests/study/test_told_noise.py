@@ -497,4 +497,3 @@ def test_noise_refuses_no_step_under_constraints(jac, outputs):
 def test_what_was_begun_before_does_not_allow_for_it():
     _, run, _ = on_a_disc(jac=True, rule=5, outputs=True)
     assert run.state == "stopped"
-    assert run.nfev > 40
