@@ -6,6 +6,7 @@ import pytest
 from optdriver import create_study
 from optdriver.feasible import FeasibleMinimizer, Stop
 from optdriver.feasible.cusp import cusp_near
+from tests.contracts.positions import one_in
 
 BOX = [(-2.0, 2.0)] * 2
 # rows, their tip, the start, and a gradient for which the tip is the minimum
@@ -36,10 +37,11 @@ def driven(rows, start, slope, unit=1.0, size=1.0, most=80, **settings):
     return opt
 
 
-@pytest.mark.parametrize("name", TIPS)
+UNITS = [(1.0, 1.0), (1e7, 1e-9), (1e-12, 1e6)]
+
+
 @pytest.mark.parametrize(
-    ("unit", "size"),
-    [(1.0, 1.0), (1e7, 1e-9), pytest.param(1e-12, 1e6, marks=pytest.mark.slow)],
+    ("name", "unit", "size"), one_in(2, [(name, *units) for units in UNITS for name in TIPS])
 )
 def test_a_tip_is_a_minimum_without_multipliers(name, unit, size):
     rows, tip, start, slope = TIPS[name]
@@ -111,10 +113,11 @@ def test_what_the_fourth_version_recorded_ends_as_it_did():
     assert old.nfev == new.nfev
 
 
-@pytest.mark.parametrize("jac", [True, False])
+HORNS = [("y <= (1 - x)^3", 0.0), ("y^2 <= (1 - x)^3", -2.0), ("4*y^2 <= (1 - x)^3", -3.0)]
+
+
 @pytest.mark.parametrize(
-    ("row", "low"),
-    [("y <= (1 - x)^3", 0.0), ("y^2 <= (1 - x)^3", -2.0), ("4*y^2 <= (1 - x)^3", -3.0)],
+    ("row", "low", "jac"), one_in(2, [(*horn, jac) for jac in (True, False) for horn in HORNS])
 )
 def test_a_study_ends_by_name(jac, row, low):
     study = create_study(

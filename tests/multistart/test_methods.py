@@ -10,7 +10,7 @@ import pytest
 from optdriver.drivers import create_driver, restore_driver
 from optdriver.errors import InputError
 from optdriver.multistart import MultiStart
-from tests.contracts.driver import DriverContract, objective
+from tests.contracts.driver import LONG, DriverContract, objective
 
 
 class MethodContract(DriverContract):
@@ -85,8 +85,16 @@ def played(driver, steps, name=None):
     return driver, asked
 
 
-@pytest.mark.parametrize("method", [*BOUNDED, *UNBOUNDED])
-@pytest.mark.parametrize("jac", [True, False])
+OTHERS = list(enumerate((*BOUNDED, *UNBOUNDED)))
+
+
+@pytest.mark.parametrize(
+    ("method", "jac"),
+    [
+        *((method, index % 2 == 0) for index, method in OTHERS),
+        *(pytest.param(method, index % 2 == 1, marks=LONG) for index, method in OTHERS),
+    ],
+)
 @pytest.mark.parametrize("maxfun", [18, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_other_methods_go_on_identically_too(method, jac, maxfun):
     bounds = [(-2, 2), (-1, 3)] if method in BOUNDED else [(None, None)] * 2

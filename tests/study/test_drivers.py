@@ -69,10 +69,10 @@ def play(study, steps, change=None, *, clock=None):
 def test_a_study_of_any_driver_goes_on_identically(driver):
     space, parameters = settings(driver, jac=driver in GRADIENTS)
     clock, journal = Clock(), []
-    straight, expected = play(create_study(space, clock=clock, num_parallel=2, **parameters), 40)
+    straight, expected = play(create_study(space, clock=clock, num_parallel=2, **parameters), 30)
     broken = create_study(space, clock=clock, num_parallel=2, journal=journal, **parameters)
     broken, asked = play(
-        broken, 40, lambda study, step: WAYS[step // 5 % len(WAYS)](study, journal, clock)
+        broken, 30, lambda study, step: WAYS[step // 5 % len(WAYS)](study, journal, clock)
     )
     assert asked == expected
     assert same(broken.to_dict(), straight.to_dict())
@@ -133,11 +133,11 @@ def test_constraints_with_every_driver_that_has_them(driver, tmp_path):
     parameters["constraints"] = INSIDE
     if driver in LEAVING:
         parameters["must_stay_feasible"] = False
-    straight, expected = play(create_study(space, num_parallel=2, **parameters), 48)
+    straight, expected = play(create_study(space, num_parallel=2, **parameters), 30)
     study = create_study(space, num_parallel=2, storage=tmp_path / "a.db", **parameters)
     asked = []
     for _ in range(3):
-        study, some = play(study, 16)
+        study, some = play(study, 10)
         asked += some
         study.close()
         study = optdriver.load_study(tmp_path / "a.db")

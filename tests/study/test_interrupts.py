@@ -135,7 +135,7 @@ def rest(study):
 
 @pytest.mark.parametrize("kept", [False, True], ids=["in memory", "kept"])
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("step", [79, pytest.param(31, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [157, pytest.param(31, marks=pytest.mark.slow)])
 def test_a_call_has_happened_or_has_not(call, kept, step, tmp_path):
     path = tmp_path / "study.db" if kept else None
     without, whole = prepared(None), prepared(None)
