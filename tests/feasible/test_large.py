@@ -81,7 +81,7 @@ def problem_at():
     return build
 
 
-@settings(max_examples=12)
+@settings(max_examples=5)
 @given(st.integers(0, 2**31))
 def test_a_step_by_sparse_factors_is_that_of_a_dense_solve(problem_at, seed):
     rng = np.random.default_rng(seed)
@@ -105,7 +105,7 @@ def test_a_step_by_sparse_factors_is_that_of_a_dense_solve(problem_at, seed):
     assert factor.curvature(dt, jac @ dt) == pytest.approx(dt @ matrix @ dt, rel=1e-8)
 
 
-@settings(max_examples=12)
+@settings(max_examples=5)
 @given(st.integers(0, 2**31))
 def test_the_signs_of_the_pivots_tell_whether_the_step_is_one_of_descent(problem_at, seed):
     rng = np.random.default_rng(seed)
