@@ -18,10 +18,13 @@ POSITIONS = [
 
 
 def one_in(every: int, cases: Iterable[Any], *, first: int = 0) -> list[Any]:
-    """Return all cases, of which those from `first` on that lie `every` apart are quick ones."""
+    """Return all cases, of which those from `first` on that lie `every` apart are quick ones.
+
+    A case is a value, or a tuple of some.
+    """
     made = []
     for index, case in enumerate(cases):
-        given = case if hasattr(case, "marks") else pytest.param(*(case if isinstance(case, tuple) else (case,)))
+        values = case if isinstance(case, tuple) else (case,)
         late = () if index % every == first else (pytest.mark.slow,)
-        made.append(pytest.param(*given.values, id=given.id, marks=(*given.marks, *late)))
+        made.append(pytest.param(*values, marks=late))
     return made
