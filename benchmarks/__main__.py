@@ -39,6 +39,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "outputs-study": ("outputs", "--study"),
     "fits": ("fits",),
     "fits-sobol": ("fits", "--sobol"),
+    "factors": ("factors",),
     "fits-errors": ("fits_errors",),
     "fits-constrained": ("fits_constrained",),
     "lukvli": ("lukvli",),

@@ -98,7 +98,7 @@ def least_distance(
     """
     wanted = np.zeros(lower.size) if toward is None else toward
     if lower.size + b.size + f.size <= SMALL and (lower <= upper).all():
-        return _one_by_one(wanted, dense(A), b, dense(E), f, lower, upper)
+        return one_by_one(wanted, dense(A), b, dense(E), f, lower, upper)
     problem = _Problem(
         A, b - times(A, wanted), E, f - times(E, wanted), lower - wanted, upper - wanted
     )
@@ -109,9 +109,10 @@ def least_distance(
     return replace(made, d=np.minimum(np.maximum(made.d + wanted, lower), upper))
 
 
-def _one_by_one(
+def one_by_one(
     wanted: Array, A: Array, b: Array, E: Array, f: Array, lower: Array, upper: Array
 ) -> LeastDistance:
+    """Return the nearest point by the active-set method, whatever the size."""
     point, inequalities, equalities, box, solved = nearest(wanted, A, b, E, f, (lower, upper))
     return LeastDistance(
         d=point, inequalities=inequalities, equalities=equalities, box=box, feasible=solved

@@ -27,10 +27,13 @@ from optdriver.feasible.region import Region
 from optdriver.feasible.state import State
 from optdriver.feasible.types import Mask, Vector
 from optdriver.geometry import quasi_newton
-from optdriver.geometry.products import dot, norm
-from optdriver.leastsquares import losses, steps
+from optdriver.geometry.factors import Orthogonal
+from optdriver.geometry.products import dot, norm, product, times
+from optdriver.geometry.tall import Tall
+from optdriver.leastsquares import losses
 from optdriver.leastsquares.covariance import directions
 from optdriver.leastsquares.steps import EPS
+from optdriver.leastsquares.steps import lengths as column_lengths
 
 SURE: Final = 1e-6
 """A relative offset below which an iterate that no step betters is an end and no stall."""
@@ -66,7 +69,7 @@ def value(fit: Fit, told: Observed) -> tuple[float, Vector]:
     """Return what residuals cost, and its gradient; not finite where a square overflows."""
     f = losses.value(told.r, fit.loss, fit.f_scale)
     with np.errstate(over="ignore"):
-        steep = float(np.sum(told.jacobian * told.jacobian))  # what the model is made of
+        steep = dot(told.jacobian, told.jacobian)  # what the model is made of
     return (f if math.isfinite(steep) else math.inf), _pull(fit, told.r, told.jacobian)
 
 
@@ -100,7 +103,7 @@ def sizes(state: State, scale: Vector) -> Vector:
     Levenberg-Marquardt algorithm", 1978, section 6).
     """
     rows = _weighted(state)[1] * scale
-    columns, used = steps.lengths(rows), (rows != 0.0).any(axis=0)
+    columns, used = column_lengths(rows), (rows != 0.0).any(axis=0)
     part = np.min(columns, initial=math.inf, where=used) / columns
     return np.asarray(np.where(used, np.maximum(part, SMALLEST), 1.0) * scale)
 
@@ -114,7 +117,7 @@ def build(
     """
     rows = _weighted(state)[1] * (lengths / math.sqrt(size))
     if len(rows) > len(lengths):
-        rows = np.asarray(np.linalg.qr(rows, mode="r"))
+        rows = Tall(rows).upper
     signs, part = np.ones(len(rows)), lengths / scale
     rest, bends = quasi_newton.correction(state.steps / part, state.changes * (part / size))
     return (
@@ -139,14 +142,13 @@ def offset(state: State, region: Region, at: Criticality) -> float:
     held = _held(state, region, at, lengths, alike)
     if held is None:
         return math.inf
-    along = alike @ directions(*held)
-    left, parts, _ = np.linalg.svd(along, full_matrices=False)
-    least = EPS * max(rows.shape) * float(np.linalg.norm(alike))
-    moved = norm(left[:, parts > least].T @ r)
+    along = Tall(product(alike, directions(*held)))
+    parts = Orthogonal(along.upper.T, EPS * max(rows.shape))
+    moved = norm(times(parts.basis[: parts.rank], along.reduced(r)))
     if not moved > 0.0 or state.f <= NOTHING**2 * state.unit:
         return 0.0
     found = moved / math.sqrt(2.0 * state.f)
-    rounding = EPS * norm(np.abs(rows) @ np.abs(state.x))
+    rounding = EPS * norm(times(np.abs(rows), np.abs(state.x)))
     sure = found <= SURE or state.f <= NOTHING * state.unit
     return 0.0 if sure and moved <= ROUNDING * rounding else found
 
@@ -160,7 +162,7 @@ def _held(
     step, in the lengths in which the columns of J are alike.  None where one does not touch from
     which f would still fall on the way to it.
     """
-    x, square = state.x, float(np.max(np.sum(alike * alike, axis=0), initial=0.0)) or 1.0
+    x, square = state.x, float(np.max(column_lengths(alike), initial=0.0)) ** 2 or 1.0
     c, _ = region.values(x)
     jac, eq = (dense(each) * lengths for each in region.linearised(x))
     lower, upper = (region.lower - x) / lengths, (region.upper - x) / lengths
@@ -182,10 +184,10 @@ def _held(
 
 def _unit(rows: Vector) -> Vector:
     """Return rows of length 1."""
-    return rows / steps.lengths(rows.T)[:, None]
+    return rows / column_lengths(rows.T)[:, None]
 
 
 def are_rounding(state: State) -> bool:
     """Return whether the residuals are what the last digits of x change them by, or little more."""
     r, rows = _weighted(state)
-    return norm(r) <= LITTLE * EPS * norm(np.abs(rows) @ np.abs(state.x))
+    return norm(r) <= LITTLE * EPS * norm(times(np.abs(rows), np.abs(state.x)))

@@ -214,6 +214,34 @@ class Cholesky:
             solve(numbers(self.upper), numbers(x), n, n)
         return x
 
+    def root(self, b: Any) -> Any:
+        """Return R'^-1 b."""
+        n: cython.Py_ssize_t = self.n
+        x = np.array(b, dtype=np.float64)
+        if n:
+            solve_transposed(numbers(self.upper), numbers(x), n, n)
+        return x
+
+    def root_transposed(self, b: Any) -> Any:
+        """Return R^-1 b."""
+        n: cython.Py_ssize_t = self.n
+        x = np.array(b, dtype=np.float64)
+        if n:
+            solve(numbers(self.upper), numbers(x), n, n)
+        return x
+
+    def rows(self, matrix: Any) -> Any:
+        """Return A R^-1, shape (m, n), of a matrix of m rows."""
+        n: cython.Py_ssize_t = self.n
+        m: cython.Py_ssize_t = len(matrix)
+        i: cython.Py_ssize_t
+        made = np.array(matrix, dtype=np.float64, order="C").reshape(-1)
+        if m and n:
+            a: cython.p_double = numbers(made)
+            for i in range(m):
+                solve_transposed(numbers(self.upper), cut(a, i * n, n), n, n)
+        return made.reshape(m, n)
+
     def inverse_root(self) -> Any:
         """Return R^-1, shape (n, n): upper triangular, and R^-1 R'^-1 is the inverse."""
         n: cython.Py_ssize_t = self.n

@@ -25,13 +25,13 @@ from optdriver.geometry.products import flat
 
 NAMES = (
     "exp", "log", "log10", "log2", "sin", "cos", "tan", "asin", "acos", "atan",
-    "sinh", "cosh", "tanh", "erf",
+    "sinh", "cosh", "tanh", "erf", "log1p",
 )  # fmt: skip
 """The functions of one argument; a function's number is its place."""
 
 _SPECIAL = (
     np.exp, np.log, np.log10, np.log2, np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan,
-    np.sinh, np.cosh, np.tanh,
+    np.sinh, np.cosh, np.tanh, math.erf, np.log1p,
 )  # fmt: skip
 
 
@@ -64,7 +64,9 @@ def value(code: cython.Py_ssize_t, a: cython.double) -> cython.double:
             return c.cosh(a)
         if code == 12:
             return c.tanh(a)
-        return c.erf(a)
+        if code == 13:
+            return c.erf(a)
+        return c.log1p(a)
     else:  # noqa: RET505 - one of the two branches is not compiled
         return _checked(code, a)
 

@@ -19,6 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.geometry.factors import Orthogonal
+from optdriver.geometry.products import product
+from optdriver.geometry.singular import Singular
+from optdriver.geometry.tall import Tall
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.steps import lengths
 
@@ -72,11 +76,10 @@ def factors(r: Vector, jacobian: Vector, loss: str, scale: float) -> Factors:
     """Return the factors of a Jacobian at residuals `r`."""
     weighted, weights = losses.weighted(r, loss, scale)
     rows = jacobian * weights[:, None]
-    triangle = np.asarray(np.linalg.qr(rows, mode="r"))
+    triangle = Tall(rows).upper
     if loss == losses.LINEAR:
         return Factors(m=r.size, triangle=triangle)
-    pulled = np.asarray(np.linalg.qr(rows * weighted[:, None], mode="r"))
-    return Factors(m=r.size, triangle=triangle, score=pulled)
+    return Factors(m=r.size, triangle=triangle, score=Tall(rows * weighted[:, None]).upper)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -111,18 +114,18 @@ def of_factors(made: Factors, free: Mask, normals: Vector) -> Spread:
         Gradients of active constraints, along which nothing varies.
     """
     basis = directions(free, normals)
-    matrix = made.triangle @ basis
+    matrix = product(made.triangle, basis)
     columns = lengths(matrix)
-    _, sizes, rows = np.linalg.svd(matrix / columns, full_matrices=True)
-    sizes = np.concatenate([sizes, np.zeros(rows.shape[0] - sizes.size)])
+    parts = Singular(matrix / columns)
+    sizes, rows = parts.sizes, parts.right
     known = sizes > UNDETERMINED * max(float(sizes[0]) if sizes.size else 0.0, 1e-300)
-    inverse = basis / columns @ rows[known].T / sizes[known]
-    covariance = inverse @ inverse.T
+    inverse = product(basis / columns, rows[known].T) / sizes[known]
+    covariance = product(inverse, inverse.T)
     if made.score is not None:
-        middle = made.score @ covariance
+        middle = product(made.score, covariance)
         degrees = max(made.m - int(np.count_nonzero(known)), 1)
-        covariance = middle.T @ middle * (made.m / degrees)
-    return _spread(covariance, basis / columns @ rows[~known].T)
+        covariance = product(middle.T, middle) * (made.m / degrees)
+    return _spread(covariance, product(basis / columns, rows[~known].T))
 
 
 def of_hessian(hessian: Vector, free: Mask, normals: Vector) -> Spread:
@@ -163,9 +166,8 @@ def directions(free: Mask, normals: Vector) -> Vector:
     every = np.eye(free.size)[:, free]
     if not normals.size or not free.any():
         return every
-    _, sizes, rows = np.linalg.svd(normals[:, free], full_matrices=True)
-    rank = int(np.count_nonzero(sizes > UNDETERMINED * max(float(sizes[0]), 1e-300)))
-    return np.asarray(every @ rows[rank:].T)
+    found = Orthogonal(normals[:, free], UNDETERMINED)
+    return np.asarray(product(every, found.basis[found.rank :].T))
 
 
 def _spread(covariance: Vector, loose: Vector) -> Spread:

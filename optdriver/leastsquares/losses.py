@@ -2,6 +2,9 @@
 
 The value of residuals r is ``F = 1/2 sum(C^2 rho((r/C)^2))``, with C the scale `f_scale`, beyond
 which a residual counts as an outlier; with the linear loss it is half of the sum of squares.
+
+Sums have one order, and functions are those of the C library, so that every processor has the same
+bits.
 """
 
 from __future__ import annotations
@@ -12,6 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.geometry.functions import applied
+from optdriver.geometry.products import dot, transposed_times
+
 Vector = NDArray[np.float64]
 Rho = Callable[[Vector], tuple[Vector, Vector, Vector]]
 
@@ -21,27 +27,29 @@ LEAST_CURVATURE: Final = float(np.finfo(np.float64).eps)
 
 def _soft_l1(z: Vector) -> tuple[Vector, Vector, Vector]:
     t = 1.0 + z
-    return 2.0 * (np.sqrt(t) - 1.0), t**-0.5, -0.5 * t**-1.5
+    root = np.sqrt(t)
+    return 2.0 * (root - 1.0), 1.0 / root, -0.5 / (t * root)
 
 
 def _huber(z: Vector) -> tuple[Vector, Vector, Vector]:
     far = z > 1.0
     t = np.where(far, z, 1.0)
+    root = np.sqrt(t)
     return (
-        np.where(far, 2.0 * np.sqrt(t) - 1.0, z),
-        np.where(far, t**-0.5, 1.0),
-        np.where(far, -0.5 * t**-1.5, 0.0),
+        np.where(far, 2.0 * root - 1.0, z),
+        np.where(far, 1.0 / root, 1.0),
+        np.where(far, -0.5 / (t * root), 0.0),
     )
 
 
 def _cauchy(z: Vector) -> tuple[Vector, Vector, Vector]:
     t = 1.0 + z
-    return np.log1p(z), 1.0 / t, -1.0 / t**2
+    return applied("log1p", z), 1.0 / t, -1.0 / t**2
 
 
 def _arctan(z: Vector) -> tuple[Vector, Vector, Vector]:
     t = 1.0 + z**2
-    return np.arctan(z), 1.0 / t, -2.0 * z / t**2
+    return applied("atan", z), 1.0 / t, -2.0 * z / t**2
 
 
 LINEAR: Final = "linear"
@@ -61,16 +69,17 @@ def value(r: Vector, loss: str = LINEAR, scale: float = 1.0) -> float:
     """Return what residuals cost, infinite where that overflows."""
     with np.errstate(over="ignore"):
         if loss == LINEAR:
-            return 0.5 * float(r @ r)
-        return 0.5 * scale**2 * float(np.sum(_RHO[loss]((r / scale) ** 2)[0]))
+            return 0.5 * dot(r, r)
+        costs = _RHO[loss]((r / scale) ** 2)[0]
+        return 0.5 * scale**2 * dot(costs, np.ones_like(costs))
 
 
 def gradient(r: Vector, jacobian: Vector, loss: str = LINEAR, scale: float = 1.0) -> Vector:
     """Return the gradient of the value: ``J' (rho' r)``."""
     with np.errstate(over="ignore", invalid="ignore"):
         if loss == LINEAR:
-            return np.asarray(jacobian.T @ r)
-        return np.asarray(jacobian.T @ (_RHO[loss]((r / scale) ** 2)[1] * r))
+            return np.asarray(transposed_times(jacobian, r))
+        return np.asarray(transposed_times(jacobian, _RHO[loss]((r / scale) ** 2)[1] * r))
 
 
 def weighted(r: Vector, loss: str, scale: float) -> tuple[Vector, Vector]:

@@ -22,9 +22,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.leastsquares import losses, steps
+from optdriver.geometry.damped import damped, gain, of_length
+from optdriver.geometry.products import dot, norm, times
+from optdriver.geometry.tall import Tall
+from optdriver.leastsquares import losses
 from optdriver.leastsquares.state import State, Stop
-from optdriver.leastsquares.steps import EPS
+from optdriver.leastsquares.steps import EPS, lengths
 
 Vector = NDArray[np.float64]
 
@@ -80,7 +83,7 @@ def advance(state: State, r: Vector, jacobian: Vector) -> None:
     options = state.options
     f = losses.value(r, options.loss, options.f_scale)
     gradient = losses.gradient(r, jacobian, options.loss, options.f_scale)
-    steep = float(np.sum(jacobian * jacobian))  # what the model is made of
+    steep = dot(jacobian, jacobian)  # what the model is made of
     if not (math.isfinite(f + steep) and np.isfinite(gradient).all()):
         advance_failure(state, "the squares of the residuals or the derivatives overflow")
         return
@@ -139,18 +142,19 @@ def _end(state: State, stop: Stop) -> None:
 class Model:
     """The Gauss-Newton model of the value at the iterate, of variables that are not fixed."""
 
-    __slots__ = ("free", "high", "low", "q", "side", "size", "triangle", "weights")
+    __slots__ = ("factors", "free", "high", "low", "q", "size", "triangle", "weights")
 
     def __init__(self, state: State, x: Vector, r: Vector, jacobian: Vector) -> None:
         options = state.options
         self.free = state.lower < state.upper
         weighted, self.weights = losses.weighted(r, options.loss, options.f_scale)
         rows = jacobian[:, self.free] * self.weights[:, None]
-        self.side, self.triangle = np.linalg.qr(rows)
-        self.q: Vector = self.side.T @ weighted
+        self.factors = Tall(rows)
+        self.triangle: Vector = self.factors.upper
+        self.q: Vector = self.factors.reduced(weighted)
         self.low, self.high = (state.lower - x)[self.free], (state.upper - x)[self.free]
-        rounding = EPS * float(np.linalg.norm(np.abs(rows) @ np.abs(x[self.free])))
-        self.size = rounding if math.isfinite(rounding) else 0.0, float(np.linalg.norm(weighted))
+        rounding = EPS * norm(times(np.abs(rows), np.abs(x[self.free])))
+        self.size = rounding if math.isfinite(rounding) else 0.0, norm(weighted)
 
     @property
     def rounding(self) -> float:
@@ -164,12 +168,13 @@ class Model:
     def step(self) -> Vector:
         """Return the Gauss-Newton step within the box."""
         ones = np.ones(self.low.size)
-        return steps.damped(self.triangle, self.q, ones, 0.0, self.low, self.high)
+        made: Vector = damped(self.triangle, self.q, ones, 0.0, self.low, self.high)
+        return made
 
     def offset(self, f: float) -> float:
         """Return the relative offset: the root of the part of f that the step would gain."""
-        gain = steps.gain(self.triangle, self.q, self.step())
-        return math.sqrt(gain / f) if f > 0.0 else 0.0
+        promised = gain(self.triangle, self.q, self.step())
+        return math.sqrt(promised / f) if f > 0.0 else 0.0
 
 
 def _model(state: State) -> Model:
@@ -191,7 +196,7 @@ def _take(state: State, r: Vector, jacobian: Vector, f: float) -> None:
 def _columns(state: State, r: Vector, jacobian: Vector) -> Vector:
     weights = losses.weighted(r, state.options.loss, state.options.f_scale)[1]
     rows = jacobian * weights[:, None]
-    found = steps.lengths(rows)
+    found = lengths(rows)
     return np.where((rows != 0.0).any(axis=0), found, 0.0)
 
 
@@ -199,42 +204,42 @@ def _set_up(state: State) -> None:
     """Set the first radius: the length of the start, or else that of the residuals."""
     state.radius = _length(state, state.x)
     if not 0.0 < state.radius < math.inf and state.r is not None:
-        size = float(np.linalg.norm(state.r))
+        size = norm(state.r)
         state.radius = size if 0.0 < size < math.inf else 1.0
 
 
 def _length(state: State, step: Vector | None) -> float:
     if step is None or state.scale is None:
         return 0.0
-    return float(np.linalg.norm((state.scale * step)[state.lower < state.upper]))
+    return norm((state.scale * step)[state.lower < state.upper])
 
 
 def _iterate(state: State) -> None:
     """End at the iterate, or try a step from it."""
     model = _model(state)
     step = model.step()
-    gain = steps.gain(model.triangle, model.q, step)
-    moved = float(np.linalg.norm(model.triangle @ step))
+    promised = gain(model.triangle, model.q, step)
+    moved = norm(times(model.triangle, step))
     reached = not state.f > 0.0  # residuals may be left that a robust loss rounds to nothing
-    if reached or gain <= state.options.xtol**2 * state.f or moved <= 4.0 * model.rounding:
+    if reached or promised <= state.options.xtol**2 * state.f or moved <= 4.0 * model.rounding:
         _end(state, Stop.CONVERGED)
     elif state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)
     elif state.nit >= state.options.maxiter:
         _end(state, Stop.MAX_ITERATIONS)
-    elif _creeps(state, gain):
+    elif _creeps(state, promised):
         _end(state, Stop.STALLED)
     else:
         _try(state, model)
 
 
-def _creeps(state: State, gain: float) -> bool:
+def _creeps(state: State, promised: float) -> bool:
     """Tell whether many iterations have gained next to nothing of what one promises."""
     if state.nit < state.marked + WATCHED and math.isfinite(state.mark):
         return False
     fallen = state.mark - state.f
     state.mark, state.marked = state.f, state.nit
-    return fallen < LEAST * gain
+    return fallen < LEAST * promised
 
 
 # -- a trial --------------------------------------------------------------------------------------
@@ -247,8 +252,8 @@ def _try(state: State, model: Model | None = None) -> None:
         raise ValueError("there is no iterate")
     free, scale = made.free, state.scale[made.free]
     radius = max(state.radius, np.finfo(np.float64).tiny)
-    p, state.damping = steps.of_length(made.triangle, made.q, scale, radius, made.low, made.high)
-    state.promised = steps.gain(made.triangle, made.q, p)
+    p, state.damping = of_length(made.triangle, made.q, scale, radius, made.low, made.high)
+    state.promised = gain(made.triangle, made.q, p)
     correction = _correction(state, made, p)
     state.p = np.zeros_like(state.x)
     state.p[free] = p
@@ -271,16 +276,16 @@ def _correction(state: State, model: Model, p: Vector) -> Vector | None:
         return None
     scale = state.scale[model.free]
     new, old = scale * p, scale * state.along[model.free]
-    sizes = float(np.linalg.norm(new)), float(np.linalg.norm(old))
+    sizes = norm(new), norm(old)
     if not min(sizes) > 0.0:
         return None
-    part = float(new @ (old / sizes[1])) / sizes[1]
+    part = dot(new, old / sizes[1]) / sizes[1]
     if abs(part) * sizes[1] < ALIGNED * sizes[0] or abs(part) > LONGER:
         return None
-    bend = model.side.T @ (model.weights * state.bend * part**2)
+    bend = model.factors.reduced(model.weights * state.bend * part**2)
     low, high = model.low - p, model.high - p
-    found = steps.damped(model.triangle, bend, scale, state.damping, low, high)
-    return found if np.linalg.norm(scale * found) <= MOST_BEND * sizes[0] else None
+    found: Vector = damped(model.triangle, bend, scale, state.damping, low, high)
+    return found if norm(scale * found) <= MOST_BEND * sizes[0] else None
 
 
 def _judge(state: State, r: Vector, jacobian: Vector, f: float) -> bool:
@@ -300,11 +305,11 @@ def _judge(state: State, r: Vector, jacobian: Vector, f: float) -> bool:
         state.radius = 0.5 * min(state.radius, _length(state, state.p))
     moved = state.pending - state.x
     if accepted:
-        state.bend, state.along = state.r - r + jacobian @ moved, -moved
+        state.bend, state.along = state.r - r + times(jacobian, moved), -moved
         _take(state, r, jacobian, f)
         state.nit += 1
     else:
-        state.bend, state.along = r - state.r - state.jacobian @ moved, moved
+        state.bend, state.along = r - state.r - times(state.jacobian, moved), moved
     if hidden is not None or not np.isfinite(state.bend).all():
         state.bend = state.along = None
     if hidden is not None and not accepted and _is_short(state):
@@ -325,11 +330,11 @@ def _is_hidden(state: State, f: float) -> float | None:
     model = _model(state)
     m = 0 if state.r is None else state.r.size
     level = model.level(state.f, m)
-    gain = steps.gain(model.triangle, model.q, model.step())
-    if gain > level or abs(state.f - f) > level:
+    promised = gain(model.triangle, model.q, model.step())
+    if promised > level or abs(state.f - f) > level:
         return None
-    offset = math.sqrt(gain / state.f)
-    return offset if offset <= SURE or gain <= level else None
+    offset = math.sqrt(promised / state.f)
+    return offset if offset <= SURE or promised <= level else None
 
 
 def _resize(state: State, f: float) -> None:
@@ -350,7 +355,8 @@ def _shorter(state: State, f: float) -> float:
     if f >= 100.0 * state.f or state.r is None or state.jacobian is None or state.p is None:
         return 0.1
     options = state.options
-    slope = float(losses.gradient(state.r, state.jacobian, options.loss, options.f_scale) @ state.p)
+    gradient = losses.gradient(state.r, state.jacobian, options.loss, options.f_scale)
+    slope = dot(gradient, state.p)
     if not slope + gained < 0.0:
         return 0.1
     return min(max(0.5 * slope / (slope + gained), 0.1), 0.5)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.geometry.products import transposed_times
 from optdriver.sqp import machine
 from optdriver.sqp.state import State
 
@@ -41,7 +42,7 @@ def of(state: State, formulas: ConstraintSet | None, names: Sequence[str]) -> di
         below = np.arange(len(formulas)) < formulas.n_inequalities
         inequality = np.concatenate([inequality, below])
     forces = multipliers / sizes
-    left = jacobian[0] + slopes.T @ forces
+    left = jacobian[0] + transposed_times(slopes, forces)
     near = rows / sizes >= -NEAR * state.options.feasibility
     active = np.flatnonzero(~inequality | near | (multipliers > 0.0))
     low = (x - state.lower <= machine.AT * state.scale) & (left >= 0.0)

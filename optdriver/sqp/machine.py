@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.feasible.convergence import FAR, PART_OF_VALUE, first_unit, power_of_two
+from optdriver.geometry.products import dot, norm, row_lengths, times, transposed_times
 from optdriver.sqp import quadratic, quasi_newton
 from optdriver.sqp.quadratic import Rows, Step
 from optdriver.sqp.state import State, Stop
@@ -183,7 +184,7 @@ def violations(state: State, rows: Vector) -> Vector:
 def merit(state: State, f: float, rows: Vector) -> float:
     """Return the exact penalty function."""
     weights = np.zeros(state.m) if state.penalty is None else state.penalty
-    return f + float(weights @ violations(state, rows))
+    return f + dot(weights, violations(state, rows))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,8 +202,8 @@ def _model(state: State, formulas: ConstraintSet | None) -> Model:
         raise ValueError("there is no iterate")
     at = _point(state, state.x, state.values, state.jacobian, formulas)
     multipliers = np.zeros(at.rows.size) if state.multipliers is None else state.multipliers
-    first = float(np.linalg.norm(at.gradient)) or state.unit or 1.0
-    lengths = np.linalg.norm(at.slopes, axis=1)
+    first = norm(at.gradient) or state.unit or 1.0
+    lengths = row_lengths(at.slopes)
     most = MOST_FORCE * first / np.where(lengths > 0.0, lengths, 1.0)
     multipliers = np.clip(multipliers, -most, most)
     matrix = quasi_newton.matrix(state.steps, state.slopes, state.bends, multipliers, first)
@@ -252,11 +253,11 @@ def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
     state.x, state.values, state.jacobian = state.pending, values, jacobian
     state.x0 = state.pending
     state.row_scale = 1.0 / _sizes_of_rows(state, values, jacobian)
-    state.unit = float(np.linalg.norm(jacobian[0] * state.scale))
+    state.unit = norm(jacobian[0] * state.scale)
     state.small = first_unit(float(values[0]), state.unit)
     state.penalty = np.zeros(state.m)
     state.multipliers = np.zeros(state.m + (0 if formulas is None else len(formulas)))
-    place = 0.0 if state.x is None else float(np.linalg.norm(state.x / state.scale))
+    place = 0.0 if state.x is None else norm(state.x / state.scale)
     state.radius = FIRST_RADIUS * max(1.0, place)
 
 
@@ -344,7 +345,7 @@ def _go_round(state: State, model: Model, d: Vector) -> None:
     if not (bend.any() and np.isfinite(bend).all()):
         return
     found, _, consistent = _solve(state, model, bend)
-    if consistent and np.linalg.norm(found - d) <= MOST_BEND * np.linalg.norm(d):
+    if consistent and norm(found - d) <= MOST_BEND * norm(d):
         state.d = found
 
 
@@ -352,20 +353,20 @@ def _weigh(state: State, model: Model, d: Vector, consistent: bool) -> None:
     """Set penalties with which the step promises a decrease, and what it promises."""
     at, m = model.at, state.m
     now = violations(state, at.rows)
-    then = violations(state, at.rows + at.slopes @ d)
-    quadratic_part = float(at.gradient @ d + 0.5 * d @ model.matrix @ d)
+    then = violations(state, at.rows + times(at.slopes, d))
+    quadratic_part = dot(at.gradient, d) + 0.5 * dot(d, times(model.matrix, d))
     penalty = np.zeros(m) if state.penalty is None else state.penalty
     if state.multipliers is not None:  # Powell (1978), eq. (4.6)
         wanted = WEIGHT * np.abs(state.multipliers[:m])
         penalty = np.maximum(wanted, 0.5 * (penalty + wanted))
     if m and not consistent:
         penalty = np.full(m, penalty.max())
-    total, highest = float(np.sum(now - then)), float(np.max(penalty, initial=0.0))
-    short = float(penalty @ (now - then)) - quadratic_part < SHARE * highest * total
+    total, highest = dot(now - then, np.ones(m)), float(np.max(penalty, initial=0.0))
+    short = dot(penalty, now - then) - quadratic_part < SHARE * highest * total
     if total > 0.0 and quadratic_part > 0.0 and short:
         penalty = np.full(m, max(highest, quadratic_part / ((1.0 - SHARE) * total)))
     state.penalty = penalty
-    state.promised = float(penalty @ (now - then)) - quadratic_part
+    state.promised = dot(penalty, now - then) - quadratic_part
 
 
 def _passes(state: State, model: Model, gtol: float) -> bool:
@@ -382,17 +383,19 @@ def _passes(state: State, model: Model, gtol: float) -> bool:
         return False
     if worst(state, state.values, state.jacobian) > state.options.feasibility:
         return False
-    left = at.gradient + at.slopes.T @ state.multipliers
+    left = at.gradient + transposed_times(at.slopes, state.multipliers)
     low = (left > 0.0) & (x - state.lower <= AT * state.scale)
     high = (left < 0.0) & (state.upper - x <= AT * state.scale)
     free = np.where(model.free & ~low & ~high, np.abs(left), 0.0)
-    slack = float(np.abs(state.multipliers) @ np.abs(at.rows)) if at.rows.size else 0.0
-    parts = np.abs(at.gradient) + np.abs(at.slopes.T) @ np.abs(state.multipliers)
-    rounding = SMALL * EPS * float(np.linalg.norm(parts))
+    slack = dot(np.abs(state.multipliers), np.abs(at.rows))
+    parts = np.abs(at.gradient) + transposed_times(
+        np.abs(at.slopes), np.abs(state.multipliers)
+    )
+    rounding = SMALL * EPS * norm(parts)
     small = max(state.small, PART_OF_VALUE * power_of_two(abs(at.f)))
-    whole = max(float(np.linalg.norm(free)), slack)
+    whole = max(norm(free), slack)
     gone = np.maximum(np.abs(x), np.abs(x - state.x0)) / state.scale
-    return whole <= max(gtol * small, rounding) and float(free @ gone) <= max(
+    return whole <= max(gtol * small, rounding) and dot(free, gone) <= max(
         FAR * gtol * max(abs(at.f), state.small), float(np.max(gone)) * rounding
     )
 
@@ -482,8 +485,8 @@ def _judge(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
         state.nit += 1
         _rescale(state, values, jacobian)
         return True
-    bend = there.rows - here.rows - here.slopes @ s
-    linear = here.rows + here.slopes @ s
+    bend = there.rows - here.rows - times(here.slopes, s)
+    linear = here.rows + times(here.slopes, s)
     missed = merit(state, 0.0, there.rows) - merit(state, 0.0, linear)
     if state.bend is None and missed > 0.5 * (promised - gained):
         state.bend = bend[: state.m]  # the rows are to blame: go round the bend

@@ -14,10 +14,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
-from optdriver.constraints.least_distance import LeastDistance, least_distance
+from optdriver.constraints.least_distance import SMALL, LeastDistance, least_distance, one_by_one
 from optdriver.feasible.convergence import power_of_two
+from optdriver.geometry.factors import Cholesky
+from optdriver.geometry.products import times
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -27,6 +28,9 @@ SHORT: Final = 1e-4
 
 ROUNDED: Final = 1e-6
 """The largest part of its diagonal that B is mended by."""
+
+MANY: Final = 4
+"""Times as many inequalities, sides of the box among them, as there may be variables."""
 
 ROOM: Final = 1e-12
 """By so much moved limits give way, for rounding."""
@@ -80,8 +84,8 @@ def _solved(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step
     return Step(d=least, inequalities=nothing[0], equalities=nothing[1], consistent=False)
 
 
-def _factor(B: Vector) -> Vector:
-    """Return L of ``B = L L'``, with a little more on the diagonal where rounding has spoilt B.
+def _factor(B: Vector) -> Cholesky:
+    """Return the factor of B, with a little more on the diagonal where rounding has spoilt B.
 
     Raises
     ------
@@ -90,36 +94,36 @@ def _factor(B: Vector) -> Vector:
     """
     eps = float(np.finfo(np.float64).eps)
     more, largest = 0.0, float(np.max(np.diag(B)))
-    while True:
-        try:
-            return np.asarray(np.linalg.cholesky(B + more * np.eye(len(B))), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            more = max(4.0 * more, eps * largest)
-            if not more <= ROUNDED * largest:
-                raise
+    while (made := Cholesky.of(B, more)) is None:
+        more = max(4.0 * more, eps * largest)
+        if not more <= ROUNDED * largest:
+            raise np.linalg.LinAlgError("the matrix of the model is not positive definite")
+    return made
 
 
-def _nearest(g: Vector, factor: Vector, rows: Rows, low: Vector, high: Vector) -> LeastDistance:
+def _nearest(g: Vector, factor: Cholesky, rows: Rows, low: Vector, high: Vector) -> LeastDistance:
     n = g.size
     sides = np.eye(n)
     above = np.vstack([rows.A, sides[np.isfinite(high)], -sides[np.isfinite(low)]])
     limits = np.concatenate([rows.a, high[np.isfinite(high)], -low[np.isfinite(low)]])
-    wanted = -solve_triangular(factor, g, lower=True)
     endless = np.full(n, np.inf)
-    return least_distance(
-        solve_triangular(factor, above.T, lower=True).T,
-        limits,
-        solve_triangular(factor, rows.E.T, lower=True).T,
-        rows.e,
-        -endless,
-        endless,
-        toward=wanted,
+    return _least_distance(
+        factor.rows(above), limits, factor.rows(rows.E), rows.e, -endless, endless, -factor.root(g)
     )
 
 
-def _step(factor: Vector, made: LeastDistance, rows: Rows, *, consistent: bool) -> Step:
+def _least_distance(
+    A: Vector, a: Vector, E: Vector, e: Vector, low: Vector, high: Vector, toward: Vector
+) -> LeastDistance:
+    """Return the nearest point: one row at a time, in one order, unless the problem is large."""
+    if low.size < SMALL and len(a) <= MANY * SMALL and len(e) <= SMALL:
+        return one_by_one(toward, A, a, E, e, low, high)
+    return least_distance(A, a, E, e, low, high, toward=toward)
+
+
+def _step(factor: Cholesky, made: LeastDistance, rows: Rows, *, consistent: bool) -> Step:
     return Step(
-        d=solve_triangular(factor, made.d, lower=True, trans="T"),
+        d=factor.root_transposed(made.d),
         inequalities=made.inequalities[: rows.a.size],
         equalities=made.equalities,
         consistent=consistent,
@@ -138,14 +142,14 @@ def least_violation(rows: Rows, low: Vector, high: Vector) -> Vector:
     E[np.flatnonzero(rows.soft_e), n + p + np.arange(q)] = -1.0
     below, above = np.full(width, -np.inf), np.full(width, np.inf)
     below[:n], above[:n], below[n : n + p] = SHORT * low, SHORT * high, 0.0
-    found = least_distance(A, rows.a, E, rows.e, below, above)
+    found = _least_distance(A, rows.a, E, rows.e, below, above, np.zeros(width))
     d = found.d[:n] / SHORT if found.feasible else np.zeros(n)
     return np.minimum(np.maximum(d, low), high)
 
 
 def _moved(rows: Rows, d: Vector) -> Rows:
     """Return the rows with the limits of the soft ones moved to where they are met at `d`."""
-    there, equal = rows.A @ d, rows.E @ d
+    there, equal = times(rows.A, d), times(rows.E, d)
     room = ROOM * (1.0 + np.abs(there))
     return Rows(
         A=rows.A,

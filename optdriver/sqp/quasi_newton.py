@@ -11,6 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.geometry.products import dot, row_lengths, times, transposed_times
+from optdriver.geometry.singular import Singular
+
 Vector = NDArray[np.float64]
 
 DAMPED: Final = 0.2
@@ -44,7 +47,9 @@ def matrix(
     first : float
         The curvature before there is a step along which it was seen to be positive.
     """
-    changes = slopes + np.einsum("r,krn->kn", multipliers, bends)
+    changes = slopes.copy()
+    for change, bend in zip(changes, bends, strict=True):
+        change += transposed_times(bend, multipliers)
     made = np.eye(steps.shape[1]) * _curvature(steps, changes, first)
     for s, y in zip(steps, changes, strict=True):
         made = _updated(made, s, y)
@@ -54,7 +59,7 @@ def matrix(
 def _curvature(steps: Vector, changes: Vector, first: float) -> float:
     """Return the curvature along the newest step along which it is positive."""
     for s, y in zip(steps[::-1], changes[::-1], strict=True):
-        along, size = float(s @ y), float(s @ s)
+        along, size = dot(s, y), dot(s, s)
         if along > LEAST * first * size and np.isfinite(along / size):
             return along / size
     return first
@@ -69,23 +74,23 @@ def foreseen(steps: Vector, bends: Vector, d: Vector) -> Vector:
     newest, changes = steps[-n:], bends[-n:]
     if not newest.size:
         return np.zeros(bends.shape[1])
-    lengths = np.linalg.norm(newest, axis=1)
-    units, per_length = newest / lengths[:, None], changes / lengths[:, None, None]
-    shares = np.linalg.lstsq(units.T, d, rcond=INDEPENDENT)[0]
-    made: Vector = 0.5 * np.einsum("k,krn,n->r", shares, per_length, d)
+    lengths = row_lengths(newest)
+    shares = Singular((newest / lengths[:, None]).T).solve(d, INDEPENDENT)
+    along = np.array([times(each, d) for each in changes])  # (k, rows)
+    made: Vector = 0.5 * transposed_times(along, shares / lengths)
     return made
 
 
 def _updated(B: Vector, s: Vector, y: Vector) -> Vector:
     """Return the matrix after an update, y moved toward B s where its curvature is too small."""
-    Bs = B @ s
-    known, seen = float(s @ Bs), float(s @ y)
+    Bs = times(B, s)
+    known, seen = dot(s, Bs), dot(s, y)
     if not known > 0.0:
         return B
     if seen < DAMPED * known:  # Powell (1978), eq. (5.10)
         part = (1.0 - DAMPED) * known / (known - seen)
         y = part * y + (1.0 - part) * Bs
-        seen = float(s @ y)
+        seen = dot(s, y)
     made = B - np.outer(Bs, Bs) / known + np.outer(y, y) / seen
     usable = seen > 0.0 and np.isfinite(made).all()
     return 0.5 * (made + made.T) if usable else B

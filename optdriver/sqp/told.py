@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError
+from optdriver.geometry.products import row_lengths
 from optdriver.numerics import quiet
 from optdriver.reading import real_array
 
@@ -59,7 +60,7 @@ def row_sizes(values: Vector, jacobian: Vector, scale: Vector) -> Vector:
     slopes = np.clip(jacobian[1:] * scale, -LARGEST, LARGEST)
     unit = np.max(np.abs(slopes), axis=1, initial=0.0)  # squares can overflow, or be nothing
     unit[unit == 0.0] = 1.0
-    lengths = unit * np.linalg.norm(slopes / unit[:, None], axis=1)
+    lengths = unit * row_lengths(slopes / unit[:, None])
     sizes = np.maximum(lengths, FLAT_ROW * np.abs(values[1:]))
     return np.where(sizes > 0.0, np.maximum(sizes, 1.0 / LARGEST), 1.0)
 

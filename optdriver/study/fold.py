@@ -29,6 +29,7 @@ from optdriver.drivers import (
     without_undo,
 )
 from optdriver.errors import InputError, ProtocolError
+from optdriver.geometry.products import dot, transposed_times
 from optdriver.multistart.records import Fill, Point, PointArrays
 from optdriver.study import deviations, gradient_check, outputs, parameters, profiling, soundness
 from optdriver.study.events import (
@@ -682,7 +683,7 @@ def _checked(
     weights = state.check.weights
     if weights is None or put is None or put.slopes is None or weights.size != put.values.size:
         return value, gradient
-    return float(weights @ put.values), np.asarray(weights @ put.slopes)
+    return dot(weights, put.values), np.asarray(transposed_times(put.slopes, weights))
 
 
 def _minimised(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError
+from optdriver.geometry.products import row_lengths
 from optdriver.reading import real_number, short
 from optdriver.study import observation
 from optdriver.study.observation import Where
@@ -140,7 +141,7 @@ def weights(put: Put) -> FloatArray | None:
     if put.slopes is None:
         return None
     with np.errstate(all="ignore"):
-        lengths = np.linalg.norm(put.slopes, axis=1)
+        lengths = row_lengths(put.slopes)
         made = (lengths[0] or 1.0) / lengths
     return np.where(np.isfinite(made) & (made > 0.0), made, 1.0)
 

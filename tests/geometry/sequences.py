@@ -1,4 +1,4 @@
-"""The points that are asked under constraints, as hexadecimal numbers.
+"""The points that are asked under constraints and of fits, as hexadecimal numbers.
 
 ``python -m tests.geometry.sequences [NAME ...]`` prints them: what the processor may not change.
 """
@@ -58,6 +58,56 @@ def study(texts: list[str], *, gradients: bool) -> list[list[str]]:
     return points
 
 
+def rational(b: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return residuals of a rational function by + - * / alone, and their Jacobian."""
+    t = np.arange(size) / size * 3.0 - 1.0
+    bottom = 1.0 + t * (0.4 + t * b[3])
+    made = (b[0] + t * (b[1] + t * b[2])) / bottom
+    noise = (np.arange(size) * 7919 % 101 / 101.0 - 0.5) * 0.2
+    columns = [1.0 / bottom, t / bottom, t * t / bottom, -made * t * t / bottom]
+    seen = (1.3 - t * (0.8 - t * 0.6)) / (1.0 + t * (0.4 + t * 0.5))
+    return made - seen - noise, np.column_stack(columns)
+
+
+def fit(
+    size: int, *, box: object = None, texts: list[str] | None = None, loss: str = "linear"
+) -> list[list[str]]:
+    """Return the points of a fit, with its factors and gradient at the end."""
+    start, options = np.array([0.2, 1.0, -2.0, 3.0]), {"loss": loss, "f_scale": 0.05}
+    opt = (
+        optdriver.LeastSquares(start, box, **options)
+        if texts is None
+        else FeasibleMinimizer(start, texts, box, residuals=True, **options)
+    )
+    points = []
+    while not opt.done:
+        points.append(opt.ask())
+        opt.tell(*rational(points[-1], size))
+    points += [opt.factors.triangle.ravel()]
+    return [hexed(x) for x in points]
+
+
+def quadratic_programs(name: str) -> list[list[str]]:
+    """Return the points of a run whose rows are told."""
+    problem = next(p for p in (*INEQUALITIES, *EQUALITIES) if p.name == name)
+    objective, box = Objective(problem), np.column_stack(problem.box)
+    rows = ConstraintSet(problem.texts, problem.names, [(None, None)] * len(problem.names))
+    opt = optdriver.SQP(
+        problem.start,
+        box,
+        inequalities=rows.n_inequalities,
+        equalities=rows.n_equalities,
+        maxfun=40,
+    )
+    points = []
+    while not opt.done:
+        points.append(opt.ask())
+        f, g = objective(points[-1])
+        values, slopes = rows.values(points[-1]), rows.jacobian(points[-1])
+        opt.tell(np.concatenate([[f], values]), np.vstack([g[None], slopes]))
+    return [hexed(x) for x in points]
+
+
 def large(n: int = 40) -> list[list[str]]:
     """Return what projection makes of points, rows of one form together and a wide sum."""
     names = [f"v{i}" for i in range(n)]
@@ -84,7 +134,15 @@ def hexed(x: np.ndarray) -> list[str]:
 
 def all_sequences() -> dict[str, Callable[[], list[list[str]]]]:
     """Return what makes each sequence, by name."""
-    made: dict[str, Callable[[], list[list[str]]]] = {"large": large}
+    made: dict[str, Callable[[], list[list[str]]]] = {
+        "large": large,
+        "fit": partial(fit, 40),
+        "fit-tiles": partial(fit, 700, loss="cauchy"),
+        "fit-box": partial(fit, 40, box=[(None, 1.0), (None, None), (0.7, None), (0.1, 2.0)]),
+        "fit-ball": partial(fit, 40, texts=["x1^2 + x2^2 + x3^2 + x4^2 <= 2"], loss="soft_l1"),
+    }
+    for name in ("HS43", "HS71", "HS100"):
+        made[f"SQP-{name}"] = partial(quadratic_programs, name)
     for name in LOCAL:
         made[name] = partial(local, name)
     for name, texts in STUDIES.items():

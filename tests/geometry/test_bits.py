@@ -1,4 +1,4 @@
-"""Neither the processor nor a compiler decides a bit of what is asked under constraints.
+"""Neither the processor nor a compiler decides a bit of what fits and constraints ask.
 
 OpenBLAS and NumPy choose their code by the processor.  Each can be told to take another one's, and
 `sequences` is run once for each in a process of its own.
@@ -31,6 +31,7 @@ FEATURES = [name for name in __cpu_dispatch__ if __cpu_features__.get(name)]
 """What NumPy has code of its own for, beyond its baseline, and this machine has."""
 
 FEW = ("HS71", "HS76", "HS103", "corner", "curve-differences", "large")
+FITS = ("fit", "fit-tiles", "fit-box", "fit-ball", "SQP-HS71", "SQP-HS100")
 
 
 @functools.cache
@@ -61,7 +62,7 @@ def assert_same(names: tuple[str, ...], **environment: str) -> None:
 
 def test_a_simple_processor_asks_the_same_points():
     assert_same(
-        FEW,
+        FEW + FITS,
         OPENBLAS_CORETYPE="Prescott",
         OPENBLAS_NUM_THREADS="2",
         NPY_DISABLE_CPU_FEATURES=" ".join(FEATURES),
@@ -69,7 +70,7 @@ def test_a_simple_processor_asks_the_same_points():
 
 
 def test_the_interpreted_pages_ask_the_same_points():
-    assert_same(FEW[:4], OPTDRIVER_KERNEL="interpreted")
+    assert_same(FEW[:4] + FITS, OPTDRIVER_KERNEL="interpreted")
 
 
 @pytest.mark.slow
