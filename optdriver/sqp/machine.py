@@ -388,9 +388,7 @@ def _passes(state: State, model: Model, gtol: float) -> bool:
     high = (left < 0.0) & (state.upper - x <= AT * state.scale)
     free = np.where(model.free & ~low & ~high, np.abs(left), 0.0)
     slack = dot(np.abs(state.multipliers), np.abs(at.rows))
-    parts = np.abs(at.gradient) + transposed_times(
-        np.abs(at.slopes), np.abs(state.multipliers)
-    )
+    parts = np.abs(at.gradient) + transposed_times(np.abs(at.slopes), np.abs(state.multipliers))
     rounding = SMALL * EPS * norm(parts)
     small = max(state.small, PART_OF_VALUE * power_of_two(abs(at.f)))
     whole = max(norm(free), slack)

@@ -19,7 +19,7 @@ def drive(opt, data, *, fits=True, most=500):
         if fits:
             opt.tell(r, jacobian)
         else:
-            opt.tell(0.5 * float(r @ r), jacobian.T @ r)
+            opt.tell(losses.value(r), losses.gradient(r, jacobian))
         assert opt.result.maxcv <= 0.0
     return opt
 

@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 import optdriver
 from benchmarks.nist import SETS, digits
 from optdriver.errors import GradientError, InputError, ObjectiveWarning
+from optdriver.leastsquares import losses
 from optdriver.study import Study
 
 MISRA = SETS["Misra1a"]
@@ -160,7 +161,7 @@ def test_what_was_begun_under_constraints_before_goes_on_in_its_way():
 
     def value(**b):
         r, jacobian = with_jacobian(**b)
-        return 0.5 * float(r @ r), jacobian.T @ r
+        return losses.value(r), losses.gradient(r, jacobian)
 
     before = in_the_corner(with_jacobian, jac=True, constraint_rule=4)
     same = optdriver.create_study(
