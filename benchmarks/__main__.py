@@ -25,6 +25,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "false-success-unseen": ("false_success", "--unseen"),
     "doubt": ("doubt",),
     "valleys": ("valleys",),
+    "noise": ("noise",),
     "study": ("study",),
     "rounds": ("rounds",),
     "summaries": ("summaries",),

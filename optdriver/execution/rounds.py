@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError, unknown_option
 from optdriver.execution import log
-from optdriver.execution.calling import Mistakes, Outcome, all_taken, chosen, describe
+from optdriver.execution.calling import Mistakes, Outcome, all_taken, chosen, describe, output_names
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.progress import Show
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Matrix = NDArray[np.float64]
 Vectorized = Callable[[Matrix], Any]
+Result = tuple[Any, Any, Any, Any]
+"""Values, gradients, uncertainties and outputs of a round, or None."""
 
 
 def prepare(study: Study, objective: Vectorized | None) -> Vectorized:
@@ -44,15 +46,25 @@ def prepare(study: Study, objective: Vectorized | None) -> Vectorized:
     return objective
 
 
-def _named(found: Mapping[Any, Any]) -> tuple[Any, Any, Any]:
-    """Return values, gradients and uncertainties of what an objective returned by name."""
-    known = ("value", "gradient", "uncertainty")
+def _named(found: Mapping[Any, Any], outputs: tuple[str, ...]) -> Result:
+    """Return values, gradients, uncertainties and outputs of what an objective returned by name.
+
+    With `outputs`, their names, these stand beside them or all under ``outputs``.
+    """
+    known = ("value", "gradient", "uncertainty", *(("outputs", *outputs) if outputs else ()))
     for name in found:
         if name not in known:
             raise unknown_option("part of what the objective returned:", str(name), known)
     if "value" not in found:
         raise InputTypeError("the vectorized objective returned a dict without 'value'")
-    return found["value"], found.get("gradient"), found.get("uncertainty")
+    put = None
+    if outputs:
+        put = {name: found[name] for name in outputs if name in found}
+        for name, given in dict(found.get("outputs", {})).items():
+            if name in put:
+                raise InputError(f"the objective returned the output {name!r} twice")
+            put[name] = given
+    return found["value"], found.get("gradient"), found.get("uncertainty"), put
 
 
 class Rounds:
@@ -60,6 +72,7 @@ class Rounds:
 
     def __init__(self, study: Study, call: Vectorized, limit: float, show: Show) -> None:
         self.study, self.call, self.show = study, call, show
+        self.outputs = output_names(study)
         self.remaining = limit
         self.error: Exception | None = None
         self.mistakes = Mistakes()
@@ -94,18 +107,18 @@ class Rounds:
 
     def _evaluate(self, ids: list[int], x: Matrix) -> None:
         try:
-            values, gradients, spreads = self._called(x)
+            values, gradients, spreads, put = self._called(x)
         except InputError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is recorded
             self._failed(ids, x, error)
             return
-        self.study.tell_arrays(ids, values, gradients, uncertainty=spreads)
+        self.study.tell_arrays(ids, values, gradients, outputs=put, uncertainty=spreads)
         for id, value in zip(ids, np.ravel(values).tolist(), strict=True):
             log.value(self.study, id, value)
 
-    def _called(self, x: Matrix) -> tuple[Any, Any, Any]:
-        """Return values, gradients and uncertainties (or None) of the points."""
+    def _called(self, x: Matrix) -> Result:
+        """Return what the objective says of the points."""
         self.calling = True
         try:
             found = self.call(x)
@@ -117,10 +130,10 @@ class Rounds:
                     "a vectorized objective returns the values, an array of shape (k,), or a pair "
                     f"(values, gradients); it returned {len(found)} things"
                 )
-            return *found, None
+            return *found, None, None
         if isinstance(found, Mapping):
-            return _named(found)
-        return found, None, None
+            return _named(found, self.outputs)
+        return found, None, None, None
 
     def _failed(self, ids: list[int], x: Matrix, error: BaseException) -> None:
         """Book an exception; of several points each is evaluated by itself, to see which it is."""

@@ -122,6 +122,12 @@ def _round_parts(event: RoundAsked | RoundTold) -> tuple[bytes, str]:
     if event.uncertainties is not None:
         note["uncertainties"] = True
         payload += _bytes(event.uncertainties)
+    if event.output_rows is not None:
+        note["outputs"] = event.output_rows.shape[1]
+        payload += _bytes(event.output_rows)
+    if event.slope_rows is not None:
+        note["slopes"] = event.slope_rows.shape[1]
+        payload += _bytes(event.slope_rows)
     return payload + _bytes(event.gradients), to_json(note)
 
 
@@ -142,15 +148,20 @@ def _round_fields(kind: str, payload: bytes, note: Mapping[str, Any], n: int) ->
             "wanted": note["wanted"],
             "fills": note["fills"],
         }
-    columns = 3 if note.get("uncertainties") else 2
-    gradients = real[columns * count :]
-    return {
-        "ids": whole[:count],
-        "values": real[count : 2 * count],
-        "gradients": gradients.reshape(count, n) if gradients.size else None,
-        "reason": note["reason"],
-        "uncertainties": real[2 * count : 3 * count] if columns == 3 else None,
-    }
+    fields: dict[str, Any] = {"ids": whole[:count], "values": real[count : 2 * count]}
+    start = 2 * count
+    if note.get("uncertainties"):
+        fields["uncertainties"] = real[start : start + count]
+        start += count
+    for name, column in (("outputs", "output_rows"), ("slopes", "slope_rows")):
+        if (width := note.get(name)) is not None:
+            if type(width) is not int or not 0 <= width * count <= real.size - start:
+                raise InputError(f"not an event: it has {width!r:.80} {name} a row")
+            fields[column] = real[start : start + width * count].reshape(count, width)
+            start += width * count
+    gradients = real[start:]
+    fields["gradients"] = gradients.reshape(count, n) if gradients.size else None
+    return {**fields, "reason": note["reason"]}
 
 
 def _bytes(numbers: FloatArray | float | None) -> bytes:

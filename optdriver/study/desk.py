@@ -767,18 +767,22 @@ class Desk:
         gradients: FloatArray | None,
         reason: str = "",
         uncertainties: FloatArray | None = None,
+        put: tuple[FloatArray | None, FloatArray | None] = (None, None),
     ) -> None:
         """Book results, a row each, as one event; accept repeated ones, refuse different ones."""
-        state = self.state
+        state, (outputs, slopes) = self.state, put
         if not all(map(state.open.__contains__, ids)):
             rows = [k for k, id in enumerate(ids) if fold.find(state, id) is not None]
             for k in sorted(set(range(len(ids))).difference(rows)):
                 gradient = None if gradients is None else gradients[k]
                 known = None if uncertainties is None else uncertainties[k : k + 1]
-                self._check_repeated(ids[k], float(values[k]), gradient, known)
+                shown = None if outputs is None else outputs[k]
+                self._check_repeated(ids[k], float(values[k]), gradient, known, shown)
             ids, values = [ids[k] for k in rows], values[rows]
             gradients = None if gradients is None else gradients[rows]
             uncertainties = None if uncertainties is None else uncertainties[rows]
+            outputs = None if outputs is None else outputs[rows]
+            slopes = None if slopes is None else slopes[rows]
         if ids:
             numbers = np.array(ids, dtype=np.int64)
             self.record(
@@ -789,6 +793,8 @@ class Desk:
                     reason=_writable(reason),
                     time=self.now(),
                     uncertainties=uncertainties,
+                    output_rows=outputs,
+                    slope_rows=slopes,
                 )
             )
             self._decide()
@@ -799,12 +805,13 @@ class Desk:
         value: float,
         gradient: FloatArray | None,
         uncertainty: FloatArray | None,
+        outputs: FloatArray | None,
     ) -> None:
         """Refuse another result than the one that is known of a suggestion."""
         reason = describe_failure(value, gradient, self.spec.space.free)
         if reason is None:
             told = None if uncertainty is None or np.isnan(uncertainty[0]) else uncertainty
-            self._check_same(id, value, gradient, None, told)
+            self._check_same(id, value, gradient, outputs, told)
         else:
             self._check_failed(id, reason)
 

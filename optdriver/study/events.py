@@ -151,7 +151,8 @@ class RoundTold:
     Where a value or a gradient is not finite the evaluation has failed, for `reason` if there is
     one, and the point is tried again as long as `retries` says.  The failed ones count first, and
     what the values set off ends nothing before all of them count.  `uncertainties` are standard
-    deviations of the values, NaN where none was told.
+    deviations of the values, NaN where none was told.  `output_rows` are outputs, (k, p), and
+    `slope_rows` their derivatives, (k, p n).
     """
 
     ids: IntArray
@@ -160,10 +161,12 @@ class RoundTold:
     reason: str
     time: float
     uncertainties: FloatArray | None = None
+    output_rows: FloatArray | None = None
+    slope_rows: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns of different lengths."""
-        more = (self.gradients, self.uncertainties)
+        more = (self.gradients, self.uncertainties, self.output_rows, self.slope_rows)
         _check_rows(self.ids, self.values, *(each for each in more if each is not None))
 
 
@@ -479,8 +482,9 @@ def _parameters(value: Any) -> Mapping[str, Any]:
 
 _LATER: Final = (
     "residuals", "jacobian", "outputs", "slopes", "uncertainty", "uncertainties",
+    "output_rows", "slope_rows",
 )  # fmt: skip
-"""Fields that 0.2.0, 0.4.0 or 0.5.0 did not know, and that are left out where there is nothing."""
+"""Fields that 0.2.0 to 0.6.0 did not know, and that are left out where there is nothing."""
 
 _MOST: Final = 1 << 53
 """Nothing has a larger number."""
@@ -497,5 +501,6 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "gradients": _or_none(_matrix), "starts": _matrix,
     "indices": _integers, "steps": _array, "rise": _real, "level": _real,
     "uncertainty": _or_none(_deviations), "uncertainties": _or_none(_deviations),
+    "output_rows": _or_none(_matrix), "slope_rows": _or_none(_matrix),
 }  # fmt: skip
 """How the fields of events are read."""

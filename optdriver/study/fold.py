@@ -738,18 +738,21 @@ def _fit_to_driver(state: State, entry: Entry, event: Told) -> tuple[FloatArray,
 
 
 def _round_told(state: State, event: RoundTold) -> None:
-    if state.spec.limits is not None:
-        raise ProtocolError("the events do not fit this study: a round has no outputs")
+    limits = state.spec.limits
+    if limits is not None and event.output_rows is None and np.isfinite(event.values).any():
+        raise ProtocolError("the events do not fit this study: a round without outputs")
     usable = np.isfinite(event.values)
     if event.gradients is not None:
         usable &= np.isfinite(event.gradients).all(axis=1)
+    if limits is not None:
+        usable &= [_why_unusable_put(state, event, k) is None for k in range(len(event.ids))]
     for k in np.flatnonzero(~usable).tolist():
         _failed(state, _failed_row(state, event, k))
     rows = np.flatnonzero(usable).tolist()
     while rows and gradient_check.wants_base(state.check):
         _told(state, _told_row(event, rows.pop(0)))
     ids = event.ids.tolist()
-    plain = [k for k in rows if _is_plain(state.open.get(ids[k]))]
+    plain = [k for k in rows if limits is None and _is_plain(state.open.get(ids[k]))]
     if plain:
         _told_plain(state, event, np.array(plain))
     for k in sorted(set(rows).difference(plain)) if len(plain) < len(rows) else ():
@@ -763,13 +766,36 @@ def _is_plain(entry: Entry | None) -> bool:
 
 def _told_row(event: RoundTold, k: int) -> Told:
     gradient = None if event.gradients is None else event.gradients[k]
+    put, slopes = _put_of(event, k)
     return Told(
         id=int(event.ids[k]),
         value=float(event.values[k]),
         gradient=gradient,
         time=event.time,
+        outputs=put,
+        slopes=slopes,
         uncertainty=_spread_of(event, k),
     )
+
+
+def _put_of(event: RoundTold, k: int) -> tuple[FloatArray | None, FloatArray | None]:
+    """Return the outputs of a row, and their derivatives, as one by itself is recorded."""
+    rows = (event.output_rows, event.slope_rows)
+    outputs, slopes = (None if each is None else each[k] for each in rows)
+    return outputs, slopes
+
+
+def _why_unusable_put(state: State, event: RoundTold, k: int) -> str | None:
+    """Return what is not finite about the outputs of a row, None if they can be used."""
+    limits, entry = state.spec.limits, find(state, int(event.ids[k]))
+    values, slopes = _put_of(event, k)
+    if limits is None or entry is None or values is None:
+        return None
+    n = state.spec.space.size
+    if values.size != len(limits.names) or (slopes is not None and slopes.size != values.size * n):
+        raise ProtocolError(f"the events do not fit this study: it has {len(limits.names)} outputs")
+    put = Put(values, None if slopes is None else slopes.reshape(-1, n))
+    return outputs.why_unusable(put, limits, entry.x, state.spec.space.free)
 
 
 def _spread_of(event: RoundTold, k: int) -> FloatArray | None:
@@ -786,20 +812,26 @@ def _failed_row(state: State, event: RoundTold, k: int) -> Failed:
     entry = find(state, id)
     return Failed(
         id=id,
-        reason=event.reason or why_unusable(value, gradient, state.spec.space.free),
+        reason=event.reason
+        or why_unusable(value, gradient, state.spec.space.free)
+        or _why_unusable_put(state, event, k)
+        or "",
         retry=entry is not None and entry.failures < state.parameters["retries"],
         counted=True,
         time=event.time,
         value=value if observed else None,
         gradient=gradient if observed else None,
+        outputs=_put_of(event, k)[0] if observed else None,
         uncertainty=_spread_of(event, k) if observed else None,
     )
 
 
 def why_unusable(value: float, gradient: FloatArray | None, names: tuple[str, ...]) -> str:
-    """Return what is not finite about a result."""
-    if gradient is None or not math.isfinite(value):
+    """Return what is not finite about a result; nothing of one that is."""
+    if not math.isfinite(value):
         return f"the value is {value}"
+    if gradient is None or np.isfinite(gradient).all():
+        return ""
     bad = int(np.argmin(np.isfinite(gradient)))
     return f"the derivative by {names[bad]!r} is {gradient[bad]}"
 

@@ -145,6 +145,49 @@ def round_gradients(gradients: Any, count: int, space: Space) -> FloatArray | No
     return np.array(array.reshape(count, space.size), order="C")
 
 
+def round_outputs(
+    given: Any, count: int, limits: OutputLimits, space: Space, *, jac: bool
+) -> tuple[FloatArray, FloatArray | None]:
+    """Return the outputs of a round, (k, p), and their derivatives, (k, p n), a row a point.
+
+    They are given by name: an array of shape (k,) each, or with its derivatives, a pair or a dict
+    of ``value`` and ``gradient``, the gradients as those of the objective.
+    """
+    if not isinstance(given, Mapping):
+        raise InputTypeError(
+            "the outputs of a round are given by name, an array of shape (k,) each: "
+            f"outputs={{'stress': stresses}}, or {{'stress': (stresses, gradients)}}, not "
+            f"{short(given)}"
+        )
+    limits.check_names(given)
+    values = np.empty((count, len(limits.names)))
+    slopes = np.full((count, len(limits.names), space.size), math.nan)
+    for i, name in enumerate(limits.names):
+        column, gradients = _output_column(name, given[name])
+        try:
+            values[:, i] = round_values(column, count)
+            made = round_gradients(gradients, count, space) if jac else None
+        except InputError as error:
+            raise type(error)(f"of the output {name!r}: {error}") from error
+        if made is not None:
+            slopes[:, i] = made
+        elif jac and i < limits.used:
+            raise outputs.missing_slopes(name)
+    return values, slopes.reshape(count, -1) if jac else None
+
+
+def _output_column(name: str, given: Any) -> tuple[Any, Any]:
+    """Return the values of an output, and their derivatives as they were given or None."""
+    if isinstance(given, Mapping):
+        if "value" not in given or not given.keys() <= {"value", "gradient"}:
+            raise InputError(
+                f"the output {name!r} of a round is an array, a pair (values, gradients), or a "
+                f"dict of 'value' and 'gradient', not {short(given)}"
+            )
+        return given["value"], given.get("gradient")
+    return given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+
+
 def _unmasked(given: Any) -> Any:
     """Return what is given, NaN where a mask hides something."""
     ma = masked_arrays()

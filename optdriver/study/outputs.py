@@ -67,12 +67,17 @@ def read(given: Any, limits: OutputLimits, where: Where, *, jac: bool) -> Put:
         if gradient is not None:
             slopes[k] = _gradient(name, gradient, where)
         elif k < limits.used:
-            raise InputError(
-                f"the derivatives of the output {name!r} are missing: jac=True says that the "
-                f"objective supplies them, as outputs={{{name!r}: (value, gradient)}}; add them, "
-                "or set jac=False for finite differences"
-            )
+            raise missing_slopes(name)
     return Put(values, slopes)
+
+
+def missing_slopes(name: str) -> InputError:
+    """Build the error for derivatives that ``jac=True`` promises and that are not there."""
+    return InputError(
+        f"the derivatives of the output {name!r} are missing: jac=True says that the "
+        f"objective supplies them, as outputs={{{name!r}: (value, gradient)}}; add them, "
+        "or set jac=False for finite differences"
+    )
 
 
 def have_slopes(given: Any) -> bool:

@@ -448,7 +448,13 @@ class Study:
 
     @quiet
     def tell_arrays(
-        self, ids: Any, values: Any, gradients: Any = None, *, uncertainty: Any = None
+        self,
+        ids: Any,
+        values: Any,
+        gradients: Any = None,
+        *,
+        outputs: Any = None,
+        uncertainty: Any = None,
     ) -> None:
         """Report the results of many suggestions at once, all of them or none.
 
@@ -462,6 +468,10 @@ class Study:
             The derivatives by the continuous parameters, a row a point, or by name, an array of
             shape (k,) each.  A row that is not finite (or masked) is a failed evaluation too, of
             which the value counts for `best`.
+        outputs : mapping, optional
+            Of a study with limits on outputs, those by name: an array of shape (k,) each, or with
+            its derivatives, ``(values, gradients)``, these as those of the objective.  What is not
+            finite is a failed evaluation.
         uncertainty : float, or array_like of shape (k,), optional
             The standard deviations of the values, NaN or None where one is not known.
 
@@ -474,10 +484,16 @@ class Study:
         InputError
             For results of the wrong kind or shape; all suggestions stay open.
         """
-        self._tell_arrays(ids, values, gradients, "", uncertainty)
+        self._tell_arrays(ids, values, gradients, "", uncertainty, outputs)
 
     def _tell_arrays(
-        self, ids: Any, values: Any, gradients: Any, reason: str, uncertainty: Any = None
+        self,
+        ids: Any,
+        values: Any,
+        gradients: Any,
+        reason: str,
+        uncertainty: Any = None,
+        outputs: Any = None,
     ) -> None:
         """Report results, of which those that are not finite have failed for a reason."""
         listed = inputs.round_ids(ids)
@@ -487,19 +503,35 @@ class Study:
         with self._lock:
             desk = self._desk
             desk.check_ids(listed)
-            if desk.fits or desk.spec.limits is not None:
-                what = "residuals" if desk.fits else "outputs"
+            if desk.fits:
                 raise InputError(
-                    f"driver={desk.spec.driver!r} is told {what}, a point at a time: use tell"
+                    f"driver={desk.spec.driver!r} is told residuals, a point at a time: use tell"
                 )
+            put = self._round_outputs(outputs, numbers)
             if not desk.parameters["jac"]:
                 array = None
             elif array is None and np.isfinite(numbers).any():
                 raise observation.missing_derivative(self.space.free[0])
-            desk.told_round(listed, numbers, array, reason, spreads)
+            desk.told_round(listed, numbers, array, reason, spreads, put)
             self._threads.note_result()
         if gradients is not None and array is None:
             self._say_unused()
+
+    def _round_outputs(
+        self, given: Any, values: Any
+    ) -> tuple[FloatArray | None, FloatArray | None]:
+        """Return the outputs of a round and their derivatives, where there are limits on them."""
+        limits = self._desk.spec.limits
+        if limits is None:
+            if given is not None:
+                raise inputs.no_outputs()
+            return None, None
+        if given is None and not np.isfinite(values).any():
+            return None, None
+        jac = bool(self._desk.parameters["jac"])
+        return inputs.round_outputs(
+            {} if given is None else given, len(values), limits, self.space, jac=jac
+        )
 
     @quiet
     def fail_arrays(self, ids: Any, reason: str = "") -> None:

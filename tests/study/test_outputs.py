@@ -491,13 +491,6 @@ def test_a_file_with_other_limits_is_another_study(tmp_path):
         study_of(storage=path, outputs={**LIMITS, "q": "<= 2"})
 
 
-def test_a_round_has_no_outputs():
-    study = study_of(jac=False)
-    ids, _ = study.ask_arrays(1)
-    with pytest.raises(InputError, match="is told outputs, a point at a time"):
-        study.tell_arrays(ids, [1.0])
-
-
 def test_the_driver_minimises_without_outputs_too():
     study = optdriver.create_study(BOX, driver="SQP", jac=True, max_num_minimizers=1)
     study.run(lambda x, y: ((x - 1) ** 2 + y**2, [2 * (x - 1), 2 * y]))
