@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.coroutine.scipy_methods import method_names, named
+from optdriver import plugins
+from optdriver.coroutine.scipy_methods import Method, method_names, named
 from optdriver.errors import (
     InputError,
     UnknownOptionError,
@@ -21,10 +22,36 @@ from optdriver.errors import (
 from optdriver.multistart import OPTION_NAMES, Evaluation, Minimum, Moved, MultiStart, Point, Run
 from optdriver.multistart.local import FITTING, LIMITED
 from optdriver.multistart.records import Fill, PointArrays
-from optdriver.population import CMA_ES, COMMON_NAMES, PopulationDriver, nevergrad_names
+from optdriver.population import (
+    CMA_ES,
+    COMMON_NAMES,
+    Engine,
+    Optimizer,
+    PopulationDriver,
+    nevergrad_names,
+)
 from optdriver.undo import Undoing
 
+__all__ = [
+    "Driver",
+    "DriverFactory",
+    "Engine",
+    "Method",
+    "Optimizer",
+    "driver_names",
+    "register",
+]
+
 Vector = NDArray[np.float64]
+
+METHOD = "method"
+"""The option of `MultiStart` that the name of the driver decides."""
+
+ROWS = ("inequalities", "equalities")
+"""Those that only the driver for limits on outputs has."""
+
+_ROWED = tuple(name for name in OPTION_NAMES if name != METHOD)
+_OPTIONS = tuple(name for name in _ROWED if name not in ROWS)
 
 
 class Driver(Protocol):
@@ -131,7 +158,7 @@ class DriverFactory:
     name : str
         Its one real name.
     create : callable
-        ``create(bounds, **options) -> Driver``.
+        ``create(bounds, **options) -> Driver``.  A study gives all of `options`.
     restore : callable
         ``restore(data) -> Driver``, with `data` from the driver's ``to_dict``.
     options : tuple of str
@@ -149,7 +176,7 @@ class DriverFactory:
     name: str
     create: Callable[..., Driver]
     restore: Callable[[Mapping[str, Any]], Driver]
-    options: tuple[str, ...]
+    options: tuple[str, ...] = _OPTIONS
     aliases: tuple[str, ...] = ()
     gradient: bool = True
     fits: bool = False
@@ -160,15 +187,6 @@ DEFAULT_DRIVER = "L-BFGS-B"
 
 NEVERGRAD = "nevergrad:"
 """Before a name it means: Nevergrad's optimizer of that name, and not ours."""
-
-METHOD = "method"
-"""The option of `MultiStart` that the name of the driver decides."""
-
-ROWS = ("inequalities", "equalities")
-"""Those that only the driver for limits on outputs has."""
-
-_ROWED = tuple(name for name in OPTION_NAMES if name != METHOD)
-_OPTIONS = tuple(name for name in _ROWED if name not in ROWS)
 
 _ALIASES = {
     DEFAULT_DRIVER: ("L_BFGS_B_Optimization",),
@@ -181,7 +199,7 @@ _ALIASES = {
 
 
 def _local_method(name: str) -> DriverFactory:
-    """Return the driver that starts a method of SciPy's many times."""
+    """Return the driver that starts a callback-style method many times."""
     create = functools.partial(MultiStart, method=name)
     return DriverFactory(
         name=name,
@@ -194,7 +212,7 @@ def _local_method(name: str) -> DriverFactory:
 
 
 def _population(name: str) -> DriverFactory:
-    """Return the driver that is CMA-ES or one of Nevergrad's optimizers."""
+    """Return the driver that is CMA-ES, one of Nevergrad's optimizers, or one that was added."""
     create = functools.partial(PopulationDriver, engine=name)
     ours = (DEFAULT_DRIVER, *_ALIASES[LIMITED], *method_names())
     taken = plain_name(name) in map(plain_name, ours)
@@ -235,6 +253,7 @@ _FACTORIES = (
     *map(_local_method, method_names()),
     *map(_population, (CMA_ES, *COMMON_NAMES)),
 )
+_NAMES = tuple(factory.name for factory in _FACTORIES)
 _BY_NAME = {
     plain_name(name): factory for factory in _FACTORIES for name in (factory.name, *factory.aliases)
 }
@@ -247,8 +266,42 @@ _ELSEWHERE = {
 
 
 def driver_names() -> tuple[str, ...]:
-    """Return the real names of all drivers, of Nevergrad's many the most common ones."""
-    return tuple(factory.name for factory in _FACTORIES)
+    """Return the real names of all drivers, of Nevergrad's many the most common ones.
+
+    Those that other packages add come last.
+    """
+    return (*_NAMES, *(name for name in plugins.names() if plain_name(name) not in _BY_NAME))
+
+
+def register(method: Method | Optimizer | DriverFactory) -> None:
+    """Let a study, and `optdriver.minimize`, know a method of another package by its name.
+
+    An installed package does the same, without being imported before it is wanted, by an entry
+    point of the group ``optdriver.methods`` that bears the name of the method.
+
+    Parameters
+    ----------
+    method : Method, Optimizer or DriverFactory
+        A local method that calls its objective, as those of `scipy.optimize.minimize` do, and is
+        started many times; an optimizer that is asked and told itself; or a driver.  It takes the
+        place of one that was registered under its name before.
+
+    Raises
+    ------
+    InputError
+        It is none of these, or its name means another one already.
+    """
+    if not isinstance(method, Method | Optimizer | DriverFactory):
+        raise InputError(f"expected a Method, an Optimizer or a DriverFactory, not {method!r}")
+    if isinstance(method, Method) and method.function is None:
+        raise InputError(f"method {method.name!r} has no function, and is none of SciPy's")
+    plain = plain_name(method.name)
+    if plain in _BY_NAME or plain in nevergrad_names() or ":" in method.name:
+        raise InputError(
+            f"the name {method.name!r} cannot be had: another method has it, or it has a colon"
+        )
+    _named.cache_clear()
+    plugins.add(method)
 
 
 def driver_factory(name: str, what: str = "driver") -> DriverFactory:
@@ -279,12 +332,22 @@ def _named(name: str, what: str) -> DriverFactory:
     nevergrads = nevergrad_names()
     if plain_name(name) in nevergrads:
         return _population(nevergrads[plain_name(name)])
+    added = plugins.find(name)
+    if added is not None:
+        return _added(added)
     hint = _ELSEWHERE.get(plain_name(name), "")
     hint = f": {hint}" if hint else nearest(name, (*driver_names(), *nevergrads.values()))
     raise UnknownOptionError(
         f"unknown {what} {name!r}{hint}; known: {', '.join(driver_names())}, and Nevergrad's "
-        "optimizers by their names"
+        "optimizers by their names (is the package installed that adds it?)"
     )
+
+
+def _added(plugin: plugins.Plugin) -> DriverFactory:
+    """Return the driver of what another package has added."""
+    if isinstance(plugin, DriverFactory):
+        return plugin
+    return _local_method(plugin.name) if isinstance(plugin, Method) else _population(plugin.name)
 
 
 def _of_nevergrad(what: str, name: str, prefix: str, rest: str) -> DriverFactory:
@@ -311,7 +374,7 @@ def recorded_name(name: str) -> str:
 
     Nevergrad's optimizers of the same names as ours were recorded without its prefix at first.
     """
-    if name in driver_names() or plain_name(name) not in _BY_NAME:
+    if name in _NAMES or plain_name(name) not in _BY_NAME:
         return name
     return NEVERGRAD + name
 

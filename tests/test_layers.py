@@ -30,6 +30,7 @@ RINGS: list[list[str]] = [
         "numerics",
         "stored",
         "reading",
+        "plugins",
         "messages",
         "sobol",
         "stepping",

@@ -45,11 +45,12 @@ def checked_options(
         An option that the method does not have (the message names the nearest), or a value that is
         no data.
     """
-    options = dict(given)
-    tol = options.pop("tol", None) if "tol" not in method.options else None
+    options, tests = dict(given), tolerance_names(method)
+    tol = options.pop("tol", None) if tests and "tol" not in method.options else None
     for name, value in options.items():
         if name not in method.options:
-            raise unknown_option(f"option of {method.name}", name, (*method.options, "tol"))
+            known = (*method.options, "tol") if tests else method.options
+            raise unknown_option(f"option of {method.name}", name, known)
         if name in SHAPED and not (np.all(free) or np.ndim(value) == 0):
             raise InputError(
                 f"option {name!r} has an entry for every variable, and some are fixed by their "
@@ -58,8 +59,14 @@ def checked_options(
         if name in LIMITS:
             check_integer(name, value, 1, infinite=True)
     if tol is not None:
-        options = dict.fromkeys(TOLERANCES.get(method.name, ("gtol",)), tol) | options
+        options = dict.fromkeys(tests, tol) | options
     return {name: _plain(name, value) for name, value in options.items()}
+
+
+def tolerance_names(method: Method) -> tuple[str, ...]:
+    """Return the options for which `tol` stands."""
+    names = TOLERANCES.get(method.name, ("gtol",))
+    return tuple(name for name in names if name in method.options)
 
 
 def checked_hessian(method: Method, hessian: str | None) -> str:

@@ -131,8 +131,8 @@ class Program:
             return Outcome(success=False, status=-1, message=message, error=True)
         return Outcome(
             success=bool(result.success),
-            status=int(result.status),
-            message=str(result.message),
+            status=int(result.get("status", 0)),
+            message=str(result.get("message", "")),
             x=self._admitted(result.x),
             f=float(result.fun) / self._factor,
             nit=int(result.get("nit", self.nit)),
@@ -153,7 +153,7 @@ class Program:
         return minimize(
             self._value,
             self._start[self._free],
-            method=self._method.name,
+            method=self._method.function or self._method.name,
             options=self._options,
             callback=self._count,
             **keywords,

@@ -1,10 +1,15 @@
-"""What SciPy's methods need, keep to, and can be told: the one table of them."""
+"""What callback-style methods need, keep to, and can be told: the one table of SciPy's.
+
+Those of other packages are found by their names, see `optdriver.plugins`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from optdriver import plugins
 from optdriver.errors import InputError, nearest, plain_name
 
 GIVEN, KEPT = "given", "kept"
@@ -12,12 +17,17 @@ GIVEN, KEPT = "given", "kept"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
-    """What is known of one method of `scipy.optimize.minimize`.
+    """What is known of a callback-style method, one of `scipy.optimize.minimize` or another.
 
     Attributes
     ----------
     name : str
-        SciPy's name.
+        SciPy's name, or that of another one.
+    function : callable, optional
+        The method, if it is none of SciPy's: what `scipy.optimize.minimize` takes as its `method`,
+        ``function(fun, x0, args=(), jac=None, bounds=None, callback=None, **rest)`` with what it
+        may ignore in `rest`, which returns a `scipy.optimize.OptimizeResult`.  It must be
+        deterministic, and may call nothing but `fun` and `jac` for values.
     gradient : bool
         Whether it needs gradients.
     hessian : tuple of str
@@ -31,7 +41,7 @@ class Method:
         `GIVEN` where it takes constraints, and leaves them on its way; `KEPT` where it takes none
         and is told what is at the nearest feasible point; '' where it is given none.
     options : tuple of str
-        SciPy's names of its options.
+        The names of its options.
     limits : tuple of str
         Those among them that limit its evaluations.
     bowl : bool
@@ -41,12 +51,13 @@ class Method:
     """
 
     name: str
+    function: Callable[..., Any] | None = None
     gradient: bool = True
     hessian: tuple[str, ...] = ()
     differences: bool = False
     bounds: bool = False
     constraints: str = ""
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     bowl: bool = False
     evaluations: tuple[int, ...] = ()
@@ -158,6 +169,15 @@ def method_names(*, bounds: bool = False, constraints: str = "") -> tuple[str, .
     )
 
 
+def known_method(name: str) -> Method | None:
+    """Return the method called `name`, in upper or lower case; None if there is none."""
+    for method in METHODS:
+        if plain_name(method.name) == plain_name(name):
+            return method
+    found = plugins.find(name)
+    return found if isinstance(found, Method) else None
+
+
 def named(name: str) -> Method:
     """Return the method called `name`, in upper or lower case.
 
@@ -168,8 +188,8 @@ def named(name: str) -> Method:
     """
     if not isinstance(name, str):
         raise InputError(f"a method is chosen by its name, a string, not {name!r}")
-    for method in METHODS:
-        if plain_name(method.name) == plain_name(name):
-            return method
+    found = known_method(name)
+    if found is not None:
+        return found
     known = method_names()
     raise InputError(f"unknown method {name!r}{nearest(name, known)}; known: {', '.join(known)}")

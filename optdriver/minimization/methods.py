@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from optdriver import coroutine
 from optdriver.coroutine import constraints as walls
-from optdriver.coroutine.options import TOLERANCES, kept_start
+from optdriver.coroutine.options import kept_start, tolerance_names
+from optdriver.coroutine.scipy_methods import known_method
 from optdriver.drivers import driver_factory, engine_name
 from optdriver.errors import ConstraintWarning, InputError, InputTypeError, say, unknown_option
 from optdriver.lbfgsb import Options
@@ -78,7 +79,7 @@ def check_fits(method: str, problem: Problem, *, must_stay_feasible: bool) -> No
     ConstraintWarning
         It may evaluate points that violate constraints.
     """
-    if method == OURS or not _is_scipys(method):
+    if method == OURS or not _calls_back(method):
         return  # a population looks at its box itself
     local.check_constraints(method, problem.constraints, must_stay_feasible=must_stay_feasible)
     if leaves(method, problem):
@@ -98,11 +99,11 @@ def check_fits(method: str, problem: Problem, *, must_stay_feasible: bool) -> No
 
 def leaves(method: str, problem: Problem) -> bool:
     """Return whether a method may evaluate points that violate constraints."""
-    return _is_scipys(method) and walls.may_leave(method, problem.constraints)
+    return _calls_back(method) and walls.may_leave(method, problem.constraints)
 
 
-def _is_scipys(method: str) -> bool:
-    return method in coroutine.method_names()
+def _calls_back(method: str) -> bool:
+    return known_method(method) is not None
 
 
 class Factory:
@@ -126,12 +127,12 @@ class Factory:
         self._ours = method == OURS
         defaults = _own_defaults(problem, options) if self._ours else {}
         tests: tuple[str, ...] = tuple(name for name in ("ftol", "gtol") if name in defaults)
-        if _is_scipys(method):
-            tests = TOLERANCES.get(method, ("gtol",))
+        if _calls_back(method):
+            tests = tolerance_names(coroutine.named(method))
         usual = {name: defaults.get(name) for name in tests}
         raised = tolerances(problem.objective, tol, options, usual)
         self._options = {**defaults, **options, **raised}
-        curved = coroutine.named(method).hessian if _is_scipys(method) else ()
+        curved = coroutine.named(method).hessian if _calls_back(method) else ()
         smooth = isinstance(problem.objective, JaxObjective)
         self._hessian = ("product" if "product" in curved else "matrix") if curved else None
         self._hessian = self._hessian if smooth else None
@@ -147,7 +148,7 @@ class Factory:
         problem = self._problem
         if self._ours:
             return local.create(z, problem.bounds, problem.constraints, options)
-        if not _is_scipys(self._method):
+        if not _calls_back(self._method):
             engine = engine_name(self._method)
             return Population(engine, z, problem.bounds, seed, options, problem.constraints)
         options = kept_start(self._method, z, problem.bounds) | dict(options)

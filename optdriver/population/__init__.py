@@ -1,6 +1,6 @@
-"""Other packages' ask/tell optimizers as drivers: CMA-ES, and all of Nevergrad."""
+"""Other packages' ask/tell optimizers as drivers: CMA-ES, all of Nevergrad, and what is added."""
 
 from optdriver.population.driver import PopulationDriver
-from optdriver.population.engines import CMA_ES, COMMON_NAMES, nevergrad_names
+from optdriver.population.engines import CMA_ES, COMMON_NAMES, Engine, Optimizer, nevergrad_names
 
-__all__ = ["CMA_ES", "COMMON_NAMES", "PopulationDriver", "nevergrad_names"]
+__all__ = ["CMA_ES", "COMMON_NAMES", "Engine", "Optimizer", "PopulationDriver", "nevergrad_names"]

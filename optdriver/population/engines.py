@@ -11,12 +11,14 @@ import importlib
 import importlib.util
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import plugins
 from optdriver.errors import (
     InputError,
     InputTypeError,
@@ -54,6 +56,26 @@ class Engine(Protocol):
 
     def tell(self, k: int, u: Vector, f: float) -> None:
         """Take the value at point `k`, which was `u`; NaN for a failure."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer:
+    """What another package adds: an optimizer that is asked and told, and needs values alone.
+
+    Attributes
+    ----------
+    name : str
+    create : callable
+        ``create(start, n, seed, options)`` returns an `Engine` in `n` variables, each from 0 to 1,
+        that begins at `start` if that is not None, and does the same again for the same `seed` and
+        values: it is not stored, but asked and told anew where a study is opened.
+    options : tuple of str
+        The names of its own options, numbers, strings or flags, in ``method_options``.
+    """
+
+    name: str
+    create: Callable[[Vector | None, int, int, Mapping[str, Any]], Engine]
+    options: tuple[str, ...] = ()
 
 
 class CMAEngine:
@@ -201,10 +223,17 @@ def checked_options(name: str, given: Any) -> dict[str, Any]:
     options = {} if given is None else given
     if not isinstance(options, Mapping):
         raise InputTypeError(f"method_options is a dict of options, not {given!r}")
-    known = _OPTIONS.get(name, _NEVERGRAD_OPTIONS)
+    added = known_optimizer(name)
+    known = _OPTIONS.get(name, _NEVERGRAD_OPTIONS) if added is None else added.options
     for option, value in options.items():
         if option not in known:
             raise unknown_option(f"option of {name}", option, known)
+        if added is not None:
+            if not isinstance(value, bool | int | float | str | np.generic):
+                raise InputTypeError(
+                    f"option {option!r} of {name} is a number, a string or a flag, not {value!r}"
+                )
+            continue
         whole = option != "sigma"
         kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
         if isinstance(value, bool) or not isinstance(value, kinds):
@@ -216,12 +245,23 @@ def checked_options(name: str, given: Any) -> dict[str, Any]:
     return {option: np.asarray(value).item() for option, value in options.items()}
 
 
+def known_optimizer(name: str) -> Optimizer | None:
+    """Return the optimizer that another package has added under a name; None if none has."""
+    if name == CMA_ES or plain_name(name) in nevergrad_names():
+        return None
+    found = plugins.find(name)
+    return found if isinstance(found, Optimizer) else None
+
+
 def create_engine(
     name: str, start: Vector | None, n: int, seed: int, options: Mapping[str, Any]
 ) -> Engine:
     """Return a new engine in `n` variables, which begins at `start` if that is given."""
     if name == CMA_ES:
         return CMAEngine(start, n, seed, options)
+    added = known_optimizer(name)
+    if added is not None:
+        return added.create(start, n, seed, options)
     return NevergradEngine(name, start, n, seed, options)
 
 
