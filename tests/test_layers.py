@@ -47,8 +47,8 @@ RINGS: list[list[str]] = [
 PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}
 
 # The pages of the paper, in the order in which they may lean on each other.
-PAGES = ["options", "soundness", "state", "linalg", "memory", "cauchy", "subspace"]
-PAGES += ["line_search", "stopping", "machine", "lanes", "minimizer"]
+PAGES = ["soundness", "state", "linalg", "memory", "cauchy", "subspace"]
+PAGES += ["line_search", "stopping", "machine", "lanes", "options", "minimizer"]
 
 # What outer rings do for inner ones, without being imported by them: the function and who calls it.
 CALLED_OUTWARDS = {

@@ -4,6 +4,7 @@ cdef bint cauchy_point(State s, Scratch q) noexcept nogil
 cdef void projected_gradient_step(State s) noexcept nogil
 cdef Py_ssize_t start_of(State s, Py_ssize_t i) noexcept nogil
 cdef Py_ssize_t set_out(State s, Scratch q) noexcept nogil
+cdef void along(State s, Scratch q) noexcept nogil
 cdef bint search_path(State s, Scratch q) noexcept nogil
 cdef void go(State s, double t) noexcept nogil
 cdef void load_row(State s, Py_ssize_t i, double* row) noexcept nogil

@@ -24,7 +24,8 @@ else:
 def cauchy_point(s: State, q: Scratch) -> cython.bint:
     """Leave the Cauchy point in s.z, the bounds it meets in s.where, W'(z - x) in q.c.
 
-    s.d is overwritten.  Returns False where the model is not positive along the path (lost to
+    The variables that no bound has stopped are at x + t d, with t = q.time, and q.p = W'd over
+    them; s.d is overwritten.  Returns False where the model is not positive along the path (lost to
     rounding): the memory is to be dropped.
     """
     if s.k == 0:
@@ -54,47 +55,58 @@ def projected_gradient_step(s: State) -> cython.void:
 
 def start_of(s: State, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Return where variable i stands at t = 0: held by a bound (1, 2, 3) or free to move (0)."""
-    if s.l[i] == s.u[i]:
-        return 3
-    if s.x[i] <= s.l[i] and s.g[i] >= 0.0:
-        return 1
-    if s.x[i] >= s.u[i] and s.g[i] <= 0.0:
-        return 2
-    return 0
+    low: cython.Py_ssize_t = (s.x[i] <= s.l[i]) & (s.g[i] >= 0.0)
+    high: cython.Py_ssize_t = (s.x[i] >= s.u[i]) & (s.g[i] <= 0.0)
+    return 3 if s.l[i] == s.u[i] else low + 2 * high
 
 
 def set_out(s: State, q: Scratch) -> cython.Py_ssize_t:
-    """Find d = -g on the variables free to move, the breakpoints and p = W'd.
+    """Find d = -g on the variables free to move, p = W'd, and the breakpoints.
 
-    Returns the number of finite breakpoints, whose times are q.t and whose variables q.order;
-    leaves the number of moving variables in q.moving.
+    Returns the number of finite breakpoints, whose times are q.t and whose variables q.order.
     """
+    a: cython.Py_ssize_t
     i: cython.Py_ssize_t
     count: cython.Py_ssize_t = 0
     d: cython.double
+    low: cython.double
+    high: cython.double
     bound: cython.double
-    q.moving = 0
     for i in range(s.n):
         s.where[i] = start_of(s, i)
         s.z[i] = s.x[i]
-        d = -s.g[i] if s.where[i] == 0 else 0.0
-        s.d[i] = d
-        if d != 0.0:
-            q.moving += 1
-            bound = s.l[i] if d < 0.0 else s.u[i]
-            q.t[count] = (bound - s.x[i]) / d  # eq. (4.1)
-            q.order[count] = i
-            if bound - bound == 0.0:
-                count += 1
-    zero(q.p, 2 * s.k)
-    gather(s.w, s.d, q.p, 2 * s.k, 2 * s.m, s.n)
-    scale_by_theta(s, q.p)
+        d = -s.g[i]
+        s.d[i] = d if s.where[i] == 0 else 0.0
+    along(s, q)
+    for a in range(q.moving):
+        i = q.index[a]
+        d = s.d[i]
+        low = s.l[i]
+        high = s.u[i]
+        bound = low if d < 0.0 else high
+        q.t[count] = (bound - s.x[i]) / d  # eq. (4.1)
+        q.order[count] = i
+        count += bound - bound == 0.0
     return count
+
+
+def along(s: State, q: Scratch) -> cython.void:
+    """q.p <- W'd; leaves in q.index the q.moving variables that move."""
+    i: cython.Py_ssize_t
+    count: cython.Py_ssize_t = 0
+    for i in range(s.n):
+        q.index[count] = i
+        count += s.d[i] != 0.0
+    q.moving = count
+    zero(q.p, 2 * s.k)
+    gather(s.w, q.index, s.d, q.p, 2 * s.k, 2 * s.m, count)
+    scale_by_theta(s, q.p)
 
 
 def search_path(s: State, q: Scratch) -> cython.bint:
     """Walk the segments of the path until the model's derivative along it is not negative."""
     left: cython.Py_ssize_t = set_out(s, q)
+    count: cython.Py_ssize_t = left
     bounded: cython.bint = left == q.moving
     i: cython.Py_ssize_t
     k2: cython.Py_ssize_t = 2 * s.k
@@ -149,16 +161,22 @@ def search_path(s: State, q: Scratch) -> cython.bint:
         step = -f1 / f2
     step = max(step, 0.0)
     add(q.p, step, q.c, k2)
-    go(s, t + step)
+    q.time = t + step
+    go(s, q.time)
+    if left < count:
+        along(s, q)  # what is left of a sum of more is less exact
     return True
 
 
 def go(s: State, t: cython.double) -> cython.void:
     """z <- x + t d for the variables still moving at the end of the path."""
     i: cython.Py_ssize_t
+    a: cython.double
+    b: cython.double
     for i in range(s.n):
-        if s.d[i] != 0.0:
-            s.z[i] = min(max(s.x[i] + t * s.d[i], s.l[i]), s.u[i])
+        a = min(max(s.x[i] + t * s.d[i], s.l[i]), s.u[i])
+        b = s.z[i]
+        s.z[i] = a if s.d[i] != 0.0 else b
 
 
 def load_row(s: State, i: cython.Py_ssize_t, row: cython.p_double) -> cython.void:

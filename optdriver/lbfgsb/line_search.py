@@ -15,13 +15,13 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs, sqrt
     from cython.cimports.optdriver.lbfgsb.constants import ACCEPT, ACCEPT_BEST, GIVE_UP, GO_ON
-    from cython.cimports.optdriver.lbfgsb.linalg import clamp, dot, finite, ratio
+    from cython.cimports.optdriver.lbfgsb.linalg import all_finite, clamp, copy, dot, finite, ratio
     from cython.cimports.optdriver.lbfgsb.state import State
 else:
     from math import fabs, sqrt
 
     from optdriver.lbfgsb.codes import ACCEPT, ACCEPT_BEST, GIVE_UP, GO_ON
-    from optdriver.lbfgsb.linalg import clamp, dot, finite, ratio
+    from optdriver.lbfgsb.linalg import all_finite, clamp, copy, dot, finite, ratio
     from optdriver.lbfgsb.state import State
 
 
@@ -62,38 +62,38 @@ def longest_step(s: State) -> cython.double:
     """Return the largest step allowed: to the nearest bound, 1 at the first iteration, or 1e10."""
     i: cython.Py_ssize_t
     longest: cython.double = 1e10
-    room: cython.double
+    d: cython.double
+    down: cython.double
+    up: cython.double
     if not s.constrained:
         return longest
     if s.nit == 0:
         return 1.0
     for i in range(s.n):
-        room = (s.l[i] if s.d[i] < 0.0 else s.u[i]) - s.x[i]
-        if fabs(s.d[i]) * longest > fabs(room):
-            longest = room / s.d[i]
+        d = s.d[i]
+        down = s.l[i] - s.x[i]
+        up = s.u[i] - s.x[i]
+        if d * longest < down or d * longest > up:
+            longest = (down if d < 0.0 else up) / d
     return max(longest, 1.0)  # z = x + d lies in the box
 
 
 def place_trial(s: State) -> cython.bint:
     """Leave the trial x + stp d in s.xt; False if no finite point other than x is left to try."""
     i: cython.Py_ssize_t
-    moved: cython.bint
-    sound: cython.bint
+    moved: cython.Py_ssize_t
     while s.stp > 0.0:
-        moved = False
-        sound = True
-        for i in range(s.n):
-            if s.stp == 1.0:
-                s.xt[i] = s.z[i]
-            else:
+        if s.stp == 1.0:
+            copy(s.z, s.xt, s.n)
+        else:
+            for i in range(s.n):
                 s.xt[i] = min(max(s.x[i] + s.stp * s.d[i], s.l[i]), s.u[i])
-            if s.xt[i] != s.x[i]:
-                moved = True
-            if s.xt[i] - s.xt[i] != 0.0:
-                sound = False
+        moved = 0
+        for i in range(s.n):
+            moved += s.xt[i] != s.x[i]
         if not moved:
             return False
-        if sound:
+        if all_finite(s.xt, s.n):
             return True
         s.stp *= 0.1
         s.stpmax = s.stp

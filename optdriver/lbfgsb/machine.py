@@ -233,7 +233,7 @@ def take_start(s: State, q: Scratch, f: cython.double) -> cython.void:
             learn_unit(s)
         if s.cautious > 1:
             copy(s.x, s.xs, s.n)
-    if is_stationary(s, s.x, s.g, f):
+    if is_stationary(s, s.x, s.g, f, s.pgnorm):
         finish(s, PROJECTED_GRADIENT)
     elif s.nit >= s.maxiter:
         finish(s, MAX_ITERATIONS)
@@ -307,7 +307,7 @@ def accept(s: State, q: Scratch, f: cython.double, least: cython.double) -> cyth
     subtract(s.gt, s.g, q.y, s.n)
     move(s, f)
     s.nit += 1
-    if is_stationary(s, s.x, s.g, f):
+    if is_stationary(s, s.x, s.g, f, s.pgnorm):
         stop = PROJECTED_GRADIENT
     elif not s.hampered and reduction_is_small(s, before, f):
         stop = REDUCTION
@@ -475,7 +475,7 @@ def passed_by_best(s: State, stop: cython.Py_ssize_t, before: cython.double) -> 
     """Return the test that the reported point passes where the iterate passes `stop`, or 0."""
     if s.best_f >= s.f:
         return stop
-    if is_stationary(s, s.xb, s.gb, s.best_f):
+    if is_stationary(s, s.xb, s.gb, s.best_f, projected_gradient_norm(s, s.xb, s.gb)):
         return PROJECTED_GRADIENT
     if not s.hampered and reduction_is_small(s, before, s.best_f):
         return REDUCTION

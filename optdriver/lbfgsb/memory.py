@@ -19,14 +19,15 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.linalg import (
         cholesky,
+        dot,
         solve,
         solve_transposed,
         zero,
     )
-    from cython.cimports.optdriver.lbfgsb.state import Scratch, State
+    from cython.cimports.optdriver.lbfgsb.state import Scratch, State, cut
 else:
-    from optdriver.lbfgsb.linalg import cholesky, solve, solve_transposed, zero
-    from optdriver.lbfgsb.state import Scratch, State
+    from optdriver.lbfgsb.linalg import cholesky, dot, solve, solve_transposed, zero
+    from optdriver.lbfgsb.state import Scratch, State, cut
 
 
 def forget(s: State) -> cython.void:
@@ -45,8 +46,7 @@ def slot(s: State, age: cython.Py_ssize_t) -> cython.Py_ssize_t:
 def remember(s: State, q: Scratch, sy: cython.double) -> cython.void:
     """Store the pair (q.s, q.y) with s'y = `sy` > 0, over the oldest if there is no room.
 
-    theta = y'y / s'y.  One sweep over the rows writes the pair and makes its part of the Gram
-    blocks.
+    theta = y'y / s'y.
     """
     new: cython.Py_ssize_t
     if s.k < s.m:
@@ -55,80 +55,68 @@ def remember(s: State, q: Scratch, sy: cython.double) -> cython.void:
     else:
         new = s.head
         s.head = new + 1 if new + 1 < s.m else 0
-    sweep(s.w, s.free, q.s, q.y, q.sums, new, s.k, s.m, s.n)
+    write(s.w, q.y, q.s, new, 2 * s.m, s.n)
+    sweep(s, q)
     fill(s, q, new)
     s.dd[new] = sy
-    s.theta = (q.sums[2 * new] + q.sums[4 * s.m + 2 * new]) / sy
+    s.theta = dot(q.y, q.y, s.n) / sy
     if not s.theta > 0.0:  # y'y below the smallest number
         forget(s)
 
 
-def sweep(
+def write(
     w: cython.p_double,
-    free: cython.p_Py_ssize_t,
-    s_new: cython.p_double,
-    y_new: cython.p_double,
-    sums: cython.p_double,
+    y: cython.p_double,
+    z: cython.p_double,
     new: cython.Py_ssize_t,
-    k: cython.Py_ssize_t,
-    m: cython.Py_ssize_t,
+    m2: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """Write the new pair into its columns and sum W'y, W's over the free rows and the others.
+    """Write the pair (z, y) into its columns."""
+    i: cython.Py_ssize_t
+    for i in range(n):
+        w[m2 * i + 2 * new] = y[i]
+        w[m2 * i + 2 * new + 1] = z[i]
 
-    The four parts of `sums`, 2m numbers each, are W'y and W's over the free variables, then over
-    the active ones.
+
+def sweep(s: State, q: Scratch) -> cython.void:
+    """Sum [Y S]'y and [Y S]'s over the free rows, and [Y S]'s over the others.
+
+    They are the three parts of q.sums, 2m numbers each.  The rows of variables that have stayed
+    where they are, mostly at a bound, are not met.
     """
     i: cython.Py_ssize_t
-    j: cython.Py_ssize_t
-    a: cython.Py_ssize_t
-    r: cython.Py_ssize_t
-    y: cython.double
-    z: cython.double
-    b: cython.double
-    c: cython.double
-    zero(sums, 8 * m)
-    for i in range(n):
-        w[2 * m * i + 2 * new] = y_new[i]
-        w[2 * m * i + 2 * new + 1] = s_new[i]
-    i = 0
-    while i < n:
-        r = 2 * m * i
-        a = 0 if free[i] else 4 * m
-        y = y_new[i]
-        z = s_new[i]
-        if i + 1 < n and free[i + 1] == free[i]:  # two rows at a time halve the traffic of sums
-            b = y_new[i + 1]
-            c = s_new[i + 1]
-            for j in range(2 * k):
-                sums[a + j] += w[r + j] * y + w[r + 2 * m + j] * b
-                sums[a + 2 * m + j] += w[r + j] * z + w[r + 2 * m + j] * c
-            i += 2
-        else:
-            for j in range(2 * k):
-                sums[a + j] += w[r + j] * y
-                sums[a + 2 * m + j] += w[r + j] * z
-            i += 1
+    k2: cython.Py_ssize_t = 2 * s.k
+    m2: cython.Py_ssize_t = 2 * s.m
+    free: cython.Py_ssize_t = 0
+    moved: cython.Py_ssize_t = 0
+    for i in range(s.n):
+        q.index[free] = i
+        q.order[moved] = i
+        free += s.free[i]
+        moved += (q.s[i] != 0.0) & (s.free[i] == 0)
+    zero(q.sums, 3 * m2)
+    gather_two(s.w, q.index, q.y, q.s, q.sums, cut(q.sums, m2, m2), k2, m2, free)
+    gather(s.w, q.order, q.s, cut(q.sums, 2 * m2, m2), k2, m2, moved)
 
 
 def fill(s: State, q: Scratch, new: cython.Py_ssize_t) -> cython.void:
     """Put the sums of the newest pair into the Gram blocks."""
     j: cython.Py_ssize_t
     m: cython.Py_ssize_t = s.m
-    fy: cython.Py_ssize_t = 0  # where each part of the sums begins
-    fs: cython.Py_ssize_t = 2 * m
-    az: cython.Py_ssize_t = 6 * m
+    fs: cython.Py_ssize_t = 2 * m  # where the second and the third part of the sums begin
+    az: cython.Py_ssize_t = 4 * m
     for j in range(s.k):
         s.lt[new * m + j] = 0.0
         s.lt[j * m + new] = q.sums[fs + 2 * j] + q.sums[az + 2 * j]
         s.ss[j * m + new] = q.sums[fs + 2 * j + 1] + q.sums[az + 2 * j + 1]
         s.ss[new * m + j] = s.ss[j * m + new]
-        s.zyy[j * m + new] = q.sums[fy + 2 * j]
-        s.zyy[new * m + j] = q.sums[fy + 2 * j]
+        s.zyy[j * m + new] = q.sums[2 * j]
+        s.zyy[new * m + j] = q.sums[2 * j]
         s.ass[j * m + new] = q.sums[az + 2 * j + 1]
         s.ass[new * m + j] = q.sums[az + 2 * j + 1]
         s.zc[j * m + new] = -q.sums[az + 2 * j]
-        s.zc[new * m + j] = q.sums[fy + 2 * j + 1]
+        s.zc[new * m + j] = q.sums[2 * j + 1]
     s.lt[new * m + new] = 0.0
 
 
@@ -191,45 +179,114 @@ def two_loop(s: State, q: Scratch) -> cython.void:
     The recursion runs on the coefficients of g in the pairs, with the inner products taken from
     the Gram blocks: two sweeps over the pairs instead of 4k passes over vectors.
     """
+    list_all(s, q)
     zero(q.p, 2 * s.k)
-    gather(s.w, s.g, q.p, 2 * s.k, 2 * s.m, s.n)
+    gather(s.w, q.index, s.g, q.p, 2 * s.k, 2 * s.m, s.n)
     first_loop(s, q)
     second_loop(s, q)
     spread(s.w, s.g, q.c, s.d, s.theta, 2 * s.k, 2 * s.m, s.n)
 
 
+def list_all(s: State, q: Scratch) -> cython.void:
+    """List all variables in q.index."""
+    i: cython.Py_ssize_t
+    for i in range(s.n):
+        q.index[i] = i
+
+
 def gather(
     w: cython.p_double,
+    index: cython.p_Py_ssize_t,
     g: cython.p_double,
     p: cython.p_double,
     k2: cython.Py_ssize_t,
     m2: cython.Py_ssize_t,
-    n: cython.Py_ssize_t,
+    count: cython.Py_ssize_t,
 ) -> cython.void:
-    """p <- p + [Y S]'g, skipping the rows where g is zero."""
-    i: cython.Py_ssize_t
+    """p <- p + [Y S]'g over the `count` rows listed, four at a time.
+
+    Each column has a sum of its own, so that its order does not depend on how many a processor
+    makes at once.
+    """
+    a: cython.Py_ssize_t
     j: cython.Py_ssize_t
+    last: cython.Py_ssize_t = count - count % 4
     r: cython.Py_ssize_t
-    n4: cython.Py_ssize_t = n - n % 4
-    a: cython.double
-    b: cython.double
-    c: cython.double
-    d: cython.double
-    for i in range(0, n4, 4):  # four rows at a time quarter the traffic of p
-        if g[i] != 0.0 or g[i + 1] != 0.0 or g[i + 2] != 0.0 or g[i + 3] != 0.0:
-            a = g[i]
-            b = g[i + 1]
-            c = g[i + 2]
-            d = g[i + 3]
-            r = m2 * i
-            for j in range(k2):
-                p[j] += (w[r + j] * a + w[r + m2 + j] * b) + (
-                    w[r + 2 * m2 + j] * c + w[r + 3 * m2 + j] * d
-                )
-    for i in range(n4, n):
-        a = g[i]
+    r1: cython.Py_ssize_t
+    r2: cython.Py_ssize_t
+    r3: cython.Py_ssize_t
+    g0: cython.double
+    g1: cython.double
+    g2: cython.double
+    g3: cython.double
+    for a in range(0, last, 4):
+        g0 = g[index[a]]
+        g1 = g[index[a + 1]]
+        g2 = g[index[a + 2]]
+        g3 = g[index[a + 3]]
+        r = m2 * index[a]
+        r1 = m2 * index[a + 1]
+        r2 = m2 * index[a + 2]
+        r3 = m2 * index[a + 3]
         for j in range(k2):
-            p[j] += w[m2 * i + j] * a
+            p[j] += (w[r + j] * g0 + w[r1 + j] * g1) + (w[r2 + j] * g2 + w[r3 + j] * g3)
+    for a in range(last, count):
+        g0 = g[index[a]]
+        r = m2 * index[a]
+        for j in range(k2):
+            p[j] += w[r + j] * g0
+
+
+def gather_two(
+    w: cython.p_double,
+    index: cython.p_Py_ssize_t,
+    g: cython.p_double,
+    h: cython.p_double,
+    p: cython.p_double,
+    q: cython.p_double,
+    k2: cython.Py_ssize_t,
+    m2: cython.Py_ssize_t,
+    count: cython.Py_ssize_t,
+) -> cython.void:
+    """p <- p + [Y S]'g and q <- q + [Y S]'h, as `gather` does, with the rows met once."""
+    a: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    last: cython.Py_ssize_t = count - count % 4
+    r: cython.Py_ssize_t
+    r1: cython.Py_ssize_t
+    r2: cython.Py_ssize_t
+    r3: cython.Py_ssize_t
+    g0: cython.double
+    g1: cython.double
+    g2: cython.double
+    g3: cython.double
+    h0: cython.double
+    h1: cython.double
+    h2: cython.double
+    h3: cython.double
+    for a in range(0, last, 4):
+        g0 = g[index[a]]
+        g1 = g[index[a + 1]]
+        g2 = g[index[a + 2]]
+        g3 = g[index[a + 3]]
+        h0 = h[index[a]]
+        h1 = h[index[a + 1]]
+        h2 = h[index[a + 2]]
+        h3 = h[index[a + 3]]
+        r = m2 * index[a]
+        r1 = m2 * index[a + 1]
+        r2 = m2 * index[a + 2]
+        r3 = m2 * index[a + 3]
+        for j in range(k2):
+            p[j] += (w[r + j] * g0 + w[r1 + j] * g1) + (w[r2 + j] * g2 + w[r3 + j] * g3)
+            q[j] += (w[r + j] * h0 + w[r1 + j] * h1) + (w[r2 + j] * h2 + w[r3 + j] * h3)
+    for a in range(last, count):
+        g0 = g[index[a]]
+        h0 = h[index[a]]
+        r = m2 * index[a]
+        for j in range(k2):
+            p[j] += w[r + j] * g0
+            q[j] += w[r + j] * h0
 
 
 def first_loop(s: State, q: Scratch) -> cython.void:

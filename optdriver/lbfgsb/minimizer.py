@@ -20,7 +20,7 @@ from optdriver.lbfgsb.options import (
     read_bounds,
     read_point,
 )
-from optdriver.lbfgsb.state import State, from_dict
+from optdriver.lbfgsb.state import State, finite_sides, from_dict
 from optdriver.reading import real_array, real_number, real_vector
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
     lower, upper = read_bounds(bounds, x.size)
     if x.size >= LARGE and not machine.compiled():
         say_interpreted()
-    sides = np.count_nonzero(np.isfinite(lower)) + np.count_nonzero(np.isfinite(upper))
     x = np.minimum(np.maximum(x, lower), upper)
-    return set_up(x, lower, upper, int(sides), options)
+    return set_up(x, lower, upper, finite_sides(lower, upper), options)
 
 
 def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options) -> State:
@@ -75,8 +74,9 @@ def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options
     Nothing is checked.
     """
     state = State(x.size, int(options.maxcor))
-    state.vector("l")[:] = lower
-    state.vector("u")[:] = upper
+    n = x.size
+    state.reals[:n] = lower
+    state.reals[n : 2 * n] = upper
     state.vector("xt")[:] = x
     state.constrained = int(sides > 0)
     state.boxed = int(sides == 2 * x.size)

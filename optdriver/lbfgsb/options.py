@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.lbfgsb.state import finite_sides
 from optdriver.reading import check_flag, is_masked, real_array, short
 
 Vector = NDArray[np.float64]
@@ -147,7 +148,7 @@ def read_point(x0: Any) -> Vector:
     x = real_array("x0", x0)
     if x.ndim != 1:
         raise InputError(f"x0 has shape {x.shape}; expected a one-dimensional vector")
-    if not np.isfinite(x).all():
+    if np.count_nonzero(np.isfinite(x)) != x.size:
         bad = int(np.flatnonzero(~np.isfinite(x))[0])
         raise InputError(f"x0[{bad}] is {x[bad]}; expected a finite number")
     return np.array(x)
@@ -187,6 +188,9 @@ def _broadcast(name: str, side: Any, n: int) -> Vector:
 
 
 def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
+    if type(bounds) is np.ndarray and bounds.dtype == np.float64 and bounds.shape == (n, 2):
+        lower, upper = bounds.T.copy()
+        return lower, upper
     given: Sequence[Any] = list(bounds) if isinstance(bounds, Iterator) else bounds
     if is_masked(given):
         raise InputTypeError("bounds has masked entries; expected None or infinity for no bound")
@@ -209,7 +213,8 @@ def _read_pairs(bounds: Any, n: int) -> tuple[Vector, Vector]:
         ) from error
     if table.shape != (n, 2):
         raise InputError(f"bounds has shape {table.shape}; expected ({n}, 2): pairs (lower, upper)")
-    return table[:, 0], table[:, 1]
+    lower, upper = table.T.copy()
+    return lower, upper
 
 
 def _without_none(pair: Any) -> tuple[Any, Any]:
@@ -218,8 +223,8 @@ def _without_none(pair: Any) -> tuple[Any, Any]:
 
 
 def _check_bounds(lower: Vector, upper: Vector) -> None:
-    right = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
-    if not right.all():
+    if finite_sides(lower, upper) < 0:
+        right = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
         i = int(np.flatnonzero(~right)[0])
         raise InputError(
             f"bounds of variable {i} are ({lower[i]}, {upper[i]}); expected lower <= upper, "

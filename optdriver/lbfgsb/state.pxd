@@ -38,6 +38,7 @@ cdef class State:
 
 cdef class Scratch:
     cdef public Py_ssize_t n, m, moving, nfree
+    cdef public double time
     cdef public object reals, integers
     cdef double* t
     cdef double* r
@@ -65,5 +66,5 @@ cdef double* numbers(object block) except NULL
 cdef double* reading(object block) except NULL
 cdef bint is_contiguous(object array) except? False
 cdef Py_ssize_t* integers(object block) except NULL
-cdef double* cut(double* block, Py_ssize_t first, Py_ssize_t size) noexcept
+cdef double* cut(double* block, Py_ssize_t first, Py_ssize_t size) noexcept nogil
 cdef Py_ssize_t* cut_integers(Py_ssize_t* block, Py_ssize_t first, Py_ssize_t size) noexcept

@@ -19,7 +19,10 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import INFINITY
     from cython.cimports.optdriver.lbfgsb.buffers import contiguous, floats, indices
+else:
+    from math import inf as INFINITY
 
 VERSION = 4
 """Version 1 did not know `f_start`, 1 and 2 not what `cautious` needs, and 1 to 3 not `xs`."""
@@ -77,6 +80,26 @@ def integers(block: Any) -> cython.p_Py_ssize_t:
         return indices(block)
     else:  # noqa: RET505 - one of the two branches is not compiled
         return memoryview(block)
+
+
+def finite_sides(lower: Any, upper: Any) -> int:
+    """Return how many bounds are finite, or -1 where a lower and an upper one leave no number.
+
+    Parameters
+    ----------
+    lower, upper : (n,) array
+        Contiguous, of float64.
+    """
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(lower)
+    count: cython.Py_ssize_t = 0
+    below: cython.p_double = reading(lower)
+    above: cython.p_double = reading(upper)
+    for i in range(n):
+        if not (below[i] <= above[i] and below[i] < INFINITY and above[i] > -INFINITY):
+            return -1
+        count += (below[i] > -INFINITY) + (above[i] < INFINITY)
+    return int(count)
 
 
 def cut(
@@ -302,7 +325,8 @@ class Scratch:
         self.n = n
         self.m = m
         self.moving = self.nfree = 0
-        self.reals = np.zeros(4 * n + 21 * m + 4 * m * m)
+        self.time = 0.0
+        self.reals = np.zeros(4 * n + 19 * m + 4 * m * m)
         self.integers = np.zeros(2 * n + 1, dtype=np.intp)
         self._bind()
 
@@ -324,11 +348,11 @@ class Scratch:
         self.v = cut(p, e + 4 * m, 2 * m)
         self.mv = cut(p, e + 6 * m, 2 * m)
         self.row = cut(p, e + 8 * m, 2 * m)
-        self.sums = cut(p, e + 10 * m, 8 * m)
-        self.a = cut(p, e + 18 * m, m)
-        self.b = cut(p, e + 19 * m, m)
-        self.di = cut(p, e + 20 * m, m)
-        e += 21 * m
+        self.sums = cut(p, e + 10 * m, 6 * m)
+        self.a = cut(p, e + 16 * m, m)
+        self.b = cut(p, e + 17 * m, m)
+        self.di = cut(p, e + 18 * m, m)
+        e += 19 * m
         self.jt = cut(p, e, mm)
         self.k11 = cut(p, e + mm, mm)
         self.k12 = cut(p, e + 2 * mm, mm)

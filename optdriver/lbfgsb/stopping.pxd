@@ -1,7 +1,7 @@
 from optdriver.lbfgsb.state cimport State
 
 cdef double projected_gradient_norm(State s, double* x, double* g) noexcept nogil
-cdef bint is_stationary(State s, double* x, double* g, double f) noexcept nogil
+cdef bint is_stationary(State s, double* x, double* g, double f, double norm) noexcept nogil
 cdef void learn_unit(State s) noexcept nogil
 cdef bint reduction_is_small(State s, double before, double after) noexcept nogil
 cdef bint falls_without_end(State s, double after) noexcept nogil

@@ -21,21 +21,23 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.linalg import (
         cholesky,
         clamp,
+        dot,
         solve,
         solve_transposed,
-        zero,
+        subtract,
     )
-    from cython.cimports.optdriver.lbfgsb.memory import middle, scale_by_theta
+    from cython.cimports.optdriver.lbfgsb.memory import middle
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
 else:
     from optdriver.lbfgsb.linalg import (
         cholesky,
         clamp,
+        dot,
         solve,
         solve_transposed,
-        zero,
+        subtract,
     )
-    from optdriver.lbfgsb.memory import middle, scale_by_theta
+    from optdriver.lbfgsb.memory import middle
     from optdriver.lbfgsb.state import Scratch, State
 
 
@@ -46,18 +48,18 @@ def update_free_set(s: State, q: Scratch) -> cython.void:
     """
     i: cython.Py_ssize_t
     now: cython.Py_ssize_t
-    q.nfree = 0
+    count: cython.Py_ssize_t = 0
     for i in range(s.n):
-        now = 1 if s.where[i] == 0 else 0
+        now = s.where[i] == 0
         if now != s.free[i]:
             s.free[i] = now
-            move_row(s, i, 1.0 if now else -1.0)
-        if now:
-            q.index[q.nfree] = i
-            q.nfree += 1
+            move_row(s, q, i, 1.0 if now else -1.0)
+        q.index[count] = i
+        count += now
+    q.nfree = count
 
 
-def move_row(s: State, i: cython.Py_ssize_t, sign: cython.double) -> cython.void:
+def move_row(s: State, q: Scratch, i: cython.Py_ssize_t, sign: cython.double) -> cython.void:
     """Add variable i to the free blocks and take it from the active ones, or (-1) the reverse."""
     a: cython.Py_ssize_t
     b: cython.Py_ssize_t
@@ -66,12 +68,15 @@ def move_row(s: State, i: cython.Py_ssize_t, sign: cython.double) -> cython.void
     y: cython.double
     z: cython.double
     for a in range(s.k):
-        y = sign * s.w[r + 2 * a]
-        z = sign * s.w[r + 2 * a + 1]
+        q.a[a] = s.w[r + 2 * a]
+        q.b[a] = s.w[r + 2 * a + 1]
+    for a in range(s.k):
+        y = sign * q.a[a]
+        z = sign * q.b[a]
         for b in range(s.k):
-            s.zyy[a * m + b] += y * s.w[r + 2 * b]
-            s.zc[a * m + b] += y * s.w[r + 2 * b + 1]
-            s.ass[a * m + b] -= z * s.w[r + 2 * b + 1]
+            s.zyy[a * m + b] += y * q.a[b]
+            s.zc[a * m + b] += y * q.b[b]
+            s.ass[a * m + b] -= z * q.b[b]
 
 
 def form_k(s: State, q: Scratch) -> cython.bint:
@@ -133,150 +138,121 @@ def solve_k(s: State, q: Scratch, v: cython.p_double) -> cython.void:
 
 
 def reduced_gradient(s: State, q: Scratch) -> cython.void:
-    """q.r <- -(g + theta (z - x) - W M c) over the free variables (eq. 5.4), q.v <- W'Z r."""
-    middle(s, q, q.c, q.mv)
-    scale_by_theta(s, q.mv)
-    zero(q.v, 2 * s.k)
-    residual(s.w, s.x, s.g, s.z, q.index, q.r, q.mv, q.v, s.theta, 2 * s.k, 2 * s.m, q.nfree)
-    scale_by_theta(s, q.v)
+    """q.mv <- M c and q.v <- W'Z r, with r = -Z'(g + theta (z - x) - W M c) (eq. 5.4).
 
+    A free variable is at x + t d, with d = -g, so that r = (1 - theta t) d + Z'W M c and
 
-def residual(
-    w: cython.p_double,
-    x: cython.p_double,
-    g: cython.p_double,
-    z: cython.p_double,
-    index: cython.p_Py_ssize_t,
-    r: cython.p_double,
-    mc: cython.p_double,
-    v: cython.p_double,
-    theta: cython.double,
-    k2: cython.Py_ssize_t,
-    m2: cython.Py_ssize_t,
-    nfree: cython.Py_ssize_t,
-) -> cython.void:
-    """Sweep the free rows once, two at a time: r by their dot products, then v += rows' r."""
-    a: cython.Py_ssize_t
+        W'Z r = (1 - theta t) W'd + (W'ZZ'W) M c :
+
+    the Cauchy point left the first product, and the Gram blocks are the second.
+    """
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
+    b: cython.Py_ssize_t
     y: cython.double
-    b: cython.double
-    for a in range(0, nfree - 1, 2):
-        i = index[a]
-        j = index[a + 1]
-        y = -theta * (z[i] - x[i]) - g[i] + row_dot(w, m2 * i, mc, k2)
-        b = -theta * (z[j] - x[j]) - g[j] + row_dot(w, m2 * j, mc, k2)
-        r[a] = y
-        r[a + 1] = b
-        add_rows(w, m2 * i, y, m2 * j, b, v, k2)
-    if nfree % 2:
-        a = nfree - 1
-        i = index[a]
-        y = -theta * (z[i] - x[i]) - g[i] + row_dot(w, m2 * i, mc, k2)
-        r[a] = y
-        add_rows(w, m2 * i, y, m2 * i, 0.0, v, k2)
+    z: cython.double
+    cross: cython.double
+    rest: cython.double = 1.0 - s.theta * q.time
+    middle(s, q, q.c, q.mv)
+    for i in range(2 * s.k):
+        q.v[i] = rest * q.p[i]
+    for j in range(s.k):
+        y = q.mv[2 * j]
+        z = s.theta * q.mv[2 * j + 1]
+        for i in range(s.k):
+            b = j * s.m + i
+            cross = s.zc[i * s.m + j] + s.lt[i * s.m + j]  # y_i'ZZ's_j
+            q.v[2 * i] += s.zyy[b] * y + cross * z
+            q.v[2 * i + 1] += s.theta * ((s.zc[b] + s.lt[b]) * y + (s.ss[b] - s.ass[b]) * z)
 
 
 def row_dot(
     w: cython.p_double, first: cython.Py_ssize_t, c: cython.p_double, k2: cython.Py_ssize_t
 ) -> cython.double:
-    """Return the product of c and the row of w that begins at `first`."""
+    """Return the product of c and the row of w that begins at `first`, in four parts."""
     j: cython.Py_ssize_t
+    last: cython.Py_ssize_t = k2 - k2 % 4
     y: cython.double = 0.0
+    z: cython.double = 0.0
     b: cython.double = 0.0
-    for j in range(0, k2, 2):
+    d: cython.double = 0.0
+    for j in range(0, last, 4):
         y += w[first + j] * c[j]
-        b += w[first + j + 1] * c[j + 1]
-    return y + b
-
-
-def add_rows(
-    w: cython.p_double,
-    first: cython.Py_ssize_t,
-    a: cython.double,
-    second: cython.Py_ssize_t,
-    b: cython.double,
-    v: cython.p_double,
-    k2: cython.Py_ssize_t,
-) -> cython.void:
-    """v <- v + a (one row of w) + b (another)."""
-    j: cython.Py_ssize_t
-    for j in range(k2):
-        v[j] += w[first + j] * a + w[second + j] * b
+        z += w[first + j + 1] * c[j + 1]
+        b += w[first + j + 2] * c[j + 2]
+        d += w[first + j + 3] * c[j + 3]
+    if last < k2:
+        y += w[first + last] * c[last]
+        z += w[first + last + 1] * c[last + 1]
+    return (y + b) + (z + d)
 
 
 def newton_step(
     w: cython.p_double,
     index: cython.p_Py_ssize_t,
+    d: cython.p_double,
     r: cython.p_double,
-    v: cython.p_double,
-    theta: cython.double,
+    c: cython.p_double,
+    rest: cython.double,
     k2: cython.Py_ssize_t,
     m2: cython.Py_ssize_t,
     nfree: cython.Py_ssize_t,
 ) -> cython.void:
-    """r <- r / theta + Z'W v / theta^2 (eq. 5.11); v is K^-1 W'Z r with its Y half over theta."""
+    """r <- rest d + Z'[Y S] c over the free variables."""
     a: cython.Py_ssize_t
     for a in range(nfree):
-        r[a] = (r[a] + row_dot(w, m2 * index[a], v, k2)) / theta
+        r[a] = rest * d[index[a]] + row_dot(w, m2 * index[a], c, k2)
 
 
 def subspace_minimum(s: State, q: Scratch) -> cython.bint:
     """Move s.z from the Cauchy point to the minimiser of the model in the free subspace.
 
-    Returns False where K is singular: the memory is to be dropped.
+    The way there is r / theta + Z'W K^-1 W'Z r / theta^2 (eq. 5.11), of which both terms have a
+    product of the rows of W with 2k numbers: they are added first.  Returns False where K is
+    singular: the memory is to be dropped.
     """
     j: cython.Py_ssize_t
+    rest: cython.double
     if not form_k(s, q):
         return False
     reduced_gradient(s, q)
     solve_k(s, q, q.v)
     for j in range(s.k):
-        q.v[2 * j] /= s.theta
-    newton_step(s.w, q.index, q.r, q.v, s.theta, 2 * s.k, 2 * s.m, q.nfree)
-    if project(s, q) and slope(s, q) > 0.0:
+        q.v[2 * j] = (q.mv[2 * j] + q.v[2 * j] / s.theta) / s.theta
+        q.v[2 * j + 1] = q.mv[2 * j + 1] + q.v[2 * j + 1] / s.theta
+    rest = (1.0 - s.theta * q.time) / s.theta
+    newton_step(s.w, q.index, s.d, q.r, q.v, rest, 2 * s.k, 2 * s.m, q.nfree)
+    if project(s, q) and slope(s) > 0.0:
         truncate(s, q)
-    else:
-        take_projection(s, q)
     return True
 
 
 def project(s: State, q: Scratch) -> cython.bint:
-    """q.t <- P(z + r) over the free variables; whether a bound was met (Morales, Nocedal 2011)."""
+    """z <- P(z + r) over the free variables; whether a bound was met (Morales, Nocedal 2011).
+
+    Leaves in q.t where the free variables were.
+    """
     a: cython.Py_ssize_t
     i: cython.Py_ssize_t
-    met: cython.bint = False
+    met: cython.Py_ssize_t = 0
+    x: cython.double
     for a in range(q.nfree):
         i = q.index[a]
-        q.t[a] = min(max(s.z[i] + q.r[a], s.l[i]), s.u[i])
-        if q.t[a] == s.l[i] or q.t[a] == s.u[i]:
-            met = True
-    return met
+        q.t[a] = s.z[i]
+        x = min(max(s.z[i] + q.r[a], s.l[i]), s.u[i])
+        s.z[i] = x
+        met += (x == s.l[i]) | (x == s.u[i])
+    return met > 0
 
 
-def slope(s: State, q: Scratch) -> cython.double:
-    """Return (x_hat - x)'g for the projected point x_hat."""
-    a: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    sum: cython.double = 0.0
-    for i in range(s.n):
-        if s.where[i] != 0:
-            sum += (s.z[i] - s.x[i]) * s.g[i]
-    for a in range(q.nfree):
-        i = q.index[a]
-        sum += (q.t[a] - s.x[i]) * s.g[i]
-    return sum
-
-
-def take_projection(s: State, q: Scratch) -> cython.void:
-    """z <- the projected point."""
-    a: cython.Py_ssize_t
-    for a in range(q.nfree):
-        s.z[q.index[a]] = q.t[a]
+def slope(s: State) -> cython.double:
+    """Return (x_hat - x)'g for the projected point x_hat, which is s.z; s.d <- x_hat - x."""
+    subtract(s.z, s.x, s.d, s.n)
+    return dot(s.d, s.g, s.n)
 
 
 def truncate(s: State, q: Scratch) -> cython.void:
-    """z <- z + alpha r with the largest alpha <= 1 that stays in the box (1995, eq. 5.8)."""
+    """z <- t + alpha r with the largest alpha <= 1 that stays in the box (1995, eq. 5.8)."""
     a: cython.Py_ssize_t
     i: cython.Py_ssize_t
     blocking: cython.Py_ssize_t = -1
@@ -285,12 +261,12 @@ def truncate(s: State, q: Scratch) -> cython.void:
     for a in range(q.nfree):
         i = q.index[a]
         if q.r[a] < 0.0:
-            room = s.l[i] - s.z[i]
+            room = s.l[i] - q.t[a]
             if q.r[a] * alpha < room:
                 alpha = room / q.r[a]
                 blocking = a
         elif q.r[a] > 0.0:
-            room = s.u[i] - s.z[i]
+            room = s.u[i] - q.t[a]
             if q.r[a] * alpha > room:
                 alpha = room / q.r[a]
                 blocking = a
@@ -299,4 +275,4 @@ def truncate(s: State, q: Scratch) -> cython.void:
         if a == blocking:
             s.z[i] = s.l[i] if q.r[a] < 0.0 else s.u[i]
         else:
-            s.z[i] = clamp(s.z[i] + alpha * q.r[a], s.l[i], s.u[i])
+            s.z[i] = clamp(q.t[a] + alpha * q.r[a], s.l[i], s.u[i])

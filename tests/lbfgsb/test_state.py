@@ -175,3 +175,15 @@ def test_work_space_is_shared_in_a_thread(kernel):
     assert kernel.machine.scratch(4, 3) is first
     assert kernel.machine.scratch(6, 3) is not first
     assert kernel.machine.scratch(2, 4).m == 4
+
+
+@pytest.mark.parametrize("kernel", [imported, interpreted], ids=repr)
+def test_finite_bounds_are_counted_where_each_pair_leaves_a_number(kernel):
+    count = kernel.state.finite_sides
+    inf = np.inf
+    lower, upper = np.array([0.0, -inf, -inf, 2.0]), np.array([1.0, 3.0, inf, 2.0])
+    assert count(lower, upper) == 5
+    assert count(np.zeros(0), np.zeros(0)) == 0
+    for low, high in ((1.0, 0.0), (inf, inf), (-inf, -inf), (np.nan, 1.0), (0.0, np.nan)):
+        lower[1], upper[1] = low, high
+        assert count(lower, upper) == -1

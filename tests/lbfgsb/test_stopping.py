@@ -83,7 +83,8 @@ def test_a_stationary_point(seed, n):
     s, _ = make_state(x, g, lower, upper)
     s.f_start, s.ftol, s.gtol = f_start, 1e-6, 1e-3
     wanted = by_definition(x, g, f, f_start, lower, upper, 1e-6, 1e-3)
-    assert bool(stopping.is_stationary(s, s.x, s.g, f)) == wanted
+    norm = stopping.projected_gradient_norm(s, s.x, s.g)
+    assert bool(stopping.is_stationary(s, s.x, s.g, f, norm)) == wanted
 
 
 def bowl(width, centre, weights=1.0):
