@@ -52,6 +52,8 @@ DIRECTIVES = {
     "wraparound": False,
     "cdivision": True,
     "initializedcheck": False,
+    # Threads share nothing that is written to, but for what the user shares.
+    "freethreading_compatible": not STABLE,
 }
 
 

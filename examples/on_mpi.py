@@ -1,7 +1,7 @@
 """Evaluate on the ranks of an MPI job.
 
 Run it with ``mpiexec -n 3 python -m mpi4py.futures -m examples.on_mpi``: one rank asks and tells,
-the others evaluate.
+the others evaluate.  Needs mpi4py (``pip install mpi4py``) and an MPI library.
 """
 
 from __future__ import annotations

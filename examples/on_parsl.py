@@ -1,6 +1,6 @@
 """Evaluate through Parsl, which submits to the scheduler of a cluster; here to this machine.
 
-Run it with ``python -m examples.on_parsl``.
+Run it with ``python -m examples.on_parsl``.  Needs Parsl (``pip install parsl``).
 """
 
 from __future__ import annotations

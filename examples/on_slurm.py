@@ -1,7 +1,8 @@
 """Evaluate through executorlib, each evaluation a job of Slurm; without Slurm a process here.
 
 Run it where jobs are submitted, with ``python -m examples.on_slurm PARTITION`` (and pysqa, by which
-executorlib submits), or without an argument anywhere.
+executorlib submits), or without an argument anywhere.  Needs executorlib (``pip install
+executorlib``).
 """
 
 from __future__ import annotations

@@ -30,4 +30,6 @@ if __name__ == "__main__":
     x1, x2 = study.best.x
     print(f"best: {study.best.value:.1e} at ({x1:.1e}, {x2:.1e})")
     for minimum in study.minima:
-        print(f"{minimum.value:10.6f} found from {minimum.times_found} starts")
+        x1, x2 = minimum.x
+        place = f"({x1:9.6f}, {x2:9.6f})"
+        print(f"{minimum.value:10.6f} at {place}, times found: {minimum.times_found}")

@@ -24,6 +24,15 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+def pytest_configure(config):
+    """Let XLA compile in two thirds of the time for the quick tests; the long ones have it as it is.
+
+    Most of what they compile is called a few times.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """Look for no garbage while ten thousand tests are collected, all of which stay.

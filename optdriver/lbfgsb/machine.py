@@ -62,6 +62,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         uneven,
     )
     from cython.cimports.optdriver.lbfgsb.subspace import subspace_minimum, update_free_set
+    from cython.cimports.optdriver.lbfgsb.threads import FREE_THREADED
 else:
     from math import fabs
 
@@ -125,9 +126,10 @@ def scratch(n: int, m: int) -> Scratch:
 def small_scratch(s: State) -> Scratch:
     """Return the work space of a call that holds the interpreter's lock from beginning to end.
 
-    That is so in compiled code only: one for all threads then does, and is at hand at once.
+    That is so in compiled code only, and where there is such a lock: one for all threads then does,
+    and is at hand at once.
     """
-    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    if cython.compiled and not FREE_THREADED:  # pragma: no cover - compiled code cannot be traced
         global _shared
         if _shared.m != s.m:
             _shared = Scratch(64, s.m)
