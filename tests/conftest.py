@@ -25,7 +25,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure(config):
-    """Let XLA compile in two thirds of the time for the quick tests; the long ones have it as it is.
+    """Let XLA compile in two thirds of the time for the quick tests, and as ever for the long ones.
 
     Most of what they compile is called a few times.
     """
