@@ -512,6 +512,24 @@ class ConstraintSet:
             return self
         return self._measured(self._units, system=None)
 
+    @quiet
+    def within(self, lower: ArrayLike, upper: ArrayLike) -> ConstraintSet:
+        """Return the same constraints in a box that is not larger; equal sides hold a variable.
+
+        Raises
+        ------
+        InputError
+            Nothing is left of the box.
+        """
+        sides = (
+            np.broadcast_to(np.asarray(s, dtype=np.float64), (self.n,)) for s in (lower, upper)
+        )
+        low, high = (side * self.unit for side in sides)
+        box = np.maximum(self._box[0], low), np.minimum(self._box[1], high)
+        if not (box[0] <= box[1]).all():
+            raise InputError("the box has no point in common with that of the constraints")
+        return self._measured(self._units, _box=box)
+
     def _measured(self, units: Array | None, **changed: Any) -> ConstraintSet:
         """Return the same set in other units."""
         other = object.__new__(ConstraintSet)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,46 @@ XTOL: Final = 1e-7
 """The relative offset at which one has converged: its value is exact to the square of that."""
 
 
+EDGE: Final = 40
+"""Halvings by which the place is found from which on no point is feasible."""
+
+INSIDE: Final = 1e-9
+"""What is kept off that place, as a part of the way there: at it hardly a point is feasible."""
+
+AT_BOUND: Final = "at its bound"
+AT_EDGE: Final = "where the constraints end"
+
+
+class Fits(Protocol):
+    """What fits the other parameters, one of them being held."""
+
+    def begin(self, start: Vector, lower: Vector, upper: Vector) -> Any:
+        """Return a machine that begins at, or near, `start`; None where no point is feasible."""
+
+    def to_dict(self, machine: Any) -> dict[str, Any]:
+        """Return a machine as data."""
+
+    def from_dict(self, data: Mapping[str, Any]) -> Any:
+        """Return the machine of which `to_dict` made `data`."""
+
+
+class WithinBounds:
+    """Fits that know bounds only."""
+
+    def begin(self, start: Vector, lower: Vector, upper: Vector) -> LeastSquares:
+        """Return a fit within a box."""
+        box = list(zip(lower, upper, strict=True))
+        return LeastSquares(start, box, xtol=XTOL, maxfun=MOST)
+
+    def to_dict(self, machine: LeastSquares) -> dict[str, Any]:
+        """Return a fit as data."""
+        return machine.to_dict()
+
+    def from_dict(self, data: Mapping[str, Any]) -> LeastSquares:
+        """Return the fit of which `to_dict` made `data`."""
+        return LeastSquares.from_dict(data)
+
+
 class ProfileEnd:
     """One end of the interval of one parameter.
 
@@ -57,12 +97,15 @@ class ProfileEnd:
         By how much the value rises to the end.
     bounds : (lower, upper)
         Two arrays of shape (n,).
+    fits : Fits
+        What fits the others.
 
     Attributes
     ----------
     done : bool
     end : float
-        The end, or the bound if that comes first, NaN where none was found.
+        The end, or the bound, or where constraints end, if that comes first; NaN where none was
+        found.
     note : str
         Why it is no end, or an empty string.
     theta, values : list of float
@@ -79,7 +122,10 @@ class ProfileEnd:
         side: int,
         rise: float,
         bounds: tuple[Vector, Vector],
+        fits: Fits | None = None,
     ) -> None:
+        self._fits: Fits = fits or WithinBounds()
+        self._at = AT_BOUND
         self._x, self._f, self._index, self._side = x, f, index, side
         self._bounds, self._target = bounds, math.sqrt(rise)
         self._bound = float(bounds[side > 0][index])
@@ -88,7 +134,7 @@ class ProfileEnd:
         self.theta, self.values = [float(x[index])], [f]
         self.end, self.note, self.done = math.nan, "", False
         self._start = x
-        self._minimizer: LeastSquares | None = None
+        self._minimizer: Any = None
         self._begin(float(x[index]) + side * step)
 
     def _begin(self, theta: float) -> None:
@@ -96,17 +142,45 @@ class ProfileEnd:
         beyond = (theta - self._bound) * self._side >= 0.0
         theta = self._bound if beyond else theta
         if theta == self._last[0]:
-            at_bound = theta == self._bound
-            self._finish(
-                theta if at_bound else math.nan, "at its bound" if at_bound else "not found"
-            )
+            self._finish_at(theta)
             return
+        made = self._fit(theta)
+        if made is None:
+            theta = self._bound = self._edge(theta)
+            self._at = AT_EDGE
+            made = None if theta == self._last[0] else self._fit(theta)
+        if made is None:
+            self._finish_at(theta)
+        else:
+            self._minimizer = made
+
+    def _finish_at(self, theta: float) -> None:
+        """End where there is no other value of the parameter to try."""
+        if theta == self._bound:
+            self._finish(theta, self._at)
+        else:
+            self._finish(math.nan, "not found")
+
+    def _fit(self, theta: float) -> Any:
+        """Return what fits the others at a value of the parameter, None if no point is feasible."""
         lower, upper = (side.copy() for side in self._bounds)
         lower[self._index] = upper[self._index] = theta
         start = self._start.copy()
         start[self._index] = theta
-        box = list(zip(lower, upper, strict=True))
-        self._minimizer = LeastSquares(start, box, xtol=XTOL, maxfun=MOST)
+        return self._fits.begin(start, lower, upper)
+
+    def _edge(self, beyond: float) -> float:
+        """Return about the last value of the parameter with feasible points, on the way there."""
+        inside = float(self._start[self._index])
+        for _ in range(EDGE):
+            middle = inside + 0.5 * (beyond - inside)
+            if middle in (inside, beyond):
+                break
+            if self._fit(middle) is None:
+                beyond = middle
+            else:
+                inside = middle
+        return inside - INSIDE * (inside - float(self._start[self._index]))
 
     def _finish(self, end: float, note: str = "") -> None:
         self.end, self.note, self.done = end, note, True
@@ -135,12 +209,13 @@ class ProfileEnd:
             "note": self.note,
             "done": self.done,
             "start": self._start.copy(),
-            "minimizer": None if minimizer is None or self.done else minimizer.to_dict(),
+            "minimizer": None if minimizer is None or self.done else self._fits.to_dict(minimizer),
+            **({} if self._at == AT_BOUND else {"bound": self._bound}),
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ProfileEnd:
-        """Return the end that goes on where the one of `to_dict` was.
+    def from_dict(cls, data: Mapping[str, Any], fits: Fits | None = None) -> ProfileEnd:
+        """Return the end that goes on where the one of `to_dict` was, with the same `fits`.
 
         Raises
         ------
@@ -148,6 +223,7 @@ class ProfileEnd:
             It is no such dict.
         """
         new = cls.__new__(cls)
+        new._fits = fits or WithinBounds()  # noqa: SLF001  # our own class
         new._restore(data)  # noqa: SLF001  # our own class
         return new
 
@@ -160,7 +236,9 @@ class ProfileEnd:
         self._target = stored.real("target", data["target"], 0.0)
         low, high = (stored.array("bounds", side, (n,)) for side in data["bounds"])
         self._bounds = low, high
-        self._bound = float(self._bounds[self._side > 0][self._index])
+        self._bound, self._at = float(self._bounds[self._side > 0][self._index]), AT_BOUND
+        if data.get("bound") is not None:
+            self._bound, self._at = stored.real("bound", data["bound"]), AT_EDGE
         self._inner, self._outer, self._last = (
             _pair(name, data[name]) for name in ("inner", "outer", "last")
         )
@@ -170,7 +248,7 @@ class ProfileEnd:
         self.done = stored.flag("done", data["done"])
         self._start = stored.array("start", data["start"], (n,), finite=True)
         made = data["minimizer"]
-        self._minimizer = None if made is None else LeastSquares.from_dict(made)
+        self._minimizer = None if made is None else self._fits.from_dict(made)
         if self.done:
             return
         if self._minimizer is None or self._minimizer.done or self._minimizer.n != n:
@@ -187,7 +265,8 @@ class ProfileEnd:
         """
         if self.done or self._minimizer is None:
             raise ProtocolError("ask: the end of the interval has been found")
-        return self._minimizer.ask()
+        point: Vector = self._minimizer.ask()
+        return point
 
     def tell(self, residuals: Any, jacobian: Any) -> None:
         """Tell the residuals there, and their Jacobian."""
@@ -205,7 +284,7 @@ class ProfileEnd:
             if self._minimizer.done:
                 self._take(self._minimizer)
 
-    def _take(self, minimizer: LeastSquares) -> None:
+    def _take(self, minimizer: Any) -> None:
         """Take in a fit, and go on to the next value of the parameter, or end."""
         if minimizer.best is None:
             self._finish(math.nan, f"a fit failed: {minimizer.result.message}")
@@ -220,7 +299,7 @@ class ProfileEnd:
         elif abs(root - self._target) <= CLOSE * self._target:
             self._finish(theta)
         elif theta == self._bound and root < self._target:
-            self._finish(theta, "at its bound")
+            self._finish(theta, self._at)
         elif len(self.theta) > TRIES:
             self._finish(math.nan, "not found")
         else:

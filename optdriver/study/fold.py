@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.coroutine.constraints import is_admitted
+from optdriver.coroutine.constraints import has_rows, is_admitted
 from optdriver.drivers import (
     Driver,
     create_driver,
@@ -58,7 +58,7 @@ from optdriver.study.events import (
 from optdriver.study.gradient_check import GradientCheck
 from optdriver.study.ledger import KIND_CODE, KINDS, Ledger
 from optdriver.study.outputs import Put
-from optdriver.study.profiling import PROFILE, Profiling
+from optdriver.study.profiling import PROFILE, Profiling, UnderConstraints
 from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
@@ -1141,7 +1141,8 @@ def _profiled(state: State, event: Profiled) -> None:
     if not driver_factory(state.spec.driver).fits:
         raise ProtocolError("the events do not fit this study: a profile of what is no fit")
     jac = bool(state.parameters["jac"])
-    state.profile = profiling.begin(event, user_box(state), jac=jac, stop=stop)
+    fits = _fits_of(state.spec)
+    state.profile = profiling.begin(event, user_box(state), jac=jac, stop=stop, fits=fits)
     state.stop = None
     _end_profile(state, state.profile)
 
@@ -1233,12 +1234,21 @@ def _restored(data: Mapping[str, Any]) -> State:
         failures=stored.whole("failures", data["failures"]),
         failed_in_row=stored.whole("failed_in_row", data["failed_in_row"]),
         sigma=_sigma(data.get("sigma")),
-        profile=_profile(data.get("profile"), spec.space.size),
+        profile=_profile(data.get("profile"), spec),
     )
 
 
-def _profile(data: Any, n: int) -> Profiling | None:
-    return None if data is None else Profiling.from_dict(stored.mapping("profile", data), n)
+def _fits_of(spec: Spec) -> UnderConstraints | None:
+    """Return what the fits of a profile are made of, None where they know bounds only."""
+    compiled = spec.compiled
+    return UnderConstraints(compiled) if compiled is not None and has_rows(compiled) else None
+
+
+def _profile(data: Any, spec: Spec) -> Profiling | None:
+    if data is None:
+        return None
+    made = stored.mapping("profile", data)
+    return Profiling.from_dict(made, spec.space.size, _fits_of(spec))
 
 
 def _sigma(data: Any) -> FloatArray | None:
@@ -1268,9 +1278,7 @@ def copied(state: State) -> State:
         open={id: copy.copy(entry) for id, entry in state.open.items()},
         queue=deque(copy.copy(entry) for entry in state.queue),
         expired=set(state.expired),
-        profile=None
-        if state.profile is None
-        else Profiling.from_dict(state.profile.to_dict(), state.spec.space.size),
+        profile=None if state.profile is None else _profile(state.profile.to_dict(), state.spec),
     )
 
 

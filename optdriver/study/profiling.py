@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.errors import ProtocolError
-from optdriver.leastsquares.profile import ProfileEnd
+from optdriver.errors import InputError, ProtocolError
+from optdriver.leastsquares.profile import MOST, XTOL, ProfileEnd
 from optdriver.multistart import stencil, steps
 from optdriver.multistart.stencil import BASE, Stencil
 from optdriver.multistart.steps import Learnt
@@ -25,10 +25,20 @@ from optdriver.space import Space
 from optdriver.study.events import Profiled
 from optdriver.study.tables import Rows
 
+if TYPE_CHECKING:
+    from optdriver.constraints import ConstraintSet
+    from optdriver.feasible import FeasibleMinimizer
+
 FloatArray = NDArray[np.float64]
 
 PROFILE: Final = "profile"
 """The kind of a point that is wanted for a profile, and of the stop at its end."""
+
+SHORTER: Final = 2.0**-3
+"""Where difference points violate constraints on both sides steps are so much shorter."""
+
+SHORTENED: Final = 4
+"""So many times."""
 
 Box = tuple[FloatArray, FloatArray]
 
@@ -60,6 +70,42 @@ class ProfileRow:
     note: str
     theta: FloatArray
     values: FloatArray
+
+
+class UnderConstraints:
+    """Fits of all parameters but one under constraints, which no point of them violates."""
+
+    def __init__(self, constraints: ConstraintSet) -> None:
+        self._constraints = constraints
+
+    def admits(self, x: FloatArray) -> bool:
+        """Return whether a point of the user's parameters satisfies the constraints."""
+        return bool(self._constraints.is_feasible(x))
+
+    def begin(
+        self, start: FloatArray, lower: FloatArray, upper: FloatArray
+    ) -> FeasibleMinimizer | None:
+        """Return a fit from the feasible point nearest to `start`, None where there is none."""
+        from optdriver.feasible import FeasibleMinimizer  # longer to import than the rest
+
+        try:
+            known = self._constraints.within(lower, upper)
+            made = FeasibleMinimizer(start, known, residuals=True, xtol=XTOL, maxfun=MOST)
+        except InputError:
+            return None
+        return made if known.is_feasible(made.ask()) else None  # to rounding is not enough
+
+    def to_dict(self, machine: FeasibleMinimizer) -> dict[str, Any]:
+        """Return a fit as data, without the constraints."""
+        return machine.to_dict(constraints=False)
+
+    def from_dict(self, data: Mapping[str, Any]) -> FeasibleMinimizer:
+        """Return the fit of which `to_dict` made `data`."""
+        from optdriver.feasible import FeasibleMinimizer
+
+        state = data["state"]
+        known = self._constraints.within(state["lower"], state["upper"])
+        return FeasibleMinimizer.from_dict(dict(data), known)
 
 
 @dataclass(slots=True)
@@ -103,27 +149,62 @@ class Profiling:
     ends: list[End]
     jac: bool
     stop: tuple[str, str] | None
+    fits: UnderConstraints | None = None
     done: bool = field(default=False)
 
     def ask(self, space: Space, box: Box) -> list[Wanted]:
         """Return the points of all ends that wait for nothing; `box` holds their differences."""
         found: list[Wanted] = []
         for number, end in enumerate(self.ends):
-            if end.machine.done or end.out:
+            if end.out or not self._is_ready(end, space, box):
                 continue
             end.out, x = True, end.machine.ask()
-            if self.jac:
+            if end.made is None:
                 found.append((end.turn, self._number(number, BASE), space.rounded(x)))
                 continue
-            lower, upper = (side.copy() for side in box)
-            held = end.machine.index
-            lower[held] = upper[held] = x[held]
-            rule = steps.wanted(Learnt(), x, lower, upper, True)
-            end.made = stencil.plan(x, lower, upper, rule, True)
             for slot in range(BASE, len(end.made.values)):
                 place = space.rounded(stencil.point(end.made, slot))
                 found.append((end.turn, self._number(number, slot), place))
         return found
+
+    def _is_ready(self, end: End, space: Space, box: Box) -> bool:
+        """Plan what an end wants; return whether there is anything.
+
+        A point that violates a constraint where it is rounded, or that has no differences that do
+        not, has failed.
+        """
+        while not end.machine.done:
+            x = end.machine.ask()
+            end.made = None if self.jac else self._planned(end, x, space, box)
+            asked = space.rounded(x)
+            admitted = np.array_equal(asked, x) or self._is_admitted(asked)
+            if admitted and (self.jac or end.made is not None):
+                return True
+            end.machine.tell_failure("no feasible point beside it, to rounding")
+            self._next(end)
+        return False
+
+    def _is_admitted(self, x: FloatArray) -> bool:
+        return self.fits is None or self.fits.admits(x)
+
+    def _planned(self, end: End, x: FloatArray, space: Space, box: Box) -> Stencil | None:
+        """Return the differences at a point, without those that violate constraints."""
+        lower, upper = (side.copy() for side in box)
+        held = end.machine.index
+        lower[held] = upper[held] = x[held]
+        rule = steps.wanted(Learnt(), x, lower, upper, True)
+        for _ in range(SHORTENED):
+            made = stencil.plan(x, lower, upper, rule, True)
+            slots = range(len(made.values))
+            kept = [k for k in slots if self._is_admitted(space.rounded(stencil.point(made, k)))]
+            if len({made.coordinate[k] for k in kept}) == len(set(made.coordinate)):
+                made.coordinate = [made.coordinate[k] for k in kept]
+                made.moved = [made.moved[k] for k in kept]
+                made.values = [made.values[k] for k in kept]
+                made.missing = len(kept) + 1
+                return made
+            rule = SHORTER * rule
+        return None
 
     def _number(self, end: int, slot: int) -> int:
         return (slot + 1) * len(self.ends) + end
@@ -215,7 +296,9 @@ class Profiling:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], n: int) -> Profiling:
+    def from_dict(
+        cls, data: Mapping[str, Any], n: int, fits: UnderConstraints | None = None
+    ) -> Profiling:
         """Return the profile of which `to_dict` made `data`, of a study of `n` parameters."""
         count = len(data["indices"])
         wanted = Profiled(
@@ -229,7 +312,7 @@ class Profiling:
         )
         ends = [
             End(
-                ProfileEnd.from_dict(each["machine"]),
+                ProfileEnd.from_dict(each["machine"], fits),
                 stored.whole("turn", each["turn"]),
                 stored.flag("out", each["out"]),
                 None if each["made"] is None else stencil.from_dict(each["made"]),
@@ -242,7 +325,7 @@ class Profiling:
         if stop is not None:
             kind, reason = stored.rows("stop", stop)
             stop = stored.text("stop", kind), stored.text("stop", reason)
-        made = cls(wanted, ends, stored.flag("jac", data["jac"]), stop)
+        made = cls(wanted, ends, stored.flag("jac", data["jac"]), stop, fits)
         made.done = all(end.machine.done for end in ends)
         return made
 
@@ -253,6 +336,7 @@ def begin(
     *,
     jac: bool,
     stop: tuple[str, str] | None,
+    fits: UnderConstraints | None = None,
 ) -> Profiling:
     """Return the profile that begins with an event, in a box."""
     n = event.x.size
@@ -273,12 +357,13 @@ def begin(
                 side=side,
                 rise=event.rise,
                 bounds=(bounds[0].copy(), bounds[1].copy()),
+                fits=fits,
             )
         )
         for i, step in zip(indices, event.steps.tolist(), strict=True)
         for side in (-1, 1)
     ]
-    made = Profiling(event, ends, jac, stop)
+    made = Profiling(event, ends, jac, stop, fits)
     made.done = all(end.machine.done for end in ends)
     return made
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import outer
-from optdriver.coroutine.constraints import has_rows
 from optdriver.drivers import driver_factory
 from optdriver.errors import (
     InputError,
@@ -1107,7 +1106,8 @@ class Study:
 
         An interval ends where the least sum of squares, with all other parameters fitted anew, has
         risen by what `level` says.  It does not suppose, as `Uncertainty.intervals` does, that the
-        model is linear over the interval.  Each fit starts from its neighbour.
+        model is linear over the interval.  Each fit starts from its neighbour.  Under constraints
+        no point violates one; an interval that ends where they leave no other value says so.
 
         Its points are asked like others, `num_parallel` at a time, the ends of all parameters side
         by side; they are kept, as evaluations of the kind ``'profile'``, and do not count for
@@ -1136,8 +1136,8 @@ class Study:
         Raises
         ------
         ProtocolError, InputError
-            There is no such minimum, no fit with a linear loss, or there are constraints; or the
-            profile was stopped before it was complete.
+            There is no such minimum, or no fit with a linear loss; or the profile was stopped
+            before it was complete.
         """
         self.begin_profile(names, level=level, minimum=minimum, absolute_sigma=absolute_sigma)
         if self.is_profiling:
@@ -1173,9 +1173,11 @@ class Study:
         """
         if not self._desk.fits or self._desk.parameters["loss"] != "linear":
             raise InputError("a profile is that of a fit: driver='least-squares', loss='linear'")
-        if has_rows(self._desk.spec.compiled):
+        compiled = self._desk.spec.compiled
+        if compiled is not None and compiled.n_equalities and not self._desk.parameters["jac"]:
             raise InputError(
-                "a profile needs fits that know bounds only: there is none under constraints"
+                "a profile under equalities needs Jacobians (jac=True): differences of one "
+                "parameter at a time would leave their surface"
             )
         with self._lock:
             desk = self._desk

@@ -268,8 +268,6 @@ def test_weights_and_bounds_that_are_texts_hold_in_it():
     (row,) = bounded.profile(decay, names=["k"])
     assert (row.high, row.note) == (0.7, "high: at its bound")
     assert bounded.history.x[:, 1].max() <= 0.7
-    with pytest.raises(InputError, match="constraints"):
-        fitted(constraints=["a + k <= 3"]).profile(decay)
 
 
 def test_a_state_with_another_profile_is_refused():
