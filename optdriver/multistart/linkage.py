@@ -12,7 +12,10 @@ with the number of samples, is the reach.  So
 - a descent is paused as soon as it is linked: it would end in a minimum that another run is at, or
   has found.  A run that waits is gone on with when its link has become longer than the reach, when
   the run that it was to follow ended without a minimum, or when there is nothing else to do;
-- the next start is, of a few that the sequence offers, the one farthest from all evaluated points;
+- where descents have taken less than a third of the evaluations of the samples, or so, links are
+  doubted: what waits with the longest one goes on, paused descents before samples;
+- the next start is, of a few that the sequence offers, the one farthest from all evaluated points and
+  from the faces of the box;
 - the first step of a descent is no longer than the gap in which it begins, so that it stays there.
 
 The starts are those of the sequence, of which some are passed over: where the k-th one lies does
@@ -30,7 +33,7 @@ methods", Mathematical Programming 39 (1987) 57.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,6 +79,18 @@ SHORTER: Final = 0.25
 STEEPEST: Final = 9.0
 """A cubic is monotone if the squares of its slopes, by the secant's, have no greater sum (1980)."""
 
+DOUBTED: Final = 0.35
+"""Evaluations of descents, by those of samples, up to which those go on that wait, too, though they
+are linked: a link may cross a barrier that neither end of it shows."""
+
+PAUSED: Final = 3.0
+"""So much longer the link of a paused descent counts among these: what made it begin once was no
+chance, and its end is near."""
+
+FROM_FACES: Final = 3.0
+"""The gap of an offered start is at most so many times its distance from the faces of the box: of a
+basin beside a face only a part is left, and half of what a start on a face shows is outside."""
+
 PATIENCE: Final = 10
 """Samples put aside in a row before a run goes on all the same, where runs are counted."""
 
@@ -91,6 +106,9 @@ class Offer:
 
 
 COLUMNS: Final = ("unit", "slope", "f", "gap", "run", "target")
+
+ASIDE, BEGUN = 1, 2
+"""How a row waits: as a sample that was put aside, or as the last point of a paused descent."""
 
 
 @dataclass(slots=True)
@@ -108,6 +126,10 @@ class Linkage:
         nearest lower point that each is linked to.
     run, target : ndarray of int, shape (room,)
         The run that evaluated each, and the row that it is linked to (-1 for none).
+    waits : ndarray of int, shape (room,)
+        Whether a run waits at each row: `ASIDE`, `BEGUN`, or 0 for none.
+    told : int
+        How many of the rows have a value.
     samples : int
         How many of the rows are starts.
     row_of : dict of int to int
@@ -127,6 +149,8 @@ class Linkage:
     gap: Vector
     run: Numbers
     target: Numbers
+    waits: NDArray[np.int8]
+    told: int
     samples: int
     row_of: dict[int, int]
     put_aside: int
@@ -138,7 +162,8 @@ def empty(n: int) -> Linkage:
     """Return what is known at the beginning."""
     return Linkage(
         0, np.empty((8, n)), np.empty((8, n)), np.empty(8), np.empty(8),
-        np.empty(8, dtype=np.int64), np.empty(8, dtype=np.int64), 0, {}, 0, [], [],
+        np.empty(8, dtype=np.int64), np.empty(8, dtype=np.int64), np.zeros(8, dtype=np.int8),
+        0, 0, {}, 0, [], [],
     )  # fmt: skip
 
 
@@ -158,9 +183,9 @@ def place(known: Linkage, run: int, unit: Vector) -> int:
     """Enter a point that is to be evaluated; return its row."""
     row = known.count
     if row == len(known.f):
-        for name in COLUMNS:
+        for name in (*COLUMNS, "waits"):
             column = getattr(known, name)
-            setattr(known, name, np.concatenate([column, np.empty_like(column)]))
+            setattr(known, name, np.concatenate([column, np.zeros_like(column)]))
     known.unit[row], known.run[row] = unit, run
     known.f[row] = known.slope[row] = math.nan
     known.gap[row], known.target[row] = math.inf, -1
@@ -173,6 +198,7 @@ def settle(known: Linkage, row: int, f: float, slope: Vector | None) -> None:
     """Enter what was told for a point, and its links."""
     count, run = known.count, known.run[row]
     known.f[row] = f
+    known.told += not math.isnan(f)
     if slope is not None:
         known.slope[row] = slope
     away = known.unit[row] - known.unit[:count]
@@ -221,15 +247,42 @@ def may_begin(known: Linkage, cost: int, runs: int) -> bool:
 
     `cost` is how many evaluations a point of a path takes: more than one with differences.
     """
-    told = int(np.count_nonzero(~np.isnan(known.f[: known.count])))
-    descents = cost * (told - known.samples)
-    return descents <= SHARE * known.samples or known.samples <= runs
+    return _descents(known, cost) <= SHARE * known.samples or known.samples <= runs
+
+
+def may_doubt(known: Linkage, cost: int) -> bool:
+    """Return whether descents have taken so little that links may be doubted."""
+    return _descents(known, cost) <= DOUBTED * known.samples
+
+
+def _descents(known: Linkage, cost: int) -> int:
+    return cost * (known.told - known.samples)
 
 
 def put_aside(known: Linkage, run: int, row: int, *, counted: bool) -> None:
-    """Let a run wait; it is `counted` as put aside if it does not lead."""
+    """Let the run of a sample wait; it is `counted` as put aside if it does not lead."""
     known.row_of[run] = row
+    known.waits[row] = ASIDE
     known.put_aside += counted
+
+
+def pause(known: Linkage, run: int, row: int) -> None:
+    """Let a descent wait, the last point of which is a row."""
+    known.row_of[run] = row
+    known.waits[row] = BEGUN
+
+
+def release(known: Linkage, run: int) -> None:
+    """Let a run wait no longer."""
+    known.waits[known.row_of.pop(run)] = 0
+    known.put_aside = 0
+
+
+def note_paused(known: Linkage, runs: Iterable[int]) -> None:
+    """Note which of the runs that wait have begun to descend, in what was restored."""
+    for run in runs:
+        if run in known.row_of:
+            known.waits[known.row_of[run]] = BEGUN
 
 
 def followed(known: Linkage, row: int) -> int:
@@ -286,9 +339,19 @@ def next_waiting(known: Linkage, *, leaders: bool, anyway: bool) -> tuple[int, b
         run = int(min(zip(-known.gap[rows], runs, strict=True))[1])
     else:
         return None
-    del known.row_of[run]
-    known.put_aside = 0
+    release(known, run)
     return run, bool(free.any())
+
+
+def most_doubtful(known: Linkage) -> int | None:
+    """Take the run from those that wait whose link is the longest; None if none waits."""
+    rows = np.flatnonzero(known.waits[: known.count])
+    if not rows.size:
+        return None
+    longest = known.gap[rows] * np.where(known.waits[rows] == BEGUN, PAUSED, 1.0)
+    run = int(np.min(known.run[rows[longest == longest.max()]]))
+    release(known, run)
+    return run
 
 
 def fresh(known: Linkage) -> int:
@@ -296,10 +359,15 @@ def fresh(known: Linkage) -> int:
     return FRESH[known.unit.shape[1] > FEW]
 
 
-def offer(known: Linkage, first: int, x: Vector, unit: Vector) -> None:
-    """Take offered starts, the number of the first of which is given, shape (k, n)."""
+def offer(known: Linkage, first: int, x: Vector, unit: Vector, *, from_faces: bool) -> None:
+    """Take offered starts, the number of the first of which is given, shape (k, n).
+
+    Their gaps are no larger than their distances `from_faces` let them be, if that is wanted.
+    """
     away = unit[:, None] - known.unit[: known.count]
     gap = np.sqrt(np.einsum("ijk,ijk->ij", away, away).min(axis=1, initial=math.inf))
+    if from_faces:
+        gap = np.minimum(gap, FROM_FACES * np.minimum(unit, 1.0 - unit).min(axis=1))
     for k in range(len(x)):
         known.offered.append(Offer(first + k, x[k], unit[k], float(gap[k])))
 
@@ -359,11 +427,14 @@ def from_dict(data: dict[str, Any], n: int, unit_of: Callable[[Vector], Vector])
         known.target = _whole("target", data["target"], count)
         if np.any(known.target >= count):
             raise ValueError("a link to a row that is not there")
+    known.told = int(np.count_nonzero(~np.isnan(known.f[:count])))
+    known.waits = np.zeros(len(known.f), dtype=np.int8)
     known.samples = stored.whole("samples", data["samples"], most=count)
     known.row_of = {
         stored.whole("run", run): stored.whole("row", row, most=count - 1)
         for run, row in data["waiting"]
     }
+    known.waits[list(known.row_of.values())] = ASIDE
     known.put_aside = stored.whole("put_aside", data["put_aside"])
     known.lost = [stored.whole("lost", run) for run in data["lost"]]
     for number, x, gap in data["offered"]:

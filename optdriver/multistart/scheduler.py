@@ -196,16 +196,31 @@ def _next_waiting(state: MultiStartState, *, exhausted: bool) -> int | None:
         state.linkage, leaders=_may_descend(state), anyway=exhausted or impatient
     )
     if taken is None:
-        return None
+        return _next_doubtful(state)
     run, leads = taken
     state.runs[run].followed = not leads
     return run
 
 
+def _next_doubtful(state: MultiStartState) -> int | None:
+    """Take a run that waits though it is linked; it is paused once more at most."""
+    rule = state.options.convergence_rule > 6 and state.linked
+    if not rule or not linkage.may_doubt(state.linkage, _cost(state)):
+        return None
+    run = linkage.most_doubtful(state.linkage)
+    if run is not None:
+        state.runs[run].followed = state.runs[run].minimizer is not None
+    return run
+
+
 def _may_descend(state: MultiStartState) -> bool:
+    return linkage.may_begin(state.linkage, _cost(state), state.options.num_initial)
+
+
+def _cost(state: MultiStartState) -> int:
+    """Return how many evaluations a point of a path takes."""
     differenced = state.options.gradients and not state.options.jac
-    cost = 1 + state.lower.size * differenced
-    return linkage.may_begin(state.linkage, cost, state.options.num_initial)
+    return 1 + state.lower.size * differenced
 
 
 def _are_used(state: MultiStartState) -> bool:
@@ -326,7 +341,9 @@ def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
         fresh = _next_starts(state, linkage.fresh(known))
         state.next_start += len(fresh)
         unit = np.array([unit_coordinates(state, x) for x in fresh])
-        linkage.offer(known, first, fresh, unit)
+        linkage.offer(
+            known, first, fresh, unit, from_faces=state.options.convergence_rule > 6
+        )
     chosen = linkage.choose(known)
     return chosen.number, chosen.x
 
@@ -1336,5 +1353,5 @@ def _pause(state: MultiStartState, search: Search, run: int, row: int) -> None:
     """Let a run wait that would end where another one goes."""
     search.reason = f"paused: it has entered the basin of run {run}"
     _wait(state, search)
-    state.linkage.row_of[search.index] = row
+    linkage.pause(state.linkage, search.index, row)
     _end_if_complete(state)

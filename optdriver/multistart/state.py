@@ -249,7 +249,9 @@ def hear(state: MultiStartState, noise: float) -> None:
 
 def _linkage(state: MultiStartState, data: dict[str, Any]) -> Linkage:
     n = state.linkage.unit.shape[1]
-    return linkage.from_dict(data, n, lambda x: unit_coordinates(state, x))
+    made = linkage.from_dict(data, n, lambda x: unit_coordinates(state, x))
+    linkage.note_paused(made, (run.index for run in state.runs if run.minimizer is not None))
+    return made
 
 
 def from_dict(data: Mapping[str, Any]) -> MultiStartState:

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from benchmarks.problems.multimodal import DISTINCT, camel
+from benchmarks.problems.multimodal import DISTINCT, camel, generated
 from benchmarks.searches import search
 from optdriver import MultiStart
 from optdriver.errors import InputError
@@ -87,6 +87,48 @@ def test_who_waits_for_a_run_that_is_lost_leads_again():
     made.lost.append(0)
     assert linkage.next_waiting(made, leaders=True, anyway=False) == (1, True)
     assert not made.row_of
+
+
+def test_what_waits_with_the_longest_link_goes_on_first_and_paused_descents_before_samples():
+    made = known(1, [(k, [x], *parabola(x)) for k, x in enumerate([0.5, 0.3, 0.86, 0.62])])
+    for run, wait in ((1, linkage.pause), (2, None), (3, linkage.pause)):
+        if wait is None:
+            linkage.put_aside(made, run, run, counted=True)
+        else:
+            wait(made, run, run)
+    assert made.gap[1:4] == pytest.approx([0.2, 0.24, 0.12])
+    copy = linkage.from_dict(linkage.to_dict(made), 1, lambda x: x)
+    linkage.note_paused(copy, [0, 1, 3])
+    for each in (made, copy):
+        assert [linkage.most_doubtful(each) for _ in range(4)] == [1, 3, 2, None]
+        assert not each.row_of and not each.waits.any()
+
+
+def test_links_are_doubted_only_while_descents_have_taken_little():
+    made = known(1, [(k, [x], *parabola(x)) for k, x in enumerate([0.1, 0.3, 0.5, 0.7])])
+    assert linkage.may_doubt(made, 1)
+    for step in range(4):
+        linkage.add(made, 0, np.array([0.1 + step / 100]), 1.0, None)
+    assert not linkage.may_doubt(made, 1)
+    assert not linkage.may_doubt(linkage.from_dict(linkage.to_dict(made), 1, lambda x: x), 1)
+
+
+def test_offered_starts_beside_a_face_have_the_gap_that_it_leaves_them():
+    x = np.array([[0.5, 0.01], [0.9, 0.5]])
+    for from_faces, gaps in ((True, [0.03, 0.3]), (False, [math.inf] * 2)):
+        made = linkage.empty(2)
+        linkage.offer(made, 0, x, x, from_faces=from_faces)
+        assert [offer.gap for offer in made.offered] == pytest.approx(gaps)
+
+
+def test_no_minimum_is_given_up_for_a_link_that_crosses_a_barrier():
+    """A function of which a paused run leads to the last minimum, and waited for long."""
+    problem = generated(2, 1)
+    found = [
+        search(problem, problem.places, -1.0, 600, 1, start_rule="auto", convergence_rule=rule)
+        for rule in (6, 7)
+    ]
+    assert found[0].all is None and found[1].all is not None
 
 
 def test_where_runs_lead_is_the_same_for_one_and_for_all_at_once():
