@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, missing_extra, unknown_option
 from optdriver.studies import load_study
 from optdriver.study import Study
+from optdriver.study.kinds import DOUBTFUL, SADDLE
 from optdriver.study.reports import best_so_far, own_columns
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def runs(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -> Ax
 def minima(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -> Axes:
     """Draw the distinct minima, lowest first: their values, and how often each was found.
 
+    Ends that are known to be no minimum are red, and say what they are.
+
     Parameters
     ----------
     study : Study or path
@@ -135,6 +138,9 @@ def minima(study: Study | str | os.PathLike[str], *, ax: Axes | None = None) -> 
         ax.plot(place, value, "o", color=GOOD)
         for x, row in zip(place, rows, strict=True):
             note = f"{row.times_found}×"
+            if row.kind in (SADDLE, DOUBTFUL):
+                ax.plot(x, row.value, "o", color=BAD)
+                note += f"\n{row.kind}"
             ax.annotate(note, (x, row.value), (0, 6), textcoords="offset points", ha="center")
         ax.set_xticks(place)
         ax.margins(y=0.15)
@@ -298,7 +304,8 @@ def basins(
             ax.plot(*path.T, "-", color=colour, linewidth=0.8)
         for k, (end, row) in enumerate(zip(ends, minima, strict=True)):
             ax.plot(*end[:, None], "*", color=colours(k % 20), markersize=12, markeredgecolor="k")
-            ax.annotate(f"{row.value:.4g}", end, (6, 4), textcoords="offset points", fontsize=8)
+            said = f"{row.value:.4g}" + f" {row.kind}" * (row.kind in (SADDLE, DOUBTFUL))
+            ax.annotate(said, end, (6, 4), textcoords="offset points", fontsize=8)
         return ax
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from optdriver.cli.summary import failures
 from optdriver.study import Study
+from optdriver.study.kinds import MAXIMUM, MINIMUM
 from optdriver.study.tables import flat
 
 MOST_ROWS: Final = 12
@@ -93,12 +94,13 @@ def _minima(study: Study, units: Mapping[str, str]) -> RenderableType | None:
         return None
     names = list(flat(rows[0].params))[:MOST_COLUMNS]
     dots = ["..."] if len(flat(rows[0].params)) > MOST_COLUMNS else []
-    kind = "minima" if study.spec.sign > 0.0 else "maxima"
-    table = _table(kind, "value", "found", *_labels(names, units), *dots)
+    sort, plain = ("minima", MINIMUM) if study.spec.sign > 0.0 else ("maxima", MAXIMUM)
+    table = _table(sort, "value", "found", *_labels(names, units), *dots)
     for row in rows[:MOST_ROWS]:
         values = flat(row.params)
         cells = (number(values[name]) for name in names)
-        table.add_row(number(row.value), f"{row.times_found}x", *cells, *dots)
+        found = f"{row.times_found}x" if row.kind == plain else f"{row.times_found}x, {row.kind}"
+        table.add_row(number(row.value), found, *cells, *dots)
     return _with_rest(table, len(rows))
 
 

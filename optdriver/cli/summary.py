@@ -20,7 +20,8 @@ def of(study: Study) -> dict[str, Any]:
     info = study.info()
     return info | {
         "minima": [
-            {"value": row.value, "params": row.params, "times_found": row.times_found}
+            {"value": row.value, "kind": row.kind, "params": row.params,
+             "times_found": row.times_found}
             for row in study.minima
         ],
         "runs": [

@@ -100,13 +100,15 @@ class MultiStart(Undoing[MultiStartState]):
         a rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite
         slopes.  1 is for 0.1.0: besides, starts on the faces of the box too, one shortened step
         after the other, 10 pairs.
-    convergence_rule : {6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 6 follows an end whose steps
-        grow, and believes none where the floor of a narrow valley falls on; 5, for what optdriver
-        0.5.0 has recorded, does not, but takes a first value far below 1 for what it is, however
-        much its gradient promises over the box; hears the objection of the gradient to an end where
-        the sizes of the variables differ by more than 1e3; asks for no differences at a start with
-        the value of an earlier one that lies flat; and evaluates points between an end and a known
+    convergence_rule : {7, 6, 5, 4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 7 doubts the links of
+        ``start_rule='auto'``; 6, for what optdriver 0.6.0 has recorded, does not, but follows an
+        end whose steps grow, and believes none where the floor of a narrow valley falls on; 5, for
+        what optdriver 0.5.0 has recorded, does not, but takes a first value far below 1 for what it
+        is, however much its gradient promises over the box; hears the objection of the gradient to
+        an end where the sizes of the variables differ by more than 1e3; asks for no differences at
+        a start with the value of an earlier one that lies flat; and evaluates points between an end
+        and a known
         minimum of the same value where they may well be one (flat minima, valleys, and, with
         ``jac=True``, curves of minima, followed point by point), or, though they are close, two; 4,
         for what optdriver 0.4.0 has recorded, measures such a first value by that promise, and
@@ -197,7 +199,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 4,
         constraint_rule: int = 6,
-        convergence_rule: int = 6,
+        convergence_rule: int = 7,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

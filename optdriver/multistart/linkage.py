@@ -14,8 +14,8 @@ with the number of samples, is the reach.  So
   the run that it was to follow ended without a minimum, or when there is nothing else to do;
 - where descents have taken less than a third of the evaluations of the samples, or so, links are
   doubted: what waits with the longest one goes on, paused descents before samples;
-- the next start is, of a few that the sequence offers, the one farthest from all evaluated points and
-  from the faces of the box;
+- the next start is, of a few that the sequence offers, the one farthest from all evaluated points
+  and from the faces of the box;
 - the first step of a descent is no longer than the gap in which it begins, so that it stays there.
 
 The starts are those of the sequence, of which some are passed over: where the k-th one lies does
@@ -317,8 +317,8 @@ def _all_followed(known: Linkage, runs: Numbers, rows: Numbers) -> Numbers:
 
 def followers(known: Linkage) -> int:
     """Return how many runs wait that are linked within reach."""
-    rows = np.fromiter(known.row_of.values(), np.int64)
-    return int(np.count_nonzero(known.gap[rows] <= reach(known)))
+    waiting = known.gap[: known.count][known.waits[: known.count] > 0]
+    return int(np.count_nonzero(waiting <= reach(known)))
 
 
 def next_waiting(known: Linkage, *, leaders: bool, anyway: bool) -> tuple[int, bool] | None:
@@ -329,18 +329,23 @@ def next_waiting(known: Linkage, *, leaders: bool, anyway: bool) -> tuple[int, b
     """
     if not known.row_of or not (leaders or anyway):
         return None
-    runs, rows = (np.fromiter(part, np.int64) for part in (known.row_of, known.row_of.values()))
-    free = known.gap[rows] > reach(known)
+    rows = np.flatnonzero(known.waits[: known.count])
+    runs, free = known.run[rows], known.gap[rows] > reach(known)
     if known.lost:
         free |= np.isin(_all_followed(known, runs, rows), [NOBODY, *known.lost])
     if free.any():
-        run = int(min(zip(known.f[rows[free]], runs[free], strict=True))[1])
+        run = _first(known.f[rows[free]], runs[free])
     elif anyway:
-        run = int(min(zip(-known.gap[rows], runs, strict=True))[1])
+        run = _first(-known.gap[rows], runs)
     else:
         return None
     release(known, run)
     return run, bool(free.any())
+
+
+def _first(values: Vector, runs: Numbers) -> int:
+    """Return the run with the least value, of equal ones the first."""
+    return int(runs[values == values.min()].min())
 
 
 def most_doubtful(known: Linkage) -> int | None:
@@ -349,7 +354,7 @@ def most_doubtful(known: Linkage) -> int | None:
     if not rows.size:
         return None
     longest = known.gap[rows] * np.where(known.waits[rows] == BEGUN, PAUSED, 1.0)
-    run = int(np.min(known.run[rows[longest == longest.max()]]))
+    run = _first(-longest, known.run[rows])
     release(known, run)
     return run
 
@@ -434,6 +439,8 @@ def from_dict(data: dict[str, Any], n: int, unit_of: Callable[[Vector], Vector])
         stored.whole("run", run): stored.whole("row", row, most=count - 1)
         for run, row in data["waiting"]
     }
+    if any(known.run[row] != run for run, row in known.row_of.items()):
+        raise ValueError("a run waits at a row of another one")
     known.waits[list(known.row_of.values())] = ASIDE
     known.put_aside = stored.whole("put_aside", data["put_aside"])
     known.lost = [stored.whole("lost", run) for run in data["lost"]]

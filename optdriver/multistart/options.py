@@ -28,8 +28,8 @@ MOST_INITIAL = 100_000
 
 DIFFERENCE_RULES = (1, 2, 3, 4)
 CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6)
-CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6)
-"""How runs go: as by 0.1.0, by 0.2.0, by 0.3.0, by 0.4.0, by 0.5.0, and as now."""
+CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7)
+"""How runs go: as by 0.1.0, by 0.2.0, by 0.3.0, by 0.4.0, by 0.5.0, by 0.6.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
 
@@ -70,7 +70,7 @@ class MultiStartOptions:
     must_stay_feasible: bool = True
     difference_rule: int = 4
     constraint_rule: int = 6
-    convergence_rule: int = 6
+    convergence_rule: int = 7
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ Vector = NDArray[np.float64]
 def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) -> LBFGSB:
     """Return a new minimizer; with `rule` 1 it has SciPy's tests, with more it is cautious."""
     made = LBFGSB(x0, bounds, cautious=rule > 1, **options)
-    made.state.cautious = rule - 1
+    made.state.cautious = min(rule - 1, made.state.cautious)
     return made
 
 

@@ -341,9 +341,7 @@ def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
         fresh = _next_starts(state, linkage.fresh(known))
         state.next_start += len(fresh)
         unit = np.array([unit_coordinates(state, x) for x in fresh])
-        linkage.offer(
-            known, first, fresh, unit, from_faces=state.options.convergence_rule > 6
-        )
+        linkage.offer(known, first, fresh, unit, from_faces=state.options.convergence_rule > 6)
     chosen = linkage.choose(known)
     return chosen.number, chosen.x
 

@@ -50,7 +50,8 @@ def overview(study: Study, leases: Leases) -> dict[str, Any]:
                           "outputs": best.outputs or {}},
         "history": thinned(values, state == "failed", sign=study.spec.sign, counted=counted),
         "minima": [
-            {"value": row.value, "times_found": row.times_found, "params": named(row.params)}
+            {"value": row.value, "kind": row.kind, "times_found": row.times_found,
+             "params": named(row.params)}
             for row in minima[:ROWS]
         ],
         "runs": [

@@ -15,6 +15,7 @@ from optdriver.numerics import quiet
 from optdriver.space import Space
 from optdriver.study import limits
 from optdriver.study.fold import State
+from optdriver.study.kinds import MINIMUM, Kinds
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
 from optdriver.study.noisiness import below_noise
 from optdriver.study.parameters import TABLE
@@ -132,9 +133,14 @@ class LocalMinimum:
     runs : tuple of int
     outputs : dict or None
         What the objective put out there beside its value, where the study has outputs.
+    kind : {'minimum', 'maximum', 'saddle', 'doubtful'}
+        What it is by all that was evaluated beside it, within 0.001 of the widths of the box: a
+        ``'saddle'`` where the value falls to a better one as along a parabola from its top,
+        ``'doubtful'`` where a better one is there, nearer than 0.0001, otherwise; else a minimum,
+        or a maximum where the direction is ``'maximize'``.
     """
 
-    shown: ClassVar = ("value", "times_found", "params")
+    shown: ClassVar = ("value", "kind", "times_found", "params")
 
     value: float
     params: Any
@@ -144,6 +150,7 @@ class LocalMinimum:
     starts: tuple[Any, ...]
     runs: tuple[int, ...]
     outputs: dict[str, float] | None = None
+    kind: str = MINIMUM
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -338,6 +345,7 @@ def minima(state: State) -> Rows[LocalMinimum]:
     """Return the distinct local minima, as the driver lists them."""
     space = state.spec.space
     rows = state.driver.runs
+    kinds = Kinds(state, rows)
 
     def made(minimum: Minimum) -> LocalMinimum:
         return LocalMinimum(
@@ -349,6 +357,7 @@ def minima(state: State) -> Rows[LocalMinimum]:
             starts=tuple(space.params(space.to_user(rows[run].x0)) for run in minimum.runs),
             runs=minimum.runs,
             outputs=outputs_at(state, state.ledger.find(space.to_user(minimum.x))),
+            kind=kinds.of(minimum),
         )
 
     return Rows(state.driver.minima, quiet(made))

@@ -25,8 +25,8 @@ def played():
 def test_minima_are_a_table_of_value_and_parameters():
     study = played()
     head, row = repr(study.minima).splitlines()
-    assert head.split() == ["value", "times_found", "x", "<b>", "n"]
-    assert row.split()[:2] == ["4", "2"]
+    assert head.split() == ["value", "kind", "times_found", "x", "<b>", "n"]
+    assert row.split()[:3] == ["4", "minimum", "2"]
     assert study.minima[0].times_found == 2
 
 
