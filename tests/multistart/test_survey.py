@@ -143,6 +143,28 @@ def test_a_run_goes_on_from_every_point_of_a_survey():
     assert driver.runs[0].reason == whole.runs[0].reason
 
 
+def test_a_run_goes_on_from_the_comparison_of_an_end_that_noise_has_made():
+    def two_wells(x):
+        return 1.0 + float((x[0] ** 2 - 1.0) ** 2 + x[1] ** 2)
+
+    compared = 0
+    driver = MultiStart([(-2, 2)] * 2, jac=False, max_num_minimizers=5)
+    whole = MultiStart([(-2, 2)] * 2, jac=False, max_num_minimizers=5)
+    for count in range(1, 1000):
+        points = whole.ask(1)
+        if not points:
+            break
+        compared += any(run.between is not None for run in driver._state.runs)
+        driver = MultiStart.from_dict(driver.to_dict())
+        (point,), (again,) = points, driver.ask(1)
+        np.testing.assert_array_equal(again.x, point.x)
+        for each in (whole, driver):
+            each.expect_noise(point.id, 1e-3)
+            each.tell(point.id, noisy(two_wells, 1e-3, point.x, count))
+    assert compared
+    assert len(whole.minima) == len(driver.minima) == 2
+
+
 def test_holes_shorten_a_survey_and_end_no_study():
     def fails(x):
         return bool(np.hypot(x[0] - 0.75, x[1] - 0.5) < 0.08)
