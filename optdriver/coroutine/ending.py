@@ -12,6 +12,7 @@ from optdriver.coroutine import optimality
 from optdriver.coroutine.program import Outcome, leaves_room
 from optdriver.coroutine.scipy_methods import named
 from optdriver.coroutine.state import Record, State, Stop
+from optdriver.geometry.products import norm
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -179,7 +180,7 @@ def _explained(end: Record, violation: float) -> float:
     """Return about how much lower than at `end` f may be at a point that violates constraints."""
     if end.g is None:
         return walls.TOLERANCE * abs(end.f)
-    return SLOPES * float(np.linalg.norm(end.g)) * violation  # a scaled row has a unit gradient
+    return SLOPES * norm(end.g) * violation  # a scaled row has a unit gradient
 
 
 def rank(record: Record) -> tuple[bool, float]:

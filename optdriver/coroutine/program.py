@@ -21,6 +21,7 @@ from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.coroutine import Wait
 from optdriver.coroutine.scipy_methods import Method, named
 from optdriver.coroutine.state import Data, Record, State, Vector
+from optdriver.geometry.products import norm
 from optdriver.lbfgsb.unit import unit_of
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class Program:
         if best is None or best.g is None or not self._method.gradient:
             return math.inf, None
         way = record.x - best.x
-        steep = STEEP * float(np.linalg.norm(best.g)) / float(np.linalg.norm(way))
+        steep = STEEP * norm(best.g) / norm(way)
         f = best.f + float(best.g @ way) + 0.5 * steep * float(way @ way)
         return f if self._method.bowl else math.inf, best.g + steep * way
 

@@ -125,4 +125,6 @@ def scale(state: State) -> float:
 
 def power_of_two(size: float) -> float:
     """Return the power of two in (size/2, size], the smallest one for 0."""
-    return math.ldexp(1.0, math.frexp(min(max(size, SMALLEST), LARGEST))[1] - 1)
+    if not SMALLEST < size < LARGEST:
+        size = min(max(size, SMALLEST), LARGEST)
+    return math.ldexp(1.0, math.frexp(size)[1] - 1)

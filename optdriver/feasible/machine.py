@@ -255,7 +255,7 @@ def _models(
     size = convergence.size(state)
     if state.fit is not None:
         return fits.build(state, region.scale, (here or region).scale, size)
-    return models.build(state.steps, state.changes / size, state.first_theta / size)
+    return region.work.built(state.steps, state.changes, state.first_theta, size)
 
 
 def _move(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:

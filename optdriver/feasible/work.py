@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optdriver.constraints.callables import Bends
+from optdriver.feasible.models import QuadraticModel, build
 from optdriver.feasible.types import Vector
 
 LEAST = 20_000
@@ -35,12 +36,15 @@ class Work:
         Second derivatives of coarse functions near the present point.
     seen : dict
         Of each kind, what was computed last for the present point, and where.
+    models : tuple
+        The models that were built last, behind what they were built of.
     """
 
     costs: tuple[int, int, int] = (0, 0, 0)
     left: float = field(default=0.0, init=False)
     bends: Bends = field(default_factory=Bends, init=False)
     seen: dict[str, tuple[bytes, Any]] = field(default_factory=dict, init=False)
+    models: tuple[Any, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         self.renew()
@@ -63,6 +67,18 @@ class Work:
         if known is None or known[0] != key:
             known = self.seen[kind] = key, make(x)
         return known[1]
+
+    def built(
+        self, steps: Vector, changes: Vector, theta: float, size: float
+    ) -> tuple[QuadraticModel, QuadraticModel]:
+        """Return both models of these pairs, for f / size; arrays of pairs are never changed."""
+        known = self.models
+        same = known and known[0] is steps and known[1] is changes and known[2:4] == (theta, size)
+        if not same:
+            made = build(steps, changes / size, theta / size)
+            known = self.models = steps, changes, theta, size, made
+        pair: tuple[QuadraticModel, QuadraticModel] = known[4]
+        return pair
 
     def spend(self, what: int) -> None:
         """Take note of values (0), a Jacobian (1) or a Hessian (2).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.geometry.products import norm
 from optdriver.multistart import completeness, linkage
 from optdriver.multistart.state import unit_coordinates
 
@@ -65,8 +66,8 @@ def step_length(state: MultiStartState, x: Vector, g: Vector | None, length: flo
     else:
         held = np.where(g > 0.0, x <= state.lower, x >= state.upper)[free]
         down = np.where(held, 0.0, g[free])
-        size = float(np.linalg.norm(down / width))
-        step = length * float(np.linalg.norm(down)) / size if size > 0.0 else 0.0
+        size = norm(down / width)
+        step = length * norm(down) / size if size > 0.0 else 0.0
     return step if 0.0 < step < math.inf else None
 
 
@@ -81,7 +82,7 @@ def leap(state: MultiStartState, search: Search, x: Vector, f: float, g: Vector)
         return None
     step = unit_coordinates(state, x) - unit_coordinates(state, search.x)
     crossed = linkage.crosses(before, after, step, f - search.f)
-    return float(np.linalg.norm(step)) if crossed else None
+    return norm(step) if crossed else None
 
 
 def probability(state: MultiStartState) -> float:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.geometry.products import norm
 
 Vector = NDArray[np.float64]
 End = tuple[int, Vector, float]
@@ -119,13 +120,13 @@ def across(height: float, slope: Vector, along: Vector, far: float) -> Vector | 
     far : float
         In lengths of the line.
     """
-    length = float(np.linalg.norm(along))
+    length = norm(along)
     slope = slope - (slope @ along) / length**2 * along
     size = float(slope @ slope)
     if not 0.0 < size < math.inf:
         return None
     step = -2.0 * height / size * slope
-    return None if np.linalg.norm(step) > far * length else step
+    return None if norm(step) > far * length else step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,7 +255,7 @@ class Path(Comparison):
         away = np.reshape([(x - here) / self.width for _, x, _ in ends], (len(ends), here.size))
         for x in refused:
             away_from = (x - here) / self.width
-            length = np.linalg.norm(away, axis=1) * np.linalg.norm(away_from)
+            length = np.linalg.norm(away, axis=1) * norm(away_from)
             apart = away @ away_from <= ELSEWHERE * length
             ends, away = [end for end, keep in zip(ends, apart, strict=True) if keep], away[apart]
         return ends
