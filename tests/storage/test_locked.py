@@ -21,13 +21,15 @@ class Shell:
 
     def __init__(self, study, path):
         study._desk.journal._connection.execute("PRAGMA busy_timeout = 1")
-        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.path = path
 
     def begin(self):
-        self.connection.execute("BEGIN IMMEDIATE")
+        self.file = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self.file.execute("BEGIN IMMEDIATE")
 
     def end(self):
-        self.connection.execute("ROLLBACK")
+        self.file.execute("ROLLBACK")
+        self.file.close()
 
 
 def asked(study):
