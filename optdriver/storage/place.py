@@ -52,6 +52,8 @@ def check_path(path: Any) -> Path:
         raise InputError(f"storage is the path of a file, as 'study.db', and not the URL {text!r}")
     try:
         place = Path(text).expanduser().resolve()
+        if place.is_symlink():  # Python 3.13 and later follow a circle without an error
+            raise InputError(f"{place} leads to itself: its links go in a circle")
         if place.is_dir():
             raise InputError(f"{place} is a directory; storage is the path of a file in it")
         if not place.parent.is_dir():

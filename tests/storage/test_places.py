@@ -128,7 +128,7 @@ def test_links_in_a_circle_are_no_path(tmp_path):
     (tmp_path / "a.db").symlink_to(tmp_path / "b.db")
     (tmp_path / "b.db").symlink_to(tmp_path / "a.db")
     for call in (optdriver.load_study, lambda there: optdriver.create_study(BOX, storage=there)):
-        with pytest.raises((InputError, StorageError)):
+        with pytest.raises(InputError, match="not|circle"):
             call(tmp_path / "a.db")
 
 
