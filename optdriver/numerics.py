@@ -12,6 +12,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optdriver.errors import InputError
 
@@ -38,6 +39,15 @@ def quiet(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return inside
+
+
+def row_bytes(matrix: NDArray[np.float64]) -> list[bytes]:
+    """Return the bytes of each row of an array of numbers."""
+    width = matrix.shape[1] * matrix.itemsize
+    if not width:
+        return [b""] * len(matrix)
+    found: list[bytes] = np.ascontiguousarray(matrix).view(f"V{width}").ravel().tolist()
+    return found
 
 
 def is_numeric(error: Exception) -> bool:

@@ -7,7 +7,8 @@ to be kept: a sequence is three plain values, and is continued by counting on.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from functools import lru_cache
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,13 @@ MAX_SOBOL_DIMENSION = sobol.MAX_DIMENSION
 
 MAX_SOBOL_COUNT = 2**sobol.BITS
 """A sequence has so many points."""
+
+
+_AHEAD: Final = 64
+"""Points of a Sobol sequence that are made together, if they have no more than `_WIDE`
+coordinates."""
+
+_WIDE: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +124,20 @@ def _unit_points(kind: Kind, seed: int, first: int, number: int, n: int) -> Vect
             f"a Sobol sequence has {MAX_SOBOL_COUNT} points, and all of them are used: "
             "use another seed"
         )
-    return sobol.points(seed, n, first, number)
+    if number > _AHEAD // 2 or n > _WIDE:
+        return sobol.points(seed, n, first, number)
+    block, place = divmod(first, _AHEAD)
+    if place + number <= _AHEAD:
+        return _block(seed, n, block)[place : place + number]
+    return np.concatenate([_block(seed, n, block)[place:], _block(seed, n, block + 1)])[:number]
+
+
+@lru_cache(maxsize=4)
+def _block(seed: int, n: int, number: int) -> Vector:
+    """Return a block of points, most of which are wanted soon: starts are taken one by one."""
+    points = sobol.points(seed, n, number * _AHEAD, _AHEAD)
+    points.setflags(write=False)
+    return points
 
 
 def _check_count(name: str, value: object) -> None:

@@ -27,6 +27,7 @@ RINGS: list[list[str]] = [
         "outer",
         "errors",
         "undo",
+        "outstanding",
         "numerics",
         "stored",
         "reading",

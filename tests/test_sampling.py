@@ -85,6 +85,14 @@ def test_a_fixed_coordinate_is_exact(kind):
     assert np.all(starts(kind, 0, 0, 50, lower, upper)[:, 0] == 0.1)
 
 
+@pytest.mark.parametrize("number", [1, 7, 40])
+def test_starts_taken_by_few_are_those_taken_at_once(number):
+    lower, upper = np.array([-1.0, 0.0, 2.0]), np.array([1.0, 5.0, 3.0])
+    whole = starts("sobol", 5, 50, 120, lower, upper)
+    parts = [starts("sobol", 5, k, number, lower, upper) for k in range(50, 170, number)]
+    assert np.concatenate(parts)[:120].tobytes() == whole.tobytes()
+
+
 def test_no_starts_are_no_points():
     assert starts("sobol", 0, 8, 0, *UNIT).shape == (0, 3)
     assert starts("sobol", 0, 0, 0, *UNIT).shape == (0, 3)

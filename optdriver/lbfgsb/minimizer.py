@@ -62,9 +62,14 @@ def start(x0: Any, bounds: Any = None, options: Options | None = None) -> State:
         raise InputTypeError(f"options is {options!r}; expected Options(maxcor=10, ...) or None")
     x = read_point(x0)
     lower, upper = read_bounds(bounds, x.size)
-    if x.size >= LARGE and not machine.compiled():
+    return begin(x, lower, upper, options)
+
+
+def begin(x0: Vector, lower: Vector, upper: Vector, options: Options) -> State:
+    """Return the state that `start` gives, of vectors that were checked."""
+    if x0.size >= LARGE and not machine.compiled():
         say_interpreted()
-    x = np.minimum(np.maximum(x, lower), upper)
+    x = np.minimum(np.maximum(x0, lower), upper)
     return set_up(x, lower, upper, finite_sides(lower, upper), options)
 
 
@@ -453,6 +458,11 @@ class LBFGSB:
     def copy(self) -> LBFGSB:
         """Return an independent copy that goes on in the same way."""
         return self._at(self.state.copy(), self._reason)
+
+    @classmethod
+    def within(cls, x0: Vector, bounds: Vector, options: Options) -> LBFGSB:
+        """Return a new minimizer; `x0` and `bounds`, (n, 2), were checked before."""
+        return cls._at(begin(x0, bounds[:, 0], bounds[:, 1], options), NO_REASON)
 
     @classmethod
     def _at(cls, state: State, reason: tuple[int, str]) -> LBFGSB:

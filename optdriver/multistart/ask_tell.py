@@ -525,7 +525,7 @@ class MultiStart(Undoing[MultiStartState]):
             The place of a point that is not pending.
         """
         state = self._state
-        point = None if id is None else state.pending.get(id)
+        point = None if id is None else state.out.get(id)
         search = None if point is None else state.runs[point.run]
         place = x if point is None else point.x
         return scheduler.satisfies(state, search, place, Vectors(values, jacobian))
@@ -578,7 +578,9 @@ class MultiStart(Undoing[MultiStartState]):
             raise InputError("tell_arrays takes finite values and gradients; see tell_failure")
         known = list(ids)
         different = set(known)
-        if len(different) < len(known) or not self._state.pending.keys() >= different:
+        state = self._state
+        whole = bool(state.out.whole(known))
+        if len(different) < len(known) or not (whole or state.pending.keys() >= different):
             raise UnknownIdError(f"the points {short(known)} are not pending, or not each of them")
         self._change(_on_state, scheduler.tell_arrays, known, values, gradients)
 
@@ -676,7 +678,7 @@ class MultiStart(Undoing[MultiStartState]):
         if g is not None:
             gradient = real_vector("the gradient", g, self.n)
             return gradient if self._undo is None else gradient.copy()  # the caller's may change
-        point = self._state.pending.get(id) if isinstance(id, int) else None
+        point = self._state.out.get(id) if isinstance(id, int) else None
         between = point is not None and point.kind == "difference"  # whose value alone is wanted
         if math.isfinite(f) and not between:
             raise InputError(
@@ -737,7 +739,7 @@ class MultiStart(Undoing[MultiStartState]):
         state = self._state
         return (
             f"<MultiStart n={self.n} runs={len(state.runs)} live={state.live} "
-            f"converged={state.converged} nfev={state.nfev} pending={len(state.pending)}"
+            f"converged={state.converged} nfev={state.nfev} pending={len(state.out)}"
             f"{'' if not self.done else f' done: {self.stop_reason}'}>"
         )
 

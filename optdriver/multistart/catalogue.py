@@ -49,12 +49,15 @@ class Catalogue:
         How close is the same.
     """
 
-    __slots__ = ("_entries", "_f", "_f_tolerance", "_width", "_x", "_x_tolerance", "allowance")
+    __slots__ = (
+        "_bounded", "_entries", "_f", "_f_tolerance", "_width", "_x", "_x_tolerance", "allowance",
+    )  # fmt: skip
 
     def __init__(self, lower: Vector, upper: Vector, x_tolerance: float, f_tolerance: float):
         with np.errstate(over="ignore"):
             width = upper - lower
         self._width = np.where(width > 0.0, width, 1.0)
+        self._bounded = bool(np.isfinite(self._width).all())
         self._x_tolerance, self._f_tolerance = x_tolerance, f_tolerance
         self._entries: list[Entry] = []
         self.allowance = 0.0  # by what values differ for their noise alone
@@ -106,6 +109,8 @@ class Catalogue:
 
     def width(self, x: Vector) -> Vector:
         """Return what distances from a point are measured by."""
+        if self._bounded:
+            return self._width
         return np.where(np.isfinite(self._width), self._width, np.maximum(1.0, np.abs(x)))
 
     def apart(self, x: Vector, f: float) -> list[tuple[int, Vector, float]]:

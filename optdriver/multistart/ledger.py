@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.numerics import row_bytes
 
 Vector = NDArray[np.float64]
 
@@ -55,8 +56,14 @@ class Ledger:
         return range(first, first + count)
 
     def close_told(self, ids: list[int], f: Vector, g: Vector | None) -> None:
-        """Note what was told for ids."""
-        marks = [0] * len(ids) if g is None else map(zlib.crc32, g)
+        """Note what was told for ids, of which there is at least one."""
+        marks = [0] * len(ids) if g is None else list(map(zlib.crc32, row_bytes(g)))
+        first, end = ids[0], ids[0] + len(ids)
+        if ids == list(range(first, end)):  # a whole round
+            self.status[first:end] = bytes([TOLD]) * len(ids)
+            self.f[first:end] = array("d", f.tolist())
+            self.mark[first:end] = array("L", marks)
+            return
         for id, value, mark in zip(ids, f.tolist(), marks, strict=True):
             self.status[id] = TOLD
             self.f[id] = value

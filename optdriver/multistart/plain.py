@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.lbfgsb import LBFGSB
+from optdriver.lbfgsb import LBFGSB, Options
 from optdriver.lbfgsb.machine import seed
 
 Vector = NDArray[np.float64]
 
 
 def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) -> LBFGSB:
-    """Return a new minimizer; with `rule` 1 it has SciPy's tests, with more it is cautious."""
-    made = LBFGSB(x0, bounds, cautious=rule > 1, **options)
+    """Return a new minimizer; with `rule` 1 it has SciPy's tests, with more it is cautious.
+
+    `x0` and `bounds`, (n, 2), were checked before.
+    """
+    made = LBFGSB.within(x0, bounds, _read(cautious=rule > 1, **options))
     made.state.cautious = min(rule - 1, made.state.cautious)
     return made
+
+
+@lru_cache(maxsize=64, typed=True)
+def _read(**options: Any) -> Options:
+    """Return options, checked once for the many starts that have the same."""
+    return Options(**options)
 
 
 def keep_model(minimizer: LBFGSB, before: LBFGSB) -> None:

@@ -47,21 +47,6 @@ class Point:
     kind: PointKind
 
 
-_set_id, _set_run, _set_x, _set_kind = (
-    getattr(Point, name).__set__ for name in ("id", "run", "x", "kind")
-)
-
-
-def quick_point(id: int, run: int, x: Vector, kind: PointKind) -> Point:
-    """Return a `Point`; where they are made by the thousand this takes a third of the time."""
-    point = object.__new__(Point)
-    _set_id(point, id)
-    _set_run(point, run)
-    _set_x(point, x)
-    _set_kind(point, kind)
-    return point
-
-
 class PointArrays(NamedTuple):
     """Points to be evaluated, as columns: see `Point` for each of them."""
 
@@ -69,6 +54,31 @@ class PointArrays(NamedTuple):
     runs: list[int]
     kinds: list[PointKind]
     x: Vector
+
+    @property
+    def rows(self) -> list[int]:
+        """The ids."""
+        return self.ids
+
+    def one(self, row: int) -> Point:
+        """Return a point."""
+        return Point(id=self.ids[row], run=self.runs[row], x=self.x[row], kind=self.kinds[row])
+
+    def part(self, rows: slice) -> PointArrays:
+        """Return some of the points."""
+        return PointArrays(self.ids[rows], self.runs[rows], self.kinds[rows], self.x[rows])
+
+    def without(self, row: int) -> PointArrays:
+        """Return all points but one."""
+        return self.part(slice(row)).followed_by(self.part(slice(row + 1, None)))
+
+    def followed_by(self, then: PointArrays) -> PointArrays:
+        """Return these points and others."""
+        x = np.concatenate([self.x, then.x])
+        x.flags.writeable = False
+        return PointArrays(
+            [*self.ids, *then.ids], [*self.runs, *then.runs], [*self.kinds, *then.kinds], x
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

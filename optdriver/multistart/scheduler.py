@@ -13,6 +13,7 @@ import math
 import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -50,7 +51,6 @@ from optdriver.multistart.records import (
     Point,
     PointArrays,
     PointKind,
-    quick_point,
 )
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import (
@@ -90,7 +90,7 @@ def ask(state: MultiStartState, number: int, fill: Fill = False) -> list[Point]:
 def ask_arrays(state: MultiStartState, number: int, fill: Fill = False) -> PointArrays:
     """Return the points that `ask` would return, as columns."""
     wanted = _in_line(state, number, fill)
-    ids = state.ledger.new_ids(len(wanted))
+    ids = list(state.ledger.new_ids(len(wanted)))
     kinds: list[PointKind] = []
     waiting: list[Any] = []
     for id, (run, slot) in zip(ids, wanted, strict=True):
@@ -104,9 +104,10 @@ def ask_arrays(state: MultiStartState, number: int, fill: Fill = False) -> Point
         places = [_place(state.runs[run], slot) for run, slot in wanted]
         x = np.array(places).reshape(len(wanted), state.lower.size)
     x.setflags(write=False)
-    runs = [run for run, _ in wanted]
-    state.pending.update(zip(ids, map(quick_point, ids, runs, x, kinds), strict=True))
-    return PointArrays(list(ids), runs, kinds, x)
+    points = PointArrays(ids, [run for run, _ in wanted], kinds, x)
+    if ids:
+        state.out.add(points)
+    return points
 
 
 def _in_line(state: MultiStartState, number: int, fill: Fill) -> list[tuple[int, int]]:
@@ -187,6 +188,8 @@ def _open_run(state: MultiStartState, *, extra: bool, fill: Fill = False) -> boo
 
 def _next_waiting(state: MultiStartState, *, exhausted: bool) -> int | None:
     """Take a run from those that the start rule has put aside, if its turn has come."""
+    if not (state.samples.row_of or state.linkage.row_of):
+        return None
     waiting = start_rules.next_waiting(state.samples, last_resort=exhausted)
     if waiting is not None:
         return waiting
@@ -485,25 +488,24 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     """
     if not ids:
         return
-    points = [state.pending.pop(id) for id in ids]
+    points = _taken(state, ids)
     state.ledger.close_told(ids, f, g)
     state.nfev += len(ids)
-    lowest = int(np.argmin(f)) if not state.leaves else None
-    if lowest is None:
-        for k, point in enumerate(points):
-            _note_point(state, point, float(f[k]), None if g is None else g[k])
+    lowest = int(np.argmin(f))
+    if state.leaves:
+        for k in range(len(ids)):
+            _note_row(state, points, k, f, g)
     elif state.best is None or f[lowest] < state.best.f:
-        slope = None if g is None else g[lowest]
-        _note_point(state, points[lowest], float(f[lowest]), slope)
+        _note_row(state, points, lowest, f, g)
     told: list[tuple[int, Search, int]] = []
-    for k, point in enumerate(points):
-        search = state.runs[point.run]
+    for k, (id, run) in enumerate(zip(ids, points.runs, strict=True)):
+        search = state.runs[run]
         search.nfev += 1
-        slot = search.slots.pop(point.id, None)
+        slot = search.slots.pop(id, None)
         if slot is not None:  # else it is no longer wanted
             told.append((k, search, slot))
-    for _, search, _ in told:
-        if search.heard.pending and g is not None and search.minimizer is not None:
+    for _, search, _ in told if state.noise and g is not None else ():
+        if search.minimizer is not None:
             _allow_for_noise(state, search, search.minimizer)
     advanced = _advance(told, f, g) if g is not None and compiled() and not state.linked else {}
     extra = set(state.extra)
@@ -523,6 +525,31 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
             _after_success(state, search, search.minimizer)
 
 
+def _taken(state: MultiStartState, ids: list[int]) -> PointArrays:
+    """Take points off those that are out, as columns."""
+    whole = state.out.whole(ids)
+    if whole:
+        state.out.drop(whole)
+        return reduce(PointArrays.followed_by, whole)
+    points = [state.pending.pop(id) for id in ids]
+    return PointArrays(
+        ids,
+        [point.run for point in points],
+        [point.kind for point in points],
+        np.array([point.x for point in points]),
+    )
+
+
+def _note_row(
+    state: MultiStartState, points: PointArrays, k: int, f: Vector, g: Vector | None
+) -> None:
+    """Note the value at one point of a round, if it may be the best."""
+    x = points.x[k]
+    if state.counts(x, points.kinds[k]):
+        gradient = None if g is None else g[k]
+        _note_best(state, x, float(f[k]), gradient, points.ids[k], points.runs[k])
+
+
 def _advance(told: list[tuple[int, Search, int]], f: Vector, g: Vector) -> dict[int, bool]:
     """Advance runs of L-BFGS-B by one call; return by row whether each of them is done."""
     lanes = [
@@ -533,7 +560,9 @@ def _advance(told: list[tuple[int, Search, int]], f: Vector, g: Vector) -> dict[
     if not lanes:
         return {}
     rows = [k for k, _ in lanes]
-    ended = advance_lanes(tuple([state for _, state in lanes]), f[rows], g[rows], np.empty_like(g))
+    if len(rows) < len(f):
+        f, g = f[rows], g[rows]
+    ended = advance_lanes(tuple([state for _, state in lanes]), f, g, np.empty_like(g))
     done = dict.fromkeys(rows, False)
     done.update((rows[place], True) for place in ended)
     return done
@@ -563,7 +592,7 @@ def add_point(
 
 def expect_noise(state: MultiStartState, id: Any, noise: float) -> None:
     """Note the standard deviation of the value that is told next at a pending point."""
-    point = state.pending.get(id)
+    point = state.out.get(id)
     if point is not None:
         known = state.runs[point.run].heard
         known.pending = max(known.pending, noise)
@@ -619,7 +648,7 @@ def halt(state: MultiStartState, reason: str | None) -> None:
 def _pending(state: MultiStartState, id: Any) -> Point | None:
     """Return the point that is pending under `id`, or None if it has been told."""
     try:
-        point = state.pending.get(id)
+        point = state.out.get(id)
         known = point is not None or 0 <= operator.index(id) < len(state.ledger.status)
     except TypeError:
         known = False
@@ -733,7 +762,7 @@ def _settle(
     vectors: Vectors | None,
 ) -> Search:
     """Book what was told; from here on nothing may be refused."""
-    del state.pending[point.id]
+    state.out.pop(point.id)
     state.ledger.close(point.id, status, f, g)
     state.nfev += 1
     search = state.runs[point.run]

@@ -21,9 +21,10 @@ from optdriver.multistart.catalogue import Catalogue
 from optdriver.multistart.ledger import Ledger
 from optdriver.multistart.linkage import Linkage
 from optdriver.multistart.options import MultiStartOptions, start_limit
-from optdriver.multistart.records import Evaluation, Point, PointKind
+from optdriver.multistart.records import Evaluation, Point, PointArrays, PointKind
 from optdriver.multistart.run import Search
 from optdriver.multistart.start_rules import Samples
+from optdriver.outstanding import Outstanding
 from optdriver.sampling import Starts
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class MultiStartState:
     ready, spare : deque of (run, slot)
         Points to be asked, first come, first served: those of the first `num_initial` live runs,
         and those of the extra ones.
-    pending : dict of int to Point
-        Asked and not told, by id.
+    out : Outstanding of Point
+        Asked and not told.
     ledger, catalogue, samples, linkage, best
         What was told.
     nfev, nfail : int
@@ -101,7 +102,7 @@ class MultiStartState:
     extra: list[int]
     ready: deque[tuple[int, int]]
     spare: deque[tuple[int, int]]
-    pending: dict[int, Point]
+    out: Outstanding[Point, PointArrays]
     ledger: Ledger
     catalogue: Catalogue
     samples: Samples
@@ -115,6 +116,11 @@ class MultiStartState:
     halted: str | None
     feasible_starts: FeasibleStarts | None
     noise: float = 0.0
+
+    @property
+    def pending(self) -> dict[int, Point]:
+        """What is asked and not told, by id."""
+        return self.out.by_id
 
     @property
     def sampled(self) -> bool:
@@ -168,7 +174,7 @@ def begin(
         extra=[],
         ready=deque(),
         spare=deque(),
-        pending={},
+        out=Outstanding(),
         ledger=Ledger(),
         catalogue=Catalogue(lower, upper, options.x_tolerance, options.f_tolerance),
         samples=start_rules.empty(int(np.count_nonzero(lower < upper))),
@@ -228,7 +234,8 @@ def copied(state: MultiStartState) -> MultiStartState:
     new.runs = [runs.copied(search, state.constraints) for search in state.runs]
     new.extra, new.sample_starts = list(state.extra), list(state.sample_starts)
     new.ready, new.spare = deque(state.ready), deque(state.spare)
-    new.pending, new.ledger = dict(state.pending), state.ledger.copy()
+    new.out = Outstanding(dict(state.pending))
+    new.ledger = state.ledger.copy()
     new.catalogue.load(state.catalogue.to_dict())
     new.samples = start_rules.from_dict(
         start_rules.to_dict(state.samples), state.samples.unit.shape[1]
@@ -287,7 +294,8 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
         )
         for name in ("ready", "spare")
     )
-    state.pending = {point.id: point for point in map(_point_from_dict, data["pending"])}
+    for point in map(_point_from_dict, data["pending"]):
+        state.pending[point.id] = point
     state.ledger = Ledger.from_dict(data["ledger"])
     state.catalogue.load(data["minima"])
     state.samples = start_rules.from_dict(data["samples"], state.samples.unit.shape[1])

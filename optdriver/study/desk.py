@@ -304,11 +304,11 @@ class Desk:
         state = self.state
         if place < len(self.handing) and (again := self._handed(state, place)) is not None:
             return again
-        if state.open and state.stop is None:
+        if state.stop is None:
             self._expire(state)
         if state.stop is not None or limits.capped(state):
             return None
-        if len(state.open) >= state.parameters["num_parallel"] and not fill:
+        if len(state.out) >= state.parameters["num_parallel"] and not fill:
             return None
         now = self._asking(state)
         if now is None:
@@ -344,10 +344,10 @@ class Desk:
         state = self.state
         if self._handed(state, 0) is not None:
             return self._handed_again(state, wanted)
-        if state.open and state.stop is None:
+        if state.stop is None:
             self._expire(state)
-        room = wanted if fill else min(wanted, state.parameters["num_parallel"] - len(state.open))
-        room = min(room, state.parameters["max_iter"] - state.spent - len(state.open))
+        room = wanted if fill else min(wanted, state.parameters["num_parallel"] - len(state.out))
+        room = min(room, state.parameters["max_iter"] - state.spent - len(state.out))
         if state.stop is not None or room <= 0:
             return _no_points(state)
         if room == math.inf:
@@ -386,7 +386,9 @@ class Desk:
         fresh = self._unknown_round(state, now, room, fills)
         if state.stop is not None:
             return _no_points(state)
-        entries = list(itertools.islice(state.queue, room))
+        if fresh is None and not state.parameters["eps"]:
+            fresh = fold.first_drawn(state, room)
+        entries = [] if fresh is not None else list(itertools.islice(state.queue, room))
         if not entries and fresh is None:
             reason = limits.driver_ended(state)
             if reason is not None:
@@ -403,7 +405,9 @@ class Desk:
         ids = event.ids.tolist()
         self.handing.extend(ids)
         self.record(event)
-        for id in ids:
+        for whole in state.out.whole(ids):
+            whole.here = True
+        for id in () if state.out.whole(ids) else ids:
             state.open[id].here = True
         if stopping is not None:
             self.stop(*stopping)
@@ -418,14 +422,14 @@ class Desk:
         """
         fresh, left = None, RECALLED
         while True:
-            if len(state.queue) < room:
+            if state.queued < room:
                 fresh = self._draw_round(state, now, room, fills)
             if not fold.any_known(state, fresh) or left <= 0:
                 return fresh
             if fresh is not None:
                 fold.put_into_queue(state, fresh)
             self.record(fold.round_of(state, [], None, wanted=room, fills=len(fills), time=now))
-            for entry in list(state.queue):
+            for entry in fold.may_be_known(state):
                 if state.stop is None and left > 0:
                     left -= self._recall(state, entry, now)
             if state.stop is not None:
@@ -440,7 +444,7 @@ class Desk:
         self._mark = BROKEN
         before = state.driver.turns
         fresh = fold.draw_round(state, room, fills)
-        if state.queue or (fresh is not None and fresh.ids):
+        if state.queued or (fresh is not None and fresh.ids):
             return fresh
         if state.driver.turns != before:
             self._record.append(Drained(fills=len(fills), time=now))
@@ -464,11 +468,13 @@ class Desk:
 
     def _expire(self, state: State) -> None:
         """Take note of leases that have run out."""
-        if all(entry.due == math.inf for entry in state.open.values()):
+        if state.next_due == math.inf or not len(state.out):
             return
         if self._since is None:
             self.start_clock()
         now = self.now()
+        if now < state.next_due:
+            return
         for entry in [entry for entry in state.open.values() if entry.due <= now]:
             retry = entry.failures < state.parameters["worker_retries"]
             reason = f"its lease ended after {entry.due:g} s of run time without a report"
@@ -478,6 +484,7 @@ class Desk:
                 )
             )
             self._decide()
+        state.next_due = fold.earliest_due(state.open.values())
 
     def _next(self, state: State, now: float, fills: tuple[Fill, ...]) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
@@ -771,7 +778,7 @@ class Desk:
     ) -> None:
         """Book results, a row each, as one event; accept repeated ones, refuse different ones."""
         state, (outputs, slopes) = self.state, put
-        if not all(map(state.open.__contains__, ids)):
+        if not state.out.whole(ids) and not all(map(state.open.__contains__, ids)):
             rows = [k for k, id in enumerate(ids) if fold.find(state, id) is not None]
             for k in sorted(set(range(len(ids))).difference(rows)):
                 gradient = None if gradients is None else gradients[k]

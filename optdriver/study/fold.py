@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
@@ -31,6 +31,7 @@ from optdriver.drivers import (
 from optdriver.errors import InputError, ProtocolError
 from optdriver.geometry.products import dot, transposed_times
 from optdriver.multistart.records import Fill, Point, PointArrays
+from optdriver.outstanding import Outstanding
 from optdriver.study import deviations, gradient_check, outputs, parameters, profiling, soundness
 from optdriver.study.events import (
     DRIVEN,
@@ -62,6 +63,7 @@ from optdriver.study.profiling import PROFILE, Profiling, UnderConstraints
 from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 NUDGES: Final = 64
@@ -74,7 +76,7 @@ FOREIGN: Final = soundness.FOREIGN
 """The driver's id of a recorded point that the driver of this version did not ask for."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """A point that is wanted: waiting to be handed out, or handed out and not told.
 
@@ -100,16 +102,46 @@ class Entry:
 
 
 @dataclass(slots=True)
+class Round:
+    """Points that were handed out by one event; `due` and `here` as in `Entry`."""
+
+    event: RoundAsked
+    due: float
+    rows: list[int]
+    here: bool = False
+
+    def one(self, row: int) -> Entry:
+        """Return a point."""
+        event = self.event
+        point, run, kind = int(event.points[row]), int(event.runs[row]), KINDS[event.kinds[row]]
+        return Entry(
+            self.rows[row], point, run, kind, event.matrix[row], due=self.due, here=self.here
+        )
+
+    def without(self, row: int) -> Round:
+        """Return all points but one."""
+        event = self.event
+        names = ("ids", "points", "runs", "kinds", "matrix")
+        left = {name: np.delete(getattr(event, name), row, axis=0) for name in names}
+        return replace(self, event=replace(event, **left), rows=left["ids"].tolist())
+
+
+Line = tuple[deque[Entry], PointArrays | None]
+
+
+@dataclass(slots=True)
 class State:
     """A study at one moment: see the fields of the fold's documentation.
 
-    `parameters` are the present ones; `open` what is handed out, by id; `queue` what is handed out
-    before the driver is asked again; `spent` the evaluations of the objective that have ended;
-    `failed_in_row` the iterates that failed since one succeeded or the study was resumed; `stop`
-    kind and reason; `expired` the ids whose lease has ever run out; `adopted` (no part of the
-    state) the recorded points that replaced those of a replay; `parted` that a replay has led to
-    other points than the recorded ones, and no `Parted` has been recorded since; `sigma` the
-    standard deviations of residuals, if they were told; `profile` the last profile that was wanted.
+    `parameters` are the present ones; `out` what is handed out; `line` what is handed out
+    before the driver is asked again, one by one, and behind it as columns; `spent` the evaluations
+    of the objective that have ended; `failed_in_row` the iterates that failed since one succeeded
+    or the study was resumed; `stop` kind and reason; `expired` the ids whose lease has ever run
+    out; `adopted` (no part of the state) the recorded points that replaced those of a replay;
+    `parted` that a replay has led to other points than the recorded ones, and no `Parted` has been
+    recorded since; `sigma` the standard deviations of residuals, if they were told; `profile` the
+    last profile that was wanted;
+    `next_due` (no part of the state) a time before which no lease ends.
     """
 
     spec: Spec
@@ -117,8 +149,8 @@ class State:
     driver: Driver
     ledger: Ledger
     check: GradientCheck
-    open: dict[int, Entry] = field(default_factory=dict)
-    queue: deque[Entry] = field(default_factory=deque)
+    out: Outstanding[Entry, Round] = field(default_factory=Outstanding)
+    line: Line = field(default_factory=lambda: (deque(), None))
     spent: int = 0
     failures: int = 0
     failed_in_row: int = 0
@@ -129,6 +161,28 @@ class State:
     parted: bool = False
     sigma: FloatArray | None = None
     profile: Profiling | None = None
+    next_due: float = math.inf
+
+    @property
+    def open(self) -> dict[int, Entry]:
+        """What is handed out and not told, by id."""
+        return self.out.by_id
+
+    @property
+    def queue(self) -> deque[Entry]:
+        """What waits to be handed out."""
+        waiting, drawn = self.line
+        if drawn is not None:
+            waiting = deque(waiting)
+            waiting.extend(map(Entry, repeat(-1), *drawn))
+            self.line = waiting, None
+        return waiting
+
+    @property
+    def queued(self) -> int:
+        """How many points wait to be handed out."""
+        waiting, drawn = self.line
+        return len(waiting) + (0 if drawn is None else len(drawn.ids))
 
 
 def begin(spec: Spec) -> State:
@@ -252,33 +306,24 @@ def draw_round(state: State, wanted: int, fills: tuple[Fill, ...]) -> PointArray
         return None
     if not is_fresh(state):
         for fill in fills:
-            while len(state.queue) < wanted and (points := _drawn(state, wanted, fill)).ids:
+            while state.queued < wanted and (points := _drawn(state, wanted, fill)).ids:
                 put_into_queue(state, _for_user(state, points))
         return None
     drawn = PointArrays([], [], [], np.empty((0, state.spec.space.size)))
     for fill in fills:
         if len(drawn.ids) < wanted:
             more = state.driver.ask_arrays(wanted - len(drawn.ids), fill=fill)
-            drawn = more if not drawn.ids else _joined(drawn, more)
+            drawn = drawn.followed_by(more) if drawn.ids else more
     return _for_user(state, drawn)
 
 
 def is_fresh(state: State) -> bool:
     """Return whether all points that the driver gives now can be handed out as they are."""
-    return not (state.queue or state.spec.space.inexact or state.parameters["eps"])
+    return not (state.queued or state.spec.space.inexact or state.parameters["eps"])
 
 
 def _drawn(state: State, wanted: int, fill: Fill) -> PointArrays:
-    return state.driver.ask_arrays(wanted - len(state.queue), fill=fill)
-
-
-def _joined(first: PointArrays, then: PointArrays) -> PointArrays:
-    return PointArrays(
-        [*first.ids, *then.ids],
-        [*first.runs, *then.runs],
-        [*first.kinds, *then.kinds],
-        np.concatenate([first.x, then.x]),
-    )
+    return state.driver.ask_arrays(wanted - state.queued, fill=fill)
 
 
 def _for_user(state: State, points: PointArrays) -> PointArrays:
@@ -290,8 +335,14 @@ def _for_user(state: State, points: PointArrays) -> PointArrays:
 
 def put_into_queue(state: State, points: PointArrays) -> None:
     """Let points wait to be handed out."""
-    ids, runs, kinds, x = points
-    state.queue.extend(map(Entry, repeat(-1), ids, runs, kinds, x))
+    waiting, drawn = state.line
+    state.line = waiting, points if drawn is None else drawn.followed_by(points)
+
+
+def first_drawn(state: State, count: int) -> PointArrays | None:
+    """Return the first points that wait, if all that waits is new; None otherwise."""
+    waiting, drawn = state.line
+    return None if waiting or drawn is None else drawn.part(slice(count))
 
 
 def _user_point(state: State, z: FloatArray) -> FloatArray | None:
@@ -326,7 +377,7 @@ def find(state: State, id: int) -> Entry | None:
     """Return the entry of a suggestion that still wants a result, None if it does not."""
     entry = state.open.get(id)
     if entry is None:
-        entry = next((waiting for waiting in state.queue if waiting.id == id), None)
+        entry = next((waiting for waiting in state.line[0] if waiting.id == id), None)
     return entry
 
 
@@ -393,7 +444,7 @@ def _keep_fact(state: State, event: Asked | RoundAsked | Held | Recalled | Drain
             _keep_fact(state, single)
     if type(event) is not Asked:
         return
-    entry = next((waiting for waiting in state.queue if waiting.id == event.id), None)
+    entry = next((waiting for waiting in state.line[0] if waiting.id == event.id), None)
     if entry is None:
         x = event.x.copy()
         x.setflags(write=False)
@@ -420,8 +471,20 @@ def _hand_out(state: State, entry: Entry, event: Asked) -> None:
         state.ledger.reopen(entry.id)
     if entry.id != event.id:
         raise ProtocolError(f"the events hand out suggestion {event.id}, expected {entry.id}")
-    entry.due = event.time + float(state.parameters["lease_seconds"])
+    entry.due = _due(state, event.time)
     state.open[entry.id] = entry
+
+
+def _due(state: State, time: float) -> float:
+    """Return when the lease ends of what is handed out now."""
+    due = time + float(state.parameters["lease_seconds"])
+    state.next_due = min(state.next_due, due)
+    return due
+
+
+def earliest_due(entries: Iterable[Entry]) -> float:
+    """Return when the first of some leases ends."""
+    return min((entry.due for entry in entries), default=math.inf)
 
 
 def _same(state: State, entry: Entry | None, event: Asked | Held | Recalled) -> None:
@@ -491,12 +554,12 @@ def round_of(
         points, runs, kinds, matrix = fresh.ids, fresh.runs, fresh.kinds, fresh.x
         ids = np.full(len(points), -1)
     new = ids < 0
-    ids[new] = range(state.ledger.size, state.ledger.size + int(np.count_nonzero(new)))
+    ids[new] = state.ledger.size + np.arange(np.count_nonzero(new))
     return RoundAsked(
         ids=ids,
         points=np.array(points, dtype=np.int64),
         runs=np.array(runs, dtype=np.int64),
-        kinds=np.array([KIND_CODE[kind] for kind in kinds], dtype=np.int64),
+        kinds=np.fromiter(map(KIND_CODE.__getitem__, kinds), np.int64, len(points)),
         matrix=matrix,
         wanted=wanted,
         fills=fills,
@@ -507,17 +570,16 @@ def round_of(
 def _round_asked(state: State, event: RoundAsked) -> None:
     """Hand out fresh points, or the first of the queue where there is one."""
     ledger, ids = state.ledger, event.ids.tolist()
-    due = event.time + float(state.parameters["lease_seconds"])
+    due = _due(state, event.time)
     new = event.ids >= ledger.size
     ledger.open_rows(event.matrix[new], event.kinds[new], event.runs[new], event.time)
-    if not state.queue:
-        points, runs, kinds = event.points.tolist(), event.runs.tolist(), event.kinds.tolist()
-        named = map(KINDS.__getitem__, kinds)
-        fresh = map(Entry, ids, points, runs, named, event.matrix)
-        state.open.update(zip(ids, fresh, strict=True))
-        if due < math.inf:
-            for id in ids:
-                state.open[id].due = due
+    waiting, drawn = state.line
+    if not waiting:
+        if drawn is not None:
+            left = drawn.part(slice(len(ids), None))
+            state.line = waiting, left if left.ids else None
+        if ids:
+            state.out.add(Round(event, due, ids))
         return
     for id in ids:
         entry = state.queue.popleft()
@@ -530,10 +592,11 @@ def _round_asked(state: State, event: RoundAsked) -> None:
 def _same_round(state: State, event: RoundAsked, fresh: PointArrays | None) -> None:
     """Compare what is handed out next with a recorded round, as `_same` does row by row."""
     count = len(event.ids)
+    new = first_drawn(state, count) if fresh is None else fresh
     found = round_of(
         state,
-        list(islice(state.queue, count)),
-        fresh,
+        list(islice(state.queue, count)) if new is None else [],
+        new,
         wanted=event.wanted,
         fills=event.fills,
         time=event.time,
@@ -748,15 +811,42 @@ def _round_told(state: State, event: RoundTold) -> None:
         usable &= [_why_unusable_put(state, event, k) is None for k in range(len(event.ids))]
     for k in np.flatnonzero(~usable).tolist():
         _failed(state, _failed_row(state, event, k))
+    ids = event.ids.tolist()
+    columns = limits is None and state.check.done and bool(usable.all())
+    whole = state.out.whole(ids) if columns else ()
+    if len(whole) == 1 and (whole[0].event.points >= 0).all():
+        state.out.drop(whole)
+        state.spent += len(ids)
+        _told_plain(state, event, whole[0].event.points)
+        return
     rows = np.flatnonzero(usable).tolist()
     while rows and gradient_check.wants_base(state.check):
         _told(state, _told_row(event, rows.pop(0)))
-    ids = event.ids.tolist()
     plain = [k for k in rows if limits is None and _is_plain(state.open.get(ids[k]))]
     if plain:
-        _told_plain(state, event, np.array(plain))
+        entries = [state.open.pop(ids[k]) for k in plain]
+        state.spent += sum(not entry.spent for entry in entries)
+        points = np.array([entry.point for entry in entries], dtype=np.int64)
+        _told_plain(state, _rows_of(event, plain), points)
     for k in sorted(set(rows).difference(plain)) if len(plain) < len(rows) else ():
         _told(state, _told_row(event, k))
+
+
+def _rows_of(event: RoundTold, rows: list[int]) -> RoundTold:
+    """Return a round of some of the rows of one."""
+
+    def of(column: FloatArray | None) -> FloatArray | None:
+        return None if column is None else column[rows]
+
+    return replace(
+        event,
+        ids=event.ids[rows],
+        values=event.values[rows],
+        gradients=of(event.gradients),
+        uncertainties=of(event.uncertainties),
+        output_rows=None,  # without limits there are none
+        slope_rows=None,
+    )
 
 
 def _is_plain(entry: Entry | None) -> bool:
@@ -836,29 +926,24 @@ def why_unusable(value: float, gradient: FloatArray | None, names: tuple[str, ..
     return f"the derivative by {names[bad]!r} is {gradient[bad]}"
 
 
-def _told_plain(state: State, event: RoundTold, rows: NDArray[np.intp]) -> None:
-    """Take rows that are values of the driver's own points."""
-    ids, values = event.ids[rows], event.values[rows]
-    gradients = None if event.gradients is None else event.gradients[rows]
-    entries = [state.open.pop(id) for id in ids.tolist()]
-    state.spent += sum(not entry.spent for entry in entries)
+def _told_plain(state: State, event: RoundTold, asked: IntArray) -> None:
+    """Take a round of values of the driver's own points, which are called `asked` there."""
+    ids, values, gradients = event.ids, event.values, event.gradients
     for id in ids.tolist() if _leaves(state) else ():
         _look(state, id, None, None)
     state.ledger.close_rows(ids, values, gradients, event.time)
-    before = state.driver.failed_in_row
-    points = [FOREIGN if entry.point is None else entry.point for entry in entries]
+    before, points = state.driver.failed_in_row, asked.tolist()
     if event.uncertainties is not None:
-        known = event.uncertainties[rows]
-        state.ledger.enter_uncertainty(ids, known)
-        for k in np.flatnonzero(known > 0.0).tolist():
-            state.driver.expect_noise(points[k], float(known[k]))
+        state.ledger.enter_uncertainty(ids, event.uncertainties)
+        for k in np.flatnonzero(event.uncertainties > 0.0).tolist():
+            state.driver.expect_noise(points[k], float(event.uncertainties[k]))
     if gradients is not None:
         gradients = state.spec.space.gradient_to_driver(gradients, state.ledger.x[ids])
         finite = np.isfinite(gradients).all(axis=1)
-        for k in np.flatnonzero(~finite).tolist():  # too large in the driver's coordinates
-            state.driver.tell(points[k], *_minimised(state, float(values[k]), gradients[k]))
-        points = [points[k] for k in np.flatnonzero(finite).tolist()]
-        values, gradients = values[finite], gradients[finite]
+        if not finite.all():  # too large in the driver's coordinates
+            for k in np.flatnonzero(~finite).tolist():
+                state.driver.tell(points[k], *_minimised(state, float(values[k]), gradients[k]))
+            points, values, gradients = asked[finite].tolist(), values[finite], gradients[finite]
     if state.spec.sign < 0.0:
         values, gradients = -values, None if gradients is None else -gradients
     state.driver.tell_arrays(points, values, gradients)
@@ -871,7 +956,9 @@ def known_at(state: State, entry: Entry) -> int | None:
     A gradient that is wanted must be known too.  What has failed may succeed another time.
     """
     own = entry.point is not None and entry.point != FOREIGN and entry.id < 0
-    return _source(state, entry.x, entry.kind) if own and _remembers(state) else None
+    if not own or state.ledger.find(entry.x) is None or not _remembers(state):
+        return None
+    return _source(state, entry.x, entry.kind)
 
 
 def _remembers(state: State) -> bool:
@@ -894,11 +981,21 @@ def any_known(state: State, fresh: PointArrays | None) -> bool:
     """Return whether memory answers one of the points that wait, or of `fresh` ones."""
     if not _remembers(state):
         return False
-    waiting = any(known_at(state, entry) is not None for entry in state.queue)
-    if fresh is None or waiting:
-        return waiting
-    pairs = zip(fresh.x, fresh.kinds, strict=True)
-    return any(_source(state, x, kind) is not None for x, kind in pairs)
+    fresh = first_drawn(state, state.queued) if fresh is None else fresh
+    if fresh is None:
+        return any(known_at(state, entry) is not None for entry in state.queue)
+    rows = state.ledger.known_rows(fresh.x)
+    return any(_source(state, fresh.x[k], fresh.kinds[k]) is not None for k in rows)
+
+
+def may_be_known(state: State) -> list[Entry]:
+    """Return points that wait, without those of which nothing is known."""
+    drawn = first_drawn(state, state.queued)
+    if drawn is None:
+        return list(state.queue)
+    ids, runs, kinds, x = drawn
+    rows = state.ledger.known_rows(x)
+    return [Entry(-1, ids[k], runs[k], kinds[k], x[k]) for k in rows]
 
 
 def _wants_gradient(state: State, kind: str) -> bool:
@@ -908,14 +1005,7 @@ def _wants_gradient(state: State, kind: str) -> bool:
 
 def _recalled(state: State, event: Recalled) -> None:
     """Tell the driver what is known."""
-    while not any(entry.point == event.point for entry in state.queue):
-        if draw(state, FILLS) is None:
-            break
-    entry = next((each for each in state.queue if each.point == event.point), None)
-    _same(state, entry, event)
-    if entry is None or entry.point is None or not 0 <= event.source < state.ledger.size:
-        raise ProtocolError(f"the events recall suggestion {event.source}, which is not known")
-    state.queue.remove(entry)
+    entry = _take_recalled(state, event)
     ledger = state.ledger
     gradient = ledger.gradient_of(event.source) if _wants_gradient(state, entry.kind) else None
     if gradient is not None:
@@ -924,10 +1014,36 @@ def _recalled(state: State, event: Recalled) -> None:
     put = None if ledger.outputs is None else ledger.outputs[event.source]
     rows = outputs.for_driver(state.spec, entry.x, value, None, put, None)
     turns = state.driver.turns
-    state.driver.tell(entry.point, *(_minimised(state, value, gradient) if rows is None else rows))
+    state.driver.tell(event.point, *(_minimised(state, value, gradient) if rows is None else rows))
     if rows is not None and state.driver.turns != turns:
         _admit_end(state, entry.run)
     _count(state, before)
+
+
+def _take_recalled(state: State, event: Recalled) -> Entry:
+    """Take the point that is recalled off those that wait."""
+    waiting, drawn = state.line
+    if not waiting and drawn is not None and event.point in drawn.ids:
+        k = drawn.ids.index(event.point)
+        entry = Entry(-1, event.point, drawn.runs[k], drawn.kinds[k], drawn.x[k])
+        _check_recalled(state, entry, event)
+        left = drawn.without(k)
+        state.line = waiting, left if left.ids else None
+        return entry
+    while not any(each.point == event.point for each in state.queue):
+        if draw(state, FILLS) is None:
+            break
+    found = next((each for each in state.queue if each.point == event.point), None)
+    entry = _check_recalled(state, found, event)
+    state.queue.remove(entry)
+    return entry
+
+
+def _check_recalled(state: State, entry: Entry | None, event: Recalled) -> Entry:
+    _same(state, entry, event)
+    if entry is None or entry.point is None or not 0 <= event.source < state.ledger.size:
+        raise ProtocolError(f"the events recall suggestion {event.source}, which is not known")
+    return entry
 
 
 def _show(
@@ -1225,8 +1341,8 @@ def _restored(data: Mapping[str, Any]) -> State:
         driver=without_undo(restore_driver(spec.driver, data["driver"])),
         ledger=Ledger.from_dict(data["ledger"], spec.space.size, sign=spec.sign),
         check=gradient_check.from_dict(data["check"]),
-        open={entry.id: entry for entry in entries},
-        queue=deque(_entry_from_dict(entry) for entry in data["queue"]),
+        out=Outstanding({entry.id: entry for entry in entries}),
+        line=(deque(_entry_from_dict(entry) for entry in data["queue"]), None),
         stop=None if data["stop"] is None else _stop(data["stop"]),
         expired={stored.whole("expired", id) for id in data["expired"]},
         elapsed=stored.real("elapsed", data["elapsed"], 0.0, 1e300),
@@ -1235,6 +1351,7 @@ def _restored(data: Mapping[str, Any]) -> State:
         failed_in_row=stored.whole("failed_in_row", data["failed_in_row"]),
         sigma=_sigma(data.get("sigma")),
         profile=_profile(data.get("profile"), spec),
+        next_due=earliest_due(entries),
     )
 
 
@@ -1275,8 +1392,8 @@ def copied(state: State) -> State:
             state.ledger.to_dict(), state.spec.space.size, sign=state.spec.sign
         ),
         check=gradient_check.from_dict(gradient_check.to_dict(state.check)),
-        open={id: copy.copy(entry) for id, entry in state.open.items()},
-        queue=deque(copy.copy(entry) for entry in state.queue),
+        out=Outstanding({id: copy.copy(entry) for id, entry in state.open.items()}),
+        line=(deque(copy.copy(entry) for entry in state.queue), None),
         expired=set(state.expired),
         profile=None if state.profile is None else _profile(state.profile.to_dict(), state.spec),
     )

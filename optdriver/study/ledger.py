@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.numerics import row_bytes
 
 FloatArray = NDArray[np.float64]
 
@@ -238,10 +239,22 @@ class Ledger:
 
     def find(self, x: FloatArray) -> int | None:
         """Return the last row that was told at this very point, None if there is none."""
-        for row in self._new:
-            self._places[self.x[row].tobytes()] = row
-        self._new.clear()
-        return self._places.get(x.tobytes())
+        return self._known().get(x.tobytes())
+
+    def known_rows(self, x: FloatArray) -> list[int]:
+        """Return the places of those points at which a row was told, to the bit."""
+        known = self._known()
+        keys = row_bytes(x)
+        if known.keys().isdisjoint(keys):
+            return []
+        return [k for k, key in enumerate(keys) if key in known]
+
+    def _known(self) -> dict[bytes, int]:
+        """Return the last row that was told at each point."""
+        if self._new:
+            self._places.update(zip(row_bytes(self.x[self._new]), self._new, strict=True))
+            self._new.clear()
+        return self._places
 
     def gradient_of(self, row: int) -> FloatArray | None:
         """Return the gradient of a row, None where there is none that can be used."""

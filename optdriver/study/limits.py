@@ -19,7 +19,7 @@ def capped(state: State) -> bool:
     if is_profiling(state):
         return False  # it was wanted all the same
     cap: float = state.parameters["max_iter"]
-    return state.spent + len(state.open) >= cap
+    return state.spent + len(state.out) >= cap
 
 
 def after_result(state: State) -> Reason | None:
@@ -93,7 +93,7 @@ def too_close(state: State, x: FloatArray, kind: str) -> Reason | None:
 
 def driver_ended(state: State) -> Reason | None:
     """Decide whether the driver wants nothing more."""
-    if state.queue or not state.driver.done or is_profiling(state):
+    if state.queued or not state.driver.done or is_profiling(state):
         return None
     flat = flatness.why(state, at_the_end=True)
     if flat is not None:

@@ -407,7 +407,7 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "num_evaluations": state.spent,
         "num_failed": state.failures,
         "num_former": num_former(state),
-        "num_open": len(state.open),
+        "num_open": len(state.out),
         "open_suggestions": list(state.open),
         "num_parallel": state.parameters["num_parallel"],
         "is_done": limits.is_over(state, elapsed),

@@ -203,7 +203,9 @@ class Study:
     def _note_asked(self, found: Sized) -> None:
         """Warn where a thread that nobody can answer asks and asks, and all is handed out."""
         state = self._desk.state
-        if self._threads.asks_in_vain(len(found) > 0 or not state.open or state.stop is not None):
+        if self._threads.asks_in_vain(
+            len(found) > 0 or not len(state.out) or state.stop is not None
+        ):
             say(
                 f"asked {SPINS} times in a row without a result being reported, while "
                 f"{len(state.open)} suggestions are open (ids {list(state.open)[:8]}); if they "

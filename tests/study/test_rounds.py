@@ -11,7 +11,7 @@ import optdriver
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError
 from optdriver.studies import create_study
 from optdriver.study import Study
-from optdriver.study.events import Asked, RoundAsked, RoundTold, Told, pack, unpack
+from optdriver.study.events import Added, Asked, Recalled, RoundAsked, RoundTold, Told, pack, unpack
 from tests.study.tools import BOX, Clock, same
 
 
@@ -99,6 +99,50 @@ def test_a_round_is_one_event_each_way():
     by_rounds(study, 7, rounds=3)
     assert [type(event) for event in journal] == [RoundAsked, RoundTold] * 3
     assert all(len(event.ids) == 7 for event in journal)
+
+
+def knowing(study, share):
+    """Add every third point, or all, of a study like this one to it, with its value."""
+    like = create_study(BOX, clock=Clock(), **REMEMBERED)
+    x = np.array(list(by_rounds(like, 6).values()))[::share]
+    for point, value, gradient in zip(x, values_at(x), gradients_at(x), strict=True):
+        study.add_point(point, value, gradient)
+
+
+REMEMBERED = {"jac": True, "num_initial": 6, "num_parallel": 6, "max_iter": 150, "seed": 4}
+
+
+@pytest.mark.parametrize("number", [1, 4, 6])
+@pytest.mark.parametrize("share", [1, 3])
+def test_rounds_of_which_memory_answers_a_part(number, share):
+    found = []
+    for ask in (by_rounds, one_by_one):
+        events = []
+        study = create_study(BOX, clock=Clock(), journal=events, **REMEMBERED)
+        knowing(study, share)
+        asked = ask(study, number)
+        assert sum(type(event) is Recalled for event in events) > 20
+        known = {event.x.tobytes() for event in events if type(event) is Added}
+        assert not known & {np.array(x).tobytes() for x in asked.values()}
+        found.append(sorted(asked.values()))
+        assert same(Study.from_events(study.spec, events, clock=Clock()).to_dict(), study.to_dict())
+    if number == 1:
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("rounds", [0, 3, 10])
+def test_a_study_with_memory_goes_on_from_its_events(rounds):
+    events = []
+    study = create_study(BOX, clock=Clock(), journal=events, **REMEMBERED)
+    by_rounds(study, 6, rounds=rounds)
+    knowing(study, 3)
+    by_rounds(study, 6, rounds=rounds)
+    kept = Study.from_events(study.spec, events, clock=Clock())
+    again = Study.from_dict(study.to_dict(), clock=Clock())
+    ends = [by_rounds(each, 6) for each in (study, kept, again)]
+    assert ends[0] == ends[1] == ends[2]
+    assert sum(type(event) is Recalled for event in events) > 0
+    assert same(study.to_dict(), kept.to_dict())
 
 
 @pytest.mark.parametrize("variant", ["gradients", "constraints and differences", "check"])
