@@ -133,7 +133,11 @@ class ScipyOptimizer:
 
         ``x`` has the structure of the bounds, without units.
         """
-        return self._minimizer.minimize(_positive("n_iter", n_iter), seed=_seed())
+        result = self._minimizer.minimize(_positive("n_iter", n_iter), seed=_seed())
+        result["fun"] = np.float64(
+            result["fun"]
+        )  # a gain over a value of 0 is no error, as of theirs
+        return result
 
 
 class NevergradOptimizer:

@@ -456,8 +456,9 @@ class MultiStart(Undoing[MultiStartState]):
         ProtocolError
             Something else was told for this point before.
         """
-        if self._state.options.vectors:
-            fits = self._state.options.fitting
+        state = self._state
+        if state.options.vectors:
+            fits = state.options.fitting
             made, gradient, vectors = self._checked_fit(f, g) if fits else self._checked_rows(f, g)
             self._change(_on_state, scheduler.tell, id, made, gradient, vectors)
             return
@@ -673,12 +674,13 @@ class MultiStart(Undoing[MultiStartState]):
         self._change(_on_state, going_on.configure, copy.deepcopy(given))
 
     def _checked_gradient(self, id: int, f: float, g: Any) -> Vector | None:
-        if not (self._state.options.jac and self._state.options.gradients):
+        state = self._state
+        if not (state.options.jac and state.options.gradients):
             return None
         if g is not None:
-            gradient = real_vector("the gradient", g, self.n)
+            gradient = real_vector("the gradient", g, state.lower.size)
             return gradient if self._undo is None else gradient.copy()  # the caller's may change
-        point = self._state.out.get(id) if isinstance(id, int) else None
+        point = state.out.get(id) if isinstance(id, int) else None
         between = point is not None and point.kind == "difference"  # whose value alone is wanted
         if math.isfinite(f) and not between:
             raise InputError(

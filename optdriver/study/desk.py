@@ -88,11 +88,23 @@ RESUMABLE = ("stop", "interrupt", "failures", "profile")
 
 
 class Desk:
-    """Asks the driver, checks the limits, books the results of one study."""
+    """Asks the driver, checks the limits, books the results of one study.
+
+    Attributes
+    ----------
+    spec : Spec
+        What the study is of.
+    handing : list of int
+        What a call hands out; in the next one it comes first, if it was not received.
+    fits : bool
+        Whether residuals are told.
+    unit : Unit or None
+        That of the values, of parameters with a structure.
+    """
 
     __slots__ = (
         "__weakref__", "_clock", "_journal", "_keeper", "_mark", "_record", "_since", "_state",
-        "handing", "spec", "unit",
+        "fits", "handing", "spec", "unit",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +119,7 @@ class Desk:
         self._since: float | None = None
         self._mark = WHOLE
         self.handing: list[int] = []
+        self.fits = driver_factory(spec.driver).fits
         self.unit: Unit | None = None
         if self._keeper is not None and not self._keeper.read_only:
             self._keeper.attach(self.snapshot)
@@ -670,11 +683,6 @@ class Desk:
             )
         )
         self._decide()
-
-    @property
-    def fits(self) -> bool:
-        """Whether residuals are told."""
-        return driver_factory(self.spec.driver).fits
 
     @property
     def residuals(self) -> int:

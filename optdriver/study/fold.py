@@ -695,7 +695,8 @@ def _told(state: State, event: Told) -> None:
     put = outputs.for_driver(
         state.spec, entry.x, event.value, event.gradient, event.outputs, event.slopes
     )
-    _look(state, event.id, entry, put)
+    if put is not None or _leaves(state):
+        _look(state, event.id, entry, put)
     state.ledger.close(event.id, event.value, event.gradient, event.time, event.outputs)
     noise = _hear(state, event.id, event.uncertainty)
     gradient = event.gradient

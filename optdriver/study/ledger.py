@@ -251,9 +251,11 @@ class Ledger:
 
     def _known(self) -> dict[bytes, int]:
         """Return the last row that was told at each point."""
-        if self._new:
+        if len(self._new) == 1:
+            self._places[self.x[self._new[0]].tobytes()] = self._new[0]
+        elif self._new:
             self._places.update(zip(row_bytes(self.x[self._new]), self._new, strict=True))
-            self._new.clear()
+        self._new.clear()
         return self._places
 
     def gradient_of(self, row: int) -> FloatArray | None:

@@ -399,7 +399,7 @@ class Study:
         with self._lock:
             desk = self._desk
             desk.check_id(id)
-            before = desk.residuals
+            before = desk.residuals if desk.fits else 0
             told = self._read(id, value, gradient, outputs, uncertainty)
             if told.reason is None and told.value is not None:
                 desk.told(

@@ -17,6 +17,7 @@ from optdriver.errors import (
 from optdriver.integrations.braintools import NevergradOptimizer, ScipyOptimizer
 
 pytest.importorskip("jax")
+jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
 
 BOX = [(-5.0, 5.0), (-3.0, 3.0)]
@@ -50,6 +51,41 @@ def test_a_loss_by_position(method):
     assert result.success
     assert f"{result.x[0]:.1f}" == "1.0"
     assert seen
+
+
+def test_how_a_run_is_watched_and_compared():
+    """What users write: a table of the way, a gain over a single run, bounds put together."""
+
+    def ripples(x, y):
+        return (x**2 + 2.0 * y**2) * (2.0 + jnp.sin(3.0 * x) * jnp.sin(3.0 * y))
+
+    rows = []
+
+    def watch(now):
+        rows.append({"x": now[0], "y": now[1], "loss": ripples(*now)})
+        assert f"{rows[-1]['loss']:.6f} at ({now[0]:.4f}, {now[1]:.4f})"
+
+    lower, upper = np.array([-2.0, -1.0]), np.array([2.0, 3.0])
+    optimizer = ScipyOptimizer(
+        jax.jit(ripples),
+        bounds=list(zip(lower, upper, strict=True)),
+        method="L-BFGS-B",
+        callback=watch,
+        options={"maxiter": 60, "ftol": 1e-10, "gtol": 1e-6, "disp": False},
+    )
+    one, many = optimizer.minimize(n_iter=1), optimizer.minimize(n_iter=6)
+    assert rows
+    assert np.argmin([row["loss"] for row in rows]) > 0
+    assert (int(one.status), bool(one.success), int(one.nit) > 0) == (0, True, True)
+    assert isinstance(one.message, str)
+    assert many.fun <= one.fun
+
+
+def test_a_gain_over_nothing_is_no_error():
+    result = ScipyOptimizer(parabola, BOX, "L-BFGS-B").minimize(n_iter=3)
+    with np.errstate(all="ignore"):
+        assert np.isnan((result.fun - result.fun) / (result.fun * 0.0))
+    assert isinstance(result.fun, float)
 
 
 def test_a_loss_by_name_with_arrays():
