@@ -20,7 +20,11 @@ def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) ->
 
     `x0` and `bounds`, (n, 2), were checked before.
     """
-    made = LBFGSB.within(x0, bounds, _read(cautious=rule > 1, **options))
+    try:
+        read = _read(cautious=rule > 1, **options)
+    except TypeError:  # a list, say: the error tells what was expected
+        read = Options(cautious=rule > 1, **options)
+    made = LBFGSB.within(x0, bounds, read)
     made.state.cautious = min(rule - 1, made.state.cautious)
     return made
 

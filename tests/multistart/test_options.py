@@ -100,6 +100,7 @@ def test_no_samples(samples):
         ("start_rule", "mslsl", "did you mean 'mlsl'"),
         ("start_rule", 3, "'sobol' or 'mlsl'"),
         ("ftol", -1.0, "ftol"),
+        ("ftol", [1e-9], "ftol is .* expected a number"),
         ("maxcor", 0, "maxcor"),
         ("maxfun", "lots", "maxfun"),
         ("initial_step", 0.0, "initial_step"),
