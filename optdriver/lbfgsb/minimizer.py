@@ -462,7 +462,8 @@ class LBFGSB:
     @classmethod
     def within(cls, x0: Vector, bounds: Vector, options: Options) -> LBFGSB:
         """Return a new minimizer; `x0` and `bounds`, (n, 2), were checked before."""
-        return cls._at(begin(x0, bounds[:, 0], bounds[:, 1], options), NO_REASON)
+        lower, upper = np.ascontiguousarray(bounds.T)
+        return cls._at(begin(x0, lower, upper, options), NO_REASON)
 
     @classmethod
     def _at(cls, state: State, reason: tuple[int, str]) -> LBFGSB:
