@@ -11,13 +11,13 @@ import numpy as np
 
 from optdriver.constraints.matrices import row_norms, scaled
 from optdriver.constraints.restoration import TOLERANCE
-from optdriver.feasible import convergence, fits, models, trust
+from optdriver.feasible import beside, convergence, fits, models, trust
 from optdriver.feasible.criticality import Criticality, measured, tangential_change
 from optdriver.feasible.cusp import cusp_near
 from optdriver.feasible.fits import Observed
 from optdriver.feasible.options import Options, pairs_kept
 from optdriver.feasible.region import Region, sizes
-from optdriver.feasible.state import RULE, Phase, State, Stop
+from optdriver.feasible.state import MOST_LEFT, MOST_LOOKED, RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
 from optdriver.geometry.products import dot, norm, ratios, span
@@ -99,6 +99,8 @@ def take(state: State, region: Region, f: float, g: Vector, told: Observed | Non
         return take_failure(state, region, "the value or the gradient is not finite")
     state.nfev += 1
     state.failures = 0
+    if state.phase is Phase.BESIDE:
+        return _take_beside(state, region, f, g)
     _remember_best(state, f, g)
     if state.phase is Phase.START:
         return _begin(state, region, f, g, told)
@@ -117,12 +119,84 @@ def take_failure(state: State, region: Region, reason: str) -> bool:
         elif state.nfev >= state.options.maxfun:
             finish(state, Stop.MAX_EVALUATIONS)
         return False
+    if state.phase is Phase.BESIDE:
+        finish(state, Stop(state.ending))
+        return False
     if state.failures > MOST_FAILURES:
         finish(state, Stop.FAILED)
         return False
     _remember_failed(state, region)
     state.delta = AFTER_FAILURE * min(state.delta, _step_size(state, region))
     return True
+
+
+def look_beside(state: State, region: Region) -> None:
+    """Ask a point beside an end with success to which symmetry may have led, once an end."""
+    if not len(state.began) or state.stop not in SUCCESSES or state.cusp or state.looked:
+        return
+    if state.fit is not None or _limit(state) is not None or state.left >= MOST_LEFT:
+        return
+    p = beside.step(
+        state.x, state.g, state.began, state.steps * region.scale, region, _no_slope(state)
+    )
+    state.ending, state.end, state.looked = str(state.stop), state.x.copy(), 1
+    if _ask_beside(state, region, p):
+        state.phase, state.stop = Phase.BESIDE, None
+
+
+def _no_slope(state: State) -> float:
+    """Return what counts as no slope where a run has ended."""
+    return beside.SMALL * convergence.unit_at(state, state.f) * state.options.gtol
+
+
+def _slope_beside(state: State, p: Vector) -> float:
+    """Return what the small slopes that are left explain of a fall along the first step."""
+    if state.looked > 1:
+        return 0.0
+    return 2.0 * abs(dot(np.where(np.abs(state.g) <= _no_slope(state), state.g, 0.0), p))
+
+
+def _ask_beside(state: State, region: Region, p: Vector) -> bool:
+    """Make the feasible point at about this step from the end the pending one, if there is one."""
+    z = beside.feasible_point(region, state.end, p, state.tolerance)
+    if z is None or _limit(state) is not None or np.array_equal(z, state.pending):
+        return False
+    state.pending = z
+    return True
+
+
+def _take_beside(state: State, region: Region, f: float, g: Vector) -> bool:
+    """Go on from a point beside the end that is lower than it; otherwise the end stands.
+
+    See `optdriver.lbfgsb.machine.take_beside`.
+    """
+    p = state.pending - state.end
+    seen = state.noise + trust.ROUNDING * abs(state.f)
+    if f < state.f - seen - _slope_beside(state, p):
+        _remember_best(state, f, g)
+        state.delta = max(state.delta, _step_size(state, region))
+        state.phase, state.settled = Phase.TRIAL, False
+        state.nit += 1
+        if not len(state.steps):  # it ended where it began, with no slope to measure f by
+            _measure(state, f, convergence.first_change(region.scale, g))
+            state.first_theta = _first_theta(state, region, g)
+        if _move(state, region, f, g, None):
+            state.left, state.looked, state.ending = state.left + 1, 0, ""
+            return True
+        state.ending = str(state.stop)
+        p, state.looked = beside.FARTHER * p, max(state.looked, 2)
+    elif state.looked == 1:
+        p, promised = beside.bent_down(p, g - state.g)
+        if promised <= seen:
+            p = np.zeros(len(p))
+    else:
+        p = np.zeros(len(p))
+    state.looked += 1
+    if state.ending in SUCCESSES and state.looked <= MOST_LOOKED and _ask_beside(state, region, p):
+        state.phase, state.stop = Phase.BESIDE, None
+    else:
+        finish(state, Stop(state.ending))
+    return False
 
 
 def outgrown(state: State, region: Region) -> bool:

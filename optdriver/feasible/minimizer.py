@@ -88,6 +88,11 @@ class FeasibleMinimizer:
         ``1/2 sum(rho(r(x)^2))``.
     loss, f_scale, xtol
         Of a fit, as in `optdriver.LeastSquares`; `gtol` and `ftol` have no meaning there.
+    began : array_like, shape (n,), optional
+        Of a run that goes on here, where it began; `x0` by default.
+    beside : bool
+        Ask a point beside an end to which symmetry may have led, and go on from there if it is
+        lower; False as in optdriver 0.6.0.  Not in a fit.
     rule : {5, 4, 3, 2, 1}
         4 as in optdriver 0.5.0: derivatives of formulas with ``hypot`` in them have other last
         digits.  3 as in 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
@@ -139,6 +144,8 @@ class FeasibleMinimizer:
         loss: str = LINEAR,
         f_scale: float = 1.0,
         xtol: float = XTOL,
+        began: ArrayLike | None = None,
+        beside: bool = True,
         rule: int = RULE,
         **options: Any,
     ) -> None:
@@ -157,6 +164,9 @@ class FeasibleMinimizer:
         x = self._feasible(wanted, project_starts, rule)
         self._state = machine.start(x, self._region, settings, rule, first)
         self._state.settled, self._state.fit = settled, fit
+        if check_flag("beside", beside):
+            whence = x if began is None else real_vector("began", began, len(x))
+            self._state.began = whence.copy()
         self._reference = reference
         if pairs is not None:
             steps, changes = _pairs(pairs, len(x))
@@ -240,6 +250,7 @@ class FeasibleMinimizer:
         try:
             if step(new["_state"], new["_region"]):
                 self._go_on(new)
+            machine.look_beside(new["_state"], new["_region"])
         except TooMuchWork:
             machine.finish(new["_state"], Stop.STALLED, self._too_coarse())
         except Exception as error:
@@ -342,6 +353,14 @@ class FeasibleMinimizer:
     def converged(self) -> bool:
         """Whether the run ended because a test of convergence passed."""
         return self._state.stop in (Stop.OPTIMAL, Stop.REDUCTION)
+
+    @property
+    def beside(self) -> int:
+        """By how many variables the pending point lies beside an end; 0 if it is no such point."""
+        state = self._state
+        if state.phase is not Phase.BESIDE:
+            return 0
+        return int(np.count_nonzero(state.pending != state.end))
 
     @property
     def nfev(self) -> int:

@@ -11,7 +11,7 @@ from optdriver import stored
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible.options import Fit, Options, checked, pairs_kept
 from optdriver.feasible.region import Region
-from optdriver.feasible.state import RULE, Phase, State, Stop
+from optdriver.feasible.state import MOST_LEFT, MOST_LOOKED, RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.types import Data
 
 COUNTS = ("nfev", "nfail", "failures", "nit")
@@ -61,6 +61,7 @@ def read_state(data: Data) -> State:
         for name in ("settled", "falls", "cusp"):
             values[name] = stored.flag(name, values.get(name, False))
     values |= _read_fit(values, n, evaluated)
+    values |= _read_beside(values, n)
     _check_the_rest(values)
     state = State(**values)
     _check(state, evaluated)
@@ -85,6 +86,23 @@ def _read_fit(values: Data, n: int, evaluated: bool) -> Data:
     }
 
 
+def _read_beside(values: Data, n: int) -> Data:
+    """Return what belongs to points beside an end: nothing was asked there before 0.7.0."""
+    made: Data = {}
+    for name in ("began", "end"):
+        given = values.get(name, ())
+        made[name] = stored.array(name, given, (n if len(given) else 0,), finite=True)
+    made["ending"] = stored.text("ending", values.get("ending", ""))
+    for name, most in (("looked", MOST_LOOKED), ("left", MOST_LEFT)):
+        made[name] = stored.whole(name, values.get(name, 0), most=most)
+    beside = values["phase"] is Phase.BESIDE
+    if made["ending"] not in ("", *SUCCESSES) or (beside and not made["ending"]):
+        raise ValueError("it says nothing of the end beside which a point is asked")
+    if beside and not len(made["end"]):
+        raise ValueError("a point is asked beside no end")
+    return made
+
+
 def _check_the_rest(values: Data) -> None:
     """Refuse a field of another kind than its default; older states lack some."""
     for field in fields(State):
@@ -102,7 +120,7 @@ def _check(state: State, evaluated: bool) -> None:
         raise ValueError("its phase and its reason to stop contradict each other")
     if evaluated and not np.isfinite([state.f, state.best_f]).all():
         raise ValueError("the value of its iterate is not finite")
-    if state.phase is Phase.TRIAL and not evaluated:
+    if state.phase in (Phase.TRIAL, Phase.BESIDE) and not evaluated:
         raise ValueError("it has no iterate")
     most = state.options.maxcor or pairs_kept(state.n)
     if len(state.steps) != len(state.changes) or len(state.steps) > most:

@@ -10,7 +10,10 @@ gradient says that f plainly falls on, and `promise` the decrease that the model
 minimum within the region of this iterate (see `convergence`); `failed` the last points that could
 not be evaluated, `avoided` those where that happened twice.  Where residuals are told, `fit` says
 what they cost, `r` and `jacobian` are those of the iterate, Y holds what J'J leaves of the changes
-of the gradient, and `offset` is the relative offset of the iterate (see `fits`).
+of the gradient, and `offset` is the relative offset of the iterate (see `fits`).  `began` is where
+the run began, empty where nothing is asked beside an end; there `end` is that end, `ending` how the
+run stops if nothing lower is found, `looked` how many points were asked, and `left` how many ends
+were none (see `beside`).
 """
 
 from __future__ import annotations
@@ -29,11 +32,12 @@ RULE = 5
 
 
 class Phase(IntEnum):
-    """Where the machine stands: the pending point is the start, a trial, or there is none."""
+    """Where the machine stands: what the pending point is, or that there is none."""
 
     START = 0
     TRIAL = 1
     DONE = 2
+    BESIDE = 3
 
 
 class Stop(StrEnum):
@@ -47,6 +51,11 @@ class Stop(StrEnum):
     FAILED = "failed"
     HALTED = "halted"
     UNBOUNDED = "unbounded"
+
+
+SUCCESSES = (Stop.OPTIMAL, Stop.REDUCTION)
+MOST_LOOKED = 6  # points beside one end
+MOST_LEFT = 10  # ends that were none
 
 
 @dataclass(kw_only=True)
@@ -95,6 +104,11 @@ class State:
     jacobian: Vector | None = None
     offset: float = np.inf
     noise: float = 0.0
+    began: Vector = field(default_factory=lambda: np.zeros(0))
+    end: Vector = field(default_factory=lambda: np.zeros(0))
+    ending: str = ""
+    looked: int = 0
+    left: int = 0
 
     @property
     def n(self) -> int:

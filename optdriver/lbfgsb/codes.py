@@ -18,6 +18,8 @@ class Phase(IntEnum):
     """The value and gradient at a trial of the line search."""
     DONE = 2
     """Nothing: the run has ended."""
+    BESIDE = 3
+    """The value and gradient beside an end to which symmetry may have led."""
 
 
 class Stop(IntEnum):
@@ -74,7 +76,7 @@ _MESSAGES = {
 }
 
 # The names that the interpreted kernel uses; the compiled one takes them from constants.pxd.
-START, SEARCH, DONE = (int(phase) for phase in Phase)
+START, SEARCH, DONE, BESIDE = (int(phase) for phase in Phase)
 (
     RUNNING,
     PROJECTED_GRADIENT,
@@ -97,3 +99,6 @@ LOOKING = 3
 # so many iterates in a row at most.
 FOLLOWING = 6
 MOST_FOLLOWED = 30
+
+# So many ends that were none are left by a point beside them.
+MOST_LEFT = 10

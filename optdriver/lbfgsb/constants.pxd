@@ -4,6 +4,7 @@ cdef enum:
     START = 0
     SEARCH = 1
     DONE = 2
+    BESIDE = 3
 
 cdef enum:
     RUNNING = 0
@@ -26,3 +27,4 @@ cdef enum:
     LOOKING = 3
     FOLLOWING = 6
     MOST_FOLLOWED = 30
+    MOST_LEFT = 10

@@ -13,6 +13,10 @@ cdef void watch_precision(State s, double f) noexcept nogil
 cdef void keep_best(State s, double f) noexcept nogil
 cdef void take_failure(State s, Scratch q) noexcept nogil
 cdef void take_start(State s, Scratch q, double f) noexcept nogil
+cdef void look_beside(State s) noexcept nogil
+cdef Py_ssize_t the_end(State s) noexcept nogil
+cdef void take_beside(State s, Scratch q, double f) noexcept nogil
+cdef void leave(State s, Scratch q, double f) noexcept nogil
 cdef void move(State s, double f) noexcept nogil
 cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogil
 cdef void back_to_best(State s) noexcept nogil

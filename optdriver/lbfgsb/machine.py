@@ -1,4 +1,4 @@
-"""The machine: START, SEARCH, DONE, and the only code that moves between them.
+"""The machine: START, SEARCH, BESIDE, DONE, and the only code that moves between them.
 
 There is one kind of suspension point, "give me f and g at xt".  `advance` takes one evaluation
 and leaves the next point, or DONE with a reason, in the state.
@@ -21,6 +21,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         ABNORMAL,
         ACCEPT,
         ACCEPT_BEST,
+        BESIDE,
         DONE,
         FAILED,
         FOLLOWING,
@@ -30,6 +31,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
         MOST_FOLLOWED,
+        MOST_LEFT,
         PROJECTED_GRADIENT,
         REDUCTION,
         SEARCH,
@@ -44,8 +46,14 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         scale,
         subtract,
     )
-    from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge
+    from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge, noise_level
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
+    from cython.cimports.optdriver.lbfgsb.saddles import (
+        farther_aside,
+        promised_aside,
+        slope_aside,
+        step_aside,
+    )
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
         falls_along,
@@ -71,6 +79,7 @@ else:
         ABNORMAL,
         ACCEPT,
         ACCEPT_BEST,
+        BESIDE,
         DONE,
         FAILED,
         FOLLOWING,
@@ -80,6 +89,7 @@ else:
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
         MOST_FOLLOWED,
+        MOST_LEFT,
         PROJECTED_GRADIENT,
         REDUCTION,
         SEARCH,
@@ -87,8 +97,14 @@ else:
         UNBOUNDED,
     )
     from optdriver.lbfgsb.linalg import all_finite, copy, dot, finite, scale, subtract
-    from optdriver.lbfgsb.line_search import back_off, begin, judge
+    from optdriver.lbfgsb.line_search import back_off, begin, judge, noise_level
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
+    from optdriver.lbfgsb.saddles import (
+        farther_aside,
+        promised_aside,
+        slope_aside,
+        step_aside,
+    )
     from optdriver.lbfgsb.state import Scratch, State
     from optdriver.lbfgsb.stopping import (
         falls_along,
@@ -193,13 +209,21 @@ def take(s: State, q: Scratch, f: cython.double) -> cython.void:
     else:
         s.failures = 0
         watch_precision(s, f)
-        keep_best(s, f)
-        if s.phase == START:
-            take_start(s, q, f)
+        if s.phase == BESIDE:
+            take_beside(s, q, f)
         else:
-            follow(s, q, judge(s, f), f)
-    if s.phase != DONE and s.nfev >= s.maxfun:
-        finish(s, REDUCTION if looks(s) and not doubted(s) else MAX_EVALUATIONS)
+            keep_best(s, f)
+            if s.phase == START:
+                take_start(s, q, f)
+            else:
+                follow(s, q, judge(s, f), f)
+    if s.phase == DONE:
+        look_beside(s)
+    elif s.nfev >= s.maxfun:
+        if s.phase == BESIDE:
+            finish(s, the_end(s))
+        else:
+            finish(s, REDUCTION if looks(s) and not doubted(s) else MAX_EVALUATIONS)
 
 
 def watch_precision(s: State, f: cython.double) -> cython.void:
@@ -219,9 +243,11 @@ def keep_best(s: State, f: cython.double) -> cython.void:
 
 
 def take_failure(s: State, q: Scratch) -> cython.void:
-    """Ask a failed start once more; otherwise step back."""
+    """Ask a failed start once more; otherwise step back, or end where the run was to end."""
     if s.phase == SEARCH:
         follow(s, q, back_off(s), s.f)
+    elif s.phase == BESIDE:
+        finish(s, the_end(s))
     elif s.failures > 1:
         finish(s, FAILED)
 
@@ -241,6 +267,56 @@ def take_start(s: State, q: Scratch, f: cython.double) -> cython.void:
         finish(s, MAX_ITERATIONS)
     else:
         set_out(s, q)
+
+
+def look_beside(s: State) -> cython.void:
+    """Ask a point beside an end with success to which symmetry may have led, once an end."""
+    if s.cautious < 6 or s.beside > 0 or s.left >= MOST_LEFT or s.nit >= s.maxiter:
+        return
+    if (s.stop != PROJECTED_GRADIENT and s.stop != REDUCTION) or s.nfev >= s.maxfun:
+        return
+    s.beside = s.stop
+    if step_aside(s):
+        s.phase = BESIDE
+        s.stop = 0
+        s.f0 = s.best_f
+
+
+def the_end(s: State) -> cython.Py_ssize_t:
+    """Return how a run ends beside whose end nothing lower is found."""
+    return s.beside if s.beside <= 2 else s.beside - 2
+
+
+def take_beside(s: State, q: Scratch, f: cython.double) -> cython.void:
+    """Go on from a point beside the end that is lower than it; otherwise the end stands.
+
+    A lower one where f is flat is followed farther out.  One that is not lower is followed by
+    another if the change of the gradient says that f falls along some of its steps: the others
+    have hidden it.  A small slope that is left at the end, or seems so by differences, explains
+    twice as much as it promises: f falls there, but does not bend down.
+    """
+    if f < s.f0 - noise_level(s, f) - 2.0 * slope_aside(s):
+        keep_best(s, f)
+        s.f0 = f
+        if not is_stationary(s, s.xt, s.gt, f, projected_gradient_norm(s, s.xt, s.gt)):
+            leave(s, q, f)
+        elif farther_aside(s):
+            s.beside = the_end(s) + 2
+        else:
+            finish(s, the_end(s))
+    elif s.beside <= 2 and promised_aside(s) > noise_level(s, f):
+        s.beside += 2
+    else:
+        finish(s, the_end(s))
+
+
+def leave(s: State, q: Scratch, f: cython.double) -> cython.void:
+    """Go on from a point beside an end that was none."""
+    s.left += 1
+    s.beside = s.doubts = 0
+    s.nit += 1
+    move(s, f)
+    set_out(s, q)
 
 
 def move(s: State, f: cython.double) -> cython.void:

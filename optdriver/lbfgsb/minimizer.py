@@ -11,7 +11,7 @@ import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError, say
 from optdriver.lbfgsb import machine
-from optdriver.lbfgsb.codes import DONE, START, Phase, Stop
+from optdriver.lbfgsb.codes import BESIDE, DONE, START, Phase, Stop
 from optdriver.lbfgsb.options import (
     OptionArguments,
     Options,
@@ -88,7 +88,7 @@ def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options
     state.ftol = float(options.ftol)
     state.gtol = float(options.gtol)
     state.noise = float(options.noise)
-    state.cautious = 5 * int(options.cautious)
+    state.cautious = 6 * int(options.cautious)
     state.initial_step = float(options.initial_step or 0.0)
     state.maxfun = limit(options.maxfun)
     state.maxiter = limit(options.maxiter)
@@ -369,6 +369,14 @@ class LBFGSB:
     def at_start(self) -> bool:
         """Whether no evaluation has succeeded yet."""
         return bool(self.state.phase == START or math.isinf(self.state.best_f))
+
+    @property
+    def beside(self) -> int:
+        """By how many variables the pending point lies beside an end; 0 if it is no such point."""
+        s = self.state
+        if s.phase != BESIDE:
+            return 0
+        return int(np.count_nonzero(s.vector("xt") != s.vector("z")))
 
     @property
     def nfev(self) -> int:

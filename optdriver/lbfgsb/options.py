@@ -88,8 +88,9 @@ class Options:
         Measure an objective whose first value and gradient are below 1 by their size, in place of 1
         (`gtol` and the 1 in the test of the reduction are parts of that), and believe a test that
         is passed only if the model promises no more than `ftol` and the next iterate agrees, or,
-        after the memory was dropped, the next iterate passes as well.  Without it the tests are
-        SciPy's.  No effect with ``ftol=0``, but for the unit.
+        after the memory was dropped, the next iterate passes as well; and only if f is not lower
+        beside it, where symmetry may have led there.  Without it the tests are SciPy's.  No effect
+        with ``ftol=0``, but for the unit and the latter.
     """
 
     maxcor: int = 10

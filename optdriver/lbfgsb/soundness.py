@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.lbfgsb.codes import DONE, FOLLOWING, MOST_FOLLOWED, RUNNING, SEARCH, Phase, Stop
+from optdriver.lbfgsb.codes import (
+    BESIDE,
+    DONE,
+    FOLLOWING,
+    MOST_FOLLOWED,
+    MOST_LEFT,
+    RUNNING,
+    SEARCH,
+    Phase,
+    Stop,
+)
 
 FLAGS = ("constrained", "boxed", "bracketed", "hampered", "single")
 NOT_NEGATIVE = ("ftol", "gtol", "initial_step", "noise")
@@ -75,7 +85,10 @@ def _check_counters(state: Any) -> None:
         and all(getattr(state, name) in (0, 1) for name in FLAGS)
         and all(getattr(state, name) >= 0 for name in (*counters, *limits))
         and state.stage in (0, 1, 2)
-        and state.cautious in (0, 1, 2, 3, 4, 5)
+        and state.cautious in range(7)
+        and 0 <= state.beside <= 4
+        and 0 <= state.left <= MOST_LEFT
+        and (state.phase != BESIDE or state.beside > 0)
         and state.doubts < FOLLOWING + 2 * MOST_FOLLOWED
         and state.failures <= state.nfail <= state.nfev
     )
@@ -96,6 +109,10 @@ def _check_points(state: Any, lower: Any, upper: Any) -> None:
         values = (state.f, state.f0, state.best_f, state.slope0)
         if not (np.isfinite(values).all() and state.slope0 < 0.0 < state.stp):
             raise ValueError("the search of a step has no values to go by")
+    if state.phase == BESIDE:
+        names += ["x", "xb", "z"]
+        if not np.isfinite([state.f, state.f0, state.best_f]).all():
+            raise ValueError("the end beside which a point is asked has no value")
     if np.isfinite(state.best_f) and "xb" not in names:
         names.append("xb")
     for name in names:

@@ -6,6 +6,7 @@ cdef class State:
     cdef public Py_ssize_t nfail, failures, nskip, nreset, constrained, boxed
     cdef public Py_ssize_t maxfun, maxiter, maxls, trials, bracketed, stage
     cdef public Py_ssize_t single, hampered, cautious, doubts
+    cdef public Py_ssize_t beside, left
     cdef public double ftol, gtol, initial_step, noise, f, theta
     cdef public double pgnorm, f0, slope0, stp, stpmax, stx
     cdef public double fx, gx, sty, fy, gy, stmin

@@ -24,13 +24,15 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
 else:
     from math import inf as INFINITY
 
-VERSION = 4
-"""Version 1 did not know `f_start`, 1 and 2 not what `cautious` needs, and 1 to 3 not `xs`."""
+VERSION = 5
+"""Version 1 did not know `f_start`, 1 and 2 not what `cautious` needs, 1 to 3 not `xs`, and 1 to 4
+not `beside` and `left`."""
 
 INTEGERS = (
     "phase", "stop", "k", "head", "nit", "nfev", "nfail", "failures", "nskip", "nreset",
     "constrained", "boxed", "maxfun", "maxiter", "maxls",
     "trials", "bracketed", "stage", "hampered", "single", "cautious", "doubts",
+    "beside", "left",
 )  # fmt: skip
 
 REALS = (
@@ -170,11 +172,12 @@ class State:
     single : int
         1 while every value told is a float32 number.
     cautious : int
-        5 if the unit of f is learnt and a passed test is doubted (see `Options`); 4 for the same as
-        in optdriver 0.5.0, where no end was followed; 3 as in 0.4.0, where that unit was what the
-        gradient promises over the box, however small the value; 2 as in 0.3.0, which heard the
-        objection of the gradient less where the variables are of uneven sizes; 1 as in 0.2.0, where
-        a variable was measured by itself alone.
+        6 if the unit of f is learnt and a passed test is doubted (see `Options`); 5 for the same as
+        in optdriver 0.6.0, where nothing was asked beside an end; 4 as in 0.5.0, where no end was
+        followed; 3 as in 0.4.0, where that unit was what the gradient promises over the box,
+        however small the value; 2 as in 0.3.0, which heard the objection of the gradient less where
+        the variables are of uneven sizes; 1 as in 0.2.0, where a variable was measured by itself
+        alone.
     unit : float
         What f is measured by where it is smaller: 1, or, if cautious, a power of two near the size
         of the first value and gradient if these are smaller.
@@ -183,6 +186,10 @@ class State:
         passed and were looked at again with the memory kept; from `FOLLOWING` on, 6, those that
         were followed since steps grow; from there and `MOST_FOLLOWED`, 30, on, after the memory was
         dropped.
+    beside, left : int
+        How the run is to end (`Stop`) where a point beside its end is looked at, or was, plus 2
+        for further such points; 0 before.  So many ends were none and were left; the last one
+        that was looked at is in `z`.
     """
 
     def __init__(self, n: int, m: int) -> None:
@@ -193,7 +200,7 @@ class State:
         self.constrained = self.boxed = 0
         self.maxfun = self.maxiter = self.maxls = 0
         self.trials = self.bracketed = self.stage = self.hampered = 0
-        self.cautious = self.doubts = 0
+        self.cautious = self.doubts = self.beside = self.left = 0
         self.single = 1
         self.ftol = self.gtol = self.initial_step = self.noise = 0.0
         self.f = self.pgnorm = self.best_f = self.f_start = float("inf")
@@ -294,9 +301,9 @@ def _names(reals: Any, integers: Any, n: int, m: int) -> dict[str, Any]:
 def from_dict(fields: Mapping[str, Any]) -> State:
     """Rebuild a state from `State.to_dict`; arrays may have become lists on the way."""
     version = fields.get("version")
-    if version in (1, 2, 3):
-        old = {} if version == 3 else {"f_start": fields["f"], **NEW}
-        fields = {**old, "xs": np.zeros(np.size(fields["x"])), **fields}
+    if version in (1, 2, 3, 4):
+        old = {"f_start": fields["f"], **NEW} if version < 3 else {}
+        fields = {**old, "xs": np.zeros(np.size(fields["x"])), "beside": 0, "left": 0, **fields}
     elif version != VERSION:
         raise ValueError(f"state has version {version!r}, this optdriver reads 1 to {VERSION}")
     n, m = operator.index(fields["n"]), operator.index(fields["m"])

@@ -86,9 +86,11 @@ class MultiStart(Undoing[MultiStartState]):
     difference_rule : {4, 3, 2, 1}
         How finite differences are asked for.  3 is for what optdriver 0.5.0 and 0.6.0 have
         recorded: the end of a run with noise that was told is not surveyed
-        (`optdriver.multistart.survey`).  2 is for what optdriver 0.2.0 to 0.4.0 have recorded:
-        where steps are far too long for the objective, as in a box that is very wide, its bend is
-        taken for noise.  1 is for 0.1.0: all points of an iterate at once, also after a failure.
+        (`optdriver.multistart.survey`); and where many constraints meet all steps begin at the
+        iterate, and may tell only a part of the gradient.  2 is for what optdriver 0.2.0 to 0.4.0
+        have recorded: where steps are far too long for the objective, as in a box that is very
+        wide, its bend is taken for noise.  1 is for 0.1.0: all points of an iterate at once, also
+        after a failure.
     constraint_rule : {6, 5, 4, 3, 2, 1}
         Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
         how many pairs that keeps, whether a minimum without multipliers is a success, what a
@@ -101,7 +103,8 @@ class MultiStart(Undoing[MultiStartState]):
         slopes.  1 is for 0.1.0: besides, starts on the faces of the box too, one shortened step
         after the other, 10 pairs.
     convergence_rule : {7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 7 doubts the links of
+        When a minimizer is believed to have converged, and to what: 7 asks a point beside an end to
+        which symmetry may have led, goes on from there if it is lower, and doubts the links of
         ``start_rule='auto'``; 6, for what optdriver 0.6.0 has recorded, does not, but follows an
         end whose steps grow, and believes none where the floor of a narrow valley falls on; 5, for
         what optdriver 0.5.0 has recorded, does not, but takes a first value far below 1 for what it

@@ -6,6 +6,10 @@ inwards), which gives a direction near to e_i.  The directions that add to what 
 kept, and the derivatives by the coordinates without a step of their own are those of least size
 that explain the values along them (least squares): on a surface, the gradient along it.
 
+Where many rows meet such directions may be nearly dependent, though the set has an inside.  Then
+the steps of these coordinates begin at a point inside, of which every row is a step away, to first
+order, and which is evaluated too.
+
 A point that fails is replaced: by the next feasible step, and then by shorter ones, or once by
 half the direction.
 """
@@ -22,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.constraints.least_distance import least_distance
+from optdriver.constraints.matrices import dense
 from optdriver.geometry.factors import least_squares
 from optdriver.geometry.products import norm, times, transposed_times
 from optdriver.multistart import stencil
@@ -41,6 +47,9 @@ _SHORT, _LONG = 0.01, 8.0  # directions between these lengths, in steps
 _PROBE_AT = 2.0**-4  # on the way to the middle of the points
 _TIMES = 4  # so often a coordinate is tried
 _NEAR = 8.0  # rows within so many steps of their boundary are pushed away from
+_WELL = 0.05  # least singular value of unit directions that tell all derivatives well
+_INSIDE = 256.0  # steps to a point inside at most: farther away the gradient is another
+_APART = 1.0 + 2.0**-6  # of a step: rows are curved, and rounded
 
 
 @dataclass(slots=True)
@@ -84,8 +93,14 @@ def plan(
     step: float | Vector,
     two_sided: bool,
     probe: bool = False,
+    *,
+    inside: bool = True,
 ) -> Directions | None:
-    """Return the differences at the feasible point `x`, or None where there are none."""
+    """Return the differences at the feasible point `x`, or None where there are none.
+
+    `inside`: where directions from `x` do not tell all derivatives, steps from a point inside are
+    taken; optdriver 0.6.0 did not.
+    """
     steps = np.maximum(step, _LEAST_STEP * np.abs(x))
     made = Directions(x.copy(), math.nan, steps, [], [], [], 1)
     without = []
@@ -95,7 +110,10 @@ def plan(
             _add(made, int(i), end)
         if not ends:
             without.append(int(i))
-    for end in _directions(constraints, x, steps, without):
+    along = _directions(constraints, x, steps, without)
+    if inside and not _tell_all(along, x, steps, without):
+        along = _from_inside(constraints, x, steps, without) or along
+    for end in along:
         _add(made, -1, end)
     if probe and made.ends:
         near = x + _PROBE_AT * (np.mean(_one_each(made), axis=0) - x)
@@ -180,6 +198,53 @@ def _candidates(
             made = constraints.project(wish, steps)
             if made.feasible:
                 yield made.x
+
+
+def _tell_all(ends: list[Vector], x: Vector, steps: Vector, without: list[int]) -> bool:
+    """Tell whether directions determine the derivatives by the coordinates `without` a step."""
+    if len(ends) < len(without):
+        return False
+    if not without:
+        return True
+    rows = np.array([(end - x)[without] / steps[without] for end in ends])
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    return float(np.linalg.svd(rows, compute_uv=False)[-1]) >= _WELL
+
+
+def _from_inside(
+    constraints: ConstraintSet, x: Vector, steps: Vector, without: list[int]
+) -> list[Vector]:
+    """Return a point inside and steps from there in coordinates `without` one; none if none fit."""
+    middle = _inside(constraints, x, steps)
+    if middle is None:
+        return []
+    ends = [middle]
+    for i in without:
+        found = _feasible_ends(constraints, middle, i, (steps[i], -steps[i]))
+        if (end := next(found, None)) is None:
+            return []
+        ends.append(end)
+    return ends
+
+
+def _inside(constraints: ConstraintSet, x: Vector, steps: Vector) -> Vector | None:
+    """Return the nearest feasible point, in steps, of which every row that is near is one away.
+
+    None where there are equalities, or none that is close.
+    """
+    p = constraints.n_inequalities
+    if constraints.n_equalities:
+        return None
+    values, rows = constraints.values(x)[:p], dense(constraints.jacobian(x))[:p] * steps
+    sizes = np.linalg.norm(rows, axis=1)
+    near = (sizes > 0.0) & (values > -_INSIDE * sizes) & np.isfinite(values)
+    a, b = rows[near] / sizes[near, None], -_APART - values[near] / sizes[near]
+    none = np.empty((0, x.size))
+    sides = (constraints.lower - x) / steps, (constraints.upper - x) / steps
+    found = least_distance(a, b, none, np.empty(0), *sides)
+    middle = np.clip(x + found.d * steps, constraints.lower, constraints.upper)
+    fits = found.feasible and float(np.max(np.abs(found.d))) <= _INSIDE and np.any(middle != x)
+    return middle if fits and constraints.is_feasible(middle) else None
 
 
 def _inward(constraints: ConstraintSet, x: Vector, steps: Vector) -> Vector:

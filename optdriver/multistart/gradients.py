@@ -53,7 +53,8 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
         step = np.where(np.isnan(step), rule, step)
     probe = learnt is not None and not learnt.checked
     if has_rows(state.constraints) and not state.leaves:
-        return directions.plan(x, state.constraints, step, two_sided, probe)
+        inside = state.options.difference_rule > 3
+        return directions.plan(x, state.constraints, step, two_sided, probe, inside=inside)
     return stencil.plan(x, state.lower, state.upper, step, two_sided, probe)
 
 

@@ -77,6 +77,8 @@ class Handover:
     fit : mapping, optional
         Residuals are told: `loss`, `f_scale` and `xtol` of `optdriver.LeastSquares`, which works
         in place of L-BFGS-B, before a feasible minimizer with a Gauss-Newton model.
+    beside : bool
+        Ask a point beside an end to which symmetry may have led; False as in optdriver 0.6.0.
     **options
         See `optdriver.lbfgsb.Options`; `gtol`, `ftol`, `maxfun`, `maxiter` and `maxcor` hold for
         both.
@@ -96,6 +98,7 @@ class Handover:
         rule: int = 4,
         convergence_rule: int = 3,
         fit: Mapping[str, Any] | None = None,
+        beside: bool = True,
         **options: Any,
     ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
@@ -103,6 +106,8 @@ class Handover:
         self._limits = {name: getattr(settings, name) for name in COMMON_OPTIONS}
         self._rule, self._convergence_rule = rule, convergence_rule
         self._fit = None if fit is None else dict(fit)
+        self._began: Vector | None = None
+        self._beside = beside
         if rule > 1 and settings.maxcor == Options().maxcor:
             self._limits["maxcor"] = pairs_kept(constraints.n)  # more are worth their time here
         self._feasible: FeasibleMinimizer | None = None
@@ -110,6 +115,7 @@ class Handover:
         if constraints.n_equalities or not constraints.is_feasible(start):
             self._feasible = self._made(start, **self._limits)
             start = self._feasible.ask()
+        self._began = start
         box = np.column_stack([constraints.lower, constraints.upper])
         counted = options | {"maxfun": np.inf}  # here
         self._plain: LBFGSB | LeastSquares = (
@@ -214,6 +220,7 @@ class Handover:
     def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
         rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), RULE)
         told = {} if self._fit is None else {"residuals": True, **self._fit}
+        told |= {"began": self._began, "beside": self._beside}
         return FeasibleMinimizer(x, self._constraints, rule=rule, **told, **given)
 
     def _known_of_plain(self) -> tuple[Vector, Any, Any]:
@@ -272,6 +279,11 @@ class Handover:
     def converged(self) -> bool:
         """Whether the run ended because the test of optimality passed."""
         return self._feasible is not None and self._feasible.converged
+
+    @property
+    def beside(self) -> int:
+        """By how many variables the pending point lies beside an end; 0 if it is no such point."""
+        return 0 if self._feasible is None else self._feasible.beside
 
     @property
     def nfev(self) -> int:
@@ -340,6 +352,7 @@ class Handover:
         """Measure f as the minimizer did that comes `before` this one in its run."""
         if self._convergence_rule == 1 or before.first is None:
             return
+        self._began = before._began
         self._first = before.first
         if self._feasible is not None or (self.fits and before.handed_over):
             start = self.ask()
@@ -406,6 +419,8 @@ class Handover:
             "convergence_rule": self._convergence_rule,
             "first": None if self._first is None else list(self._first),
             "halved": self._halved,
+            "began": None if self._began is None else self._began.copy(),
+            "beside": self._beside,
             **self._fit_to_dict(),
         }
 
@@ -443,6 +458,9 @@ class Handover:
             self._convergence_rule = int(data.get("convergence_rule", 1))
             first = data.get("first")
             self._first = None if first is None else (float(first[0]), float(first[1]))
+            began = data.get("began")
+            self._began = None if began is None else stored.array("began", began, (self.n,))
+            self._beside = stored.flag("beside", data.get("beside", False))
             after = data["feasible"]
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error

@@ -136,6 +136,7 @@ def create(
         rule=constraint_rule,
         convergence_rule=min(convergence_rule, 2),
         fit=(fit or {}) if fitted else None,
+        beside=convergence_rule > 6,
         **options,
     )
 
@@ -238,6 +239,22 @@ def takes_vectors(minimizer: Minimizer) -> bool:
 def has_factors(minimizer: Minimizer) -> bool:
     """Return whether a minimizer fits."""
     return bool(getattr(minimizer, "fits", hasattr(minimizer, "factors")))
+
+
+def beside(minimizer: Minimizer) -> int:
+    """Return by how many variables the pending point lies beside an end; 0 if it does not."""
+    return int(getattr(minimizer, "beside", 0))
+
+
+def known_beside(minimizer: Minimizer, f: float) -> Vector | None:
+    """Return what to tell for the gradient beside an end, if the value there says enough.
+
+    One that is not lower does where a single variable was moved, and ends the run; where there are
+    more the gradient may tell which of them have hidden that f falls along others.
+    """
+    if beside(minimizer) != 1 or minimizer.best is None or f < minimizer.best[1]:
+        return None
+    return minimizer.best[2]
 
 
 def vector(minimizer: Minimizer, x: Vector) -> Vector | None:

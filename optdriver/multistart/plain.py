@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.lbfgsb import LBFGSB, Options
+from optdriver.lbfgsb.codes import DONE
 from optdriver.lbfgsb.machine import seed
 
 Vector = NDArray[np.float64]
@@ -47,3 +48,5 @@ def go_on_from(minimizer: LBFGSB, before: LBFGSB) -> None:
     state.f_start = known.f_start
     state.unit = state.theta = known.unit
     state.vector("xs")[:] = known.vector("xs")
+    state.left = known.left
+    state.beside = known.beside if known.phase == DONE else 0  # what was looked at is known

@@ -409,7 +409,7 @@ def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimize
     """Line up the points of the minimizer's pending evaluation.
 
     After a failure the iterate goes alone: its difference points are wanted only where it is good.
-    So does a start where the objective may well be flat.
+    So does a start where the objective may well be flat, and a point beside an end.
     """
     alone = state.options.jac or not state.options.gradients or _goes_alone(state, minimizer)
     if alone or not math.isnan(_flat_value(state, minimizer)):
@@ -423,9 +423,12 @@ def _want_evaluation(state: MultiStartState, search: Search, minimizer: Minimize
 
 
 def _goes_alone(state: MultiStartState, minimizer: Minimizer) -> bool:
-    """Tell whether an iterate may well fail: its run's last one did, or all since the last good."""
+    """Tell whether an iterate may well fail, or be of no use.
+
+    Its run's last one has failed, or all since the last good one; or it lies beside an end.
+    """
     doubtful = state.failed_in_row > 0 or minimizer.failures > 0
-    return doubtful and state.options.difference_rule > 1
+    return (doubtful and state.options.difference_rule > 1) or local.beside(minimizer) > 0
 
 
 def _flat_value(state: MultiStartState, minimizer: Minimizer) -> float:
@@ -696,8 +699,9 @@ def _take(
         differences.keep(stencil, slot, vectors)
         if differences.record(stencil, slot, f):
             _assemble(state, search, minimizer, stencil)
-    elif g is not None or not state.options.gradients:
+    elif g is not None or not state.options.gradients or _is_enough(minimizer, f, vectors):
         state.failed_in_row = 0
+        g = local.known_beside(minimizer, f) if g is None and state.options.gradients else g
         x = minimizer.ask() if state.linked else None
         _allow_for_noise(state, search, minimizer)
         local.tell(minimizer, f, g, vectors)
@@ -707,6 +711,11 @@ def _take(
         _close(state, search, "stopped", FLAT)
     else:
         _want_differences(state, search, minimizer, f, vectors)
+
+
+def _is_enough(minimizer: Minimizer, f: float, vectors: Vectors | None) -> bool:
+    """Tell whether a value needs no differences."""
+    return vectors is None and local.known_beside(minimizer, f) is not None
 
 
 def _observe_failure(
@@ -1145,6 +1154,8 @@ def _iterate_failed(
     minimizer.tell_failure(reason)
     if minimizer.at_start:
         _close(state, search, "failed", _start_failed(reason))
+    elif minimizer.done and minimizer.converged:  # beside its end
+        _after_success(state, search, minimizer)
     elif minimizer.done or minimizer.failures >= state.options.max_failures:
         said = f": {reason}" if reason else ""
         count = minimizer.failures

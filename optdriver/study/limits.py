@@ -130,7 +130,11 @@ def _failures(state: State) -> str:
     """Say what failed, and what to do about it."""
     last = next(reversed(state.ledger.reasons.values()), "") or "no reason given"
     count = state.failed_in_row
-    if state.ledger.best < 0:
+    told = int(np.count_nonzero(state.ledger.observed()))
+    if state.ledger.best < 0 and told:
+        met = f"{told} value{'s were' if told > 1 else ' was'} told, at points that violate limits"
+        what = f"{met} on outputs, and {count} iterate{'s in a row' * (count > 1)} failed"
+    elif state.ledger.best < 0:
         what = f"no evaluation has succeeded, and {count} start{'s' * (count > 1)} failed"
     else:
         what = f"{count} iterate{'s in a row' * (count > 1)} failed"

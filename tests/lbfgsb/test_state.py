@@ -106,8 +106,11 @@ def broken(data, **fields):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"version": 5},
-        {"cautious": 6},
+        {"version": 6},
+        {"cautious": 7},
+        {"beside": 5},
+        {"left": -1},
+        {"left": 11},
         {"doubts": -1},
         {"doubts": 66},
         {"xs": [0.0, np.nan, 0.0]},
@@ -119,7 +122,8 @@ def broken(data, **fields):
         {"k": -1},
         {"head": 4},
         {"head": -1},
-        {"phase": 3},
+        {"phase": 3},  # beside no end
+        {"phase": 4},
         {"stop": 99},
         {"m": 10**6},
         {"n": 10**9},

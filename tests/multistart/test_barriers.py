@@ -107,6 +107,7 @@ def test_a_flat_minimum_is_listed_once_with_its_extent(name, jac):
     assert np.array_equal(one.high, ends.max(axis=0))
     assert len(before.minima) > 1
     looks = before.nfev // 4  # at small reductions, a second time, which rule 2 has not
+    looks += one.times_found * (1 if jac else 3)  # and at a point beside an end
     assert starts.nfev - before.nfev <= len(FRACTIONS) * one.times_found + looks
 
 

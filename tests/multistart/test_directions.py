@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -18,8 +19,8 @@ def linear(x):
     return 3.0 * x[0] - 2.0 * x[1]
 
 
-def told(constraints, x, f, step=1e-6, two_sided=False):
-    made = directions.plan(np.array(x, dtype=float), constraints, step, two_sided)
+def told(constraints, x, f, step=1e-6, two_sided=False, **rule):
+    made = directions.plan(np.array(x, dtype=float), constraints, step, two_sided, **rule)
     for slot in range(BASE, len(made.values)):
         end = directions.point(made, slot)
         assert constraints.is_feasible(end)
@@ -141,3 +142,45 @@ def test_the_state_is_data():
     assert directions.to_dict(again).keys() == data.keys()
     for key, value in directions.to_dict(again).items():
         np.testing.assert_array_equal(value, data[key])
+
+
+def chain(links):
+    """Return a chain of points, each at most 1 from the next, and it stretched from 0."""
+    names = [f"x{k + 1}" for k in range(2 * links)]
+    pairs = [("0", "0"), *zip(names[::2], names[1::2], strict=True)]
+    texts = [f"({u} - {x})^2 + ({v} - {y})^2 <= 1" for (x, y), (u, v) in itertools.pairwise(pairs)]
+    bends = [f"{y} <= 0.05*{x}" for x, y in pairs[1:]]
+    box = [(-links, links)] * (2 * links)
+    made = ConstraintSet(texts + bends, names, box)
+    angles = np.full(links, math.atan(0.05))
+    x = np.column_stack([np.cumsum(np.cos(angles)), np.cumsum(np.sin(angles))]).ravel()
+    return made, made.project((1.0 - 1e-12) * x).x
+
+
+@pytest.mark.parametrize("links", [1, 3, 6])
+def test_where_many_rows_meet_steps_begin_inside(links):
+    constraints, x = chain(links)
+    weights = np.cos(np.arange(1.0, 2 * links + 1))
+
+    def bent(z):
+        return float(weights @ z + 0.5 * z @ z)
+
+    gradient = told(constraints, x, bent, 1e-7)
+    np.testing.assert_allclose(gradient, weights + x, atol=1e-5)
+    if links == 3:  # as in 0.6.0
+        before = told(constraints, x, bent, 1e-7, inside=False)
+        assert np.max(np.abs(before - weights - x)) > 0.1
+
+
+def test_steps_from_the_point_itself_are_enough_where_they_tell_all():
+    constraints, x = disc(), np.array([math.sqrt(0.5), math.sqrt(0.5)])
+    x = constraints.project(x).x
+    plans = [directions.plan(x, constraints, 1e-6, False, inside=i) for i in (True, False)]
+    assert np.array_equal(plans[0].ends, plans[1].ends)
+
+
+def test_no_point_inside_is_sought_on_a_surface_or_in_a_slit():
+    ball = ConstraintSet("a^2 + b^2 == 1", ["a", "b"], [(-2, 2)] * 2)
+    assert directions._inside(ball, np.array([1.0, 0.0]), np.full(2, 1e-6)) is None
+    slit = ConstraintSet(["b <= 1e-7", "b >= a^2 - 1e-7"], ["a", "b"], [(-2, 2)] * 2)
+    assert directions._inside(slit, np.zeros(2), np.full(2, 1e-6)) is None

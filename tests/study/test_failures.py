@@ -295,6 +295,18 @@ def test_starts_beyond_the_given_ones_are_reached():
     assert study.stop_reason.startswith("no evaluation has succeeded, and 5 starts failed")
 
 
+def test_values_that_were_told_where_limits_are_violated_are_no_failures():
+    study = create_study(CUBE, outputs={"load": "<= -1"}, stop_after_failures=4)
+    for load in (1.0, 2.0):
+        study.tell(study.ask().id, 3.0, outputs={"load": load})
+    while (suggestion := study.ask()) is not None:
+        study.tell_failure(suggestion.id, "crash")
+    assert study.stop_kind == "failures"
+    assert study.stop_reason.startswith(
+        "2 values were told, at points that violate limits on outputs, and 4 iterates in a row"
+    )
+
+
 @pytest.mark.parametrize("retries", [0, 1])
 def test_a_value_counts_where_only_the_gradient_failed(retries):
     study = create_study(CUBE, jac=True, initial_samples=[[1, 1, 1]], retries=retries)

@@ -1,0 +1,134 @@
+"""Points beside an end, where symmetry may have hidden that f falls: feasible ones.
+
+The rule is that of `optdriver.lbfgsb.saddles`: variables that have stayed where the run began, with
+no slope, are moved a little, and of variables that have been equal all the way one is moved up and
+the other down.  The point is brought back to the constraints where it violates one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optdriver.constraints.nearest import nearest
+from optdriver.feasible.region import Region
+from optdriver.feasible.types import Mask, Vector
+from optdriver.feasible.work import TooMuchWork
+from optdriver.geometry.products import dot, largest
+
+PART = 2.0**-16
+"""Of a variable's size: closer values are the same."""
+
+SMALL = 2.0**-4
+"""Of gtol: gradients by differences do not vanish exactly."""
+
+STEP = 2.0**-10
+"""Of a variable's size, which it is moved by."""
+
+LEFT_OF_STEP = 0.25
+"""So much of the step has to be left where a point was brought back to the constraints."""
+
+FARTHER = 8.0
+MOST_COMPARED = 2**20
+SHORTER = (1.0, -1.0, 0.125, -0.125)
+
+
+def step(
+    x: Vector, g: Vector, began: Vector, steps: Vector, region: Region, small: float
+) -> Vector:
+    """Return the step from the end `x` to where f may be lower, of zeros where there is none.
+
+    Parameters
+    ----------
+    x, g : ndarray, shape (n,)
+        The end, and the gradient there.
+    began : ndarray, shape (n,)
+        Where the run began.
+    steps : ndarray, shape (k, n)
+        Steps that are known of the run.
+    region : Region
+    small : float
+        A gradient that is no slope.
+    """
+    moved = np.abs(x - began)
+    way = largest(moved)
+    size = _sizes(x, began, way, region)
+    stays = region.free & (np.abs(g) <= small) & (moved <= PART * size)
+    stays &= (np.abs(steps) <= PART * size).all(axis=0)  # else it has come back
+    p = np.zeros(len(x))
+    for k, i in enumerate(np.flatnonzero(stays).tolist()):
+        p[i] = STEP * size[i] * (-1.0 if k.bit_count() % 2 else 1.0)
+    _exchange(p, x, g, began, steps, size, region.free & ~stays, way, small)
+    return p
+
+
+def _sizes(x: Vector, began: Vector, way: float, region: Region) -> Vector:
+    """Return the sizes of the variables: see `optdriver.lbfgsb.saddles.size_of`."""
+    width = region.upper - region.lower
+    size = np.maximum(np.abs(x), np.abs(began))
+    size = np.where(began == 0.0, np.maximum(size, way), size)
+    size = np.where(size == 0.0, np.where(np.isfinite(width), width, 1.0), size)
+    return np.asarray(np.minimum(size, width))
+
+
+def _exchange(
+    p: Vector,
+    x: Vector,
+    g: Vector,
+    began: Vector,
+    steps: Vector,
+    size: Vector,
+    free: Mask,
+    way: float,
+    small: float,
+) -> None:
+    """Move of each two variables that have been equal all the way one up and the other down."""
+    n, least = len(x), PART * way
+    open_to = free.copy()
+    window = 2 + MOST_COMPARED // n
+    for i in np.flatnonzero(free).tolist():
+        if not open_to[i]:
+            continue
+        j = np.arange(i + 1, min(n, i + window))
+        same = open_to[j] & (began[j] == began[i]) & (np.abs(x[j] - x[i]) <= least)
+        j = j[same & (np.abs(g[j] - g[i]) <= small)]
+        together = np.abs(steps[:, j] - steps[:, [i]]) <= least
+        j = j[together.all(axis=0)]
+        if len(j):
+            p[i], p[j[0]] = STEP * size[i], -STEP * size[i]
+            open_to[i] = open_to[j[0]] = False
+
+
+def bent_down(p: Vector, change: Vector) -> tuple[Vector, float]:
+    """Return the part of a step down whose slope f bends, and what a parabola promises along it.
+
+    It is 0 where that is all of the step, or nothing: see
+    `optdriver.lbfgsb.saddles.promised_aside`.
+    """
+    down = p * change < 0.0
+    part = np.where(down, p, 0.0)
+    hidden = bool(np.any((p != 0.0) & ~down))
+    return part, -0.5 * dot(part, change) if hidden else 0.0
+
+
+def feasible_point(region: Region, x: Vector, p: Vector, tolerance: float) -> Vector | None:
+    """Return a feasible point at about ``x + p``, or about ``x - p``; None if there is none."""
+    if not p.any():
+        return None
+    for part in SHORTER:
+        try:
+            z = _brought_back(region, x + part * p, tolerance)
+        except TooMuchWork:
+            return None
+        length = abs(part) * largest(np.abs(p) / region.scale)
+        if z is not None and largest(np.abs(z - x) / region.scale) >= LEFT_OF_STEP * length:
+            return z
+    return None
+
+
+def _brought_back(region: Region, z: Vector, tolerance: float) -> Vector | None:
+    z = region.clip(z)
+    if not np.isfinite(z).all():
+        return None
+    if not region.is_feasible(z, tolerance):
+        z = nearest(region, z).x
+    return z if region.is_feasible(z, tolerance) else None

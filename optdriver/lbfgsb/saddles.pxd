@@ -1,0 +1,13 @@
+from optdriver.lbfgsb.state cimport State
+
+cdef double longest_way(State s) noexcept nogil
+cdef double size_of(State s, Py_ssize_t i, double way) noexcept nogil
+cdef bint stays(State s, Py_ssize_t i, double way) noexcept nogil
+cdef bint equal(State s, Py_ssize_t i, Py_ssize_t j, double way) noexcept nogil
+cdef Py_ssize_t partner(State s, Py_ssize_t i, double way) noexcept nogil
+cdef bint is_odd(Py_ssize_t number) noexcept nogil
+cdef bint step_aside(State s) noexcept nogil
+cdef double aside(State s, Py_ssize_t i, double h, bint down) noexcept nogil
+cdef double promised_aside(State s) noexcept nogil
+cdef double slope_aside(State s) noexcept nogil
+cdef bint farther_aside(State s) noexcept nogil

@@ -1,0 +1,192 @@
+"""Points beside an end, where symmetry may have hidden that f falls.
+
+A run that begins on a plane of symmetry stays there, and ends at a minimum within the plane: from
+(1, 0), ``x^2 - y^2`` at its saddle.  The same happens where f is symmetric under the exchange of
+two variables that begin equal, and at a start where all of the gradient vanishes, be it a maximum.
+No gradient on the plane tells; a value beside it does.
+"""
+
+from __future__ import annotations
+
+try:
+    import cython
+except ImportError:  # pragma: no cover - only where Cython is not installed
+    from optdriver.lbfgsb import _shim as cython
+
+if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+    from cython.cimports.libc.math import fabs
+    from cython.cimports.optdriver.lbfgsb.linalg import copy, finite
+    from cython.cimports.optdriver.lbfgsb.state import State
+else:
+    from math import fabs
+
+    from optdriver.lbfgsb.linalg import copy, finite
+    from optdriver.lbfgsb.state import State
+
+
+def longest_way(s: State) -> cython.double:
+    """Return how far any variable has come from the start to the end, which is in s.z."""
+    i: cython.Py_ssize_t
+    way: cython.double = 0.0
+    for i in range(s.n):
+        way = max(way, fabs(s.z[i] - s.xs[i]))
+    return way
+
+
+def size_of(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.double:
+    """Return the size of a variable: that of its values, at most the width of its bounds.
+
+    One that began at 0 is as large as the longest way of any, and where none has moved as wide as
+    its bounds, or 1.
+    """
+    width: cython.double = s.u[i] - s.l[i]
+    size: cython.double = max(fabs(s.z[i]), fabs(s.xs[i]))
+    if s.xs[i] == 0.0:
+        size = max(size, way)
+    if size == 0.0:
+        size = width if finite(width) else 1.0
+    return min(size, width)
+
+
+def stays(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.bint:
+    """Whether a variable is where it began, to 2^-16 of its size, and f has no slope in it.
+
+    Gradients by differences do not vanish exactly (to a 16th of gtol), and move it a little.  One
+    that the pairs tell to have moved has come back.
+    """
+    k: cython.Py_ssize_t
+    least: cython.double = 1.52587890625e-05 * size_of(s, i, way)
+    most: cython.double = fabs(s.z[i] - s.xs[i])
+    if s.l[i] == s.u[i] or fabs(s.gb[i]) > 0.0625 * s.gtol * s.unit:
+        return False
+    for k in range(s.k):
+        most = max(most, fabs(s.w[2 * s.m * i + 2 * k + 1]))
+    return most <= least
+
+
+def equal(s: State, i: cython.Py_ssize_t, j: cython.Py_ssize_t, way: cython.double) -> cython.bint:
+    """Whether two variables have been equal all the way, to 2^-16, and one can go up, one down.
+
+    How they came is what the pairs tell.
+    """
+    k: cython.Py_ssize_t
+    most: cython.double = fabs(s.z[i] - s.z[j])
+    first: cython.Py_ssize_t = 2 * s.m * i
+    other: cython.Py_ssize_t = 2 * s.m * j
+    if s.xs[i] != s.xs[j] or s.z[i] >= s.u[i] or s.z[j] <= s.l[j]:
+        return False
+    if fabs(s.gb[i] - s.gb[j]) > 0.0625 * s.gtol * s.unit:
+        return False
+    for k in range(s.k):
+        most = max(most, fabs(s.w[first + 2 * k + 1] - s.w[other + 2 * k + 1]))
+    return most <= 1.52587890625e-05 * way
+
+
+def partner(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.Py_ssize_t:
+    """Return the next variable that has been equal to one and is not yet moved, or -1.
+
+    Of very many variables only the nearest are compared, so that all comparisons take no longer
+    than an iteration.
+    """
+    j: cython.Py_ssize_t
+    last: cython.Py_ssize_t = min(s.n, i + 2 + 1048576 // s.n)
+    for j in range(i + 1, last):
+        if s.xt[j] == s.z[j] and equal(s, i, j, way) and not stays(s, j, way):
+            return j
+    return -1
+
+
+def is_odd(number: cython.Py_ssize_t) -> cython.bint:
+    """Whether a number has an odd number of bits (Thue and Morse's sequence)."""
+    odd: cython.bint = False
+    while number > 0:
+        odd = not odd
+        number &= number - 1
+    return odd
+
+
+def step_aside(s: State) -> cython.bint:
+    """Leave in s.xt a point beside the end, which is put into s.z; False if there is none to ask.
+
+    Each variable that has stayed where it was is moved by 2^-10 of its size: f falls visibly then
+    where it bends down, and a ridge is not jumped over.  Signs follow Thue and Morse's sequence,
+    so that sums of products of neighbours are small, or to where there is room.  Of variables that
+    have been equal, one is moved up and the other down.
+    """
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    h: cython.double
+    way: cython.double
+    moved: cython.Py_ssize_t = 0
+    copy(s.xb, s.z, s.n)
+    copy(s.xb, s.xt, s.n)
+    way = longest_way(s)
+    for i in range(s.n):
+        if s.xt[i] != s.z[i] or s.l[i] == s.u[i]:
+            continue
+        h = 0.0009765625 * size_of(s, i, way)
+        if stays(s, i, way):
+            s.xt[i] = aside(s, i, h, is_odd(moved))
+            moved += s.xt[i] != s.z[i]
+        else:
+            j = partner(s, i, way)
+            if j >= 0:
+                h = min(min(h, s.u[i] - s.z[i]), s.z[j] - s.l[j])
+                s.xt[i] = min(s.z[i] + h, s.u[i])
+                s.xt[j] = max(s.z[j] - h, s.l[j])
+                moved += 2 * (s.xt[i] != s.z[i])
+    return moved > 0
+
+
+def aside(s: State, i: cython.Py_ssize_t, h: cython.double, down: cython.bint) -> cython.double:
+    """Return where a variable is moved by h, or by what there is room for on the wider side."""
+    above: cython.double = s.u[i] - s.z[i]
+    below: cython.double = s.z[i] - s.l[i]
+    if h > (below if down else above):
+        down = below > above
+        h = min(h, max(below, above))
+    return max(s.z[i] - h, s.l[i]) if down else min(s.z[i] + h, s.u[i])
+
+
+def promised_aside(s: State) -> cython.double:
+    """Leave in s.xt only the steps down whose slope f bends; return what is promised along them.
+
+    That is minus half of the sum of the change of the gradient times the step (a parabola).  It
+    is 0 where that are all of them, or none: f is not lower there, and nothing else is known.
+    """
+    i: cython.Py_ssize_t
+    part: cython.double
+    total: cython.double = 0.0
+    left: cython.Py_ssize_t = 0
+    for i in range(s.n):
+        if s.xt[i] == s.z[i]:
+            continue
+        part = (s.gt[i] - s.gb[i]) * (s.xt[i] - s.z[i])
+        if part < 0.0:
+            total -= 0.5 * part
+        else:
+            s.xt[i] = s.z[i]
+            left += 1
+    return total if left > 0 else 0.0
+
+
+def slope_aside(s: State) -> cython.double:
+    """Return what f changes by on the way to the first point beside the end, to first order."""
+    i: cython.Py_ssize_t
+    total: cython.double = 0.0
+    for i in range(s.n):
+        total += s.gb[i] * (s.xt[i] - s.z[i])
+    return fabs(total) if s.beside <= 2 else 0.0
+
+
+def farther_aside(s: State) -> cython.bint:
+    """Leave in s.xt a point eight times as far beside the end; False if bounds allow no other."""
+    i: cython.Py_ssize_t
+    x: cython.double
+    moved: cython.bint = False
+    for i in range(s.n):
+        x = min(max(s.z[i] + 8.0 * (s.xt[i] - s.z[i]), s.l[i]), s.u[i])
+        if x != s.xt[i] and finite(x):
+            s.xt[i] = x
+            moved = True
+    return moved

@@ -1,0 +1,114 @@
+"""Ends on planes of symmetry under constraints: feasible points beside them tell what they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optdriver.errors import InputError
+from optdriver.feasible import FeasibleMinimizer
+from optdriver.feasible.state import Phase
+from tests.lbfgsb.test_saddles import bowl, exchange, flat_ridge, ridge, wells
+
+
+def drive(x0, constraints, fun, bounds=None, **options):
+    """Run to the end, restored before every evaluation; return it and what was asked."""
+    opt, asked = FeasibleMinimizer(x0, constraints, bounds, **options), []
+    while not opt.done:
+        opt = FeasibleMinimizer.from_dict(opt.to_dict())
+        asked.append(opt.ask())
+        opt.tell(*fun(asked[-1]))
+    return opt, np.array(asked)
+
+
+def in_ball(square, n=2):
+    return lambda points: np.sum(points[:, :n] ** 2, axis=1) <= square
+
+
+def on_circle(points):
+    return np.abs(np.sum(points**2, axis=1) - 1.0) <= 1e-9
+
+
+def below_hyperbola(points):
+    return points[:, 0] * points[:, 1] <= 20.0
+
+
+def on_line(points):
+    return np.abs(points.sum(axis=1) - 6.0) <= 1e-9
+
+
+def one_variable(x):
+    return x[0] ** 2, np.array([2 * x[0], 0.0])
+
+
+@pytest.mark.parametrize(
+    ("fun", "x0", "constraint", "kept", "least"),
+    [
+        (ridge, [1.0, 0.0], "x1^2 + x2^2 <= 9", in_ball(9.0), -1.0),
+        (ridge, [1.0, 0.0], "x1^2 + x2^2 <= 1", in_ball(1.0), -0.75),  # at (0, +-1)
+        (ridge, [1.0, 0.0], "x1^2 + x2^2 == 1", on_circle, -0.75),
+        (flat_ridge, [1.0, 0.0], "x1^2 + x2^2 <= 9", in_ball(9.0), -64 / 27),
+        (exchange, [3.0, 3.0], "x1*x2 <= 20", below_hyperbola, -1.0),
+        (exchange, [3.0, 3.0], "x1 + x2 == 6", on_line, 15.0),  # 4^2 - 1
+        (wells, np.zeros(5), "x1^2 + x2^2 + x3^2 <= 1", in_ball(1.0, 3), -1.0),
+    ],
+)
+def test_a_saddle_under_constraints_is_left_within_them(fun, x0, constraint, kept, least):
+    opt, asked = drive(x0, constraint, fun)
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(least, abs=1e-7)
+    assert kept(asked).all()
+    before, _ = drive(x0, constraint, fun, beside=False)
+    assert before.converged  # falsely
+    assert before.result.fun > least + 0.2
+
+
+@pytest.mark.parametrize(("fun", "x0"), [(bowl, [1.0, 0.0]), (one_variable, [1.0, 0.5])])
+def test_what_is_no_saddle_costs_one_evaluation(fun, x0):
+    opt, _ = drive(x0, "x1^2 + x2^2 <= 9", fun)
+    before, _ = drive(x0, "x1^2 + x2^2 <= 9", fun, beside=False)
+    assert opt.nfev == before.nfev + 1
+    assert opt.stop == before.stop
+    assert np.array_equal(opt.result.x, before.result.x)
+
+
+def test_nothing_is_asked_where_constraints_leave_no_point_beside():
+    opt, asked = drive([1.0, 0.0], ["x1^2 + x2^2 <= 9", "x2^2 <= 0"], ridge)
+    assert opt.converged
+    assert not asked[:, 1].any()
+
+
+def pending_beside():
+    opt = FeasibleMinimizer([1.0, 0.0], "x1^2 + x2^2 <= 9")
+    while opt._state.phase is not Phase.BESIDE:
+        opt.tell(*ridge(opt.ask()))
+    return opt
+
+
+def test_where_nothing_can_be_evaluated_beside_it_the_end_stands():
+    opt = pending_beside()
+    assert opt.beside == 1
+    opt.tell_failure("a crash")
+    assert opt.converged
+    assert opt.result.fun == 0.0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"ending": ""}, {"ending": "stalled"}, {"end": []}, {"looked": -1}, {"left": 11}],
+)
+def test_a_state_beside_an_end_that_contradicts_itself_is_refused(fields):
+    data = pending_beside().to_dict()
+    data["state"] |= fields
+    with pytest.raises(InputError):
+        FeasibleMinimizer.from_dict(data)
+
+
+def test_states_of_before_ask_nothing_beside_an_end():
+    data = FeasibleMinimizer([1.0, 0.0], "x1^2 + x2^2 <= 9").to_dict()
+    for name in ("began", "end", "ending", "looked", "left"):
+        del data["state"][name]
+    opt = FeasibleMinimizer.from_dict(data)
+    while not opt.done:
+        opt.tell(*ridge(opt.ask()))
+    assert opt.result.fun == 0.0

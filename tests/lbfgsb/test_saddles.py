@@ -1,0 +1,286 @@
+"""Ends on planes of symmetry: a point beside them tells whether they are minima."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optdriver.lbfgsb import LBFGSB, Phase, advance_lanes, start
+from optdriver.lbfgsb.options import Options
+from tests.lbfgsb.kernels import both as kernels
+from tests.lbfgsb.kernels import interpreted
+from tests.lbfgsb.problems import same
+
+both = pytest.mark.parametrize("kernel", kernels, ids=str)
+
+
+def ridge(x):
+    """f = x^2 - y^2 + y^4/4: minima of -1 at y^2 = 2, a saddle at 0."""
+    return x[0] ** 2 - x[1] ** 2 + x[1] ** 4 / 4, np.array([2 * x[0], x[1] ** 3 - 2 * x[1]])
+
+
+def flat_ridge(x):
+    """The same of higher order: a saddle without curvature, minima at y^2 = 8/3."""
+    y = x[1]
+    return x[0] ** 2 - y**4 + y**6 / 4, np.array([2 * x[0], 1.5 * y**5 - 4 * y**3])
+
+
+def exchange(x):
+    """Symmetric under exchange: minima of -1 where x + y = 2 and (x - y)^2 = 2."""
+    a, b = x[0] + x[1] - 2.0, x[0] - x[1]
+    slope = b**3 - 2 * b
+    return a * a - b * b + b**4 / 4, np.array([2 * a + slope, 2 * a - slope])
+
+
+def wells(x):
+    """A sum of bowls and one double well, all symmetric about 0."""
+    f = np.sum(x[:-1] ** 2) - x[-1] ** 2 + x[-1] ** 4 / 4
+    return f, np.append(2 * x[:-1], x[-1] ** 3 - 2 * x[-1])
+
+
+def product(x):
+    """f = y z, bound by a bowl of fourth order: minima of -1/2 at y = -z = 1 and back."""
+    r = x[0] ** 2 + x[1] ** 2
+    return x[0] * x[1] + r * r / 8, np.array([x[1] + r * x[0] / 2, x[0] + r * x[1] / 2])
+
+
+def hill(x):
+    return float(np.cos(x).sum()), -np.sin(x)
+
+
+def bowl(x):
+    return float(x @ x), 2 * x
+
+
+def differenced(fun):
+    """Return `fun`, 5 higher, with forward differences in the place of its gradient."""
+
+    def inner(x):
+        f = fun(x)[0]
+        return 5.0 + f, np.array([(fun(x + h)[0] - f) / 1e-7 for h in np.eye(x.size) * 1e-7])
+
+    return inner
+
+
+def drive(opt, fun):
+    while not opt.done:
+        opt.tell(*fun(opt.ask()))
+    return opt
+
+
+SADDLES = {
+    "a plane": (ridge, [1.0, 0.0], -1.0),
+    "a stationary start": (ridge, [0.0, 0.0], -1.0),
+    "no curvature": (flat_ridge, [1.0, 0.0], -64 / 27),
+    "an exchange": (exchange, [3.0, 3.0], -1.0),
+    "an exchange from the middle": (exchange, [0.0, 0.0], -1.0),
+    "one among many": (wells, np.zeros(7), -1.0),
+    "a product": (product, [0.0, 0.0], -0.5),
+}
+
+
+@both
+@pytest.mark.parametrize("box", [None, 3.5], ids=["unbounded", "box"])
+@pytest.mark.parametrize("name", SADDLES)
+def test_a_saddle_on_a_plane_of_symmetry_is_left(kernel, name, box):
+    fun, x0, least = SADDLES[name]
+    bounds = None if box is None else [(-box, box)] * len(x0)
+    opt = drive(kernel.LBFGSB(x0, bounds, cautious=True), fun)
+    assert opt.converged
+    assert opt.state.left == 1
+    assert opt.result.fun == pytest.approx(least, abs=1e-7)
+    before = kernel.LBFGSB(x0, bounds, cautious=True)
+    before.state.cautious = 5  # as in 0.6.0
+    assert drive(before, fun).converged
+    assert before.result.fun > least + 0.4
+
+
+@pytest.mark.parametrize("name", [name for name in SADDLES if name != "no curvature"])
+def test_differences_do_not_hide_it(name):
+    fun, x0, least = SADDLES[name]
+    opt = drive(LBFGSB(x0, [(-3.5, 3.5)] * len(x0), cautious=True), differenced(fun))
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(5.0 + least, abs=1e-6)
+
+
+@pytest.mark.parametrize("width", [1e-12, 1e-3, 1e4])
+def test_the_step_has_the_unit_of_the_variables(width):
+    def fun(x):
+        f, g = ridge(np.array([x[0], x[1] / width]))
+        return f, g / np.array([1.0, width])
+
+    box = [(-3.0, 3.0), (-3 * width, 3 * width)]
+    opt = drive(LBFGSB([1.0, 0.0], box, cautious=True), fun)
+    assert opt.result.fun == pytest.approx(-1.0, abs=1e-6)
+
+
+def test_a_maximum_is_left_toward_the_inside_of_the_box():
+    asked = []
+    opt = LBFGSB([0.0, np.pi], [(0.0, 3.0), (2.0, np.pi)], cautious=True)
+    while not opt.done:
+        asked.append(opt.ask())
+        opt.tell(*hill(asked[-1]))
+    assert np.all((np.array(asked) >= [0.0, 2.0]) & (np.array(asked) <= [3.0, np.pi]))
+    assert opt.result.x[0] == 3.0
+    assert opt.result.x[1] == np.pi  # a minimum
+
+
+def test_steps_turn_round_where_a_bound_is_in_the_way():
+    opt = interpreted.LBFGSB([0.0] * 3, [(0.0, 3.0), (0.0, 3.0), (-3.0, 0.0)], cautious=True)
+    opt.tell(*hill(opt.ask()))
+    assert np.array_equal(np.sign(opt.ask()), [1.0, 1.0, -1.0])
+    assert np.array_equal(drive(opt, hill).result.x, [3.0, 3.0, -3.0])
+
+
+@pytest.mark.parametrize(
+    ("fun", "x0"),
+    [
+        (bowl, [1.0, 0.0]),  # at its minimum from the beginning
+        (lambda x: (x[0] ** 2, np.array([2 * x[0], 0.0])), [1.0, 0.5]),  # one has no effect
+        (lambda x: (7.0, np.zeros(2)), [1.0, 0.5]),
+        (bowl, [2.0, 2.0]),
+    ],
+)
+def test_what_is_no_saddle_costs_one_evaluation(fun, x0):
+    opt, before = (LBFGSB(x0, [(-3.0, 3.0)] * 2, cautious=True) for _ in range(2))
+    before.state.cautious = 5
+    drive(opt, fun), drive(before, fun)
+    assert opt.stop == before.stop
+    assert opt.nfev == before.nfev + 1
+    assert np.array_equal(opt.result.x, before.result.x)
+
+
+def test_an_end_that_no_symmetry_led_to_costs_nothing():
+    def rosenbrock(x):
+        a, b = x[1] - x[0] ** 2, 1 - x[0]
+        return 100 * a * a + b * b, np.array([-400 * a * x[0] - 2 * b, 200 * a])
+
+    for x0 in ([-1.2, 1.0], [0.3, 0.3]):
+        opt, before = LBFGSB(x0, cautious=True), LBFGSB(x0, cautious=True)
+        before.state.cautious = 5
+        assert drive(opt, rosenbrock).nfev == drive(before, rosenbrock).nfev
+
+
+def beside(x0=(1.0, 0.0), fun=ridge, kernel=interpreted, **options):
+    opt = kernel.LBFGSB(x0, cautious=True, **options)
+    while opt.state.phase != Phase.BESIDE:
+        opt.tell(*fun(opt.ask()))
+    return opt
+
+
+@both
+def test_restored_beside_an_end_it_goes_on_the_same_way(kernel):
+    opt = beside((0.0, 0.0, 0.0), wells, kernel)
+    while not opt.done:
+        twin = kernel.LBFGSB.from_dict(opt.to_dict())
+        assert same(twin.to_dict(), opt.to_dict())
+        for run in (opt, twin):
+            run.tell(*wells(run.ask()))
+        assert same(twin.to_dict(), opt.to_dict())
+    assert opt.result.fun == pytest.approx(-1.0)
+
+
+def test_where_nothing_can_be_evaluated_beside_it_the_end_stands():
+    opt = beside()
+    assert opt.beside == 1
+    end = opt.iterate
+    opt.tell_failure("a crash")
+    assert opt.converged
+    assert opt.beside == 0
+    assert np.array_equal(opt.result.x, end[0])
+
+
+@pytest.mark.parametrize("limit", ["maxfun", "maxiter"])
+def test_limits_hold_beside_an_end(limit):
+    known = beside((0.0, 0.0, 0.0), wells)
+    count = known.nfev if limit == "maxfun" else known.nit
+    opt = drive(LBFGSB(np.zeros(3), cautious=True, **{limit: max(count, 1)}), wells)
+    assert opt.nfev <= known.nfev + (limit == "maxiter") * 50
+    one_more = drive(interpreted.LBFGSB(np.zeros(3), cautious=True, maxfun=known.nfev + 1), wells)
+    assert one_more.converged  # the end stands: the second point was not asked any more
+    assert one_more.nfev == known.nfev + 1
+    none = interpreted.LBFGSB([0.0, 0.0], cautious=True, maxiter=0)
+    assert drive(none, ridge).nfev == 1
+
+
+def test_a_flat_ridge_that_ends_at_a_bound_is_followed_as_far_as_there_is_room():
+    opt = interpreted.LBFGSB([1.0, 0.0], [(-1.0, 1.0), (0.0, 0.004)], cautious=True)
+    drive(opt, flat_ridge)
+    assert opt.converged
+    assert opt.result.x[1] == 0.004
+
+
+def test_equal_variables_at_their_bounds_are_left_alone():
+    def toward(x):
+        return float(np.sum(x)), np.ones(2)
+
+    opt = drive(interpreted.LBFGSB([1.0, 1.0], [(0.0, 2.0)] * 2, cautious=True), toward)
+    assert np.array_equal(opt.result.x, [0.0, 0.0])
+    assert opt.nfev == 2
+
+
+def test_equal_variables_of_which_pairs_tell_that_they_were_not_are_left_alone():
+    def fun(x):  # the way to (1, 1) from (0, 0) is no straight one
+        a, b = x[1] - x[0] ** 2, 1 - x[0]
+        return 100 * a * a + b * b, np.array([-400 * a * x[0] - 2 * b, 200 * a])
+
+    opt = drive(interpreted.LBFGSB([0.0, 0.0], [(-2.0, 2.0)] * 2, cautious=True), fun)
+    assert opt.converged
+    assert opt.state.beside > 0
+    assert np.array_equal(opt.state.vector("xt"), opt.state.vector("z"))
+
+
+def test_fixed_and_narrow_variables_do_not_move():
+    box = [(-3.0, 3.0), (0.0, 0.0), (1e6, 1e6 + 1e-9)]
+
+    def fun(x):
+        return x[0] ** 2, np.array([2 * x[0], 0.0, 0.0])
+
+    opt = drive(interpreted.LBFGSB([1.0, 0.0, 1e6], box, cautious=True), fun)
+    assert opt.converged
+    assert opt.nfev == drive(LBFGSB([1.0, 0.0, 1e6], box), fun).nfev
+
+
+def test_ends_are_left_ten_times_at_most():
+    opt = beside()
+    opt.state.left = 10
+    opt.state.beside = opt.state.phase = 0
+    opt.state.vector("xt")[:] = 0.0
+    opt.tell(*ridge(opt.ask()))
+    assert opt.converged
+    assert opt.state.left == 10
+
+
+def test_lanes_look_beside_their_ends_too():
+    states = tuple(start(x, None, Options(cautious=True)) for x in ([1.0, 0.0], [0.7, 0.0]))
+    points = np.array([s.vector("xt").copy() for s in states])
+    live = list(range(2))
+    while live:
+        values = [ridge(points[i]) for i in live]
+        f, g = np.array([v[0] for v in values]), np.array([v[1] for v in values])
+        x = points[live].copy()
+        ended = advance_lanes(tuple(states[i] for i in live), f, g, x)
+        points[live] = x
+        live = [i for place, i in enumerate(live) if place not in ended]
+    assert [s.best_f for s in states] == pytest.approx([-1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    "fields", [{"beside": 0}, {"f0": float("nan")}, {"z": [9.0, np.inf]}, {"xb": [np.nan, 0.0]}]
+)
+def test_a_state_beside_an_end_that_contradicts_itself_is_refused(fields):
+    opt = beside()
+    data = opt.to_dict()
+    data["state"] |= fields
+    with pytest.raises(Exception, match="stored"):
+        interpreted.LBFGSB.from_dict(data)
+
+
+def test_states_of_before_ask_nothing_beside_an_end():
+    opt = LBFGSB([1.0, 0.0], cautious=True)
+    opt.state.cautious = 5
+    data = opt.to_dict()
+    data["state"]["version"] = 4
+    del data["state"]["beside"], data["state"]["left"]
+    opt = drive(LBFGSB.from_dict(data), ridge)
+    assert np.array_equal(opt.result.x, [0.0, 0.0])

@@ -1,0 +1,80 @@
+"""Runs that begin on planes of symmetry, in the multi-start and what is made of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optdriver import MultiStart, create_study, minimize
+from tests.lbfgsb.test_saddles import bowl, exchange, ridge, wells
+
+DISC = "x1^2 + x2^2 <= 11.9"
+
+
+def drive(function, x0, *, jac, constraints=(), **options):
+    box = [(-3.0, 3.0)] * len(x0)
+    options = {"initial_samples": [x0], "max_num_minimizers": 1, **options}
+    made = MultiStart(box, jac=jac, constraints=constraints, **options)
+    while (points := made.ask(1)) and made.nfev < 400:
+        f, g = function(points[0].x)
+        made = MultiStart.from_dict(made.to_dict())
+        made.tell(points[0].id, 5.0 + float(f), *([g] if jac else []))
+    return made
+
+
+@pytest.mark.parametrize("constraints", [(), DISC], ids=["box", "disc"])
+@pytest.mark.parametrize("jac", [True, False])
+@pytest.mark.parametrize(
+    ("function", "x0"),
+    [(ridge, [1.0, 0.0]), (ridge, [0.0, 0.0]), (exchange, [2.0, 2.0]), (wells, [0.0] * 4)],
+)
+def test_a_run_leaves_a_saddle_to_which_symmetry_led_it(function, x0, jac, constraints):
+    made = drive(function, x0, jac=jac, constraints=constraints)
+    assert [run.state for run in made.runs] == ["converged"]
+    assert made.minima[0].f == pytest.approx(4.0, abs=1e-6)
+    before = drive(function, x0, jac=jac, constraints=constraints, convergence_rule=6)
+    assert before.minima[0].f > 4.9
+
+
+def test_by_differences_a_point_beside_a_minimum_costs_one_value():
+    counts = [drive(bowl, [1.0, 0.0], jac=False, convergence_rule=r).nfev for r in (6, 7)]
+    assert counts[1] == counts[0] + 1
+
+
+@pytest.mark.parametrize("constraints", [(), DISC], ids=["box", "disc"])
+@pytest.mark.parametrize("jac", [True, False])
+def test_a_crash_beside_an_end_leaves_it_converged(jac, constraints):
+    made = MultiStart(
+        [(-3.0, 3.0)] * 2,
+        jac=jac,
+        constraints=constraints,
+        initial_samples=[[1.0, 0.0]],
+        max_num_minimizers=1,
+    )
+    while points := made.ask(1):
+        x = points[0].x
+        if abs(x[1]) > 1e-4:
+            made.tell_failure(points[0].id, "a crash")
+            continue
+        f, g = bowl(x)
+        made.tell(points[0].id, f, *([g] if jac else []))
+    assert [run.state for run in made.runs] == ["converged"]
+
+
+def test_studies_and_minimize_leave_it_too():
+    def loss(x, y):
+        f, g = ridge(np.array([x, y]))
+        return float(f), g
+
+    study = create_study(
+        {"x": (-2.5, 2.5), "y": (-2.5, 2.5)},
+        jac=True,
+        initial_samples=[{"x": 1.0, "y": 0.0}],
+        max_num_minimizers=1,
+    )
+    study.run(loss)
+    assert study.info()["success"]
+    assert study.best.value == pytest.approx(-1.0)
+    result = minimize(loss, [(-2.5, 2.5)] * 2, x0=[1.0, 0.0], jac=True)
+    assert result.success
+    assert result.fun == pytest.approx(-1.0)
