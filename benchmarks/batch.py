@@ -26,7 +26,7 @@ from benchmarks.report import Section, Table, Target
 from benchmarks.timing import busy, interleaved, ratio, spread, timed
 from optdriver import LBFGSB
 from optdriver.batch import Batch, minimize_batch
-from optdriver.sampling import starts
+from optdriver.space.sampling import starts
 
 MAXCOR = 10
 MAXFUN = {16: 60, 256: 60, 4096: 30}

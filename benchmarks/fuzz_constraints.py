@@ -31,9 +31,9 @@ from benchmarks.parallel import last_reports
 from benchmarks.report import Section, Table, Target
 from optdriver import create_study
 from optdriver.constraints import ConstraintError, ConstraintSet, parse
-from optdriver.constraints.parser import ParsedConstraint
-from optdriver.constraints.tape import Tape
 from optdriver.errors import ConstraintWarning, InputError
+from optdriver.formulas.parser import ParsedConstraint
+from optdriver.formulas.tape import Tape
 
 NAMES = ("x1", "x2", "radius", "größe", "e")
 POINT = [0.3, -1.7, 2.0, 0.5, 1.25]

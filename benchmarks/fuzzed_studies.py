@@ -34,8 +34,8 @@ from benchmarks.fuzz_constraints import formula, met_to_rounding, texts
 from benchmarks.report import Section, Table, Target
 from optdriver import create_study, load_study
 from optdriver.constraints import ConstraintError, parse
-from optdriver.constraints.tape import Tape
 from optdriver.errors import OptDriverError
+from optdriver.formulas.tape import Tape
 from optdriver.numerics import quiet
 from optdriver.study import Study
 

@@ -25,7 +25,7 @@ from optdriver.batch.jax import minimize
 from optdriver.batch.jax.multistart import _engine
 from optdriver.batch.jax.options import DeviceOptions
 from optdriver.batch.vectorized import vectorized
-from optdriver.sampling import starts
+from optdriver.space.sampling import starts
 
 with warnings.catch_warnings():  # it says that it is no longer maintained
     warnings.simplefilter("ignore", DeprecationWarning)

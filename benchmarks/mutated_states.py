@@ -48,7 +48,7 @@ from optdriver.batch import Batch
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import OptDriverError
 from optdriver.population import PopulationDriver, nevergrad_names
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study import Spec, Study
 
 SECONDS = 1.0

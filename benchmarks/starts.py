@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.report import Section, Table, Target
 from optdriver.constraints import ConstraintSet
 from optdriver.multistart.feasible_starts import FeasibleStarts, widths
-from optdriver.sampling import Starts, starts
+from optdriver.space.sampling import Starts, starts
 
 Vector = NDArray[np.float64]
 COUNT = 64

@@ -30,9 +30,9 @@ if TYPE_CHECKING:  # what type checkers see of the names that are imported when 
     from optdriver.objectives.study_objective import jax_objective as jax_objective
     from optdriver.objectives.subprocess import SubprocessObjective as SubprocessObjective
     from optdriver.remote import client as client
-    from optdriver.space import Space as Space
+    from optdriver.space.pytree import Interval as Interval
+    from optdriver.space.space import Space as Space
     from optdriver.sqp import SQP as SQP
-    from optdriver.structures.pytree import Interval as Interval
     from optdriver.studies import create_study as create_study
     from optdriver.studies import import_study as import_study
     from optdriver.studies import load_study as load_study
@@ -45,7 +45,7 @@ _WHERE = {
     "CallbackMinimizer": "optdriver.coroutine",
     "ConstraintSet": "optdriver.constraints",
     "FeasibleMinimizer": "optdriver.feasible",
-    "Interval": "optdriver.structures.pytree",
+    "Interval": "optdriver.space.pytree",
     "LBFGSB": "optdriver.lbfgsb",
     "LeastSquares": "optdriver.leastsquares",
     "Minimizer": "optdriver.minimization",
@@ -56,7 +56,7 @@ _WHERE = {
     "Study": "optdriver.study",
     "SubprocessObjective": "optdriver.objectives.subprocess",
     "Suggestion": "optdriver.study",
-    "Space": "optdriver.space",
+    "Space": "optdriver.space.space",
     "client": "optdriver.remote",
     "create_study": "optdriver.studies",
     "import_study": "optdriver.studies",

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver import sampling
 from optdriver.errors import InputError
 from optdriver.lbfgsb.options import check_integer, read_bounds
 from optdriver.multistart.options import check_bounds
 from optdriver.reading import real_array, short
+from optdriver.space import sampling
 
 Vector = NDArray[np.float64]
 

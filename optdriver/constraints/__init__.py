@@ -6,11 +6,14 @@ once for each form of term.
 """
 
 from optdriver.constraints.constraint_set import ConstraintSet
-from optdriver.constraints.least_distance import LeastDistance, least_distance
-from optdriver.constraints.parser import ParsedConstraint, parse
 from optdriver.constraints.projection import Projection
 from optdriver.constraints.rows import Note
 from optdriver.errors import ConstraintError, ConstraintWarning
+from optdriver.formulas.parser import ParsedConstraint, parse
+from optdriver.geometry.least_distance import LeastDistance, least_distance
+from optdriver.moved import stand_in
+
+stand_in(__name__, "optdriver.formulas", ("parser", "syntax", "tape"))
 
 __all__ = [
     "ConstraintError",

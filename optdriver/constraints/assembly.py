@@ -26,10 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints import sparse
-from optdriver.constraints.matrices import product, times, transposed_times
-from optdriver.constraints.printing import formula
-from optdriver.constraints.syntax import (
+from optdriver.formulas.printing import formula
+from optdriver.formulas.syntax import (
     KINKS,
     STEPS,
     Call,
@@ -45,8 +43,10 @@ from optdriver.constraints.syntax import (
     rebuilt,
     walk,
 )
-from optdriver.constraints.tape import STEEP
-from optdriver.constraints.templates import Key, Template, signature, template
+from optdriver.formulas.tape import STEEP
+from optdriver.formulas.templates import Key, Template, signature, template
+from optdriver.geometry import sparse
+from optdriver.geometry.matrices import product, times, transposed_times
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]

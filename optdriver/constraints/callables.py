@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.matrices import csr, dense, is_sparse, scaled, times, transposed_times
 from optdriver.constraints.precision import Precision, measured
 from optdriver.errors import ConstraintError, InputError, InputTypeError, unknown_option
+from optdriver.geometry.matrices import csr, dense, is_sparse, scaled, times, transposed_times
 from optdriver.geometry.products import product
 
 Array = NDArray[np.float64]

@@ -12,20 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from optdriver import stored
 from optdriver.constraints.assembly import Assembly
 from optdriver.constraints.callables import Bends, Functions
-from optdriver.constraints.evaluation import Evaluation
-from optdriver.constraints.matrices import csr, dense, row_norms, scaled, stacked, times
 from optdriver.constraints.nearest import nearest
-from optdriver.constraints.programs import system
 from optdriver.constraints.projection import InsetRows, Projection, moved
 from optdriver.constraints.restoration import descend, project
 from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.constraints.specification import Specification, middle, specified
-from optdriver.constraints.syntax import functions_in
-from optdriver.constraints.tokens import pointed
 from optdriver.errors import ConstraintError, InputError, InputTypeError
+from optdriver.formulas.evaluation import Evaluation
+from optdriver.formulas.programs import system
+from optdriver.formulas.syntax import functions_in
+from optdriver.formulas.tokens import pointed
 from optdriver.geometry.elementary import nearest_powers_of_two
 from optdriver.geometry.formulas import System
+from optdriver.geometry.matrices import csr, dense, row_norms, scaled, stacked, times
+from optdriver.geometry.sparse_hessian import SparseHessian
 from optdriver.geometry.steps import COMPILED
 from optdriver.numerics import quiet
 

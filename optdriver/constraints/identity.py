@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from optdriver.constraints.assembly import Cutter
-from optdriver.constraints.printing import formula
-from optdriver.constraints.syntax import Node
+from optdriver.formulas.printing import formula
+from optdriver.formulas.syntax import Node
 
 _SAME = 4e-15
 """Relative difference of coefficients that rounding explains."""

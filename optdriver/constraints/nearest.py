@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.least_distance import LeastDistance, least_distance
-from optdriver.constraints.matrices import dense, scaled
 from optdriver.constraints.restoration import (
     STEPS,
     Arrival,
@@ -29,6 +27,8 @@ from optdriver.constraints.restoration import (
 )
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.factors import Cholesky
+from optdriver.geometry.least_distance import LeastDistance, least_distance
+from optdriver.geometry.matrices import dense, scaled
 from optdriver.geometry.products import norm, product, times, transposed_times
 
 Array = NDArray[np.float64]

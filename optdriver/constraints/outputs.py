@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.derivatives import Graph, sweep
 from optdriver.constraints.rows import label_of, parse_named, parts_of
 from optdriver.constraints.specification import as_text
-from optdriver.constraints.syntax import CONSTANTS, FUNCTIONS
-from optdriver.constraints.tape import Tape
-from optdriver.constraints.tokens import pointed, tokenize
 from optdriver.errors import ConstraintError, InputError, InputTypeError, nearest
+from optdriver.formulas.derivatives import Graph, sweep
+from optdriver.formulas.syntax import CONSTANTS, FUNCTIONS
+from optdriver.formulas.tape import Tape
+from optdriver.formulas.tokens import pointed, tokenize
 from optdriver.numerics import quiet
 from optdriver.reading import short
 

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints import sparse
-from optdriver.constraints.least_distance import SMALL, least_distance
-from optdriver.constraints.matrices import beside, dense, finite, is_sparse, row_norms, scaled
 from optdriver.constraints.rows import EQUALITY
+from optdriver.geometry import sparse
 from optdriver.geometry.elementary import cosines
+from optdriver.geometry.least_distance import SMALL, least_distance
 from optdriver.geometry.least_norm import Linear
+from optdriver.geometry.matrices import beside, dense, finite, is_sparse, row_norms, scaled
 from optdriver.geometry.products import largest, largest_size, moved, outside
 
 Array = NDArray[np.float64]

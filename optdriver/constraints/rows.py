@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.convexity import Curvature, curvature
 from optdriver.constraints.identity import candidates, canonical, factor
-from optdriver.constraints.intervals import Box, interval
-from optdriver.constraints.parser import ParsedConstraint, parse
-from optdriver.constraints.printing import formula
-from optdriver.constraints.rewrite import affine, bound, is_union, pieces, single
-from optdriver.constraints.syntax import (
+from optdriver.errors import ConstraintError, ConstraintWarning, say
+from optdriver.formulas.convexity import Curvature, curvature
+from optdriver.formulas.intervals import Box, interval
+from optdriver.formulas.parser import ParsedConstraint, parse
+from optdriver.formulas.printing import formula
+from optdriver.formulas.rewrite import affine, bound, is_union, pieces, single
+from optdriver.formulas.syntax import (
     CONSTANTS,
     KINKS,
     STEPS,
@@ -35,9 +36,8 @@ from optdriver.constraints.syntax import (
     rebuilt,
     walk,
 )
-from optdriver.constraints.tape import Tape, constant_value
-from optdriver.constraints.tokens import pointed
-from optdriver.errors import ConstraintError, ConstraintWarning, say
+from optdriver.formulas.tape import Tape, constant_value
+from optdriver.formulas.tokens import pointed
 
 Array = NDArray[np.float64]
 

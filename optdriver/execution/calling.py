@@ -15,7 +15,7 @@ from optdriver.errors import EvaluationError, InputError, InputTypeError, Protoc
 from optdriver.execution.local import LocalExecutor
 
 if TYPE_CHECKING:
-    from optdriver.space import Space
+    from optdriver.space.space import Space
     from optdriver.study import Study, Suggestion
 
 Objective = Callable[..., Any]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from optdriver.structures.units import number_of
+from optdriver.space.units import number_of
 from optdriver.study.observation import Observation
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Vector
 from optdriver.geometry.formulas import Formulas
 from optdriver.geometry.products import dot, times
+from optdriver.geometry.sparse_hessian import SparseHessian
 
 
 @dataclass(frozen=True, kw_only=True)

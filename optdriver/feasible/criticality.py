@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints import least_distance
-from optdriver.constraints.least_distance import LeastDistance
-from optdriver.constraints.matrices import finite, row_norms
 from optdriver.feasible.region import STEEP, Region
 from optdriver.feasible.types import Indices, Mask, Vector
 from optdriver.geometry import optimality
+from optdriver.geometry.least_distance import LeastDistance, least_distance
+from optdriver.geometry.matrices import finite, row_norms
 from optdriver.geometry.products import dot, flat, largest, largest_size
 from optdriver.numerics import is_numeric
 

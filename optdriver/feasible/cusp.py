@@ -27,14 +27,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optdriver.constraints.least_distance import least_distance
-from optdriver.constraints.matrices import finite, row_norms
 from optdriver.constraints.restoration import descend
 from optdriver.feasible.criticality import Criticality
 from optdriver.feasible.region import Region
 from optdriver.feasible.types import Indices, Mask, Vector
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.factors import Orthogonal
+from optdriver.geometry.least_distance import least_distance
+from optdriver.geometry.matrices import finite, row_norms
 from optdriver.geometry.products import dot, largest_size, norm, times, transposed_times
 from optdriver.numerics import is_numeric
 

@@ -17,8 +17,6 @@ from typing import Final
 
 import numpy as np
 
-from optdriver.constraints import least_distance
-from optdriver.constraints.matrices import dense
 from optdriver.feasible import convergence
 from optdriver.feasible.criticality import Criticality
 from optdriver.feasible.models import QuadraticModel
@@ -28,6 +26,8 @@ from optdriver.feasible.state import State
 from optdriver.feasible.types import Mask, Vector
 from optdriver.geometry import quasi_newton
 from optdriver.geometry.factors import Orthogonal
+from optdriver.geometry.least_distance import least_distance
+from optdriver.geometry.matrices import dense
 from optdriver.geometry.products import dot, norm, product, times
 from optdriver.geometry.tall import Tall
 from optdriver.leastsquares import losses

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optdriver.constraints.matrices import finite, times, transposed_times
 from optdriver.feasible import sparse_newton
 from optdriver.feasible.barrier import Point, Subproblem
 from optdriver.feasible.models import QuadraticModel
@@ -25,6 +24,7 @@ from optdriver.feasible.types import Vector
 from optdriver.geometry import interior as kernel
 from optdriver.geometry import subproblem
 from optdriver.geometry.crossover import cross_over
+from optdriver.geometry.matrices import finite, times, transposed_times
 from optdriver.geometry.products import dot, sum_of_logs
 
 TOLERANCE = 1e-9

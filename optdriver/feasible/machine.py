@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 
-from optdriver.constraints.matrices import row_norms, scaled
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible import beside, convergence, fits, models, trust
 from optdriver.feasible.criticality import Criticality, measured, tangential_change
@@ -20,6 +19,7 @@ from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import MOST_LEFT, MOST_LOOKED, RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
+from optdriver.geometry.matrices import row_norms, scaled
 from optdriver.geometry.products import dot, norm, ratios, span
 
 AFTER_FAILURE = 0.25  # of the step that failed

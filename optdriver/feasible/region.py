@@ -16,14 +16,14 @@ import numpy as np
 
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.constraint_set import COARSEST
-from optdriver.constraints.matrices import chosen, csr, dense, row_norms, scaled, transposed_times
 from optdriver.constraints.rows import EQUALITY
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible.options import LARGE
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
+from optdriver.geometry.matrices import chosen, csr, dense, row_norms, scaled, transposed_times
 from optdriver.geometry.products import extents, largest, largest_size
+from optdriver.geometry.sparse_hessian import SparseHessian
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 NARROW = 1e-4  # a box narrower than this part of its variable is the variable's size

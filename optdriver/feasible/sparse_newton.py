@@ -28,13 +28,13 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints import sparse
-from optdriver.constraints.matrices import csr, dense, finite
-from optdriver.constraints.sparse_hessian import SparseHessian
-from optdriver.constraints.symmetric import factorised, saddle
 from optdriver.feasible.barrier import Point, Subproblem
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.types import Indices, Mask, Vector
+from optdriver.geometry import sparse
+from optdriver.geometry.matrices import csr, dense, finite
+from optdriver.geometry.sparse_hessian import SparseHessian
+from optdriver.geometry.symmetric import factorised, saddle
 
 EPSILON = 1e-8  # what makes dependent equalities harmless
 SLIGHT = 1e-12  # the same for those in the border, which needs no diagonal pivots

@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from optdriver.constraints import ConstraintSet, least_distance
-from optdriver.constraints.matrices import finite, row_norms, scaled, times
+from optdriver.constraints import ConstraintSet
 from optdriver.constraints.restoration import restore
-from optdriver.constraints.sparse_hessian import SparseHessian
 from optdriver.feasible import interior
 from optdriver.feasible.barrier import Subproblem
 from optdriver.feasible.criticality import measured, tangential_change
@@ -25,8 +23,11 @@ from optdriver.feasible.region import Region
 from optdriver.feasible.trust import drowned
 from optdriver.feasible.types import Vector
 from optdriver.geometry.formulas import Formulas
+from optdriver.geometry.least_distance import least_distance
 from optdriver.geometry.least_norm import Linear
+from optdriver.geometry.matrices import finite, row_norms, scaled, times
 from optdriver.geometry.products import dot, largest_size, norm, span
+from optdriver.geometry.sparse_hessian import SparseHessian
 from optdriver.numerics import is_numeric
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try

@@ -22,8 +22,8 @@ from optdriver.errors import InputError, InputTypeError, ObjectiveWarning, say
 from optdriver.minimization import Minimizer
 from optdriver.minimization.methods import OWN_OPTIONS
 from optdriver.population import PopulationDriver
-from optdriver.structures.pytree import Structure
-from optdriver.structures.units import Unit, number_in, number_of, unit_of
+from optdriver.space.pytree import Structure
+from optdriver.space.units import Unit, number_in, number_of, unit_of
 
 __all__ = ["NevergradOptimizer", "ScipyOptimizer"]
 

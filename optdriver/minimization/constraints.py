@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, NonlinearConstraint
 
 from optdriver.constraints import ConstraintSet
-from optdriver.constraints.logarithms import over_logarithms
-from optdriver.coordinates import Coordinates
 from optdriver.errors import InputError, InputTypeError
+from optdriver.formulas.logarithms import over_logarithms
 from optdriver.minimization.logarithms import hessian, jacobian, over_t, traced_outer
 from optdriver.objectives.jax_objective import x64_mode
 from optdriver.objectives.plain import attempt
 from optdriver.objectives.widths import in_one_precision, traced_once
-from optdriver.structures.pytree import Leaf, Structure, with_unit
-from optdriver.structures.spelling import spelled
-from optdriver.structures.units import number_of
+from optdriver.space.coordinates import Coordinates
+from optdriver.space.pytree import Leaf, Structure, with_unit
+from optdriver.space.spelling import spelled
+from optdriver.space.units import number_of
 
 Vector = NDArray[np.float64]
 

@@ -18,8 +18,8 @@ from optdriver.minimization.starts import count
 from optdriver.multistart.local import FITTING
 from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
-from optdriver.space import Space
-from optdriver.structures.pytree import Structure
+from optdriver.space.pytree import Structure
+from optdriver.space.space import Space
 from optdriver.study.observation import split_fit
 from optdriver.study.parameters import MINIMIZE
 

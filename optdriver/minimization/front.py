@@ -25,7 +25,7 @@ from optdriver.minimization.watching import Stopped, Watch, gradient, line, with
 from optdriver.objectives.jax_objective import checked_x64, traced
 from optdriver.objectives.plain import check_call
 from optdriver.reading import check_flag
-from optdriver.structures.pytree import Structure
+from optdriver.space.pytree import Structure
 from optdriver.study.deviations import of_data
 from optdriver.study.parameters import MINIMIZE, check_all
 from optdriver.study.tables import Rows

@@ -21,11 +21,11 @@ from optdriver.objectives.jax_objective import JaxObjective
 from optdriver.objectives.own_gradient import OwnGradientObjective
 from optdriver.objectives.plain import PlainObjective
 from optdriver.objectives.study_objective import JaxStudyObjective
-from optdriver.space import Space
-from optdriver.structures.description import rebuilt_unit
-from optdriver.structures.narrow import narrow_parts
-from optdriver.structures.pytree import Structure
-from optdriver.structures.units import Unit
+from optdriver.space.description import rebuilt_unit
+from optdriver.space.narrow import narrow_parts
+from optdriver.space.pytree import Structure
+from optdriver.space.space import Space
+from optdriver.space.units import Unit
 from optdriver.studies import create_study
 from optdriver.study import Study
 

@@ -18,7 +18,7 @@ from optdriver.multistart.local import LIMITED
 from optdriver.objectives.jax_objective import traced
 from optdriver.objectives.plain import check_call
 from optdriver.objectives.stacked import Stacked
-from optdriver.structures.pytree import Structure
+from optdriver.space.pytree import Structure
 
 Vector = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
 
-from optdriver.coordinates import Coordinates
+from optdriver.space.coordinates import Coordinates
 
 Vector = NDArray[np.float64]
 

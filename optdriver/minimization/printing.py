@@ -9,7 +9,7 @@ from typing import Any, Final
 from scipy.optimize import OptimizeResult
 
 from optdriver.errors import InputTypeError
-from optdriver.structures.units import number_of
+from optdriver.space.units import number_of
 
 LEAST: Final = {"disp": 1, "iprint": 0, "verbose": 1}
 """From which number on each of these options asks for it, as SciPy has it."""

@@ -1,8 +1,8 @@
 """What is minimised: a loss on structured parameters, as a function of a scaled vector z.
 
-The minimizers see a vector z, as `optdriver.coordinates` says: in units that are powers of two near
-to the widths of the bounds, so that a box in millivolts, picoamperes and seconds is about a cube,
-and logarithmic parameters by their logarithm.
+The minimizers see a vector z, as `optdriver.space.coordinates` says: in units that are powers of
+two near to the widths of the bounds, so that a box in millivolts, picoamperes and seconds is about
+a cube, and logarithmic parameters by their logarithm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints import ConstraintSet
-from optdriver.coordinates import Coordinates
 from optdriver.errors import InputError, InputTypeError, say
 from optdriver.minimization.constraints import boxed, compiled
 from optdriver.minimization.logarithms import traced_outer
@@ -26,9 +25,10 @@ from optdriver.objectives.feasible_differences import FeasibleDifferences
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
 from optdriver.objectives.own_gradient import OwnGradientObjective, Paired
 from optdriver.objectives.plain import PlainObjective, attempt
-from optdriver.structures.narrow import representable
-from optdriver.structures.pytree import Leaf, Structure
-from optdriver.structures.units import Unit
+from optdriver.space.coordinates import Coordinates
+from optdriver.space.narrow import representable
+from optdriver.space.pytree import Leaf, Structure
+from optdriver.space.units import Unit
 from optdriver.study.parameters import MINIMIZE
 
 Vector = NDArray[np.float64]

@@ -11,8 +11,8 @@ from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError, InputTypeError
 from optdriver.multistart.admission import admit
 from optdriver.multistart.feasible_starts import FeasibleStarts
-from optdriver.sampling import Starts, starts
-from optdriver.structures.pytree import Structure
+from optdriver.space.pytree import Structure
+from optdriver.space.sampling import Starts, starts
 
 Vector = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from optdriver.errors import InputTypeError
 from optdriver.execution.progress import Show
 from optdriver.minimization.lanes import Lane
 from optdriver.minimization.problem import Problem
-from optdriver.structures.pytree import Structure
-from optdriver.structures.units import Unit
+from optdriver.space.pytree import Structure
+from optdriver.space.units import Unit
 
 
 class Stopped(Exception):

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.constraints.least_distance import least_distance
-from optdriver.constraints.matrices import dense
 from optdriver.geometry.factors import least_squares
+from optdriver.geometry.least_distance import least_distance
+from optdriver.geometry.matrices import dense
 from optdriver.geometry.products import norm, times, transposed_times
 from optdriver.multistart import stencil
 from optdriver.multistart.stencil import BASE, DROPPED, PROBE

@@ -24,7 +24,7 @@ from optdriver.errors import ConstraintError
 from optdriver.geometry.factors import Orthogonal
 from optdriver.geometry.products import gram, product, transposed_times
 from optdriver.numerics import is_numeric
-from optdriver.sampling import Kind, Starts, starts
+from optdriver.space.sampling import Kind, Starts, starts
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet, Projection

@@ -18,7 +18,7 @@ from optdriver.multistart import local
 from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import check_count, check_flag, check_real, is_listed, real_array, short
-from optdriver.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
+from optdriver.space.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
 from optdriver.sqp.options import SQPOptions, check_rows
 
 Vector = NDArray[np.float64]

@@ -64,7 +64,7 @@ from optdriver.multistart.stencil import BASE
 from optdriver.multistart.survey import Survey
 from optdriver.multistart.told import Vectors, is_usable
 from optdriver.numerics import PASSING, is_numeric
-from optdriver.sampling import take
+from optdriver.space.sampling import take
 from optdriver.sqp.told import violation
 
 Vector = NDArray[np.float64]

@@ -25,7 +25,7 @@ from optdriver.multistart.records import Evaluation, Point, PointArrays, PointKi
 from optdriver.multistart.run import Search
 from optdriver.multistart.start_rules import Samples
 from optdriver.outstanding import Outstanding
-from optdriver.sampling import Starts
+from optdriver.space.sampling import Starts
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # whoever takes differences alone needs neither
     from optdriver.objectives.subprocess import SubprocessObjective as SubprocessObjective
-    from optdriver.structures.pytree import Interval as Interval
+    from optdriver.space.pytree import Interval as Interval
 
 _WHERE = {
-    "Interval": "optdriver.structures.pytree",
+    "Interval": "optdriver.space.pytree",
     "SubprocessObjective": "optdriver.objectives.subprocess",
 }
 

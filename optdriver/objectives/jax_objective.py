@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError, InputTypeError, say
 from optdriver.objectives.plain import PlainObjective, attempt, check_alone
 from optdriver.objectives.widths import in_one_precision, traced_once, widths_clash
-from optdriver.structures.pytree import Leaf, Structure, with_unit
-from optdriver.structures.units import Unit, is_quantity, number_of, unit_of
+from optdriver.space.pytree import Leaf, Structure, with_unit
+from optdriver.space.units import Unit, is_quantity, number_of, unit_of
 
 Vector = NDArray[np.float64]
 

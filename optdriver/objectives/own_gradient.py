@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from optdriver.errors import InputTypeError
 from optdriver.objectives.plain import PlainObjective
 from optdriver.reading import real_vector
-from optdriver.space import Space
-from optdriver.structures.pytree import Structure
-from optdriver.structures.units import Unit
+from optdriver.space.pytree import Structure
+from optdriver.space.space import Space
+from optdriver.space.units import Unit
 
 Vector = NDArray[np.float64]
 

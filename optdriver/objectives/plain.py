@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError
 from optdriver.reading import real_array, real_number
-from optdriver.structures.pytree import Leaf, Structure, with_unit
-from optdriver.structures.units import Unit, number_in, number_of, unit_of
+from optdriver.space.pytree import Leaf, Structure, with_unit
+from optdriver.space.units import Unit, number_in, number_of, unit_of
 
 Vector = NDArray[np.float64]
 

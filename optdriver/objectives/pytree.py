@@ -1,5 +1,5 @@
 """Where structures were at first: what was pickled then names this place."""
 
-from optdriver.structures.pytree import Interval, Leaf, Structure
+from optdriver.space.pytree import Interval, Leaf, Structure
 
 __all__ = ["Interval", "Leaf", "Structure"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from optdriver.errors import InputTypeError
 from optdriver.reading import short
-from optdriver.structures.units import number_of
+from optdriver.space.units import number_of
 
 
 class Stacked:

@@ -16,8 +16,8 @@ from optdriver.errors import InputError, InputTypeError
 from optdriver.objectives.jax_objective import JaxObjective, checked_x64, traced
 from optdriver.objectives.plain import check_call
 from optdriver.objectives.stacked import Stacked
-from optdriver.space import Space
-from optdriver.structures.pytree import Structure
+from optdriver.space.pytree import Structure
+from optdriver.space.space import Space
 
 _COMPILED: dict[str, JaxObjective] = {}
 """What this process has compiled, by the objective that it belongs to."""

@@ -12,7 +12,7 @@ from optdriver.errors import InputError
 from optdriver.remote.connection import Connection
 from optdriver.remote.study import RemoteStudy
 from optdriver.remote.terms import RemoteSpace
-from optdriver.space import Space, structure_of
+from optdriver.space.space import Space, structure_of
 from optdriver.storage import codec
 from optdriver.studies import client as local_client
 from optdriver.studies.create import Client

@@ -18,7 +18,7 @@ from optdriver.reading import real_number
 from optdriver.remote.connection import WAIT, Connection, Messages, whole
 from optdriver.remote.terms import Terms
 from optdriver.remote.worker import Heart, Patience, Worker
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study import Observation, Suggestion
 from optdriver.study.inputs import one_of, place_of
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow

@@ -15,10 +15,10 @@ from optdriver.leastsquares.minimizer import read_residuals
 from optdriver.messages import numbers
 from optdriver.reading import real_array, real_number
 from optdriver.remote.connection import Messages, listed
-from optdriver.space import Space
+from optdriver.space.description import describe_unit, rebuilt_unit
+from optdriver.space.space import Space
+from optdriver.space.units import Unit, is_quantity, number_in, number_of, unit_of
 from optdriver.storage import codec
-from optdriver.structures.description import describe_unit, rebuilt_unit
-from optdriver.structures.units import Unit, is_quantity, number_in, number_of, unit_of
 from optdriver.study import Observation, Suggestion, observation
 from optdriver.study.inputs import own_uncertainty, told_pair, value_and_gradient
 

@@ -13,7 +13,7 @@ from optdriver.errors import OptDriverError, ProtocolError
 from optdriver.execution.calling import Outcome, evaluate, handed_over
 from optdriver.remote.connection import WAIT, Messages
 from optdriver.remote.terms import Terms
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study import Suggestion
 from optdriver.study.observation import parts
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.server.leases import Leases
-from optdriver.structures.units import number_of, unit_of
+from optdriver.space.units import number_of, unit_of
 from optdriver.study import Study
 from optdriver.study.reports import best_so_far, own_columns
 from optdriver.study.tables import leaves

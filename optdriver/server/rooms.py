@@ -26,7 +26,7 @@ from optdriver.messages import encoded, number, numbers
 from optdriver.server.leases import PATIENCE, Leases, seconds
 from optdriver.server.turns import Turns
 from optdriver.server.wire import ASKING, READING, Wire
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.storage import codec, place
 from optdriver.studies import create_study, load_study
 from optdriver.studies.keeping import check_same

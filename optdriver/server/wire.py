@@ -22,8 +22,8 @@ from optdriver.messages import VERSION, encoded, number, numbers, plain
 from optdriver.reading import real_number
 from optdriver.server import overview
 from optdriver.server.leases import Leases, seconds
+from optdriver.space.description import rebuilt_unit
 from optdriver.storage import codec
-from optdriver.structures.description import rebuilt_unit
 from optdriver.study import Study
 from optdriver.study.waiting import check_number_wanted
 

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.least_distance import SMALL, LeastDistance, least_distance, one_by_one
 from optdriver.feasible.convergence import power_of_two
 from optdriver.geometry.factors import Cholesky
+from optdriver.geometry.least_distance import SMALL, LeastDistance, least_distance, one_by_one
 from optdriver.geometry.products import times
 
 Vector = NDArray[np.float64]

@@ -1,5 +1,7 @@
-"""Structured parameters: containers, arrays and units on the user's side, a vector on the other."""
+"""Where structures were: what was pickled then names this place."""
 
-from optdriver.structures.pytree import Interval, Leaf, Structure
+from optdriver.moved import stand_in
 
-__all__ = ["Interval", "Leaf", "Structure"]
+WERE_HERE = ("bounds", "dependents", "description", "nodes", "pytree", "units")
+
+stand_in(__name__, "optdriver.space", WERE_HERE)

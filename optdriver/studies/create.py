@@ -11,7 +11,7 @@ from optdriver.errors import InputError, InputTypeError
 from optdriver.multistart.feasible_starts import check_not_empty
 from optdriver.numerics import quiet
 from optdriver.reading import check_flag
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.storage import named_path
 from optdriver.studies.keeping import create_kept, load_study
 from optdriver.study.desk import Clock

@@ -11,11 +11,11 @@ from typing import Any
 
 from optdriver.errors import InputError, OptDriverError, StorageError, StorageWarning, say
 from optdriver.numerics import quiet
+from optdriver.space.description import shown
 from optdriver.storage import bounds, place
 from optdriver.storage.bounds import FORGED
 from optdriver.storage.jsonl import read_export
 from optdriver.storage.sqlite import SQLiteJournal
-from optdriver.structures.description import shown
 from optdriver.study import Spec, Study, fold, limits, recall
 from optdriver.study.events import RESULTS, Event, Parted
 

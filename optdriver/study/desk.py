@@ -22,8 +22,8 @@ from optdriver.errors import InputError, OptDriverError, ProtocolError, UnknownI
 from optdriver.multistart import admission
 from optdriver.multistart.records import Fill, PointArrays
 from optdriver.reading import real_number
-from optdriver.structures.description import describe_unit, rebuilt_unit
-from optdriver.structures.units import Unit, number_in, unit_of
+from optdriver.space.description import describe_unit, rebuilt_unit
+from optdriver.space.units import Unit, number_in, unit_of
 from optdriver.study import fold, limits, parameters, profiling
 from optdriver.study.events import (
     RESULTS,

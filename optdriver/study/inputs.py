@@ -15,7 +15,7 @@ from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.multistart.admission import SLACK
 from optdriver.reading import masked_arrays, real_array, real_number, short
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study import deviations, observation, outputs
 from optdriver.study.desk import describe_failure
 from optdriver.study.fold import State

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from optdriver.errors import InputError, InputTypeError, unknown_option
 from optdriver.reading import real_array, real_number, real_vector, short
-from optdriver.space import Space
-from optdriver.structures.units import Unit, is_quantity
+from optdriver.space.space import Space
+from optdriver.space.units import Unit, is_quantity
 from optdriver.study import deviations
 
 FloatArray = NDArray[np.float64]

@@ -12,7 +12,7 @@ from optdriver.study import inputs
 from optdriver.study.reports import best_so_far, own_columns
 
 if TYPE_CHECKING:
-    from optdriver.space import Space
+    from optdriver.space.space import Space
 
 
 class DriverPart:

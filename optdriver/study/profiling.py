@@ -21,7 +21,7 @@ from optdriver.leastsquares.profile import MOST, XTOL, ProfileEnd
 from optdriver.multistart import stencil, steps
 from optdriver.multistart.stencil import BASE, Stencil
 from optdriver.multistart.steps import Learnt
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study.events import Profiled
 from optdriver.study.tables import Rows
 

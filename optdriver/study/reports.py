@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from optdriver.multistart import Minimum, Run
 from optdriver.numerics import quiet
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study import limits
 from optdriver.study.fold import State
 from optdriver.study.kinds import MINIMUM, Kinds

@@ -13,8 +13,8 @@ from optdriver import stored
 from optdriver.drivers import DEFAULT_DRIVER, driver_factory, recorded_name
 from optdriver.errors import ConstraintWarning, InputError, InputTypeError, unknown_option
 from optdriver.multistart.local import LIMITED
-from optdriver.space import Space
-from optdriver.structures.spelling import spelled
+from optdriver.space.space import Space
+from optdriver.space.spelling import spelled
 from optdriver.study import parameters as table
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Spec:
         if not space.logarithmic:
             return self.compiled
         from optdriver.constraints import ConstraintSet
-        from optdriver.constraints.logarithms import over_logarithms
+        from optdriver.formulas.logarithms import over_logarithms
 
         names = [space.free[i] for i in np.flatnonzero(space.log)]
         texts = [over_logarithms(name, text, names) for name, text in self.constraints]

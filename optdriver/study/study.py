@@ -24,8 +24,8 @@ from optdriver.errors import (
     say,
 )
 from optdriver.numerics import quiet
-from optdriver.space import Space
-from optdriver.structures.units import is_quantity
+from optdriver.space.space import Space
+from optdriver.space.units import is_quantity
 from optdriver.study import deviations, fold, inputs, intervals, observation, reports
 from optdriver.study import uncertainty as spreads
 from optdriver.study.desk import Clock, Desk

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, overload
 
 import numpy as np
 
-from optdriver.structures.units import number_of
+from optdriver.space.units import number_of
 
 Row = TypeVar("Row", covariant=True)
 

@@ -15,7 +15,7 @@ from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.leastsquares import covariance as covariances
 from optdriver.leastsquares.covariance import IndefiniteError, Spread
 from optdriver.multistart import Run
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study import reports
 from optdriver.study.fold import State
 from optdriver.study.tables import Rows

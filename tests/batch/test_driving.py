@@ -14,7 +14,7 @@ import optdriver
 from optdriver.batch import Batch, drive, minimize_batch
 from optdriver.errors import InputError
 from optdriver.lbfgsb import LBFGSB, Stop
-from optdriver.sampling import starts as sobol
+from optdriver.space.sampling import starts as sobol
 from tests.batch.tools import alone, check_lane, many_ripples
 from tests.lbfgsb.problems import ripples
 

@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optdriver import LBFGSB, sampling
+from optdriver import LBFGSB
 from optdriver.batch.jax import Minima, minimize
 from optdriver.batch.vectorized import vectorized
 from optdriver.errors import InputError, InputTypeError, UnknownOptionError
 from optdriver.lbfgsb.codes import Stop
+from optdriver.space import sampling
 from tests.batch.jax_problems import BOXES, NAMES, N, problem
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import pytest
 
 from optdriver.constraints import ConstraintSet, parse
 from optdriver.constraints.identity import canonical, factor
-from optdriver.constraints.rewrite import bound
+from optdriver.formulas.rewrite import bound
 
 NAMES = ("x", "y", "z")
 

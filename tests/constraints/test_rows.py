@@ -121,7 +121,7 @@ def test_pieces_hold_exactly_where_the_whole_holds(
     text: str, point: tuple[float, float, float]
 ) -> None:
     from optdriver.constraints import parse
-    from optdriver.constraints.tape import Tape
+    from optdriver.formulas.tape import Tape
 
     whole = Tape([parse(text, NAMES).operands[0]], NAMES)(point)[0]
     cs = quiet(text)

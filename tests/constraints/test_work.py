@@ -14,8 +14,8 @@ import pytest
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints import assembly as assembly_module
 from optdriver.constraints.assembly import Assembly
-from optdriver.constraints.parser import parse
 from optdriver.errors import ConstraintError
+from optdriver.formulas.parser import parse
 
 NAMES = ["x", "y", "z"]
 BOX = [(0.1, 2.0)] * 3

@@ -12,7 +12,7 @@ import optdriver
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintError, InputError, ObjectiveWarning
 from optdriver.minimization.constraints import Function
-from optdriver.structures.pytree import Structure
+from optdriver.space.pytree import Structure
 from tests.minimization.losses import ASSETS, RETURNS, VARIANCE, WEIGHTS, variance
 
 BUDGET = {"type": "eq", "fun": lambda w: jnp.sum(w) - 1}

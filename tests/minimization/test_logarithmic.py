@@ -10,9 +10,9 @@ import scipy.optimize
 from scipy.optimize._numdiff import approx_derivative
 
 from optdriver import ConstraintSet, Interval, Minimizer, minimize
-from optdriver.coordinates import Coordinates
 from optdriver.errors import InputError
 from optdriver.minimization.logarithms import hessian, jacobian, over_t
+from optdriver.space.coordinates import Coordinates
 
 jnp = pytest.importorskip("jax.numpy")
 

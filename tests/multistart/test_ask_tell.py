@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optdriver.errors import InputError
 from optdriver.lbfgsb import LBFGSB
 from optdriver.multistart import MultiStart, stencil
-from optdriver.sampling import starts
+from optdriver.space.sampling import starts
 from tests.multistart.problems import (
     drive,
     iterates,

@@ -15,7 +15,7 @@ from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintError, ConstraintWarning, InputError
 from optdriver.multistart import MultiStart
 from optdriver.multistart.feasible_starts import FeasibleStarts
-from optdriver.sampling import Starts
+from optdriver.space.sampling import Starts
 from tests.contracts.driver import Session, objective, plain
 from tests.contracts.positions import POSITIONS
 

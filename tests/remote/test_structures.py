@@ -112,7 +112,7 @@ def test_what_does_not_come_as_it_was_is_said(tmp_path):
             assert client.study("narrow").best is None
         client.create_study({"v": (0 * u.mV, 1 * u.mV)}, study_id="unit")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("optdriver.structures.description._LIBRARIES", ())
+            patch.setattr("optdriver.space.description._LIBRARIES", ())
             with pytest.warns(StorageWarning, match="plain number"):
                 client.study("unit")
 

@@ -9,7 +9,7 @@ import pytest
 
 import optdriver
 from optdriver.errors import GradientError, InputError
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.studies import create_study
 from tests.study.test_suspension import WAYS
 from tests.study.tools import Clock, same

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optdriver.errors import InputError, InputTypeError
-from optdriver.space import Space
+from optdriver.space.space import Space
 from optdriver.study import Observation
 from optdriver.study.observation import as_gradient, split
 from tests.contracts.numbers import no_values, no_vectors, values, vectors

@@ -26,7 +26,7 @@ from optdriver.lbfgsb.codes import DONE, HALTED, Stop
 from optdriver.lbfgsb.options import check_integer, read_bounds
 from optdriver.objectives.widths import in_one_precision
 from optdriver.reading import real_array
-from optdriver.sampling import check_box
+from optdriver.space.sampling import check_box
 
 ROUNDS = 64
 """Rounds between two looks from the host: for progress, and for Ctrl-C."""
@@ -138,8 +138,9 @@ def minimize(
     bounds : sequence of pairs, (n, 2) array or scipy.optimize.Bounds
         Infinite, or None in a pair, where there is none; then `starts` are needed.
     starts : (total, n) array_like, optional
-        By default the points of the scrambled Sobol sequence that `optdriver.sampling` gives for
-        `seed`, generated on the device.  One that is not finite fails, and disturbs no other.
+        By default the points of the scrambled Sobol sequence that `optdriver.space.sampling`
+        gives for `seed`, generated on the device.  One that is not finite fails, and disturbs no
+        other.
     total : int, optional
         Number of starts; by default all of `starts`, or 256, or as many as `lanes` says.
     lanes : int, optional

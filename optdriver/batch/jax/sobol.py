@@ -1,6 +1,6 @@
-"""The scrambled Sobol sequence of `optdriver.sampling`, generated on the device.
+"""The scrambled Sobol sequence of `optdriver.space.sampling`, generated on the device.
 
-Its net (`optdriver.sobol.net`) is made on the host, once, and the points on the device.
+Its net (`optdriver.space.sobol.net`) is made on the host, once, and the points on the device.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from optdriver import sobol
 from optdriver.errors import InputError
+from optdriver.space import sobol
 
 
 def net(seed: int, n: int, number: int) -> sobol.Words:
