@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from optdriver import LBFGSB
+from optdriver.lbfgsb import compiled
 from tests.contracts.minimizer import objective
 
 THREADS = 4
@@ -32,6 +33,8 @@ def points(n: int, maxcor: int, seed: int) -> list[bytes]:
 
 @pytest.mark.parametrize(("rounds", "each"), [(2, 1), pytest.param(40, 8, marks=pytest.mark.slow)])
 def test_runs_of_threads_are_those_of_one_thread(rounds: int, each: int) -> None:
+    if not compiled():  # then a run takes a hundred times as long, and shares nothing
+        rounds = each = 1
     jobs = [(n, maxcor, seed) for seed in range(each) for n, maxcor in SHAPES]
     alone = [points(*job) for job in jobs]
     together = Barrier(THREADS)
