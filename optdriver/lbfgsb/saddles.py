@@ -51,13 +51,13 @@ def size_of(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.double
 def stays(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.bint:
     """Whether a variable is where it began, to 2^-16 of its size, and f has no slope in it.
 
-    Gradients by differences do not vanish exactly (to a 16th of gtol), and move it a little.  One
-    that the pairs tell to have moved has come back.
+    Gradients by differences do not vanish exactly (to gtol), and move it a little.  One that the
+    pairs tell to have moved has come back.
     """
     k: cython.Py_ssize_t
     least: cython.double = 1.52587890625e-05 * size_of(s, i, way)
     most: cython.double = fabs(s.z[i] - s.xs[i])
-    if s.l[i] == s.u[i] or fabs(s.gb[i]) > 0.0625 * s.gtol * s.unit:
+    if s.l[i] == s.u[i] or fabs(s.gb[i]) > s.gtol * s.unit:
         return False
     for k in range(s.k):
         most = max(most, fabs(s.w[2 * s.m * i + 2 * k + 1]))
@@ -75,7 +75,7 @@ def equal(s: State, i: cython.Py_ssize_t, j: cython.Py_ssize_t, way: cython.doub
     other: cython.Py_ssize_t = 2 * s.m * j
     if s.xs[i] != s.xs[j] or s.z[i] >= s.u[i] or s.z[j] <= s.l[j]:
         return False
-    if fabs(s.gb[i] - s.gb[j]) > 0.0625 * s.gtol * s.unit:
+    if fabs(s.gb[i] - s.gb[j]) > s.gtol * s.unit:
         return False
     for k in range(s.k):
         most = max(most, fabs(s.w[first + 2 * k + 1] - s.w[other + 2 * k + 1]))

@@ -36,6 +36,17 @@ def test_a_run_leaves_a_saddle_to_which_symmetry_led_it(function, x0, jac, const
     assert before.minima[0].f > 4.9
 
 
+@pytest.mark.parametrize("start", [[1.0, 0.0], [-1.0, 0.0], [0.4, 0.0]])
+@pytest.mark.parametrize("units", [1.0, 1e-3])
+def test_a_drift_by_differences_hides_no_saddle_whose_value_is_0(start, units):
+    """Their errors lead a little off the plane, to where f has a slope, but one below `gtol`."""
+    box = {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}
+    study = create_study(box, initial_samples=[start], max_num_minimizers=1)
+    study.run(lambda a, b: units * (3.0 * (a + 0.3) ** 2 - b * b + b**4 / 4.0))
+    assert study.info()["success"]
+    assert study.best.value == pytest.approx(-units, rel=1e-6)
+
+
 def test_by_differences_a_point_beside_a_minimum_costs_one_value():
     counts = [drive(bowl, [1.0, 0.0], jac=False, convergence_rule=r).nfev for r in (6, 7)]
     assert counts[1] == counts[0] + 1
