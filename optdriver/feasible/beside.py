@@ -1,8 +1,9 @@
 """Points beside an end, where symmetry may have hidden that f falls: feasible ones.
 
-The rule is that of `optdriver.lbfgsb.saddles`: variables that have stayed where the run began, with
-no slope, are moved a little, and of variables that have been equal all the way one is moved up and
-the other down.  The point is brought back to the constraints where it violates one.
+The rule is that of `optdriver.lbfgsb.saddles`, but for what is no slope (`SMALL`): variables that
+have stayed where the run began, with no slope, are moved a little, and of variables that have been
+equal all the way one is moved up and the other down.  The point is brought back to the constraints
+where it violates one.
 """
 
 from __future__ import annotations

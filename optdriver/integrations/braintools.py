@@ -134,9 +134,7 @@ class ScipyOptimizer:
         ``x`` has the structure of the bounds, without units.
         """
         result = self._minimizer.minimize(_positive("n_iter", n_iter), seed=_seed())
-        result["fun"] = np.float64(
-            result["fun"]
-        )  # a gain over a value of 0 is no error, as of theirs
+        result["fun"] = np.float64(result["fun"])  # as theirs: a gain over 0 is no error then
         return result
 
 

@@ -79,14 +79,15 @@ def check_fits(method: str, problem: Problem, *, must_stay_feasible: bool) -> No
     ConstraintWarning
         It may evaluate points that violate constraints.
     """
-    if method == OURS or not _calls_back(method):
+    called = None if method == OURS else known_method(method)
+    if called is None:
         return  # a population looks at its box itself
     local.check_constraints(method, problem.constraints, must_stay_feasible=must_stay_feasible)
     if leaves(method, problem):
         say(walls.leaving(method), ConstraintWarning)
     finite = np.isfinite(problem.lower) | np.isfinite(problem.upper)
     bounded = np.flatnonzero(finite & (problem.lower < problem.upper))
-    if bounded.size and not coroutine.named(method).bounds:
+    if bounded.size and not called.bounds:
         i = int(bounded[0])
         structure = problem.structure
         names = ", ".join((OURS, *coroutine.method_names(bounds=True)))
@@ -99,11 +100,7 @@ def check_fits(method: str, problem: Problem, *, must_stay_feasible: bool) -> No
 
 def leaves(method: str, problem: Problem) -> bool:
     """Return whether a method may evaluate points that violate constraints."""
-    return _calls_back(method) and walls.may_leave(method, problem.constraints)
-
-
-def _calls_back(method: str) -> bool:
-    return known_method(method) is not None
+    return known_method(method) is not None and walls.may_leave(method, problem.constraints)
 
 
 class Factory:
@@ -124,15 +121,16 @@ class Factory:
 
     def __init__(self, method: str, problem: Problem, tol: Any, options: Mapping[str, Any]) -> None:
         self._method, self._problem = method, problem
-        self._ours = method == OURS
+        self._ours, called = method == OURS, known_method(method)
+        self._calls_back = called is not None
         defaults = _own_defaults(problem, options) if self._ours else {}
         tests: tuple[str, ...] = tuple(name for name in ("ftol", "gtol") if name in defaults)
-        if _calls_back(method):
-            tests = tolerance_names(coroutine.named(method))
+        if called is not None:
+            tests = tolerance_names(called)
         usual = {name: defaults.get(name) for name in tests}
         raised = tolerances(problem.objective, tol, options, usual)
         self._options = {**defaults, **options, **raised}
-        curved = coroutine.named(method).hessian if _calls_back(method) else ()
+        curved = called.hessian if called is not None else ()
         smooth = isinstance(problem.objective, JaxObjective)
         self._hessian = ("product" if "product" in curved else "matrix") if curved else None
         self._hessian = self._hessian if smooth else None
@@ -148,7 +146,7 @@ class Factory:
         problem = self._problem
         if self._ours:
             return local.create(z, problem.bounds, problem.constraints, options)
-        if not _calls_back(self._method):
+        if not self._calls_back:
             engine = engine_name(self._method)
             return Population(engine, z, problem.bounds, seed, options, problem.constraints)
         options = kept_start(self._method, z, problem.bounds) | dict(options)

@@ -111,9 +111,9 @@ class MultiStart(Undoing[MultiStartState]):
         is, however much its gradient promises over the box; hears the objection of the gradient to
         an end where the sizes of the variables differ by more than 1e3; asks for no differences at
         a start with the value of an earlier one that lies flat; and evaluates points between an end
-        and a known
-        minimum of the same value where they may well be one (flat minima, valleys, and, with
-        ``jac=True``, curves of minima, followed point by point), or, though they are close, two; 4,
+        and a known minimum of the same value where they may well be one (flat minima, valleys, and,
+        with ``jac=True``, curves of minima, followed point by point), or, though they are close,
+        two; 4,
         for what optdriver 0.4.0 has recorded, measures such a first value by that promise, and
         takes three points for a curve; 3, for what optdriver 0.3.0 has recorded, hears that
         objection only where it promises a hundredth of the unit of f, and evaluates up to three

@@ -699,9 +699,24 @@ def _take(
         differences.keep(stencil, slot, vectors)
         if differences.record(stencil, slot, f):
             _assemble(state, search, minimizer, stencil)
-    elif g is not None or not state.options.gradients or _is_enough(minimizer, f, vectors):
+    else:
+        _take_iterate(state, search, minimizer, f, g, vectors)
+
+
+def _take_iterate(
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    f: float,
+    g: Vector | None,
+    vectors: Vectors | None,
+) -> None:
+    """Tell the minimizer what it asked for, or ask what is missing for its gradient."""
+    differenced = g is None and state.options.gradients
+    if differenced and vectors is None:
+        g = local.known_beside(minimizer, f)
+    if g is not None or not differenced:
         state.failed_in_row = 0
-        g = local.known_beside(minimizer, f) if g is None and state.options.gradients else g
         x = minimizer.ask() if state.linked else None
         _allow_for_noise(state, search, minimizer)
         local.tell(minimizer, f, g, vectors)
@@ -711,11 +726,6 @@ def _take(
         _close(state, search, "stopped", FLAT)
     else:
         _want_differences(state, search, minimizer, f, vectors)
-
-
-def _is_enough(minimizer: Minimizer, f: float, vectors: Vectors | None) -> bool:
-    """Tell whether a value needs no differences."""
-    return vectors is None and local.known_beside(minimizer, f) is not None
 
 
 def _observe_failure(

@@ -33,7 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.geometry.factors import LowerUpper
+from optdriver.geometry.products import transposed_times
 from optdriver.multistart import steps
+from optdriver.multistart.heard import DOUBT
 
 Vector = NDArray[np.float64]
 Rows = list[list[float]]
@@ -55,7 +58,7 @@ _SURE: Final = 3.0  # standard deviations of a slope
 _RELEASE: Final = _TRIALS + 1
 _RELEASED: Final = 3  # so often
 _QUIET: Final = 3  # so many surveys that promise nothing are believed, whatever their lengths
-_DOUBT: Final = 2.0 * math.sqrt(2.0)
+_DOUBT: Final = DOUBT * math.sqrt(2.0)
 _ROOM: Final = 0.25  # of a length; with less on one side both points are on the other
 _CORNER: Final = 2.0**-10
 _HALF: Final = 0.5  # most of the width of the box, and the first of its quarters
@@ -327,7 +330,7 @@ def _after_round(survey: Survey, lower: Vector, upper: Vector) -> Outcome:
     survey.slope = _gradient(survey, a)
     shear, found = _conjugate(bent, wanted / survey.growth**2)
     longer = [math.sqrt(wanted / d) for d in found]
-    ways = [_combined(row, survey.basis) for row in shear]
+    ways = [transposed_times(survey.basis, row) for row in shear]
     wide = steps.widths(survey.x, lower, upper)
     longer = [
         min(factor, _HALF / float(np.max(np.abs(way) / wide)))
@@ -359,7 +362,7 @@ def _after_round(survey: Survey, lower: Vector, upper: Vector) -> Outcome:
         survey.growth = max(_LEAST_GROWTH, math.sqrt(survey.growth))
     survey.basis = np.array([factor * way for factor, way in zip(longer, ways, strict=True)])
     if gain > 0.25 * survey.noise and max(found) <= 16.0 * wanted:  # else it is no parabola yet
-        survey.way = _combined(reach, survey.basis)
+        survey.way = transposed_times(survey.basis, reach)
         survey.gain = gain
         _pend(survey, 1, [survey.way], lower, upper)
         if np.any(survey.ends[0] != survey.x):
@@ -422,41 +425,14 @@ def _conjugate(bent: Rows, least: float) -> tuple[Rows, list[float]]:
     return shear, found
 
 
-def _combined(parts: list[float], basis: Vector) -> Vector:
-    """Return the sum of rows of `basis` by their parts, in their order."""
-    total = np.zeros(basis.shape[1])
-    for part, row in zip(parts, basis, strict=True):
-        total = total + part * row
-    return total
-
-
 def _gradient(survey: Survey, a: list[float]) -> Vector:
     """Return the gradient whose parts along the directions are `a`; 0 for what is held."""
     basis = survey.basis
-    free = np.flatnonzero(np.any(basis != 0.0, axis=0)).tolist()
-    rows = [[float(row[i]) for i in free] + [s] for row, s in zip(basis, a, strict=True)]
-    g = np.zeros(survey.x.size)
-    for i, s in zip(free, _solved(rows), strict=True):
-        g[i] = s
+    free = np.flatnonzero(np.any(basis != 0.0, axis=0))
+    factors, g = LowerUpper.of(basis[:, free]), np.zeros(survey.x.size)
+    if factors is not None:
+        g[free] = factors.solve(a)
     return g
-
-
-def _solved(rows: Rows) -> list[float]:
-    """Return the solution of linear equations, the right side last: Gauss, with pivots."""
-    n = len(rows)
-    for k in range(n):
-        best = max(range(k, n), key=lambda i: abs(rows[i][k]))
-        rows[k], rows[best] = rows[best], rows[k]
-        if rows[k][k] == 0.0:
-            return [0.0] * n
-        for i in range(k + 1, n):
-            part = rows[i][k] / rows[k][k]
-            rows[i] = [c - part * d for c, d in zip(rows[i], rows[k], strict=True)]
-    found = [0.0] * n
-    for k in reversed(range(n)):
-        known = math.fsum(rows[k][j] * found[j] for j in range(k + 1, n))
-        found[k] = (rows[k][n] - known) / rows[k][k]
-    return found
 
 
 # -- as data -----------------------------------------------------------------------------------
