@@ -34,6 +34,12 @@ def parts(x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
     return residuals, np.array([[-2.0 * steep * x, steep], [-flat, 0.0]])
 
 
+def twin(x: float, y: float) -> tuple[float, np.ndarray]:
+    """Two minima of value 0 at (0, -1) and (0, 1), and a saddle between them at the origin."""
+    slope = y * y - 1.0
+    return x * x + 0.25 * slope * slope, np.array([2.0 * x, y * slope])
+
+
 def told_disc(x: float, y: float) -> tuple[list[float], list[np.ndarray]]:
     """The same function, and a disc that only its evaluation can tell: x^2 + y^2 <= 1.5."""
     value, gradient = valley(x, y)
@@ -68,6 +74,11 @@ STUDIES: dict[str, dict[str, Any]] = {
     "fit-disc": {"driver": "least-squares", "jac": True, "constraints": ["x^2 + y^2 <= 1.5"]},
     "noisy": {"jac": True, "num_parallel": 2},
     "profile": {"driver": "least-squares", "jac": True, "max_num_minimizers": 1},
+    "saddle": {"jac": True, "initial_samples": [[1.0, 0.0]]},
+    "surveyed": {"max_num_minimizers": 9},
+    "profile-disc": {"driver": "least-squares", "jac": True, "max_num_minimizers": 1,
+                     "constraints": ["x^2 + y^2 <= 1.5"]},
+    "limited-rounds": {"jac": True, "outputs": {"far": "<= 1.5"}, "num_parallel": 2},
 }  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
@@ -82,13 +93,17 @@ PARAMETERS: dict[str, Any] = {"logarithm": LOGARITHM, "structure": NESTED}
 FORMER = 0.5
 """What was added to the objective of `reevaluated` before it was changed."""
 
-UNCERTAIN = 1e-7
-"""The standard deviation that is told with the values of `noisy`."""
+UNCERTAIN = {"noisy": 1e-7, "surveyed": 1e-4}
+"""The standard deviations that are told with values, by the name of the study."""
+
+EVALUATIONS = {"saddle": 3, "surveyed": 85}
+"""Evaluations recorded where it is not 17: a point beside a saddle and one of a survey are open."""
 
 LEAST = {
     "linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016,
     "structure": 0.0, "overstepped": 0.008526, "limited": 0.008526, "horn": 0.198316,
-    "distance": 0.011016, "fit-disc": 0.008526,
+    "distance": 0.011016, "fit-disc": 0.008526, "profile-disc": 0.008526,
+    "limited-rounds": 0.008526,
 }  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
@@ -99,7 +114,7 @@ def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None
         study.tell_failure(suggestion.id, "no licence")
         return
     at = suggestion.params.get("at", suggestion.params)
-    value, gradient = valley(at["x"], at["y"])
+    value, gradient = (twin if study.spec.name == "saddle" else valley)(at["x"], at["y"])
     value += former
     if study.parameters["direction"] == "maximize":
         value, gradient = -value, -gradient
@@ -108,9 +123,12 @@ def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None
         study.tell(suggestion.id, residuals=residuals, jacobian=jacobian)
     elif study.spec.outputs:
         far = at["x"] ** 2 + at["y"] ** 2, np.array([2.0 * at["x"], 2.0 * at["y"]])
-        study.tell(suggestion.id, value, gradient, outputs={"far": far, "steep": at["y"]})
-    elif study.spec.name == "noisy":
-        study.tell(suggestion.id, value, gradient, uncertainty=UNCERTAIN)
+        told = {"far": far, "steep": at["y"]}
+        outputs = {name: told[name] for name in STUDIES[study.spec.name]["outputs"]}
+        study.tell(suggestion.id, value, gradient, outputs=outputs)
+    elif study.spec.name in UNCERTAIN:
+        slope = gradient if study.parameters["jac"] else None
+        study.tell(suggestion.id, value, slope, uncertainty=UNCERTAIN[study.spec.name])
     elif study.parameters.get("jac"):
         study.tell(suggestion.id, value, gradient)
     else:
@@ -131,8 +149,10 @@ def play_rounds(study: Any, rounds: int) -> None:
     """Evaluate rounds of points at once, and leave the last one open."""
     for _ in range(rounds):
         ids, points = study.ask_arrays()
-        answers = [valley(*x) for x in points]
-        study.tell_arrays(ids, [value for value, _ in answers], [slope for _, slope in answers])
+        values, slopes = zip(*(valley(*x) for x in points), strict=True)
+        far = [x @ x for x in points], [2.0 * x for x in points]
+        outputs = {"far": far} if study.spec.outputs else None
+        study.tell_arrays(ids, values, slopes, outputs=outputs)
     study.ask_arrays()
 
 
@@ -174,18 +194,18 @@ def write(folder: Path) -> None:
         path = folder / f"{name}.db"
         bounds = PARAMETERS.get(name, BOX)
         with optdriver.create_study(bounds, storage=path, name=name, **arguments) as study:
-            if name == "rounds":
+            if name in {"rounds", "limited-rounds"}:
                 play_rounds(study, 6)
             elif name == "reevaluated":
                 play(study, 9, former=FORMER)
                 study.reevaluate()
                 play(study, 9)
-            elif name == "profile":
+            elif name in {"profile", "profile-disc"}:
                 play(study, 40)
                 study.begin_profile(["x"], absolute_sigma=True)
                 play(study, 7)
             else:
-                play(study, 17, fail=name == "failures")
+                play(study, EVALUATIONS.get(name, 17), fail=name == "failures")
             study.export(folder / f"{name}.jsonl")
             if name == "gradients":  # as a killed process leaves it
                 for there in folder.glob("gradients.db*"):
