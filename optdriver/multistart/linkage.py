@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.multistart.cells import Cells
 from optdriver.multistart.start_rules import critical_distance
 
 Vector = NDArray[np.float64]
@@ -96,14 +97,30 @@ PATIENCE: Final = 10
 
 
 @dataclass(slots=True, eq=False)
-class Offer:
-    """A start that has not been used: its number, its place (in the unit box too), its gap."""
+class Offers:
+    """Starts that have not been used: their numbers, places (in the unit box too), and gaps."""
 
-    number: int
+    number: Numbers
     x: Vector
     unit: Vector
-    gap: float
+    gap: Vector
 
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def only(self, kept: NDArray[Any]) -> Offers:
+        """Return some of them."""
+        return Offers(self.number[kept], self.x[kept], self.unit[kept], self.gap[kept])
+
+    def and_more(self, others: Offers) -> Offers:
+        """Return them and others behind them."""
+        if not len(self):
+            return others
+        pairs = [(getattr(self, name), getattr(others, name)) for name in OFFERED]
+        return Offers(*map(np.concatenate, pairs))
+
+
+OFFERED: Final = ("number", "x", "unit", "gap")
 
 COLUMNS: Final = ("unit", "slope", "f", "gap", "run", "target")
 
@@ -136,10 +153,12 @@ class Linkage:
         For each waiting run, its last row.
     put_aside : int
         How many samples in a row have been put aside.
-    offered : list of Offer
+    offered : Offers
         Starts that the sequence has offered and that have not been used.
     lost : list of int
         Runs that ended without a minimum: who waits for one of them leads again.
+    cells : Cells
+        The rows by where they are; made of the rest.
     """
 
     count: int
@@ -154,8 +173,9 @@ class Linkage:
     samples: int
     row_of: dict[int, int]
     put_aside: int
-    offered: list[Offer]
+    offered: Offers
     lost: list[int]
+    cells: Cells
 
 
 def empty(n: int) -> Linkage:
@@ -163,8 +183,13 @@ def empty(n: int) -> Linkage:
     return Linkage(
         0, np.empty((8, n)), np.empty((8, n)), np.empty(8), np.empty(8),
         np.empty(8, dtype=np.int64), np.empty(8, dtype=np.int64), np.zeros(8, dtype=np.int8),
-        0, 0, {}, 0, [], [],
+        0, 0, {}, 0, _no_offers(n), [], Cells(np.empty((0, n))),
     )  # fmt: skip
+
+
+def _no_offers(n: int) -> Offers:
+    none = np.empty((0, n))
+    return Offers(np.empty(0, dtype=np.int64), none, none, np.empty(0))
 
 
 def reach(known: Linkage) -> float:
@@ -190,30 +215,39 @@ def place(known: Linkage, run: int, unit: Vector) -> int:
     known.f[row] = known.slope[row] = math.nan
     known.gap[row], known.target[row] = math.inf, -1
     known.count += 1
+    known.cells.added(known.unit[: known.count])
     crowd(known, unit)
     return row
 
 
 def settle(known: Linkage, row: int, f: float, slope: Vector | None) -> None:
     """Enter what was told for a point, and its links."""
-    count, run = known.count, known.run[row]
+    run = known.run[row]
     known.f[row] = f
     known.told += not math.isnan(f)
     if slope is not None:
         known.slope[row] = slope
-    away = known.unit[row] - known.unit[:count]
-    distance = np.sqrt(np.einsum("ij,ij->i", away, away))
-    other = (known.run[:count] != run) & (distance <= reach(known))
-    rise = f - known.f[:count]  # NaN where nothing has been told
-    lower = np.flatnonzero(other & (rise > 0.0) & (known.run[:count] != NOBODY))
-    falls = lower[_falls(known.slope[row], known.slope[lower], -away[lower], -rise[lower])]
+    rows, away, distance = _within(known, known.unit[row], reach(known))
+    other = (known.run[rows] != run) & (distance <= reach(known))
+    rise = f - known.f[rows]  # NaN where nothing has been told
+    lower = np.flatnonzero(other & (rise > 0.0) & (known.run[rows] != NOBODY))
+    falls = lower[_falls(known.slope[row], known.slope[rows[lower]], -away[lower], -rise[lower])]
     if falls.size:
         nearest = falls[np.argmin(distance[falls])]
-        known.gap[row], known.target[row] = distance[nearest], nearest
+        known.gap[row], known.target[row] = distance[nearest], rows[nearest]
     if run != NOBODY:
-        higher = np.flatnonzero(other & (rise < 0.0) & (distance < known.gap[:count]))
-        falls = higher[_falls(known.slope[higher], known.slope[row], away[higher], rise[higher])]
-        known.gap[falls], known.target[falls] = distance[falls], row
+        higher = np.flatnonzero(other & (rise < 0.0) & (distance < known.gap[rows]))
+        above = known.slope[rows[higher]]
+        falls = higher[_falls(above, known.slope[row], away[higher], rise[higher])]
+        known.gap[rows[falls]], known.target[rows[falls]] = distance[falls], row
+
+
+def _within(known: Linkage, unit: Vector, radius: float) -> tuple[NDArray[np.intp], Vector, Vector]:
+    """Return the rows in a ball, and maybe others, their steps to its centre, and distances."""
+    points = known.unit[: known.count]
+    rows = known.cells.within(points, unit, radius)
+    away = unit - points[rows]
+    return rows, away, np.sqrt(np.einsum("ij,ij->i", away, away))
 
 
 def _falls(above: Vector, below: Vector, step: Vector, rise: Vector) -> NDArray[np.bool_]:
@@ -369,40 +403,40 @@ def offer(known: Linkage, first: int, x: Vector, unit: Vector, *, from_faces: bo
 
     Their gaps are no larger than their distances `from_faces` let them be, if that is wanted.
     """
-    away = unit[:, None] - known.unit[: known.count]
-    gap = np.sqrt(np.einsum("ijk,ijk->ij", away, away).min(axis=1, initial=math.inf))
+    gap = known.cells.gaps(known.unit[: known.count], unit)
     if from_faces:
         gap = np.minimum(gap, FROM_FACES * np.minimum(unit, 1.0 - unit).min(axis=1))
-    for k in range(len(x)):
-        known.offered.append(Offer(first + k, x[k], unit[k], float(gap[k])))
+    new = Offers(np.arange(first, first + len(x)), x, unit, gap)
+    known.offered = known.offered.and_more(new)
 
 
-def choose(known: Linkage) -> Offer:
-    """Take the offered start that is farthest from all points, and forget the nearest ones."""
-    best = min(known.offered, key=lambda offer: (-offer.gap, offer.number))
-    known.offered.remove(best)
-    kept = POOL[best.unit.size > FEW]
-    if len(known.offered) > kept:
-        known.offered.sort(key=lambda offer: (-offer.gap, offer.number))
-        del known.offered[kept:]
-    crowd(known, best.unit)
-    return best
+def choose(known: Linkage) -> tuple[int, Vector]:
+    """Take number and place of the offered start that is farthest from all points.
+
+    Those that are nearest to them are forgotten.
+    """
+    offered = known.offered
+    order = np.lexsort((offered.number, -offered.gap))
+    best, kept = int(order[0]), POOL[offered.unit.shape[1] > FEW]
+    number, x, unit = int(offered.number[best]), offered.x[best].copy(), offered.unit[best]
+    rest = order[1 : kept + 1] if len(order) > kept + 1 else np.arange(len(order)) != best
+    known.offered = offered.only(rest)
+    crowd(known, unit)
+    return number, x
 
 
 def crowd(known: Linkage, unit: Vector) -> None:
     """Let offered starts know of one more point."""
-    if not known.offered:
-        return
-    away = np.array([offer.unit for offer in known.offered]) - unit
-    gaps = np.sqrt(np.einsum("ij,ij->i", away, away)).tolist()
-    for offer, gap in zip(known.offered, gaps, strict=True):
-        offer.gap = min(offer.gap, gap)
+    offered = known.offered
+    if len(offered):
+        away = offered.unit - unit
+        offered.gap = np.minimum(offered.gap, np.sqrt(np.einsum("ij,ij->i", away, away)))
 
 
-def nearest(unit: Vector, others: Vector) -> float:
-    """Return the distance from a point to the nearest of others, infinite without any."""
-    away = others - unit
-    return math.sqrt(float(np.min(np.einsum("ij,ij->i", away, away), initial=math.inf)))
+def nearest(known: Linkage, unit: Vector, run: int) -> float:
+    """Return the distance to the nearest row of another run, or the reach if that is less."""
+    rows, _, distance = _within(known, unit, reach(known))
+    return float(np.min(distance[known.run[rows] != run], initial=reach(known)))
 
 
 def to_dict(known: Linkage) -> dict[str, Any]:
@@ -414,7 +448,12 @@ def to_dict(known: Linkage) -> dict[str, Any]:
         "waiting": [[run, row] for run, row in known.row_of.items()],
         "put_aside": known.put_aside,
         "lost": list(known.lost),
-        "offered": [[offer.number, offer.x.copy(), offer.gap] for offer in known.offered],
+        "offered": [
+            [int(number), x.copy(), float(gap)]
+            for number, x, gap in zip(
+                known.offered.number, known.offered.x, known.offered.gap, strict=True
+            )
+        ],
     }
 
 
@@ -444,10 +483,12 @@ def from_dict(data: dict[str, Any], n: int, unit_of: Callable[[Vector], Vector])
     known.waits[list(known.row_of.values())] = ASIDE
     known.put_aside = stored.whole("put_aside", data["put_aside"])
     known.lost = [stored.whole("lost", run) for run in data["lost"]]
-    for number, x, gap in data["offered"]:
-        place = np.array(x, dtype=np.float64)
-        whole = stored.whole("number", number)
-        known.offered.append(Offer(whole, place, unit_of(place), float(gap)))
+    known.cells = Cells(known.unit[:count])
+    if data["offered"]:
+        numbers, places, gaps = zip(*data["offered"], strict=True)
+        x = np.array(places, dtype=np.float64)
+        whole = np.array([stored.whole("number", number) for number in numbers])
+        known.offered = Offers(whole, x, unit_of(x), np.array(gaps, dtype=np.float64))
     return known
 
 

@@ -52,8 +52,7 @@ def first_step(state: MultiStartState, search: Search) -> float | None:
     """Return the length of the first step of a descent, which stays in the gap where it begins."""
     known = state.linkage
     unit = unit_coordinates(state, search.x0)
-    rows = np.flatnonzero(known.run[: known.count] != search.index)
-    gap = min(linkage.nearest(unit, known.unit[rows]), linkage.reach(known))
+    gap = linkage.nearest(known, unit, search.index)
     return step_length(state, search.x0, search.g, linkage.FIRST_STEP * gap)
 
 

@@ -343,10 +343,9 @@ def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
         first = state.next_start
         fresh = _next_starts(state, linkage.fresh(known))
         state.next_start += len(fresh)
-        unit = np.array([unit_coordinates(state, x) for x in fresh])
+        unit = unit_coordinates(state, fresh)
         linkage.offer(known, first, fresh, unit, from_faces=state.options.convergence_rule > 6)
-    chosen = linkage.choose(known)
-    return chosen.number, chosen.x
+    return linkage.choose(known)
 
 
 def _next_starts(state: MultiStartState, number: int) -> Vector:

@@ -59,8 +59,8 @@ def _check_points(state: Any) -> None:
         raise ValueError("points that are neither told nor pending")
     if state.best is not None:
         stored.inside("best", state.best.x, state.lower, state.upper)
-    for offer in state.linkage.offered:
-        stored.inside("an offered start", offer.x, state.lower, state.upper)
+    for x in state.linkage.offered.x:
+        stored.inside("an offered start", x, state.lower, state.upper)
     for run in (*state.samples.row_of, *state.linkage.row_of):
         if run >= len(state.runs) or (state.ended is None and state.runs[run].state != "waiting"):
             raise ValueError(f"run {run} does not wait")

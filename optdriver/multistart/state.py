@@ -371,7 +371,8 @@ def drop_ready(state: MultiStartState, run: int) -> None:
 
 
 def unit_coordinates(state: MultiStartState, x: Vector) -> Vector:
-    """Return the free coordinates of `x`, the box taken as the unit box."""
+    """Return the free coordinates of `x`, shape (..., n), the box taken as the unit box."""
     free = state.lower < state.upper
     low, high = state.lower[free] / 2, state.upper[free] / 2  # halves: a width can overflow
-    return (x[free] / 2 - low) / (high - low)
+    unit: Vector = (x[..., free] / 2 - low) / (high - low)
+    return unit

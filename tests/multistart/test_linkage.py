@@ -118,7 +118,7 @@ def test_offered_starts_beside_a_face_have_the_gap_that_it_leaves_them():
     for from_faces, gaps in ((True, [0.03, 0.3]), (False, [math.inf] * 2)):
         made = linkage.empty(2)
         linkage.offer(made, 0, x, x, from_faces=from_faces)
-        assert [offer.gap for offer in made.offered] == pytest.approx(gaps)
+        assert made.offered.gap.tolist() == pytest.approx(gaps)
 
 
 def test_no_minimum_is_given_up_for_a_link_that_crosses_a_barrier():
