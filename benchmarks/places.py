@@ -8,10 +8,11 @@ With ``--sleeping`` the objective sleeps in threads, for times that are spread l
 longest of a thousand takes a hundred times the median), and what is printed for each number of
 places is the share of the time for which they are busy until the last evaluation begins: of a
 simulated time, where idle places have nothing to do, and of real time, where `Study.run` costs
-something as well; and the processor time of `run` for an evaluation beside that of submitting it
-to a plain pool.
+something as well, beside a plain pool to which the same number of calls is submitted, as many at a
+time; and the processor time of both for an evaluation.  With ``--working`` the objective takes next
+to no time, in threads, processes and loky's: what is left is what `run` and submitting cost.
 
-    python -m benchmarks.places [--seeds 10] [--sleeping]
+    python -m benchmarks.places [--seeds 10] [--sleeping | --working]
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
 
@@ -100,8 +101,8 @@ def simulated_share(places: int) -> float:
         study.tell(id, rosen(suggestion.x), rosen_der(suggestion.x))
 
 
-def slept_share(places: int) -> tuple[float, float, float]:
-    """Return it for an objective that sleeps, and the processor times of `run` and of a pool."""
+def slept_share(places: int) -> tuple[float, float, float, float]:
+    """Return it for an objective that sleeps, with `run` and in a pool, and the processor times."""
     spans: list[tuple[float, float]] = []
     left = iter(durations(places))
 
@@ -118,28 +119,71 @@ def slept_share(places: int) -> tuple[float, float, float]:
     used = time.process_time() - used
     count = len(spans)
     busy = share(spans, places, begin)
-    left, plain = iter(durations(places)), time.process_time()
-    submitted(places, count, objective)
-    return busy, 1e3 * used / count, 1e3 * (time.process_time() - plain) / count
-
-
-def submitted(places: int, count: int, objective: Any) -> None:
-    """Call an objective in a plain pool, with as many calls out as there are places."""
-    done: SimpleQueue[Future[Any]] = SimpleQueue()
+    left = iter(durations(places))
+    spans.clear()
+    begin, plain = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(places) as pool:
-        for k in range(count):
-            if k >= places:
-                done.get()
-            pool.submit(objective, 0.5, 0.5).add_done_callback(done.put)
+        submitted(pool, places, count, objective)
+    plain = time.process_time() - plain
+    return busy, share(spans, places, begin), 1e3 * used / count, 1e3 * plain / count
+
+
+def submitted(pool: Any, places: int, count: int, objective: Any) -> None:
+    """Call an objective in a pool, with as many calls out as there are places."""
+    done: SimpleQueue[Future[Any]] = SimpleQueue()
+    for k in range(count):
+        if k >= places:
+            done.get().result()
+        pool.submit(objective, 0.5, 0.5).add_done_callback(done.put)
+    for _ in range(min(places, count)):
+        done.get().result()
 
 
 def sleeping() -> None:
     """Print the table of objectives that sleep."""
     slept_share(2)  # what is imported late is imported before
-    print(f"{'places':>6} {'simulated':>10} {'slept':>7} {'run, ms':>8} {'submit, ms':>11}")
+    print(f"{'':>6} {'busy':^29} {'processor, ms':^18}")
+    print(f"{'places':>6} {'simulated':>10} {'run':>9} {'submit':>8} {'run':>9} {'submit':>8}")
     for places in MANY:
-        busy, run, plain = slept_share(places)
-        print(f"{places:6} {simulated_share(places):10.3f} {busy:7.3f} {run:8.3f} {plain:11.3f}")
+        busy, bound, run, plain = slept_share(places)
+        ideal = simulated_share(places)
+        print(f"{places:6} {ideal:10.3f} {busy:9.3f} {bound:8.3f} {run:9.3f} {plain:8.3f}")
+
+
+def quick(x: float, y: float) -> tuple[float, list[float]]:
+    """Return Rosenbrock's function and its gradient in next to no time."""
+    rest = y - x * x
+    return 100.0 * rest**2 + (1.0 - x) ** 2, [-400.0 * x * rest + 2.0 * (x - 1.0), 200.0 * rest]
+
+
+def working() -> None:
+    """Print what `run` costs beside submitting, where the objective does next to nothing."""
+    from loky import ProcessPoolExecutor as Loky
+
+    kinds: dict[str, Any] = {"threads": ThreadPoolExecutor, "processes": ProcessPoolExecutor}
+    kinds["loky"] = Loky
+    print(f"{'':>12} {'processor, ms':^17} {'real, ms':^17}")
+    print(f"{'pool':>9} {'x':>2} {'run':>8} {'submit':>8} {'run':>8} {'submit':>8}")
+    for name, kind in kinds.items():
+        for places in (2, PLACES):
+            with kind(2 if name != "threads" else places) as pool:
+                told = [beside(pool, places) for _ in range(6)][1:]
+            run, real, plain, plain_real = np.min(told, axis=0)
+            print(f"{name:>9} {places:2} {run:8.3f} {plain:8.3f} {real:8.3f} {plain_real:8.3f}")
+
+
+def beside(pool: Any, places: int, count: int = 400) -> tuple[float, float, float, float]:
+    """Return processor and real milliseconds an evaluation, of `run` and of submitting."""
+    study = optdriver.create_study(
+        {"x": (-5.0, 5.0), "y": (-5.0, 5.0)}, jac=True, num_parallel=places, max_iter=count
+    )
+    moments = [(time.process_time(), time.perf_counter())]
+    study.run(quick, executor=pool, progress=False)
+    moments.append((time.process_time(), time.perf_counter()))
+    submitted(pool, places, count, quick)
+    moments.append((time.process_time(), time.perf_counter()))
+    (run, real), (plain, plain_real) = (1e3 * np.diff(moments, axis=0) / count).tolist()
+    return run, real, plain, plain_real
 
 
 def main() -> None:
@@ -148,9 +192,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--variables", type=int, default=2)
     parser.add_argument("--sleeping", action="store_true")
+    parser.add_argument("--working", action="store_true")
     given = parser.parse_args()
-    if given.sleeping:
-        sleeping()
+    if given.sleeping or given.working:
+        sleeping() if given.sleeping else working()
         return
     print(f"optdriver {optdriver.__version__}, {given.seeds} seeds, {PLACES} places")
     print(f"{'':40} {'busy':>6} {'evaluations':>12} {'time':>8}")

@@ -8,8 +8,9 @@ overflow gives an infinity, and code that cannot go on with one tests for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,28 @@ R = TypeVar("R")
 
 _QUIET = dict.fromkeys(("divide", "over", "under", "invalid"), "ignore")
 
+
+def _found() -> tuple[ContextVar[Any], Any] | None:
+    """Return where NumPy keeps its error state and a quiet one, None where that is not known.
+
+    A call inside a quiet call finds the very state that the outer one has set, and is through; to
+    ask `numpy.geterr` takes as long as forty such looks.
+    """
+    try:
+        from numpy._core import _ufunc_config  # NumPy 2
+
+        own: Any = _ufunc_config
+        variable = own._extobj_contextvar  # noqa: SLF001  # there is no public name for it
+        with np.errstate(all="ignore"):
+            quiet_state = variable.get()
+            known = isinstance(variable, ContextVar) and np.geterr() == _QUIET
+    except (ImportError, AttributeError):
+        return None
+    return (variable, quiet_state) if known else None
+
+
+_STATE = _found()
+
 _WORDS = ("infs or nans", "nan", "infinity", "infinite", "finite", "math domain error")
 
 
@@ -29,11 +52,35 @@ PASSING = (MemoryError, RecursionError, ImportError, OSError, Warning)
 
 
 def quiet(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function compute in optdriver's own error state; the caller's is put back."""
+    """Let a function compute in optdriver's own error state; the caller's is put back.
+
+    Whether it is set already, by a call further out, is read from NumPy's state: a flag could be
+    left behind by an interrupt.
+    """
+    if _STATE is None:
+        return _asking(function)
+    variable, state = _STATE
+    now, enter, leave = variable.get, variable.set, variable.reset
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-        if np.geterr() == _QUIET:  # by a call further out; a flag could be left by an interrupt
+        if now() is state:
+            return function(*args, **kwargs)
+        before = enter(state)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            leave(before)
+
+    return inside
+
+
+def _asking(function: Callable[P, R]) -> Callable[P, R]:
+    """Return what `quiet` does, by what NumPy says publicly."""
+
+    @wraps(function)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        if np.geterr() == _QUIET:
             return function(*args, **kwargs)
         with np.errstate(all="ignore"):
             return function(*args, **kwargs)

@@ -53,6 +53,8 @@ class Outstanding(Generic[E, R]):
 
     def __len__(self) -> int:
         single, rounds = self._now
+        if not rounds:
+            return len(single)
         return len(single) + sum(len(together.rows) for together in rounds)
 
     def add(self, together: R) -> None:

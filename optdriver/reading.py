@@ -23,6 +23,8 @@ from optdriver.errors import InputError, InputTypeError
 
 Vector = NDArray[np.float64]
 
+_FLOATS = {float}
+
 
 def real_number(name: str, value: Any) -> float:
     """Return the one real number in `value` as a float; it may be NaN or infinite.
@@ -69,6 +71,8 @@ def real_array(name: str, value: Any, expected: str = "real numbers") -> Vector:
     """
     if type(value) is np.ndarray and value.dtype == np.float64:  # most are
         return value
+    if type(value) is list and set(map(type, value)) == _FLOATS:
+        return np.array(value)
     if is_masked(value):
         raise InputTypeError(
             f"{name} has masked entries; expected a number in every place, NaN where there is none"

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 import optdriver
-from optdriver import LBFGSB, CallbackMinimizer, FeasibleMinimizer, MultiStart, create_study
+from optdriver import (
+    LBFGSB,
+    CallbackMinimizer,
+    FeasibleMinimizer,
+    MultiStart,
+    create_study,
+    numerics,
+)
 from optdriver.batch import Batch, minimize_batch
 from optdriver.numerics import quiet
 from optdriver.population import PopulationDriver
@@ -134,6 +141,31 @@ def test_a_door_gives_the_same_whatever_the_callers_error_state(name):
         with np.errstate(all="raise"):
             assert played(DOORS[name], seed) == plain
             assert set(np.geterr().values()) == {"raise"}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_quiet_call_puts_back_what_the_caller_had(known, monkeypatch):
+    """Whether or not it is known where NumPy has its state, and whatever is set on the way."""
+    if not known:
+        monkeypatch.setattr(numerics, "_STATE", None)
+
+    @quiet
+    def inner():
+        return np.geterr()
+
+    @quiet
+    def outer():
+        np.seterr(over="raise")  # as an objective may
+        return inner(), np.geterr()["over"]
+
+    with np.errstate(divide="call", over="warn"):
+        assert set(inner().values()) == {"ignore"}
+        found, over = outer()
+        assert (set(found.values()), over) == ({"ignore"}, "raise")
+        assert (np.geterr()["divide"], np.geterr()["over"]) == ("call", "warn")
+        with pytest.raises(ZeroDivisionError):
+            quiet(lambda: 1 / 0)()
+        assert np.geterr()["divide"] == "call"
 
 
 def plain(kind):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -264,6 +265,12 @@ class _Loop:
         self.deadlines, self.durations = deadlines, Durations()
         self.study, self.space = study, study.space
         self.handed = self.space.handed
+        self.read = partial(
+            parts,
+            units=self.space.structure is not None,
+            fits=driver_factory(study.spec.driver).fits,
+            outputs=output_names(study),
+        )
         self.call = call
         self.pool = pool
         self.remaining = limit
@@ -317,7 +324,7 @@ class _Loop:
 
     def _fill(self) -> None:
         """Submit points as long as there are any."""
-        while (suggestion := self._next()) is not None:
+        while not self._is_full() and (suggestion := self._next()) is not None:
             self.remaining -= 1
             self.held[suggestion.id] = None
             try:
@@ -334,6 +341,15 @@ class _Loop:
             self.out[future] = suggestion.id
             self.durations.begin(future)
             future.add_done_callback(self.results.put)
+
+    def _is_full(self) -> bool:
+        """Return whether all places are taken, so that nothing comes of asking.
+
+        Where leases end, asking is what takes places back.
+        """
+        given = self.study.parameters
+        full: bool = len(self.out) >= given["num_parallel"] and given["lease_seconds"] == math.inf
+        return full and not self.interrupts.count
 
     def _next(self) -> Suggestion | None:
         if self.interrupts.count:
@@ -491,10 +507,7 @@ class _Loop:
         try:
             if outcome.mistake is not None:
                 raise outcome.mistake
-            units = self.space.structure is not None
-            fits = driver_factory(self.study.spec.driver).fits
-            names = output_names(self.study)
-            told = parts(outcome.result, units=units, fits=fits, outputs=names)
+            told = self.read(outcome.result)
             self.study.tell(id, **told)
             log.value(self.study, id, told["value"])
         except InputError as mistake:  # of whoever wrote the objective: tell them, keep the point

@@ -151,6 +151,8 @@ _FUTURE: Final = ("add_done_callback", "cancel", "done", "exception", "result", 
 
 def _check_future(executor: Any, future: Any) -> None:
     """Refuse what an executor returned where it is no future; a job of it is cancelled."""
+    if type(future) is Future:  # most are
+        return
     lacking = [name for name in _FUTURE if not callable(getattr(future, name, None))]
     if not lacking:
         return

@@ -346,9 +346,12 @@ def as_gradient(
     if isinstance(gradient, Mapping):
         given = _by_name(gradient, space)
         return given if x is None else given + space.carried_on(gradient, x)
-    names = ", ".join(space.free[:6]) + (", ..." if space.size > 6 else "")
-    which = f"one derivative for each continuous parameter, in the order {names}"
-    return real_vector("the gradient", gradient, space.size, which + " (or by name)").copy()
+    array = real_array("the gradient", gradient)
+    if array.shape != (space.size,):
+        names = ", ".join(space.free[:6]) + (", ..." if space.size > 6 else "")
+        which = f"one derivative for each continuous parameter, in the order {names}"
+        array = real_vector("the gradient", array, space.size, which + " (or by name)")
+    return array.copy()
 
 
 def check_names(given: Mapping[str, Any], space: Space) -> None:

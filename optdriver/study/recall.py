@@ -73,7 +73,8 @@ class Memory:
     def restored(self, spec: Spec) -> tuple[Spec, State, Event | None]:
         """Return the specification, the state to which the events have led, and the last event."""
         given, self._given = self._given, ()
-        if given and isinstance(self._journal, list) and given[-1] is _last(self._journal):
+        journaled = isinstance(self._journal, list) and _last(self._journal)
+        if given and given[-1] is journaled and given[-1] is not _last(self._events):
             self._events.extend(given)
         base = fold.begin(spec) if self._base is None else fold.copied(self._base)
         return spec, fold.replay(base, self._events), _last(self._events)

@@ -211,6 +211,18 @@ def test_a_list_as_journal_has_every_event_once():
         assert again.best.x.tobytes() == study.best.x.tobytes()
 
 
+def test_an_event_that_was_recorded_whole_is_not_taken_twice():
+    """An interrupt may come between the end of the recording and the note that it has ended."""
+    events = []
+    study = optdriver.Study.from_events(new("gradients").spec, [], journal=events)
+    answer(study, study.ask())
+    record = study._desk._record
+    record._given = (events[-1],)
+    _, state, last = record.restored(study.spec)
+    assert last is events[-1]
+    assert state.spent == study.num_evaluations == 1
+
+
 def test_an_unforeseen_error_leaves_the_study_as_the_record_says(monkeypatch):
     expected = play(new("gradients"), undisturbed)
     study = new("gradients")
