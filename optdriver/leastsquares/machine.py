@@ -11,6 +11,9 @@ is known here already.  In curved valleys this is several times as fast.
 Near the end the value changes by less than it is rounded by.  There a trial is judged by whether
 the test of convergence gets better, so that a run ends with the last digits of the parameters.
 
+Where residuals stay large the model has what the Jacobian alone leaves of the Hessian, too
+(`optdriver.leastsquares.rest`).
+
 This is the one file that assigns `stop` and `pending`.
 """
 
@@ -25,7 +28,7 @@ from numpy.typing import NDArray
 from optdriver.geometry.damped import damped, gain, of_length
 from optdriver.geometry.products import dot, norm, times
 from optdriver.geometry.tall import Tall
-from optdriver.leastsquares import losses
+from optdriver.leastsquares import losses, rest
 from optdriver.leastsquares.state import State, Stop
 from optdriver.leastsquares.steps import EPS, lengths
 
@@ -134,6 +137,7 @@ def halt(state: State, reason: str) -> None:
 def _end(state: State, stop: Stop) -> None:
     state.stop, state.pending = stop, None
     state.p = state.bend = state.along = None
+    state.steps, state.changes = state.steps[:0], state.changes[:0]
 
 
 # -- an iterate -----------------------------------------------------------------------------------
@@ -252,8 +256,9 @@ def _try(state: State, model: Model | None = None) -> None:
         raise ValueError("there is no iterate")
     free, scale = made.free, state.scale[made.free]
     radius = max(state.radius, np.finfo(np.float64).tiny)
-    p, state.damping = of_length(made.triangle, made.q, scale, radius, made.low, made.high)
-    state.promised = gain(made.triangle, made.q, p)
+    triangle, q = rest.whole(state, made.triangle, made.q, free) or (made.triangle, made.q)
+    p, state.damping = of_length(triangle, q, scale, radius, made.low, made.high)
+    state.promised = gain(triangle, q, p)
     correction = _correction(state, made, p)
     state.p = np.zeros_like(state.x)
     state.p[free] = p
@@ -304,6 +309,8 @@ def _judge(state: State, r: Vector, jacobian: Vector, f: float) -> bool:
     else:
         state.radius = 0.5 * min(state.radius, _length(state, state.p))
     moved = state.pending - state.x
+    if state.options.secant:
+        rest.learn(state, r, jacobian, accepted=accepted)
     if accepted:
         state.bend, state.along = state.r - r + times(jacobian, moved), -moved
         _take(state, r, jacobian, f)

@@ -46,6 +46,9 @@ class LeastSquares(Stepping[State]):
         Converged when the Gauss-Newton step would lower the value by the part ``xtol**2`` or less:
         the relative offset of Bates and Watts (Technometrics 23 (1981) 179), which does not depend
         on the units of the parameters and the residuals.
+    secant : bool
+        Learn of trials what the Jacobian alone leaves of the Hessian, which decides where residuals
+        stay large; False as in optdriver 0.7.0.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 
@@ -58,9 +61,10 @@ class LeastSquares(Stepping[State]):
     -----
     The method is More's (1978), with the bounds as part of the problem that each step solves
     (bounded least squares), a correction of steps for the curvature of the residuals that comes
-    from evaluations made anyway, and an end at the last digits (`optdriver.leastsquares.machine`).
-    A step whose evaluation fails is tried again a quarter as long; a failed start is asked once
-    more.
+    from evaluations made anyway, a structured secant method where residuals stay so large that the
+    Gauss-Newton model is wrong (`optdriver.leastsquares.rest`), and an end at the last digits
+    (`optdriver.leastsquares.machine`).  A step whose evaluation fails is tried again a quarter as
+    long; a failed start is asked once more.
 
     The object can be pickled, copied or turned into a dict between any two calls, and what comes
     back goes on in the same way, to the bit where NumPy's linear algebra is the same.
@@ -87,16 +91,20 @@ class LeastSquares(Stepping[State]):
         loss: str = "linear",
         f_scale: float = 1.0,
         xtol: float = LeastSquaresOptions().xtol,
+        secant: bool = True,
         maxfun: float = math.inf,
         maxiter: float = math.inf,
     ) -> None:
         options = LeastSquaresOptions(
-            loss=loss, f_scale=f_scale, xtol=xtol, maxfun=maxfun, maxiter=maxiter
+            loss=loss, f_scale=f_scale, xtol=xtol, secant=secant, maxfun=maxfun, maxiter=maxiter
         )
         start = read_point(x0)
         lower, upper = read_bounds(bounds, start.size)
         start = np.minimum(np.maximum(start, lower), upper)
-        self._now = State(options=options, lower=lower, upper=upper, pending=start)
+        none = np.zeros((0, start.size))
+        self._now = State(
+            options=options, lower=lower, upper=upper, pending=start, steps=none, changes=none
+        )
 
     # -- asking and telling -----------------------------------------------------------------------
 

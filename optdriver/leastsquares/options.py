@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from optdriver.errors import InputError, nearest
 from optdriver.leastsquares.losses import LINEAR, LOSSES
-from optdriver.reading import check_count, check_real
+from optdriver.reading import check_count, check_flag, check_real
 
 XTOL: Final = 1e-11
 
@@ -27,6 +27,8 @@ class LeastSquaresOptions:
         Converged when the Gauss-Newton step would lower the value by the part ``xtol**2`` or less.
         In the linear case this is the relative offset of Bates and Watts: a step of `xtol` in units
         of the size of the confidence region, whatever the parameters are measured in.
+    secant : bool
+        Learn of trials what the Jacobian alone leaves of the Hessian; False as in optdriver 0.7.0.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """
@@ -34,6 +36,7 @@ class LeastSquaresOptions:
     loss: str = LINEAR
     f_scale: float = 1.0
     xtol: float = XTOL
+    secant: bool = True
     maxfun: float = math.inf
     maxiter: float = math.inf
 
@@ -41,6 +44,7 @@ class LeastSquaresOptions:
         check_loss(self.loss)
         check_real("f_scale", self.f_scale, above_zero=True)
         check_real("xtol", self.xtol, above_zero=False)
+        check_flag("secant", self.secant)
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
 

@@ -62,12 +62,15 @@ class Fits(Protocol):
 
 
 class WithinBounds:
-    """Fits that know bounds only."""
+    """Fits that know bounds only; `secant` is that of `LeastSquares`."""
+
+    def __init__(self, *, secant: bool = False) -> None:
+        self._secant = secant
 
     def begin(self, start: Vector, lower: Vector, upper: Vector) -> LeastSquares:
         """Return a fit within a box."""
         box = list(zip(lower, upper, strict=True))
-        return LeastSquares(start, box, xtol=XTOL, maxfun=MOST)
+        return LeastSquares(start, box, xtol=XTOL, secant=self._secant, maxfun=MOST)
 
     def to_dict(self, machine: LeastSquares) -> dict[str, Any]:
         """Return a fit as data."""

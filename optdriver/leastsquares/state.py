@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -61,6 +61,11 @@ class State:
     bend, along : ndarray or None
         What the residuals differ by from their linear model, over the step `along`: half of their
         second derivative in that direction.
+    steps, changes : ndarray, shape (k, n)
+        The last trials, the newest last, and what J'J leaves of the change of the gradient along
+        them; none where nothing is learnt of it.
+    scores : ndarray, shape (2,)
+        How badly the models without and with it have foreseen these changes.
     mark, marked : float, int
         The value at the iteration `marked`, since which it is watched how far it falls.
     best_x, best_f, best_g : ndarray or None, float, ndarray or None
@@ -76,6 +81,8 @@ class State:
     lower: Vector
     upper: Vector
     pending: Vector | None
+    steps: Vector
+    changes: Vector
     x: Vector | None = None
     r: Vector | None = None
     jacobian: Vector | None = None
@@ -87,6 +94,7 @@ class State:
     damping: float = 0.0
     bend: Vector | None = None
     along: Vector | None = None
+    scores: Vector = field(default_factory=lambda: np.zeros(2))
     mark: float = math.inf
     marked: int = 0
     best_x: Vector | None = None
@@ -123,6 +131,8 @@ def to_dict(state: State) -> dict[str, Any]:
         "stop": None if state.stop is None else str(state.stop),
         "reason": state.reason,
     }
+    for name in ("steps", "changes", "scores"):
+        data[name] = getattr(state, name).copy()
     for name in (*_POINTS, *_VECTORS, *_ROWS, "jacobian"):
         array = getattr(state, name)
         data[name] = None if array is None else array.copy()
@@ -149,18 +159,24 @@ def from_dict(data: Mapping[str, Any]) -> State:
 def _read(data: Mapping[str, Any]) -> State:
     low, high = stored.box(data["lower"], data["upper"])
     n, m = len(low), 0 if data["r"] is None else len(data["r"])
+    nothing = np.zeros((0, n))
+    data = {"steps": nothing, "changes": nothing, "scores": np.zeros(2), **data}  # not in 0.7.0
+    k = len(data["steps"])
     shapes = {"jacobian": (m, n), **dict.fromkeys(_VECTORS, (n,)), **dict.fromkeys(_ROWS, (m,))}
     fields: dict[str, Any] = {
         name: None if data[name] is None else stored.array(name, data[name], shape, finite=True)
         for name, shape in shapes.items()
     }
+    for name in ("steps", "changes"):
+        fields[name] = stored.array(name, data[name], (k, n), finite=True)
+    fields["scores"] = stored.array("scores", data["scores"], (2,), finite=True)
     fields |= {name: stored.real(name, data[name], 0.0, LARGE) for name in _REALS}
     fields |= {name: stored.real(name, data[name], 0.0) for name in _VALUES}
     fields |= {name: stored.whole(name, data[name]) for name in _COUNTS}
     for name in _POINTS:
         given = data[name]
         fields[name] = None if given is None else stored.inside(name, given, low, high)
-    options = stored.mapping("options", data["options"])
+    options = {"secant": False, **stored.mapping("options", data["options"])}
     options |= {name: math.inf for name in ("maxfun", "maxiter") if options[name] is None}
     return State(
         options=LeastSquaresOptions(**options),

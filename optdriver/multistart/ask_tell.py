@@ -102,8 +102,10 @@ class MultiStart(Undoing[MultiStartState]):
         a rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite
         slopes.  1 is for 0.1.0: besides, starts on the faces of the box too, one shortened step
         after the other, 10 pairs.
-    convergence_rule : {7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 7 asks a point beside an end to
+    convergence_rule : {8, 7, 6, 5, 4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 8 learns in fits what
+        the Jacobian alone leaves of the Hessian; 7, for what optdriver 0.7.0 has recorded, does
+        not, but asks a point beside an end to
         which symmetry may have led, goes on from there if it is lower, and doubts the links of
         ``start_rule='auto'``; 6, for what optdriver 0.6.0 has recorded, does not, but follows an
         end whose steps grow, and believes none where the floor of a narrow valley falls on; 5, for
@@ -202,7 +204,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 4,
         constraint_rule: int = 6,
-        convergence_rule: int = 7,
+        convergence_rule: int = 8,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

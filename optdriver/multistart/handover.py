@@ -220,6 +220,7 @@ class Handover:
     def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
         rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), RULE)
         told = {} if self._fit is None else {"residuals": True, **self._fit}
+        told.pop("secant", None)  # it always learns
         told |= {"began": self._began, "beside": self._beside}
         return FeasibleMinimizer(x, self._constraints, rule=rule, **told, **given)
 

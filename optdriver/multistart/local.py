@@ -102,7 +102,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 6,
-    convergence_rule: int = 7,
+    convergence_rule: int = 8,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
 ) -> Minimizer:

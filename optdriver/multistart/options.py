@@ -28,8 +28,8 @@ MOST_INITIAL = 100_000
 
 DIFFERENCE_RULES = (1, 2, 3, 4)
 CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6)
-CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7)
-"""How runs go: as by 0.1.0, by 0.2.0, by 0.3.0, by 0.4.0, by 0.5.0, by 0.6.0, and as now."""
+CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8)
+"""How runs go: as by 0.1.0, 0.2.0, 0.3.0, 0.4.0, 0.5.0, 0.6.0 and 0.7.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
 
@@ -70,7 +70,7 @@ class MultiStartOptions:
     must_stay_feasible: bool = True
     difference_rule: int = 4
     constraint_rule: int = 6
-    convergence_rule: int = 7
+    convergence_rule: int = 8
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
@@ -179,7 +179,12 @@ class MultiStartOptions:
     def of_fits(self, *, two_sided: bool) -> dict[str, Any]:
         """Return the options of each least-squares run, by how exact its derivatives are."""
         least = 0.0 if self.jac else TWO_SIDED_XTOL if two_sided else ONE_SIDED_XTOL
-        return {"loss": self.loss, "f_scale": self.f_scale, "xtol": max(self.xtol, least)}
+        return {
+            "loss": self.loss,
+            "f_scale": self.f_scale,
+            "xtol": max(self.xtol, least),
+            "secant": self.convergence_rule > 7,
+        }
 
     @property
     def sequence(self) -> Kind:

@@ -30,6 +30,7 @@ from optdriver.drivers import (
 )
 from optdriver.errors import InputError, ProtocolError
 from optdriver.geometry.products import dot, transposed_times
+from optdriver.leastsquares.profile import WithinBounds
 from optdriver.multistart.records import Fill, Point, PointArrays
 from optdriver.outstanding import Outstanding
 from optdriver.study import deviations, gradient_check, outputs, parameters, profiling, soundness
@@ -1356,10 +1357,12 @@ def _restored(data: Mapping[str, Any]) -> State:
     )
 
 
-def _fits_of(spec: Spec) -> UnderConstraints | None:
-    """Return what the fits of a profile are made of, None where they know bounds only."""
+def _fits_of(spec: Spec) -> UnderConstraints | WithinBounds:
+    """Return what the fits of a profile are made of."""
     compiled = spec.compiled
-    return UnderConstraints(compiled) if compiled is not None and has_rows(compiled) else None
+    if compiled is not None and has_rows(compiled):
+        return UnderConstraints(compiled)
+    return WithinBounds(secant=spec.parameters["convergence_rule"] > 7)
 
 
 def _profile(data: Any, spec: Spec) -> Profiling | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from optdriver import stored
 from optdriver.errors import InputError, ProtocolError
-from optdriver.leastsquares.profile import MOST, XTOL, ProfileEnd
+from optdriver.leastsquares.profile import MOST, XTOL, ProfileEnd, WithinBounds
 from optdriver.multistart import stencil, steps
 from optdriver.multistart.stencil import BASE, Stencil
 from optdriver.multistart.steps import Learnt
@@ -149,7 +149,7 @@ class Profiling:
     ends: list[End]
     jac: bool
     stop: tuple[str, str] | None
-    fits: UnderConstraints | None = None
+    fits: UnderConstraints | WithinBounds
     done: bool = field(default=False)
 
     def ask(self, space: Space, box: Box) -> list[Wanted]:
@@ -185,7 +185,7 @@ class Profiling:
         return False
 
     def _is_admitted(self, x: FloatArray) -> bool:
-        return self.fits is None or self.fits.admits(x)
+        return isinstance(self.fits, WithinBounds) or self.fits.admits(x)
 
     def _planned(self, end: End, x: FloatArray, space: Space, box: Box) -> Stencil | None:
         """Return the differences at a point, without those that violate constraints."""
@@ -297,7 +297,7 @@ class Profiling:
 
     @classmethod
     def from_dict(
-        cls, data: Mapping[str, Any], n: int, fits: UnderConstraints | None = None
+        cls, data: Mapping[str, Any], n: int, fits: UnderConstraints | WithinBounds
     ) -> Profiling:
         """Return the profile of which `to_dict` made `data`, of a study of `n` parameters."""
         count = len(data["indices"])
@@ -336,7 +336,7 @@ def begin(
     *,
     jac: bool,
     stop: tuple[str, str] | None,
-    fits: UnderConstraints | None = None,
+    fits: UnderConstraints | WithinBounds,
 ) -> Profiling:
     """Return the profile that begins with an event, in a box."""
     n = event.x.size

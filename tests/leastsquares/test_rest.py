@@ -1,0 +1,110 @@
+"""What J'J leaves of the Hessian is learnt, and only where that is worth it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.nist import SETS, digits
+from optdriver import LeastSquares, MultiStart
+from optdriver.errors import InputTypeError
+from tests.leastsquares.test_machine import fitted
+
+
+@pytest.mark.parametrize(("name", "start", "most"), [("Thurber", 1, 15), ("ENSO", 0, 20)])
+def test_large_residuals_take_a_third_of_the_evaluations(name, start, most):
+    data = SETS[name]
+    ends = [
+        fitted(data.residuals, data.jacobian, data.starts[start], secant=secant)
+        for secant in (True, False)
+    ]
+    assert all(digits(end.result.x, data.b) > 9.0 for end in ends)
+    assert ends[0].nfev <= most
+    assert 3 * ends[0].nfev <= ends[1].nfev
+
+
+def large(n):
+    """Return residuals that stay as large as they are curved, and their Jacobian."""
+    rng = np.random.default_rng(n)
+    a, b, c = rng.standard_normal((3, 3 * n, n))
+
+    def residuals(x):
+        return 1.0 + a @ x + 0.3 * np.sin(b @ x) * (c @ x)
+
+    def jacobian(x):
+        u, v = b @ x, c @ x
+        return a + 0.3 * (np.cos(u) * v)[:, None] * b + 0.3 * np.sin(u)[:, None] * c
+
+    return residuals, jacobian
+
+
+@pytest.mark.parametrize("loss", ["linear", "soft_l1", "cauchy"])
+@pytest.mark.parametrize("n", [2, 5])
+def test_it_ends_where_the_former_rule_ends_or_lower(n, loss):
+    residuals, jacobian = large(n)
+    for seed in range(6):
+        x0 = np.random.default_rng(seed).uniform(-1.0, 1.0, n)
+        new, old = (
+            fitted(residuals, jacobian, x0, [(-2, 2)] * n, secant=secant, loss=loss)
+            for secant in (True, False)
+        )
+        assert new.result.success
+        assert np.max(np.abs(new.result.jac[np.abs(new.result.x) < 2.0]), initial=0.0) < 1e-8
+        assert new.result.fun <= old.result.fun * 1.5
+
+
+def test_a_run_under_way_of_a_version_that_did_not_learn_goes_on_as_it_did():
+    data = SETS["Thurber"]
+    run, twin = (LeastSquares(data.starts[0], secant=False) for _ in range(2))
+    for _ in range(5):
+        x = run.ask()
+        run.tell(data.residuals(x), data.jacobian(x))
+        twin.tell(data.residuals(x), data.jacobian(x))
+    written = run.to_dict()
+    for name in ("steps", "changes", "scores"):
+        del written[name]
+    del written["options"]["secant"]
+    run = LeastSquares.from_dict(written)
+    while not run.done:
+        x = run.ask()
+        assert np.array_equal(x, twin.ask())
+        run.tell(data.residuals(x), data.jacobian(x))
+        twin.tell(data.residuals(x), data.jacobian(x))
+    assert twin.done
+
+
+def test_the_units_of_the_parameters_do_not_matter():
+    data = SETS["Thurber"]
+    unit = 2.0 ** np.array([10, -20, 7, 0, 3, -5, 30])
+    plain = fitted(data.residuals, data.jacobian, data.starts[1])
+    scaled = fitted(
+        lambda z: data.residuals(z * unit),
+        lambda z: data.jacobian(z * unit) * unit,
+        data.starts[1] / unit,
+    )
+    assert scaled.nfev == plain.nfev
+    np.testing.assert_allclose(scaled.result.x * unit, plain.result.x, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("rule", "secant"), [(8, True), (7, False)])
+def test_the_rule_of_a_multi_start(rule, secant):
+    data = SETS["ENSO"]
+    x0 = np.clip(data.starts[0], *data.box.T)
+    driver = MultiStart(
+        data.box,
+        method="least-squares",
+        jac=True,
+        max_num_minimizers=1,
+        initial_samples=[x0],
+        convergence_rule=rule,
+    )
+    while driver.stop_reason is None and (points := driver.ask(1)) and not points[0].run:
+        driver.tell(points[0].id, data.residuals(points[0].x), data.jacobian(points[0].x))
+    bare = fitted(data.residuals, data.jacobian, x0, data.box, secant=secant)
+    assert driver.runs[0].nfev == bare.nfev
+    assert np.array_equal(driver.runs[0].x, bare.result.x)
+
+
+def test_what_is_no_flag():
+    with pytest.raises(InputTypeError, match="secant"):
+        LeastSquares([1.0], secant="yes")
