@@ -68,6 +68,12 @@ SLACK: Final = 8.0
 SURE: Final = 1e-6
 """A relative offset from which on a step that changes no digit is an end and no stall."""
 
+INEXACT: Final = 1e4
+"""Times `xtol`, up to `SURE_ENOUGH`: with derivatives by differences, whose `xtol` is larger, an
+offset like that may be their error alone."""
+
+SURE_ENOUGH: Final = 1e-5
+
 SHORT: Final = 0.2
 """The part of the undamped step down to which one that rounding hides is tried."""
 
@@ -271,8 +277,14 @@ def _try(state: State, model: Model | None = None) -> None:
     if np.isfinite(point).all() and not np.array_equal(point, state.x) and state.radius > 0.0:
         state.pending = point
     else:
-        sure = made.offset(state.f) <= SURE
+        sure = made.offset(state.f) <= _sure(state)
         _end(state, Stop.ROUNDING if sure else Stop.STALLED)
+
+
+def _sure(state: State) -> float:
+    """Return the offset from which on a step that gains nothing is an end and no stall."""
+    options = state.options
+    return max(SURE, min(INEXACT * options.xtol, SURE_ENOUGH)) if options.secant else SURE
 
 
 def _correction(state: State, model: Model, p: Vector) -> Vector | None:
@@ -373,10 +385,13 @@ def _again(state: State) -> None:
     """Try a shorter step from the same iterate, unless the run has ended."""
     if state.stop is not None:
         return
+    sure = _sure(state)
     if state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)
     elif state.radius <= EPS**2 * _length(state, state.x):
-        sure = _model(state).offset(state.f) <= SURE
-        _end(state, Stop.ROUNDING if sure else Stop.STALLED)
+        known = _model(state).offset(state.f) <= sure
+        _end(state, Stop.ROUNDING if known else Stop.STALLED)
+    elif sure > SURE and _is_short(state) and _model(state).offset(state.f) <= sure:
+        _end(state, Stop.ROUNDING)
     else:
         _try(state)

@@ -42,6 +42,10 @@ Without it 648 runs on NIST's sets take 28,000 evaluations instead of 26,400 (32
 rest): in valleys that are curved and narrow the bend of a step is the better guide.
 """
 
+BLURRED: Final = 1e-2
+"""Times `xtol`, a part of the Jacobian by which its errors may change it: differences that are no
+more exact than that come with an `xtol` that is larger."""
+
 NOTHING: Final = 1e-300
 
 
@@ -86,7 +90,10 @@ def learn(state: State, r: Vector, jacobian: Vector, *, accepted: bool) -> None:
     bends, signs = quasi_newton.correction(state.steps * scale, state.changes / scale)
     both = plain + transposed_times(bends, signs * times(bends, moved * scale))
     wrong = np.array([_wrong(change, plain), _wrong(change, both)])
-    left = losses.gradient(r if accepted else state.r, jacobian - state.jacobian, loss, size)
+    at, turned = r if accepted else state.r, jacobian - state.jacobian
+    left = losses.gradient(at, turned, loss, size)
+    if norm(turned / scale) <= BLURRED * options.xtol * norm(jacobian / scale):
+        return
     if np.isfinite(wrong).all() and np.isfinite(left).all():
         state.scores = MEMORY * state.scores + wrong
         most = min(moved.size, PAIRS)
