@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from collections.abc import Iterable
@@ -248,3 +250,21 @@ def test_a_study_is_shown_without_what_takes_long_to_import(
 
 def test_the_type_hints_are_shipped() -> None:
     assert ROOT.joinpath("optdriver/py.typed").exists()
+
+
+@pytest.mark.slow
+def test_the_tests_of_wheels_need_no_more_than_the_release_installs() -> None:
+    """What else the quick tests need is away; collecting them imports all that they import."""
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheels = configured["tool"]["cibuildwheel"]
+    extras = configured["project"]["optional-dependencies"].values()
+    names = {re.split(r"[\[<>=,]", entry)[0] for extra in extras for entry in extra}
+    asked = {re.split(r"[<>=]", entry)[0] for entry in wheels["test-requires"]}
+    away = sorted({name.lower().replace("-", "_") for name in names - asked - {"optdriver"}})
+    assert {"jax", "optuna", "coverage"} <= {*away}
+    places = wheels["test-command"].partition("pytest ")[2].split()
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({away!r}))\n"
+        f"import pytest; sys.exit(pytest.main({['--collect-only', '-q', '-n', '0', *places]!r}))"
+    )
+    run(sys.executable, "-c", script, cwd=ROOT)
