@@ -147,6 +147,8 @@ def _tell_value(problem: Problem, lane: Lane, with_gradient: bool) -> None:
     elif g is not None and not np.all(np.isfinite(g)):
         lane.failed("the gradient is not finite")
     else:
+        if lane.precision is not None:
+            lane.precision.tell(lane.minimizer, f)
         lane.minimizer.tell(f, g)
 
 
@@ -196,6 +198,8 @@ def _told(lanes: Sequence[Lane], f: Any, g: Any) -> Any:
         if not fine:
             what = "gradient" if np.isfinite(value) else "loss"
             lane.reasons[1:] = [f"the {what} is not finite"]
+        if lane.precision is not None:
+            lane.precision.tell(lane.minimizer, float(value))
     points = np.empty_like(g)
     advance_lanes(tuple(_state(lane) for lane in lanes), f, g, points)
     return points
@@ -216,6 +220,10 @@ def device(problem: Problem, lanes: Sequence[Lane], watch: Watch) -> None:
     options = {name: getattr(state, name) for name in SHARED}
     options |= {"maxcor": state.m, "initial_step": state.initial_step or None}
     options["cautious"] = bool(state.cautious)
+    if lanes[0].precision is not None:  # the device has a way of its own with rounding
+        options["ftol"] = lanes[0].precision.coarsest
+        for lane in lanes:
+            lane.precision = None
     found = engine.minimize(
         problem.traceable,
         problem.bounds,

@@ -269,7 +269,8 @@ class Minimizer:
         z0 = self._problem.starts(self._first, number, chosen)
         before = self._problem.objective.calls
         made = zip(z0, self._factory.at(z0, chosen), strict=True)
-        lanes = [Lane(k, z, minimizer) for k, (z, minimizer) in enumerate(made)]
+        precision = self._factory.precision
+        lanes = [Lane(k, z, minimizer, precision) for k, (z, minimizer) in enumerate(made)]
         looked = self._problem.objective.calls - before
         interrupted: str | None = None
         with bar(partial(line, lanes, self._problem.sign), self._progress) as show:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
+from optdriver.minimization.precision import Precision
 from optdriver.minimization.problem import Problem
 
 Vector = NDArray[np.float64]
@@ -60,6 +61,8 @@ class Lane:
     start : ndarray, shape (n,)
         In z.
     minimizer : LocalMinimizer
+    precision : Precision or None
+        Where values are too coarse for the tolerances, what is told of each beforehand.
     nfev, njev, nhev : int
         Calls of the loss, of its gradient and of its Hessian or the product with it.
     reasons : list of str
@@ -71,6 +74,7 @@ class Lane:
     index: int
     start: Vector
     minimizer: LocalMinimizer
+    precision: Precision | None = None
     nfev: int = 0
     njev: int = 0
     nhev: int = 0

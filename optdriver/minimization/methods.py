@@ -17,7 +17,8 @@ from optdriver.errors import ConstraintWarning, InputError, InputTypeError, say,
 from optdriver.lbfgsb import Options
 from optdriver.minimization.finished import Population
 from optdriver.minimization.lanes import LocalMinimizer
-from optdriver.minimization.problem import Problem, resolved, tolerances
+from optdriver.minimization.precision import Precision
+from optdriver.minimization.problem import COARSE, Problem, resolved, tolerances
 from optdriver.multistart import local
 from optdriver.multistart.handover import COMMON_OPTIONS
 from optdriver.objectives.jax_objective import JaxObjective
@@ -113,6 +114,11 @@ class Factory:
     tol : float or None
     options : mapping
 
+    Attributes
+    ----------
+    precision : Precision or None
+        What its minimizers are to be told with each value.
+
     Raises
     ------
     InputError
@@ -130,10 +136,23 @@ class Factory:
         usual = {name: defaults.get(name) for name in tests}
         raised = tolerances(problem.objective, tol, options, usual)
         self._options = {**defaults, **options, **raised}
+        self.precision = self._with_each_value(tol, options) if self._ours else None
         curved = called.hessian if called is not None else ()
         smooth = isinstance(problem.objective, JaxObjective)
         self._hessian = ("product" if "product" in curved else "matrix") if curved else None
         self._hessian = self._hessian if smooth else None
+
+    def _with_each_value(self, tol: Any, options: Mapping[str, Any]) -> Precision | None:
+        """Return what L-BFGS-B within bounds is told of coarse values, and what was wanted of it.
+
+        Minimizers under constraints have the tolerances that suit values of all sizes.
+        """
+        spacing = self._problem.objective.resolution
+        if spacing <= COARSE or self._problem.has_rows:
+            return None
+        wanted = options.get("ftol", Options().ftol if tol is None else tol)
+        self._options["ftol"] = wanted
+        return Precision(spacing=spacing, ftol=wanted, noise=self._options["noise"])
 
     def at(self, starts: Vector, seed: int) -> list[LocalMinimizer]:
         """Return a minimizer for each start, (k, n); `seed` is for those that need chance."""
