@@ -1,12 +1,13 @@
 """Points beside an end, where symmetry may have hidden that f falls: feasible ones.
 
-The rule is that of `optdriver.lbfgsb.saddles`, but for what is no slope (`SMALL`): variables that
-have stayed where the run began, with no slope, are moved a little, and of variables that have been
-equal all the way one is moved up and the other down.  The point is brought back to the constraints
-where it violates one.
+The rule is that of `optdriver.lbfgsb.saddles`: variables that have stayed where the run began, with
+no slope, are moved a little, and of variables that have been equal all the way one is moved up and
+the other down.  The point is brought back to the constraints where it violates one.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from optdriver.feasible.work import TooMuchWork
 from optdriver.geometry.products import dot, largest
 
 PART = 2.0**-16
-"""Of a variable's size: closer values are the same."""
+"""Of f, or of what a run has gained: small."""
 
-SMALL = 2.0**-4
-"""Of gtol: gradients by differences do not vanish exactly."""
+SAME = 2.0**-13
+"""Of a variable's size: closer values are the same; before the sixth rule `PART`."""
 
 STEP = 2.0**-10
 """Of a variable's size, which it is moved by."""
@@ -29,12 +30,26 @@ LEFT_OF_STEP = 0.25
 """So much of the step has to be left where a point was brought back to the constraints."""
 
 FARTHER = 8.0
+ROUNDING = 2.0**-50  # of f
 MOST_COMPARED = 2**20
 SHORTER = (1.0, -1.0, 0.125, -0.125)
 
 
+class Level(NamedTuple):
+    """What counts as no slope, and as no move: see `optdriver.lbfgsb.saddles`."""
+
+    slope: float
+    change: float
+    same: float
+
+    def holds(self, slopes: Vector, size: Vector) -> Mask:
+        """Return which slopes are small, or promise no change over the sizes of their variables."""
+        steep = np.abs(slopes)
+        return np.asarray((steep <= self.slope) | (steep * size <= self.change))
+
+
 def step(
-    x: Vector, g: Vector, began: Vector, steps: Vector, region: Region, small: float
+    x: Vector, g: Vector, began: Vector, steps: Vector, region: Region, level: Level
 ) -> Vector:
     """Return the step from the end `x` to where f may be lower, of zeros where there is none.
 
@@ -47,23 +62,23 @@ def step(
     steps : ndarray, shape (k, n)
         Steps that are known of the run.
     region : Region
-    small : float
-        A gradient that is no slope.
+    level : Level
+        What is no slope, and no move.
     """
     moved = np.abs(x - began)
-    way = largest(moved)
-    size = _sizes(x, began, way, region)
-    stays = region.free & (np.abs(g) <= small) & (moved <= PART * size)
-    stays &= (np.abs(steps) <= PART * size).all(axis=0)  # else it has come back
+    size = sizes(x, began, region)
+    stays = region.free & level.holds(g, size) & (moved <= level.same * size)
+    stays &= (np.abs(steps) <= level.same * size).all(axis=0)  # else it has come back
     p = np.zeros(len(x))
     for k, i in enumerate(np.flatnonzero(stays).tolist()):
         p[i] = STEP * size[i] * (-1.0 if k.bit_count() % 2 else 1.0)
-    _exchange(p, x, g, began, steps, size, region.free & ~stays, way, small)
+    _exchange(p, x, g, began, steps, size, region.free & ~stays, level)
     return p
 
 
-def _sizes(x: Vector, began: Vector, way: float, region: Region) -> Vector:
+def sizes(x: Vector, began: Vector, region: Region) -> Vector:
     """Return the sizes of the variables: see `optdriver.lbfgsb.saddles.size_of`."""
+    way = largest(np.abs(x - began))
     width = region.upper - region.lower
     size = np.maximum(np.abs(x), np.abs(began))
     size = np.where(began == 0.0, np.maximum(size, way), size)
@@ -79,11 +94,10 @@ def _exchange(
     steps: Vector,
     size: Vector,
     free: Mask,
-    way: float,
-    small: float,
+    level: Level,
 ) -> None:
     """Move of each two variables that have been equal all the way one up and the other down."""
-    n, least = len(x), PART * way
+    n, least = len(x), level.same * largest(np.abs(x - began))
     open_to = free.copy()
     window = 2 + MOST_COMPARED // n
     for i in np.flatnonzero(free).tolist():
@@ -91,7 +105,7 @@ def _exchange(
             continue
         j = np.arange(i + 1, min(n, i + window))
         same = open_to[j] & (began[j] == began[i]) & (np.abs(x[j] - x[i]) <= least)
-        j = j[same & (np.abs(g[j] - g[i]) <= small)]
+        j = j[same & level.holds(g[j] - g[i], size[[i]])]
         together = np.abs(steps[:, j] - steps[:, [i]]) <= least
         j = j[together.all(axis=0)]
         if len(j):

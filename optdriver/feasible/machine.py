@@ -35,6 +35,7 @@ VANISHING = 1e-6  # in scaled rows, of a value and of a gradient
 ENDLESS = 1e20  # times what is known of the size of f at the start
 WITH_CUSPS = 3  # the rule from which on the end at a cusp is a success
 WITH_CHORDS = 4  # the last steps of a subproblem take one factorisation, by elimination
+WITH_LEVELS = 6  # a slope that promises nothing is none
 WITH_HORNS = 4  # and that from which on a restoration is patient where gradients vanish
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
@@ -120,8 +121,7 @@ def take_failure(state: State, region: Region, reason: str) -> bool:
             finish(state, Stop.MAX_EVALUATIONS)
         return False
     if state.phase is Phase.BESIDE:
-        finish(state, Stop(state.ending))
-        return False
+        return _end_beside(state)
     if state.failures > MOST_FAILURES:
         finish(state, Stop.FAILED)
         return False
@@ -136,24 +136,32 @@ def look_beside(state: State, region: Region) -> None:
         return
     if state.fit is not None or _limit(state) is not None or state.left >= MOST_LEFT:
         return
-    p = beside.step(
-        state.x, state.g, state.began, state.steps * region.scale, region, _no_slope(state)
-    )
+    steps = state.steps * region.scale
+    p = beside.step(state.x, state.g, state.began, steps, region, _level(state))
     state.ending, state.end, state.looked = str(state.stop), state.x.copy(), 1
     if _ask_beside(state, region, p):
         state.phase, state.stop = Phase.BESIDE, None
 
 
-def _no_slope(state: State) -> float:
+def _level(state: State) -> beside.Level:
     """Return what counts as no slope where a run has ended."""
-    return beside.SMALL * convergence.unit_at(state, state.f) * state.options.gtol
+    small = convergence.unit_at(state, state.f) * state.options.gtol
+    if state.rule < WITH_LEVELS:
+        return beside.Level(slope=small / 16.0, change=0.0, same=beside.PART)
+    return beside.Level(slope=small, change=_small_part(state), same=beside.SAME)
 
 
-def _slope_beside(state: State, p: Vector) -> float:
+def _small_part(state: State) -> float:
+    """Return a small part of f, or of what the run has gained."""
+    return beside.PART * max(abs(state.f), abs(state.first_f - state.f))
+
+
+def _slope_beside(state: State, region: Region, p: Vector) -> float:
     """Return what the small slopes that are left explain of a fall along the first step."""
     if state.looked > 1:
         return 0.0
-    return 2.0 * abs(dot(np.where(np.abs(state.g) <= _no_slope(state), state.g, 0.0), p))
+    level = _level(state).holds(state.g, beside.sizes(state.x, state.began, region))
+    return 2.0 * abs(dot(np.where(level, state.g, 0.0), p))
 
 
 def _ask_beside(state: State, region: Region, p: Vector) -> bool:
@@ -171,8 +179,9 @@ def _take_beside(state: State, region: Region, f: float, g: Vector) -> bool:
     See `optdriver.lbfgsb.machine.take_beside`.
     """
     p = state.pending - state.end
-    seen = state.noise + trust.ROUNDING * abs(state.f)
-    if f < state.f - seen - _slope_beside(state, p):
+    rounding = beside.ROUNDING if state.rule >= WITH_LEVELS else trust.ROUNDING
+    seen = state.noise + rounding * abs(state.f)
+    if f < state.f - seen - _slope_beside(state, region, p):
         _remember_best(state, f, g)
         state.delta = max(state.delta, _step_size(state, region))
         state.phase, state.settled = Phase.TRIAL, False
@@ -180,10 +189,11 @@ def _take_beside(state: State, region: Region, f: float, g: Vector) -> bool:
         if not len(state.steps):  # it ended where it began, with no slope to measure f by
             _measure(state, f, convergence.first_change(region.scale, g))
             state.first_theta = _first_theta(state, region, g)
-        if _move(state, region, f, g, None):
-            state.left, state.looked, state.ending = state.left + 1, 0, ""
-            return True
-        state.ending = str(state.stop)
+        fall = state.f - f
+        goes_on = _move(state, region, f, g, None)
+        if goes_on and not (state.rule >= WITH_LEVELS and fall <= _small_part(state)):
+            return _leave(state)
+        state.ending = "" if goes_on else str(state.stop)
         p, state.looked = beside.FARTHER * p, max(state.looked, 2)
     elif state.looked == 1:
         p, promised = beside.bent_down(p, g - state.g)
@@ -192,10 +202,25 @@ def _take_beside(state: State, region: Region, f: float, g: Vector) -> bool:
     else:
         p = np.zeros(len(p))
     state.looked += 1
-    if state.ending in SUCCESSES and state.looked <= MOST_LOOKED and _ask_beside(state, region, p):
+    wanted = state.ending in ("", *SUCCESSES) and state.looked <= MOST_LOOKED
+    if wanted and _ask_beside(state, region, p):
         state.phase, state.stop = Phase.BESIDE, None
-    else:
-        finish(state, Stop(state.ending))
+        return False
+    return _end_beside(state)
+
+
+def _leave(state: State) -> bool:
+    """Go on from a point beside an end that was none."""
+    state.phase = Phase.TRIAL
+    state.left, state.looked, state.ending = state.left + 1, 0, ""
+    return True
+
+
+def _end_beside(state: State) -> bool:
+    """Let the end stand, or go on from a lower point beside it from which f falls on."""
+    if not state.ending:
+        return _leave(state)
+    finish(state, Stop(state.ending))
     return False
 
 

@@ -15,6 +15,7 @@ from optdriver.feasible.state import MOST_LEFT, MOST_LOOKED, RULE, SUCCESSES, Ph
 from optdriver.feasible.types import Data
 
 COUNTS = ("nfev", "nfail", "failures", "nit")
+LOWER = 3  # points beside an end, from which on one may be lower than it, and none itself
 EVALUATED = ("x", "g", "best_x", "best_g")  # empty until the start is evaluated
 LISTS = ("steps", "changes", "failed", "avoided")
 NUMBERS = ("f", "best_f", "predicted", "residual")
@@ -96,7 +97,9 @@ def _read_beside(values: Data, n: int) -> Data:
     for name, most in (("looked", MOST_LOOKED), ("left", MOST_LEFT)):
         made[name] = stored.whole(name, values.get(name, 0), most=most)
     beside = values["phase"] is Phase.BESIDE
-    if made["ending"] not in ("", *SUCCESSES) or (beside and not made["ending"]):
+    if made["ending"] not in ("", *SUCCESSES) or (
+        beside and not made["ending"] and made["looked"] < LOWER
+    ):
         raise ValueError("it says nothing of the end beside which a point is asked")
     if beside and not len(made["end"]):
         raise ValueError("a point is asked beside no end")

@@ -16,6 +16,9 @@ cdef void take_start(State s, Scratch q, double f) noexcept nogil
 cdef void look_beside(State s) noexcept nogil
 cdef Py_ssize_t the_end(State s) noexcept nogil
 cdef void take_beside(State s, Scratch q, double f) noexcept nogil
+cdef bint stands(State s) noexcept nogil
+cdef bint falls_beside(State s) noexcept nogil
+cdef void end_beside(State s, Scratch q) noexcept nogil
 cdef void leave(State s, Scratch q, double f) noexcept nogil
 cdef void move(State s, double f) noexcept nogil
 cdef void follow(State s, Scratch q, Py_ssize_t verdict, double f) noexcept nogil

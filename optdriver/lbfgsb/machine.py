@@ -50,6 +50,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.saddles import (
         farther_aside,
+        is_small_part,
         promised_aside,
         slope_aside,
         step_aside,
@@ -101,6 +102,7 @@ else:
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.saddles import (
         farther_aside,
+        is_small_part,
         promised_aside,
         slope_aside,
         step_aside,
@@ -221,7 +223,7 @@ def take(s: State, q: Scratch, f: cython.double) -> cython.void:
         look_beside(s)
     elif s.nfev >= s.maxfun:
         if s.phase == BESIDE:
-            finish(s, the_end(s))
+            finish(s, MAX_EVALUATIONS if falls_beside(s) else the_end(s))
         else:
             finish(s, REDUCTION if looks(s) and not doubted(s) else MAX_EVALUATIONS)
 
@@ -247,7 +249,7 @@ def take_failure(s: State, q: Scratch) -> cython.void:
     if s.phase == SEARCH:
         follow(s, q, back_off(s), s.f)
     elif s.phase == BESIDE:
-        finish(s, the_end(s))
+        end_beside(s, q)
     elif s.failures > 1:
         finish(s, FAILED)
 
@@ -290,22 +292,47 @@ def the_end(s: State) -> cython.Py_ssize_t:
 def take_beside(s: State, q: Scratch, f: cython.double) -> cython.void:
     """Go on from a point beside the end that is lower than it; otherwise the end stands.
 
-    A lower one where f is flat is followed farther out.  One that is not lower is followed by
-    another if the change of the gradient says that f falls along some of its steps: the others
-    have hidden it.  A small slope that is left at the end, or seems so by differences, explains
-    twice as much as it promises: f falls there, but does not bend down.
+    A lower one where f is flat, or has fallen by next to nothing, is followed farther out: from
+    there the next iterate might pass at once.  One that is not lower is followed by another if the
+    change of the gradient says that f falls along some of its steps: the others have hidden it.  A
+    small slope that is left at the end, or seems so by differences, explains twice as much as it
+    promises: f falls there, but does not bend down.
     """
+    fall: cython.double = s.f0 - f
     if f < s.f0 - noise_level(s, f) - 2.0 * slope_aside(s):
         keep_best(s, f)
         s.f0 = f
-        if not is_stationary(s, s.xt, s.gt, f, projected_gradient_norm(s, s.xt, s.gt)):
+        if not (stands(s) or (s.cautious > 6 and is_small_part(s, fall))):
             leave(s, q, f)
         elif farther_aside(s):
             s.beside = the_end(s) + 2
         else:
-            finish(s, the_end(s))
+            end_beside(s, q)
     elif s.beside <= 2 and promised_aside(s) > noise_level(s, f):
         s.beside += 2
+    else:
+        end_beside(s, q)
+
+
+def stands(s: State) -> cython.bint:
+    """Whether the best point passes the test of the gradient."""
+    return is_stationary(s, s.xb, s.gb, s.best_f, projected_gradient_norm(s, s.xb, s.gb))
+
+
+def falls_beside(s: State) -> cython.bint:
+    """Whether a lower point was found beside the end, from which f falls on."""
+    i: cython.Py_ssize_t
+    for i in range(s.n):
+        if s.xb[i] != s.z[i]:
+            return s.cautious > 6 and not stands(s)
+    return False
+
+
+def end_beside(s: State, q: Scratch) -> cython.void:
+    """Let the end stand where nothing more is to be seen beside it, or go on from a lower point."""
+    if falls_beside(s):
+        back_to_best(s)
+        leave(s, q, s.best_f)
     else:
         finish(s, the_end(s))
 

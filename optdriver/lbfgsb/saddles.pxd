@@ -2,6 +2,9 @@ from optdriver.lbfgsb.state cimport State
 
 cdef double longest_way(State s) noexcept nogil
 cdef double size_of(State s, Py_ssize_t i, double way) noexcept nogil
+cdef double same(State s, double size) noexcept nogil
+cdef bint is_small_part(State s, double change) noexcept nogil
+cdef bint is_level(State s, double slope, double size) noexcept nogil
 cdef bint stays(State s, Py_ssize_t i, double way) noexcept nogil
 cdef bint equal(State s, Py_ssize_t i, Py_ssize_t j, double way) noexcept nogil
 cdef Py_ssize_t partner(State s, Py_ssize_t i, double way) noexcept nogil

@@ -48,24 +48,48 @@ def size_of(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.double
     return min(size, width)
 
 
-def stays(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.bint:
-    """Whether a variable is where it began, to 2^-16 of its size, and f has no slope in it.
+def same(s: State, size: cython.double) -> cython.double:
+    """Return how close values of a variable of this size are where they count as the same.
 
-    Gradients by differences do not vanish exactly (to gtol), and move it a little.  One that the
-    pairs tell to have moved has come back.
+    That is an eighth of the step aside: errors of differences lead off a plane of symmetry.
+    """
+    return size * (0.0001220703125 if s.cautious > 6 else 1.52587890625e-05)
+
+
+def is_small_part(s: State, change: cython.double) -> cython.bint:
+    """Whether a change is at most 2^-16 of f, or of what the run has gained."""
+    gain: cython.double = fabs(s.f_start - s.best_f)
+    return change <= 1.52587890625e-05 * max(fabs(s.best_f), gain)
+
+
+def is_level(s: State, slope: cython.double, size: cython.double) -> cython.bint:
+    """Whether a slope at the end counts as none: it is at most gtol, or promises nothing.
+
+    Those by differences do not vanish: they are wrong by a part of what f is made of, however small
+    f has become.  So one is none, too, that promises a small part over the size of its variable.
+    """
+    if fabs(slope) <= s.gtol * s.unit:
+        return True
+    return s.cautious > 6 and is_small_part(s, fabs(slope) * size)
+
+
+def stays(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.bint:
+    """Whether a variable is where it began, as good as, and f has no slope in it.
+
+    Gradients by differences move it a little.  One that the pairs tell to have moved has come back.
     """
     k: cython.Py_ssize_t
-    least: cython.double = 1.52587890625e-05 * size_of(s, i, way)
+    size: cython.double = size_of(s, i, way)
     most: cython.double = fabs(s.z[i] - s.xs[i])
-    if s.l[i] == s.u[i] or fabs(s.gb[i]) > s.gtol * s.unit:
+    if s.l[i] == s.u[i] or not is_level(s, s.gb[i], size):
         return False
     for k in range(s.k):
         most = max(most, fabs(s.w[2 * s.m * i + 2 * k + 1]))
-    return most <= least
+    return most <= same(s, size)
 
 
 def equal(s: State, i: cython.Py_ssize_t, j: cython.Py_ssize_t, way: cython.double) -> cython.bint:
-    """Whether two variables have been equal all the way, to 2^-16, and one can go up, one down.
+    """Whether two variables have been equal all the way, as good as, and one can go up, one down.
 
     How they came is what the pairs tell.
     """
@@ -75,11 +99,11 @@ def equal(s: State, i: cython.Py_ssize_t, j: cython.Py_ssize_t, way: cython.doub
     other: cython.Py_ssize_t = 2 * s.m * j
     if s.xs[i] != s.xs[j] or s.z[i] >= s.u[i] or s.z[j] <= s.l[j]:
         return False
-    if fabs(s.gb[i] - s.gb[j]) > s.gtol * s.unit:
+    if not is_level(s, s.gb[i] - s.gb[j], size_of(s, i, way)):
         return False
     for k in range(s.k):
         most = max(most, fabs(s.w[first + 2 * k + 1] - s.w[other + 2 * k + 1]))
-    return most <= 1.52587890625e-05 * way
+    return most <= same(s, way)
 
 
 def partner(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.Py_ssize_t:

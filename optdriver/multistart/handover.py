@@ -47,6 +47,8 @@ Vector = NDArray[np.float64]
 
 VERSION = 1
 NEVER = -2
+BEFORE_LEVELS = 5
+"""The rule of the feasible minimizer before `beside` was 2."""
 COMMON_OPTIONS = ("gtol", "ftol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
 
@@ -77,8 +79,9 @@ class Handover:
     fit : mapping, optional
         Residuals are told: `loss`, `f_scale` and `xtol` of `optdriver.LeastSquares`, which works
         in place of L-BFGS-B, before a feasible minimizer with a Gauss-Newton model.
-    beside : bool
-        Ask a point beside an end to which symmetry may have led; False as in optdriver 0.6.0.
+    beside : {2, 1, 0}
+        2: ask a point beside an end to which symmetry may have led; 1 as in optdriver 0.7.0: only
+        where slopes are below a 16th of `gtol`; 0 as in 0.6.0: nowhere.
     **options
         See `optdriver.lbfgsb.Options`; `gtol`, `ftol`, `maxfun`, `maxiter` and `maxcor` hold for
         both.
@@ -98,7 +101,7 @@ class Handover:
         rule: int = 4,
         convergence_rule: int = 3,
         fit: Mapping[str, Any] | None = None,
-        beside: bool = True,
+        beside: int = 2,
         **options: Any,
     ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
@@ -218,10 +221,11 @@ class Handover:
         return made
 
     def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
-        rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), RULE)
+        rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), BEFORE_LEVELS)
+        rule = RULE if self._beside > 1 else rule
         told = {} if self._fit is None else {"residuals": True, **self._fit}
         told.pop("secant", None)  # it always learns
-        told |= {"began": self._began, "beside": self._beside}
+        told |= {"began": self._began, "beside": self._beside > 0}
         return FeasibleMinimizer(x, self._constraints, rule=rule, **told, **given)
 
     def _known_of_plain(self) -> tuple[Vector, Any, Any]:
@@ -461,7 +465,7 @@ class Handover:
             self._first = None if first is None else (float(first[0]), float(first[1]))
             began = data.get("began")
             self._began = None if began is None else stored.array("began", began, (self.n,))
-            self._beside = stored.flag("beside", data.get("beside", False))
+            self._beside = stored.whole("beside", int(data.get("beside", 0)), most=2)
             after = data["feasible"]
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error

@@ -136,7 +136,7 @@ def create(
         rule=constraint_rule,
         convergence_rule=min(convergence_rule, 2),
         fit=(fit or {}) if fitted else None,
-        beside=convergence_rule > 6,
+        beside=min(max(convergence_rule - 6, 0), 2),
         **options,
     )
 

@@ -8,7 +8,16 @@ import pytest
 from optdriver.errors import InputError
 from optdriver.feasible import FeasibleMinimizer
 from optdriver.feasible.state import Phase
-from tests.lbfgsb.test_saddles import bowl, exchange, flat_ridge, ridge, wells
+from tests.lbfgsb.test_saddles import (
+    bowl,
+    exchange,
+    flat_ridge,
+    forward,
+    ridge,
+    short_way,
+    steep,
+    wells,
+)
 
 
 def drive(x0, constraints, fun, bounds=None, **options):
@@ -112,3 +121,50 @@ def test_states_of_before_ask_nothing_beside_an_end():
     while not opt.done:
         opt.tell(*ridge(opt.ask()))
     assert opt.result.fun == 0.0
+
+
+@pytest.mark.parametrize("size", [40.0, 3e5])
+@pytest.mark.parametrize("start", [-0.9, 1.7])
+def test_errors_of_differences_hide_no_saddle_of_the_value_0(size, start):
+    fun = forward(steep(size, 0.4))
+    box = [(-3.0, 3.0)] * 2
+    opt, asked = drive([start, 0.0], "x1^2 + x2^2 <= 9", fun, box)
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(-1.125 * size, rel=1e-6)
+    assert in_ball(9.0)(asked).all()
+
+
+def test_they_did_before():
+    fun = forward(steep(40.0, 0.4))
+    opt, _ = drive([1.7, 0.0], "x1^2 + x2^2 <= 9", fun, [(-3.0, 3.0)] * 2, rule=5)
+    assert opt.converged
+    assert opt.result.fun > -1e-6
+
+
+def followed(**options):
+    """Return a run that has found a point beside an end to be lower, and asks one farther out."""
+    opt = FeasibleMinimizer([0.31, 0.0], "x1^2 + x2^2 <= 9", **options)
+    while opt._state.looked <= 2:
+        opt.tell(*short_way(opt.ask()))
+    assert opt.beside
+    return FeasibleMinimizer.from_dict(opt.to_dict())
+
+
+@pytest.mark.parametrize("farther", ["evaluated", "crashed", "higher"])
+def test_what_falls_by_next_to_nothing_is_followed_farther(farther):
+    opt = followed()
+    if farther == "crashed":
+        opt.tell_failure("a crash")
+    elif farther == "higher":
+        opt.tell(70.0, np.array([0.0, 1e3]))
+    while not opt.done:
+        opt.tell(*short_way(opt.ask()))
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(48.0, abs=1e-6)
+
+
+def test_a_limit_while_f_falls_beside_an_end_is_no_success():
+    count = followed().nfev
+    opt, _ = drive([0.31, 0.0], "x1^2 + x2^2 <= 9", short_way, maxfun=count)
+    assert not opt.converged
+    assert opt.nfev == count

@@ -284,3 +284,99 @@ def test_states_of_before_ask_nothing_beside_an_end():
     del data["state"]["beside"], data["state"]["left"]
     opt = drive(LBFGSB.from_dict(data), ridge)
     assert np.array_equal(opt.result.x, [0.0, 0.0])
+
+
+def forward(fun):
+    """Return the value of `fun` with forward differences in the place of its gradient."""
+
+    def inner(x):
+        f = fun(x)
+        return f, np.array([(fun(x + h) - f) / 1e-8 for h in np.eye(len(x)) * 1e-8])
+
+    return inner
+
+
+def steep(size, at):
+    """Minima of -1.125 times `size` at b^2 = 1.5; the saddle at (at, 0) has the value 0."""
+    return lambda x: size * (2.0 * (x[0] - at) ** 2 - 1.5 * x[1] ** 2 + x[1] ** 4 / 2.0)
+
+
+@both
+@pytest.mark.parametrize("size", [40.0, 700.0, 3e5])
+@pytest.mark.parametrize("start", [-0.9, 1.7])
+def test_errors_of_differences_above_gtol_hide_no_saddle_of_the_value_0(kernel, size, start):
+    """They are a part of what f is made of, not of the little that is left of it."""
+    fun = forward(steep(size, 0.4))
+    opt = drive(kernel.LBFGSB([start, 0.0], [(-3.0, 3.0)] * 2, cautious=True), fun)
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(-1.125 * size, rel=1e-6)
+
+
+def test_they_did_before():
+    opt = LBFGSB([1.7, 0.0], [(-3.0, 3.0)] * 2, cautious=True)
+    opt.state.cautious = 6  # as in 0.7.0
+    drive(opt, forward(steep(700.0, 0.4)))
+    assert opt.converged
+    assert opt.result.fun > -1e-6
+
+
+def short_way(x):
+    """A saddle of 64 to which a way of 0.01 leads, with minima of 48 at y = 1 and -1."""
+    a, y = x[0] - 0.3, x[1]
+    f, g = 1.0 + 100.0 * a * a - y**2 / 2 + y**4 / 4, np.array([200.0 * a, y**3 - y])
+    return 64.0 * f, 64.0 * g
+
+
+@both
+def test_what_falls_by_next_to_nothing_is_followed_farther(kernel):
+    """A step of a thousandth of that way gains less than a small reduction."""
+    opt = drive(kernel.LBFGSB([0.31, 0.0], cautious=True), short_way)
+    assert opt.converged
+    assert opt.state.left == 1
+    assert opt.result.fun == pytest.approx(48.0, abs=1e-6)
+
+
+def followed(**options):
+    """Return a run that has found a point beside an end to be lower, and asks one farther out."""
+    opt = interpreted.LBFGSB([0.31, 0.0], cautious=True, **options)
+    while opt.state.beside <= 2:
+        opt.tell(*short_way(opt.ask()))
+    assert opt.state.phase == Phase.BESIDE
+    return opt
+
+
+def test_from_a_lower_point_beside_an_end_it_goes_on_whatever_is_farther_out():
+    crashed, higher = followed(), followed()
+    crashed.tell_failure("a crash")
+    higher.tell(70.0, np.array([0.0, 1e3]))
+    for opt in (crashed, higher):
+        assert opt.state.left == 1
+        drive(opt, short_way)
+        assert opt.converged
+        assert opt.result.fun == pytest.approx(48.0, abs=1e-6)
+
+
+def test_a_limit_while_f_falls_beside_an_end_is_no_success():
+    count = followed().nfev
+    opt = drive(interpreted.LBFGSB([0.31, 0.0], cautious=True, maxfun=count), short_way)
+    assert not opt.converged
+    assert opt.nfev == count
+
+
+def test_restored_farther_out_it_goes_on_the_same_way():
+    opt = followed()
+    twin = interpreted.LBFGSB.from_dict(opt.to_dict())
+    assert drive(twin, short_way).nfev == drive(opt, short_way).nfev
+    assert same(twin.to_dict(), opt.to_dict())
+
+
+def test_a_small_drift_is_no_move():
+    """By 5e-5 of the way: an eighth of the step aside is 1.2e-4 of it."""
+    opt = interpreted.LBFGSB([1.0, 0.0], [(-3.0, 3.0)] * 2, cautious=True)
+    opt.tell(*ridge(opt.ask()))
+    x = opt.ask()
+    assert x[1] == 0.0
+    f, g = ridge(x)
+    opt.tell(f, g + np.array([0.0, 1e-4]))  # an error
+    drive(opt, ridge)
+    assert opt.result.fun == pytest.approx(-1.0, abs=1e-9)

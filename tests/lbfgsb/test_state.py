@@ -107,7 +107,7 @@ def broken(data, **fields):
     "fields",
     [
         {"version": 6},
-        {"cautious": 7},
+        {"cautious": 8},
         {"beside": 5},
         {"left": -1},
         {"left": 11},

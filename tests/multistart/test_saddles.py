@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optdriver import MultiStart, create_study, minimize
-from tests.lbfgsb.test_saddles import bowl, exchange, ridge, wells
+from tests.lbfgsb.test_saddles import bowl, exchange, ridge, steep, wells
 
 DISC = "x1^2 + x2^2 <= 11.9"
 
@@ -48,8 +48,45 @@ def test_a_drift_by_differences_hides_no_saddle_whose_value_is_0(start, units):
 
 
 def test_by_differences_a_point_beside_a_minimum_costs_one_value():
-    counts = [drive(bowl, [1.0, 0.0], jac=False, convergence_rule=r).nfev for r in (6, 7)]
-    assert counts[1] == counts[0] + 1
+    counts = [drive(bowl, [1.0, 0.0], jac=False, convergence_rule=r).nfev for r in (6, 7, 8)]
+    assert counts[1:] == [counts[0] + 1] * 2
+
+
+@pytest.mark.parametrize("constraints", [(), DISC], ids=["box", "disc"])
+@pytest.mark.parametrize("size", [40.0, 3e5])
+def test_nor_does_one_that_is_larger_than_gtol(size, constraints):
+    function = steep(size, 0.4)
+    for start in ([-0.9, 0.0], [1.7, 0.0]):
+        options = {"initial_samples": [start], "max_num_minimizers": 1, "jac": False}
+        made = MultiStart([(-3.0, 3.0)] * 2, constraints=constraints, **options)
+        while points := made.ask(1):
+            made.tell(points[0].id, function(points[0].x))
+        assert [run.state for run in made.runs] == ["converged"]
+        assert made.minima[0].f == pytest.approx(-1.125 * size, rel=1e-6)
+
+
+@pytest.mark.parametrize("constraints", [(), "x^2 + y^2 <= 8"], ids=["box", "disc"])
+def test_nor_in_studies_and_minimize(constraints):
+    def loss(x, y):
+        return steep(700.0, 0.4)((x, y))
+
+    box = {"x": (-3.0, 3.0), "y": (-3.0, 3.0)}
+    study = create_study(
+        box, initial_samples=[[-0.9, 0.0]], max_num_minimizers=1, constraints=constraints or None
+    )
+    study.run(loss)
+    assert study.info()["success"]
+    assert study.best.value == pytest.approx(-787.5, rel=1e-6)
+    result = minimize(
+        loss,
+        box,
+        x0={"x": -0.9, "y": 0.0},
+        n_iter=1,
+        jac="2-point",
+        constraints=constraints or None,
+    )
+    assert result.success
+    assert result.fun == pytest.approx(-787.5, rel=1e-6)
 
 
 @pytest.mark.parametrize("constraints", [(), DISC], ids=["box", "disc"])
