@@ -171,6 +171,52 @@ def test_units_are_left_out_as_theirs_are():
     assert float(optimizer.minimize().x["t"]) == pytest.approx(3.0, abs=1e-3)
 
 
+def test_a_model_is_fitted_within_bounds_of_several_units():
+    """Numbers in the units of the lower bounds, by name, which a table puts the units beside."""
+    u = pytest.importorskip("saiunit")
+    drive = jnp.linspace(0.5, 4.0, 12)
+
+    def response(**now):
+        return jnp.tanh(now["gain"] * drive) * now["top"] + now["rest"] / 10.0
+
+    known = {"gain": 0.8, "top": 30.0, "rest": -65.0}
+    observed = response(**known)
+    bounds = {
+        "gain": (0.1 / u.ms, 2.0 / u.ms),
+        "top": (10.0 * u.mV, 0.05 * u.volt),
+        "rest": (-80.0 * u.mV, -50.0 * u.mV),
+    }
+    optimizer = ScipyOptimizer(lambda **now: jnp.mean((response(**now) - observed) ** 2), bounds)
+    found = optimizer.minimize(n_iter=4).x
+    assert list(found) == list(known)
+    shown = [f"{name}: {value:.2f} {bounds[name][0].unit}" for name, value in found.items()]
+    assert shown[1:] == ["top: 30.00 mV", "rest: -65.00 mV"]
+    for name, value in known.items():
+        assert float(found[name]) == pytest.approx(value, rel=1e-3)
+
+
+def test_methods_are_compared_in_a_table():
+    """By a gradient and without one, on a function with four minima of which one is within."""
+
+    def four(x, y):
+        return (x**2 + y - 11.0) ** 2 + (x + y**2 - 7.0) ** 2
+
+    rows = {}
+    for method in ("L-BFGS-B", "SLSQP", "Powell"):
+        result = ScipyOptimizer(loss_fun=four, bounds=[(1.0, 6.0), (0.0, 6.0)], method=method)
+        found = result.minimize(n_iter=3)
+        rows[method] = found.x, found.fun, found.nfev, getattr(found, "njev", 0), found.success
+    places = np.array([[x, y] for (x, y), *_ in rows.values()])
+    assert np.hypot(*(places - [3.0, 2.0]).T).max() < 1e-2
+    lines = [
+        f"{name:12s} {success} {fun:.2e} {nfev:5d} ({x:.4f}, {y:.4f})"
+        for name, ((x, y), fun, nfev, _, success) in rows.items()
+    ]
+    assert all(" True " in line for line in lines)
+    assert rows["L-BFGS-B"][3] > 0
+    assert rows["Powell"][3] == 0 < rows["Powell"][2]
+
+
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
