@@ -34,8 +34,7 @@ class LocalExecutor(Executor):
         self._lock = threading.Lock()
         self._busy: dict[Future[Any], threading.Thread] = {}
         self._threads: list[threading.Thread] = []
-        for _ in range(workers if (workers > 1 if threads is None else threads) else 0):
-            self._begin()
+        self._places = workers if (workers > 1 if threads is None else threads) else 0
 
     def _begin(self) -> None:
         name = f"optdriver-{len(self._threads)}"
@@ -46,12 +45,15 @@ class LocalExecutor(Executor):
     @property
     def has_threads(self) -> bool:
         """Whether calls run in threads of their own, and can be given up."""
-        return bool(self._threads)
+        return self._places > 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have ``fn(*args, **kwargs)`` called."""
         future: Future[Any] = Future()
-        if self._threads:
+        if self._places:
+            with self._lock:
+                if len(self._threads) < self._places:  # the first call does not wait for them all
+                    self._begin()
             self._jobs.put((future, fn, args, kwargs))
             return future
         self.calling = True

@@ -48,3 +48,20 @@ def test_shutdown_can_cancel_what_has_not_begun():
     go_on.set()
     for future in running:
         future.result()
+
+
+def test_threads_begin_when_they_are_wanted():
+    executor = LocalExecutor(64)
+    assert executor.has_threads
+    for done in range(3):
+        assert executor.submit(abs, -1).result() == 1
+        assert len(executor._threads) == done + 1
+    executor.shutdown()
+    assert not any(thread.is_alive() for thread in executor._threads)
+
+
+def test_threads_are_no_more_than_places():
+    executor = LocalExecutor(2)
+    assert [executor.submit(abs, -k).result() for k in range(9)] == list(range(9))
+    assert len(executor._threads) == 2
+    executor.shutdown()
