@@ -26,6 +26,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "doubt": ("doubt",),
     "valleys": ("valleys",),
     "noise": ("noise",),
+    "noise-fresh": ("noise", "--fresh"),
     "study": ("study",),
     "rounds": ("rounds",),
     "summaries": ("summaries",),

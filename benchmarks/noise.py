@@ -2,6 +2,7 @@
 
 ``python -m benchmarks noise`` minimises by values alone, which carry noise of a known standard
 deviation, from random starts. ``--starts`` says from how many, from ``--seed`` on.
+``python -m benchmarks noise-fresh`` takes six functions that nothing was tuned on.
 """
 
 from __future__ import annotations
@@ -89,6 +90,54 @@ PROBLEMS = (
     Problem("parabola 6, 1e3", parabola(6, 1e3, 2), 6, 2.0),
     Problem("parabola 10, 1e2", parabola(10, 1e2, 3), 10, 2.0),
 )
+
+
+def branin(x: Vector) -> float:
+    """Return Branin's function, of three minima of one value."""
+    a, b = x
+    bend = b - 5.1 * a * a / (4.0 * math.pi**2) + 5.0 * a / math.pi - 6.0
+    return float(bend**2 + 10.0 * (1.0 - 0.125 / math.pi) * math.cos(a) + 10.0)
+
+
+def helix(x: Vector) -> float:
+    """Return the helical valley of Fletcher and Powell."""
+    a, b, c = x
+    turn = math.atan2(b, a) / (2.0 * math.pi)
+    return float(100.0 * ((c - 10.0 * turn) ** 2 + (math.hypot(a, b) - 1.0) ** 2) + c * c)
+
+
+def singular(x: Vector) -> float:
+    """Return Powell's singular function: at the minimum half of its curvature is zero."""
+    a, b, c, d = x
+    return float((a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4)
+
+
+def trid(x: Vector) -> float:
+    """Return the function Trid, a parabola whose minimum is far from zero."""
+    return float(np.sum((x - 1.0) ** 2) - np.sum(x[1:] * x[:-1]))
+
+
+def zakharov(x: Vector) -> float:
+    """Return Zakharov's function."""
+    along = 0.5 * float(np.arange(1, x.size + 1) @ x)
+    return float(x @ x) + along**2 + along**4
+
+
+def dixon_price(x: Vector) -> float:
+    """Return the function of Dixon and Price, which has a second minimum of the value 2/3."""
+    weights = np.arange(2, x.size + 1)
+    return float((x[0] - 1.0) ** 2 + weights @ (2.0 * x[1:] ** 2 - x[:-1]) ** 2)
+
+
+FRESH = (
+    Problem("Branin 2", branin, 2, 5.0, (0.397887,)),
+    Problem("helical valley 3", helix, 3, 3.0),
+    Problem("Powell's singular 4", singular, 4, 4.0),
+    Problem("Trid 6", trid, 6, 15.0, (-50.0,)),
+    Problem("Zakharov 8", zakharov, 8, 4.0),
+    Problem("Dixon-Price 10", dixon_price, 10, 3.0, (0.0, 2.0 / 3.0)),
+)
+"""Chosen before anything was run on them."""
 
 
 @dataclass(frozen=True)
@@ -232,10 +281,12 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--starts", type=int, default=STARTS)
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--only", default="", help="ways with this in their names")
+    parser.add_argument("--fresh", action="store_true", help="functions nothing was tuned on")
     chosen = parser.parse_args(arguments)
+    problems = FRESH if chosen.fresh else PROBLEMS
     seeds = range(chosen.seed, chosen.seed + chosen.starts)
     tasks = [
-        Task(problem, sigma, seed) for problem in PROBLEMS for sigma in SIGMAS for seed in seeds
+        Task(problem, sigma, seed) for problem in problems for sigma in SIGMAS for seed in seeds
     ]
     rows, targets, by_problem = [], [], []
     for name, way in WAYS.items():
@@ -251,14 +302,14 @@ def run(arguments: Sequence[str] = ()) -> Section:
             targets.append(
                 Target(claim="ends beyond the precision they name", value=beyond, limit=0)
             )
-        for problem in PROBLEMS:
+        for problem in problems:
             mine = [k for k, task in enumerate(tasks) if task.problem is problem]
             cells, _, _ = summary([tasks[k] for k in mine], [ends[k] for k in mine])
             by_problem.append((problem.name, name, *cells))
     head = ("evaluations", "above, median", f"within {MISSED:g}", "claims", "false", "worst claim")
     return Section(
-        name="noise",
-        title="Values with noise",
+        name="noise-fresh" if chosen.fresh else "noise",
+        title="Values with noise" + ", of functions that nothing was tuned on" * chosen.fresh,
         text=f"{TEXT} {len(tasks)} runs each.",
         targets=targets,
         tables=[Table(header=("method", *head), rows=rows)],
