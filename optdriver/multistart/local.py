@@ -101,7 +101,7 @@ def create(
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
     *,
-    constraint_rule: int = 6,
+    constraint_rule: int = 7,
     convergence_rule: int = 8,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,

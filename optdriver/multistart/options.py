@@ -27,7 +27,7 @@ MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
 
 DIFFERENCE_RULES = (1, 2, 3, 4)
-CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6)
+CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7)
 CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8)
 """How runs go: as by 0.1.0, 0.2.0, 0.3.0, 0.4.0, 0.5.0, 0.6.0 and 0.7.0, and as now."""
 
@@ -69,7 +69,7 @@ class MultiStartOptions:
     project_starts: bool = True
     must_stay_feasible: bool = True
     difference_rule: int = 4
-    constraint_rule: int = 6
+    constraint_rule: int = 7
     convergence_rule: int = 8
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
@@ -174,6 +174,7 @@ class MultiStartOptions:
             "equalities": len(self.equalities),
             "gtol": gtol or SMALLEST_GTOL,
             "feasibility": self.feasibility,
+            "rule": 2 if self.constraint_rule > 6 else 1,
         }
 
     def of_fits(self, *, two_sided: bool) -> dict[str, Any]:

@@ -78,6 +78,8 @@ SHORTENED: Final = 40
 SURE: Final = 100.0
 """Times `gtol`: where rounding hides what a step gains, this is near enough."""
 
+SMALLEST: Final = 1e-300
+
 AT: Final = 1e-12
 """A variable that is no farther from its bound, in its size, is at it."""
 
@@ -238,7 +240,12 @@ def _solve(state: State, model: Model, bend: Vector | None) -> tuple[Vector, Vec
     low = np.maximum((state.lower - state.x) / state.scale, -state.radius)[free]
     high = np.minimum((state.upper - state.x) / state.scale, state.radius)[free]
     found: Step = quadratic.solve(
-        at.gradient[free], model.matrix[np.ix_(free, free)], rows, low, high
+        at.gradient[free],
+        model.matrix[np.ix_(free, free)],
+        rows,
+        low,
+        high,
+        checked=state.options.rule > 1,
     )
     d, multipliers = np.zeros(free.size), np.zeros(at.rows.size)
     d[free] = found.d
@@ -365,8 +372,23 @@ def _weigh(state: State, model: Model, d: Vector, consistent: bool) -> None:
     short = dot(penalty, now - then) - quadratic_part < SHARE * highest * total
     if total > 0.0 and quadratic_part > 0.0 and short:
         penalty = np.full(m, max(highest, quadratic_part / ((1.0 - SHARE) * total)))
+    if not consistent and state.options.rule > 1:
+        penalty = _by_violation(penalty, now, then, quadratic_part)
     state.penalty = penalty
     state.promised = dot(penalty, now - then) - quadratic_part
+
+
+def _by_violation(penalty: Vector, now: Vector, then: Vector, quadratic_part: float) -> Vector:
+    """Return penalties in the ratio of the violations where equal ones promise nothing.
+
+    A step that violates rows that contradict each other least, in squares, need not lower the sum
+    of the violations; it lowers this one.
+    """
+    weights = now / max(float(np.max(now, initial=0.0)), SMALLEST)
+    gained, highest = dot(weights, now - then), float(np.max(penalty, initial=0.0))
+    if dot(penalty, now - then) > quadratic_part or not gained > 0.0:
+        return penalty
+    return max(highest, quadratic_part / ((1.0 - SHARE) * gained)) * weights
 
 
 def _passes(state: State, model: Model, gtol: float) -> bool:

@@ -54,6 +54,8 @@ class SQP(Stepping[State]):
     feasibility : float
         A told row counts as satisfied when it is violated by no more than this part of what it
         changes by, to first order, where the variables are moved by their sizes.
+    rule : {2, 1}
+        How steps are planned: 1 as by optdriver 0.7.0.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 
@@ -105,10 +107,13 @@ class SQP(Stepping[State]):
         constraints: ConstraintSet | None = None,
         gtol: float = SQPOptions().gtol,
         feasibility: float = SQPOptions().feasibility,
+        rule: int = SQPOptions().rule,
         maxfun: float = math.inf,
         maxiter: float = math.inf,
     ) -> None:
-        options = SQPOptions(gtol=gtol, feasibility=feasibility, maxfun=maxfun, maxiter=maxiter)
+        options = SQPOptions(
+            gtol=gtol, feasibility=feasibility, rule=rule, maxfun=maxfun, maxiter=maxiter
+        )
         check_rows("inequalities", inequalities)
         check_rows("equalities", equalities)
         start = read_point(x0)

@@ -9,6 +9,9 @@ from typing import Any
 from optdriver.errors import InputError
 from optdriver.reading import check_count, check_real
 
+RULE = 2
+"""How steps are planned: 1 as by 0.7.0; 2 checks that they satisfy the rows."""
+
 MOST_ROWS = 100_000
 """So many rows are told with a value at most: each has a gradient, and a model of its own."""
 
@@ -25,18 +28,25 @@ class SQPOptions:
     feasibility : float
         A row counts as satisfied when it is violated by no more than this part of what it changes
         by where the variables are moved by their sizes.
+    rule : {2, 1}
+        How steps are planned: 2 checks that they satisfy the linearised rows, and weighs rows that
+        contradict each other by their violations; 1 as by optdriver 0.7.0.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """
 
     gtol: float = 1e-6
     feasibility: float = 1e-8
+    rule: int = RULE
     maxfun: float = math.inf
     maxiter: float = math.inf
 
     def __post_init__(self) -> None:
         for name in ("gtol", "feasibility"):
             check_real(name, getattr(self, name), above_zero=True)
+        check_count("rule", self.rule, least=1)
+        if self.rule > RULE:
+            raise InputError(f"rule is 1 or {RULE}, not {self.rule}")
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from optdriver.feasible.convergence import power_of_two
 from optdriver.geometry.factors import Cholesky
 from optdriver.geometry.least_distance import SMALL, LeastDistance, least_distance, one_by_one
-from optdriver.geometry.products import times
+from optdriver.geometry.products import row_lengths, times
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -28,6 +28,15 @@ SHORT: Final = 1e-4
 
 ROUNDED: Final = 1e-6
 """The largest part of its diagonal that B is mended by."""
+
+LEAST_MORE: Final = 1e-14
+STIFFER: Final = 100.0
+MOST_MORE: Final = 1e-6
+"""Parts of its diagonal that B is given more, one after the other, where its condition is such that
+a step that is to satisfy the rows does not."""
+
+MISSED: Final = 1e-6
+"""The part of its size by which a step misses a row then."""
 
 MANY: Final = 4
 """Times as many inequalities, sides of the box among them, as there may be variables."""
@@ -58,23 +67,30 @@ class Step:
     consistent: bool
 
 
-def solve(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step:
+def solve(
+    g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector, *, checked: bool = True
+) -> Step:
     """Return the step; B is positive definite.
 
     The model is divided by a power of two near its size, so that no unit of f decides anything.
     """
     unit = power_of_two(max(float(np.max(np.abs(g), initial=0.0)), float(np.max(np.diag(B)))))
-    found = _solved(g / unit, B / unit, rows, low, high)
+    found = _solved(g / unit, B / unit, rows, low, high, checked=checked)
     return replace(
         found, inequalities=found.inequalities * unit, equalities=found.equalities * unit
     )
 
 
-def _solved(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step:
-    factor = _factor(B)
+def _solved(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector, *, checked: bool) -> Step:
+    factor, more = _factor(B), 0.0
     made = _nearest(g, factor, rows, low, high)
-    if made.feasible:
-        return _step(factor, made, rows, consistent=True)
+    while made.feasible:
+        step = _step(factor, made, rows, consistent=True)
+        more = max(STIFFER * more, LEAST_MORE * float(np.max(np.diag(B))))
+        if not checked or _holds(rows, step.d) or more > MOST_MORE * float(np.max(np.diag(B))):
+            return step
+        factor = _factor(B, more)
+        made = _nearest(g, factor, rows, low, high)
     least = least_violation(rows, low, high)
     moved = _moved(rows, least)
     made = _nearest(g, factor, moved, low, high)
@@ -84,7 +100,20 @@ def _solved(g: Vector, B: Vector, rows: Rows, low: Vector, high: Vector) -> Step
     return Step(d=least, inequalities=nothing[0], equalities=nothing[1], consistent=False)
 
 
-def _factor(B: Vector) -> Cholesky:
+def _holds(rows: Rows, d: Vector) -> bool:
+    """Tell whether a step satisfies the rows, but for what rounding may be to blame for."""
+    size = float(np.max(np.abs(d), initial=0.0))
+    for A, a, missed in (
+        (rows.A, rows.a, np.maximum(times(rows.A, d) - rows.a, 0.0)),
+        (rows.E, rows.e, np.abs(times(rows.E, d) - rows.e)),
+    ):
+        sizes = np.abs(a) + row_lengths(A) * size
+        if np.any(missed > MISSED * sizes):
+            return False
+    return True
+
+
+def _factor(B: Vector, more: float = 0.0) -> Cholesky:
     """Return the factor of B, with a little more on the diagonal where rounding has spoilt B.
 
     Raises
@@ -93,7 +122,7 @@ def _factor(B: Vector) -> Cholesky:
         B is not even nearly positive definite.
     """
     eps = float(np.finfo(np.float64).eps)
-    more, largest = 0.0, float(np.max(np.diag(B)))
+    largest = float(np.max(np.diag(B)))
     while (made := Cholesky.of(B, more)) is None:
         more = max(4.0 * more, eps * largest)
         if not more <= ROUNDED * largest:

@@ -206,7 +206,7 @@ def _read(data: Mapping[str, Any], formulas: int) -> State:
     for name in _POINTS:
         given = data[name]
         fields[name] = None if given is None else stored.inside(name, given, low, high)
-    options = stored.mapping("options", data["options"])
+    options = {"rule": 1, **stored.mapping("options", data["options"])}  # 0.7.0 had no other
     options |= {name: math.inf for name in ("maxfun", "maxiter") if options[name] is None}
     return State(
         options=SQPOptions(**options),
