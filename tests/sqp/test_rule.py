@@ -84,9 +84,13 @@ def test_a_run_of_a_version_without_rules_goes_on_by_the_first():
 @pytest.mark.parametrize(("constraint_rule", "rule"), [(7, 2), (6, 1)])
 def test_the_rule_of_a_multi_start(constraint_rule, rule):
     driver = MultiStart(
-        [(-4.0, 4.0)] * 2, method="trust-region-SQP", inequalities=("a",), jac=True, max_num_minimizers=1,
+        [(-4.0, 4.0)] * 2,
+        method="trust-region-SQP",
+        inequalities=("a",),
+        jac=True,
+        max_num_minimizers=1,
         constraint_rule=constraint_rule,
-    )  # fmt: skip
+    )
     driver.ask(1)
     assert f"'rule': {rule}" in str(driver.to_dict())
 
