@@ -693,13 +693,15 @@ def _told(state: State, event: Told) -> None:
         _told_profile(state, entry, event)
         return
     state.spent += not entry.spent
-    put = outputs.for_driver(
-        state.spec, entry.x, event.value, event.gradient, event.outputs, event.slopes
-    )
+    put = None
+    if state.spec.limits is not None:
+        put = outputs.for_driver(
+            state.spec, entry.x, event.value, event.gradient, event.outputs, event.slopes
+        )
     if put is not None or _leaves(state):
         _look(state, event.id, entry, put)
     state.ledger.close(event.id, event.value, event.gradient, event.time, event.outputs)
-    noise = _hear(state, event.id, event.uncertainty)
+    noise = 0.0 if event.uncertainty is None else _hear(state, event.id, event.uncertainty)
     gradient = event.gradient
     if gradient is not None:
         gradient = state.spec.space.gradient_to_driver(gradient, entry.x)

@@ -256,7 +256,7 @@ def plain_told(value: Any, gradient: Any, where: Where, jac: bool, uncertainty: 
     number, gradient = value_and_gradient(value, gradient)
     array = as_gradient(number, gradient, where, jac)
     reason = describe_failure(number, array, where.space.free)
-    known = number is not None and math.isfinite(number)
+    known = spread is not None and number is not None and math.isfinite(number)
     made = deviations.of_value(spread) if known else None
     return Told(value=number, gradient=array, uncertainty=made, reason=reason)
 

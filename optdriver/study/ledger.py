@@ -144,7 +144,8 @@ class Ledger:
         self._new.append(row)
         if gradient is not None:
             self._enter_gradient(row, gradient)
-        self._enter_outputs(row, outputs)
+        if outputs is not None:
+            self._enter_outputs(row, outputs)
         self._compare(row, value)
 
     def enter_uncertainty(
@@ -160,9 +161,7 @@ class Ledger:
         known = math.nan if self.uncertainty is None else float(self.uncertainty[row])
         return None if math.isnan(known) else known
 
-    def _enter_outputs(self, row: int, outputs: FloatArray | None) -> None:
-        if outputs is None:
-            return
+    def _enter_outputs(self, row: int, outputs: FloatArray) -> None:
         if self.outputs is None:
             self.outputs = np.full((len(self.value), outputs.size), math.nan)
         self.outputs[row] = outputs
@@ -226,7 +225,8 @@ class Ledger:
         outputs: FloatArray | None = None,
     ) -> None:
         """Enter the value of an evaluation that failed since its gradient cannot be used."""
-        self._enter_outputs(row, outputs)
+        if outputs is not None:
+            self._enter_outputs(row, outputs)
         self.value[row] = value
         if gradient is not None:
             self._enter_gradient(row, gradient)

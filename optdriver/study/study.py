@@ -389,8 +389,9 @@ class Study:
             For a result of the wrong kind, or a derivative that ``jac=True`` promises and that is
             missing.  The suggestion stays open.
         """
-        given = (value, gradient, residuals, jacobian)
-        value, gradient = inputs.one_of(*given, fits=self._desk.fits)
+        if residuals is not None or jacobian is not None:
+            given = (value, gradient, residuals, jacobian)
+            value, gradient = inputs.one_of(*given, fits=self._desk.fits)
         if self.space.structure is not None:
             if is_quantity(value):
                 value = self._in_unit(id, value)
