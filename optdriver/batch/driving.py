@@ -37,7 +37,8 @@ def minimize_batch(
         shrinks as runs end.  What is not finite is a failed evaluation of that point only.  If it
         has a parameter called ``lanes``, it is given the index of each point's start there, (k,).
     x0s : (N, n) array_like, optional
-        The starts; see `Batch`, also for `bounds`, `total`, `lanes`, `seed` and the options.
+        The starts; see `Batch`, also for `bounds`, `total`, `lanes`, `seed` and the options, of
+        which `cautious` is True here: an end is doubted before it is called a success.
     callback : callable, optional
         Called as ``callback(batch)`` after every round; if it returns True or raises
         StopIteration, all runs end.
@@ -66,6 +67,7 @@ def minimize_batch(
     >>> int(result.success.sum()), float(result.fun.min().round(4))
     (100, -1.8065)
     """
+    options.setdefault("cautious", True)
     batch = Batch(x0s, bounds, total=total, lanes=lanes, seed=seed, **options)
     return drive(batch, fun, callback)
 

@@ -40,8 +40,11 @@ AT_A_TIME = 4096
 SHARED = ("ftol", "gtol", "maxfun", "maxiter", "maxls", "noise", "cautious")
 """Options that a minimizer on the device takes from one on the host."""
 
-DOUBTED = (int(Stop.REDUCTION), int(Stop.ABNORMAL))
-"""Ends on the device after which a minimizer on the host looks whether there is more to gain."""
+DOUBTED = (int(Stop.PROJECTED_GRADIENT), int(Stop.REDUCTION), int(Stop.ABNORMAL))
+"""Ends on the device after which a minimizer on the host looks whether there is more to gain.
+
+At a success by the gradient it asks at most a point beside it.
+"""
 
 
 def known(engine: Any) -> str | None:

@@ -124,6 +124,7 @@ def device(monkeypatch):
             fun_at = np.array([float(fun(jnp.asarray(row))) for row in x])
         fun_at[0] = np.nan
         return SimpleNamespace(
+            starts=starts,
             x=x,
             fun=fun_at,
             jac=np.zeros((k, 2)),
@@ -151,12 +152,37 @@ def test_the_device_gets_the_problem_and_its_answer_is_reported(device):
     assert res.engine == "device"
     assert numbers(res.x) == [2, -1]
     assert res.fun == 0
-    assert res.nfev == 15
+    assert res.nfev == 17  # those on the device, and two first values by which ends are measured
     assert res.start == 1
     assert res.starts[0].x is None
     assert res.starts[0].status == Stop.FAILED.status
     assert res.starts[0].message == "start 0 ended: the loss or its gradient is not finite"
-    assert res.starts[2].message == "start 2 ended"
+    assert res.starts[2].message == Stop.PROJECTED_GRADIENT.message
+
+
+def test_a_saddle_on_the_device_is_left(monkeypatch):
+    """It ends there by the test of the gradient; a point beside it is asked here."""
+
+    def minimize(fun, bounds, *, starts, **others):
+        ends = starts * np.array([0.0, 1.0])
+        return SimpleNamespace(
+            starts=starts, x=ends, fun=np.zeros(2), jac=np.zeros((2, 2)),
+            nfev=np.array([3, 3]), nit=np.array([2, 2]), nfail=np.zeros(2, dtype=int),
+            stop=np.full(2, Stop.PROJECTED_GRADIENT), status=np.zeros(2, dtype=int),
+            success=np.ones(2, dtype=bool), message=["ended"] * 2,
+        )  # fmt: skip
+
+    monkeypatch.setitem(sys.modules, "optdriver.batch.jax", SimpleNamespace(minimize=minimize))
+    res = optdriver.minimize(
+        lambda x, y: 2.0 * x**2 - 3.0 * y**2 + y**4,
+        [(-2.5, 2.5)] * 2,
+        x0=[[1.0, 0.0], [-0.6, 0.0]],
+        n_iter=2,
+        x64=True,
+        engine="device",
+    )
+    assert res.success
+    assert [start.fun for start in res.starts] == pytest.approx([-2.25, -2.25])
 
 
 def test_an_accelerator_is_used_for_many_starts(device, monkeypatch):

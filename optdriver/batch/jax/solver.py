@@ -99,7 +99,8 @@ class LBFGSB:
         `optdriver.LBFGSB`, with its defaults in float64; in float32 the test of the reduction of f
         is off, gtol is 1e-3, maxfun 2000.  With `cautious` the unit of f is learnt, a small
         reduction has to be followed by another, and no end is a success where f plainly falls; the
-        memory is not dropped for a doubt.
+        memory is not dropped for a doubt, and nothing is evaluated beside an end: a success may be
+        a saddle to which symmetry has led, or the floor of a narrow valley.
 
     Notes
     -----
