@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Never
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
 from optdriver.drivers import driver_factory
-from optdriver.errors import InputError, InputTypeError, say
+from optdriver.errors import InputError, InputTypeError, say, unknown_option
 from optdriver.execution.calling import BUGS
 from optdriver.execution.progress import bar
 from optdriver.feasible.result import FeasibleResult
 from optdriver.minimization import engines, fits, kept, limited, methods, printing
+from optdriver.minimization.hints import hint
 from optdriver.minimization.lanes import Ended, Lane, Start, ended, order
 from optdriver.minimization.problem import Given, Problem, prepare
 from optdriver.minimization.starts import count, given_starts
@@ -331,6 +333,7 @@ def minimize(
     uncertainty: Any = None,
     outputs: Any = None,
     direction: str = MINIMIZE,
+    **unknown: Never,
 ) -> OptimizeResult:
     """Minimise a loss on structured parameters from many starts, and return the best end.
 
@@ -356,6 +359,9 @@ def minimize(
     >>> bool(res.success), {name: round(float(value), 4) for name, value in res.x.items()}
     (True, {'a': 2.0, 'b': -1.0})
     """
+    for argument in unknown:
+        known = inspect.signature(minimize).parameters
+        raise unknown_option("argument of minimize", argument, [*known][:-1], hint(argument))
     keeping = kept.Keeping(
         storage=storage,
         executor=executor,

@@ -392,3 +392,18 @@ def test_options_have_their_names_under_constraints_too(options):
         assert found.success
     with pytest.raises(InputError, match="maxfun is the limit of evaluations"):
         optdriver.minimize(lambda a: a**2, {"a": (-1, 1)}, options={"maxfev": 3}, x64=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("maximise", "direction='maximize'"),
+        ("n_trials", "max_iter is the number of evaluations"),
+        ("num_starts", "n_iter is the number of starts"),
+        ("gtol", "one of options"),
+        ("n_itr", "did you mean 'n_iter'"),
+    ],
+)
+def test_arguments_of_others_are_told_by_what_they_are_called_here(name, said):
+    with pytest.raises(InputError, match=said):
+        optdriver.minimize(quadratic, [(-4, 4)] * 2, **{name: 3})
