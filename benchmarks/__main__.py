@@ -54,7 +54,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "fuzzed-studies": ("fuzzed_studies",),
     "minima": ("minima",),
     "startup": ("startup",),
-    "basins": ("basins",),
+    "completeness": ("completeness",),
 }
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 USAGE = f"""usage: python -m benchmarks [NAME ...] [-- OPTIONS]

@@ -1,34 +1,52 @@
 """Every minimum once: how many evaluations until all are catalogued, and how often one is listed.
 
-``python -m benchmarks minima [-- --seeds 20 --only camel]``.  Distinct minima: evaluations, with a
-gradient each, until every minimum of a function is in the catalogue, for each rule of starts,
-beside SciPy's ``shgo`` (which is given gradients, and as many evaluations as a rule may take);
-some of them under constraints.  The lowest: evaluations until its value is met, beside peers.  Flat
-minima: how many are listed after 40 converged runs, with ends compared (as now) and without (as by
-0.2.0), and what that costs.  The known minima are those of tight searches of SciPy from a grid.
+``python -m benchmarks minima [-- --seeds 20 --only GKLS --keep FILE --seconds 400]``.  One table
+of all rules of starts and of peers: evaluations, with a gradient each, until every minimum of a
+function is in the catalogue, and until the lowest value is met; some functions under constraints,
+and classes of functions of Gaviano, Kvasov, Lera and Sergeyev, a function of them for each seed.
+Those from number 100 on are others than those by which the rule was chosen (0 to 31).  Flat minima:
+how many are listed after 40 converged runs, with ends compared (as now) and without (as by 0.2.0),
+and what that costs.  The known minima are those of tight searches of SciPy from a grid, or of the
+generator.
+
+With ``--keep`` what was done is in a file, and not done again; ``--seconds`` ends a run that is to
+be continued.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from benchmarks.global_peers import installed, until_lowest
-from benchmarks.problems.multimodal import CONSTRAINED, DISTINCT, LOWEST, SAME, Problem, known
+from benchmarks.kept import Kept
+from benchmarks.problems.multimodal import (
+    CONSTRAINED,
+    DISTINCT,
+    LOWEST,
+    Problem,
+    generated,
+    known,
+)
 from benchmarks.report import Section, Table, Target
-from benchmarks.searches import RULES, cell, search
+from benchmarks.searches import RULES, cell, middle, search
 from optdriver import MultiStart
 
 Vector = NDArray[np.float64]
 
 CAP = 4000
-"""Evaluations in which all minima are to be found."""
+"""Evaluations in which all minima of a function by name are to be found."""
+
+FIRST = 100
+"""The first function of a class."""
 
 RUNS = 40
 
@@ -81,91 +99,198 @@ def listed(problem: Problem, seed: int, **options: Any) -> tuple[int, int]:
     return len(starts.minima), starts.nfev
 
 
-def by_shgo(problem: Problem, places: Vector) -> str:
-    """Return how many of the minima SciPy's shgo finds, with how many evaluations."""
-    width = np.array([high - low for low, high in problem.bounds])
-    result = optimize.shgo(
-        lambda x: problem.function(x)[0], problem.bounds, n=128, iters=3, sampling_method="sobol",
-        options={"maxfev": CAP},
-        minimizer_kwargs={"method": "L-BFGS-B", "jac": lambda x: problem.function(x)[1]},
-    )  # fmt: skip
-    ends = result.xl if len(result.get("xl", ())) else np.empty((0, len(width)))
-    hit = sum(bool(np.any(np.max(np.abs(ends - x) / width, axis=1) <= SAME)) for x in places)
-    return f"{hit} of {len(places)}, {result.nfev}"
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a row is about: a problem for each seed, and the most evaluations for one of them."""
+
+    name: str
+    make: Callable[[int], Problem]
+    cap: int = CAP
+    every: bool = True
 
 
-def distinct(problem: Problem, seeds: int) -> tuple[str, ...]:
-    """Return the row of a function all of whose minima are looked for."""
-    places = known(problem)
-    if problem.minima is not None and len(places) != problem.minima:
-        raise RuntimeError(f"{len(places)} minima of {problem.name}, not {problem.minima}")
-    least = min(problem.function(x)[0] for x in places)
-    cells = []
-    for options in RULES.values():
-        found = [search(problem, places, least, CAP, seed, **options) for seed in range(seeds)]
-        cells.append(cell([each.all for each in found], CAP))
-    peer = "" if problem.texts else by_shgo(problem, places)
-    return (problem.name, str(len(places)), *cells, peer)
+def _class(n: int, cap: int, *, type: str = "D", minima: int = 10, level: str = "simple") -> Kind:
+    hard = ", hard" * (level == "hard")
+
+    def make(seed: int) -> Problem:
+        return generated(n, FIRST + seed, type=type, minima=minima, level=level)
+
+    return Kind(name=f"GKLS {type} n={n}, {minima} minima{hard}", make=make, cap=cap)
 
 
-def lowest(problem: Problem, seeds: int) -> tuple[str, ...]:
-    """Return the row of a function of which the lowest minimum is looked for."""
-    least = min(problem.function(x)[0] for x in known(problem)) if problem.least is None else (
-        problem.least
-    )  # fmt: skip
-    cells = [
-        cell([search(problem, None, least, CAP, k, **options).lowest for k in range(seeds)], CAP)
-        for options in RULES.values()
-    ]
-    peers = [
-        cell([until_lowest(name, problem, least, CAP, k) for k in range(seeds)], CAP)
-        for name in installed()
-    ]
-    return (problem.name, *cells, *peers)
+def _named(problem: Problem, *, every: bool = True) -> Kind:
+    @cache
+    def whole() -> Problem:
+        return replace(problem, places=known(problem)) if every else problem
+
+    def make(seed: int) -> Problem:
+        del seed
+        return whole()
+
+    return Kind(name=problem.name, make=make, every=every)
+
+
+CONSTRAINED_KINDS = [_named(problem) for problem in CONSTRAINED]
+"""Which the peers cannot be given."""
+
+KINDS = [
+    _class(2, 4000),
+    _class(3, 5000),
+    _class(2, 4000, type="ND"),
+    _class(3, 5000, type="ND"),
+    _class(2, 4000, level="hard"),
+    _class(3, 5000, level="hard"),
+    _class(2, 8000, minima=30),
+    _class(5, 8000),
+    _class(10, 8000),
+    *map(_named, DISTINCT),
+    *CONSTRAINED_KINDS,
+    *(_named(problem, every=False) for problem in LOWEST),
+]
+
+Counts = dict[tuple[str, str], list[int | None]]
+"""Evaluations for each function or class, and each rule or peer; None beyond the cap."""
+
+
+def by_rule(kind: Kind, rule: str, seed: int) -> list[int | None]:
+    """Return evaluations until all minima, and until the lowest value."""
+    problem = kind.make(seed)
+    places = known(problem) if kind.every else None
+    found = search(problem, places, _least(problem), kind.cap, seed, **RULES[rule])
+    return [found.all, found.lowest]
+
+
+def by_peer(kind: Kind, peer: str, seed: int) -> list[int | None]:
+    """Return evaluations of a peer until the lowest value."""
+    problem = kind.make(seed)
+    return [until_lowest(peer, problem, _least(problem), kind.cap, seed)]
+
+
+def _least(problem: Problem) -> float:
+    if problem.least is not None:
+        return problem.least
+    return min(problem.function(x)[0] for x in known(problem))
+
+
+def counted(kinds: Sequence[Kind], seeds: int, kept: Kept) -> tuple[Counts, Counts]:
+    """Return evaluations until all minima and until the lowest value, of what there is time for."""
+    every: Counts = {}
+    lowest: Counts = {}
+    for seed in range(seeds):
+        for kind in kinds:
+            for rule in RULES:
+                made = kept.get(f"{kind.name}|{rule}|{seed}", partial(by_rule, kind, rule, seed))
+                if made is not None:
+                    every.setdefault((kind.name, rule), []).append(made[0])
+                    lowest.setdefault((kind.name, rule), []).append(made[1])
+            for peer in [] if kind in CONSTRAINED_KINDS else installed():
+                made = kept.get(f"{kind.name}|{peer}|{seed}", partial(by_peer, kind, peer, seed))
+                if made is not None:
+                    lowest.setdefault((kind.name, peer), []).append(made[0])
+    return every, lowest
+
+
+def table(kinds: Sequence[Kind], every: Counts, lowest: Counts) -> Table:
+    """Return the one table: two rows a function or class, a column for each rule and peer."""
+    names = [*RULES, *installed()]
+    rows = []
+    for kind in kinds:
+        for label, counts in (("all", every), ("lowest", lowest)):
+            cells = [counts.get((kind.name, name), []) for name in names]
+            if any(cells) and (kind.every or counts is lowest):
+                made = [cell(each, kind.cap) if each else "" for each in cells]
+                number = max(map(len, cells))
+                rows.append((kind.name, label, f"{number}, {kind.cap}", *made))
+    return Table(header=("function or class", "until", "seeds, at most", *names), rows=rows)
+
+
+def targets(kinds: Sequence[Kind], every: Counts, lowest: Counts) -> list[Target]:
+    """Return what is claimed of the rule auto for classes and functions that were looked at."""
+    made: list[Target] = []
+    for kind in kinds:
+        auto, sobol = every.get((kind.name, "auto")), every.get((kind.name, "sobol"))
+        if kind.every and auto and sobol:
+            made += [
+                Target(claim=f"{kind.name}, all minima: auto beside sobol", limit=0.35,
+                       value=middle(auto, kind.cap) / middle(sobol, kind.cap)),
+                Target(claim=f"{kind.name}, of which some are missed", value=auto.count(None),
+                       limit=0, form="d"),
+            ]  # fmt: skip
+        others = [
+            middle(counts, kind.cap)
+            for (name, rule), counts in lowest.items()
+            if name == kind.name and rule != "auto"
+        ]
+        if others and (kind.name, "auto") in lowest:
+            best = middle(lowest[kind.name, "auto"], kind.cap) / min(others)
+            made.append(
+                Target(
+                    claim=f"{kind.name}, the lowest: auto beside the best", value=best, limit=0.8
+                )
+            )
+    return made
+
+
+def flat(seeds: int, only: str, kept: Kept) -> tuple[list[tuple[str, ...]], int]:
+    """Return rows of flat functions, and the most minima that are listed for one of them now."""
+    rows: list[tuple[str, ...]] = []
+    worst = 0
+    for problem in FLAT:
+        if only not in problem.name:
+            continue
+        both = []
+        for rule in (2, 8):
+            counts = [
+                kept.get(f"{problem.name}|{rule}|{seed}",
+                         partial(listed, problem, seed, convergence_rule=rule))
+                for seed in range(seeds)
+            ]  # fmt: skip
+            both.append([each for each in counts if each is not None])
+        if all(both):
+            worst = max(worst, *(count for count, _ in both[1]))
+            number = [f"{median(k for k, _ in each):.0f}" for each in both]
+            spent = [f"{median(n for _, n in each):.0f}" for each in both]
+            rows.append((problem.name, *number, *spent))
+    return rows, worst
 
 
 def run(arguments: Sequence[str] = ()) -> Section:
     """Measure, and return the section of the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks minima", description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--only", default="", help="functions whose names contain it")
-    parser.add_argument("--part", choices=("distinct", "lowest", "flat"))
+    parser.add_argument("--only", default="", help="functions and classes whose names contain it")
+    parser.add_argument("--part", choices=("distinct", "flat"))
+    parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
     given = parser.parse_args(arguments)
-    seeds = given.seeds
-
-    def wanted(problems: Sequence[Problem], part: str) -> list[Problem]:
-        return [p for p in problems if given.only in p.name and given.part in (None, part)]
-
-    every = [distinct(problem, seeds) for problem in wanted(DISTINCT + CONSTRAINED, "distinct")]
-    least = [lowest(problem, seeds) for problem in wanted(DISTINCT + LOWEST, "lowest")]
-    flat, worst = [], 0
-    for problem in wanted(FLAT, "flat"):
-        before = [listed(problem, seed, convergence_rule=2) for seed in range(seeds)]
-        after = [listed(problem, seed) for seed in range(seeds)]
-        worst = max(worst, max(count for count, _ in after))
-        flat.append(
-            (problem.name, *(f"{median(k for k, _ in each):.0f}" for each in (before, after)),
-             *(f"{median(n for _, n in each):.0f}" for each in (before, after)))
-        )  # fmt: skip
+    kept = Kept(given.keep, given.seconds)
+    kinds = [kind for kind in KINDS if given.only in kind.name and given.part != "flat"]
+    every, lowest = counted(kinds, given.seeds, kept)
+    rows, worst = ([], 0) if given.part == "distinct" else flat(given.seeds, given.only, kept)
     tables = [
-        Table(header=("function", "minima", *RULES, "shgo: minima, evaluations"), rows=every),
-        Table(header=("function", *RULES, *installed()), rows=least),
+        table(kinds, every, lowest),
         Table(
             header=("flat function", "listed before", "now", "evaluations before", "now"),
-            rows=flat,
+            rows=rows,
         ),
     ]
+    left = f" {kept.missing} searches are not done yet." * bool(kept.missing)
     return Section(
-        name="minima" if given.part is None else f"minima-{given.part}",
-        title="Every minimum, once" + f": {given.part}" * (given.part is not None),
+        name="minima",
+        title="Every minimum, once",
         text=(
-            "Evaluations, each with a gradient, until all minima are catalogued: median "
-            f"[quartiles] of {seeds} seeds, in brackets how many of these did not get there within "
-            f"{CAP}, and what `scipy.optimize.shgo` finds; the same until the lowest value is met; "
-            "what the catalogue lists for one flat minimum after "
-            f"{RUNS} converged runs, without and with the comparison of ends."
+            "Evaluations, each with a gradient if the method wants one, until all minima are "
+            "catalogued, and until the lowest value is met: median [quartiles], in brackets how "
+            "many did not get there within the evaluations that are allowed (which count for "
+            "those). Of a class each seed is another function. Then what the catalogue lists for "
+            f"one flat minimum after {RUNS} converged runs, without and with the comparison of "
+            f"ends.{left}"
         ),
-        targets=[Target(claim="minima listed for a flat one", value=worst, limit=1, form="d")]
-        * bool(flat),
-        tables=[table for table in tables if table.rows],
+        targets=[
+            *targets(kinds, every, lowest),
+            *[Target(claim="minima listed for a flat one", value=worst, limit=1, form="d")]
+            * bool(rows),
+        ],
+        tables=[each for each in tables if each.rows],
+        packages=("nlopt", "cma"),
     )

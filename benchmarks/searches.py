@@ -62,13 +62,14 @@ def search(
         if missing and starts.turns != turns:
             turns = starts.turns
             listed = np.array([minimum.x for minimum in starts.minima])
-            missing = [x for x in missing if not _is_listed(x, listed, width)]
+            missing = [x for x in missing if not is_listed(x, listed, width)]
         if lowest is not None and not missing:
             return Found(None if places is None else starts.nfev, lowest)
     return Found(None, lowest)
 
 
-def _is_listed(x: Vector, listed: Vector, width: Vector) -> bool:
+def is_listed(x: Vector, listed: Vector, width: Vector) -> bool:
+    """Tell whether a minimum is among those that are listed."""
     return bool(listed.size) and bool(np.any(np.all(np.abs(listed - x) <= SAME * width, axis=1)))
 
 

@@ -145,6 +145,42 @@ def generated(
     )
 
 
+def wells(n: int, seed: int, number: int = 8) -> Problem:
+    """Return a flat bowl with wells of random places, widths and depths, some in each other."""
+    random = np.random.default_rng((77, n, number, seed))
+    places = random.uniform(0.0, 1.0, (number, n))
+    widths, depths = random.uniform(0.05, 0.25, number), random.uniform(0.3, 1.0, number)
+
+    def function(x: Vector) -> tuple[float, Vector]:
+        away, beside = x - places, x - 0.5
+        depth = depths * np.exp(-0.5 * np.sum(away * away, axis=1) / widths**2)
+        f = 0.02 * (beside @ beside) - np.sum(depth)
+        return float(f), np.asarray((depth / widths**2) @ away + 0.04 * beside)
+
+    return Problem(f"wells n={n}", function, [(0.0, 1.0)] * n, None)
+
+
+def waves(n: int, seed: int) -> Problem:
+    """Return a bowl with four plane waves of random lengths and directions."""
+    random = np.random.default_rng((78, n, seed))
+    ways = random.normal(0.0, 1.0, (4, n)) * random.uniform(2.0, 9.0, (4, 1))
+    phases, heights = random.uniform(0.0, 6.28, 4), random.uniform(0.3, 1.0, 4)
+    bent = random.uniform(1.0, 4.0)
+
+    def function(x: Vector) -> tuple[float, Vector]:
+        t, beside = ways @ x + phases, x - 0.5
+        f = heights @ np.cos(t) + bent * (beside @ beside)
+        return float(f), np.asarray(2.0 * bent * beside - (heights * np.sin(t)) @ ways)
+
+    return Problem(f"waves n={n}", function, [(0.0, 1.0)] * n, None)
+
+
+def bowl(n: int) -> Problem:
+    """Return a sum of squares."""
+    box = [(-1.0, 1.2)] * n
+    return Problem("bowl", lambda x: (float(x @ x), 2.0 * x), box, 1, places=np.zeros((1, n)))
+
+
 DISTINCT = [
     Problem("six-hump camel", camel, [(-3.0, 3.0), (-2.0, 2.0)], 6),
     Problem("Himmelblau", himmelblau, [(-5.0, 5.0)] * 2, 4, least=0.0),
@@ -180,7 +216,7 @@ def known(problem: Problem) -> Vector:
     """Return the minima, found by SciPy from a grid; from beside each of them it leads back."""
     if problem.places is not None:
         return problem.places
-    number = 21 if len(problem.bounds) == 2 else 5
+    number = {1: 201, 2: 21, 3: 9}.get(len(problem.bounds), 5)
     lower, upper = np.array(problem.bounds).T
     width = upper - lower
 

@@ -87,4 +87,6 @@ def leap(state: MultiStartState, search: Search, x: Vector, f: float, g: Vector)
 def probability(state: MultiStartState) -> float:
     """Return how likely it is that no minimum is missing: see `completeness`."""
     aside = len(state.samples.row_of) + linkage.followers(state.linkage)
+    if state.options.convergence_rule > 7:
+        return completeness.estimate(state.converged, aside, len(state.catalogue))
     return completeness.probability(state.converged + aside, len(state.catalogue))

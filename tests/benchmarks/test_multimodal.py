@@ -7,9 +7,17 @@ import pytest
 
 from benchmarks.global_peers import Counted, Enough, until_lowest
 from benchmarks.problems.gkls import TYPES, gkls
-from benchmarks.problems.multimodal import CONSTRAINED, DISTINCT, LOWEST, Problem, generated
+from benchmarks.problems.multimodal import (
+    CONSTRAINED,
+    DISTINCT,
+    LOWEST,
+    Problem,
+    generated,
+    waves,
+    wells,
+)
 
-PROBLEMS = DISTINCT + LOWEST + CONSTRAINED
+PROBLEMS = [*DISTINCT, *LOWEST, *CONSTRAINED, waves(3, 0), wells(3, 0)]
 
 
 def slope(function, x: np.ndarray, step: np.ndarray) -> np.ndarray:

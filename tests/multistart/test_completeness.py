@@ -8,7 +8,10 @@ from math import comb, factorial
 import numpy as np
 import pytest
 
-from optdriver.multistart.completeness import probability
+from benchmarks.completeness import CLAIMED, crossings, share
+from benchmarks.problems.multimodal import camel, wells
+from optdriver import MultiStart
+from optdriver.multistart.completeness import LEAST, estimate, probability
 
 
 def by_its_definition(starts: int, minima: int) -> float:
@@ -34,3 +37,33 @@ def test_it_is_zero_before_it_can_be_told_and_grows_with_the_starts():
     values = [probability(n, 5) for n in range(7, 200)]
     assert np.all(np.diff(values) > 0)
     assert values[-1] < 1
+
+
+def test_nothing_is_said_before_a_few_descents_have_ended():
+    for minima, least in ((1, LEAST), (2, LEAST), (4, 8)):
+        assert estimate(least - 1, 1000, minima) == 0.0
+        assert 0.9 < estimate(least, 1000, minima) < 1.0
+
+
+def test_the_estimate_wants_half_as_many_starts_again_as_the_formula():
+    for minima in (1, 3, 10):
+        needed = next(n for n in range(minima, 9999) if probability(n, minima) >= 0.9)
+        wanted = next(n for n in range(minima, 9999) if estimate(n, 0, minima) >= 0.9)
+        assert wanted == pytest.approx(1.5 * needed, rel=0.12)
+
+
+@pytest.mark.parametrize("rule, said", [(7, probability), (8, lambda n, w: estimate(n, 0, w))])
+def test_what_is_said_is_that_of_the_starts_that_have_converged(rule, said):
+    ms = MultiStart([(-3, 3), (-2, 2)], convergence_rule=rule)
+    for _ in range(200):
+        (point,) = ms.ask(1)
+        ms.tell(point.id, *camel(point.x))
+        assert ms.probability == said(sum(m.times_found for m in ms.minima), ms.num_minima)
+    assert ms.num_minima > 2
+
+
+@pytest.mark.slow
+def test_what_is_said_with_nine_in_ten_is_true_as_often():
+    found = [crossings(wells(2, 300 + k), 800, k, start_rule="auto") for k in range(6)]
+    assert sum(each[CLAIMED] is not None for each in found) >= 4
+    assert share(found, CLAIMED) >= 0.8
