@@ -39,6 +39,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "constrained": ("constrained",),
     "outputs": ("outputs",),
     "outputs-study": ("outputs", "--study"),
+    "outputs-noise": ("outputs_noise",),
     "fits": ("fits",),
     "fits-sobol": ("fits", "--sobol"),
     "factors": ("factors",),

@@ -142,12 +142,20 @@ def is_chance(heard: Heard, minimizer: Any) -> bool:
     return told and minimizer.stop is Stop.REDUCTION
 
 
-def kept(heard: Heard, least: float) -> str:
-    """Return what a success holds to where the model promises no more than `least`."""
+def kept(heard: Heard, least: float, *, told: bool) -> str:
+    """Return what a success holds to where the model promises no more than `least`.
+
+    `told` says that its gradients were, of which nobody has said how exact they are.
+    """
     said = f"{words(heard)}: the model promises no more than {least:.2g}"
+    if told:
+        return f"{said}, if the gradients that were told are exact"
     if heard.hidden <= least:
-        return said
-    return f"{said}; the error of the differences may hide {heard.hidden:.2g}"
+        return f"{said}; this end was not surveyed"
+    return (
+        f"{said}; the error of the differences may hide {heard.hidden:.2g}, and more along the "
+        "floor of a narrow valley: this end was not surveyed"
+    )
 
 
 def hide(heard: Heard, used: Any, reach: Any, *, two_sided: bool) -> None:

@@ -639,7 +639,8 @@ def _why_converged(state: MultiStartState, search: Search, minimizer: Minimizer)
         return f"converged {heard.as_surveyed(search.heard)}"
     if minimizer.converged and not heard.is_chance(search.heard, minimizer):
         return f"{local.reason(minimizer)}; {heard.words(search.heard)}"
-    return f"converged {heard.kept(search.heard, _least_promise(state, search)[0])}"
+    least, told = _least_promise(state, search)[0], state.options.jac
+    return f"converged {heard.kept(search.heard, least, told=told)}"
 
 
 def halt(state: MultiStartState, reason: str | None) -> None:

@@ -490,6 +490,10 @@ def test_noise_refuses_no_step_under_constraints(jac, outputs):
     assert above < 0.03
     assert study.num_evaluations < (20 if jac else 250)
     assert ("the error of the differences may hide" in run.reason) is not jac
+    assert ("this end was not surveyed" in run.reason) is not jac
+    assert ("if the gradients that were told are exact" in run.reason) is (
+        jac and "the model promises" in run.reason
+    )
     x, y = run.params.values()
     assert x * x + y * y <= 0.25 * (1.0 + 1e-6)
 
