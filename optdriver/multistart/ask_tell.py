@@ -16,7 +16,6 @@ from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
 from optdriver.multistart import admission, going_on, linked, local, scheduler, told
-from optdriver.multistart import run as searches
 from optdriver.multistart import state as states
 from optdriver.multistart.admission import Moved
 from optdriver.multistart.options import (
@@ -27,6 +26,7 @@ from optdriver.multistart.options import (
     check_wanted,
 )
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
+from optdriver.multistart.report import Ends
 from optdriver.multistart.state import MultiStartState
 from optdriver.multistart.told import Vectors
 from optdriver.numerics import quiet
@@ -349,7 +349,24 @@ class MultiStart(Undoing[MultiStartState]):
     @quiet
     def runs(self) -> list[Run]:
         """A row for each minimizer, in the order of their starts."""
-        return [searches.row(search, self._state) for search in self._state.runs]
+        state = self._state
+        return state.report.rows(state.runs, state)
+
+    @property
+    def num_runs(self) -> int:
+        """How many there are."""
+        return len(self._state.runs)
+
+    @quiet
+    def row(self, index: int) -> Run:
+        """Return the row of one minimizer, without those of the others."""
+        state = self._state
+        return state.report.row(index, state.runs, state)
+
+    @property
+    def ends(self) -> Ends:
+        """The minimizers that have converged, with their values and the noise of these."""
+        return self._state.report.ends(self._state.runs)
 
     @property
     def probability(self) -> float:

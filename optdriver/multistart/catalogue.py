@@ -35,7 +35,6 @@ class Entry:
     high: Vector
     starts: list[int] = field(default_factory=list)
     runs: list[int] = field(default_factory=list)
-    reported: Minimum | None = None
 
 
 class Catalogue:
@@ -50,7 +49,8 @@ class Catalogue:
     """
 
     __slots__ = (
-        "_bounded", "_entries", "_f", "_f_tolerance", "_width", "_x", "_x_tolerance", "allowance",
+        "_bounded", "_entries", "_f", "_f_tolerance", "_records", "_stale", "_width", "_x",
+        "_x_tolerance", "allowance",
     )  # fmt: skip
 
     def __init__(self, lower: Vector, upper: Vector, x_tolerance: float, f_tolerance: float):
@@ -60,6 +60,8 @@ class Catalogue:
         self._bounded = bool(np.isfinite(self._width).all())
         self._x_tolerance, self._f_tolerance = x_tolerance, f_tolerance
         self._entries: list[Entry] = []
+        self._records: list[Minimum] = []  # of the entries; those of the stale ones are outdated
+        self._stale: set[int] = set()
         self.allowance = 0.0  # by what values differ for their noise alone
         self._x, self._f = np.empty((8, lower.size)), np.empty(8)  # with room to grow
 
@@ -82,30 +84,34 @@ class Catalogue:
         entry.low, entry.high = np.minimum(entry.low, x), np.maximum(entry.high, x)
         entry.starts.append(start)
         entry.runs.append(run)
+        self._stale.add(index)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def minima(self) -> list[Minimum]:
         """Return the minima, lowest first; equal ones in the order of their discovery."""
-        order = np.argsort(self._f[: len(self._entries)], kind="stable")
-        return [self._minimum(index) for index in order.tolist()]
+        records = self._records
+        for index in range(len(records), len(self._entries)):
+            records.append(self._minimum(index))
+            self._stale.discard(index)
+        for index in self._stale:
+            records[index] = self._minimum(index)
+        self._stale.clear()
+        order = np.argsort(self._f[: len(records)], kind="stable")
+        return [records[index] for index in order.tolist()]
 
     def _minimum(self, index: int) -> Minimum:
-        """Return a record of a minimum, the same one until another run has come there."""
         entry = self._entries[index]
-        last = entry.reported
-        if last is None or last.times_found != len(entry.runs):
-            last = entry.reported = Minimum(
-                x=fixed(self._x[index]),
-                f=float(self._f[index]),
-                low=fixed(entry.low),
-                high=fixed(entry.high),
-                times_found=len(entry.runs),
-                starts=tuple(entry.starts),
-                runs=tuple(entry.runs),
-            )
-        return last
+        return Minimum(
+            x=fixed(self._x[index]),
+            f=float(self._f[index]),
+            low=fixed(entry.low),
+            high=fixed(entry.high),
+            times_found=len(entry.runs),
+            starts=tuple(entry.starts),
+            runs=tuple(entry.runs),
+        )
 
     def width(self, x: Vector) -> Vector:
         """Return what distances from a point are measured by."""
@@ -150,7 +156,8 @@ class Catalogue:
         )
         first.starts.extend(second.starts)
         first.runs.extend(second.runs)
-        del self._entries[other]
+        del self._entries[other], self._records[other : other + 1]
+        self._stale = {index - (index > other) for index in self._stale - {other}} | {kept}
         count = len(self._entries)
         self._x[other:count] = self._x[other + 1 : count + 1]
         self._f[other:count] = self._f[other + 1 : count + 1]
@@ -192,7 +199,8 @@ class Catalogue:
         ]
         if not all(starts and runs for starts, runs in found):
             raise ValueError("a minimum that no run has found")
-        self._entries = []
+        self._entries, self._records = [], []
+        self._stale.clear()
         if not found:
             return
         count = len(found)

@@ -58,4 +58,6 @@ def probability(starts: int, minima: int) -> float:
     made = 1.0
     for i in range(1, minima + 1):
         made *= (starts - 1 - i) / (starts - 1 + i)
+        if made == 0.0:  # of thousands of minima most cannot change it any more
+            break
     return made

@@ -319,14 +319,15 @@ def conditions(
     Not `exact` are gradients by differences: on equalities they are those along the surface, from
     which no multiplier can be told, so that none is.  `names` are those of rows that are told.
     """
-    if minimizer.best is None:
+    best = minimizer.best
+    if best is None:
         return None
     own: Any = getattr(minimizer, "conditions", None)
     if own is not None:  # an SQP
         made: dict[str, Any] | None = own(names)
         return made
     if constraints is None or not walls.has_rows(constraints):
-        return _at_box(minimizer, constraints)
+        return _at_box(minimizer, constraints, best)
     report = _report(minimizer)
     if math.isnan(report.get("kkt", 0.0)):  # nothing but values was told
         return {
@@ -363,21 +364,26 @@ def box(minimizer: Minimizer) -> tuple[Vector, Vector] | None:
     return found
 
 
-def _at_box(minimizer: Minimizer, constraints: ConstraintSet | None) -> dict[str, Any] | None:
+def _at_box(
+    minimizer: Minimizer,
+    constraints: ConstraintSet | None,
+    best: tuple[Vector, float, Vector | None],
+) -> dict[str, Any] | None:
     """Return the same where all constraints, if there are any, are sides of the box."""
     lower, upper = box(minimizer)  # type: ignore[misc]  # a Handover has rows
-    x, _, g = minimizer.best  # type: ignore[misc]  # looked at by the caller
-    if g is None or not np.all(np.isfinite(g)):
+    x, _, g = best
+    if g is None or not np.isfinite(g).all():
         return None
     sides = {"lower": (x == lower) & (g >= 0.0), "upper": (x == upper) & (g <= 0.0)}
     held = sides["lower"] | sides["upper"]
     names = {} if constraints is None else constraints.bound_names
     known = {name: abs(float(g[i])) for (i, side), name in names.items() if sides[side][i]}
+    slope = np.where(held, 0.0, g)
     return {
         "active": list(known),
         "multipliers": known,
-        "bounds": np.where(held, -g, 0.0).tolist(),
-        "residual": float(np.max(np.abs(g[~held]), initial=0.0)),
+        "bounds": (slope - g).tolist(),
+        "residual": float(np.abs(slope).max(initial=0.0)),
         **_of_fit(minimizer),
     }
 

@@ -36,11 +36,22 @@ OPEN: tuple[State, ...] = ("sampling", "waiting", "running")
 STATES: tuple[State, ...] = (*OPEN, "converged", "stopped", "failed")
 
 
+class Noted(Protocol):
+    """Which runs have changed, and which have converged: see `optdriver.multistart.report`."""
+
+    stale: set[int]
+    converged: list[int]
+
+
 class Known(Protocol):
     """What is known of all runs."""
 
     options: MultiStartOptions
     constraints: ConstraintSet | None
+
+    @property
+    def report(self) -> Noted:
+        """What the report has to be told."""
 
 
 @dataclass(slots=True)
@@ -84,8 +95,6 @@ class Search:
         gradient).  None and NaN where there is nothing.
     conditions : dict or None
         Of a run that ended, what `local.conditions` said.
-    reported : Run or None
-        The row that was last made of it, which holds as long as nothing has happened since.
     """
 
     index: int
@@ -109,7 +118,6 @@ class Search:
     f: float = math.nan
     g: Vector | None = None
     conditions: dict[str, Any] | None = None
-    reported: Run | None = field(default=None, repr=False, compare=False)
 
 
 def end(
@@ -127,6 +135,9 @@ def end(
     if search.learnt is not None:
         search.learnt = Learnt(noise=search.learnt.noise, checked=True)
     search.slots.clear()
+    known.report.stale.add(search.index)
+    if has_end(search):
+        known.report.converged.append(search.index)
 
 
 def _conditions_of(minimizer: Minimizer, known: Known) -> dict[str, Any] | None:
@@ -149,26 +160,18 @@ def cut(search: Search, reason: str, known: Known) -> None:
     search.minimizer, search.g = minimizer, g
 
 
-def row(search: Search, known: Known) -> Run:
-    """Return the run as a row of the report, the same one as long as it stands still."""
-    last = search.reported
-    if last is None or _has_moved(search, last):
-        last = search.reported = _row(search, known)
-    return last
+def has_end(search: Search) -> bool:
+    """Return whether a run has converged to a point."""
+    return search.state == "converged" and search.x is not None
 
 
-def _has_moved(search: Search, last: Run) -> bool:
-    """Tell whether anything may have happened to a run since a row was made of it."""
-    return (
-        search.nfev != last.nfev
-        or search.state != last.state
-        or search.nfail != last.nfail
-        or search.reason != last.reason
-        or (search.minimizer is not None and search.state in OPEN)
-    )
+def noise(search: Search) -> float:
+    """Return the noise of the values of a run, as it was told or measured."""
+    return max(search.heard.noise, 0.0 if search.learnt is None else search.learnt.noise)
 
 
-def _row(search: Search, whole: Known) -> Run:
+def row(search: Search, whole: Known) -> Run:
+    """Return the run as a row of the report."""
     x, f, known = search.x, search.f, search.conditions
     if (best := _best(search)) is not None and search.minimizer is not None:
         x, f, _ = best
@@ -189,7 +192,7 @@ def _row(search: Search, whole: Known) -> Run:
         multipliers=dict(known["multipliers"]),
         bounds=None if known.get("bounds") is None else fixed(known["bounds"]),
         residual=None if math.isnan(known["residual"]) else known["residual"],
-        noise=max(search.heard.noise, 0.0 if search.learnt is None else search.learnt.noise),
+        noise=noise(search),
         factors=None if known.get("fit") is None else Factors.from_dict(known["fit"]),
     )
 

@@ -493,6 +493,7 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     points = _taken(state, ids)
     state.ledger.close_told(ids, f, g)
     state.nfev += len(ids)
+    state.report.stale.update(points.runs)
     lowest = int(np.argmin(f))
     if state.leaves:
         for k in range(len(ids)):
@@ -784,6 +785,7 @@ def _settle(
     state.out.pop(point.id)
     state.ledger.close(point.id, status, f, g)
     state.nfev += 1
+    state.report.stale.add(point.run)
     search = state.runs[point.run]
     search.nfev += 1
     if math.isfinite(f):  # a value counts where only the gradient failed, too
@@ -1272,8 +1274,10 @@ def begin_again(state: MultiStartState, reason: str, *, fresh: bool) -> None:
     for search in state.runs:
         if search.index in state.samples.row_of or search.index in state.linkage.row_of:
             search.state, search.reason = "waiting", ""
+            state.report.stale.add(search.index)
         elif search.state == "stopped" and search.minimizer is not None:  # it was cut short
             search.state, search.reason = "running", ""
+            state.report.stale.add(search.index)
             if state.live >= state.options.num_initial:
                 state.extra.append(search.index)
             state.live += 1
@@ -1326,6 +1330,7 @@ def _end_if_complete(state: MultiStartState) -> None:
 
 def _go_on(state: MultiStartState, search: Search) -> None:
     """Let a sample, or a paused run, go on; a sample is given its minimizer."""
+    state.report.stale.add(search.index)
     search.state = "running"
     if search.minimizer is not None:
         search.reason = ""

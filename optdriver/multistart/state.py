@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from optdriver.multistart.ledger import Ledger
 from optdriver.multistart.linkage import Linkage
 from optdriver.multistart.options import MultiStartOptions, start_limit
 from optdriver.multistart.records import Evaluation, Point, PointArrays, PointKind
+from optdriver.multistart.report import Report
 from optdriver.multistart.run import Search
 from optdriver.multistart.start_rules import Samples
 from optdriver.outstanding import Outstanding
@@ -82,6 +83,8 @@ class MultiStartState:
         Why it has come to its end, and why it was stopped from outside.
     feasible_starts : FeasibleStarts or None
         Where the starts after the user's come from under constraints; computed from the rest.
+    report : Report
+        Rows of the runs; computed from them.
     """
 
     options: MultiStartOptions
@@ -116,6 +119,7 @@ class MultiStartState:
     halted: str | None
     feasible_starts: FeasibleStarts | None
     noise: float = 0.0
+    report: Report = field(default_factory=Report)
 
     @property
     def pending(self) -> dict[int, Point]:
@@ -232,6 +236,7 @@ def copied(state: MultiStartState) -> MultiStartState:
     new = begin(state.options, state.lower, state.upper, state.initial_samples, state.constraints)
     new.moved, new.sequence, new.best = list(state.moved), state.sequence, state.best
     new.runs = [runs.copied(search, state.constraints) for search in state.runs]
+    new.report = Report(new.runs)
     new.extra, new.sample_starts = list(state.extra), list(state.sample_starts)
     new.ready, new.spare = deque(state.ready), deque(state.spare)
     new.out = Outstanding(dict(state.pending))
@@ -287,6 +292,7 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
     state.runs = [
         runs.from_dict(index, row, state.constraints) for index, row in enumerate(data["runs"])
     ]
+    state.report = Report(state.runs)
     state.extra = [stored.whole("extra", run) for run in data["extra"]]
     state.ready, state.spare = (
         deque(

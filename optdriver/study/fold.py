@@ -61,6 +61,7 @@ from optdriver.study.gradient_check import GradientCheck
 from optdriver.study.ledger import KIND_CODE, KINDS, Ledger
 from optdriver.study.outputs import Put
 from optdriver.study.profiling import PROFILE, Profiling, UnderConstraints
+from optdriver.study.runs import run_of
 from optdriver.study.spec import VERSION, Spec, check_version
 
 FloatArray = NDArray[np.float64]
@@ -655,7 +656,7 @@ def _prefer_end(state: State) -> None:
     asked_by = int(ledger.run[ledger.best]) if ledger.best >= 0 else -1
     if asked_by < 0:
         return
-    run = state.driver.runs[asked_by]
+    run = run_of(state.driver, asked_by)
     if run.state == "converged" and run.x is not None:
         row = ledger.find(state.spec.space.to_user(run.x))
         if row is not None and row not in ledger.outside:
@@ -668,7 +669,7 @@ def _admit_end(state: State, run: int) -> None:
     Before the derivatives at a point are complete it is not known how far a limit is violated
     there, and a point on the way may be lower by what is allowed.
     """
-    end, ledger = state.driver.runs[run], state.ledger
+    end, ledger = run_of(state.driver, run), state.ledger
     if end.state != "converged" or end.x is None:
         return
     lowest = state.driver.minima[0]  # its own, or that of another run

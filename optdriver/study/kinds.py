@@ -11,7 +11,7 @@ still are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -46,8 +46,8 @@ TOP: Final = 0.25
 class Kinds:
     """What is known of ends; evaluations are put in order when the first one is asked for."""
 
-    def __init__(self, state: State, runs: Sequence[Run]):
-        self._state, self._runs = state, runs
+    def __init__(self, state: State, row: Callable[[int], Run]):
+        self._state, self._row = state, row
         self._ordered: tuple[NDArray[np.intp], FloatArray] | None = None
 
     def of(self, minimum: Minimum) -> str:
@@ -80,7 +80,7 @@ class Kinds:
 
     def _allowed(self, minimum: Minimum) -> float:
         """Return how much lower than a minimum values beside it may be."""
-        noise = max(self._runs[run].noise for run in minimum.runs)
+        noise = max(self._row(run).noise for run in minimum.runs)
         ftol = max(float(self._state.parameters["ftol"]), EXACT)
         return ALLOWED * (ftol * max(1.0, abs(minimum.f)) + noise)
 

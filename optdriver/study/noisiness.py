@@ -14,6 +14,7 @@ from optdriver.multistart.steps import Learnt
 from optdriver.numerics import quiet
 from optdriver.study.fold import State
 from optdriver.study.ledger import KIND_CODE, TOLD
+from optdriver.study.runs import run_of
 
 Rows = NDArray[np.intp]
 
@@ -39,7 +40,7 @@ def below_noise(state: State) -> str:
     rows = rows[ledger.state[rows] == TOLD]
     given = state.parameters["step_size"] is not None
     for run in np.unique(ledger.run[rows])[::-1].tolist():
-        if run < 0 or not (given or state.driver.runs[run].state == "stopped"):
+        if run < 0 or not (given or run_of(state.driver, run).state == "stopped"):
             continue
         if said := _said(state, run, rows[ledger.run[rows] == run]):
             return said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -19,6 +19,7 @@ from optdriver.study.kinds import MINIMUM, Kinds
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
 from optdriver.study.noisiness import below_noise
 from optdriver.study.parameters import TABLE
+from optdriver.study.runs import ends_of, number_of, rows_of, run_of
 from optdriver.study.spec import Spec
 from optdriver.study.tables import Rows
 from optdriver.study.unsatisfied import unsatisfied
@@ -344,8 +345,8 @@ def former_starts(state: State) -> FloatArray:
 def minima(state: State) -> Rows[LocalMinimum]:
     """Return the distinct local minima, as the driver lists them."""
     space = state.spec.space
-    rows = state.driver.runs
-    kinds = Kinds(state, rows)
+    row = rows_of(state.driver)
+    kinds = Kinds(state, row)
 
     def made(minimum: Minimum) -> LocalMinimum:
         return LocalMinimum(
@@ -354,7 +355,7 @@ def minima(state: State) -> Rows[LocalMinimum]:
             x=space.to_user(minimum.x),
             extent=np.array([space.to_user(minimum.low), space.to_user(minimum.high)]),
             times_found=minimum.times_found,
-            starts=tuple(space.params(space.to_user(rows[run].x0)) for run in minimum.runs),
+            starts=tuple(space.params(space.to_user(row(run).x0)) for run in minimum.runs),
             runs=minimum.runs,
             outputs=outputs_at(state, state.ledger.find(space.to_user(minimum.x))),
             kind=kinds.of(minimum),
@@ -392,7 +393,7 @@ def runs(state: State) -> Rows[RunRow]:
 
 def info(state: State, elapsed: float) -> dict[str, Any]:
     """Return the summary that `Study.info` documents."""
-    found, runs = best(state), state.driver.runs
+    found = best(state)
     return {
         "name": state.spec.name,
         "study_id": state.spec.study_id,
@@ -411,24 +412,24 @@ def info(state: State, elapsed: float) -> dict[str, Any]:
         "open_suggestions": list(state.open),
         "num_parallel": state.parameters["num_parallel"],
         "is_done": limits.is_over(state, elapsed),
-        "num_minimizers": len(runs),
+        "num_minimizers": number_of(state.driver),
         "num_minima": state.driver.num_minima,
         "probability_all_minima": getattr(state.driver, "probability", None),
         "elapsed": elapsed,
-        **_conditions(state, found, runs),
+        **_conditions(state, found),
     }
 
 
-def _conditions(state: State, found: Best | None, runs: Sequence[Run]) -> dict[str, Any]:
+def _conditions(state: State, found: Best | None) -> dict[str, Any]:
     """Return what the minimizer says that converged to the minimum of the best point.
 
     Without one it is the minimizer that asked for the best point.
     """
     flat = state.stop is not None and state.stop[0] == "flat"
-    end = None if found is None or flat else _converged_at(state, found, runs)
+    end = None if found is None or flat else _converged_at(state, found)
     data: dict[str, Any] = {"success": end is not None}
     if end is None and found is not None and found.run >= 0:
-        end = runs[found.run]
+        end = run_of(state.driver, found.run)
     data["active_constraints"] = end.active if end else ()
     data["active_bounds"] = active_bounds(state, end) if end else {}
     data["multipliers"] = _multipliers(state, end) if end else {}
@@ -457,10 +458,10 @@ def active_bounds(state: State, run: Run) -> dict[str, str]:
 
 def is_minimum(state: State, found: Best) -> bool:
     """Return whether a minimizer has converged at the best point."""
-    return _converged_at(state, found, state.driver.runs) is not None
+    return _converged_at(state, found) is not None
 
 
-def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
+def _converged_at(state: State, found: Best) -> Run | None:
     """Return the run whose minimum the best point belongs to, the one that asked for it first.
 
     The best point is often a difference point beside the minimum, and lower by the last digits.
@@ -472,24 +473,21 @@ def _converged_at(state: State, found: Best, runs: Sequence[Run]) -> Run | None:
     z = state.spec.space.to_driver(found.x)
     widths = bounds[:, 1] / 2 - bounds[:, 0] / 2  # halves: a width can overflow
     near = 2.0 * NEAR * np.where(np.isfinite(widths), widths, np.maximum(0.5, np.abs(z) / 2))
-    converged = (run for run in runs if run.state == "converged")
-    ends = [run for run in converged if run.x is not None and run.f is not None]
-    f = np.array([run.f for run in ends], dtype=np.float64)
-    size = np.maximum(np.maximum(np.abs(f), abs(found.value)), 1.0)
-    allowed = max(parameters["ftol"], EXACT) * size + np.array([run.noise for run in ends])
-    above = f - state.spec.sign * found.value
-
-    def low(slope: Any) -> NDArray[np.intp]:
-        return np.flatnonzero(above <= 10.0 * (slope + allowed))
-
-    some = low(parameters["gtol"] * float(near.sum()))  # those that may be, wherever they are
-    away = np.full((len(ends), z.size), np.inf)
-    away[some] = np.abs(np.reshape([ends[k].x for k in some], (-1, z.size)) - z)
+    ends = ends_of(state.driver)
+    size = np.maximum(np.maximum(np.abs(ends.f), abs(found.value)), 1.0)
+    allowed = max(parameters["ftol"], EXACT) * size + ends.noise
+    above = ends.f - state.spec.sign * found.value
+    far = parameters["gtol"] * float(near.sum())
+    some = np.flatnonzero(above <= 10.0 * (far + allowed))  # those that may be, wherever they are
+    away = np.abs(np.reshape([ends.x[k] for k in some], (-1, z.size)) - z)
     total = away.sum(axis=1)
-    there = low(np.where((away <= near).all(axis=1), parameters["gtol"] * total, -np.inf))
+    low = above[some] <= 10.0 * (parameters["gtol"] * total + allowed[some])
+    there = np.flatnonzero((away <= near).all(axis=1) & low)
     if not there.size:
         return None
-    return ends[min(there, key=lambda k: (ends[k].index != found.run, total[k]))]
+    runs = np.array([ends.runs[k] for k in some[there]])
+    first = np.lexsort((runs, total[there], runs != found.run))[0]
+    return run_of(state.driver, int(runs[first]))
 
 
 def _multipliers(state: State, run: Run) -> dict[str, float]:

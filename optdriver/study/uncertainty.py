@@ -18,6 +18,7 @@ from optdriver.multistart import Run
 from optdriver.space.space import Space
 from optdriver.study import reports
 from optdriver.study.fold import State
+from optdriver.study.runs import run_of
 from optdriver.study.tables import Rows
 
 FloatArray = NDArray[np.float64]
@@ -218,7 +219,7 @@ def minimum_of(state: State, index: int) -> Minimum:
         )
     if index == 0:
         _check_best(state)
-    runs = [state.driver.runs[k] for k in minima[index].runs]
+    runs = [run_of(state.driver, k) for k in minima[index].runs]
     run = min(runs, key=lambda each: math.inf if each.f is None else each.f)
     z = minima[index].x if run.x is None else run.x
     x = space.to_user(z)
