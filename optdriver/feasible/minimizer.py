@@ -56,6 +56,7 @@ OF_FITS = {
 AT_CUSP = "OPTIMAL: no feasible direction reduces the value to first order"
 LONG = 60  # Newton steps to a start that may be far away
 MET_TO_ROUNDING = 5  # the rule from which on such a start is not looked for elsewhere
+COMPACT = 6  # and that from which on few rows of some hundred variables are dense
 ACTIVE = 1e-8  # a scaled row closer to zero than this is active
 
 
@@ -94,12 +95,13 @@ class FeasibleMinimizer:
         Ask a point beside an end to which symmetry may have led, and go on from there if it is
         lower; False as in optdriver 0.6.0.  Not in a fit.
     rule : {6, 5, 4, 3, 2, 1}
-        5 as in optdriver 0.7.0: beside an end no slope above a 16th of `gtol` counts as none.  4 as
-        in 0.5.0: derivatives of formulas with ``hypot`` in them have other last
-        digits.  3 as in 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
-        as a rule, and the last digits of points are those of another factorisation.  2 as in
-        0.2.0: no cusp but that of an infinite slope is a success.  1 as in 0.1.0: besides, `gtol`
-        is absolute, and `ftol` has no meaning.
+        5 as in optdriver 0.7.0: beside an end no slope above a 16th of `gtol` counts as none, and
+        from 150 variables on matrices are sparse, however few rows there are.  4 as in 0.5.0:
+        derivatives of formulas with ``hypot`` in them have other last digits.  3 as in 0.4.0: the
+        cusp of a horn, where the gradient of the row vanishes, is none as a rule, and the last
+        digits of points are those of another factorisation.  2 as in 0.2.0: no cusp but that of an
+        infinite slope is a success.  1 as in 0.1.0: besides, `gtol` is absolute, and `ftol` has no
+        meaning.
     **options
         See `Options`: gtol, ftol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 
@@ -160,7 +162,7 @@ class FeasibleMinimizer:
         self._constraints = _by_rule(_compiled(constraints, bounds, names, fixed, wanted), rule)
         lower, upper = _box(self._constraints, bounds, len(wanted))
         reference = np.minimum(np.maximum(wanted, lower), upper)
-        self._region = region(self._constraints, lower, upper, reference, narrow=rule > 1)
+        self._region = _region_of(self._constraints, (lower, upper), reference, rule)
         self.notes: tuple[str, ...] = ()
         x = self._feasible(wanted, project_starts, rule)
         self._state = machine.start(x, self._region, settings, rule, first)
@@ -277,13 +279,8 @@ class FeasibleMinimizer:
         state, before = new["_state"], new["_region"]
         if machine.outgrown(state, before):
             new["_reference"] = state.x.copy()
-            new["_region"] = region(
-                self._constraints,
-                before.lower,
-                before.upper,
-                new["_reference"],
-                narrow=state.rule > 1,
-            )
+            box = before.lower, before.upper
+            new["_region"] = _region_of(self._constraints, box, state.x, state.rule)
             machine.rescale(state, before, new["_region"])
         machine.go_on(state, new["_region"])
 
@@ -581,9 +578,8 @@ class FeasibleMinimizer:
         if n != state.n:
             raise ValueError(f"{state.n} variables, and constraints on {n}")
         self._reference = array("reference", data["reference"], (n,), finite=True)
-        self._region = region(
-            constraints, state.lower, state.upper, self._reference, narrow=state.rule > 1
-        )
+        box = state.lower, state.upper
+        self._region = _region_of(constraints, box, self._reference, state.rule)
         check_pending(state, self._region)
         self.notes = tuple(text("notes", note) for note in rows("notes", data["notes"]))
         return self
@@ -654,6 +650,13 @@ def _compiled(
     known = names_of(len(x0), names)
     made: Constraints = ConstraintSet(constraints, known, bounds, fixed=fixed, reference=x0)
     return made
+
+
+def _region_of(
+    constraints: Constraints, box: tuple[Vector, Vector], reference: Vector, rule: int
+) -> Region:
+    """Return the feasible set as runs of this rule see it."""
+    return region(constraints, *box, reference, narrow=rule > 1, compact=rule >= COMPACT)
 
 
 def _by_rule(constraints: Constraints, rule: int) -> Constraints:

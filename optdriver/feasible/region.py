@@ -17,7 +17,7 @@ import numpy as np
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.constraint_set import COARSEST
 from optdriver.constraints.rows import EQUALITY
-from optdriver.feasible.options import LARGE
+from optdriver.feasible.options import FEW_ROWS, LARGE, LARGE_WITH_FEW_ROWS
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
@@ -46,6 +46,8 @@ class Region:
         Which rows are which; rows recognised as the second half of an equality are in neither.
     row_scale : ndarray, shape (rows,)
         What each row is multiplied by.
+    sparse_from : int
+        Variables from which on matrices are sparse.
     work : Work
         The calls of functions that are left for the present point.
     """
@@ -57,6 +59,7 @@ class Region:
     inequalities: Indices
     equalities: Indices
     row_scale: Vector
+    sparse_from: int = LARGE
     work: Work = field(default_factory=Work, compare=False)
 
     @property
@@ -152,9 +155,9 @@ class Region:
 
     @cached_property
     def large(self) -> bool:
-        """Whether matrices are sparse: from `LARGE` variables on, if the constraints can."""
+        """Whether matrices are sparse: from so many variables on, if the constraints can."""
         made = self.constraints
-        return self.n >= LARGE and isinstance(made, ConstraintSet) and made.sparse
+        return self.n >= self.sparse_from and isinstance(made, ConstraintSet) and made.sparse
 
     def linearised(self, x: Vector) -> tuple[Any, Any]:
         """Return the scaled Jacobians of c and e, dense arrays or, if `large`, CSR ones."""
@@ -227,15 +230,18 @@ def region(
     reference: Vector,
     *,
     narrow: bool = True,
+    compact: bool = False,
 ) -> Region:
     """Scale `constraints` at the `reference` point and find the equalities among them.
 
-    Without `narrow` a variable's size does not depend on its box.
+    Without `narrow` a variable's size does not depend on its box.  If `compact`, few rows are dense
+    below `LARGE_WITH_FEW_ROWS` variables.
     """
     scale = sizes(reference, lower, upper) if narrow else sizes(reference)
     row_scale = _row_scales(constraints, reference, scale)
     equality = np.arange(len(row_scale)) >= constraints.n_inequalities
     kept, equality = _pairs(constraints, reference, lower, upper, equality)
+    few = compact and FEW_ROWS * len(row_scale) <= len(reference)
     return Region(
         constraints=constraints,
         lower=lower,
@@ -244,6 +250,7 @@ def region(
         inequalities=np.flatnonzero(kept & ~equality).astype(np.int64),
         equalities=np.flatnonzero(kept & equality).astype(np.int64),
         row_scale=row_scale,
+        sparse_from=LARGE_WITH_FEW_ROWS if few else LARGE,
         work=Work.of(constraints),
     )
 

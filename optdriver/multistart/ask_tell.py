@@ -109,8 +109,9 @@ class MultiStart(Undoing[MultiStartState]):
         Jacobian alone leaves of the Hessian, and asks a point beside an end to which symmetry may
         have led, goes on from there if it is lower, doubts the links of ``start_rule='auto'``, and
         says later that all minima are likely found (`probability`); 7, for what optdriver 0.7.0 has
-        recorded, says so earlier, learns only of the Jacobian, and asks such a point only where no
-        slope is above `gtol`, as errors of differences may be; 6, for what optdriver 0.6.0 has
+        recorded, says so earlier, learns only of the Jacobian, asks such a point only where no
+        slope is above `gtol`, as errors of differences may be, and under few constraints has sparse
+        matrices from 150 variables on, not 300; 6, for what optdriver 0.6.0 has
         recorded, does not, but follows an end whose steps grow, and believes none where the floor
         of a narrow valley falls on; 5, for what optdriver 0.5.0 has recorded, does not, but takes a
         first value far below 1 for what it is, however much its gradient promises over the box;

@@ -166,6 +166,7 @@ def test_sparse_and_dense_ways_end_at_the_same_minimum(case, monkeypatch):
     results = []
     for large in (LARGE, 10**9):
         monkeypatch.setattr(region, "LARGE", large)
+        monkeypatch.setattr(region, "LARGE_WITH_FEW_ROWS", large)
         opt = start(case, LARGE)
         assert opt._region.large == (large == LARGE)
         while not opt.done:
@@ -176,6 +177,21 @@ def test_sparse_and_dense_ways_end_at_the_same_minimum(case, monkeypatch):
         results.append(opt.result)
     np.testing.assert_allclose(results[0].x, results[1].x, atol=1e-5)
     assert results[0].fun == pytest.approx(results[1].fun, rel=1e-9)
+
+
+def test_few_rows_are_dense_up_to_more_variables_and_as_before_for_former_rules():
+    points = []
+    for rule in (5, 6):
+        opt = FeasibleMinimizer(np.full(LARGE, 0.1), CASES["wide"](LARGE), rule=rule)
+        assert opt._region.large == (rule == 5)
+        for _ in range(4):
+            opt.tell(*valley(opt.ask()))
+        assert feasible(opt, opt.ask())
+        points.append(opt.ask())
+        assert FeasibleMinimizer.from_dict(opt.to_dict())._region.large == (rule == 5)
+    np.testing.assert_allclose(points[1], points[0], atol=1e-6)
+    assert start("wide", 300)._region.large
+    assert start("chain", LARGE)._region.large
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -192,7 +208,7 @@ def test_a_large_run_goes_on_bit_for_bit_from_any_point(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_array_of_n_squared_is_made(case):
-    sizes = (200, 800)
+    sizes = (300, 1200)
     peaks = []
     for n in sizes:
         opt = start(case, n)
