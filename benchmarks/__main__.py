@@ -17,6 +17,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "overhead-busy-threads": ("overhead", "--busy", "--threads", "--quick", "12", *SMALL),
     "batch": ("batch",),
     "jax-batch": ("jax_batch",),
+    "device": ("device",),
     "batch-busy": ("batch", "--busy", "--quick", "3"),
     "wasted": ("wasted",),
     "failures": ("failures",),
