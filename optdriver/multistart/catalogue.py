@@ -130,10 +130,23 @@ class Catalogue:
         index = self._same(x, f)
         if index is None:
             return []
-        away = float(np.max(np.abs(self._x[index] - x) / self.width(x)))
-        if away <= LOOKED_AT * self._x_tolerance:
+        if self.is_one(x, index):
             return []
         return [(index, self._x[index].copy(), float(self._f[index]))]
+
+    def nearer(self, x: Vector, f: float, than: Vector) -> tuple[int, Vector, float] | None:
+        """Return the minimum that is close to a point, if it is nearer than another place."""
+        index = self._same(x, f)
+        if index is None:
+            return None
+        width = self.width(x)
+        away, other = (float(np.max(np.abs(y - x) / width)) for y in (self._x[index], than))
+        return (index, self._x[index].copy(), float(self._f[index])) if away < other else None
+
+    def is_one(self, x: Vector, index: int) -> bool:
+        """Tell whether a point is as near to a minimum as ends of one minimum often are."""
+        away = float(np.max(np.abs(self._x[index] - x) / self.width(x)))
+        return away <= LOOKED_AT * self._x_tolerance
 
     def is_spread(self, index: int) -> bool:
         """Tell whether the ends of a minimum are farther from each other than close ones are."""

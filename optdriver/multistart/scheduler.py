@@ -1023,6 +1023,14 @@ def _compared(state: MultiStartState, search: Search, outcome: Between | Path | 
     same = NEW if between.near else None
     if joined:
         same = _merged(state, joined)
+    elif between.near and state.options.convergence_rule > 7:
+        x, f, _ = minimizer.best
+        nearer = state.catalogue.nearer(x, f, between.found[-1])  # listed since, by another run
+        if nearer is not None and not state.catalogue.is_one(x, nearer[0]):
+            search.between = _comparison(state, minimizer, [nearer], near=True)
+            _line_up(state, search, (BASE,))
+            return
+        same = NEW if nearer is None else nearer[0]
     _close(state, search, "converged", _why_converged(state, search, minimizer), same)
 
 

@@ -153,6 +153,25 @@ def test_minima_that_nearly_merge_are_told_apart(height):
     assert starts.nfev - before.nfev <= 12
 
 
+def test_a_minimum_that_several_runs_meet_at_a_time_beside_another_is_listed_once():
+    """Each was compared with the only one that was known when it ended, and found to be another."""
+    box = [(-0.1, 0.9), (-0.5, 0.5)]
+    options = {"places": 16, "num_initial": 16}
+    listed = [
+        [
+            len(
+                driven(wells(1e-5, 2e-4), box, 20, seed=k, convergence_rule=rule, **options)[
+                    0
+                ].minima
+            )
+            for k in range(3)
+        ]
+        for rule in (7, 8)
+    ]
+    assert max(listed[0]) > 2
+    assert listed[1] == [2, 2, 2]
+
+
 def test_noise_does_not_split_a_minimum():
     random = np.random.default_rng(5)
 
