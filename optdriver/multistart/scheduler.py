@@ -1027,9 +1027,11 @@ def _compared(state: MultiStartState, search: Search, outcome: Between | Path | 
         x, f, _ = minimizer.best
         nearer = state.catalogue.nearer(x, f, between.found[-1])  # listed since, by another run
         if nearer is not None and not state.catalogue.is_one(x, nearer[0]):
-            search.between = _comparison(state, minimizer, [nearer], near=True)
-            _line_up(state, search, (BASE,))
-            return
+            further = _comparison(state, minimizer, [nearer], near=True)
+            if further is not None:
+                search.between = further
+                _line_up(state, search, (BASE,))
+                return
         same = NEW if nearer is None else nearer[0]
     _close(state, search, "converged", _why_converged(state, search, minimizer), same)
 
