@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Never
 from weakref import WeakKeyDictionary
 
 from optdriver.drivers import driver_factory
@@ -22,6 +23,7 @@ from optdriver.errors import (
     ProtocolError,
     StudyDoneWarning,
     say,
+    unknown_option,
 )
 from optdriver.execution import log, rounds
 from optdriver.execution.calling import (
@@ -38,6 +40,7 @@ from optdriver.execution.deadlines import Deadlines, Durations
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
+from optdriver.study.hints import hint_in_run
 from optdriver.study.observation import parts
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ def run(
     timeout: float | None = None,
     progress: bool | None = None,
     vectorized: bool = False,
+    **unknown: Never,
 ) -> None:
     """Evaluate the objective until the study is done.
 
@@ -137,6 +141,10 @@ def run(
     UserWarning
         If nothing limits the study.
     """
+    for argument in unknown:
+        known = list(inspect.signature(run).parameters)[1:-1]
+        said = hint_in_run(argument, study.parameters)
+        raise unknown_option("argument of run", argument, known, said)
     limit = _check_limit(max_evaluations)
     deadlines = Deadlines(timeout)
     if vectorized:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from optdriver.errors import plain_name
@@ -55,3 +56,11 @@ _HINTS: Final = {plain_name(name): said for said, names in _MEANT.items() for na
 def hint(name: str) -> str:
     """Return what an argument of another package is called here, or an empty string."""
     return _HINTS.get(plain_name(name), "")
+
+
+def hint_in_run(name: str, parameters: Container[str]) -> str:
+    """Return what an argument of `run` is called, or where it belongs; `parameters` are known."""
+    if name in parameters:
+        return f"{name} is given to create_study(...) or study.set_parameters(...)"
+    said = hint(name)
+    return "max_evaluations is the number of evaluations of a run" if said == _EVALUATIONS else said

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Never, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -780,6 +780,7 @@ class Study:
         timeout: float | None = None,
         progress: bool | None = None,
         vectorized: bool = False,
+        **unknown: Never,
     ) -> None:
         """Evaluate the objective until the study is done: see `optdriver.execution.run`.
 
@@ -807,6 +808,7 @@ class Study:
             timeout=timeout,
             progress=progress,
             vectorized=vectorized,
+            **unknown,
         )
 
     @quiet

@@ -493,3 +493,20 @@ def test_a_study_without_a_limit_says_so():
     study.run(in_process, max_evaluations=3)
     for limit in ({"min_val": -1e9}, {"eps": 1e-300}, {"max_num_minimizers": 1}):
         study_of(max_iter=math.inf, **limit).run(in_process, max_evaluations=1)
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("n_trials", "max_evaluations is the number of evaluations of a run"),
+        ("max_iter", r"max_iter is given to create_study\(...\) or study.set_parameters\(...\)"),
+        ("max_workers", "num_parallel is the number of evaluations at a time"),
+        ("vectorised", "did you mean 'vectorized'"),
+    ],
+)
+def test_an_argument_of_another_package_gets_a_hint_and_nothing_is_evaluated(argument, said):
+    study = create_study({"x": (-1.0, 2.0)})
+    with pytest.raises(UnknownOptionError, match=said):
+        study.run(lambda x: x * x, **{argument: 3})
+    assert study.num_evaluations == 0
+    assert not study.open_suggestions
