@@ -158,11 +158,7 @@ def ours(case: Case, **options: Any) -> Trace:
 def study(case: Case, *, jac: bool = True) -> Trace:
     """Run a study on a problem, with all constraints as outputs of its objective."""
     recorder = Recorder(case, STUDY, MOST) if jac else Recorder(case, DIFFERENCES, MOST_VALUES)
-    rows = case.constraints
-    p = rows.n_inequalities
-    m = p + int(getattr(rows, "n_equalities", 0))
-    named = {f"c{k}": "<= 0" if k < p else "== 0" for k in range(m)}
-    n = case.start.size
+    rows, named, n = case.constraints, limits(case), case.start.size
 
     def objective(**given: float) -> Any:
         x = np.array([given[f"x{i}"] for i in range(n)])
@@ -175,14 +171,7 @@ def study(case: Case, *, jac: bool = True) -> Trace:
         return {"value": f, "gradient": g, **{name: (v, slope) for (name, v), slope in pairs}}
 
     def run() -> bool:
-        box = zip(case.region.lower, case.region.upper, strict=True)
-        made = create_study(
-            {f"x{i}": (float(low), float(high)) for i, (low, high) in enumerate(box)},
-            outputs=named,
-            jac=jac,
-            max_num_minimizers=1,
-            initial_samples=[case.start],
-        )
+        made = begun(case, jac=jac)
         while (suggestion := made.ask()) is not None and not made.minima:
             made.tell(suggestion.id, **told(made, objective(**suggestion.params)))
             if made.runs[0].state != "running":
@@ -191,6 +180,25 @@ def study(case: Case, *, jac: bool = True) -> Trace:
         return made.runs[0].state == "converged"
 
     return recorder.run(run)
+
+
+def limits(case: Case) -> dict[str, str]:
+    """Return the constraints of a problem as limits on outputs, by their names."""
+    p = case.constraints.n_inequalities
+    m = p + int(getattr(case.constraints, "n_equalities", 0))
+    return {f"c{k}": "<= 0" if k < p else "== 0" for k in range(m)}
+
+
+def begun(case: Case, **given: Any) -> Study:
+    """Return a study of a problem with these limits, of one run from the book's start."""
+    box = zip(case.region.lower, case.region.upper, strict=True)
+    return create_study(
+        {f"x{i}": (float(low), float(high)) for i, (low, high) in enumerate(box)},
+        outputs=limits(case),
+        max_num_minimizers=1,
+        initial_samples=[case.start],
+        **given,
+    )
 
 
 def told(made: Study, result: Any) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hs import EQUALITIES, INEQUALITIES, Problem
-from benchmarks.outputs import case_of
+from benchmarks.outputs import begun, case_of, limits
 from benchmarks.report import Section, Table, Target
 from optdriver.errors import ConstraintWarning
 from optdriver.feasible.region import sizes
 from optdriver.sqp.told import row_sizes
-from optdriver.studies import create_study
 
 NAMES = (
     "HS12", "HS24", "HS29", "HS35", "HS43", "HS64", "HS76", "HS100", "HS113", "HS6", "HS7",
@@ -79,9 +78,7 @@ def one(problem: Problem, noise: float, seed: int, tolerance: float) -> tuple[fl
     """Return the true violation of a run that claims success, and the evaluations."""
     case, random = case_of(problem), np.random.default_rng(seed)
     rows, n = case.constraints, case.start.size
-    p = rows.n_inequalities
-    m = p + int(getattr(rows, "n_equalities", 0))
-    named = {f"c{k}": "<= 0" if k < p else "== 0" for k in range(m)}
+    p, named = rows.n_inequalities, limits(case)
     scale = sizes(case.start, case.region.lower, case.region.upper)
 
     def all_at(x: Any) -> tuple[Any, Any]:
@@ -96,20 +93,11 @@ def one(problem: Problem, noise: float, seed: int, tolerance: float) -> tuple[fl
 
     def objective(**given: float) -> Any:
         values, slopes = all_at(np.array([given[f"x{i}"] for i in range(n)]))
-        values = values + sigma * random.standard_normal(1 + m)
+        values = values + sigma * random.standard_normal(1 + len(named))
         told = dict(zip(named, zip(values[1:], slopes[1:], strict=True), strict=True))
         return {"value": values[0], "uncertainty": sigma[0], "gradient": slopes[0], **told}
 
-    box = zip(case.region.lower, case.region.upper, strict=True)
-    study = create_study(
-        {f"x{i}": (float(low), float(high)) for i, (low, high) in enumerate(box)},
-        outputs=named,
-        jac=True,
-        max_num_minimizers=1,
-        initial_samples=[case.start],
-        max_iter=MOST,
-        feasibility=tolerance,
-    )
+    study = begun(case, jac=True, max_iter=MOST, feasibility=tolerance)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConstraintWarning)  # the ends say it
         study.run(objective)

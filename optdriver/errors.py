@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 
 class OptDriverError(Exception):
@@ -141,6 +141,15 @@ def unknown_option(
     names = sorted(known)
     said = f": {hint}" if hint else nearest(name, names)
     return UnknownOptionError(f"unknown {kind} {name!r}{said}; known: {', '.join(names)}")
+
+
+def hints(meant: Mapping[str, Iterable[str]]) -> Callable[[str], str]:
+    """Return what says of an argument of another package what it is called here, or nothing.
+
+    `meant` has the names elsewhere under what is said of them.
+    """
+    known = {plain_name(name): said for said, names in meant.items() for name in names}
+    return lambda name: known.get(plain_name(name), "")
 
 
 def missing_extra(feature: str, module: str, extra: str) -> MissingExtraError:

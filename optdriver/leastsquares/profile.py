@@ -67,6 +67,10 @@ class WithinBounds:
     def __init__(self, *, secant: bool = False) -> None:
         self._secant = secant
 
+    def admits(self, x: Vector) -> bool:  # noqa: ARG002  # it is within the box
+        """Return whether a point may be asked."""
+        return True
+
     def begin(self, start: Vector, lower: Vector, upper: Vector) -> LeastSquares:
         """Return a fit within a box."""
         box = list(zip(lower, upper, strict=True))

@@ -81,7 +81,9 @@ def learn(state: State, r: Vector, jacobian: Vector, *, accepted: bool) -> None:
         raise ValueError("there is no trial")
     if scale is None or np.array_equal(state.pending, state.x):
         return
-    moved = state.pending - state.x
+    moved, turned = state.pending - state.x, jacobian - state.jacobian
+    if norm(turned / scale) <= BLURRED * options.xtol * norm(jacobian / scale):
+        return
     loss, size = options.loss, options.f_scale
     change = losses.gradient(r, jacobian, loss, size)
     change = (change - losses.gradient(state.r, state.jacobian, loss, size)) / scale
@@ -90,10 +92,7 @@ def learn(state: State, r: Vector, jacobian: Vector, *, accepted: bool) -> None:
     bends, signs = quasi_newton.correction(state.steps * scale, state.changes / scale)
     both = plain + transposed_times(bends, signs * times(bends, moved * scale))
     wrong = np.array([_wrong(change, plain), _wrong(change, both)])
-    at, turned = r if accepted else state.r, jacobian - state.jacobian
-    left = losses.gradient(at, turned, loss, size)
-    if norm(turned / scale) <= BLURRED * options.xtol * norm(jacobian / scale):
-        return
+    left = losses.gradient(r if accepted else state.r, turned, loss, size)
     if np.isfinite(wrong).all() and np.isfinite(left).all():
         state.scores = MEMORY * state.scores + wrong
         most = min(moved.size, PAIRS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from optdriver.errors import plain_name
+from optdriver.errors import hints
 
 _MEANT: Final = {
     "direction='maximize' looks for the greatest value": ("directions", "maximize", "maximise",
@@ -29,9 +29,4 @@ _MEANT: Final = {
     "seed= is the seed of the starts": ("random_state", "rng", "random_seed"),
 }  # fmt: skip
 
-_HINTS: Final = {plain_name(name): said for said, names in _MEANT.items() for name in names}
-
-
-def hint(name: str) -> str:
-    """Return what an argument of another package is called here, or an empty string."""
-    return _HINTS.get(plain_name(name), "")
+hint: Final = hints(_MEANT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Final
 
-from optdriver.errors import plain_name
+from optdriver.errors import hints
 
 _DIRECTION = "direction='maximize' looks for the greatest value"
 _EVALUATIONS = "max_iter is the number of evaluations"
@@ -50,12 +50,7 @@ _MEANT: Final = {
         "callbacks", "verbose", "disp"),
 }  # fmt: skip
 
-_HINTS: Final = {plain_name(name): said for said, names in _MEANT.items() for name in names}
-
-
-def hint(name: str) -> str:
-    """Return what an argument of another package is called here, or an empty string."""
-    return _HINTS.get(plain_name(name), "")
+hint: Final = hints(_MEANT)
 
 
 def hint_in_run(name: str, parameters: Container[str]) -> str:

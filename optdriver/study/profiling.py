@@ -177,15 +177,12 @@ class Profiling:
             x = end.machine.ask()
             end.made = None if self.jac else self._planned(end, x, space, box)
             asked = space.rounded(x)
-            admitted = np.array_equal(asked, x) or self._is_admitted(asked)
+            admitted = np.array_equal(asked, x) or self.fits.admits(asked)
             if admitted and (self.jac or end.made is not None):
                 return True
             end.machine.tell_failure("no feasible point beside it, to rounding")
             self._next(end)
         return False
-
-    def _is_admitted(self, x: FloatArray) -> bool:
-        return isinstance(self.fits, WithinBounds) or self.fits.admits(x)
 
     def _planned(self, end: End, x: FloatArray, space: Space, box: Box) -> Stencil | None:
         """Return the differences at a point, without those that violate constraints."""
@@ -196,7 +193,7 @@ class Profiling:
         for _ in range(SHORTENED):
             made = stencil.plan(x, lower, upper, rule, True)
             slots = range(len(made.values))
-            kept = [k for k in slots if self._is_admitted(space.rounded(stencil.point(made, k)))]
+            kept = [k for k in slots if self.fits.admits(space.rounded(stencil.point(made, k)))]
             if len({made.coordinate[k] for k in kept}) == len(set(made.coordinate)):
                 made.coordinate = [made.coordinate[k] for k in kept]
                 made.moved = [made.moved[k] for k in kept]
