@@ -82,7 +82,7 @@ def test_every_release_recorded_what_there_was_to_record():
     assert names == {*STUDIES, "killed"}
     assert {name for _, name in (param.values for param in STATES)} == {*MINIMIZERS}
     versions = [folder.name for folder in RECORDED]
-    assert versions == ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0"]
+    assert versions == ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0"]
 
 
 @pytest.mark.parametrize(("folder", "name"), STORED)
