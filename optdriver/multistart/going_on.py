@@ -14,7 +14,9 @@ from typing import Any, Final
 import numpy as np
 
 from optdriver.errors import unknown_option
-from optdriver.multistart import admission, scheduler
+from optdriver.multistart import admission
+from optdriver.multistart.descent import want_evaluation
+from optdriver.multistart.endings import contained, end_if_over, why_over
 from optdriver.multistart.options import check_samples, start_limit
 from optdriver.multistart.state import MultiStartState, Vector
 
@@ -42,9 +44,9 @@ def configure(state: MultiStartState, given: Mapping[str, Any]) -> None:
     state.moved.extend(moved)
     state.options, state.initial_samples, state.start_limit = options, samples, limit
     if state.ended is not None:
-        scheduler.begin_again(state, state.ended, fresh=len(new) > 0)
+        _begin_again(state, state.ended, fresh=len(new) > 0)
     else:
-        scheduler.end_if_over(state, "the limits were changed")
+        end_if_over(state, "the limits were changed")
 
 
 def _admitted(state: MultiStartState, given: Any) -> tuple[Vector, list[admission.Moved]]:
@@ -57,3 +59,22 @@ def _admitted(state: MultiStartState, given: Any) -> tuple[Vector, list[admissio
     )
     before = len(state.initial_samples)
     return new, [replace(each, sample=each.sample + before) for each in moved]
+
+
+def _begin_again(state: MultiStartState, reason: str, *, fresh: bool) -> None:
+    """Take back the end, which was for `reason`, unless there is still cause for it."""
+    state.ended = None
+    for search in state.runs:
+        if search.index in state.samples.row_of or search.index in state.linkage.row_of:
+            search.state, search.reason = "waiting", ""
+            state.report.stale.add(search.index)
+        elif search.state == "stopped" and search.minimizer is not None:  # it was cut short
+            search.state, search.reason = "running", ""
+            state.report.stale.add(search.index)
+            if state.live >= state.options.num_initial:
+                state.extra.append(search.index)
+            state.live += 1
+            contained(state, search, want_evaluation, search.minimizer)
+    state.ended = why_over(state, reason, fresh=fresh)
+    if state.ended is not None:
+        end_if_over(state, reason)

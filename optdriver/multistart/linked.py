@@ -1,4 +1,4 @@
-"""What start rules need to know of a multi-start's state, which the scheduler alone changes."""
+"""What start rules need to know of a multi-start's state, which other pages change."""
 
 from __future__ import annotations
 
@@ -90,3 +90,14 @@ def probability(state: MultiStartState) -> float:
     if state.options.convergence_rule > 7:
         return completeness.estimate(state.converged, aside, len(state.catalogue))
     return completeness.probability(state.converged + aside, len(state.catalogue))
+
+
+def may_descend(state: MultiStartState) -> bool:
+    """Tell whether enough starts have been evaluated for one more descent."""
+    return linkage.may_begin(state.linkage, cost(state), state.options.num_initial)
+
+
+def cost(state: MultiStartState) -> int:
+    """Return how many evaluations a point of a path takes."""
+    differenced = state.options.gradients and not state.options.jac
+    return 1 + state.lower.size * differenced

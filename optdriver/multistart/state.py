@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -374,6 +374,12 @@ def drop_ready(state: MultiStartState, run: int) -> None:
     """Forget the points of a run that have not been asked."""
     state.ready = deque(entry for entry in state.ready if entry[0] != run)
     state.spare = deque(entry for entry in state.spare if entry[0] != run)
+
+
+def line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> None:
+    """Let points of a run be asked, after those that wait already."""
+    queue = state.spare if search.index in state.extra else state.ready
+    queue.extend([(search.index, slot) for slot in slots])
 
 
 def unit_coordinates(state: MultiStartState, x: Vector) -> Vector:

@@ -1,0 +1,348 @@
+"""How a run goes on: its minimizer is made, its points are lined up, and what comes of each value.
+
+After a value the run wants its next point; or it begins again with better differences, is surveyed,
+held back or paused; or it has come to its end.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optdriver.coroutine.options import kept_start
+from optdriver.lbfgsb import LBFGSB
+from optdriver.multistart import (
+    differences,
+    directions,
+    gradients,
+    heard,
+    linkage,
+    linked,
+    local,
+    survey,
+)
+from optdriver.multistart.comparing import converge, least_promise
+from optdriver.multistart.endings import close, end_if_complete, start_failed, wait
+from optdriver.multistart.local import Minimizer
+from optdriver.multistart.run import Search
+from optdriver.multistart.state import MultiStartState, drop_ready, line_up
+from optdriver.multistart.stencil import BASE
+from optdriver.multistart.survey import Survey
+from optdriver.multistart.told import Vectors
+
+Vector = NDArray[np.float64]
+
+
+def minimizer_at(
+    state: MultiStartState,
+    search: Search,
+    x0: Vector,
+    after: Minimizer | None = None,
+    step: float | None = None,
+) -> Minimizer:
+    """Return a new minimizer with the options of all, or what is left of them `after` another.
+
+    `step` is the length of its first step, where it is not given.
+    """
+    options = dict(state.options.minimizer)
+    if search.learnt is not None:
+        options["noise"] = search.learnt.noise
+    if state.linked and options["initial_step"] is None:
+        options["initial_step"] = linked.first_step(state, search) if after is None else step
+    if after is not None:
+        options["maxfun"] -= after.nfev
+        options["maxiter"] -= after.nit
+    method, own = state.options.method, state.options.method_options
+    scipys = method not in local.OURS
+    if scipys and state.options.difference_rule > 1:  # at first starts were moved
+        own = kept_start(method, x0, state.bounds) | dict(own)
+    made = local.create(
+        x0,
+        state.bounds,
+        state.constraints,
+        options,
+        method,
+        own,
+        constraint_rule=state.options.constraint_rule,
+        convergence_rule=state.options.convergence_rule,
+        fit=state.options.of_fits(two_sided=search.two_sided),
+        rows=state.options.of_rows(two_sided=search.two_sided),
+    )
+    if after is not None:
+        local.go_on_from(made, after)
+    return made
+
+
+def want_evaluation(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
+    """Line up the points of the minimizer's pending evaluation.
+
+    After a failure the iterate goes alone: its difference points are wanted only where it is good.
+    So does a start where the objective may well be flat, and a point beside an end.
+    """
+    alone = state.options.jac or not state.options.gradients or _goes_alone(state, minimizer)
+    if alone or not math.isnan(flat_value(state, minimizer)):
+        line_up(state, search, (BASE,))
+        return
+    search.stencil = gradients.plan(state, search, minimizer.ask())
+    if search.stencil is None:
+        iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
+    else:
+        line_up(state, search, range(BASE, len(search.stencil.values)))
+
+
+def _goes_alone(state: MultiStartState, minimizer: Minimizer) -> bool:
+    """Tell whether an iterate may well fail, or be of no use.
+
+    Its run's last one has failed, or all since the last good one; or it lies beside an end.
+    """
+    doubtful = state.failed_in_row > 0 or minimizer.failures > 0
+    return (doubtful and state.options.difference_rule > 1) or local.beside(minimizer) > 0
+
+
+def flat_value(state: MultiStartState, minimizer: Minimizer) -> float:
+    """Return the value round which the first run to converge found nothing lower, else NaN.
+
+    That is wanted of a run that is at its start: if it has the same value, f may well be flat.
+    """
+    told = state.options.convergence_rule > 3 and not state.options.row_names
+    if told and not state.linked and minimizer.at_start:
+        for run in state.runs:
+            if run.state == "converged" and run.x is not None:
+                return run.f if np.array_equal(run.x, run.x0) else math.nan
+    return math.nan
+
+
+def want_differences(
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    f: float,
+    vectors: Vectors | None = None,
+) -> None:
+    """Line up the points of a gradient where the value is known."""
+    search.stencil = stencil = gradients.plan(state, search, minimizer.ask())
+    if stencil is None:
+        iterate_failed(state, search, minimizer, directions.NO_DIRECTION)
+        return
+    differences.record(stencil, BASE, f)
+    differences.keep(stencil, BASE, vectors)
+    line_up(state, search, range(len(stencil.values)))
+
+
+def allow_for_noise(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
+    """Let the line search know the noise of the value that a minimizer is told now."""
+    if search.heard.pending:
+        rule = state.options.constraint_rule
+        local.allow(minimizer, search.heard.take(), state.options.minimizer["noise"], rule)
+
+
+def _is_still(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
+    """Return whether the values of a run show nothing but noise any more."""
+    if not search.heard.noise:
+        return False
+    at_work = local.at_work(minimizer)
+    if at_work is not minimizer or not isinstance(minimizer, LBFGSB):
+        known = isinstance(at_work, LBFGSB) or hasattr(at_work, "promised")
+        if state.options.constraint_rule < local.HEEDS_NOISE or not known:
+            return False
+        if not local.is_feasible(minimizer):
+            return False
+    least, one_sided = least_promise(state, search)
+    heard.watch(search.heard, at_work, least)
+    return heard.ends(search.heard, at_work, least, coarse=one_sided)
+
+
+def after_success(
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    x: Vector | None = None,
+    f: float = math.nan,
+    g: Vector | None = None,
+) -> None:
+    """Let a run go on, or end, after an evaluation of its minimizer: that at `x`, if it is given.
+
+    With a start rule that knows basins it may be paused there.
+    """
+    if x is not None and _stays(state, search, minimizer, x, f, g):
+        return
+    still = _is_still(state, search, minimizer)
+    if not (minimizer.done or still):
+        want_evaluation(state, search, minimizer)
+    elif _survey(state, search, minimizer, still=still) or _sharpen(
+        state, search, minimizer, still=still
+    ):
+        return
+    elif still or (minimizer.converged and not heard.is_chance(search.heard, minimizer)):
+        converge(state, search, minimizer)
+    elif local.unbounded(minimizer):
+        state.ended = f"the objective has no minimum: {local.reason(minimizer)}"
+        close(state, search, "stopped", local.reason(minimizer))
+    else:
+        close(state, search, "stopped", local.reason(minimizer))
+
+
+def _sharpen(
+    state: MultiStartState, search: Search, minimizer: Minimizer, *, still: bool = False
+) -> bool:
+    """Let a run that forward differences led astray go on from its best point, once.
+
+    A line search fails where the error of the gradient is larger than what is left of it, and
+    where values are noisy a run may seem to have converged for that.  A new minimizer with
+    two-sided differences takes over, with what is left of the limits.
+    """
+    limits, best = state.options.minimizer, minimizer.best
+    exact = state.options.jac or search.two_sided or not state.options.gradients
+    noisy = search.learnt is not None and search.learnt.noise > 0.0
+    doubted = noisy or local.takes_vectors(minimizer)
+    coarse = not exact and (still or local.lost(minimizer) or (doubted and minimizer.converged))
+    spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
+    if best is None or not coarse or spent:
+        return False
+    x, f, _ = best
+    search.two_sided = True
+    search.heard.still, search.heard.promised = 0, math.inf
+    search.minimizer = minimizer_at(state, search, x, after=minimizer)
+    if search.heard.noise:
+        local.keep_model(search.minimizer, minimizer)
+    known = local.vector(minimizer, x)
+    if not np.array_equal(search.minimizer.ask(), x):
+        want_evaluation(state, search, search.minimizer)
+    elif known is not None:
+        want_differences(state, search, search.minimizer, f, Vectors(known, None))
+    elif not local.takes_vectors(minimizer):
+        want_differences(state, search, search.minimizer, f)
+    else:
+        want_evaluation(state, search, search.minimizer)
+    return True
+
+
+def _survey(state: MultiStartState, search: Search, minimizer: Minimizer, *, still: bool) -> bool:
+    """Let a run that noise led to its end be surveyed at its best point, if it can be."""
+    if not (isinstance(minimizer, LBFGSB) and gradients.is_surveyed(state, search)):
+        return False
+    limits, best = state.options.minimizer, minimizer.best
+    ended = still or local.lost(minimizer) or minimizer.converged
+    spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
+    if best is None or not ended or spent:
+        return False
+    learnt = search.learnt
+    search.stencil = pending = survey.begin(
+        *best,
+        search.heard.noise,
+        None if learnt is None else learnt.curvature,
+        state.lower,
+        state.upper,
+    )
+    if pending is None:
+        return False
+    search.minimizer = minimizer_at(state, search, pending.x, after=minimizer)
+    line_up_survey(state, search, pending)
+    return True
+
+
+def line_up_survey(state: MultiStartState, search: Search, pending: Survey) -> None:
+    """Let the points of a survey be asked."""
+    search.x, search.f = pending.x, pending.f
+    line_up(state, search, range(len(pending.ends)))
+
+
+def iterate_failed(
+    state: MultiStartState, search: Search, minimizer: Minimizer, reason: str
+) -> None:
+    """Step back; give up a start at once, and a run after too many failures."""
+    search.stencil = None
+    search.slots.clear()
+    drop_ready(state, search.index)
+    minimizer.tell_failure(reason)
+    if minimizer.at_start:
+        close(state, search, "failed", start_failed(reason))
+    elif minimizer.done and minimizer.converged:  # beside its end
+        after_success(state, search, minimizer)
+    elif minimizer.done or minimizer.failures >= state.options.max_failures:
+        said = f": {reason}" if reason else ""
+        count = minimizer.failures
+        close(state, search, "failed", f"given up after {count} failures in a row{said}")
+    else:
+        want_evaluation(state, search, minimizer)
+
+
+def go_on(state: MultiStartState, search: Search) -> None:
+    """Let a sample, or a paused run, go on; a sample is given its minimizer."""
+    state.report.stale.add(search.index)
+    search.state = "running"
+    if search.minimizer is not None:
+        search.reason = ""
+        want_evaluation(state, search, search.minimizer)
+        return
+    search.minimizer = minimizer = minimizer_at(state, search, search.x0)
+    moved = not np.array_equal(minimizer.ask(), search.x0)  # by a few last digits
+    if moved or local.takes_vectors(minimizer):  # the vectors of a start are not kept
+        want_evaluation(state, search, minimizer)
+    elif search.g is not None or not state.options.gradients:
+        allow_for_noise(state, search, minimizer)
+        local.tell(minimizer, search.f, search.g)
+        search.g = None
+        after_success(state, search, minimizer)
+    else:
+        want_differences(state, search, minimizer, search.f)
+
+
+def _stays(
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    x: Vector,
+    f: float,
+    g: Vector | None,
+) -> bool:
+    """Enter a point of a path; return whether the run does not go on from it.
+
+    It is paused where another one leads, and begins again where it has leapt over a barrier.
+    """
+    row = linked.enter(state, search.index, x, f, g)
+    settled = search.followed or search.start in state.sample_starts or minimizer.done
+    best = minimizer.best
+    if settled or g is None or best is None or best[1] < f:
+        return False
+    if _is_held_back(state, search, minimizer, x, f, g):
+        return True
+    search.x, search.f, search.g = x, f, g.copy()
+    run = linkage.followed(state.linkage, row)
+    if linkage.leads(state.linkage, row) or run in (linkage.NOBODY, search.index):
+        return False
+    if run in state.linkage.lost:
+        return False
+    _pause(state, search, run, row)
+    return True
+
+
+def _is_held_back(
+    state: MultiStartState, search: Search, minimizer: Minimizer, x: Vector, f: float, g: Vector
+) -> bool:
+    """Begin again, with a shorter step, where a run has stepped across a barrier."""
+    length = linked.leap(state, search, x, f, g)
+    if length is None or search.held >= linkage.HELD or local.takes_vectors(minimizer):
+        return False
+    before, known, slope = search.x, search.f, search.g
+    if before is None:
+        return False
+    step = linked.step_length(state, before, slope, linkage.SHORTER * length)
+    again = minimizer_at(state, search, before, after=minimizer, step=step)
+    if not np.array_equal(again.ask(), before):  # it is moved by a few last digits
+        return False
+    search.held += 1
+    search.minimizer = again
+    local.tell(again, known, slope)
+    after_success(state, search, again)
+    return True
+
+
+def _pause(state: MultiStartState, search: Search, run: int, row: int) -> None:
+    """Let a run wait that would end where another one goes."""
+    search.reason = f"paused: it has entered the basin of run {run}"
+    wait(state, search)
+    linkage.pause(state.linkage, search.index, row)
+    end_if_complete(state)
