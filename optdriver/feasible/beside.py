@@ -98,9 +98,9 @@ def _exchange(
 ) -> None:
     """Move of each two variables that have been equal all the way one up and the other down."""
     n, least = len(x), level.same * largest(np.abs(x - began))
-    open_to = free.copy()
+    open_to = _paired(x, began, free, least)
     window = 2 + MOST_COMPARED // n
-    for i in np.flatnonzero(free).tolist():
+    for i in np.flatnonzero(open_to).tolist():
         if not open_to[i]:
             continue
         j = np.arange(i + 1, min(n, i + window))
@@ -111,6 +111,16 @@ def _exchange(
         if len(j):
             p[i], p[j[0]] = STEP * size[i], -STEP * size[i]
             open_to[i] = open_to[j[0]] = False
+
+
+def _paired(x: Vector, began: Vector, free: Mask, least: float) -> Mask:
+    """Return which of the `free` variables began where another did, and end at most `least` away."""
+    places = np.flatnonzero(free)
+    order = places[np.lexsort((x[places], began[places]))]
+    near = (np.diff(began[order]) == 0.0) & (np.diff(x[order]) <= least)
+    paired = np.zeros(len(x), dtype=bool)
+    paired[order[1:][near]] = paired[order[:-1][near]] = True
+    return paired
 
 
 def bent_down(p: Vector, change: Vector) -> tuple[Vector, float]:
