@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.constraints.rows import EQUALITY
-from optdriver.geometry import sparse
+from optdriver.geometry import restoration, sparse
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.least_distance import SMALL, least_distance
 from optdriver.geometry.least_norm import Linear
 from optdriver.geometry.matrices import beside, dense, finite, is_sparse, row_norms, scaled
-from optdriver.geometry.products import largest, largest_size, moved, outside
+from optdriver.geometry.products import largest, largest_size
+from optdriver.geometry.restoration import MARGIN
 
 Array = NDArray[np.float64]
 Values = tuple[Array, Array]
@@ -31,15 +32,7 @@ Values = tuple[Array, Array]
 TOLERANCE = 1e-9
 """Scaled violation that is accepted of an inequality where the set has no interior."""
 STEPS = 15
-MARGIN = 1e-12
-LARGEST_MARGIN = 1e-6
-SHORTENINGS = 16
-SUFFICIENT = 0.1  # part of the foreseen fall of the violation that must be seen
 ALONE = 8  # steps of one variable
-PATIENCE, SLOW = 5, 0.2  # steps after which a fall by less than this factor is slow
-STRETCHES = (2.0, 3.0, 4.0)
-SHORTEST_ROW = 1e-6
-SOFTNESS = 1e-3  # of rows that may give way at a price, since the linearised ones contradict
 BESIDE = (0.01, 0.05, 0.25)
 ROUND_BELOW = 1e-6
 DIGITS = (10, 8, 6, 4)
@@ -224,40 +217,10 @@ def descend(
     margin: float = MARGIN,
 ) -> Arrival:
     """Take Newton steps from `first` until the rows hold, or no step makes the violation fall."""
-    point = best = clip(rows, first)
-    least, taken, feasible = np.inf, 0, False
-    marked: Any = False  # violated on the way
-    values = rows.values(point)
-    while True:
-        c, e = values
-        above, off = largest(c), largest_size(e)
-        if above <= 0.0 and off <= EQUALITY:
-            point = _tighten(rows, point, values, off)
-            return Arrival(x=point, feasible=True, strict=True, steps=taken)
-        arrived = above <= tolerance and off <= EQUALITY
-        if arrived or (not feasible and max(above, off) < least):
-            best, least, feasible = point, max(above, off), arrived or feasible
-        if taken == steps or not np.isfinite(above + off):
-            break
-        marked = marked | (c > 0.0)
-        following = _newton_step(rows, point, values, margin * marked, slow=taken >= PATIENCE)
-        if following is None:
-            break
-        (point, values), taken = following, taken + 1
-        if above <= 1e3 * margin:
-            margin = min(4.0 * margin, LARGEST_MARGIN)
-    return Arrival(x=best, feasible=feasible, strict=False, steps=taken)
-
-
-def _tighten(rows: Rows, point: Array, values: Values, off: float) -> Array:
-    """Take one more Newton step on the equalities if it helps and costs no inequality."""
-    if off <= 1e-14:
-        return point
-    following = _newton_step(rows, point, values, np.zeros(len(values[0])))
-    if following is None:
-        return point
-    made, (c, e) = following
-    return made if largest(c) <= 0.0 and largest_size(e) < off else point
+    x, feasible, strict, taken = restoration.descend(
+        rows, _linear, first, steps, tolerance, margin, EQUALITY
+    )
+    return Arrival(x=x, feasible=feasible, strict=strict, steps=taken)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,48 +294,3 @@ def _linear(rows: Rows, x: Array) -> Linear | _Large | None:
     else:
         at = _Large.of(rows, x, slopes)
     return at if at.is_finite() else None
-
-
-def _newton_step(
-    rows: Rows, x: Array, values: Values, margins: Array, *, slow: bool = False
-) -> tuple[Array, Values] | None:
-    """Return the next point, with its values: the least-norm step, until the violation falls.
-
-    Where the rows contradict each other they may give way, at a price.
-    """
-    at = _linear(rows, x)
-    if at is None:
-        return None
-    c, e = values
-    lower, upper = rows.lower, rows.upper
-    first, second = weights = at.weights(SHORTEST_ROW)
-    before = outside(c, first, e, second)
-    small = 10.0 * largest(margins, MARGIN)
-    for softness in (0.0, SOFTNESS):
-        step = at.step(c, e, margins, softness)
-        if step is None:
-            continue
-        length = 1.0
-        for _ in range(SHORTENINGS):
-            trial = moved(x, step, length, lower, upper)
-            above, off = found = rows.values(trial)
-            after = outside(above, first, off, second)
-            if after <= (1.0 - SUFFICIENT * length) * before or after <= small:
-                late = slow and length == 1.0 and after > SLOW * before
-                made = trial, found
-                return _stretched(rows, x, step, made, weights) if late else made
-            length *= 0.5
-    return None
-
-
-def _stretched(
-    rows: Rows,
-    x: Array,
-    step: Array,
-    full: tuple[Array, Values],
-    weights: tuple[Array, Array],
-) -> tuple[Array, Values]:
-    """Try multiples of the step: onto a root of order k, Newton goes 1/k of the way only."""
-    further = (moved(x, step, factor, rows.lower, rows.upper) for factor in STRETCHES)
-    trials = [full, *((trial, rows.values(trial)) for trial in further)]
-    return min(trials, key=lambda made: outside(made[1][0], weights[0], made[1][1], weights[1]))

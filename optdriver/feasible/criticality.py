@@ -17,12 +17,11 @@ import numpy as np
 from optdriver.feasible.region import STEEP, Region
 from optdriver.feasible.types import Indices, Mask, Vector
 from optdriver.geometry import optimality
-from optdriver.geometry.least_distance import LeastDistance, least_distance
+from optdriver.geometry.least_distance import SMALL, least_distance
 from optdriver.geometry.matrices import finite, row_norms
-from optdriver.geometry.products import dot, flat, largest, largest_size
+from optdriver.geometry.products import are_finite, dot, flat
 from optdriver.numerics import is_numeric
 
-EXACT = 1e-9  # slopes with less than this of relative error are as good as exact
 LARGEST_SHARE = 4.0  # times the gradient: what a row counts for, whatever its multiplier
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 
@@ -85,37 +84,68 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
     if not finite(jac, eq):
         return unknown(region)
     pinned, cusps = _pinned(region, x, jac)
-    free, lower, upper = region.moving, region.lower - x, region.upper - x
-    levels = np.maximum(-c, 0.0)
-    used, held, across, toward = jac, levels, eq, -g / unit
-    keep = None if finite(levels) else np.isfinite(levels)
-    if keep is not None:
-        used, held = jac[keep], levels[keep]
+    free = region.moving
     if pinned is not region.no_variable:
         free = np.flatnonzero(region.free & ~pinned)
-    if len(free) < region.n:
-        used, across = used[:, free], eq[:, free]
-        lower, upper, toward = lower[free], upper[free], toward[free]
+    rows = len(c) if are_finite(c) else int(np.count_nonzero(_levels(c) < np.inf))
+    is_small = len(free) + rows + eq.shape[0] <= SMALL and not region.large
+    project = optimality.project if is_small else _project
+    box = region.lower, region.upper
+    found = project(flat(c), jac, eq, flat(g), flat(x), box, free, unit)
+    if found is None:
+        return unknown(region)
+    left, room, sides, residual, near, far, duals = found
+    size = optimality.largest(flat(g))
+    slopes = _left_by_slopes(region, (jac, eq), duals, size / unit, rows)
+    return Criticality(
+        residual=residual,
+        floor=ROUNDING * size + unit * slopes,
+        left=left,
+        room=room,
+        near=unit * near,
+        far=far,
+        multipliers=unit * _in_their_places(region, duals) * region.row_scale,
+        bound_multipliers=sides,
+        pinned=pinned,
+        cusps=_active(region, cusps, duals),
+    )
+
+
+def _levels(c: Vector) -> Vector:
+    """Return how far each row may rise."""
+    return np.asarray(np.maximum(np.where(np.isnan(c), np.inf, -c), 0.0))
+
+
+def _project(
+    c: Vector,
+    jac: Any,
+    eq: Any,
+    g: Vector,
+    x: Vector,
+    box: tuple[Vector, Vector],
+    moving: Indices,
+    unit: float,
+) -> tuple[Any, ...] | None:
+    """Return what `optdriver.geometry.optimality.project` does, for many rows or sparse ones."""
+    levels = _levels(c)
+    keep = np.flatnonzero(np.isfinite(levels))
+    used, held, across, toward = jac, levels, eq, -g / unit
+    if len(keep) < len(levels):
+        used, held = jac[keep], levels[keep]
+    lower, upper = box[0] - x, box[1] - x
+    if len(moving) < len(x):
+        used, across = used[:, moving], eq[:, moving]
+        lower, upper, toward = lower[moving], upper[moving], toward[moving]
     none = np.zeros(eq.shape[0])
     answer = least_distance(used, held, across, none, lower, upper, toward=toward)
     if not answer.feasible:
-        return unknown(region)
-    left, room, sides, residual, near, far = optimality.measure(
-        answer.d, answer.box, (lower, upper), flat(x), free, unit
+        return None
+    *measures, near, far = optimality.measure(
+        answer.d, answer.box, (lower, upper), flat(x), moving, unit
     )
-    size = optimality.largest(flat(g))
-    return Criticality(
-        residual=residual,
-        floor=ROUNDING * size + unit * _left_by_slopes(region, (jac, eq), answer, size / unit),
-        left=left,
-        room=room,
-        near=unit * (dot(answer.inequalities, held) + near),
-        far=far,
-        multipliers=unit * _in_their_places(region, answer, keep) * region.row_scale,
-        bound_multipliers=sides,
-        pinned=pinned,
-        cusps=_active(region, cusps, answer, keep),
-    )
+    duals = np.zeros(len(levels) + len(none))
+    duals[keep], duals[len(levels) :] = answer.inequalities, answer.equalities
+    return *measures, dot(answer.inequalities, held) + near, far, duals
 
 
 def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
@@ -128,9 +158,9 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     none = region.no_variable, region.no_row
     if region.large or not len(jac):
         return none
-    jac = jac * region.scale  # a unit alone makes no slope infinite
-    if largest_size(jac) <= region.steep:
+    if optimality.steepest(jac, region.scale) <= region.steep:
         return none
+    jac = jac * region.scale  # a unit alone makes no slope infinite
     sizes = np.abs(jac)
     small = STEEP * sizes < np.max(sizes, axis=1, initial=0.0)[:, None]
     rest = np.max(np.where(small, sizes, 0.0), axis=1, initial=0.0)
@@ -142,44 +172,38 @@ def _pinned(region: Region, x: Vector, jac: Any) -> tuple[Mask, Mask]:
     return steep.any(axis=0), steep.any(axis=1)
 
 
-def _in_their_places(region: Region, answer: LeastDistance, keep: Mask | None) -> Vector:
+def _in_their_places(region: Region, duals: Vector) -> Vector:
     """Return the multipliers of all rows, in the order of the constraints."""
-    duals = np.concatenate([answer.inequalities, answer.equalities])
-    if keep is None and region.in_order:
+    if region.in_order:
         return duals
-    rows = region.inequalities if keep is None else region.inequalities[keep]
     made = np.zeros(len(region.row_scale))
-    made[np.concatenate([rows, region.equalities])] = duals
+    made[np.concatenate([region.inequalities, region.equalities])] = duals
     return made
 
 
-def _active(region: Region, rows: Mask, answer: LeastDistance, keep: Mask | None) -> Indices:
+def _active(region: Region, rows: Mask, duals: Vector) -> Indices:
     """Return which of these rows have a multiplier."""
     if rows is region.no_row or not rows.any():
         return region.inequalities[:0]
-    if keep is None:
-        return region.inequalities[rows & (answer.inequalities > 0.0)]
-    return region.inequalities[rows & (np.append(answer.inequalities, 0.0)[_places(keep)] > 0.0)]
+    return region.inequalities[rows & (duals[: len(rows)] > 0.0)]
 
 
-def _places(keep: Mask) -> Indices:
-    """Return for each row its place among those that are kept, or -1."""
-    return np.where(keep, np.cumsum(keep) - 1, -1)
-
-
-def _left_by_slopes(region: Region, rows: Any, answer: LeastDistance, size: float) -> float:
-    """Return what errors in the rows' gradients leave; gradients of texts have none."""
-    errors = getattr(region.constraints, "slope_errors", None)
-    if errors is None or not largest(errors) > EXACT:
+def _left_by_slopes(region: Region, rows: Any, duals: Vector, size: float, used: int) -> float:
+    """Return what errors in the rows' gradients leave, of which there are `used` with a value."""
+    if region.has_exact_slopes:
         return 0.0
-    jac, eq = rows
+    errors, (jac, eq), m = (
+        np.asarray(getattr(region.constraints, "slope_errors", 0.0)),
+        rows,
+        len(region.inequalities),
+    )
     left = 0.0
-    for which, matrix, duals in (
-        (region.inequalities, jac, answer.inequalities),
-        (region.equalities, eq, answer.equalities),
+    for which, matrix, multipliers in (
+        (region.inequalities, jac, duals[:m]),
+        (region.equalities, eq, duals[m:]),
     ):
-        if len(duals) == len(which):
-            sizes = np.minimum(np.abs(duals) * row_norms(matrix), LARGEST_SHARE * size)
+        if matrix is eq or used == m:
+            sizes = np.minimum(np.abs(multipliers) * row_norms(matrix), LARGEST_SHARE * size)
             left += dot(errors[which], sizes)
     return left
 

@@ -19,8 +19,9 @@ from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import MOST_LEFT, MOST_LOOKED, RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
+from optdriver.geometry import learning
 from optdriver.geometry.matrices import row_norms, scaled
-from optdriver.geometry.products import dot, norm, ratios, span
+from optdriver.geometry.products import are_finite, dot, norm, ratios, span
 
 AFTER_FAILURE = 0.25  # of the step that failed
 AFTER_TROUBLE = 0.1
@@ -96,7 +97,7 @@ def take(state: State, region: Region, f: float, g: Vector, told: Observed | Non
 
     `told` are the residuals that they are made of, in a fit.
     """
-    if not (math.isfinite(f) and np.all(np.isfinite(g))):
+    if not (math.isfinite(f) and are_finite(g)):
         return take_failure(state, region, "the value or the gradient is not finite")
     state.nfev += 1
     state.failures = 0
@@ -286,14 +287,15 @@ def _first_theta(state: State, region: Region, g: Vector) -> float:
 
 def _judge(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:
     """Learn from the trial, set the trust region, and accept the trial or not."""
-    s = state.pending - state.x
-    slope = dot(state.g, s)
-    rho = trust.ratio(state.f, f, state.predicted, _mean_slope(state, region, g), state.noise)
+    s, y, slope, mean = learning.differences(state.x, state.pending, state.g, g)
+    if trust.drowned(state.predicted, state.x, state.g):
+        mean = _mean_slope(state, region, g)
+    rho = trust.ratio(state.f, f, state.predicted, mean, state.noise)
     accepted = rho > trust.ACCEPT
     sigma = _step_size(state, region)
     state.settled = abs(f - state.f) <= convergence.small_change(state, f, state.f)
     left = None if told is None else fits.left_of_change(state, told, accepted=accepted)
-    _learn(state, region, s, g - state.g, left, rho, accepted)
+    _learn(state, region, s, y, slope, left, rho, accepted)
     state.delta = trust.radius(state.delta, sigma, rho, slope, f - state.f)
     if accepted:
         state.delta = max(state.delta, state.options.smallest_radius)
@@ -303,12 +305,9 @@ def _judge(state: State, region: Region, f: float, g: Vector, told: Observed | N
 
 
 def _mean_slope(state: State, region: Region, g: Vector) -> float:
-    """Return the change of f by the trapezoidal rule."""
-    mean = 0.5 * (state.g + g)
-    if not trust.drowned(state.predicted, state.x, state.g):
-        return dot(mean, state.pending - state.x)
+    """Return the change of f by the trapezoidal rule, without what rounding adds to it."""
     at = _criticality(state, region)
-    return tangential_change(region, state.x, state.pending, mean, at)
+    return tangential_change(region, state.x, state.pending, 0.5 * (state.g + g), at)
 
 
 def _step_size(state: State, region: Region) -> float:
@@ -325,22 +324,23 @@ def _learn(
     region: Region,
     s: Vector,
     y: Vector,
+    slope: float,
     left: Vector | None,
     rho: float,
     accepted: bool,
 ) -> None:
     """Score both models by a trial, and keep its pair, of which J'J knows all but `left`."""
-    scaled_s, scaled_y = s / region.scale, y * region.scale
+    scaled_s, scaled_y = learning.scaled(s, y, region.scale)
     size = convergence.size(state)
-    both, slope = _models(state, region), dot(state.g, s) / size
-    seen = [models.judged(m, scaled_s, scaled_y / size, slope) for m in both]
-    misfits, promised = (np.array(each) for each in zip(*seen, strict=True))
-    state.scores = models.rescore(state.scores, misfits, promised & (not accepted))
-    if trust.usable(s, y, state.g, rho):
+    both = [model.parts for model in _models(state, region)]
+    state.scores = learning.rescored(
+        state.scores, both, scaled_s, scaled_y, size, slope / size, accepted
+    )
+    if rho > trust.USABLE and learning.are_usable(s, y, state.g):
         keep = _kept(state)
-        state.steps = np.concatenate([state.steps, scaled_s[None]])[-keep:]
+        state.steps = learning.appended(state.steps, scaled_s, keep)
         unknown = scaled_y if left is None else left * region.scale
-        state.changes = np.concatenate([state.changes, unknown[None]])[-keep:]
+        state.changes = learning.appended(state.changes, unknown, keep)
 
 
 def _kept(state: State) -> int:

@@ -12,17 +12,13 @@ optimization calculations" (1978) (damping); Byrd, Nocedal, Schnabel, Math. Prog
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from optdriver.feasible.types import Indices, Mask, Vector
+from optdriver.feasible.types import Indices, Vector
 from optdriver.geometry import quasi_newton
-from optdriver.geometry.products import dot, gram, norm, times
-
-MEMORY_OF_SCORE = 0.7
-REJECTION_PENALTY = 2.0
+from optdriver.geometry.products import gram, times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +40,11 @@ class QuadraticModel:
         """Return B s."""
         result: Vector = quasi_newton.times(self.theta, self.vectors.T, self.signs, s)
         return result
+
+    @property
+    def parts(self) -> tuple[float, Vector, Vector]:
+        """Return theta, V' and the signs."""
+        return self.theta, self.vectors.T, self.signs
 
     def among(self, chosen: Indices) -> QuadraticModel:
         """Return the rows and columns of the variables with these indices."""
@@ -89,31 +90,6 @@ def damped_bfgs(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
 def build(steps: Vector, changes: Vector, first: float) -> tuple[QuadraticModel, QuadraticModel]:
     """Build both models, A (SR1) and B (damped BFGS)."""
     return sr1(steps, changes, first), damped_bfgs(steps, changes, first)
-
-
-def misfit(model: QuadraticModel, s: Vector, y: Vector) -> float:
-    """Return log clip(|y - B s| / |y|, 1e-3, 1e3): how badly the model foresaw this change."""
-    return _misfit(model @ s, y)
-
-
-def judged(model: QuadraticModel, s: Vector, y: Vector, slope: float) -> tuple[float, bool]:
-    """Return the misfit, and whether the model promised a decrease; `slope` is g's."""
-    bent = model @ s
-    return _misfit(bent, y), slope + 0.5 * dot(s, bent) < 0.0
-
-
-def _misfit(foreseen: Vector, y: Vector) -> float:
-    part = norm(y - foreseen) / max(norm(y), 1e-300)
-    return math.log(min(max(part, 1e-3), 1e3))
-
-
-def rescore(scores: Vector, misfits: Vector, blamed: Mask) -> Vector:
-    """Return the scores after one more evaluation; the lower one is the better model.
-
-    Blamed is a model that promised a decrease by a step that was rejected.  To blame only the one
-    whose step it was lets the choice swing to and fro (on LUKVLI9, 80 evaluations for 29).
-    """
-    return np.asarray(MEMORY_OF_SCORE * scores + misfits + REJECTION_PENALTY * blamed)
 
 
 def choose(scores: Vector) -> int:

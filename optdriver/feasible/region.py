@@ -21,12 +21,15 @@ from optdriver.feasible.options import FEW_ROWS, LARGE, LARGE_WITH_FEW_ROWS
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
+from optdriver.geometry.formulas import System
 from optdriver.geometry.matrices import chosen, csr, dense, row_norms, scaled, transposed_times
 from optdriver.geometry.products import extents, largest, largest_size
 from optdriver.geometry.sparse_hessian import SparseHessian
+from optdriver.geometry.steps import COMPILED
 
 NEIGHBOURS = 8  # rows of equal size at the reference that are looked at for a partner
 NARROW = 1e-4  # a box narrower than this part of its variable is the variable's size
+EXACT = 1e-9  # slopes with less than this of relative error are as good as exact
 STEEP = 1e10  # a slope beyond is infinite: the rows give 1e12 for one that is
 SMALLEST_SCALE = 1e-8  # a gradient below this part of the largest one does not blow its row up
 
@@ -99,6 +102,12 @@ class Region:
         return STEEP * float(np.min(self.row_scale[self.inequalities], initial=np.inf))
 
     @cached_property
+    def has_exact_slopes(self) -> bool:
+        """Whether the rows' gradients are as good as exact, as those of texts are."""
+        errors = getattr(self.constraints, "slope_errors", None)
+        return errors is None or not largest(errors) > EXACT
+
+    @cached_property
     def places(self) -> Indices:
         """Which of the variables that can move each variable is, or -1."""
         return np.where(self.free, np.cumsum(self.free) - 1, -1)
@@ -126,6 +135,9 @@ class Region:
 
     def values(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the scaled c(x) and e(x); not finite where a formula has no value."""
+        quick = self.formulas
+        if quick is not None and len(x) == self.n:
+            return self._split(quick.rows(x, self.unit, self.row_scale))
         made: tuple[Vector, Vector] = self.work.remembered("values", x, self._values)
         return made
 
@@ -154,6 +166,23 @@ class Region:
             return self._split(made.jacobian(x) * self.row_scale[:, None])
 
     @cached_property
+    def formulas(self) -> System | None:
+        """The rows as programs of the compiled pages, if they are formulas and dense.
+
+        They take less time than to look up what is known of a point.
+        """
+        made = self.constraints
+        return (
+            made.system if COMPILED and isinstance(made, ConstraintSet) and not self.large else None
+        )
+
+    @cached_property
+    def unit(self) -> Vector | None:
+        """What x is multiplied by to be the formulas' variables, unless it is those."""
+        unit = getattr(self.constraints, "unit", 1.0)
+        return None if isinstance(unit, float) else np.asarray(unit)
+
+    @cached_property
     def large(self) -> bool:
         """Whether matrices are sparse: from so many variables on, if the constraints can."""
         made = self.constraints
@@ -161,6 +190,11 @@ class Region:
 
     def linearised(self, x: Vector) -> tuple[Any, Any]:
         """Return the scaled Jacobians of c and e, dense arrays or, if `large`, CSR ones."""
+        quick = self.formulas
+        if quick is not None and len(x) == self.n:
+            rows = quick.jacobian(x, self.unit, self.row_scale)
+            if rows is not None:
+                return self._split(rows)
         made: tuple[Any, Any] = self.work.remembered("linearised", x, self._linearised)
         return made
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot_of_sizes, norm
+from optdriver.geometry.products import dot_of_sizes
 
 ACCEPT = 1e-4
 ROUNDING = 1e-10
+USABLE = -10.0  # a step for which rho is smaller teaches no curvature
 DROWNED = 64.0 * float(np.finfo(np.float64).eps)
 
 
@@ -70,8 +71,3 @@ def _shrunk(rho: float, slope: float, change: float) -> float:
 def drowned(change: float, x: Vector, g: Vector) -> bool:
     """Say whether a change of f along a step from x is what rounding of x alone can make."""
     return abs(change) <= DROWNED * dot_of_sizes(g, x)
-
-
-def usable(s: Vector, y: Vector, g: Vector, rho: float) -> bool:
-    """Say whether the pair of this evaluation may enter the memory."""
-    return bool(rho > -10.0 and norm(y) <= 1e8 * norm(g) and np.any(s != 0.0))

@@ -12,16 +12,30 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import fabs
+    from cython.cimports.libc.math import INFINITY, fabs
+    from cython.cimports.optdriver.geometry.active_set import (
+        Polyhedron,
+        activate,
+        add_sides,
+        prepare,
+        settle,
+    )
     from cython.cimports.optdriver.geometry.products import inner
     from cython.cimports.optdriver.lbfgsb.linalg import finite
     from cython.cimports.optdriver.lbfgsb.state import cut, integers, numbers, reading
 else:
     from math import fabs
+    from math import inf as INFINITY
 
+    from optdriver.geometry.active_set import Polyhedron, activate, add_sides, prepare, settle
     from optdriver.geometry.products import inner
     from optdriver.lbfgsb.linalg import finite
     from optdriver.lbfgsb.state import cut, integers, numbers, reading
+
+from optdriver.geometry.products import rows_of
+
+TOLERANCE = 1e-13
+"""Violation that counts as none, relative to the largest number of the problem."""
 
 
 def longest(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
@@ -39,6 +53,130 @@ def longest(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
 def largest(x: Any) -> float:
     """Return the largest size of numbers; NaN if one is."""
     return float(longest(reading(x), x.size))
+
+
+def steepest(rows: Any, scale: Any) -> float:
+    """Return the largest size of the entries of a dense array, its columns times `scale`."""
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    m: cython.Py_ssize_t = len(rows)
+    n: cython.Py_ssize_t = len(scale)
+    most: cython.double = 0.0
+    given: Any = rows_of(rows)
+    a: cython.p_double = reading(given)
+    size: cython.p_double = reading(scale)
+    for i in range(m):
+        for j in range(n):
+            if fabs(a[i * n + j] * size[j]) > most:
+                most = fabs(a[i * n + j] * size[j])
+    return float(most)
+
+
+def take(
+    s: Polyhedron, at: cython.Py_ssize_t, row: cython.p_double, which: cython.p_Py_ssize_t
+) -> cython.void:
+    """Make a row of the problem of these variables' entries of a row of all."""
+    j: cython.Py_ssize_t
+    for j in range(s.n):
+        s.unit[at * s.n + j] = row[which[j]]
+
+
+def project(c: Any, jac: Any, eq: Any, g: Any, x: Any, box: Any, moving: Any, unit: float) -> Any:
+    """Project a step of steepest descent onto the rows to first order, and measure what is left.
+
+    minimise 1/2 |d + g / unit|^2  over  c + J d <= 0,  E d = 0,  x + d in the box
+
+    Parameters
+    ----------
+    c, jac, eq : ndarray, shapes (m,), (m, n) and (q, n)
+        Values of c, of which those above zero are taken for zero and those that are not finite are
+        left out; gradients of c and e.
+    g, x : ndarray, shape (n,)
+    box : (lower, upper)
+    moving : ndarray of intp, shape (k,)
+        Which variables d is of.
+    unit : float
+
+    Returns
+    -------
+    tuple or None
+        What `measure` returns, with what the rows give in `near`; and the multipliers of c, then e,
+        of f / unit, shape (m + q,).  None where there is no such step.
+    """
+    i: cython.Py_ssize_t
+    m: cython.Py_ssize_t = len(c)
+    q: cython.Py_ssize_t = len(eq)
+    n: cython.Py_ssize_t = len(x)
+    k: cython.Py_ssize_t = len(moving)
+    kept: cython.Py_ssize_t = 0
+    count: cython.Py_ssize_t
+    f: cython.double = unit
+    reals: Any = np.zeros(2 * k + 2 * m + 1)
+    low: cython.p_double = numbers(reals)
+    high: cython.p_double = cut(low, k, k)
+    held: cython.p_double = cut(low, 2 * k, m)
+    active: cython.p_double = cut(low, 2 * k + m, m)
+    across: Any = rows_of(jac)
+    along: Any = rows_of(eq)
+    values: cython.p_double = reading(c)
+    slopes: cython.p_double = reading(across)
+    others: cython.p_double = reading(along)
+    descent: cython.p_double = reading(g)
+    here: cython.p_double = reading(x)
+    lower: cython.p_double = reading(box[0])
+    upper: cython.p_double = reading(box[1])
+    which: cython.p_Py_ssize_t = integers(moving)
+    for i in range(m):
+        if level(values[i]) < INFINITY:
+            held[kept] = level(values[i])
+            kept += 1
+    count = q + kept
+    for i in range(k):
+        low[i] = lower[which[i]] - here[which[i]]
+        high[i] = upper[which[i]] - here[which[i]]
+        count += (high[i] < INFINITY) + (low[i] > -INFINITY)
+    s = Polyhedron(k, count, q)
+    for i in range(k):
+        s.wish[i] = -descent[which[i]] / f
+        s.point[i] = s.wish[i]
+    for i in range(q):
+        take(s, i, cut(others, i * n, n), which)
+        s.level[i] = 0.0
+    kept = 0
+    for i in range(m):
+        if level(values[i]) < INFINITY:
+            take(s, q + kept, cut(slopes, i * n, n), which)
+            s.level[q + kept] = held[kept]
+            kept += 1
+    possible: cython.bint = prepare(s, q + kept)
+    add_sides(s, low, high, q + kept, k)
+    if not (possible and (k == 0 or activate(s, TOLERANCE))):
+        return None
+    sides: Any = settle(s, low, high, q + kept, k)
+    found: Any = s.multipliers()
+    duals: Any = np.zeros(m + q)
+    given: cython.p_double = numbers(found)
+    out: cython.p_double = numbers(duals)
+    kept = 0
+    for i in range(m):
+        if level(values[i]) < INFINITY:
+            active[kept] = given[q + kept]
+            out[i] = active[kept]
+            kept += 1
+    for i in range(q):
+        out[m + i] = given[i]
+    left, room, bounds, residual, near, far = measure(
+        s.solution(), sides, (reals[:k], reals[k : 2 * k]), x, moving, unit
+    )
+    near = inner(active, 0, held, 0, kept) + near
+    return left, room, bounds, residual, near, far, duals
+
+
+def level(value: cython.double) -> cython.double:
+    """Return how far a row may rise: not finite where it has no value, or none that matters."""
+    if value != value:
+        return INFINITY
+    return -value if value < 0.0 else 0.0
 
 
 def measure(d: Any, side: Any, box: Any, x: Any, moving: Any, unit: float) -> tuple[Any, ...]:

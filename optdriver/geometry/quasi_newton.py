@@ -242,27 +242,37 @@ def damped_bfgs(steps: Any, changes: Any, first: float) -> tuple[float, Any, Any
     return float(theta), rows[: k * n].reshape(k, n), signs[:k]
 
 
+def fill_times(
+    theta: cython.double,
+    v: cython.p_double,
+    signs: cython.p_double,
+    k: cython.Py_ssize_t,
+    x: cython.p_double,
+    out: cython.p_double,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """Out <- B x, the part of low rank first."""
+    i: cython.Py_ssize_t
+    w: cython.double
+    for i in range(n):
+        out[i] = 0.0
+    for i in range(k):
+        w = signs[i] * inner(v, i * n, x, 0, n)
+        if w != 0.0:
+            add(w, v, i * n, out, 0, n)
+    for i in range(n):
+        out[i] = theta * x[i] + out[i]
+
+
 def times(theta: float, rows: Any, signs: Any, s: Any) -> Any:
     """Return B s, shape (n,), for V' as (k, n) rows."""
     k: cython.Py_ssize_t
     n: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    w: cython.double
     k, n = rows.shape
-    base: cython.double = theta
     columns: Any = rows_of(rows)
     given: Any = flat(s)
     made = np.zeros(n)
     if not n:
         return made
-    v: cython.p_double = reading(columns)
-    sign: cython.p_double = reading(signs)
-    x: cython.p_double = reading(given)
-    out: cython.p_double = numbers(made)
-    for i in range(k):
-        w = sign[i] * inner(v, i * n, x, 0, n)
-        if w != 0.0:
-            add(w, v, i * n, out, 0, n)
-    for i in range(n):
-        out[i] = base * x[i] + out[i]
+    fill_times(theta, reading(columns), reading(signs), k, reading(given), numbers(made), n)
     return made

@@ -10,6 +10,7 @@ from optdriver.errors import InputError
 from optdriver.feasible import FeasibleMinimizer, models, trust
 from optdriver.feasible.criticality import criticality
 from optdriver.feasible.region import region
+from optdriver.geometry import learning
 
 
 def compiled(rows, bounds, reference):
@@ -47,14 +48,48 @@ def test_a_linear_function_has_no_curvature():
     steps = np.eye(3)
     model = models.sr1(steps, np.zeros((3, 3)), 5.0)
     np.testing.assert_array_equal(model.dense(), np.zeros((3, 3)))
-    assert models.misfit(model, np.ones(3), np.zeros(3)) == pytest.approx(np.log(1e-3))
+    scores = learning.rescored(
+        np.zeros(1), [model.parts], np.ones(3), np.zeros(3), 1.0, -1.0, accepted=True
+    )
+    assert scores.tolist() == [np.log(1e-3)]
 
 
-def test_the_better_model_is_chosen_and_a_rejection_counts():
-    misfits = np.array([0.5, 0.4])
-    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([False, False]))) == 1
-    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([False, True]))) == 0
-    assert models.choose(models.rescore(np.zeros(2), misfits, np.array([True, True]))) == 1
+@pytest.mark.parametrize("accepted", [True, False])
+def test_models_are_scored_by_what_they_foresaw_and_what_they_promised(accepted):
+    """Against the formulas written out."""
+    source = np.random.default_rng(5)
+    for unit in (1.0, 8.0):
+        scores, (s, y) = source.normal(size=2), source.normal(size=(2, 6))
+        both = models.build(source.normal(size=(4, 6)), source.normal(size=(4, 6)), 0.7)
+        slope = float(source.normal()) - 1.0
+        made = learning.rescored(
+            scores, [m.parts for m in both], s, unit * y, unit, slope, accepted=accepted
+        )
+        for k, model in enumerate(both):
+            bent = model.dense() @ s
+            missed = np.linalg.norm(y - bent) / np.linalg.norm(y)
+            blamed = not accepted and slope + 0.5 * s @ bent < 0.0
+            wanted = 0.7 * scores[k] + np.log(np.clip(missed, 1e-3, 1e3)) + 2.0 * blamed
+            assert made[k] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_pairs_are_kept_newest_last():
+    rows = np.zeros((0, 2))
+    for k in range(5):
+        rows = learning.appended(rows, np.array([k, -k], dtype=float), 3)
+    assert rows.tolist() == [[2.0, -2.0], [3.0, -3.0], [4.0, -4.0]]
+
+
+def test_a_pair_without_a_step_or_with_a_cliff_is_not_kept():
+    one, none = np.ones(3), np.zeros(3)
+    assert learning.are_usable(one, one, one)
+    assert learning.are_usable(one, none, one)
+    assert not learning.are_usable(none, one, one)
+    assert not learning.are_usable(one, 1e9 * one, one)
+    assert not learning.are_usable(one, np.full(3, np.nan), one)
+
+
+def test_the_lower_score_is_chosen():
     assert models.choose(np.zeros(2)) == 0
     assert models.choose(np.array([1.0, 0.5])) == 1
 
