@@ -1,7 +1,8 @@
 """SciPy's own tests of L-BFGS-B, run on ours, with the state restored from a pickle at every step.
 
 The items run in processes of their own, one for each kernel that is there, because the plugin
-replaces parts of SciPy.
+replaces parts of SciPy.  Where there is a compiled kernel, the interpreted one, of the same bits
+(`tests/lbfgsb/test_kernels.py`), is spared the items that call L-BFGS-B again and again.
 """
 
 from __future__ import annotations
@@ -25,12 +26,10 @@ MODULES = [
     "test_optimize",
     "test_lbfgsb_hessinv",
     "test_lbfgsb_setulb",
-    "test__basinhopping",
-    "test__dual_annealing",
-    "test__differential_evolution",
     "test__shgo",
     "test_minimize_constrained",
 ]
+AGAIN_AND_AGAIN = ["test__basinhopping", "test__dual_annealing", "test__differential_evolution"]
 KERNELS = ["interpreted", "compiled"] if compiled() else ["interpreted"]
 
 Records = dict[str, dict[str, Any]]
@@ -51,7 +50,8 @@ def run(kernel: str, folder: Path) -> tuple[Records, str]:
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "scipy_plugin", "-p", "no:cacheprovider"]
-    command += ["--tb=short", "--pyargs", *(f"scipy.optimize.tests.{name}" for name in MODULES)]
+    modules = [*MODULES, *AGAIN_AND_AGAIN] if kernel == KERNELS[-1] else MODULES
+    command += ["--tb=short", "--pyargs", *(f"scipy.optimize.tests.{name}" for name in modules)]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -62,7 +62,7 @@ def run(kernel: str, folder: Path) -> tuple[Records, str]:
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Records, str]]:
-    """Return what became of every item on every kernel; the kernels run side by side."""
+    """Return what became of the items on every kernel; the kernels run side by side."""
     folder = tmp_path_factory.mktemp("scipy")
     with ThreadPoolExecutor(len(KERNELS)) as pool:
         done = pool.map(lambda kernel: run(kernel, folder / kernel), KERNELS)
@@ -77,13 +77,17 @@ def test_every_item_passes_on_our_minimizer(reports: Any, kernel: str) -> None:
     assert {key: at["outcome"] for key, at in records.items() if at["outcome"] != "passed"} == {}
     assert [key for key, at in records.items() if at["calls"] == 0] == []
     assert all(at["restored"] > 0 for at in records.values())
+    whole = kernel == KERNELS[-1]
     if scipy.__version__.startswith("1.17."):
-        assert len(records) == 126
+        assert len(records) == (126 if whole else 77)
     else:  # another SciPy may have added, renamed or dropped items
-        assert len(records) > 100
+        assert len(records) > (100 if whole else 60)
 
 
 @pytest.mark.slow
 def test_both_kernels_take_the_same_number_of_steps(reports: Any) -> None:
-    steps = [{key: at["restored"] for key, at in found.items()} for found, _ in reports.values()]
-    assert all(other == steps[0] for other in steps)
+    fewer, every = (
+        {key: at["restored"] for key, at in reports[kernel][0].items()}
+        for kernel in (KERNELS[0], KERNELS[-1])
+    )
+    assert fewer.items() <= every.items()
