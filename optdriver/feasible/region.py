@@ -109,16 +109,15 @@ class Region:
 
     @cached_property
     def places(self) -> Indices:
-        """Which of the variables that can move each variable is, or -1."""
-        return np.where(self.free, np.cumsum(self.free) - 1, -1)
+        """Which of the variables that can move each variable is, which of (c, e) each row, or -1.
 
-    @cached_property
-    def rows(self) -> Indices:
-        """Which of the rows (c, e) each row of the constraints is, or -1."""
-        made = np.full(len(self.row_scale), -1)
+        Then 0, so that there is something.
+        """
+        rows = np.full(len(self.row_scale), -1)
         chosen = np.concatenate([self.inequalities, self.equalities])
-        made[chosen] = np.arange(len(chosen))
-        return made
+        rows[chosen] = np.arange(len(chosen))
+        variables = np.where(self.free, np.cumsum(self.free) - 1, -1)
+        return np.concatenate([variables, rows, [0]]).astype(np.intp)
 
     def apart(self) -> Region:
         """Return the same region with a count of work of its own."""

@@ -20,13 +20,14 @@ from optdriver.feasible.barrier import Subproblem
 from optdriver.feasible.criticality import measured, tangential_change
 from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.region import Region
-from optdriver.feasible.trust import drowned
+from optdriver.feasible.trust import DROWNED
 from optdriver.feasible.types import Vector
+from optdriver.geometry import posing
 from optdriver.geometry.formulas import Formulas
 from optdriver.geometry.least_distance import least_distance
 from optdriver.geometry.least_norm import Linear
 from optdriver.geometry.matrices import finite, row_norms, scaled, times
-from optdriver.geometry.products import dot, largest_size, norm, span
+from optdriver.geometry.products import largest_size, norm, span
 from optdriver.geometry.sparse_hessian import SparseHessian
 from optdriver.numerics import is_numeric
 
@@ -106,19 +107,16 @@ class Local:
 
     def point(self, t: Vector) -> Vector:
         """Return x + Delta D t."""
-        z, free = self.x.copy(), self.free
-        z[free] += self.step * t
-        lower, upper = self.box
-        z[
-            free[(t <= lower) & (lower > -self.most)]
-        ] = -np.inf  # at a bound, not a rounding beside it
-        z[free[(t >= upper) & (upper < self.most)]] = np.inf
-        return self.region.clip(z)
+        box = self.region.lower, self.region.upper
+        wide = None if self.wider is None else self.most
+        return np.asarray(posing.point(self.x, t, self.step, self.box, wide, box, self.free))
 
-    def change(self, model: QuadraticModel, z: Vector) -> float:
-        """Return m(z) - m(x)."""
-        u = (z - self.x) / self.region.scale
-        return dot(self.gradient, u) + 0.5 * dot(u, model @ u)
+    def change(self, model: QuadraticModel, z: Vector) -> tuple[float, float]:
+        """Return m(z) - m(x), and |g|'|x|, by which it is seen whether it is rounding."""
+        made: tuple[float, float] = posing.change(
+            self.gradient, model.parts, self.x, z, self.region.scale
+        )
+        return made
 
     def tangential_change(self, model: QuadraticModel, z: Vector) -> float:
         """Return the same, freed of the rounding of x and z."""
@@ -220,8 +218,8 @@ def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
     sigma = span(polished, local.x, local.widths)
     if sigma == 0.0 or sigma > (1.0 + SLACK_OF_REGION) * local.delta:
         return None
-    predicted = local.change(model, polished)
-    if drowned(predicted, local.x, local.gradient / local.region.scale):
+    predicted, size = local.change(model, polished)
+    if abs(predicted) <= DROWNED * size:
         predicted = local.tangential_change(model, polished)
     return Trial(point=polished, predicted=predicted) if predicted < 0.0 else None
 
@@ -240,9 +238,9 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
     rows = (_large_rows if region.large else _rows)(local)
     if rows is None:
         return None
-    w, v, rounding = rows
-    gradient = local.delta * local.among(local.gradient)
-    phi, curvature = _scaled_model(gradient, model, local)
+    weights, m, rounding = rows
+    w, v = weights[:m], weights[m:]
+    gradient, curvature = _scaled_model(model, local)
     lower, upper = local.box
 
     def values(t: Vector) -> tuple[Vector, Vector]:
@@ -260,35 +258,38 @@ def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
         return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
 
     return Subproblem(
-        gradient=phi * gradient,
+        gradient=gradient,
         curvature=curvature,
         lower=lower,
         upper=upper,
         values=values,
         jacobians=jacobians,
         hessian=hessian,
-        counts=(len(w), len(v)),
-        formulas=_formulas(local, w, v),
+        counts=(m, len(v)),
+        formulas=_formulas(local, weights),
         rounding=rounding,
         chords=local.chords,
     )
 
 
-Rows = tuple[Vector, Vector, float]
-"""Weights of c and of e, by which they are rows of unit length in t; what rounding of x does."""
+Rows = tuple[Vector, int, float]
+"""Weights of c, then e, by which they are rows of unit length in t; how many c; rounding of x."""
 
 
 def _rows(local: Local) -> Rows | None:
     """Return the weights of dense rows; None where a gradient is not finite."""
     region, x = local.region, local.x
     jac, eq = region.linearised(x)
-    rows = Linear(jac, eq, x, region.lower, region.upper, local.reach)
-    w, v = rows.weights(SMALLEST_ROW * local.delta)
-    if not finite(w, v):
+    rows, m = Linear(jac, eq, x, region.lower, region.upper, local.reach), len(jac)
+    weights, moved = rows.measured(x, SMALLEST_ROW * local.delta)
+    if not finite(weights):
         return None
-    moved = (rows.shifts(x, each, at) for each, at in ((w, 0), (v, len(w))))
-    first, second = (float(ROUNDING * np.sum(each)) if len(each) else 0.0 for each in moved)
-    return w, v, first + second
+    return weights, m, _sum(moved[:m]) + _sum(moved[m:])
+
+
+def _sum(shifts: Vector) -> float:
+    """Return what rounding of x does to rows that move so far where each |x| changes by itself."""
+    return float(ROUNDING * np.add.reduce(shifts)) if len(shifts) else 0.0
 
 
 def _large_rows(local: Local) -> Rows | None:
@@ -302,40 +303,40 @@ def _large_rows(local: Local) -> Rows | None:
         float(ROUNDING * np.sum(weights * times(abs(each), size)))
         for each, weights in zip(rows, (w, v), strict=True)
     )
-    return w, v, first + second
+    return np.concatenate([w, v]), len(w), first + second
 
 
-def _formulas(local: Local, w: Vector, v: Vector) -> Formulas | None:
-    """Return the rows, weighted by w and v, for the compiled pages; None if they are functions."""
+def _formulas(local: Local, weights: Vector) -> Formulas | None:
+    """Return the rows, weighted, for the compiled pages; None if they are functions."""
     region, constraints = local.region, local.region.constraints
     if region.large or not isinstance(constraints, ConstraintSet) or constraints.system is None:
         return None
-    unit = None if isinstance(constraints.unit, float) else constraints.unit
     return Formulas(
         constraints.system,
         local.x,
         local.reach,
         (region.lower, region.upper),
         local.box,
-        unit,
+        region.unit,
         region.places,
-        region.rows,
         region.row_scale,
-        np.concatenate([w, v]),
+        weights,
     )
 
 
-def _scaled_model(
-    gradient: Vector, model: QuadraticModel, local: Local
-) -> tuple[float, QuadraticModel | Vector]:
-    """Return phi, and phi Delta^2 B over the free variables, dense unless the region is large."""
+def _scaled_model(model: QuadraticModel, local: Local) -> tuple[Vector, QuadraticModel | Vector]:
+    """Return phi Delta D g, and phi Delta^2 B, over the free variables.
+
+    phi makes them about 1; the matrix is dense unless the region is large.
+    """
     size, kept = local.delta**2, model if local.whole else model.among(local.free)
+    given = local.among(local.gradient)
     if local.region.large:
+        gradient = local.delta * given
         phi = 1.0 / max(_peak(gradient), FLAT * size * kept.peak(), 1e-300)
-        return phi, kept.scaled(phi * size)
-    dense = size * kept.dense()
-    phi = 1.0 / max(_peak(gradient), FLAT * _peak(dense), 1e-300)
-    return phi, phi * dense
+        return phi * gradient, kept.scaled(phi * size)
+    made: tuple[Vector, Vector] = posing.model(given, kept.parts, local.delta, size, FLAT)
+    return made
 
 
 def _peak(values: Vector) -> float:

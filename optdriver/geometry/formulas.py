@@ -238,15 +238,14 @@ class Formulas:
         box: Any,
         sides: Any,
         unit: Any,
-        place: Any,
-        row: Any,
+        places: Any,
         weight: Any,
         others: Any,
     ) -> None:
         """Take x and one unit of t, as the rows' variables are before their `unit`.
 
-        `sides` are those of t, from -1 to 1 where the box is farther away; the weight of a row is
-        that of all times that in (c, e).
+        `places` is `place`, `row` and one number more; `sides` are those of t, from -1 to 1 where
+        the box is farther away; the weight of a row is that of all times that in (c, e).
         """
         n: cython.Py_ssize_t = system.n
         k: cython.Py_ssize_t = system.k
@@ -257,7 +256,7 @@ class Formulas:
         self.n = n
         self.k = k
         self.reals = np.zeros(7 * n + 3 * k + i + j + 1)
-        self.whole = np.concatenate([place, row, [0]]).astype(np.intp)
+        self.whole = places
         self.registers = [each.scratch() for each in (system.values, system.slopes, system.bends)]
         p: cython.p_double = numbers(self.reals)
         self.base = cut(p, 0, n)

@@ -131,29 +131,35 @@ class Linear:
             out[i] = 1.0 / (size if not size < least else least)
         return made[: self.m], made[self.m :]
 
-    def shifts(self, x: Any, weights: Any, first: int) -> Any:
-        """Return how far weighted rows, from `first` on, move where each |x| changes by itself."""
+    def measured(self, x: Any, shortest: float) -> tuple[Any, Any]:
+        """Return 1 / max(length, shortest) of the rows, of c and then of e, and how far they move.
+
+        That is, times their weights, where each |x| changes by itself.
+        """
         u: Any = flat(x)
-        w: Any = flat(weights)
         here: cython.p_double = reading(u)
-        weight: cython.p_double = reading(w)
-        count: cython.Py_ssize_t = len(w)
-        at: cython.Py_ssize_t = first
+        least: cython.double = shortest
+        size: cython.double
         i: cython.Py_ssize_t
         j: cython.Py_ssize_t
         k: cython.Py_ssize_t = self.k
+        count: cython.Py_ssize_t = self.m + self.q
         scratch: Any = np.empty(2 * k + 1)
         sizes: cython.p_double = numbers(scratch)
         row: cython.p_double = cut(sizes, k, k)
-        made: Any = np.empty(count)
-        out: cython.p_double = numbers(made)
+        weights: Any = np.empty(count)
+        moved: Any = np.empty(count)
+        weight: cython.p_double = numbers(weights)
+        way: cython.p_double = numbers(moved)
         for j in range(k):
             sizes[j] = fabs(here[self.moving[j]]) / self.scale[j]
         for i in range(count):
             for j in range(k):
-                row[j] = fabs(self.rows[(at + i) * k + j])
-            out[i] = weight[i] * inner(row, 0, sizes, 0, k)
-        return made
+                row[j] = fabs(self.rows[i * k + j])
+            size = length(self.rows, i * k, k)
+            weight[i] = 1.0 / (size if not size < least else least)
+            way[i] = weight[i] * inner(row, 0, sizes, 0, k)
+        return weights, moved
 
     def step(self, c: Any, e: Any, margins: Any, softness: float = 0.0) -> Any:
         """Return D d, shape (n,), or None where the rows contradict each other.

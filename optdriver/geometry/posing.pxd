@@ -1,0 +1,1 @@
+cdef double peak(double* x, Py_ssize_t n) noexcept nogil
