@@ -360,13 +360,13 @@ def _classified(reading: Reading, row: Row, box: Box) -> Row | None:
         return None
     used = functions_in(row.node)
     linear = reading.affine(row.node) is not None
-    known = curvature(row.node, box)
-    union = row.kind == "<=" and is_union(row.node)
+    union = row.kind == "<=" and not used.isdisjoint(KINKS) and is_union(row.node)
     _note_kinks(reading, row, used, union)
     return replace(
         row,
         linear=linear,
-        convex=linear or (row.kind == "<=" and known in (Curvature.CONVEX, Curvature.AFFINE)),
+        convex=linear
+        or (row.kind == "<=" and curvature(row.node, box) in (Curvature.CONVEX, Curvature.AFFINE)),
         smooth=used.isdisjoint(KINKS | STEPS),
         union=union,
     )

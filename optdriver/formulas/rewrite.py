@@ -264,7 +264,7 @@ def single(node: Node) -> tuple[str, float] | None:
 
 
 def _only(parts: list[tuple[Node, float]]) -> tuple[str, float] | None:
-    inner = [(node, sign) for node, sign in parts if not is_constant(node)]
+    inner = list(itertools.islice((p for p in parts if not is_constant(p[0])), 2))
     return _turned(single(inner[0][0]), inner[0][1]) if len(inner) == 1 else None
 
 
