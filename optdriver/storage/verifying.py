@@ -10,12 +10,13 @@ import numpy as np
 from optdriver.errors import ProtocolError, StorageError
 from optdriver.storage.journal import not_kept
 from optdriver.storage.sqlite import SQLiteJournal
-from optdriver.study import Spec, fold
+from optdriver.study import Spec, drawing, fold, snapshots
 from optdriver.study.events import Asked, Event, RoundAsked
 from optdriver.study.reports import Verified as Verified
+from optdriver.study.state import State
 
 
-def verify(journal: object, state: fold.State) -> Verified:
+def verify(journal: object, state: State) -> Verified:
     """Check the file, replay all events from the first one on, and compare with `state`.
 
     Raises
@@ -43,9 +44,9 @@ def verify(journal: object, state: fold.State) -> Verified:
             f"{journal.path}: {replayed.adopted} points are not, to the bit, those of a replay "
             f"({journal.changes})"
         )
-    while len(replayed.queue) < len(state.queue) and fold.draw(replayed) is not None:
+    while len(replayed.queue) < len(state.queue) and drawing.draw(replayed) is not None:
         continue  # a point was drawn, and its being asked could not be written
-    wrong = differing(fold.to_dict(replayed), fold.to_dict(state))
+    wrong = differing(snapshots.to_dict(replayed), snapshots.to_dict(state))
     if wrong is not None:
         raise StorageError(f"{journal.path} does not lead to the study as it is: {wrong} differs")
     return Verified(events=journal.last, points=points)

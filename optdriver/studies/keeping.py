@@ -18,6 +18,7 @@ from optdriver.storage.jsonl import read_export
 from optdriver.storage.sqlite import SQLiteJournal
 from optdriver.study import Spec, Study, fold, limits, recall
 from optdriver.study.events import RESULTS, Event, Parted
+from optdriver.study.state import FOREIGN, State
 
 Clock = Callable[[], float]
 
@@ -183,7 +184,7 @@ def _restore(journal: SQLiteJournal, clock: Clock, wanted: Spec | None = None) -
         spec = replace(spec, space=wanted.space)
     with _explaining(journal):
         state = recall.folded(journal, spec)
-    foreign = sum(entry.point == fold.FOREIGN for entry in state.open.values())
+    foreign = sum(entry.point == FOREIGN for entry in state.open.values())
     if state.parted:
         say(
             f"this version would have asked other points than {journal.path} has from some point "
@@ -222,7 +223,7 @@ def _explaining(journal: SQLiteJournal) -> Iterator[None]:
         raise StorageError(f"{journal.path} is damaged: {error!r}") from error
 
 
-def _finish_decision(study: Study, state: fold.State, journal: SQLiteJournal) -> None:
+def _finish_decision(study: Study, state: State, journal: SQLiteJournal) -> None:
     """Stop if the last result is a reason to, and the process ended before that was recorded."""
     last = next(journal.read(max(journal.last - 1, 0)), None)
     if isinstance(last, RESULTS) and state.stop is None:

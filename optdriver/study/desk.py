@@ -24,7 +24,17 @@ from optdriver.multistart.records import Fill, PointArrays
 from optdriver.reading import real_number
 from optdriver.space.description import describe_unit, rebuilt_unit
 from optdriver.space.units import Unit, number_in, unit_of
-from optdriver.study import fold, limits, parameters, profiling
+from optdriver.study import (
+    drawing,
+    fold,
+    handing_out,
+    limits,
+    memory,
+    parameters,
+    profiling,
+    rounds,
+    snapshots,
+)
 from optdriver.study.events import (
     RESULTS,
     Added,
@@ -48,11 +58,19 @@ from optdriver.study.events import (
     Suspended,
     Told,
 )
-from optdriver.study.fold import Entry, State
 from optdriver.study.ledger import FAILED, TOLD
 from optdriver.study.observation import Where
 from optdriver.study.recall import File, Memory
 from optdriver.study.spec import Spec
+from optdriver.study.state import (
+    Entry,
+    State,
+    earliest_due,
+    find,
+    first_drawn,
+    is_profiling,
+    put_into_queue,
+)
 
 FloatArray = NDArray[np.float64]
 Clock = Callable[[], float]
@@ -218,7 +236,7 @@ class Desk:
         """Return what the journal may keep; None where the state cannot be trusted."""
         if self._state is None or self._state.parted or self._mark == BROKEN:
             return None
-        return fold.to_dict(self._state)
+        return snapshots.to_dict(self._state)
 
     # -- configuration and clock ----------------------------------------------------------
 
@@ -326,7 +344,7 @@ class Desk:
         now = self._asking(state)
         if now is None:
             return None
-        fills = fold.fills(state, everything=fill)
+        fills = drawing.fills(state, everything=fill)
         entry = self._next(state, now, fills)
         for _ in range(RECALLED):
             if entry is None or not self._recall(state, entry, now):
@@ -368,7 +386,7 @@ class Desk:
         now = self._asking(state)
         if now is None:
             return _no_points(state)
-        return self._next_round(state, now, int(room), fold.fills(state, everything=fill))
+        return self._next_round(state, now, int(room), drawing.fills(state, everything=fill))
 
     def _handed_again(self, state: State, wanted: float) -> Arrays:
         """Return what was handed out by a call that was broken off."""
@@ -378,7 +396,7 @@ class Desk:
 
     def _recall(self, state: State, entry: Entry, now: float) -> bool:
         """Answer a point from memory, if it is known; return whether it was."""
-        source = fold.known_at(state, entry)
+        source = memory.known_at(state, entry)
         if source is None or entry.point is None:
             return False
         self.record(
@@ -400,7 +418,7 @@ class Desk:
         if state.stop is not None:
             return _no_points(state)
         if fresh is None and not state.parameters["eps"]:
-            fresh = fold.first_drawn(state, room)
+            fresh = first_drawn(state, room)
         entries = [] if fresh is not None else list(itertools.islice(state.queue, room))
         if not entries and fresh is None:
             reason = limits.driver_ended(state)
@@ -414,7 +432,7 @@ class Desk:
                 if stopping is not None:
                     entries = entries[:count]
                     break
-        event = fold.round_of(state, entries, fresh, wanted=room, fills=len(fills), time=now)
+        event = handing_out.round_of(state, entries, fresh, wanted=room, fills=len(fills), time=now)
         ids = event.ids.tolist()
         self.handing.extend(ids)
         self.record(event)
@@ -437,12 +455,14 @@ class Desk:
         while True:
             if state.queued < room:
                 fresh = self._draw_round(state, now, room, fills)
-            if not fold.any_known(state, fresh) or left <= 0:
+            if not memory.any_known(state, fresh) or left <= 0:
                 return fresh
             if fresh is not None:
-                fold.put_into_queue(state, fresh)
-            self.record(fold.round_of(state, [], None, wanted=room, fills=len(fills), time=now))
-            for entry in fold.may_be_known(state):
+                put_into_queue(state, fresh)
+            self.record(
+                handing_out.round_of(state, [], None, wanted=room, fills=len(fills), time=now)
+            )
+            for entry in memory.may_be_known(state):
                 if state.stop is None and left > 0:
                     left -= self._recall(state, entry, now)
             if state.stop is not None:
@@ -456,7 +476,7 @@ class Desk:
         self._record.rest(state)
         self._mark = BROKEN
         before = state.driver.turns
-        fresh = fold.draw_round(state, room, fills)
+        fresh = drawing.draw_round(state, room, fills)
         if state.queued or (fresh is not None and fresh.ids):
             return fresh
         if state.driver.turns != before:
@@ -497,7 +517,7 @@ class Desk:
                 )
             )
             self._decide()
-        state.next_due = fold.earliest_due(state.open.values())
+        state.next_due = earliest_due(state.open.values())
 
     def _next(self, state: State, now: float, fills: tuple[Fill, ...]) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
@@ -518,13 +538,13 @@ class Desk:
         return entry
 
     def _draw(
-        self, state: State, now: float, fills: tuple[Fill, ...] = fold.FILLS[:1]
+        self, state: State, now: float, fills: tuple[Fill, ...] = drawing.FILLS[:1]
     ) -> Entry | None:
         """Draw the next point; that there is none is a fact if finding out changed the driver."""
         self._record.rest(state)
         self._mark = BROKEN  # until it is recorded what was drawn
         before = state.driver.turns
-        entry = fold.draw(state, fills)
+        entry = drawing.draw(state, fills)
         if entry is None:
             if state.driver.turns != before:
                 self._record.append(Drained(fills=len(fills), time=now))
@@ -551,7 +571,7 @@ class Desk:
         reason = limits.before_asking(state, self.now()) or limits.driver_ended(state)
         if reason is not None:
             self.stop(*reason)
-        elif state.parameters["eps"] > 0.0 and not fold.is_profiling(state):
+        elif state.parameters["eps"] > 0.0 and not is_profiling(state):
             self._look_ahead()
         return state.stop is not None
 
@@ -666,7 +686,7 @@ class Desk:
     ) -> None:
         """Book a result; accept a repeated one, refuse a different one."""
         state = self.state
-        if id not in state.open and fold.find(state, id) is None:
+        if id not in state.open and find(state, id) is None:
             self._check_same(id, value, gradient, outputs, uncertainty)
             return
         self.record(
@@ -742,7 +762,7 @@ class Desk:
         recorded where the failure was only `expired`: that nothing was heard.
         """
         state = self.state
-        entry = fold.find(state, id)
+        entry = find(state, id)
         if entry is None:
             self._check_failed(id, reason)
             return
@@ -787,7 +807,7 @@ class Desk:
         """Book results, a row each, as one event; accept repeated ones, refuse different ones."""
         state, (outputs, slopes) = self.state, put
         if not state.out.whole(ids) and not all(map(state.open.__contains__, ids)):
-            rows = [k for k, id in enumerate(ids) if fold.find(state, id) is not None]
+            rows = [k for k, id in enumerate(ids) if find(state, id) is not None]
             for k in sorted(set(range(len(ids))).difference(rows)):
                 gradient = None if gradients is None else gradients[k]
                 known = None if uncertainties is None else uncertainties[k : k + 1]
@@ -902,7 +922,7 @@ class Desk:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state, with the run time of this moment."""
-        return fold.to_dict(self.state) | {"elapsed": self.now()}
+        return snapshots.to_dict(self.state) | {"elapsed": self.now()}
 
 
 def _no_points(state: State) -> Arrays:
@@ -927,10 +947,10 @@ def describe_failure(
     if value is None:
         return "the evaluation reported no value"
     if not math.isfinite(value):
-        return fold.why_unusable(value, gradient, names)
+        return rounds.why_unusable(value, gradient, names)
     if gradient is None or (gradient.size < 50 and math.isfinite(sum(gradient.tolist()))):
         return None  # where gradients are short, the sum is the quickest way to see it
     finite = np.isfinite(gradient)
     if finite.all():
         return None
-    return fold.why_unusable(value, gradient, names)
+    return rounds.why_unusable(value, gradient, names)

@@ -70,7 +70,7 @@ class Recalled:
 class Drained:
     """The driver had no point to give, and was changed by being asked (it ended a run, say).
 
-    `fills` is in how many ways it was asked, see `optdriver.study.fold.FILLS`.
+    `fills` is in how many ways it was asked, see `optdriver.study.drawing.FILLS`.
     """
 
     time: float

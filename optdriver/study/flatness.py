@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from optdriver.population import PopulationDriver
-from optdriver.study.fold import State
+from optdriver.study.state import State
 
 ENOUGH_AT_THE_END: Final = 5
 """Starts after which a study that is done anyway is said to be flat."""

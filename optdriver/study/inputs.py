@@ -18,10 +18,10 @@ from optdriver.reading import masked_arrays, real_array, real_number, short
 from optdriver.space.space import Space
 from optdriver.study import deviations, observation, outputs
 from optdriver.study.desk import describe_failure
-from optdriver.study.fold import State
 from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation, Where
 from optdriver.study.spec import Spec
+from optdriver.study.state import State
 
 if TYPE_CHECKING:
     from optdriver.constraints.outputs import OutputLimits

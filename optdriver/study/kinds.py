@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.multistart import Minimum, Run
-from optdriver.study.fold import State
+from optdriver.study.state import State
 
 FloatArray = NDArray[np.float64]
 

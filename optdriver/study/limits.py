@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.study import flatness, gradient_check
-from optdriver.study.fold import State, is_profiling
+from optdriver.study.state import State, is_profiling
 
 FloatArray = NDArray[np.float64]
 Reason = tuple[str, str]

@@ -12,9 +12,9 @@ from optdriver.multistart import steps
 from optdriver.multistart.heard import DOUBT
 from optdriver.multistart.steps import Learnt
 from optdriver.numerics import quiet
-from optdriver.study.fold import State
 from optdriver.study.ledger import KIND_CODE, TOLD
 from optdriver.study.runs import run_of
+from optdriver.study.state import State
 
 Rows = NDArray[np.intp]
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from optdriver.errors import InputError
-from optdriver.study import fold
+from optdriver.study import fold, snapshots
 from optdriver.study.events import Event, Journal, Keeper
-from optdriver.study.fold import State
 from optdriver.study.spec import Spec
+from optdriver.study.state import State
 
 PAYS: Final = 256
 """So many events are replayed so fast that a copy of the state would be no gain."""
@@ -44,7 +44,7 @@ class Memory:
 
     def __init__(self, journal: Journal | None, state: State | None) -> None:
         self._journal = journal
-        self._base = None if state is None else fold.copied(state)
+        self._base = None if state is None else snapshots.copied(state)
         self._before = 0 if state is None else state.ledger.size
         self._events: list[Event] = []
         self._given: tuple[Event, ...] = ()
@@ -67,7 +67,7 @@ class Memory:
         since = len(self._events)
         if since < PAYS or 2 * since < self._before:
             return
-        base, before = fold.copied(state), self._before + since
+        base, before = snapshots.copied(state), self._before + since
         self._base, self._events, self._before = base, [], before
 
     def restored(self, spec: Spec) -> tuple[Spec, State, Event | None]:
@@ -76,7 +76,7 @@ class Memory:
         journaled = isinstance(self._journal, list) and _last(self._journal)
         if given and given[-1] is journaled and given[-1] is not _last(self._events):
             self._events.extend(given)
-        base = fold.begin(spec) if self._base is None else fold.copied(self._base)
+        base = fold.begin(spec) if self._base is None else snapshots.copied(self._base)
         return spec, fold.replay(base, self._events), _last(self._events)
 
 
@@ -127,7 +127,7 @@ def _newest(journal: Keeper, spec: Spec) -> tuple[int, State]:
     try:
         found = journal.snapshot()
         if found is not None:
-            state = fold.from_dict(found[1])
+            state = snapshots.from_dict(found[1])
             if state.spec.to_dict() == spec.to_dict():
                 state.spec = spec  # whose structure is the user's own
                 return found[0], state

@@ -14,13 +14,13 @@ from optdriver.multistart import Minimum, Run
 from optdriver.numerics import quiet
 from optdriver.space.space import Space
 from optdriver.study import limits
-from optdriver.study.fold import State
 from optdriver.study.kinds import MINIMUM, Kinds
 from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
 from optdriver.study.noisiness import below_noise
 from optdriver.study.parameters import TABLE
 from optdriver.study.runs import ends_of, number_of, rows_of, run_of
 from optdriver.study.spec import Spec
+from optdriver.study.state import State
 from optdriver.study.tables import Rows
 from optdriver.study.unsatisfied import unsatisfied
 

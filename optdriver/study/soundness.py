@@ -1,6 +1,6 @@
 """Whether a study can go on from a restored state: what refers to something must find it.
 
-The states are those of `optdriver.study.fold`, which imports this file.
+The states are those of `optdriver.study.state`, which imports this file.
 """
 
 from __future__ import annotations

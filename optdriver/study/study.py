@@ -26,17 +26,17 @@ from optdriver.errors import (
 from optdriver.numerics import quiet
 from optdriver.space.space import Space
 from optdriver.space.units import is_quantity
-from optdriver.study import deviations, fold, inputs, intervals, observation, reports
+from optdriver.study import deviations, fold, inputs, intervals, observation, reports, snapshots
 from optdriver.study import uncertainty as spreads
 from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
-from optdriver.study.fold import Entry, State
 from optdriver.study.noisiness import below_noise
 from optdriver.study.observation import Observation
 from optdriver.study.other_dialect import DriverPart, from_data, historic
 from optdriver.study.profiling import ProfileRow
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion, Verified
 from optdriver.study.spec import Spec
+from optdriver.study.state import Entry, State, find, is_profiling
 from optdriver.study.tables import Rows
 from optdriver.study.uncertainty import Uncertainty
 from optdriver.study.unsatisfied import unsatisfied
@@ -605,7 +605,7 @@ class Study:
         """Return whether suggestion `id` still wants a result."""
         with self._lock:
             self._desk.check_id(id)
-            return fold.find(self._desk.state, id) is not None
+            return find(self._desk.state, id) is not None
 
     @quiet
     def release(self, id: int | None = None, *, spent: bool = False) -> None:
@@ -1197,7 +1197,7 @@ class Study:
     def is_profiling(self) -> bool:
         """Whether a profile is under way, whose points come before all others."""
         with self._lock:
-            return fold.is_profiling(self._desk.state)
+            return is_profiling(self._desk.state)
 
     def historic_parameter_values(self, path: str) -> list[float]:
         """Return a number after each evaluation that gave a value, in their order.
@@ -1276,7 +1276,7 @@ class Study:
         clock: Clock = time.monotonic,
     ) -> Study:
         """Return the study of which `to_dict` made `data`; arrays may have become lists."""
-        state = fold.from_dict(data)
+        state = snapshots.from_dict(data)
         return cls(state.spec, journal=journal, clock=clock, state=state)
 
     def close(self) -> None:

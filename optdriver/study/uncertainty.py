@@ -17,8 +17,8 @@ from optdriver.leastsquares.covariance import IndefiniteError, Spread
 from optdriver.multistart import Run
 from optdriver.space.space import Space
 from optdriver.study import reports
-from optdriver.study.fold import State
 from optdriver.study.runs import run_of
+from optdriver.study.state import State
 from optdriver.study.tables import Rows
 
 FloatArray = NDArray[np.float64]

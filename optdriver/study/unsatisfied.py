@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from optdriver.numerics import quiet
-from optdriver.study.fold import State
+from optdriver.study.state import State
 
 LOOKED: Final = 1000
 """Points that are looked at, the last ones."""

@@ -10,7 +10,7 @@ import pytest
 
 import optdriver
 from optdriver.errors import StorageError
-from optdriver.study import fold
+from optdriver.study import drawing, fold, handing_out, snapshots
 from tests.study.tools import BOX, same
 
 SETTINGS = {"jac": True, "num_parallel": 3, "num_initial": 2, "seed": 4}
@@ -27,7 +27,7 @@ def answer(study, suggestion):
 def recorded(path, monkeypatch, evaluations=14):
     """Keep a study by a version whose points are others; leave three suggestions open."""
     with monkeypatch.context() as other:
-        draw = fold.draw
+        draw = drawing.draw
 
         def elsewhere(state, *arguments):
             entry = draw(state, *arguments)
@@ -36,8 +36,8 @@ def recorded(path, monkeypatch, evaluations=14):
                 entry.x.setflags(write=False)
             return entry
 
-        other.setattr(fold, "draw", elsewhere)
-        other.setattr("optdriver.study.desk.fold.draw", elsewhere)
+        for page in (drawing, fold, handing_out):
+            other.setattr(page, "draw", elsewhere)
         study = optdriver.create_study(BOX, storage=path, **SETTINGS)
         for _ in range(evaluations):
             study.ask(3)
@@ -96,14 +96,14 @@ def test_from_there_on_it_is_replayed_to_the_bit(tmp_path, monkeypatch):
     with pytest.warns(RuntimeWarning, match="other points"):
         study = optdriver.load_study(path)
     play(study, 4)
-    before = fold.to_dict(study._desk.state)
+    before = snapshots.to_dict(study._desk.state)
     study._desk._record._journal.close()  # killed
     file = sqlite3.connect(path)
     file.execute("DELETE FROM snapshot")
     file.commit()
     file.close()
     with optdriver.load_study(path) as again:
-        after = fold.to_dict(again._desk.state)
+        after = snapshots.to_dict(again._desk.state)
         assert repr(after["ledger"]) == repr(before["ledger"])
         assert repr(after["driver"]) == repr(before["driver"])
         assert play(again, 3)
