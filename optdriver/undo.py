@@ -127,7 +127,25 @@ class Undoing(ABC, Generic[S]):
             return change(self, *args, **kwargs)
         return self._undo.step(self, change, *args, **kwargs)
 
+    def _change_state(
+        self, change: Callable[Concatenate[S, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return ``change(state, *args)``, all of which happens, or nothing."""
+        if self._undo is None:
+            return change(self._now, *args, **kwargs)
+        return self._undo.step(self, _on_state, change, *args, **kwargs)
+
     def without_undo(self) -> Self:
         """Leave it to the owner, who can make it anew, to undo calls that were broken off."""
         self._undo = None
         return self
+
+
+def _on_state(
+    owner: Undoing[S],
+    change: Callable[Concatenate[S, P], R],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    return change(owner._now, *args, **kwargs)  # noqa: SLF001  # our own class

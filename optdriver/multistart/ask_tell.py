@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Never, ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
 
 Vector = NDArray[np.float64]
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class MultiStart(Undoing[MultiStartState]):
@@ -395,7 +393,8 @@ class MultiStart(Undoing[MultiStartState]):
         An iterate and its difference points that fail together are one.  Given starts that fail
         are not counted before anything has succeeded.
         """
-        return self._state.failed_in_row
+        state = self._now if self._undo is None else self._state
+        return state.failed_in_row
 
     @property
     def residuals(self) -> int:
@@ -486,10 +485,11 @@ class MultiStart(Undoing[MultiStartState]):
         if state.options.vectors:
             fits = state.options.fitting
             made, gradient, vectors = self._checked_fit(f, g) if fits else self._checked_rows(f, g)
-            self._change(_on_state, scheduler.tell, id, made, gradient, vectors)
+            self._change_state(scheduler.tell, id, made, gradient, vectors)
             return
         value = real_number("the value", f)
-        self._change(_on_state, scheduler.tell, id, value, self._checked_gradient(id, value, g))
+        gradient = self._checked_gradient(state, id, value, g)
+        self._change_state(scheduler.tell, id, value, gradient)
 
     @quiet
     def expect_noise(self, id: int, noise: float) -> None:
@@ -513,7 +513,7 @@ class MultiStart(Undoing[MultiStartState]):
         value = real_number("the noise", noise)
         if not 0.0 <= value < math.inf:
             raise InputError(f"the noise is {value}; expected a finite number from 0 on")
-        self._change(_on_state, scheduler.expect_noise, id, value)
+        self._change_state(scheduler.expect_noise, id, value)
 
     def _checked_rows(self, values: Any, jacobian: Any) -> tuple[float, Vector | None, Vectors]:
         """Return the value and its gradient, and these with the rows behind them.
@@ -609,7 +609,7 @@ class MultiStart(Undoing[MultiStartState]):
         whole = bool(state.out.whole(known))
         if len(different) < len(known) or not (whole or state.pending.keys() >= different):
             raise UnknownIdError(f"the points {short(known)} are not pending, or not each of them")
-        self._change(_on_state, scheduler.tell_arrays, known, values, gradients)
+        self._change_state(scheduler.tell_arrays, known, values, gradients)
 
     def _checked_gradients(self, count: int, g: Any) -> Vector | None:
         if not (self._state.options.jac and self._state.options.gradients):
@@ -641,7 +641,7 @@ class MultiStart(Undoing[MultiStartState]):
         ProtocolError
             A value was told for this point before.
         """
-        self._change(_on_state, scheduler.tell_failure, id, str(reason))
+        self._change_state(scheduler.tell_failure, id, str(reason))
 
     @quiet
     def add_point(self, x: Any, f: float, g: Any = None) -> None:
@@ -663,7 +663,7 @@ class MultiStart(Undoing[MultiStartState]):
         gradient = None if g is None else real_vector("the gradient", g, self.n).copy()
         if not told.is_usable(value, gradient):
             raise InputError(f"only finite values and gradients can be added, not f = {value}")
-        self._change(_on_state, scheduler.add_point, states.read_only(point), value, gradient)
+        self._change_state(scheduler.add_point, states.read_only(point), value, gradient)
 
     def _add_rows(self, point: Vector, values: Any, jacobian: Any) -> None:
         numbers = read_values(values, 1 + len(self._state.options.row_names))
@@ -672,15 +672,15 @@ class MultiStart(Undoing[MultiStartState]):
         slopes = None if jacobian is None else read_slopes(jacobian, numbers.size, self.n)
         gradient = None if slopes is None else slopes[0].copy()
         made = Vectors(numbers, slopes)
-        self._change(_on_state, scheduler.add_point, point, float(numbers[0]), gradient, made)
+        self._change_state(scheduler.add_point, point, float(numbers[0]), gradient, made)
 
     def finish(self, reason: str) -> None:
         """Stop from outside: nothing more is asked; points that are out can still be told."""
-        self._change(_on_state, scheduler.halt, str(reason))
+        self._change_state(scheduler.halt, str(reason))
 
     def resume(self) -> None:
         """Take back `finish`: go on as if it had not been called."""
-        self._change(_on_state, scheduler.halt, None)
+        self._change_state(scheduler.halt, None)
 
     def configure(self, **given: Any) -> None:
         """Raise (or lower) limits and add starts, after the end too, which then goes on.
@@ -697,15 +697,15 @@ class MultiStart(Undoing[MultiStartState]):
         InputError
             Something else was given, or a value cannot be used; nothing has changed.
         """
-        self._change(_on_state, going_on.configure, copy.deepcopy(given))
+        self._change_state(going_on.configure, copy.deepcopy(given))
 
-    def _checked_gradient(self, id: int, f: float, g: Any) -> Vector | None:
-        state = self._state
+    def _checked_gradient(self, state: MultiStartState, id: int, f: float, g: Any) -> Vector | None:
         if not (state.options.jac and state.options.gradients):
             return None
         if g is not None:
-            gradient = real_vector("the gradient", g, state.lower.size)
-            return gradient if self._undo is None else gradient.copy()  # the caller's may change
+            if self._undo is None and type(g) is np.ndarray and g.shape == state.lower.shape:
+                return g  # its owner has read it, and lets nobody change it
+            return real_vector("the gradient", g, state.lower.size).copy()
         point = state.out.get(id) if isinstance(id, int) else None
         between = point is not None and point.kind == "difference"  # whose value alone is wanted
         if math.isfinite(f) and not between:
@@ -770,15 +770,6 @@ class MultiStart(Undoing[MultiStartState]):
             f"converged={state.converged} nfev={state.nfev} pending={len(state.out)}"
             f"{'' if not self.done else f' done: {self.stop_reason}'}>"
         )
-
-
-def _on_state(
-    owner: MultiStart,
-    change: Callable[Concatenate[MultiStartState, P], R],
-    *args: P.args,
-    **named: P.kwargs,
-) -> R:
-    return change(owner._now, *args, **named)  # noqa: SLF001  # our own class
 
 
 @quiet

@@ -132,16 +132,13 @@ def want_differences(
 
 
 def allow_for_noise(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
-    """Let the line search know the noise of the value that a minimizer is told now."""
-    if search.heard.pending:
-        rule = state.options.constraint_rule
-        local.allow(minimizer, search.heard.take(), state.options.minimizer["noise"], rule)
+    """Let the line search know the noise, if any is pending, of what a minimizer is told now."""
+    rule = state.options.constraint_rule
+    local.allow(minimizer, search.heard.take(), state.options.minimizer["noise"], rule)
 
 
 def _is_still(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
-    """Return whether the values of a run show nothing but noise any more."""
-    if not search.heard.noise:
-        return False
+    """Return whether the values of a run, which have noise, show nothing else any more."""
     at_work = local.at_work(minimizer)
     if at_work is not minimizer or not isinstance(minimizer, LBFGSB):
         known = isinstance(at_work, LBFGSB) or hasattr(at_work, "promised")
@@ -168,7 +165,7 @@ def after_success(
     """
     if x is not None and _stays(state, search, minimizer, x, f, g):
         return
-    still = _is_still(state, search, minimizer)
+    still = search.heard.noise > 0.0 and _is_still(state, search, minimizer)
     if not (minimizer.done or still):
         want_evaluation(state, search, minimizer)
     elif _survey(state, search, minimizer, still=still) or _sharpen(
@@ -282,7 +279,8 @@ def go_on(state: MultiStartState, search: Search) -> None:
     if moved or local.takes_vectors(minimizer):  # the vectors of a start are not kept
         want_evaluation(state, search, minimizer)
     elif search.g is not None or not state.options.gradients:
-        allow_for_noise(state, search, minimizer)
+        if search.heard.pending:
+            allow_for_noise(state, search, minimizer)
         local.tell(minimizer, search.f, search.g)
         search.g = None
         after_success(state, search, minimizer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ MINIMIZER = frozenset(
 """The options that each minimizer is given."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: some of it is cached
 class MultiStartOptions:
     """The options of `MultiStart`, where they are explained."""
 
@@ -155,12 +156,12 @@ class MultiStartOptions:
         """Whether residuals are told, and no values."""
         return self.method == local.FITTING
 
-    @property
+    @cached_property
     def row_names(self) -> tuple[str, ...]:
         """What the rows are called that are told with the value, inequalities first."""
         return self.inequalities + self.equalities
 
-    @property
+    @cached_property
     def vectors(self) -> bool:
         """Whether vectors are told, residuals or a value with rows, and no values."""
         return self.method == local.FITTING or bool(self.inequalities or self.equalities)
@@ -192,7 +193,7 @@ class MultiStartOptions:
         """The kind of the starts that are not given."""
         return "sobol" if self.sobol_sequence else "uniform"
 
-    @property
+    @cached_property
     def gradients(self) -> bool:
         """Whether the method is told gradients."""
         return local.needs_gradient(self.method)

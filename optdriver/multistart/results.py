@@ -81,7 +81,8 @@ def _take_iterate(
     if g is not None or not differenced:
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
-        allow_for_noise(state, search, minimizer)
+        if search.heard.pending:
+            allow_for_noise(state, search, minimizer)
         local.tell(minimizer, f, g, vectors)
         after_success(state, search, minimizer, x, f, g)
     elif f == flat_value(state, minimizer):
@@ -121,7 +122,8 @@ def _assemble(
         search.stencil = None
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
-        allow_for_noise(state, search, minimizer)
+        if search.heard.pending:
+            allow_for_noise(state, search, minimizer)
         local.tell(minimizer, stencil.f, g, differences.vectors(stencil))
         after_success(state, search, minimizer, x, stencil.f, g)
     else:

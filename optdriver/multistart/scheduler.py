@@ -126,7 +126,12 @@ def tell(
     if point is None:
         _same_again(state, id, TOLD if usable else FAILED, f, g)
     elif usable:
-        _observe(state, point, f, g, vectors)
+        if vectors is not None and state.options.fitting:
+            state.residuals = vectors.values.size
+        search = _settle(state, point, TOLD, f, g, vectors)
+        slot = search.slots.pop(point.id, None)
+        if slot is not None:  # else it is no longer wanted
+            contained(state, search, take_value, slot, f, g, vectors)
     else:
         what = "gradient" if math.isfinite(f) else "value"
         _observe_failure(state, point, f, g, f"the {what} is not finite", vectors)
@@ -157,7 +162,7 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
         if slot is not None:  # else it is no longer wanted
             told.append((k, search, slot))
     for _, search, _ in told if state.noise and g is not None else ():
-        if search.minimizer is not None:
+        if search.minimizer is not None and search.heard.pending:
             allow_for_noise(state, search, search.minimizer)
     advanced = _advance(told, f, g) if g is not None and compiled() and not state.linked else {}
     extra = set(state.extra)
@@ -277,18 +282,6 @@ def _same_again(state: MultiStartState, id: int, status: int, f: float, g: Vecto
         )
 
 
-def _observe(
-    state: MultiStartState, point: Point, f: float, g: Vector | None, vectors: Vectors | None
-) -> None:
-    id = point.id
-    if vectors is not None and state.options.fitting:
-        state.residuals = vectors.values.size
-    search = _settle(state, point, TOLD, f, g, vectors)
-    slot = search.slots.pop(id, None)
-    if slot is not None:  # else it is no longer wanted
-        contained(state, search, take_value, slot, f, g, vectors)
-
-
 def _observe_failure(
     state: MultiStartState,
     point: Point,
@@ -320,7 +313,8 @@ def _settle(
     state.report.stale.add(point.run)
     search = state.runs[point.run]
     search.nfev += 1
-    if math.isfinite(f):  # a value counts where only the gradient failed, too
+    if math.isfinite(f) and (state.best is None or f < state.best.f):
+        # a value counts where only the gradient failed, too
         _note_point(state, point, f, g if status == TOLD else None, vectors)
     return search
 

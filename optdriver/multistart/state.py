@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -379,7 +380,7 @@ def drop_ready(state: MultiStartState, run: int) -> None:
 def line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> None:
     """Let points of a run be asked, after those that wait already."""
     queue = state.spare if search.index in state.extra else state.ready
-    queue.extend([(search.index, slot) for slot in slots])
+    queue.extend(zip(repeat(search.index), slots, strict=False))
 
 
 def unit_coordinates(state: MultiStartState, x: Vector) -> Vector:

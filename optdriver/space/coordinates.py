@@ -61,7 +61,8 @@ class Coordinates:
 
     def to_user(self, z: Vector) -> Vector:
         """Return x for z, shape (n,) or (k, n)."""
-        return self.outer(np.multiply(z, self.scale))
+        t = np.multiply(z, self.scale)
+        return self.outer(t) if self.logarithmic else t
 
     def to_driver(self, x: Vector) -> Vector:
         """Return z for x, shape (n,) or (k, n)."""
@@ -95,7 +96,7 @@ class Coordinates:
 
         What is too large there becomes infinite, which minimizers take for a failure.
         """
-        return np.multiply(gradient, self.slope(x))
+        return np.multiply(gradient, self.slope(x) if self.logarithmic else self.scale)
 
 
 def logarithms(x: Vector, log: NDArray[np.bool_]) -> Vector:

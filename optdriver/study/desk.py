@@ -206,7 +206,7 @@ class Desk:
 
         From here to the end, what an interrupt leaves is not trusted.
         """
-        state = self._begun()
+        state = self._begun() if self._state is None else self._state
         if state.parted and type(event) is not Parted:
             self.record(Parted(time=state.elapsed))
         before = self._mark
@@ -363,7 +363,7 @@ class Desk:
         """Let the clock go, and return its time; None where a limit of time ends the study."""
         if self._since is None:
             self.start_clock()
-        now = self.now()
+        now = self._time(state)
         reason = limits.before_asking(state, now)
         if reason is None:
             return now
@@ -521,13 +521,14 @@ class Desk:
 
     def _next(self, state: State, now: float, fills: tuple[Fill, ...]) -> Entry | None:
         """Return the first entry of the queue, drawn if it is empty; None if there is none."""
-        drawn = not state.queue
+        queue = state.queue
+        drawn = not queue
         if drawn and self._draw(state, now, fills) is None:
             reason = limits.driver_ended(state)
             if reason is not None:
                 self.stop(*reason)
             return None
-        entry = state.queue[0]
+        entry = queue[0]
         if state.parameters["eps"] > 0.0:
             reason = limits.too_close(state, entry.x, entry.kind)
             if reason is not None:
@@ -686,7 +687,7 @@ class Desk:
     ) -> None:
         """Book a result; accept a repeated one, refuse a different one."""
         state = self.state
-        if id not in state.open and find(state, id) is None:
+        if id not in state.out.by_id and find(state, id) is None:
             self._check_same(id, value, gradient, outputs, uncertainty)
             return
         self.record(
@@ -694,7 +695,7 @@ class Desk:
                 id=id,
                 value=value,
                 gradient=gradient,
-                time=self.now(),
+                time=self._time(state),
                 residuals=residuals,
                 jacobian=jacobian,
                 outputs=outputs,
@@ -892,7 +893,7 @@ class Desk:
 
     def _decide(self) -> None:
         """Stop if the result just booked gives a reason."""
-        state = self._begun()
+        state = self._begun() if self._state is None else self._state
         reason = limits.after_result(state) if state.stop is None else None
         if reason is not None:
             self.record(Stopped(kind=reason[0], reason=reason[1], time=self._time(state)))

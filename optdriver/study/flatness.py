@@ -41,10 +41,10 @@ def _has_another_value(state: State) -> bool:
     ledger = state.ledger
     if ledger.best < 0:
         return True
-    rows = ledger.present()
     first, best = ledger.value[ledger.since], ledger.best_value
     if math.isfinite(first) and first != best:  # most end here
         return True
+    rows = ledger.present()
     seen = ledger.observed()[rows]
     values = ledger.value[rows][seen]
     if values.size == 0 or np.any(values != best):

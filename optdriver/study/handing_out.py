@@ -28,9 +28,10 @@ CLOSE: Final = 1e-6
 
 def asked(state: State, event: Asked) -> None:
     """Hand out the first point that waits."""
-    entry = state.queue[0] if state.queue else draw(state, FILLS)  # there was one
+    queue = state.queue
+    entry = queue[0] if queue else draw(state, FILLS)  # there was one
     check_same(state, entry, event)
-    hand_out(state, state.queue[0], event)
+    hand_out(state, state.queue[0] if entry is None else entry, event)
 
 
 def hand_out(state: State, entry: Entry, event: Asked) -> None:
@@ -44,7 +45,7 @@ def hand_out(state: State, entry: Entry, event: Asked) -> None:
     if entry.id != event.id:
         raise ProtocolError(f"the events hand out suggestion {event.id}, expected {entry.id}")
     entry.due = _due(state, event.time)
-    state.open[entry.id] = entry
+    state.out.by_id[entry.id] = entry
 
 
 def _due(state: State, time: float) -> float:

@@ -252,8 +252,10 @@ def own_uncertainty(value: Any, given: Any) -> Any:
 
 def plain_told(value: Any, gradient: Any, where: Where, jac: bool, uncertainty: Any = None) -> Told:
     """Return a value and a gradient as they are recorded."""
-    spread = own_uncertainty(value, uncertainty)
-    number, gradient = value_and_gradient(value, gradient)
+    spread, number = uncertainty, value
+    if type(value) is not float:  # as most are
+        spread = own_uncertainty(value, uncertainty)
+        number, gradient = value_and_gradient(value, gradient)
     array = as_gradient(number, gradient, where, jac)
     reason = describe_failure(number, array, where.space.free)
     known = spread is not None and number is not None and math.isfinite(number)

@@ -153,7 +153,7 @@ def find(state: State, id: int) -> Entry | None:
 
 def take(state: State, id: int) -> Entry:
     """Return the entry of a suggestion, which is open, or waits, no more."""
-    entry = state.open.pop(id, None)
+    entry = state.out.by_id.pop(id, None)
     if entry is None:
         entry = find(state, id)
         if entry is None:

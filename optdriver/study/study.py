@@ -392,7 +392,7 @@ class Study:
         if residuals is not None or jacobian is not None:
             given = (value, gradient, residuals, jacobian)
             value, gradient = inputs.one_of(*given, fits=self._desk.fits)
-        if self.space.structure is not None:
+        if self._desk.spec.space.structure is not None:
             if is_quantity(value):
                 value = self._in_unit(id, value)
             if is_quantity(uncertainty):

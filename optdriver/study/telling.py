@@ -212,7 +212,7 @@ def minimised(
     state: State, value: float, gradient: FloatArray | None
 ) -> tuple[float, FloatArray | None]:
     """Return a value as the driver, which minimises, has it, and so its gradient."""
-    if state.spec.sign > 0.0:
+    if state.ledger.sign > 0.0:
         return value, gradient
     return -value, None if gradient is None else -gradient
 
