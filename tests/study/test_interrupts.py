@@ -232,7 +232,7 @@ def test_an_unforeseen_error_leaves_the_study_as_the_record_says(monkeypatch):
         raise ArithmeticError("unforeseen")
 
     with monkeypatch.context() as patch:
-        patch.setattr("optdriver.multistart.scheduler._observe", broken)
+        patch.setattr("optdriver.multistart.scheduler._settle", broken)
         with pytest.raises(ArithmeticError):
             answer(study, study.open_suggestions[1])
     assert study.num_evaluations == 1
