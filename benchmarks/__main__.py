@@ -26,6 +26,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "false-success-unseen": ("false_success", "--unseen"),
     "doubt": ("doubt",),
     "valleys": ("valleys",),
+    "saddles": ("saddles",),
     "noise": ("noise",),
     "noise-fresh": ("noise", "--fresh"),
     "study": ("study",),

@@ -57,6 +57,7 @@ class Now(Protocol):
     nfev: int
     nfail: int
     failures: int
+    aside: Any
 
     @property
     def stop(self) -> Ending | None:
@@ -132,6 +133,12 @@ class Stepping(ABC, Generic[S]):
             if not is_numeric(error):
                 raise
             self._machine.give_up(state, f"numeric error: {type(error).__name__}: {error}")
+        self._now = state
+
+    def go_on_from(self, before: Self) -> None:
+        """Know of points beside ends what the run knew that comes before this one."""
+        state = self._now.copy()
+        state.aside = before._now.aside.kept()
         self._now = state
 
     def _running(self, call: str) -> Vector:

@@ -75,7 +75,7 @@ def judged(
             state.records[state.best].x, state.start
         )
         falls = outcome.success and state.cautious and _goes_on(state, left)
-        optimal = (troubled or above or falls or state.legs > 0) and _is_optimal(state, left)
+        optimal = (troubled or above or falls or state.legs > 0) and is_optimal(state, left)
         doubtful = (troubled or above or falls) and not optimal
         if again and doubtful and lower:
             return None
@@ -117,7 +117,7 @@ def _violated(state: State, left: ConstraintSet) -> str:
     return f"no point was feasible, {name!r} is violated by {size:.3g} (scaled)"
 
 
-def _is_optimal(state: State, left: ConstraintSet | None) -> bool:
+def is_optimal(state: State, left: ConstraintSet | None) -> bool:
     """Return whether the projected gradient at the best point vanishes to `gtol`."""
     record = state.records[state.best]
     if record.g is None or not named(state.method).gradient or not is_feasible(record):
@@ -126,8 +126,8 @@ def _is_optimal(state: State, left: ConstraintSet | None) -> bool:
     box = (state.lower, state.upper)
     if left is not None:
         at = optimality.under(left, record.x, record.g, *box)
-        return optimality.is_stationary_under(at, gtol, _scale(state))
-    return optimality.is_stationary(record.x, record.g, *box, gtol, _scale(state))
+        return optimality.is_stationary_under(at, gtol, scale(state))
+    return optimality.is_stationary(record.x, record.g, *box, gtol, scale(state))
 
 
 def _goes_on(state: State, left: ConstraintSet | None) -> bool:
@@ -139,8 +139,8 @@ def _goes_on(state: State, left: ConstraintSet | None) -> bool:
     ftol = float(state.options.get("ftol", 0.0))
     if left is not None:
         at = optimality.under(left, record.x, record.g, *box)
-        return optimality.goes_on_under(at, record.x, state.x0, _scale(state), ftol)
-    return optimality.goes_on(record.x, record.g, *box, state.x0, _scale(state), ftol)
+        return optimality.goes_on_under(at, record.x, state.x0, scale(state), ftol)
+    return optimality.goes_on(record.x, record.g, *box, state.x0, scale(state), ftol)
 
 
 def _is_confirmed(state: State) -> bool:
@@ -152,7 +152,7 @@ def _is_confirmed(state: State) -> bool:
     return gained <= max(CONFIRMED * abs(best), CONFIRMED_GAIN * (first - best))
 
 
-def _scale(state: State) -> float:
+def scale(state: State) -> float:
     """Return what a change of f is measured by: its size, or what was gained."""
     records = state.records
     best = records[state.best].f

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from optdriver.coroutine import beside as places
 from optdriver.coroutine import constraints as walls
 from optdriver.coroutine import ending, optimality
 from optdriver.coroutine import state as states
 from optdriver.coroutine.coroutine import Coroutine, this_thread
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
-from optdriver.coroutine.program import Outcome, Program, Request
+from optdriver.coroutine.program import Outcome, Program, Request, leaves_room
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
 from optdriver.errors import InputError, ProtocolError, say
+from optdriver.geometry.aside import MOST_LOOKED, Aside
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.reading import check_flag, real_array, real_number, real_vector
 from optdriver.undo import Undo, Undoing
@@ -76,6 +79,9 @@ class CallbackMinimizer(Undoing[State]):
         values alone, one that a further leg from there does not confirm: a fresh simplex, or fresh
         directions, must gain no more than 1e-4 of f or 1e-7 of what was gained before.  What is
         told and reported stays in the objective's own unit.
+    beside : bool, optional
+        Ask a point beside an end to which symmetry may have led, and go on with a further leg from
+        there if it is lower; as `cautious` if it is not given.
     unit_rule : {4, 3}, optional
         How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
         gradient promises over the box; 3 as up to optdriver 0.5.0, and with constraints, where the
@@ -127,6 +133,7 @@ class CallbackMinimizer(Undoing[State]):
         hessian: str | None = None,
         maxfun: float | None = None,
         cautious: bool = False,
+        beside: bool | None = None,
         unit_rule: int | None = None,
         **options: Any,
     ) -> None:
@@ -144,6 +151,7 @@ class CallbackMinimizer(Undoing[State]):
         self._live: _Live | None = None
         self._thread: object = None
         self._undo = Undo()
+        looks = check_flag("cautious", cautious) if beside is None else check_flag("beside", beside)
         self._now = State(
             method=found.name,
             options=checked_options(found, options, lower < upper),
@@ -156,6 +164,7 @@ class CallbackMinimizer(Undoing[State]):
             upper=upper,
             start=start,
             pending=start.copy(),
+            aside=Aside(began=start.copy()) if looks else Aside(),
         )
         self._live = _Live(self._state, known)
         self._take(self._live.send(None))
@@ -226,6 +235,10 @@ class CallbackMinimizer(Undoing[State]):
         message = f"HALTED: {reason or 'stopped by the caller'}"
         self._change(CallbackMinimizer._finish, Stop.HALTED, message)
 
+    def go_on_from(self, before: CallbackMinimizer) -> None:
+        """Know of points beside ends what the run knew that comes before this one."""
+        self._now.aside = before._state.aside.kept()
+
     def _running(self, call: str) -> Vector:
         state = self._state
         if state.pending is None:
@@ -249,6 +262,8 @@ class CallbackMinimizer(Undoing[State]):
         if state.failures >= (2 if self.at_start else MOST_FAILURES):
             count = state.failures
             self._finish(Stop.FAILED, f"FAILED: {count} evaluations failed in a row{said}")
+        elif state.aside.end is not None:
+            self._end_beside()
         elif not self.at_start:
             self._advance()
             if state.stop is not None and said:
@@ -264,6 +279,9 @@ class CallbackMinimizer(Undoing[State]):
             state.failures = 0
             if self._leaves and self._constraints is not None:
                 record.violation = self._constraints.violation(record.x)
+            if state.aside.end is not None:
+                self._take_beside(record)
+                return
             if state.best < 0 or ending.rank(record) < ending.rank(state.records[state.best]):
                 state.best = len(state.records) - 1
         self._advance()
@@ -315,9 +333,65 @@ class CallbackMinimizer(Undoing[State]):
         left = self._constraints if self._leaves else None
         troubled = program is not None and program.troubled
         ended = ending.judged(state, outcome, left, troubled=troubled)
-        if ended is not None:
+        if ended is not None and not self._looks_beside(*ended):
             self._finish(*ended)
         return ended is not None
+
+    # -- beside an end --------------------------------------------------------------------------
+
+    def _looks_beside(self, stop: Stop, message: str, status: int | None) -> bool:
+        """Ask a point beside an end with success to which symmetry may have led, once an end."""
+        state = self._state
+        if stop is not Stop.CONVERGED or not state.aside.may_look or not leaves_room(state):
+            return False
+        end = state.records[state.best]
+        p = places.step(state, end)
+        made = replace(state.aside, end=end.x, ending=str(stop), looked=1)
+        if not self._asks_beside(made, p):
+            return False
+        state.said, state.said_status = message, _STATUS[stop] if status is None else status
+        self._let_go()
+        return True
+
+    def _asks_beside(self, made: Aside, p: Vector) -> bool:
+        """Ask for the point at this step from the end, if there is one that is not known."""
+        state = self._state
+        if made.end is None or self._spent():
+            return False
+        point = places.point(state, made.end, p, self._constraints)
+        if point is None or any(np.array_equal(point, r.x) for r in state.records[state.leg :]):
+            return False
+        state.aside, state.pending, state.wanted, state.direction = made, point, "value", None
+        return True
+
+    def _take_beside(self, record: Record) -> None:
+        """Go on from a point beside the end that is lower than it; otherwise the end stands.
+
+        See `optdriver.lbfgsb.machine.take_beside`.
+        """
+        state = self._state
+        made = state.aside
+        p, lower, following = places.judged(state, record)
+        if lower:
+            small = places.is_small(state, record)
+            state.best = len(state.records) - 1
+            stands = ending.is_optimal(state, self._constraints if self._leaves else None)
+            made = replace(made, ending=str(Stop.CONVERGED) if stands else "")
+            if not (stands or small):
+                following = np.zeros(p.size)
+        state.aside = replace(made, looked=max(made.looked, 2 if lower else 1) + 1)
+        if state.aside.looked > MOST_LOOKED or not self._asks_beside(state.aside, following):
+            self._end_beside()
+
+    def _end_beside(self) -> None:
+        """Let the end stand, or go on with a further leg from a lower point beside it."""
+        state = self._state
+        if state.aside.ending:
+            state.aside = replace(state.aside, end=None)
+            self._finish(Stop.CONVERGED, state.said, state.said_status)
+        else:
+            state.aside = state.aside.gone()
+            self._take(None)
 
     def _new_leg(self) -> Request | Outcome:
         state = self._state
@@ -490,6 +564,11 @@ class CallbackMinimizer(Undoing[State]):
             return None
         record = self._state.records[self._state.best]
         return record.x.copy(), record.f, None if record.g is None else record.g.copy()
+
+    @property
+    def beside(self) -> int:
+        """By how many variables the pending point lies beside an end; 0 if it is no such point."""
+        return self._state.aside.moved(self._state.pending)
 
     @property
     def feasible(self) -> bool:

@@ -110,6 +110,8 @@ class Program:
         self._cautious, self._unit_rule = state.cautious, state.unit_rule
         self._factor = 1.0
         self._learnt = False
+        if state.aside.left:  # the first value may have been that of a saddle, with no slope
+            self._learn(self._known[_key(self._start, None, False)])
         for record in self._known.values():
             self._learn(record)
         self._wait: Wait | None = None

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.coroutine.options import checked_hessian, checked_limit, checked_options
 from optdriver.coroutine.scipy_methods import named
+from optdriver.geometry.aside import Aside
 
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
 
-VERSION = 4
-"""Version 1 did not know `cautious`, 2 no constraints, and 1 to 3 not `unit_rule`."""
+VERSION = 5
+"""Version 1 did not know `cautious`, 2 no constraints, 1 to 3 not `unit_rule`, and 4 no `aside`."""
 
 
 UNIT_RULES = OLDEST_UNIT, NEWEST_UNIT = (3, 4)
@@ -112,6 +113,10 @@ class State:
         Iterations, and those of the legs before the present one.
     nfev, nfail, failures : int
         Values told, failures included; the failures among them; those in a row, now.
+    aside : Aside
+        What is known of points beside ends, where symmetry may have hidden that f falls.
+    said, said_status : str, int
+        Of the end beside which a point is asked, the message and SciPy's status.
     stop : Stop or None
     status : int
         SciPy's, at the end.
@@ -140,6 +145,9 @@ class State:
     nfev: int = 0
     nfail: int = 0
     failures: int = 0
+    aside: Aside = field(default_factory=Aside)
+    said: str = ""
+    said_status: int = 0
     stop: Stop | None = None
     status: int = -1
     message: str = "running"
@@ -160,6 +168,9 @@ def to_dict(state: State) -> Data:
         **{name: getattr(state, name) for name in _PLAIN},
         "cautious": state.cautious,
         "unit_rule": state.unit_rule,
+        "aside": state.aside.to_dict(),
+        "said": state.said,
+        "said_status": state.said_status,
         "options": dict(state.options),
         "stop": None if state.stop is None else str(state.stop),
         **{name: getattr(state, name).copy() for name in _POINTS},
@@ -189,7 +200,7 @@ def from_dict(data: Mapping[str, Any]) -> State:
     InputError
         This is no such dict, or one of another version.
     """
-    stored.check_version(data, VERSION, 3, 2, 1)
+    stored.check_version(data, VERSION, 4, 3, 2, 1)
     with stored.restoring("CallbackMinimizer"):
         return _read(data)
 
@@ -224,6 +235,9 @@ def _read(data: Mapping[str, Any]) -> State:
         pending=None if pending is None else stored.inside("pending", pending, low, high),
         direction=None if direction is None else stored.array("direction", direction, (n,)),
         records=records,
+        aside=Aside.from_dict(data.get("aside"), low, high, (str(Stop.CONVERGED),)),
+        said=stored.text("said", data.get("said", "")),
+        said_status=stored.whole("said_status", data.get("said_status", 0), -1000, 1000),
     )
     _check(state)
     return state
@@ -234,6 +248,8 @@ def _check(state: State) -> None:
     values = [record for record in state.records if record.wanted == "value"]
     if (state.pending is None) != (state.stop is not None):
         raise ValueError("a pending point, or a reason to stop")
+    if state.aside.end is not None and (state.pending is None or state.best < 0):
+        raise ValueError("a point beside an end that is not asked, or no end")
     if (state.direction is not None) != (state.wanted == "product"):
         raise ValueError("a direction where a product is asked, and only there")
     if state.wanted != "value" and state.hessian != {"hessian": "matrix"}.get(

@@ -16,10 +16,11 @@ from optdriver.feasible.cusp import cusp_near
 from optdriver.feasible.fits import Observed
 from optdriver.feasible.options import Options, pairs_kept
 from optdriver.feasible.region import Region, sizes
-from optdriver.feasible.state import MOST_LEFT, MOST_LOOKED, RULE, SUCCESSES, Phase, State, Stop
+from optdriver.feasible.state import RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
-from optdriver.geometry import learning
+from optdriver.geometry import aside, learning
+from optdriver.geometry.aside import MOST_LEFT, MOST_LOOKED, Level
 from optdriver.geometry.matrices import row_norms, scaled
 from optdriver.geometry.products import are_finite, dot, norm, ratios, span
 
@@ -37,6 +38,7 @@ ENDLESS = 1e20  # times what is known of the size of f at the start
 WITH_CUSPS = 3  # the rule from which on the end at a cusp is a success
 WITH_CHORDS = 4  # the last steps of a subproblem take one factorisation, by elimination
 WITH_LEVELS = 6  # a slope that promises nothing is none
+WITH_FITS = 7  # ends of fits are looked at from beside, too
 WITH_HORNS = 4  # and that from which on a restoration is patient where gradients vanish
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
@@ -102,7 +104,7 @@ def take(state: State, region: Region, f: float, g: Vector, told: Observed | Non
     state.nfev += 1
     state.failures = 0
     if state.phase is Phase.BESIDE:
-        return _take_beside(state, region, f, g)
+        return _take_beside(state, region, f, g, told)
     _remember_best(state, f, g)
     if state.phase is Phase.START:
         return _begin(state, region, f, g, told)
@@ -135,33 +137,38 @@ def look_beside(state: State, region: Region) -> None:
     """Ask a point beside an end with success to which symmetry may have led, once an end."""
     if not len(state.began) or state.stop not in SUCCESSES or state.cusp or state.looked:
         return
-    if state.fit is not None or _limit(state) is not None or state.left >= MOST_LEFT:
+    if _limit(state) is not None or state.left >= MOST_LEFT:
+        return
+    if state.fit is not None and (state.rule < WITH_FITS or fits.are_rounding(state)):
         return
     steps = state.steps * region.scale
-    p = beside.step(state.x, state.g, state.began, steps, region, _level(state))
+    box = beside.box(region)
+    p = aside.step(state.x, state.g, state.began, steps, box, _level(state))
     state.ending, state.end, state.looked = str(state.stop), state.x.copy(), 1
     if _ask_beside(state, region, p):
         state.phase, state.stop = Phase.BESIDE, None
 
 
-def _level(state: State) -> beside.Level:
+def _level(state: State) -> Level:
     """Return what counts as no slope where a run has ended."""
+    if state.fit is not None:  # `gtol` has no meaning
+        return Level(slope=0.0, change=_small_part(state), same=aside.SAME)
     small = convergence.unit_at(state, state.f) * state.options.gtol
     if state.rule < WITH_LEVELS:
-        return beside.Level(slope=small / 16.0, change=0.0, same=beside.PART)
-    return beside.Level(slope=small, change=_small_part(state), same=beside.SAME)
+        return Level(slope=small / 16.0, change=0.0, same=beside.SAME_BEFORE_LEVELS)
+    return Level(slope=small, change=_small_part(state), same=aside.SAME)
 
 
 def _small_part(state: State) -> float:
     """Return a small part of f, or of what the run has gained."""
-    return beside.PART * max(abs(state.f), abs(state.first_f - state.f))
+    return aside.PART * max(abs(state.f), abs(state.first_f - state.f))
 
 
 def _slope_beside(state: State, region: Region, p: Vector) -> float:
     """Return what the small slopes that are left explain of a fall along the first step."""
     if state.looked > 1:
         return 0.0
-    level = _level(state).holds(state.g, beside.sizes(state.x, state.began, region))
+    level = _level(state).holds(state.g, aside.sizes(state.x, state.began, beside.box(region)))
     return 2.0 * abs(dot(np.where(level, state.g, 0.0), p))
 
 
@@ -174,15 +181,16 @@ def _ask_beside(state: State, region: Region, p: Vector) -> bool:
     return True
 
 
-def _take_beside(state: State, region: Region, f: float, g: Vector) -> bool:
+def _take_beside(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:
     """Go on from a point beside the end that is lower than it; otherwise the end stands.
 
     See `optdriver.lbfgsb.machine.take_beside`.
     """
     p = state.pending - state.end
     rounding = beside.ROUNDING if state.rule >= WITH_LEVELS else trust.ROUNDING
-    seen = state.noise + rounding * abs(state.f)
-    if f < state.f - seen - _slope_beside(state, region, p):
+    seen, change = state.noise + rounding * abs(state.f), g - state.g
+    lower = f < state.f - seen - _slope_beside(state, region, p)
+    if lower:
         _remember_best(state, f, g)
         state.delta = max(state.delta, _step_size(state, region))
         state.phase, state.settled = Phase.TRIAL, False
@@ -191,18 +199,12 @@ def _take_beside(state: State, region: Region, f: float, g: Vector) -> bool:
             _measure(state, f, convergence.first_change(region.scale, g))
             state.first_theta = _first_theta(state, region, g)
         fall = state.f - f
-        goes_on = _move(state, region, f, g, None)
+        goes_on = _move(state, region, f, g, told)
         if goes_on and not (state.rule >= WITH_LEVELS and fall <= _small_part(state)):
             return _leave(state)
         state.ending = "" if goes_on else str(state.stop)
-        p, state.looked = beside.FARTHER * p, max(state.looked, 2)
-    elif state.looked == 1:
-        p, promised = beside.bent_down(p, g - state.g)
-        if promised <= seen:
-            p = np.zeros(len(p))
-    else:
-        p = np.zeros(len(p))
-    state.looked += 1
+    p = aside.following(state.looked, p, lower=lower, change=change, hidden=seen)
+    state.looked = max(state.looked, 2 if lower else 1) + 1
     wanted = state.ending in ("", *SUCCESSES) and state.looked <= MOST_LOOKED
     if wanted and _ask_beside(state, region, p):
         state.phase, state.stop = Phase.BESIDE, None

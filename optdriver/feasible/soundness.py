@@ -11,8 +11,9 @@ from optdriver import stored
 from optdriver.constraints.restoration import TOLERANCE
 from optdriver.feasible.options import Fit, Options, checked, pairs_kept
 from optdriver.feasible.region import Region
-from optdriver.feasible.state import MOST_LEFT, MOST_LOOKED, RULE, SUCCESSES, Phase, State, Stop
+from optdriver.feasible.state import RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.types import Data
+from optdriver.geometry.aside import MOST_LEFT, MOST_LOOKED
 
 COUNTS = ("nfev", "nfail", "failures", "nit")
 LOWER = 3  # points beside an end, from which on one may be lower than it, and none itself
@@ -94,7 +95,7 @@ def _read_beside(values: Data, n: int) -> Data:
         given = values.get(name, ())
         made[name] = stored.array(name, given, (n if len(given) else 0,), finite=True)
     made["ending"] = stored.text("ending", values.get("ending", ""))
-    for name, most in (("looked", MOST_LOOKED), ("left", MOST_LEFT)):
+    for name, most in (("looked", MOST_LOOKED + 1), ("left", MOST_LEFT)):
         made[name] = stored.whole(name, values.get(name, 0), most=most)
     beside = values["phase"] is Phase.BESIDE
     if made["ending"] not in ("", *SUCCESSES) or (

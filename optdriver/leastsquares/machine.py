@@ -11,6 +11,10 @@ is known here already.  In curved valleys this is several times as fast.
 Near the end the value changes by less than it is rounded by.  There a trial is judged by whether
 the test of convergence gets better, so that a run ends with the last digits of the parameters.
 
+An end to which symmetry may have led is looked at from a point beside it
+(`optdriver.geometry.aside`): two peaks that begin at one place stay there, and their gradients tell
+nothing.
+
 Where residuals stay large the model has what the Jacobian alone leaves of the Hessian, too
 (`optdriver.leastsquares.rest`).
 
@@ -20,11 +24,14 @@ This is the one file that assigns `stop` and `pending`.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.geometry import aside
+from optdriver.geometry.aside import MOST_LOOKED, Aside, Box, Level
 from optdriver.geometry.damped import damped, gain, of_length
 from optdriver.geometry.products import dot, norm, times
 from optdriver.geometry.tall import Tall
@@ -101,13 +108,18 @@ def advance(state: State, r: Vector, jacobian: Vector) -> None:
     state.reason = ""
     if f < state.best_f:
         state.best_x, state.best_f, state.best_g = state.pending, f, gradient
+    trials = state.steps
     if state.x is None:
         _take(state, r, jacobian, f)
         _set_up(state)
-    elif not _judge(state, r, jacobian, f):
+        _iterate(state)
+    elif state.aside.end is not None:
+        _take_beside(state, r, jacobian, f, gradient)
+    elif _judge(state, r, jacobian, f):
+        _iterate(state)
+    else:
         _again(state)
-        return
-    _iterate(state)
+    _look_beside(state, trials)
 
 
 def advance_failure(state: State, reason: str) -> None:
@@ -116,7 +128,9 @@ def advance_failure(state: State, reason: str) -> None:
     state.nfail += 1
     state.failures += 1
     state.reason = reason
-    if state.nfev >= state.options.maxfun:
+    if state.aside.end is not None:
+        _end_beside(state)
+    elif state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)
     elif state.x is None:
         begin(state)
@@ -144,6 +158,8 @@ def _end(state: State, stop: Stop) -> None:
     state.stop, state.pending = stop, None
     state.p = state.bend = state.along = None
     state.steps, state.changes = state.steps[:0], state.changes[:0]
+    if state.aside.end is not None:
+        state.aside = replace(state.aside, end=None)
 
 
 # -- an iterate -----------------------------------------------------------------------------------
@@ -216,6 +232,8 @@ def _set_up(state: State) -> None:
     if not 0.0 < state.radius < math.inf and state.r is not None:
         size = norm(state.r)
         state.radius = size if 0.0 < size < math.inf else 1.0
+    if state.options.beside and state.aside.began is None:
+        state.aside = Aside(began=state.x, first=state.f)
 
 
 def _length(state: State, step: Vector | None) -> float:
@@ -227,11 +245,8 @@ def _length(state: State, step: Vector | None) -> float:
 def _iterate(state: State) -> None:
     """End at the iterate, or try a step from it."""
     model = _model(state)
-    step = model.step()
-    promised = gain(model.triangle, model.q, step)
-    moved = norm(times(model.triangle, step))
-    reached = not state.f > 0.0  # residuals may be left that a robust loss rounds to nothing
-    if reached or promised <= state.options.xtol**2 * state.f or moved <= 4.0 * model.rounding:
+    promised, passes = _passes(state, model)
+    if passes:
         _end(state, Stop.CONVERGED)
     elif state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)
@@ -243,6 +258,16 @@ def _iterate(state: State) -> None:
         _try(state, model)
 
 
+def _passes(state: State, model: Model) -> tuple[float, bool]:
+    """Return what the Gauss-Newton step promises, and whether that is next to nothing."""
+    step = model.step()
+    promised = gain(model.triangle, model.q, step)
+    moved = norm(times(model.triangle, step))
+    reached = not state.f > 0.0  # residuals may be left that a robust loss rounds to nothing
+    small = promised <= state.options.xtol**2 * state.f or moved <= 4.0 * model.rounding
+    return promised, reached or small
+
+
 def _creeps(state: State, promised: float) -> bool:
     """Tell whether many iterations have gained next to nothing of what one promises."""
     if state.nit < state.marked + WATCHED and math.isfinite(state.mark):
@@ -250,6 +275,86 @@ def _creeps(state: State, promised: float) -> bool:
     fallen = state.mark - state.f
     state.mark, state.marked = state.f, state.nit
     return fallen < LEAST * promised
+
+
+# -- beside an end --------------------------------------------------------------------------------
+
+
+def _look_beside(state: State, trials: Vector) -> None:
+    """Ask a point beside an end with success to which symmetry may have led, once an end.
+
+    Where residuals are rounding alone nothing is left to be gained.
+    """
+    if state.stop is None or not (state.stop.success and state.aside.may_look):
+        return
+    if state.nit >= state.options.maxiter or _hides(state) >= state.f:
+        return
+    began, g, box = state.aside.began, _gradient(state), Box(state.lower, state.upper)
+    if state.x is None or began is None:
+        return
+    level = Level(slope=0.0, change=state.aside.small(state.f), same=aside.SAME)
+    p = aside.step(state.x, g, began, trials, box, level, alone=True)
+    made = replace(state.aside, end=state.x, ending=str(state.stop), looked=1)
+    _ask_beside(state, made, p)
+
+
+def _ask_beside(state: State, made: Aside, p: Vector) -> bool:
+    """Ask for the point at this step from the end, if there is one that is not known."""
+    if made.end is None or state.nfev >= state.options.maxfun:
+        return False
+    point = np.minimum(np.maximum(made.end + p, state.lower), state.upper)
+    known = (made.end, state.x) if state.x is not None else (made.end,)
+    if not np.isfinite(point).all() or any(np.array_equal(point, x) for x in known):
+        return False
+    state.aside, state.stop, state.pending = made, None, point
+    return True
+
+
+def _take_beside(state: State, r: Vector, jacobian: Vector, f: float, gradient: Vector) -> None:
+    """Go on from a point beside the end that is lower than it; otherwise the end stands.
+
+    See `optdriver.lbfgsb.machine.take_beside`.
+    """
+    made, g = state.aside, _gradient(state)
+    if state.pending is None or made.end is None:
+        raise ValueError("there is no point beside an end")
+    p, fall, hidden = state.pending - made.end, state.f - f, _hides(state)
+    slope = 2.0 * abs(dot(g, p)) if made.looked == 1 else 0.0
+    lower = fall > hidden + slope
+    following = aside.following(made.looked, p, lower=lower, change=gradient - g, hidden=hidden)
+    if lower:
+        small = fall <= made.small(state.f)
+        _take(state, r, jacobian, f)
+        state.nit += 1
+        state.radius = max(state.radius, _length(state, p))
+        falls_on = not _passes(state, _model(state))[1]
+        made = replace(made, ending="" if falls_on else str(Stop.CONVERGED))
+        if falls_on and not small:
+            following = np.zeros(p.size)
+    state.aside = replace(made, looked=max(made.looked, 2 if lower else 1) + 1)
+    if state.aside.looked > MOST_LOOKED or not _ask_beside(state, state.aside, following):
+        _end_beside(state)
+
+
+def _end_beside(state: State) -> None:
+    """Let the end stand, or go on from a lower point beside it from which the value falls on."""
+    if state.aside.ending:
+        _end(state, Stop(state.aside.ending))
+        return
+    state.aside = state.aside.gone()
+    state.mark, state.marked = math.inf, state.nit
+    _iterate(state)
+
+
+def _gradient(state: State) -> Vector:
+    if state.r is None or state.jacobian is None:
+        raise ValueError("there is no iterate")
+    return losses.gradient(state.r, state.jacobian, state.options.loss, state.options.f_scale)
+
+
+def _hides(state: State) -> float:
+    """Return a difference of values at the iterate that rounding may be to blame for."""
+    return _model(state).level(state.f, 0 if state.r is None else state.r.size)
 
 
 # -- a trial --------------------------------------------------------------------------------------

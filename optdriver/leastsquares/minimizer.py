@@ -49,6 +49,9 @@ class LeastSquares(Stepping[State]):
     secant : bool
         Learn of trials what the Jacobian alone leaves of the Hessian, which decides where residuals
         stay large; False as in optdriver 0.7.0.
+    beside : bool
+        Ask a point beside an end to which symmetry may have led (two peaks that begin at one place,
+        say), and go on from there if it is lower; False as in optdriver 0.8.0.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 
@@ -92,11 +95,18 @@ class LeastSquares(Stepping[State]):
         f_scale: float = 1.0,
         xtol: float = LeastSquaresOptions().xtol,
         secant: bool = True,
+        beside: bool = True,
         maxfun: float = math.inf,
         maxiter: float = math.inf,
     ) -> None:
         options = LeastSquaresOptions(
-            loss=loss, f_scale=f_scale, xtol=xtol, secant=secant, maxfun=maxfun, maxiter=maxiter
+            loss=loss,
+            f_scale=f_scale,
+            xtol=xtol,
+            secant=secant,
+            beside=beside,
+            maxfun=maxfun,
+            maxiter=maxiter,
         )
         start = read_point(x0)
         lower, upper = read_bounds(bounds, start.size)
@@ -146,6 +156,11 @@ class LeastSquares(Stepping[State]):
     def m(self) -> int:
         """Number of residuals; 0 before the first were told."""
         return 0 if self._now.r is None else self._now.r.size
+
+    @property
+    def beside(self) -> int:
+        """By how many variables the pending point lies beside an end; 0 if it is no such point."""
+        return self._now.aside.moved(self._now.pending)
 
     @property
     def stop(self) -> Stop | None:

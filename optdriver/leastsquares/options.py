@@ -29,6 +29,9 @@ class LeastSquaresOptions:
         of the size of the confidence region, whatever the parameters are measured in.
     secant : bool
         Learn of trials what the Jacobian alone leaves of the Hessian; False as in optdriver 0.7.0.
+    beside : bool
+        Ask a point beside an end to which symmetry may have led, and go on from there if it is
+        lower; False as in optdriver 0.8.0.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """
@@ -37,6 +40,7 @@ class LeastSquaresOptions:
     f_scale: float = 1.0
     xtol: float = XTOL
     secant: bool = True
+    beside: bool = True
     maxfun: float = math.inf
     maxiter: float = math.inf
 
@@ -45,6 +49,7 @@ class LeastSquaresOptions:
         check_real("f_scale", self.f_scale, above_zero=True)
         check_real("xtol", self.xtol, above_zero=False)
         check_flag("secant", self.secant)
+        check_flag("beside", self.beside)
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
 

@@ -74,7 +74,7 @@ class WithinBounds:
     def begin(self, start: Vector, lower: Vector, upper: Vector) -> LeastSquares:
         """Return a fit within a box."""
         box = list(zip(lower, upper, strict=True))
-        return LeastSquares(start, box, xtol=XTOL, secant=self._secant, maxfun=MOST)
+        return LeastSquares(start, box, xtol=XTOL, secant=self._secant, beside=False, maxfun=MOST)
 
     def to_dict(self, machine: LeastSquares) -> dict[str, Any]:
         """Return a fit as data."""

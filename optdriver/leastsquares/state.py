@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.geometry.aside import Aside
 from optdriver.leastsquares.options import LeastSquaresOptions
 from optdriver.stepping import Ending
 
@@ -31,6 +32,9 @@ class Stop(Ending):
     STALLED = "stalled", 2, "ABNORMAL: THE JACOBIAN PROMISES A DECREASE THAT NO STEP SHOWS"
     FAILED = "failed", 3, "STOP: EVALUATIONS FAILED TOO OFTEN IN A ROW"
     HALTED = "halted", 99, "STOP: HALTED BY THE CALLER"
+
+
+SUCCESSES: Final = tuple(str(stop) for stop in Stop if stop.success)
 
 
 @dataclass(slots=True)
@@ -68,6 +72,8 @@ class State:
         How badly the models without and with it have foreseen these changes.
     mark, marked : float, int
         The value at the iteration `marked`, since which it is watched how far it falls.
+    aside : Aside
+        What is known of points beside ends, where symmetry may have hidden that the value falls.
     best_x, best_f, best_g : ndarray or None, float, ndarray or None
         The best point, its value and gradient.
     nit, nfev, nfail, failures : int
@@ -97,6 +103,7 @@ class State:
     scores: Vector = field(default_factory=lambda: np.zeros(2))
     mark: float = math.inf
     marked: int = 0
+    aside: Aside = field(default_factory=Aside)
     best_x: Vector | None = None
     best_f: float = math.inf
     best_g: Vector | None = None
@@ -130,6 +137,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "upper": state.upper.copy(),
         "stop": None if state.stop is None else str(state.stop),
         "reason": state.reason,
+        "aside": state.aside.to_dict(),
     }
     for name in ("steps", "changes", "scores"):
         data[name] = getattr(state, name).copy()
@@ -176,13 +184,14 @@ def _read(data: Mapping[str, Any]) -> State:
     for name in _POINTS:
         given = data[name]
         fields[name] = None if given is None else stored.inside(name, given, low, high)
-    options = {"secant": False, **stored.mapping("options", data["options"])}
+    options = {"secant": False, "beside": False, **stored.mapping("options", data["options"])}
     options |= {name: math.inf for name in ("maxfun", "maxiter") if options[name] is None}
     return State(
         options=LeastSquaresOptions(**options),
         lower=low,
         upper=high,
         **fields,
+        aside=Aside.from_dict(data.get("aside"), low, high, SUCCESSES),
         stop=None if data["stop"] is None else Stop(data["stop"]),
         reason=stored.text("reason", data["reason"]),
     )
@@ -210,5 +219,9 @@ def _check(state: State) -> None:
         raise ValueError("an iterate without a value")
     if not (state.scale is None or (state.scale > 0.0).all()):
         raise ValueError("a scale that is not above zero")
-    if state.pending is not None and (state.p is None or not state.radius > 0.0):
+    asks_beside = state.aside.end is not None
+    if asks_beside and state.pending is None:
+        raise ValueError("a point beside an end that is not asked")
+    tries = state.pending is not None and not asks_beside
+    if tries and (state.p is None or not state.radius > 0.0):
         raise ValueError("a trial without a step")

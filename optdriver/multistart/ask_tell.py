@@ -102,29 +102,31 @@ class MultiStart(Undoing[MultiStartState]):
         a rule.  2 is for what optdriver 0.2.0 has recorded: cusps are none, but those of infinite
         slopes.  1 is for 0.1.0: besides, starts on the faces of the box too, one shortened step
         after the other, 10 pairs.
-    convergence_rule : {8, 7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 8 learns in fits what the
-        Jacobian alone leaves of the Hessian, and asks a point beside an end to which symmetry may
-        have led, goes on from there if it is lower, doubts the links of ``start_rule='auto'``, and
-        says later that all minima are likely found (`probability`); 7, for what optdriver 0.7.0 has
-        recorded, says so earlier, learns only of the Jacobian, asks such a point only where no
-        slope is above `gtol`, as errors of differences may be, and under few constraints has sparse
-        matrices from 150 variables on, not 300; 6, for what optdriver 0.6.0 has
-        recorded, does not, but follows an end whose steps grow, and believes none where the floor
-        of a narrow valley falls on; 5, for what optdriver 0.5.0 has recorded, does not, but takes a
-        first value far below 1 for what it is, however much its gradient promises over the box;
-        hears the objection of the gradient to an end where the sizes of the variables differ by
-        more than 1e3; asks for no differences at a start with the value of an earlier one that lies
-        flat; and evaluates points between an end and a known minimum of the same value where they
-        may well be one (flat minima, valleys, and, with ``jac=True``, curves of minima, followed
-        point by point), or, though they are close, two; 4, for what optdriver 0.4.0 has recorded,
-        measures such a first value by that promise, and takes three points for a curve; 3, for what
-        optdriver 0.3.0 has recorded, hears that objection only where it promises a hundredth of the
-        unit of f, and evaluates up to three points on the line, and none where the ends are close;
-        2, for what optdriver 0.2.0 has recorded, takes ends that are not close for two, and looks
-        at no small reduction again with the memory kept. All of these measure small objectives by
-        their own size and doubt a test that is passed (the option `cautious` of
-        `optdriver.LBFGSB`). 1 is for what 0.1.0 has recorded: SciPy's tests alone.
+    convergence_rule : {9, 8, 7, 6, 5, 4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 9 asks a point beside an end to
+        which symmetry may have led in fits, with limits on outputs and behind SciPy's methods, too;
+        8, for what optdriver 0.8.0 has recorded, does not, but learns in fits what the Jacobian
+        alone leaves of the Hessian, and asks a point beside an end to which symmetry may have led,
+        goes on from there if it is lower, doubts the links of ``start_rule='auto'``, and says later
+        that all minima are likely found (`probability`); 7, for what optdriver 0.7.0 has recorded,
+        says so earlier, learns only of the Jacobian, asks such a point only where no slope is above
+        `gtol`, as errors of differences may be, and under few constraints has sparse matrices from
+        150 variables on, not 300; 6, for what optdriver 0.6.0 has recorded, does not, but follows
+        an end whose steps grow, and believes none where the floor of a narrow valley falls on; 5,
+        for what optdriver 0.5.0 has recorded, does not, but takes a first value far below 1 for
+        what it is, however much its gradient promises over the box; hears the objection of the
+        gradient to an end where the sizes of the variables differ by more than 1e3; asks for no
+        differences at a start with the value of an earlier one that lies flat; and evaluates points
+        between an end and a known minimum of the same value where they may well be one (flat
+        minima, valleys, and, with ``jac=True``, curves of minima, followed point by point), or,
+        though they are close, two; 4, for what optdriver 0.4.0 has recorded, measures such a first
+        value by that promise, and takes three points for a curve; 3, for what optdriver 0.3.0 has
+        recorded, hears that objection only where it promises a hundredth of the unit of f, and
+        evaluates up to three points on the line, and none where the ends are close; 2, for what
+        optdriver 0.2.0 has recorded, takes ends that are not close for two, and looks at no small
+        reduction again with the memory kept. All of these measure small objectives by their own
+        size and doubt a test that is passed (the option `cautious` of `optdriver.LBFGSB`). 1 is for
+        what 0.1.0 has recorded: SciPy's tests alone.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.
     x_tolerance, f_tolerance : float
@@ -205,7 +207,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 4,
         constraint_rule: int = 7,
-        convergence_rule: int = 8,
+        convergence_rule: int = 9,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

@@ -47,8 +47,8 @@ Vector = NDArray[np.float64]
 
 VERSION = 1
 NEVER = -2
-BEFORE_LEVELS = 5
-"""The rule of the feasible minimizer before `beside` was 2."""
+RULES_BESIDE = (5, 5, 6, RULE)
+"""The rule of the feasible minimizer by `beside`, where it is not older."""
 COMMON_OPTIONS = ("gtol", "ftol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
 
@@ -79,9 +79,10 @@ class Handover:
     fit : mapping, optional
         Residuals are told: `loss`, `f_scale` and `xtol` of `optdriver.LeastSquares`, which works
         in place of L-BFGS-B, before a feasible minimizer with a Gauss-Newton model.
-    beside : {2, 1, 0}
-        2: ask a point beside an end to which symmetry may have led; 1 as in optdriver 0.7.0: only
-        where slopes are below a 16th of `gtol`; 0 as in 0.6.0: nowhere.
+    beside : {3, 2, 1, 0}
+        3: ask a point beside an end to which symmetry may have led; 2 as in optdriver 0.8.0: not in
+        fits; 1 as in 0.7.0: besides, only where slopes are below a 16th of `gtol`; 0 as in 0.6.0:
+        nowhere.
     **options
         See `optdriver.lbfgsb.Options`; `gtol`, `ftol`, `maxfun`, `maxiter` and `maxcor` hold for
         both.
@@ -101,7 +102,7 @@ class Handover:
         rule: int = 4,
         convergence_rule: int = 3,
         fit: Mapping[str, Any] | None = None,
-        beside: int = 2,
+        beside: int = 3,
         **options: Any,
     ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
@@ -124,7 +125,7 @@ class Handover:
         self._plain: LBFGSB | LeastSquares = (
             plain.create(start, box, convergence_rule, counted)
             if self._fit is None
-            else LeastSquares(start, box, maxiter=settings.maxiter, **self._fit)
+            else LeastSquares(start, box, **self._fit_alone, maxiter=settings.maxiter)
         )
         self._start = start
         self._first: tuple[float, float] | None = None  # value, and change by a variable's size
@@ -221,10 +222,11 @@ class Handover:
         return made
 
     def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
-        rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), BEFORE_LEVELS)
-        rule = RULE if self._beside > 1 else rule
+        rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), RULES_BESIDE[0])
+        rule = RULES_BESIDE[self._beside] if self._beside > 1 else rule
         told = {} if self._fit is None else {"residuals": True, **self._fit}
         told.pop("secant", None)  # it always learns
+        told.pop("beside", None)  # it has its own
         told |= {"began": self._began, "beside": self._beside > 0}
         return FeasibleMinimizer(x, self._constraints, rule=rule, **told, **given)
 
@@ -429,6 +431,11 @@ class Handover:
             **self._fit_to_dict(),
         }
 
+    @property
+    def _fit_alone(self) -> dict[str, Any]:
+        """The options of least squares within bounds, whose ends are looked at later."""
+        return {**(self._fit or {}), "beside": False}
+
     def _fit_to_dict(self) -> dict[str, Any]:
         if self._fit is None:
             return {}
@@ -465,7 +472,7 @@ class Handover:
             self._first = None if first is None else (float(first[0]), float(first[1]))
             began = data.get("began")
             self._began = None if began is None else stored.array("began", began, (self.n,))
-            self._beside = stored.whole("beside", int(data.get("beside", 0)), most=2)
+            self._beside = stored.whole("beside", int(data.get("beside", 0)), most=3)
             after = data["feasible"]
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error

@@ -102,7 +102,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 7,
-    convergence_rule: int = 8,
+    convergence_rule: int = 9,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
 ) -> Minimizer:
@@ -136,7 +136,7 @@ def create(
         rule=constraint_rule,
         convergence_rule=min(convergence_rule, 2),
         fit=(fit or {}) if fitted else None,
-        beside=min(max(convergence_rule - 6, 0), 2),
+        beside=min(max(convergence_rule - 6, 0), 3),
         **options,
     )
 
@@ -180,6 +180,7 @@ def _suspended(
         bounds,
         constraints=constraints,
         cautious=convergence_rule > 1,
+        beside=convergence_rule > 8,
         unit_rule=4 if convergence_rule > 5 and constraints is None else 3,
         **settings,
     )
@@ -190,7 +191,7 @@ def go_on_from(minimizer: Minimizer, before: Minimizer) -> None:
     """Let a new minimizer measure f, and what is gained, as the one `before` it in its run did."""
     if isinstance(minimizer, LBFGSB) and isinstance(before, LBFGSB) and before.state.cautious:
         plain.go_on_from(minimizer, before)
-    elif type(minimizer) is type(before) and hasattr(minimizer, "go_on_from"):  # a Handover
+    elif type(minimizer) is type(before) and hasattr(minimizer, "go_on_from"):
         minimizer.go_on_from(before)  # type: ignore[arg-type]
 
 
@@ -246,15 +247,22 @@ def beside(minimizer: Minimizer) -> int:
     return int(getattr(minimizer, "beside", 0))
 
 
-def known_beside(minimizer: Minimizer, f: float) -> Vector | None:
-    """Return what to tell for the gradient beside an end, if the value there says enough.
+def known_beside(
+    minimizer: Minimizer, f: float, made: Vectors | None
+) -> tuple[Vector | None, Vectors | None]:
+    """Return what to tell for derivatives beside an end, if the value there says enough.
+
+    That is the gradient at the end and, in a fit, its Jacobian.
 
     One that is not lower does where a single variable was moved, and ends the run; where there are
     more the gradient may tell which of them have hidden that f falls along others.
     """
     if beside(minimizer) != 1 or minimizer.best is None or f < minimizer.best[1]:
-        return None
-    return minimizer.best[2]
+        return None, made
+    if made is None:
+        return minimizer.best[2], None
+    known: Any = getattr(minimizer, "iterate", None) if has_factors(minimizer) else None
+    return (None, made) if known is None else (minimizer.best[2], Vectors(made.values, known[2]))
 
 
 def vector(minimizer: Minimizer, x: Vector) -> Vector | None:

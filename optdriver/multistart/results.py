@@ -76,8 +76,8 @@ def _take_iterate(
 ) -> None:
     """Tell the minimizer what it asked for, or ask what is missing for its gradient."""
     differenced = g is None and state.options.gradients
-    if differenced and vectors is None:
-        g = local.known_beside(minimizer, f)
+    if differenced:
+        g, vectors = local.known_beside(minimizer, f, vectors)
     if g is not None or not differenced:
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None

@@ -13,19 +13,25 @@ tells: the objective, the rows, and all their gradients.
   both (Sun and Nocedal, arXiv 2201.00973), so that a step is not refused for it.
 - Rows known as formulas are part of every model, and a trial that violates one is moved to the
   nearest point that does not before it is asked.
+- An end to which symmetry may have led is looked at from a point beside it
+  (`optdriver.geometry.aside`).  One that violates a told row says nothing; where the Lagrangian is
+  lower there, a Newton step brings it back to the rows.
 
 This is the one file that assigns `stop` and `pending`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.feasible.convergence import FAR, PART_OF_VALUE, first_unit, power_of_two
+from optdriver.geometry import aside
+from optdriver.geometry.aside import MOST_LOOKED, Aside, Box, Level
+from optdriver.geometry.factors import least_squares
 from optdriver.geometry.products import dot, norm, row_lengths, times, transposed_times
 from optdriver.sqp import quadratic, quasi_newton
 from optdriver.sqp.quadratic import Rows, Step
@@ -78,6 +84,9 @@ SHORTENED: Final = 40
 SURE: Final = 100.0
 """Times `gtol`: where rounding hides what a step gains, this is near enough."""
 
+WITH_LOOKS: Final = 3
+"""The rule from which on a point is asked beside an end."""
+
 SMALLEST: Final = 1e-300
 
 AT: Final = 1e-12
@@ -98,14 +107,18 @@ def advance(state: State, values: Vector, jacobian: Vector, formulas: Constraint
     state.nfev += 1
     state.failures = 0
     state.reason = ""
-    if state.x is None:
-        _start(state, values, jacobian, formulas)
-        accepted = True
+    if state.aside.end is not None:
+        _take_beside(state, values, jacobian, formulas)
     else:
-        accepted = _judge(state, values, jacobian, formulas)
-    _note_best(state, values, jacobian, accepted)
-    if state.stop is None:
-        _iterate(state, formulas, accepted)
+        accepted = True
+        if state.x is None:
+            _start(state, values, jacobian, formulas)
+        else:
+            accepted = _judge(state, values, jacobian, formulas)
+        _note_best(state, values, jacobian, accepted)
+        if state.stop is None:
+            _iterate(state, formulas, accepted)
+    _look_beside(state, formulas)
 
 
 def advance_failure(state: State, reason: str, formulas: ConstraintSet | None) -> None:
@@ -114,7 +127,9 @@ def advance_failure(state: State, reason: str, formulas: ConstraintSet | None) -
     state.nfail += 1
     state.failures += 1
     state.reason = reason
-    if state.nfev >= state.options.maxfun:
+    if state.aside.end is not None:
+        _end_beside(state, formulas)
+    elif state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)
     elif state.x is None:
         begin(state)
@@ -146,6 +161,8 @@ def _end(state: State, stop: Stop) -> None:
     state.stop, state.pending = stop, None
     state.d = state.bend = None
     state.promised = 0.0
+    if state.aside.end is not None:
+        state.aside = replace(state.aside, end=None)
 
 
 def _length(d: Vector | None) -> float:
@@ -259,6 +276,8 @@ def _solve(state: State, model: Model, bend: Vector | None) -> tuple[Vector, Vec
 def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintSet | None) -> None:
     state.x, state.values, state.jacobian = state.pending, values, jacobian
     state.x0 = state.pending
+    if state.options.rule >= WITH_LOOKS and state.aside.began is None:
+        state.aside = Aside(began=state.pending, first=float(values[0]))
     state.row_scale = 1.0 / _sizes_of_rows(state, values, jacobian)
     state.unit = norm(jacobian[0] * state.scale)
     state.small = first_unit(float(values[0]), state.unit)
@@ -420,6 +439,104 @@ def _passes(state: State, model: Model, gtol: float) -> bool:
     )
 
 
+# -- beside an end --------------------------------------------------------------------------------
+
+
+def _look_beside(state: State, formulas: ConstraintSet | None) -> None:
+    """Ask a point beside an end with success to which symmetry may have led, once an end."""
+    if state.stop is None or not (state.stop.success and state.aside.may_look):
+        return
+    began, values, jacobian = state.aside.began, state.values, state.jacobian
+    if state.x is None or began is None or values is None or jacobian is None:
+        return
+    if state.nit >= state.options.maxiter:
+        return
+    level = Level(slope=0.0, change=state.aside.small(float(values[0])), same=aside.SAME)
+    steps, box = state.steps * state.scale, Box(state.lower, state.upper)
+    p = aside.step(state.x, jacobian[0], began, steps, box, level, alone=True)
+    _ask_beside(
+        state, replace(state.aside, end=state.x, ending=str(state.stop), looked=1), p, formulas
+    )
+
+
+def _ask_beside(state: State, made: Aside, p: Vector, formulas: ConstraintSet | None) -> bool:
+    """Ask for the point at this step from the end, if there is one that is not known."""
+    if made.end is None or state.x is None or state.nfev >= state.options.maxfun:
+        return False
+    point = _admitted(state, made.end + p, formulas)
+    if point is None or any(np.array_equal(point, x) for x in (made.end, state.x)):
+        return False
+    state.aside, state.stop, state.pending = made, None, point
+    return True
+
+
+def _take_beside(
+    state: State, values: Vector, jacobian: Vector, formulas: ConstraintSet | None
+) -> None:
+    """Go on from a point beside the end that is lower than it; otherwise the end stands.
+
+    See `optdriver.lbfgsb.machine.take_beside`.
+    """
+    made, x = state.aside, state.pending
+    if x is None or made.end is None or state.x is None:
+        raise ValueError("there is no point beside an end")
+    if state.values is None or state.jacobian is None:
+        raise ValueError("there is no iterate")
+    p, f, g = x - made.end, float(state.values[0]), state.jacobian[0]
+    hidden = state.noise + SMALL * EPS * max(abs(f), abs(made.first - f))
+    explained = 2.0 * abs(dot(g, p)) if made.looked == 1 else 0.0
+    allowed = worst(state, values, jacobian) <= state.options.feasibility
+    fall = f - float(values[0])
+    lower = allowed and fall > hidden + explained
+    change = jacobian[0] - g
+    here = _point(state, state.x, state.values, state.jacobian, formulas)
+    there = _point(state, x, values, jacobian, formulas)
+    following = aside.following(made.looked, p, lower=lower, change=change, hidden=hidden)
+    if made.looked == 1 and not allowed:
+        following = _back_to_rows(state, p, here, there, hidden)
+    if lower:
+        _learn(state, (x - state.x) / state.scale, there, here)
+        _accept(state, values, jacobian)
+        _note_best(state, values, jacobian, True)
+        state.radius = max(state.radius, _length(p / state.scale))
+        made = replace(made, ending="")
+        if fall > made.small(f):
+            following = np.zeros(p.size)
+    state.aside = replace(made, looked=max(made.looked, 2 if lower else 1) + 1)
+    looks_on = state.aside.looked <= MOST_LOOKED
+    if not (looks_on and _ask_beside(state, state.aside, following, formulas)):
+        _end_beside(state, formulas)
+
+
+def _back_to_rows(state: State, p: Vector, here: Point, there: Point, hidden: float) -> Vector:
+    """Return a step aside that is corrected for told rows, of zeros where nothing falls along it.
+
+    Along the surface of rows that hold f changes as the Lagrangian does, to second order.
+    """
+    nothing = np.zeros(p.size)
+    if state.multipliers is None:
+        return nothing
+    multipliers, s = state.multipliers, p / state.scale
+    slope = dot(here.gradient + transposed_times(here.slopes, multipliers), s)
+    fall = here.f - there.f + dot(multipliers, here.rows - there.rows)
+    if not fall > hidden + 2.0 * abs(slope):
+        return nothing
+    held = (multipliers[: state.m] != 0.0) | (violations(state, there.rows) > 0.0)
+    rows = there.slopes[: state.m][held]
+    correction: Vector = least_squares(rows, -there.rows[: state.m][held], EPS)
+    made: Vector = p + state.scale * correction
+    return made
+
+
+def _end_beside(state: State, formulas: ConstraintSet | None) -> None:
+    """Let the end stand, or go on from a lower point beside it."""
+    if state.aside.ending:
+        _end(state, Stop(state.aside.ending))
+        return
+    state.aside = state.aside.gone()
+    _iterate(state, formulas, accepted=True)
+
+
 # -- a trial --------------------------------------------------------------------------------------
 
 
@@ -471,14 +588,27 @@ def _trial(state: State, formulas: ConstraintSet | None) -> Vector | None:
     """Return the point of the step, moved onto the formulas' set; None if there is none."""
     if state.x is None or state.d is None:
         raise ValueError("there is no step")
-    point = np.minimum(np.maximum(state.x + state.scale * state.d, state.lower), state.upper)
+    point = _admitted(state, state.x + state.scale * state.d, formulas)
+    return None if point is None or np.array_equal(point, state.x) else point
+
+
+def _admitted(state: State, wanted: Vector, formulas: ConstraintSet | None) -> Vector | None:
+    """Return the point within bounds and formulas for one that is wanted; None if there is none."""
+    point = np.minimum(np.maximum(wanted, state.lower), state.upper)
     if formulas is not None and not formulas.is_feasible(point):
         made = formulas.nearest(point, weights=state.scale)
         point = np.minimum(np.maximum(made.x, state.lower), state.upper)
         if not (made.feasible and formulas.is_feasible(point)):
             return None
-    usable = np.isfinite(point).all() and not np.array_equal(point, state.x)
-    return point if usable else None
+    return point if np.isfinite(point).all() else None
+
+
+def _accept(state: State, values: Vector, jacobian: Vector) -> None:
+    """Make the pending point the iterate."""
+    state.x, state.values, state.jacobian = state.pending, values, jacobian
+    state.bend = None
+    state.nit += 1
+    _rescale(state, values, jacobian)
 
 
 def _judge(state: State, values: Vector, jacobian: Vector, formulas: ConstraintSet | None) -> bool:
@@ -500,10 +630,7 @@ def _judge(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
             state.radius = 0.5 * length
         else:
             state.radius = max(state.radius, length)
-        state.x, state.values, state.jacobian = state.pending, values, jacobian
-        state.bend = None
-        state.nit += 1
-        _rescale(state, values, jacobian)
+        _accept(state, values, jacobian)
         return True
     bend = there.rows - here.rows - times(here.slopes, s)
     linear = here.rows + times(here.slopes, s)

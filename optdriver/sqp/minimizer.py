@@ -54,8 +54,9 @@ class SQP(Stepping[State]):
     feasibility : float
         A told row counts as satisfied when it is violated by no more than this part of what it
         changes by, to first order, where the variables are moved by their sizes.
-    rule : {2, 1}
-        How steps are planned: 1 as by optdriver 0.7.0.
+    rule : {3, 2, 1}
+        2 as by optdriver 0.8.0: nothing is asked beside an end to which symmetry may have led, to
+        go on from there if it is lower; 1 as by 0.7.0: besides, in how steps are planned.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 
@@ -211,6 +212,11 @@ class SQP(Stepping[State]):
         """
         found = self._best()
         return None if found is None else (found[0], float(found[1][0]), found[2][0].copy())
+
+    @property
+    def beside(self) -> int:
+        """By how many variables the pending point lies beside an end; 0 if it is no such point."""
+        return self._now.aside.moved(self._now.pending)
 
     def _best(self) -> tuple[Vector, Vector, Vector] | None:
         state = self._now

@@ -9,8 +9,8 @@ from typing import Any
 from optdriver.errors import InputError
 from optdriver.reading import check_count, check_real
 
-RULE = 2
-"""How steps are planned: 1 as by 0.7.0; 2 checks that they satisfy the rows."""
+RULE = 3
+"""How steps are planned, and ends are believed: 1 as by 0.7.0; 2 as by 0.8.0."""
 
 MOST_ROWS = 100_000
 """So many rows are told with a value at most: each has a gradient, and a model of its own."""
@@ -28,9 +28,11 @@ class SQPOptions:
     feasibility : float
         A row counts as satisfied when it is violated by no more than this part of what it changes
         by where the variables are moved by their sizes.
-    rule : {2, 1}
-        How steps are planned: 2 checks that they satisfy the linearised rows, and weighs rows that
-        contradict each other by their violations; 1 as by optdriver 0.7.0.
+    rule : {3, 2, 1}
+        3 asks a point beside an end to which symmetry may have led, and goes on from there if it is
+        lower; 2, as by optdriver 0.8.0, does not.  1, as by 0.7.0, plans steps without a check that
+        they satisfy the linearised rows, and does not weigh rows that contradict each other by
+        their violations.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """
@@ -46,7 +48,7 @@ class SQPOptions:
             check_real(name, getattr(self, name), above_zero=True)
         check_count("rule", self.rule, least=1)
         if self.rule > RULE:
-            raise InputError(f"rule is 1 or {RULE}, not {self.rule}")
+            raise InputError(f"rule is a whole number from 1 to {RULE}, not {self.rule}")
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.geometry.aside import Aside
 from optdriver.sqp.options import SQPOptions
 from optdriver.stepping import Ending
 
@@ -35,6 +36,9 @@ class Stop(Ending):
     STALLED = "stalled", 2, "ABNORMAL: THE MODEL PROMISES A DECREASE THAT NO STEP SHOWS"
     FAILED = "failed", 3, "STOP: EVALUATIONS FAILED TOO OFTEN IN A ROW"
     HALTED = "halted", 99, "STOP: HALTED BY THE CALLER"
+
+
+SUCCESSES: Final = tuple(str(stop) for stop in Stop if stop.success)
 
 
 @dataclass(slots=True)
@@ -86,6 +90,8 @@ class State:
         least.
     noise : float
         By how much two values of f that are equal may differ, see `SQP.allow_for`.
+    aside : Aside
+        What is known of points beside ends, where symmetry may have hidden that f falls.
     nit, nfev, nfail, failures : int
         Iterations; evaluations, failures included; these; those in a row.
     stop : Stop or None
@@ -120,6 +126,7 @@ class State:
     best_values: Vector | None = None
     best_jacobian: Vector | None = None
     noise: float = 0.0
+    aside: Aside = field(default_factory=Aside)
     nit: int = 0
     nfev: int = 0
     nfail: int = 0
@@ -154,6 +161,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "options": state.options.to_dict(),
         "stop": None if state.stop is None else str(state.stop),
         "reason": state.reason,
+        "aside": state.aside.to_dict(),
     }
     for name in ("lower", "upper", "scale", "steps", "slopes", "bends"):
         data[name] = getattr(state, name).copy()
@@ -214,6 +222,7 @@ def _read(data: Mapping[str, Any], formulas: int) -> State:
         upper=high,
         scale=stored.array("scale", data["scale"], (n,), finite=True),
         **fields,
+        aside=Aside.from_dict(data.get("aside"), low, high, SUCCESSES),
         stop=None if data["stop"] is None else Stop(data["stop"]),
         reason=stored.text("reason", data["reason"]),
     )
@@ -249,6 +258,9 @@ def _check(state: State) -> None:
         raise ValueError("a row that is multiplied by nothing")
     if state.penalty is not None and not (state.penalty >= 0.0).all():
         raise ValueError("a penalty below zero")
-    trial = state.x is not None and state.pending is not None
+    asks_beside = state.aside.end is not None
+    if asks_beside and state.pending is None:
+        raise ValueError("a point beside an end that is not asked")
+    trial = state.x is not None and state.pending is not None and not asks_beside
     if trial and (state.d is None or not state.radius > 0.0):
         raise ValueError("a trial without a step")

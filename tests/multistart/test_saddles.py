@@ -126,3 +126,114 @@ def test_studies_and_minimize_leave_it_too():
     result = minimize(loss, [(-2.5, 2.5)] * 2, x0=[1.0, 0.0], jac=True)
     assert result.success
     assert result.fun == pytest.approx(-1.0)
+
+
+T = np.linspace(0.0, 4.0, 20)
+DATA = 1.0 + 2.0 * T + 1.5 * T**2
+
+
+def parabola(a, b, c):
+    """Residuals whose curvature is a square, of data with one of 1.5."""
+    return a + b * T + c * c * T**2 - DATA
+
+
+def slopes(a, b, c):
+    return np.column_stack([np.ones(T.size), T, 2.0 * c * T**2])
+
+
+@pytest.mark.parametrize("constraints", [None, "a + b <= 6"], ids=["box", "line"])
+@pytest.mark.parametrize("jac", [True, False])
+def test_fits_leave_a_saddle(constraints, jac):
+    def told(a, b, c):
+        return (parabola(a, b, c), slopes(a, b, c)) if jac else parabola(a, b, c)
+
+    def study(rule):
+        made = create_study(
+            {name: (-5.0, 5.0) for name in "abc"},
+            driver="least-squares",
+            constraints=constraints,
+            initial_samples=[[0.0, 0.0, 0.0]],
+            max_num_minimizers=1,
+            jac=jac,
+            convergence_rule=rule,
+        )
+        made.run(told)
+        return made
+
+    made = study(9)
+    assert made.info()["success"]
+    assert made.best.value < 1e-12
+    if jac:
+        before = study(8)
+        assert before.info()["success"]
+        assert before.best.value > 100.0
+
+
+def test_by_differences_a_fit_pays_one_value_beside_a_minimum():
+    def flat(a, b):
+        return np.append(a - np.arange(3.0), 0.0 * b)
+
+    counts = []
+    for rule in (8, 9):
+        made = create_study(
+            {"a": (-5.0, 5.0), "b": (-5.0, 5.0)},
+            driver="least-squares",
+            initial_samples=[[2.0, 0.5]],
+            max_num_minimizers=1,
+            convergence_rule=rule,
+        )
+        made.run(flat)
+        assert made.info()["success"]
+        counts.append(made.info()["num_evaluations"])
+    assert counts[1] == counts[0] + 1
+
+
+@pytest.mark.parametrize("constraints", [(), DISC], ids=["box", "disc"])
+@pytest.mark.parametrize("jac", [True, False])
+@pytest.mark.parametrize("method", ["SLSQP", "TNC"])
+def test_methods_of_scipys_leave_a_saddle(method, jac, constraints):
+    if constraints and method == "TNC":
+        return  # it takes none
+    options = {"method": method, "must_stay_feasible": False}
+    made = drive(ridge, [1.0, 0.0], jac=jac, constraints=constraints, **options)
+    assert [run.state for run in made.runs] == ["converged"]
+    assert made.minima[0].f == pytest.approx(4.0, abs=1e-5)
+    before = drive(
+        ridge, [1.0, 0.0], jac=jac, constraints=constraints, convergence_rule=8, **options
+    )
+    assert before.minima[0].f > 4.9
+
+
+def test_minimize_by_slsqp_leaves_it():
+    def loss(x, y):
+        f, g = ridge((x, y))
+        return float(f), g
+
+    result = minimize(loss, [(-2.5, 2.5)] * 2, x0=[1.0, 0.0], jac=True, method="SLSQP")
+    assert result.success
+    assert result.fun == pytest.approx(-1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("jac", [True, False])
+def test_limits_on_outputs_hide_none(jac):
+    def told(a, b):
+        f, g = ridge((a, b))
+        row = a * a + b * b
+        if not jac:
+            return {"value": float(f), "row": row}
+        return {"value": float(f), "gradient": g, "row": (row, [2 * a, 2 * b])}
+
+    ends = []
+    for rule in (9, 8):
+        made = create_study(
+            {"a": (-3.0, 3.0), "b": (-3.0, 3.0)},
+            outputs={"row": "<= 1"},
+            initial_samples=[[0.7, 0.0]],
+            max_num_minimizers=1,
+            jac=jac,
+            convergence_rule=rule,
+        )
+        made.run(told)
+        ends.append(made.best.value)
+    assert ends[0] == pytest.approx(-0.75, abs=1e-6)
+    assert not jac or ends[1] == pytest.approx(0.0, abs=1e-9)
