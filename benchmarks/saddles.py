@@ -25,12 +25,12 @@ MOST = 2000  # evaluations
 LOW = 0.01
 """Of the depth of the saddle: an end that is higher above the minimum is false."""
 
-TEXT = """Random sums of squares, each symmetric about its start, in random units (`--units`: variables
-and values times a power of ten up to that, in the parameters' own numbers, without `scale`); 2,000
-evaluations at most. Two or more variables are fitted, and one or two double wells are symmetric about
-the start: about a bound-free plane, or under the exchange of two variables that begin equal. *False*
-are successes more than a hundredth of the saddle's height above the minimum, which is known. Doors
-with *0.8.0* are studies of `convergence_rule` 8."""
+TEXT = """Random sums of squares, each symmetric about its start, in random units (`--units`:
+variables and values times a power of ten up to that, in the parameters' own numbers, without
+`scale`); 2,000 evaluations at most. Two or more variables are fitted, and one or two double wells
+are symmetric about the start: about a plane, or under the exchange of two variables that begin
+equal. *False* are successes more than a hundredth of the saddle's height above the minimum, which
+is known. Doors with *0.8.0* are studies of `convergence_rule` 8."""
 
 
 class Problem:

@@ -29,13 +29,11 @@ from optdriver.objectives.plain import check_call
 from optdriver.reading import check_flag
 from optdriver.space.pytree import Structure
 from optdriver.study.deviations import of_data
+from optdriver.study.flatness import ENOUGH_AT_THE_END
 from optdriver.study.parameters import MINIMIZE, check_all
 from optdriver.study.tables import Rows
 
 Vector = NDArray[np.float64]
-
-FLAT = 3
-"""So many different starts with one value, and without a slope, are worth a warning."""
 
 SEED_BITS = 31
 """Of a seed that is drawn: every generator takes it."""
@@ -533,7 +531,9 @@ def _result(
     ends = [ended(lane, problem) for lane in lanes]
     best = min(ends, key=lambda end: order(end, interrupted is not None))
     _check_called(problem, ends)
-    _say_if_flat(problem, ends)
+    flat = None if interrupted is not None else _flat(problem, ends)
+    if flat is not None:
+        say(flat)
     made = FeasibleResult()
     kept = {"active", "multipliers", "kkt", "certified", "stop"}
     made.update({key: value for key, value in best.raw.items() if key in kept})
@@ -541,9 +541,9 @@ def _result(
         x=problem.objective.result(problem.to_user(best.z)),
         fun=with_loss_unit(problem, best.f),
         jac=None if best.g is None else gradient(problem, best.g, best.z),
-        success=best.success and interrupted is None,
-        status=INTERRUPTED if interrupted is not None else int(best.raw.status),
-        message=_message(problem, ends, best, interrupted),
+        success=best.success and interrupted is None and flat is None,
+        status=_status(best, interrupted, flat),
+        message=f"FLAT: {flat}" if flat else _message(problem, ends, best, interrupted),
         nfev=sum(lane.nfev for lane in lanes) + looked,
         njev=sum(lane.njev for lane in lanes) + looked,
         nhev=sum(lane.nhev for lane in lanes),
@@ -554,6 +554,12 @@ def _result(
         engine=engine,
     )
     return made
+
+
+def _status(best: Ended, interrupted: str | None, flat: str | None) -> int:
+    if interrupted is not None:
+        return INTERRUPTED
+    return int(best.raw.status) if flat is None else kept.NO_SUCCESS
 
 
 def _message(problem: Problem, ends: list[Ended], best: Ended, interrupted: str | None) -> str:
@@ -592,17 +598,21 @@ def _check_called(problem: Problem, ends: list[Ended]) -> None:
         raise InputTypeError(f"the loss cannot be called, it raised everywhere: {reasons[0][0]}")
 
 
-def _say_if_flat(problem: Problem, ends: list[Ended]) -> None:
-    """Warn where several starts have seen one and the same value, and no slope."""
+def _flat(problem: Problem, ends: list[Ended]) -> str | None:
+    """Return what to say where several starts have seen one and the same value, and no slope.
+
+    That is no success, as it is none of a study (`optdriver.study.flatness`).
+    """
     values = {end.f for end in ends if end.finite}
     moved = any(end.g is not None and np.any(end.g) for end in ends)
     places = {end.lane.start.tobytes() for end in ends}
     still = all(np.array_equal(end.z, end.lane.start) for end in ends if end.g is not None)
-    if len(places) >= FLAT and len(values) == 1 and still and not moved:
-        say(
+    if len(places) >= ENOUGH_AT_THE_END and len(values) == 1 and still and not moved:
+        return (
             f"the loss returned {problem.sign * values.pop():g} from all of {len(places)} starts, "
             "and no slope: does it read its parameters?"
         )
+    return None
 
 
 def _row(problem: Problem, end: Ended) -> Start:

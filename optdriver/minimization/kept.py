@@ -32,7 +32,10 @@ from optdriver.study import Study
 Vector = NDArray[np.float64]
 
 STATUS: Final = {"max_iter": 1, "max_time": 1}
-"""As SciPy has it: a limit was reached; 2 is anything else without success."""
+"""As SciPy has it: a limit was reached."""
+
+NO_SUCCESS: Final = 2
+"""Anything else without success."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -290,7 +293,7 @@ def result(study: Study, structure: Structure, *, units: bool) -> OptimizeResult
         fun=np.nan if best is None else best.value if unit is None else unit.attach(best.value),
         jac=None if slopes is None else structured(structure, slopes, unit, units=units),
         success=bool(info["success"]),
-        status=0 if info["success"] else STATUS.get(str(study.stop_kind), 2),
+        status=0 if info["success"] else STATUS.get(str(study.stop_kind), NO_SUCCESS),
         message=study.stop_reason or "the study goes on when it is run again",
         nfev=study.num_evaluations,
         njev=study.num_evaluations if study.parameters["jac"] else 0,

@@ -14,8 +14,8 @@ import numpy as np
 from optdriver.population import PopulationDriver
 from optdriver.study.state import State
 
-ENOUGH_AT_THE_END: Final = 5
-"""Starts after which a study that is done anyway is said to be flat."""
+ENOUGH_AT_THE_END: Final = 3
+"""Starts after which a study that is done anyway, or a call of `minimize`, is said to be flat."""
 
 
 def why(state: State, *, at_the_end: bool) -> str | None:

@@ -346,11 +346,29 @@ def test_a_gradient_beside_the_value_is_refused_in_words(jac):
 def test_a_loss_that_reads_nothing_is_asked_whether_it_does(jac):
     bounds = {"a": (-1, 2), "b": (-1, 2)}
     with pytest.warns(ObjectiveWarning, match="returned 3 from all of 10 starts, and no slope"):
-        optdriver.minimize(lambda a, b: 0.0 * a * b + 3.0, bounds, jac=jac, x64=True)
-    optdriver.minimize(
-        lambda a, b: 0.0 * a * b + 3.0, bounds, jac=jac, x64=True, n_iter=2
-    )  # no warning
-    optdriver.minimize(lambda a, b: (a * b) ** 2, bounds, jac=jac, x64=True)
+        found = optdriver.minimize(lambda a, b: 0.0 * a * b + 3.0, bounds, jac=jac, x64=True)
+    assert not found.success  # nor is it one of a study
+    assert found.status != 0
+    assert found.message.startswith("FLAT: the loss returned 3 from all")
+    assert found.fun == 3.0
+    few = optdriver.minimize(lambda a, b: 0.0 * a * b + 3.0, bounds, jac=jac, x64=True, n_iter=2)
+    assert few.success  # without a warning: two may well lie on one plateau
+    assert optdriver.minimize(lambda a, b: (a * b) ** 2, bounds, jac=jac, x64=True).success
+
+
+@pytest.mark.parametrize("method", ["SLSQP", "Nelder-Mead"])
+@pytest.mark.parametrize("n_iter", [3, 6])
+def test_both_doors_call_the_same_objectives_flat(method, n_iter):
+    bounds = {"a": (-1.0, 2.0), "b": (-1.0, 2.0)}
+    given = {"n_iter": n_iter, "method": method, "jac": "2-point" if method == "SLSQP" else None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ObjectiveWarning)
+        found = optdriver.minimize(lambda a, b: 3.0, bounds, x64=True, **given)
+        study = optdriver.create_study(bounds, driver=method, max_num_minimizers=n_iter)
+        study.run(lambda a, b: 3.0)
+    assert not found.success
+    assert not study.info()["success"]
+    assert study.stop_kind == "flat"
 
 
 @pytest.mark.parametrize("wrap", [lambda loss: loss, jax.jit], ids=["plain", "jitted"])

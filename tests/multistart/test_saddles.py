@@ -149,7 +149,7 @@ def test_fits_leave_a_saddle(constraints, jac):
 
     def study(rule):
         made = create_study(
-            {name: (-5.0, 5.0) for name in "abc"},
+            dict.fromkeys("abc", (-5.0, 5.0)),
             driver="least-squares",
             constraints=constraints,
             initial_samples=[[0.0, 0.0, 0.0]],
