@@ -141,7 +141,7 @@ def _exchange(
 
 
 def _paired(x: Vector, began: Vector, free: Mask, least: float) -> Mask:
-    """Return which of the `free` variables began where another did, and end at most `least` away."""
+    """Return which of the `free` variables began where another did, and end near it."""
     places = np.flatnonzero(free)
     order = places[np.lexsort((x[places], began[places]))]
     near = (np.diff(began[order]) == 0.0) & (np.diff(x[order]) <= least)
