@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -180,10 +181,11 @@ print("same")
 
 
 def test_lanes_can_be_divided_among_devices() -> None:
+    flags = os.environ.get("XLA_FLAGS", "")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SHARDED],
         cwd=ROOT,
-        env={"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "PATH": ""},
+        env=os.environ | {"XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count=4"},
         capture_output=True,
         text=True,
         check=False,

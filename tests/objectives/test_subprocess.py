@@ -82,7 +82,7 @@ def test_a_program_that_fails_says_why():
 def test_the_time_limit_ends_the_whole_group(tmp_path):
     code = (
         "import subprocess, sys, pathlib, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
         "print('working', file=sys.stderr, flush=True)\n"
         "child.wait()\n"
