@@ -24,7 +24,7 @@ from optdriver.formulas.syntax import functions_in
 from optdriver.formulas.tokens import pointed
 from optdriver.geometry.elementary import nearest_powers_of_two
 from optdriver.geometry.formulas import System
-from optdriver.geometry.matrices import csr, dense, row_norms, scaled, stacked, times
+from optdriver.geometry.matrices import FLOAT, csr, dense, row_norms, scaled, stacked, times
 from optdriver.geometry.sparse_hessian import SparseHessian
 from optdriver.geometry.steps import COMPILED
 from optdriver.numerics import quiet
@@ -244,8 +244,8 @@ class ConstraintSet:
         )
 
     def _given(self, x: ArrayLike) -> Array:
-        made = np.asarray(x, dtype=np.float64, order="C")
-        if made.shape != (self.n,):
+        made = np.asarray(x, FLOAT, order="C")
+        if made.ndim != 1 or made.size != self.n:
             raise InputError(f"x has shape {made.shape} and ({self.n},) is expected")
         return made
 
@@ -253,8 +253,8 @@ class ConstraintSet:
         return self._given(x) * self.unit
 
     def _checked(self, multipliers: ArrayLike) -> Array:
-        made = np.asarray(multipliers, dtype=np.float64, order="C")
-        if made.shape != (len(self),):
+        made = np.asarray(multipliers, FLOAT, order="C")
+        if made.ndim != 1 or made.size != len(self):
             raise InputError(f"multipliers have shape {made.shape} and ({len(self)},) is expected")
         return made
 

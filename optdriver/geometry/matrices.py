@@ -13,6 +13,8 @@ from optdriver.geometry import products, sparse
 
 Array = NDArray[np.float64]
 
+FLOAT = np.dtype(np.float64)
+
 _HUGE = 1e150
 
 
@@ -33,6 +35,8 @@ def finite(*arrays: Any) -> bool:
 
 def dense(matrix: Any) -> Array:
     """Return the matrix as an ndarray."""
+    if type(matrix) is np.ndarray and matrix.dtype == FLOAT:
+        return matrix
     return np.asarray(matrix.toarray() if is_sparse(matrix) else matrix, dtype=np.float64)
 
 
