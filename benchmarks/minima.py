@@ -239,7 +239,7 @@ def flat(seeds: int, only: str, kept: Kept) -> tuple[list[tuple[str, ...]], int]
         if only not in problem.name:
             continue
         both = []
-        for rule in (2, 8):
+        for rule in (2, 9):
             counts = [
                 kept.get(f"{problem.name}|{rule}|{seed}",
                          partial(listed, problem, seed, convergence_rule=rule))

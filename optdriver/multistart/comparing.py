@@ -22,6 +22,7 @@ from optdriver.multistart.paths import Path
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, line_up
 from optdriver.multistart.stencil import BASE
+from optdriver.multistart.steps import Learnt, wanted
 
 Vector = NDArray[np.float64]
 
@@ -63,8 +64,12 @@ def least_promise(state: MultiStartState, search: Search) -> tuple[float, bool]:
 def _tells_close_ends_apart(state: MultiStartState, search: Search) -> bool:
     """Tell whether values between ends that are close say something: with noise they do not."""
     measured = search.learnt is not None and search.learnt.noise > 0.0
-    noisy = measured or search.heard.noise > 0.0 or state.options.minimizer["noise"] > 0.0
+    noisy = measured or _is_told_noise(state, search)
     return state.options.convergence_rule > 3 and not noisy
+
+
+def _is_told_noise(state: MultiStartState, search: Search) -> bool:
+    return search.heard.noise > 0.0 or state.options.minimizer["noise"] > 0.0
 
 
 def _comparison(
@@ -127,6 +132,50 @@ def across(
     return between.moved(f, g, state.bounds, state.catalogue.width(between.here))
 
 
+def evaluated(state: MultiStartState, search: Search, f: float, g: Vector | None) -> None:
+    """Take the value at the point between two ends, and the gradient if it is told.
+
+    Where it is not, it is asked by differences before a point that is too high is moved.
+    """
+    between = search.between
+    if between is None:
+        return
+    if g is None and isinstance(between, Path):
+        if between.wants_differences:
+            between = between.with_difference(f)
+        elif _is_moved_by_differences(state, search, between, f):
+            between = between.differenced(f, _steps(state, search, between.point()), state.bounds)
+        if between.wants_differences:
+            search.between = between
+            line_up(state, search, (BASE,))
+            return
+        if not math.isnan(between.base):
+            search.between, f, g = between.with_gradient()
+            between = search.between
+    move = across(state, between, f, g)
+    if isinstance(between, Path) and state.options.convergence_rule > 8:
+        compared(state, search, between.after_all(f, g, move, state.bounds))
+    else:
+        compared(state, search, between.after(f, move))
+
+
+def _is_moved_by_differences(
+    state: MultiStartState, search: Search, between: Path, f: float
+) -> bool:
+    """Tell whether differences are asked for at a point that is too high."""
+    if state.options.jac or state.options.convergence_rule < 9 or _is_told_noise(state, search):
+        return False
+    return not between.near and between.can_move(f)
+
+
+def _steps(state: MultiStartState, search: Search, x: Vector) -> Vector:
+    """Return how long differences at a point are on one side."""
+    known = Learnt() if search.learnt is None else search.learnt
+    rule = wanted(known, x, state.lower, state.upper, two_sided=False)
+    given = state.options.given_steps
+    return np.where(np.isnan(given), rule, given)
+
+
 def compared(state: MultiStartState, search: Search, outcome: Between | Path | bool) -> None:
     """Go on comparing an end with a known minimum, or close the run as the one or as another."""
     between, minimizer = search.between, search.minimizer
@@ -175,7 +224,8 @@ def _further(
     if isinstance(between, Between):
         wanted = _all_ends(state, others) if between.curved and not refused else []
         return _comparison(state, minimizer, wanted, joined=joined)
-    if between.near or not state.options.jac:
+    every = state.options.convergence_rule > 8
+    if between.near or not (state.options.jac or every):
         return None
     if joined:  # an end that is higher than both would be a barrier itself
         known = max((g for index, _, g in level if index in joined), default=-math.inf)
@@ -185,9 +235,19 @@ def _further(
     if not refused:
         ends = _all_ends(state, others if between.curved else spread)
         return _comparison(state, minimizer, ends, joined=joined)
-    ends = between.elsewhere(_all_ends(state, spread))
-    passed = [*between.refused, between.found[-1]]
+    passed, ends = between.passed(), []
+    if every and spread and between.may_go_on:
+        ends = [end for other in others for end in _untried(_all_ends(state, [other]), passed)]
+    ends = ends or between.elsewhere(_all_ends(state, spread))
     return _comparison(state, minimizer, ends, joined=joined, refused=passed)
+
+
+def _untried(
+    ends: list[tuple[int, Vector, float]], passed: Sequence[Vector]
+) -> list[tuple[int, Vector, float]]:
+    """Return the ends of a minimum; none if there was a comparison with one of them."""
+    tried = any(np.array_equal(x, y) for _, x, _ in ends for y in passed)
+    return [] if tried else ends
 
 
 def _merged(state: MultiStartState, entries: tuple[int, ...]) -> int:

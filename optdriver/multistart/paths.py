@@ -38,6 +38,10 @@ minima of something periodic do not all lie at their distances."""
 MOVES: Final = 8
 """How often a point is moved across the line."""
 
+PROBED: Final = 1 / 64
+"""How long a step of a difference is at most where a point has been moved, in lengths of the last
+move: near the curve the slope changes within them."""
+
 FAR: Final = 1.5
 """A move is no longer than this part of the gap, in widths of the box."""
 
@@ -73,6 +77,11 @@ class Comparison:
     height: float
     curved: bool
     joined: tuple[int, ...]
+
+    @property
+    def beside(self) -> list[Vector]:
+        """Where differences lead at most, if some are wanted."""
+        return []
 
     def _outside(self, f: float, move: Vector | None, most: int) -> Self | Literal[False]:
         """Return how it goes on after a value that is not of the level, with at most so many moves.
@@ -160,6 +169,12 @@ class Path(Comparison):
         Known minima that the end is one with.
     refused : ndarray, shape (k, n)
         Ends that it has been compared with, and is not one with.
+    base : float
+        The value at the point, where its gradient is being found by differences, else NaN.
+    steps, slope : ndarray, shape (n,)
+        The steps of these, 0 where there are none, and what has been found (NaN before).
+    step : ndarray, shape (n,) or (0,)
+        The last move, if there was one.
     """
 
     entry: int
@@ -175,10 +190,70 @@ class Path(Comparison):
     near: bool = False
     joined: tuple[int, ...] = ()
     refused: Vector = field(default_factory=lambda: np.empty((0, 0)))
+    base: float = math.nan
+    steps: Vector = field(default_factory=lambda: np.empty(0))
+    slope: Vector = field(default_factory=lambda: np.empty(0))
+    step: Vector = field(default_factory=lambda: np.empty(0))
 
     def point(self) -> Vector:
         """Return the next point."""
-        return self._middle if self.at is None else self.at
+        x = self._middle if self.at is None else self.at
+        if not math.isnan(self.base):
+            k = self._missing[0]
+            x = x.copy()
+            x[k] += self.steps[k]
+        return x
+
+    @property
+    def beside(self) -> list[Vector]:
+        """Where differences lead at most, if some are wanted."""
+        x = self._middle if self.at is None else self.at
+        return [] if math.isnan(self.base) else [x + self.steps]
+
+    @property
+    def _missing(self) -> list[int]:
+        """The coordinates by which no difference is known."""
+        return np.flatnonzero(np.isnan(self.slope)).tolist()
+
+    def can_move(self, f: float) -> bool:
+        """Tell whether a point with a value is moved if its gradient is known."""
+        return self.moves < MOVES and 0.0 < f - self.highest <= FALLS * self.height
+
+    def differenced(self, f: float, steps: Vector, box: Vector) -> Path:
+        """Return it with the gradient at its point, where f has a value, wanted by differences.
+
+        Parameters
+        ----------
+        f : float
+        steps : ndarray, shape (n,)
+            How long those are at most, on one side.
+        box : ndarray, shape (n, 2)
+        """
+        x = self.point()
+        moved = float(np.max(np.abs(self.step) / self.width)) if self.step.size else math.inf
+        lengths = np.minimum(steps, PROBED * moved * self.width)
+        room = box - x[:, None]
+        ahead = room[:, 1] >= 2.0 * lengths  # rounding puts none of them outside
+        made = np.where(ahead, lengths, -np.minimum(lengths, -0.5 * room[:, 0]))
+        made = (x + made) - x
+        slope = np.where(made == 0.0, 0.0, math.nan)
+        return self if not np.isnan(slope).any() else replace(self, base=f, steps=made, slope=slope)
+
+    def with_difference(self, f: float) -> Path:
+        """Return it with a value beside its point."""
+        slope, k = self.slope.copy(), self._missing[0]
+        slope[k] = (f - self.base) / self.steps[k]
+        return replace(self, slope=slope)
+
+    @property
+    def wants_differences(self) -> bool:
+        """Whether the gradient at the point is being found, and not known yet."""
+        return not math.isnan(self.base) and bool(self._missing)
+
+    def with_gradient(self) -> tuple[Path, float, Vector]:
+        """Return it at its point again, the value there and the gradient that was found."""
+        none = np.empty(0)
+        return replace(self, base=math.nan, steps=none, slope=none), self.base, self.slope
 
     @property
     def _gap(self) -> int:
@@ -202,6 +277,24 @@ class Path(Comparison):
             return self._halved()
         return self._outside(f, move, MOVES)
 
+    def after_all(
+        self, f: float, g: Vector | None, move: Vector | None, box: Vector
+    ) -> Path | bool:
+        """Return how it goes on, as `after` does, but after a move that went too far it is less.
+
+        That is as far as the lowest point of the parabola that the move was made for, and that has
+        the value where it led to.
+        """
+        made = self.after(f, move)
+        if isinstance(made, Path) and made.moves > self.moves and move is not None:
+            return replace(made, step=move - self.point())
+        beyond = self.step.size and f > self.highest and self.moves < MOVES
+        if made is False and beyond and (g is None or g @ self.step > 0.0):
+            part = self.height / (self.height + f - self.highest)
+            at = np.clip(self.point() - (1.0 - part) * self.step, box[:, 0], box[:, 1])
+            return replace(self, at=at, moves=self.moves + 1, step=np.empty(0))
+        return made
+
     def _halved(self) -> Path | bool:
         """Return it with the point between, or how the comparison has ended."""
         gap = self._gap
@@ -212,7 +305,15 @@ class Path(Comparison):
         if len(gaps) > MOST:
             return False
         found = np.insert(self.found, gap + 1, self.point(), axis=0)
-        return replace(self, found=found, gaps=gaps, at=None, moves=0, height=math.inf)
+        return replace(
+            self,
+            found=found,
+            gaps=gaps,
+            at=None,
+            moves=0,
+            height=math.inf,
+            step=np.empty(0),
+        )
 
     def _is_bridged(self) -> bool:
         """Tell whether the point between closes the gap."""
@@ -243,13 +344,22 @@ class Path(Comparison):
         made: Vector = np.clip(x + self.width * step, box[:, 0], box[:, 1])
         return made
 
+    def passed(self) -> list[Vector]:
+        """Return the ends that it has been compared with, if it is not one with the present."""
+        return [*self.refused, self.found[-1]]
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it may be compared with another end, if it is not one with the present."""
+        return len(self.refused) < OTHERS
+
     def elsewhere(self, ends: list[End]) -> list[End]:
         """Return those ends that lie in other directions than those that are no longer asked for.
 
         None of them where enough have been compared.
         """
-        refused = [*self.refused, self.found[-1]]
-        if len(refused) > OTHERS:
+        refused = self.passed()
+        if not self.may_go_on:
             return []
         here = self.found[0]
         away = np.reshape([(x - here) / self.width for _, x, _ in ends], (len(ends), here.size))
@@ -281,4 +391,20 @@ class Path(Comparison):
             stored.flag("near", data["near"]),
             tuple(stored.whole("joined", entry) for entry in data["joined"]),
             stored.array("refused", data["refused"], (len(data["refused"]), n), finite=True),
+            **_of_differences(data, n),
         )
+
+
+def _of_differences(data: Any, n: int) -> dict[str, Any]:
+    """Return what is known of a gradient by differences; 0.8.0 and before had none."""
+    step = np.array(data.get("step", ()), dtype=np.float64)
+    if step.size:
+        step = stored.array("step", step, (n,), finite=True)
+    base = float(data.get("base", math.nan))
+    if math.isnan(base):
+        return {"step": step}
+    steps = stored.array("steps", data["steps"], (n,), finite=True)
+    slope = stored.array("slope", data["slope"], (n,), nan=True)
+    if not np.isnan(slope).any() or not steps[np.isnan(slope)].all():
+        raise ValueError("'steps' or 'slope' are those of no differences")
+    return {"base": base, "steps": steps, "slope": slope, "step": step}

@@ -15,7 +15,7 @@ from optdriver.multistart import (
     start_rules,
     survey,
 )
-from optdriver.multistart.comparing import across, compared, converge
+from optdriver.multistart.comparing import compared, converge, evaluated
 from optdriver.multistart.descent import (
     after_success,
     allow_for_noise,
@@ -57,7 +57,7 @@ def take_value(
         state.failed_in_row = 0
         _judge_sample(state, search, f, g)
     elif search.between is not None:
-        compared(state, search, search.between.after(f, across(state, search.between, f, g)))
+        evaluated(state, search, f, g)
     elif stencil is not None:
         differences.keep(stencil, slot, vectors)
         if differences.record(stencil, slot, f):

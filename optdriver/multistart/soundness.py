@@ -107,7 +107,7 @@ def _check_minimizer(state: Any, search: Search) -> None:
         if search.stencil is not None or search.between.entry >= len(state.catalogue):
             raise ValueError(f"run {search.index} is compared with nothing")
         moved = [] if search.between.at is None else [search.between.at]
-        for end in (*search.between.found, *moved):
+        for end in (*search.between.found, *moved, *search.between.beside):
             stored.inside("a compared end", end, state.lower, state.upper)
         if max(search.between.joined, default=-1) >= len(state.catalogue):
             raise ValueError(f"run {search.index} is one with what is not there")
