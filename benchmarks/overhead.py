@@ -28,8 +28,11 @@ MAXCOR = 10
 MAXFUN = 60
 ROUNDS = {2: 60, 10: 60, 100: 60, 1000: 40, 10000: 15}
 REPEATS = {2: 20, 10: 10, 100: 5, 1000: 1, 10000: 1}
-LIMITS = {2: 0.15, 10: 0.18, 100: 0.25, 1000: 0.40, 10000: 0.55}
-BARE_LIMITS = {2: 0.85, 10: 0.85, 100: 0.6, 1000: 0.6, 10000: 0.6}
+LIMITS = {2: 0.08, 10: 0.10, 100: 0.13, 1000: 0.17, 10000: 0.20}
+BARE_LIMITS = {2: 0.75, 10: 0.60, 100: 0.45, 1000: 0.35, 10000: 0.35}
+PASSES = 2  # over the pairs: what an evaluation cannot do without, beside writing one
+VECTORS = 8  # x, g, l, u, d, z and those that become the new pair, once each
+LARGE = 1000  # variables from which on memory is what an evaluation waits for
 SETUP_LIMIT = 0.25
 IMPORT_LIMIT = 1.3
 NAMES = ("scipy.minimize", "bare setulb loop", "optdriver")
@@ -191,6 +194,36 @@ def cost_table(caption: str, costs: dict[int, dict[str, list[float]]]) -> Table:
     return Table(caption=caption, header=header, rows=rows)
 
 
+def copying(n: int) -> float:
+    """Return the seconds for a byte read or written, copying arrays as large as the pairs."""
+    pairs = np.ones(2 * MAXCOR * n)
+    there = np.empty_like(pairs)
+    repeats = max(2_000_000 // pairs.size, 4)
+    seconds = min(timed(lambda: np.copyto(there, pairs), repeats) for _ in range(9)) / repeats
+    return seconds / (2 * pairs.nbytes)
+
+
+def limit_table(costs: dict[int, Costs]) -> Table:
+    """Return what an evaluation has to move, beside what it takes."""
+    rows = []
+    for n, cost in costs.items():
+        if n < LARGE:
+            continue
+        numbers = PASSES * 2 * MAXCOR + 2 + VECTORS
+        least = numbers * 8 * n * copying(n)
+        ours = float(np.median(cost.later()[NAMES[2]]))
+        moved = f"{numbers * 8 * n / 1e6:.2f}"
+        rows.append(
+            (str(n), moved, f"{1e6 * least:.3g}", f"{1e6 * ours:.3g}", f"{ours / least:.2f}")
+        )
+    caption = (
+        f"Where the limit lies: {PASSES} passes over {MAXCOR} pairs, one written, and {VECTORS} "
+        "vectors, at the speed of a copy of arrays as large as the pairs."
+    )
+    header = ("n", "MB to move", "us at the speed of a copy", "us of ours", "ours / limit")
+    return Table(caption=caption, header=header, rows=rows)
+
+
 def targets(costs: dict[int, Costs]) -> list[Target]:
     """Return the claims about evaluations and set-ups."""
     claims = []
@@ -241,6 +274,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
             cost_table("Whole runs, by evaluation.", {n: c.whole() for n, c in costs.items()}),
             cost_table("Evaluations after the first.", {n: c.later() for n, c in costs.items()}),
             cost_table("Set-up.", {n: c.setup for n, c in costs.items()}),
+            *([limit_table(costs)] if max(costs) >= LARGE else []),
             imports,
         ],
     )
