@@ -716,14 +716,12 @@ def _checked_rule(rule: Any, constrained: bool) -> int:
 
 
 def _check_bounds(method: str, lower: Vector, upper: Vector) -> None:
-    free = lower < upper
-    bounded = free & (np.isfinite(lower) | np.isfinite(upper))
+    bounded = (lower < upper) & (np.isfinite(lower) | np.isfinite(upper))
     if not named(method).bounds and bounded.any():
-        i = int(np.flatnonzero(bounded)[0])
         known = ", ".join(map(repr, ("L-BFGS-B", *method_names(bounds=True))))
         raise InputError(
-            f"method {method!r} does not keep to bounds, and variable {i} has the bounds "
-            f"({lower[i]}, {upper[i]}): methods that do are {known}"
+            f"method {method!r} does not keep to bounds, which {np.count_nonzero(bounded)} of "
+            f"{bounded.size} variables have: methods that do are {known}"
         )
 
 
