@@ -23,7 +23,7 @@ from optdriver.feasible.work import Work
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.formulas import System
 from optdriver.geometry.matrices import chosen, csr, dense, row_norms, scaled, transposed_times
-from optdriver.geometry.products import extents, largest, largest_size
+from optdriver.geometry.products import extents, flat, largest, largest_size
 from optdriver.geometry.sparse_hessian import SparseHessian
 from optdriver.geometry.steps import COMPILED
 
@@ -135,8 +135,8 @@ class Region:
     def values(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the scaled c(x) and e(x); not finite where a formula has no value."""
         quick = self.formulas
-        if quick is not None and len(x) == self.n:
-            return self._split(quick.rows(x, self.unit, self.row_scale))
+        if quick is not None and x.shape == self.lower.shape:
+            return self._split(quick.rows(flat(x), self.unit, self.row_scale))
         made: tuple[Vector, Vector] = self.work.remembered("values", x, self._values)
         return made
 
@@ -190,8 +190,8 @@ class Region:
     def linearised(self, x: Vector) -> tuple[Any, Any]:
         """Return the scaled Jacobians of c and e, dense arrays or, if `large`, CSR ones."""
         quick = self.formulas
-        if quick is not None and len(x) == self.n:
-            rows = quick.jacobian(x, self.unit, self.row_scale)
+        if quick is not None and x.shape == self.lower.shape:
+            rows = quick.jacobian(flat(x), self.unit, self.row_scale)
             if rows is not None:
                 return self._split(rows)
         made: tuple[Any, Any] = self.work.remembered("linearised", x, self._linearised)

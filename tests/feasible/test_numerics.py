@@ -144,3 +144,14 @@ def test_pairs_of_another_run_bring_its_curvature():
     assert warm.nfev == 2 < first.nfev
     with pytest.raises(InputError, match=r"pairs have the shapes \(2, 1\) and"):
         FeasibleMinimizer([0.5], pairs=([[1.0], [2.0]], [[1.0]]))
+
+
+def test_points_need_not_be_contiguous():
+    columns = np.arange(6.0).reshape(3, 2)
+    opt = FeasibleMinimizer(columns[:, 0] / 9.0, "x1^2 + x2^2 + x3 <= 9")
+    assert opt.resisting(columns[:, 1]) == opt.resisting(columns[:, 1].copy())
+    opt.tell(1.0, columns[:, 1])
+    assert opt.ask().shape == (3,)
+    for wrong in ([1.0, 2.0], [[1.0], [2.0], [3.0]]):
+        with pytest.raises(InputError, match="shape"):
+            opt.resisting(wrong)
