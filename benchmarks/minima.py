@@ -1,6 +1,7 @@
 """Every minimum once: how many evaluations until all are catalogued, and how often one is listed.
 
-``python -m benchmarks minima [-- --seeds 20 --only GKLS --keep FILE --seconds 400]``.  One table
+``python -m benchmarks minima [-- --seeds 20 --only GKLS --rules auto,sobol --keep FILE
+--seconds 400]``.  One table
 of all rules of starts and of peers: evaluations, with a gradient each, until every minimum of a
 function is in the catalogue, and until the lowest value is met; some functions under constraints,
 and classes of functions of Gaviano, Kvasov, Lera and Sergeyev, a function of them for each seed.
@@ -172,27 +173,41 @@ def _least(problem: Problem) -> float:
     return min(problem.function(x)[0] for x in known(problem))
 
 
-def counted(kinds: Sequence[Kind], seeds: int, kept: Kept) -> tuple[Counts, Counts]:
-    """Return evaluations until all minima and until the lowest value, of what there is time for."""
+def columns() -> list[str]:
+    """Return the names of all rules, and of the peers that are installed."""
+    return [*RULES, *installed()]
+
+
+def counted(
+    kinds: Sequence[Kind], seeds: int, kept: Kept, names: Sequence[str] | None = None
+) -> tuple[Counts, Counts]:
+    """Return evaluations until all minima and until the lowest value, of what there is time for.
+
+    Of all rules and peers, or those with such `names`.
+    """
+    names = columns() if names is None else names
     every: Counts = {}
     lowest: Counts = {}
     for seed in range(seeds):
         for kind in kinds:
-            for rule in RULES:
+            for rule in [each for each in RULES if each in names]:
                 made = kept.get(f"{kind.name}|{rule}|{seed}", partial(by_rule, kind, rule, seed))
                 if made is not None:
                     every.setdefault((kind.name, rule), []).append(made[0])
                     lowest.setdefault((kind.name, rule), []).append(made[1])
-            for peer in [] if kind in CONSTRAINED_KINDS else installed():
+            peers = [] if kind in CONSTRAINED_KINDS else installed()
+            for peer in [each for each in peers if each in names]:
                 made = kept.get(f"{kind.name}|{peer}|{seed}", partial(by_peer, kind, peer, seed))
                 if made is not None:
                     lowest.setdefault((kind.name, peer), []).append(made[0])
     return every, lowest
 
 
-def table(kinds: Sequence[Kind], every: Counts, lowest: Counts) -> Table:
+def table(
+    kinds: Sequence[Kind], every: Counts, lowest: Counts, names: Sequence[str] | None = None
+) -> Table:
     """Return the one table: two rows a function or class, a column for each rule and peer."""
-    names = [*RULES, *installed()]
+    names = columns() if names is None else names
     rows = []
     for kind in kinds:
         for label, counts in (("all", every), ("lowest", lowest)):
@@ -259,16 +274,18 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser = argparse.ArgumentParser(prog="python -m benchmarks minima", description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--only", default="", help="functions and classes whose names contain it")
+    parser.add_argument("--rules", default="", help="rules and peers by name; all without it")
     parser.add_argument("--part", choices=("distinct", "flat"))
     parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     given = parser.parse_args(arguments)
     kept = Kept(given.keep, given.seconds)
     kinds = [kind for kind in KINDS if given.only in kind.name and given.part != "flat"]
-    every, lowest = counted(kinds, given.seeds, kept)
+    names = given.rules.split(",") if given.rules else columns()
+    every, lowest = counted(kinds, given.seeds, kept, names)
     rows, worst = ([], 0) if given.part == "distinct" else flat(given.seeds, given.only, kept)
     tables = [
-        table(kinds, every, lowest),
+        table(kinds, every, lowest, names),
         Table(
             header=("flat function", "listed before", "now", "evaluations before", "now"),
             rows=rows,
