@@ -76,7 +76,8 @@ class DataSet:
         for k in range(self.b.size):
             moved = np.array(b, dtype=np.complex128)
             moved[k] += 1j * STEP
-            columns.append(self.residuals(moved).imag / STEP)
+            with np.errstate(all="ignore"):
+                columns.append(self.residuals(moved).imag / STEP)
         return np.column_stack(columns)
 
 
