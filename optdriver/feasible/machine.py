@@ -155,8 +155,10 @@ def _level(state: State) -> Level:
         return Level(slope=0.0, change=_small_part(state), same=aside.SAME)
     small = convergence.unit_at(state, state.f) * state.options.gtol
     if state.rule < WITH_LEVELS:
-        return Level(slope=small / 16.0, change=0.0, same=beside.SAME_BEFORE_LEVELS)
-    return Level(slope=small, change=_small_part(state), same=aside.SAME)
+        same = beside.SAME_BEFORE_LEVELS
+        return Level(slope=small / 16.0, change=0.0, same=same, by_width=False)
+    by_width = state.rule >= WITH_FITS
+    return Level(slope=small, change=_small_part(state), same=aside.SAME, by_width=by_width)
 
 
 def _small_part(state: State) -> float:
@@ -168,8 +170,10 @@ def _slope_beside(state: State, region: Region, p: Vector) -> float:
     """Return what the small slopes that are left explain of a fall along the first step."""
     if state.looked > 1:
         return 0.0
-    level = _level(state).holds(state.g, aside.sizes(state.x, state.began, beside.box(region)))
-    return 2.0 * abs(dot(np.where(level, state.g, 0.0), p))
+    level, box = _level(state), beside.box(region)
+    size = aside.sizes(state.x, state.began, box, by_width=level.by_width)
+    small = level.holds(state.g, size)
+    return 2.0 * abs(dot(np.where(small, state.g, 0.0), p))
 
 
 def _ask_beside(state: State, region: Region, p: Vector) -> bool:

@@ -41,11 +41,16 @@ MOST_LEFT = 10
 
 
 class Level(NamedTuple):
-    """What counts as no slope, and as no move: see `optdriver.lbfgsb.saddles`."""
+    """What counts as no slope, and as no move: see `optdriver.lbfgsb.saddles`.
+
+    `by_width` says that ways are compared as parts of the widths of the box, in which variables of
+    any unit are alike.
+    """
 
     slope: float
     change: float
     same: float
+    by_width: bool = True
 
     def holds(self, slopes: Vector, size: Vector) -> Mask:
         """Return which slopes are small, or promise no change over the sizes of their variables."""
@@ -91,7 +96,7 @@ def step(
     alone : bool
         The box is all that bounds the run: what was moved alone goes to where there is room.
     """
-    free, size = box.free, sizes(x, began, box)
+    free, size = box.free, sizes(x, began, box, by_width=level.by_width)
     stays = free & level.holds(g, size) & (np.abs(x - began) <= level.same * size)
     stays &= (np.abs(steps) <= level.same * size).all(axis=0)  # else it has come back
     p = np.zeros(len(x))
@@ -103,10 +108,14 @@ def step(
     return p
 
 
-def sizes(x: Vector, began: Vector, box: Box) -> Vector:
+def sizes(x: Vector, began: Vector, box: Box, *, by_width: bool = True) -> Vector:
     """Return the sizes of the variables: see `optdriver.lbfgsb.saddles.size_of`."""
-    way = largest(np.abs(x - began))
-    width = box.upper - box.lower
+    gone, width = np.abs(x - began), box.upper - box.lower
+    way: Any = largest(gone)
+    if by_width:
+        known = np.isfinite(width) & (width > 0.0)
+        part = largest(gone[known] / width[known]) if known.any() else 0.0
+        way = np.where(known, part * np.where(known, width, 0.0), way)
     size = np.maximum(np.abs(x), np.abs(began))
     size = np.where(began == 0.0, np.maximum(size, way), size)
     size = np.where(size == 0.0, np.where(np.isfinite(width), width, 1.0), size)
