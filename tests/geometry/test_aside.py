@@ -24,6 +24,18 @@ def test_what_has_stayed_without_a_slope_is_moved_by_a_part_of_its_size():
     assert np.array_equal(p, [0.0, 8.0 / 1024, -1.0 / 1024, 0.0])  # the third by the longest way
 
 
+def test_ways_are_measured_by_the_widths_of_the_box():
+    """The third began at 0, and the first has gone a tenth of the box: so may the third."""
+    width = np.array([1e3, 1e3, 1e-3, 1.0])
+    box = Box(-width / 2.0, width / 2.0)
+    p = step([200.0, 8.0, 0.0, 0.5], [100.0, 7.0, 0.0, 0.45], box=box)
+    assert p[2] == pytest.approx(0.1 * 1e-3 / 1024)
+    before = LEVEL._replace(by_width=False)
+    x, began = np.array([200.0, 8.0, 0.0, 0.5]), np.array([100.0, 7.0, 0.0, 0.45])
+    p = aside.step(x, np.zeros(4), began, NONE, box, before)
+    assert p[2] == pytest.approx(1e-3 / 1024)  # all of its width
+
+
 def test_what_has_come_back_has_not_stayed():
     p = step([2.0, 8.0, 0.0, 5.0], [1.0, 8.0, 0.0, 5.0], steps=[[1.0, 0.5, 0.0, 0.0]])
     assert np.array_equal(p != 0.0, [False, False, True, True])
