@@ -27,6 +27,7 @@ NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
 FAR = 100.0  # times gtol, of f
 ON_SURFACES = 1e-2  # the same where there are equalities, and in the second version
 PLAIN = 1e-4  # of f: a fall that a model's promise does not outweigh
+OFF_BY, RESOLVED = 4.0, 10.0  # times the spacing of values in few digits
 AS_STALLED = 100.0  # times gtol: a residual beyond is no rounding
 
 
@@ -91,11 +92,20 @@ def falls(state: State, at: Criticality, equalities: bool) -> bool:
 
 
 def small_change(state: State, *values: float) -> float:
-    """Return the change between values that ftol calls small: none if that is 0, nor in a fit."""
+    """Return the change between values that is small: by ftol, or since they resolve no smaller.
+
+    None is if ftol is 0, nor in a fit.
+    """
     ftol = state.options.ftol
     if state.rule == 1 or ftol == 0.0 or state.fit is not None:
         return -1.0
-    return ftol * max(*(abs(value) for value in values), state.unit)
+    size = max(abs(value) for value in values)
+    return max(ftol * max(size, state.unit), RESOLVED * state.spacing * size)
+
+
+def rounding(state: State) -> float:
+    """Return what a value may be off by, relative to it."""
+    return max(trust.ROUNDING, OFF_BY * state.spacing)
 
 
 def is_settled(state: State) -> bool:
@@ -109,7 +119,7 @@ def is_drowned(state: State) -> bool:
         state, state.f
     ):
         return False
-    seen = trust.ROUNDING * abs(state.f)
+    seen = rounding(state) * abs(state.f)
     return _promises(state, max(small_change(state, state.f), seen))
 
 

@@ -192,6 +192,7 @@ def _take_beside(state: State, region: Region, f: float, g: Vector, told: Observ
     """
     p = state.pending - state.end
     rounding = beside.ROUNDING if state.rule >= WITH_LEVELS else trust.ROUNDING
+    rounding = max(rounding, convergence.OFF_BY * state.spacing)
     seen, change = state.noise + rounding * abs(state.f), g - state.g
     lower = f < state.f - seen - _slope_beside(state, region, p)
     if lower:
@@ -296,7 +297,8 @@ def _judge(state: State, region: Region, f: float, g: Vector, told: Observed | N
     s, y, slope, mean = learning.differences(state.x, state.pending, state.g, g)
     if trust.drowned(state.predicted, state.x, state.g):
         mean = _mean_slope(state, region, g)
-    rho = trust.ratio(state.f, f, state.predicted, mean, state.noise)
+    rounding = convergence.rounding(state)
+    rho = trust.ratio(state.f, f, state.predicted, mean, state.noise, rounding)
     accepted = rho > trust.ACCEPT
     sigma = _step_size(state, region)
     state.settled = abs(f - state.f) <= convergence.small_change(state, f, state.f)
@@ -428,7 +430,7 @@ def _falls_without_end(state: State) -> bool:
 
 def _succeed(state: State, stop: Stop) -> None:
     """End the run; what passed the test is what is reported."""
-    if state.f - state.best_f <= trust.ROUNDING * abs(state.f):
+    if state.f - state.best_f <= convergence.rounding(state) * abs(state.f):
         state.best_x, state.best_f, state.best_g = state.x.copy(), state.f, state.g.copy()
     finish(state, stop)
 

@@ -94,6 +94,9 @@ class FeasibleMinimizer:
     beside : bool
         Ask a point beside an end to which symmetry may have led, and go on from there if it is
         lower; False as in optdriver 0.6.0.
+    value_spacing : float
+        The relative spacing of the numbers in which values are computed, where that is coarser than
+        Python's: a change that they cannot show is small, and slopes judge a step by it.
     rule : {7, 6, 5, 4, 3, 2, 1}
         6 as in optdriver 0.8.0: a fit asks nothing beside its ends. 5 as in optdriver 0.7.0: beside
         an end no slope above a 16th of `gtol` counts as none, and from 150 variables on matrices
@@ -149,6 +152,7 @@ class FeasibleMinimizer:
         xtol: float = XTOL,
         began: ArrayLike | None = None,
         beside: bool = True,
+        value_spacing: float = 0.0,
         rule: int = RULE,
         **options: Any,
     ) -> None:
@@ -167,6 +171,8 @@ class FeasibleMinimizer:
         x = self._feasible(wanted, project_starts, rule)
         self._state = machine.start(x, self._region, settings, rule, first)
         self._state.settled, self._state.fit = settled, fit
+        check_real("value_spacing", value_spacing)
+        self._state.spacing = float(value_spacing)
         if check_flag("beside", beside):
             whence = x if began is None else real_vector("began", began, len(x))
             self._state.began = whence.copy()

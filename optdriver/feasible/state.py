@@ -102,6 +102,7 @@ class State:
     jacobian: Vector | None = None
     offset: float = np.inf
     noise: float = 0.0
+    spacing: float = 0.0
     began: Vector = field(default_factory=lambda: np.zeros(0))
     end: Vector = field(default_factory=lambda: np.zeros(0))
     ending: str = ""

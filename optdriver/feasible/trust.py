@@ -17,7 +17,12 @@ DROWNED = 64.0 * float(np.finfo(np.float64).eps)
 
 
 def ratio(
-    f: float, f_trial: float, predicted: float, mean_slope: float, noise: float = 0.0
+    f: float,
+    f_trial: float,
+    predicted: float,
+    mean_slope: float,
+    noise: float = 0.0,
+    rounding: float = ROUNDING,
 ) -> float:
     """Return rho, the actual over the predicted change.
 
@@ -32,9 +37,11 @@ def ratio(
     noise : float
         By how much two values that are equal may differ: it is added to both changes (Sun and
         Nocedal, arXiv 2201.00973).
+    rounding : float
+        That of f, relative.
     """
     actual = f_trial - f
-    if min(abs(actual), abs(predicted)) < ROUNDING * abs(f):
+    if min(abs(actual), abs(predicted)) < rounding * abs(f):
         actual = mean_slope
     return (actual - noise) / (predicted - noise)
 

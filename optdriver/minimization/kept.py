@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult
 
 from optdriver.constraints import ConstraintSet
 from optdriver.drivers import driver_factory
-from optdriver.errors import InputError
+from optdriver.errors import InputError, ProtocolError
 from optdriver.minimization import methods
 from optdriver.minimization.constraints import positions
 from optdriver.minimization.problem import Given, Problem, own_gradient, tolerances
@@ -169,18 +169,22 @@ def minimize(
     smooth = compiled and driver_factory(method).gradient
     own = isinstance(problem.objective, OwnGradientObjective) and driver_factory(method).gradient
     usual = {"ftol": 2.220446049250313e-09, "gtol": 1e-5}
-    study = created(
-        given,
-        keeping,
-        space,
-        first,
-        number,
-        driver=method,
-        jac=smooth or own,
-        two_sided=not (smooth or own) and given.jac != "2-point",
-        must_stay_feasible=not methods.leaves(method, problem),
-        **{**options, **tolerances(problem.objective, tol, options, usual, _spacing(structure))},
-    )
+    raised = tolerances(problem.objective, tol, options, usual, _spacing(structure))
+    parameters: dict[str, Any] = {
+        "driver": method,
+        "jac": smooth or own,
+        "two_sided": not (smooth or own) and given.jac != "2-point",
+        "must_stay_feasible": not methods.leaves(method, problem),
+        **options,
+        **raised,
+    }
+    precise = methods.precise(method, problem, tol, options) if smooth else {}
+    try:
+        study = created(given, keeping, space, first, number, **{**parameters, **precise})
+    except ProtocolError:  # it has begun before there was a value_spacing
+        if not precise:
+            raise
+        study = created(given, keeping, space, first, number, **parameters)
     with study:
         made = problem.objective if smooth and given.sign > 0.0 else None
         run(study, space, given, keeping, smooth=smooth, made=made, progress=progress)

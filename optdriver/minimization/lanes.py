@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult
 
-from optdriver.minimization.precision import Precision
 from optdriver.minimization.problem import Problem
+from optdriver.multistart.precision import Precision
 
 Vector = NDArray[np.float64]
 

@@ -17,10 +17,10 @@ from optdriver.errors import ConstraintWarning, InputError, InputTypeError, say,
 from optdriver.lbfgsb import Options
 from optdriver.minimization.finished import Population
 from optdriver.minimization.lanes import LocalMinimizer
-from optdriver.minimization.precision import Precision
 from optdriver.minimization.problem import COARSE, Problem, resolved, tolerances
 from optdriver.multistart import local
 from optdriver.multistart.handover import COMMON_OPTIONS
+from optdriver.multistart.precision import Precision
 from optdriver.objectives.jax_objective import JaxObjective
 
 Vector = NDArray[np.float64]
@@ -117,7 +117,7 @@ class Factory:
     Attributes
     ----------
     precision : Precision or None
-        What its minimizers are to be told with each value.
+        What its minimizers are to be told with each value; under constraints they know it.
 
     Raises
     ------
@@ -133,38 +133,41 @@ class Factory:
         tests: tuple[str, ...] = tuple(name for name in ("ftol", "gtol") if name in defaults)
         if called is not None:
             tests = tolerance_names(called)
-        usual = {name: defaults.get(name) for name in tests}
+        # of an interior point gtol is not raised: its gradient is small at a large barrier, too
+        self._raises_gtol = "barrier_tol" not in tests
+        raisable = tests if self._raises_gtol else tuple(name for name in tests if name != "gtol")
+        usual = {name: defaults.get(name) for name in raisable}
         raised = tolerances(problem.objective, tol, options, usual)
-        self._options = {**defaults, **options, **raised}
-        self.precision = self._with_each_value(tol, options) if self._ours else None
+        given = {} if tol is None else dict.fromkeys(tests, tol)
+        self._options = {**defaults, **given, **options, **raised}
+        self._coarse = self._precision(tol, options) if self._ours else None
+        self.precision = None if problem.has_rows else self._coarse
         curved = called.hessian if called is not None else ()
         smooth = isinstance(problem.objective, JaxObjective)
         self._hessian = ("product" if "product" in curved else "matrix") if curved else None
         self._hessian = self._hessian if smooth else None
 
-    def _with_each_value(self, tol: Any, options: Mapping[str, Any]) -> Precision | None:
-        """Return what L-BFGS-B within bounds is told of coarse values, and what was wanted of it.
-
-        Minimizers under constraints have the tolerances that suit values of all sizes.
-        """
+    def _precision(self, tol: Any, options: Mapping[str, Any]) -> Precision | None:
+        """Return that of coarse values, and let `ftol` be what was wanted of it."""
         spacing = self._problem.objective.resolution
-        if spacing <= COARSE or self._problem.has_rows:
+        if spacing <= COARSE:
             return None
-        wanted = options.get("ftol", Options().ftol if tol is None else tol)
-        self._options["ftol"] = wanted
-        return Precision(spacing=spacing, ftol=wanted, noise=self._options["noise"])
+        self._options["ftol"] = wanted = _wanted_ftol(tol, options)
+        return Precision(spacing=spacing, ftol=wanted, noise=self._options.get("noise", 0.0))
 
     def at(self, starts: Vector, seed: int) -> list[LocalMinimizer]:
         """Return a minimizer for each start, (k, n); `seed` is for those that need chance."""
         options = self._options
-        if "gtol" in options:
+        if "gtol" in options and self._raises_gtol:
             options = {**options, "gtol": resolved(self._problem, starts, options["gtol"])}
         return [self._create(z, options, seed + k) for k, z in enumerate(starts)]
 
     def _create(self, z: Vector, options: Mapping[str, Any], seed: int) -> LocalMinimizer:
         problem = self._problem
         if self._ours:
-            return local.create(z, problem.bounds, problem.constraints, options)
+            return local.create(
+                z, problem.bounds, problem.constraints, options, precision=self._coarse
+            )
         if not self._calls_back:
             engine = engine_name(self._method)
             return Population(engine, z, problem.bounds, seed, options, problem.constraints)
@@ -178,6 +181,22 @@ class Factory:
             cautious=True,
             **options,
         )
+
+
+def precise(
+    method: str, problem: Problem, tol: Any, options: Mapping[str, Any]
+) -> dict[str, float]:
+    """Return what a study is told of a loss in few digits, in place of a raised `ftol`."""
+    spacing = problem.objective.resolution
+    if method != OURS or spacing <= COARSE:
+        return {}
+    return {"ftol": _wanted_ftol(tol, options), "value_spacing": spacing}
+
+
+def _wanted_ftol(tol: Any, options: Mapping[str, Any]) -> float:
+    usual = Options().ftol if tol is None else float(tol)
+    wanted: float = options.get("ftol", usual)
+    return wanted
 
 
 def _own_defaults(problem: Problem, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -173,6 +173,11 @@ class MultiStart(Undoing[MultiStartState]):
         satisfied count for `best`.
     feasibility : float
         With these: see `optdriver.SQP`.
+    value_spacing : float
+        The relative spacing of the numbers in which values, which are told with gradients, are
+        computed: 1.2e-7 where that is in 32 bits.  What rounding hides is then no objection to a
+        step, and a reduction is small where values of this size resolve no smaller one, however
+        small `ftol` is.
 
     Raises
     ------
@@ -234,6 +239,7 @@ class MultiStart(Undoing[MultiStartState]):
         inequalities: int | Sequence[str] = (),
         equalities: int | Sequence[str] = (),
         feasibility: float = SQPOptions().feasibility,
+        value_spacing: float = 0.0,
         **unknown: Never,
     ) -> None:
         for name in unknown:
@@ -275,6 +281,7 @@ class MultiStart(Undoing[MultiStartState]):
             inequalities=inequalities,  # type: ignore[arg-type]  # checked, and made tuples
             equalities=equalities,  # type: ignore[arg-type]
             feasibility=feasibility,
+            value_spacing=value_spacing,
         )
         check_steps(options.step_size, lower.size)
         samples = check_samples(initial_samples, lower, upper)

@@ -64,7 +64,7 @@ def least_promise(state: MultiStartState, search: Search) -> tuple[float, bool]:
 def _tells_close_ends_apart(state: MultiStartState, search: Search) -> bool:
     """Tell whether values between ends that are close say something: with noise they do not."""
     measured = search.learnt is not None and search.learnt.noise > 0.0
-    noisy = measured or _is_told_noise(state, search)
+    noisy = measured or state.options.value_spacing > 0.0 or _is_told_noise(state, search)
     return state.options.convergence_rule > 3 and not noisy
 
 

@@ -69,6 +69,7 @@ def minimizer_at(
         convergence_rule=state.options.convergence_rule,
         fit=state.options.of_fits(two_sided=search.two_sided),
         rows=state.options.of_rows(two_sided=search.two_sided),
+        precision=state.options.precision,
     )
     if after is not None:
         local.go_on_from(made, after)
@@ -131,10 +132,28 @@ def want_differences(
     line_up(state, search, range(len(stencil.values)))
 
 
-def allow_for_noise(state: MultiStartState, search: Search, minimizer: Minimizer) -> None:
-    """Let the line search know the noise, if any is pending, of what a minimizer is told now."""
-    rule = state.options.constraint_rule
-    local.allow(minimizer, search.heard.take(), state.options.minimizer["noise"], rule)
+def tell(
+    state: MultiStartState,
+    search: Search,
+    minimizer: Minimizer,
+    f: float,
+    g: Vector | None,
+    vectors: Vectors | None = None,
+) -> None:
+    """Tell a minimizer a value, and before it how exact that is, where it is not to all digits."""
+    if search.heard.pending or state.options.value_spacing:
+        allow_for_noise(state, search, minimizer, f)
+    local.tell(minimizer, f, g, vectors)
+
+
+def allow_for_noise(state: MultiStartState, search: Search, minimizer: Minimizer, f: float) -> None:
+    """Let a minimizer know how exact the value is that it is told next."""
+    least, precision = state.options.minimizer["noise"], state.options.precision
+    if precision is not None and isinstance(minimizer, LBFGSB):
+        precision.tell(minimizer, f)
+        least = max(least, precision.doubt(f))
+    if search.heard.pending:
+        local.allow(minimizer, search.heard.take(), least, state.options.constraint_rule)
 
 
 def _is_still(state: MultiStartState, search: Search, minimizer: Minimizer) -> bool:
@@ -279,9 +298,7 @@ def go_on(state: MultiStartState, search: Search) -> None:
     if moved or local.takes_vectors(minimizer):  # the vectors of a start are not kept
         want_evaluation(state, search, minimizer)
     elif search.g is not None or not state.options.gradients:
-        if search.heard.pending:
-            allow_for_noise(state, search, minimizer)
-        local.tell(minimizer, search.f, search.g)
+        tell(state, search, minimizer, search.f, search.g)
         search.g = None
         after_success(state, search, minimizer)
     else:
@@ -333,7 +350,7 @@ def _is_held_back(
         return False
     search.held += 1
     search.minimizer = again
-    local.tell(again, known, slope)
+    tell(state, search, again, known, slope)
     after_success(state, search, again)
     return True
 

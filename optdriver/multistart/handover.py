@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,7 @@ from optdriver.leastsquares import LeastSquares
 from optdriver.leastsquares import Stop as FitStop
 from optdriver.leastsquares.covariance import Factors
 from optdriver.multistart import plain
+from optdriver.multistart.precision import Precision
 from optdriver.reading import real_number, real_vector
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class Handover:
         3: ask a point beside an end to which symmetry may have led; 2 as in optdriver 0.8.0: not in
         fits; 1 as in 0.7.0: besides, only where slopes are below a 16th of `gtol`; 0 as in 0.6.0:
         nowhere.
+    precision : Precision, optional
+        That of values in few digits.
     **options
         See `optdriver.lbfgsb.Options`; `gtol`, `ftol`, `maxfun`, `maxiter` and `maxcor` hold for
         both.
@@ -103,6 +107,7 @@ class Handover:
         convergence_rule: int = 3,
         fit: Mapping[str, Any] | None = None,
         beside: int = 3,
+        precision: Precision | None = None,
         **options: Any,
     ) -> None:
         settings = Options.read(options)  # type: ignore[arg-type]  # it names what is unknown
@@ -111,7 +116,7 @@ class Handover:
         self._rule, self._convergence_rule = rule, convergence_rule
         self._fit = None if fit is None else dict(fit)
         self._began: Vector | None = None
-        self._beside = beside
+        self._beside, self._precision = beside, precision
         if rule > 1 and settings.maxcor == Options().maxcor:
             self._limits["maxcor"] = pairs_kept(constraints.n)  # more are worth their time here
         self._feasible: FeasibleMinimizer | None = None
@@ -167,6 +172,8 @@ class Handover:
         gradient = real_vector("the gradient", g, self.n)
         if self._first is None and np.isfinite(value) and np.isfinite(gradient).all():
             self._first = (value, first_change(self._sizes(plain.ask()), gradient))
+        if self._precision is not None:
+            self._precision.tell(plain, value)
         plain.tell(value, gradient)
         self._look()
 
@@ -213,7 +220,8 @@ class Handover:
         """Return a feasible minimizer that has been told the best point, and what it may do."""
         limits = self._limits | {"maxfun": evaluations + 1, "maxiter": steps, "first": self.first}
         if isinstance(self._plain, LBFGSB):
-            limits |= {"pairs": self._plain.pairs, "settled": self._plain.stop is Stop.REDUCTION}
+            settled = self._plain.stop is Stop.REDUCTION and self._precision is None
+            limits |= {"pairs": self._plain.pairs, "settled": settled}
         else:
             limits["settled"] = self._plain.converged
         x, *told = self._known_of_plain()
@@ -228,6 +236,8 @@ class Handover:
         told.pop("secant", None)  # it always learns
         told.pop("beside", None)  # it has its own
         told |= {"began": self._began, "beside": self._beside > 0}
+        if self._precision is not None:
+            told["value_spacing"] = self._precision.spacing
         return FeasibleMinimizer(x, self._constraints, rule=rule, **told, **given)
 
     def _known_of_plain(self) -> tuple[Vector, Any, Any]:
@@ -428,6 +438,7 @@ class Handover:
             "halved": self._halved,
             "began": None if self._began is None else self._began.copy(),
             "beside": self._beside,
+            "precision": None if self._precision is None else asdict(self._precision),
             **self._fit_to_dict(),
         }
 
@@ -473,6 +484,8 @@ class Handover:
             began = data.get("began")
             self._began = None if began is None else stored.array("began", began, (self.n,))
             self._beside = stored.whole("beside", int(data.get("beside", 0)), most=3)
+            known = data.get("precision")
+            self._precision = None if known is None else Precision.from_dict(known)
             after = data["feasible"]
         except (KeyError, TypeError) as error:
             raise InputError(f"the state is not complete: {error!r}") from error

@@ -23,6 +23,7 @@ from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.errors import InputError, nearest, plain_name
 from optdriver.lbfgsb import LBFGSB, Options, Stop
 from optdriver.multistart import plain
+from optdriver.multistart.precision import Precision
 from optdriver.multistart.told import Vectors
 
 if TYPE_CHECKING:
@@ -105,12 +106,14 @@ def create(
     convergence_rule: int = 9,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
+    precision: Precision | None = None,
 ) -> Minimizer:
     """Return a new minimizer at `x0`.
 
     `own` are further options of a `method` of SciPy's, `fit` those of least squares, and `rows`
     those of constraints that are told.  Under constraints least squares were minimised as a value
-    with a gradient before `constraint_rule` 5.
+    with a gradient before `constraint_rule` 5.  `precision` is that of values in few digits, which
+    L-BFGS-B without constraints is told with each of them.
     """
     if method == LIMITED:
         return _limited(x0, bounds, constraints, options, rows or {})
@@ -137,6 +140,7 @@ def create(
         convergence_rule=min(convergence_rule, 2),
         fit=(fit or {}) if fitted else None,
         beside=min(max(convergence_rule - 6, 0), 3),
+        precision=None if fitted else precision,
         **options,
     )
 

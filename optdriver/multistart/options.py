@@ -17,6 +17,7 @@ from optdriver.lbfgsb.options import Options, read_bounds
 from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
 from optdriver.multistart import local
 from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
+from optdriver.multistart.precision import Precision
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import check_count, check_flag, check_real, is_listed, real_array, short
 from optdriver.space.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
@@ -82,6 +83,7 @@ class MultiStartOptions:
     inequalities: tuple[str, ...] = ()
     equalities: tuple[str, ...] = ()
     feasibility: float = SQPOptions().feasibility
+    value_spacing: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("num_initial", "max_num_minimizers", "max_failures"):
@@ -106,7 +108,7 @@ class MultiStartOptions:
             check_flag(name, getattr(self, name))
         Options(**self.minimizer)
         object.__setattr__(self, "step_size", _checked_steps(self.step_size))
-        for name in ("x_tolerance", "f_tolerance"):
+        for name in ("x_tolerance", "f_tolerance", "value_spacing"):
             check_real(name, getattr(self, name), above_zero=False)
         if not isinstance(self.start_rule, str) or self.start_rule not in START_RULES:
             known = " or ".join(repr(rule) for rule in START_RULES)
@@ -150,6 +152,14 @@ class MultiStartOptions:
         if self.step_size is None and self.difference_rule == 1:
             return np.array(STEP_OF_RULE_1)
         return np.array(self.step_size, dtype=np.float64)  # None becomes NaN
+
+    @cached_property
+    def precision(self) -> Precision | None:
+        """That of values in few digits, None where they have those of Python's numbers."""
+        if not self.value_spacing:
+            return None
+        given = self.minimizer
+        return Precision(spacing=self.value_spacing, ftol=given["ftol"], noise=given["noise"])
 
     @property
     def fitting(self) -> bool:

@@ -18,12 +18,12 @@ from optdriver.multistart import (
 from optdriver.multistart.comparing import compared, converge, evaluated
 from optdriver.multistart.descent import (
     after_success,
-    allow_for_noise,
     flat_value,
     go_on,
     iterate_failed,
     line_up_survey,
     minimizer_at,
+    tell,
     want_differences,
     want_evaluation,
 )
@@ -81,9 +81,7 @@ def _take_iterate(
     if g is not None or not differenced:
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
-        if search.heard.pending:
-            allow_for_noise(state, search, minimizer)
-        local.tell(minimizer, f, g, vectors)
+        tell(state, search, minimizer, f, g, vectors)
         after_success(state, search, minimizer, x, f, g)
     elif f == flat_value(state, minimizer):
         state.failed_in_row = 0
@@ -122,9 +120,7 @@ def _assemble(
         search.stencil = None
         state.failed_in_row = 0
         x = minimizer.ask() if state.linked else None
-        if search.heard.pending:
-            allow_for_noise(state, search, minimizer)
-        local.tell(minimizer, stencil.f, g, differences.vectors(stencil))
+        tell(state, search, minimizer, stencil.f, g, differences.vectors(stencil))
         after_success(state, search, minimizer, x, stencil.f, g)
     else:
         _count_failure(state, search)
@@ -151,7 +147,7 @@ def _surveyed(state: MultiStartState, search: Search, minimizer: Minimizer, made
     if not np.array_equal(minimizer.ask(), made.x):
         search.minimizer = minimizer = minimizer_at(state, search, made.x, after=minimizer)
     search.heard.surveyed = made.promised
-    local.tell(minimizer, made.f, made.slope)
+    local.tell(minimizer, made.f, made.slope)  # its noise is known from before
     if outcome == "ended":
         converge(state, search, minimizer)
     else:

@@ -161,9 +161,10 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
         slot = search.slots.pop(id, None)
         if slot is not None:  # else it is no longer wanted
             told.append((k, search, slot))
-    for _, search, _ in told if state.noise and g is not None else ():
-        if search.minimizer is not None and search.heard.pending:
-            allow_for_noise(state, search, search.minimizer)
+    inexact = state.noise or state.options.value_spacing
+    for k, search, _ in told if inexact and g is not None else ():
+        if search.minimizer is not None and (search.heard.pending or state.options.value_spacing):
+            allow_for_noise(state, search, search.minimizer, float(f[k]))
     advanced = _advance(told, f, g) if g is not None and compiled() and not state.linked else {}
     extra = set(state.extra)
     for k, search, slot in told:

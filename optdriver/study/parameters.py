@@ -270,6 +270,8 @@ _ROWS: Final = (
                     "step of the finite differences in the parameter's unit, one or by name"),
     DriverParameter("noise", 0.0, _number(0.0), "driver",
                     "error to be expected in a value of the objective"),
+    DriverParameter("value_spacing", 0.0, _number(0.0), "driver",
+                    "relative spacing of the numbers in which values are computed"),
     DriverParameter("two_sided", False, _flag, "driver",
                     "finite differences on both sides where the bounds leave room"),
     DriverParameter("difference_rule", 4, _rule(DIFFERENCE_RULES), "driver",

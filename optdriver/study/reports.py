@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.multistart import Minimum, Run
+from optdriver.multistart.precision import SMALLEST
 from optdriver.numerics import quiet
 from optdriver.space.space import Space
 from optdriver.study import limits
@@ -466,8 +467,8 @@ def _converged_at(state: State, found: Best) -> Run | None:
 
     The best point is often a difference point beside the minimum, and lower by the last digits.
     It belongs to a run that converged so near that the tests by which it did allow for what is
-    between the two values: the step times `gtol`, `ftol` of the value, or the noise; ten times as
-    much, since a gradient by differences is not exact.
+    between the two values: the step times `gtol`, `ftol` of the value, what it resolves, or the
+    noise; ten times as much, since a gradient by differences is not exact.
     """
     parameters, bounds = state.spec.parameters, state.spec.space.driver_bounds
     z = state.spec.space.to_driver(found.x)
@@ -475,7 +476,8 @@ def _converged_at(state: State, found: Best) -> Run | None:
     near = 2.0 * NEAR * np.where(np.isfinite(widths), widths, np.maximum(0.5, np.abs(z) / 2))
     ends = ends_of(state.driver)
     size = np.maximum(np.maximum(np.abs(ends.f), abs(found.value)), 1.0)
-    allowed = max(parameters["ftol"], EXACT) * size + ends.noise
+    part = max(parameters["ftol"], EXACT, SMALLEST * parameters["value_spacing"])
+    allowed = part * size + ends.noise
     above = ends.f - state.spec.sign * found.value
     far = parameters["gtol"] * float(near.sum())
     some = np.flatnonzero(above <= 10.0 * (far + allowed))  # those that may be, wherever they are

@@ -6,11 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+from optdriver import stored
+
 ROUNDING: Final = 4.0
 """A value may be off by so many times the spacing of numbers of its size."""
 
 SMALLEST: Final = 10.0
 """A reduction is lost in rounding if it is smaller than so many times that spacing."""
+
+
+MOST: Final = 1e300
+"""No tolerance is larger."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +40,13 @@ class Precision:
     ftol: float
     noise: float
 
+    @classmethod
+    def from_dict(cls, data: Any) -> Precision:
+        """Return what `dataclasses.asdict` made `data` of."""
+        given = stored.mapping("precision", data)
+        names = ("spacing", "ftol", "noise")
+        return cls(**{name: stored.real(name, given[name], 0.0, MOST) for name in names})
+
     @property
     def coarsest(self) -> float:
         """The tolerance of reductions that suits values of all sizes."""
@@ -43,6 +56,14 @@ class Precision:
         """Let a minimizer know how exact a value is that it is told next."""
         if not math.isfinite(f):
             return
-        state, size = minimizer.state, abs(f)
-        state.noise = max(self.noise, ROUNDING * self.spacing * size)
-        state.ftol = max(self.ftol, SMALLEST * self.spacing * size / max(size, state.unit))
+        state = minimizer.state
+        state.noise = max(self.noise, self.doubt(f))
+        state.ftol = self.smallest(f, state.unit)
+
+    def doubt(self, f: float) -> float:
+        """Return what the value `f` may be off by."""
+        return ROUNDING * self.spacing * abs(f)
+
+    def smallest(self, f: float, unit: float) -> float:
+        """Return the tolerance of reductions at the value `f`, with the 1 in that unit."""
+        return max(self.ftol, SMALLEST * self.spacing * abs(f) / max(abs(f), unit))
