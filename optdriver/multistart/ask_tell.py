@@ -106,11 +106,11 @@ class MultiStart(Undoing[MultiStartState]):
         When a minimizer is believed to have converged, and to what: 9 asks a point beside an end to
         which symmetry may have led in fits, with limits on outputs and behind SciPy's methods, too;
         follows curves of minima by differences where no gradients are told, and compares an end
-        with more than the nearest of several curves; and ``start_rule='auto'`` goes near the faces
-        to which f falls; 8, for what optdriver 0.8.0 has recorded, does not, but learns in fits
-        what the Jacobian alone leaves of the Hessian, and asks a point beside an end to which
-        symmetry may have led, goes on from there if it is lower, doubts the links of
-        ``start_rule='auto'``, and says later that all minima are likely found (`probability`); 7,
+        with more than the nearest of several curves; 8, for what optdriver 0.8.0 has recorded, does
+        not, but learns in fits what the Jacobian alone leaves of the Hessian, and asks a point
+        beside an end to which symmetry may have led, goes on from there if it is lower, doubts the
+        links of ``start_rule='auto'``, and says later that all minima are likely found
+        (`probability`); 7,
         for what optdriver 0.7.0 has recorded,
         says so earlier, learns only of the Jacobian, asks such a point only where no slope is above
         `gtol`, as errors of differences may be, and under few constraints has sparse matrices from

@@ -66,28 +66,19 @@ class Cells:
         rows.sort()
         return rows
 
-    def nearest(self, points: Vector, places: Vector) -> tuple[Vector, Numbers]:
-        """Return the distances from k places to their nearest points, and the rows of these.
-
-        Of several it is the first; without any distances are infinite, and rows -1.
-        """
+    def gaps(self, points: Vector, places: Vector) -> Vector:
+        """Return the distances from k places to the nearest point, infinite without any."""
         known = len(self._order)
         if not self._axes or not known:
-            squares, rows = _nearest(places, points)
-            return np.sqrt(squares), rows
-        squares, rows = _nearest(places, points[known:])
-        rows = np.where(rows < 0, len(points), rows + known)
-        which, others = self._beside(places)
-        away = _squares(places[which], points[others])
-        before = squares.copy()
-        np.minimum.at(squares, which, away)
-        rows[squares < before] = len(points)
-        as_near = away == squares[which]
-        np.minimum.at(rows, which[as_near], others[as_near])
-        far = np.flatnonzero(np.sqrt(squares) > (1.0 - WIDER) / self._sides)  # others may be nearer
+            return _nearest(places, points)
+        squares = _squares(places[:, None], points[known:]).min(axis=1, initial=np.inf)
+        which, rows = self._beside(places)
+        np.minimum.at(squares, which, _squares(places[which], points[rows]))
+        gaps: Vector = np.sqrt(squares)
+        far = np.flatnonzero(gaps > (1.0 - WIDER) / self._sides)  # others may be nearer
         if far.size:
-            squares[far], rows[far] = _nearest(places[far], points)
-        return np.sqrt(squares), rows
+            gaps[far] = _nearest(places[far], points)
+        return gaps
 
     def _beside(self, places: Vector) -> tuple[Numbers, Numbers]:
         """Return pairs of places and points: all in the cells of the places, and beside these."""
@@ -122,13 +113,9 @@ class Cells:
         return np.maximum(scaled, 0.0).astype(np.intp)
 
 
-def _nearest(places: Vector, points: Vector) -> tuple[Vector, Numbers]:
-    """Return what `Cells.nearest` does, by a look at all, with the squares of distances."""
-    if not len(points):
-        return np.full(len(places), np.inf), np.full(len(places), -1)
-    squares = _squares(places[:, None], points)
-    rows = np.argmin(squares, axis=1)
-    return squares[np.arange(len(places)), rows], rows
+def _nearest(places: Vector, points: Vector) -> Vector:
+    made: Vector = np.sqrt(_squares(places[:, None], points).min(axis=1, initial=np.inf))
+    return made
 
 
 def _squares(places: Vector, points: Vector) -> Vector:

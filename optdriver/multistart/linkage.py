@@ -90,8 +90,7 @@ chance, and its end is near."""
 
 FROM_FACES: Final = 3.0
 """The gap of an offered start is at most so many times its distance from the faces of the box: of a
-basin beside a face only a part is left, and half of what a start on a face shows is outside.  Not
-so of a face to which f falls: there may be minima on it."""
+basin beside a face only a part is left, and half of what a start on a face shows is outside."""
 
 PATIENCE: Final = 10
 """Samples put aside in a row before a run goes on all the same, where runs are counted."""
@@ -399,21 +398,14 @@ def fresh(known: Linkage) -> int:
     return FRESH[known.unit.shape[1] > FEW]
 
 
-def offer(
-    known: Linkage, first: int, x: Vector, unit: Vector, *, from_faces: bool, led: bool = False
-) -> None:
+def offer(known: Linkage, first: int, x: Vector, unit: Vector, *, from_faces: bool) -> None:
     """Take offered starts, the number of the first of which is given, shape (k, n).
 
-    Their gaps are no larger than their distances `from_faces` let them be, if that is wanted; not
-    from those to which the slope at the nearest point leads, if they are to be `led`.
+    Their gaps are no larger than their distances `from_faces` let them be, if that is wanted.
     """
-    gap, nearest = known.cells.nearest(known.unit[: known.count], unit)
+    gap = known.cells.gaps(known.unit[: known.count], unit)
     if from_faces:
-        away = np.stack([unit, 1.0 - unit])
-        if led and known.count:
-            slope = known.slope[nearest]  # NaN where it is not known leads nowhere
-            away[np.stack([slope > 0.0, slope < 0.0])] = math.inf
-        gap = np.minimum(gap, FROM_FACES * away.min(axis=(0, 2)))
+        gap = np.minimum(gap, FROM_FACES * np.minimum(unit, 1.0 - unit).min(axis=1))
     new = Offers(np.arange(first, first + len(x)), x, unit, gap)
     known.offered = known.offered.and_more(new)
 

@@ -151,8 +151,7 @@ def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
         fresh = _next_starts(state, linkage.fresh(known))
         state.next_start += len(fresh)
         unit = unit_coordinates(state, fresh)
-        rule = state.options.convergence_rule
-        linkage.offer(known, first, fresh, unit, from_faces=rule > 6, led=rule > 8)
+        linkage.offer(known, first, fresh, unit, from_faces=state.options.convergence_rule > 6)
     return linkage.choose(known)
 
 

@@ -121,19 +121,6 @@ def test_offered_starts_beside_a_face_have_the_gap_that_it_leaves_them():
         assert made.offered.gap.tolist() == pytest.approx(gaps)
 
 
-def test_faces_to_which_f_falls_take_nothing_from_the_gaps_beside_them():
-    x = np.array([[0.5, 0.01], [0.9, 0.5], [0.99, 0.99]])
-    for slope, gaps in (
-        (np.array([0.0, 1.0]), [0.49, 0.3, 0.03]),
-        (np.array([-1.0, 2.0]), [0.49, 0.4, 0.03]),
-        (np.array([-1.0, -1.0]), [0.03, 0.4, 0.69296]),
-        (None, [0.03, 0.3, 0.03]),
-    ):
-        made = known(2, [(0, [0.5, 0.5], 1.0, slope)])
-        linkage.offer(made, 0, x, x, from_faces=True, led=True)
-        assert made.offered.gap.tolist() == pytest.approx(gaps, abs=1e-4)
-
-
 def test_no_minimum_is_given_up_for_a_link_that_crosses_a_barrier():
     """A function of which a paused run leads to the last minimum, and waited for long."""
     problem = generated(2, 1)
