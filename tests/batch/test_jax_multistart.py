@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from optdriver import LBFGSB
-from optdriver.batch.jax import Minima, minimize
+from optdriver.batch.jax import Minima, minimize, multistart
 from optdriver.batch.vectorized import vectorized
 from optdriver.errors import InputError, InputTypeError, UnknownOptionError
 from optdriver.lbfgsb.codes import Stop
@@ -220,3 +220,22 @@ def quiet(x: Any) -> Any:
 def test_bad_arguments(call: dict[str, Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         minimize(**{"fun": quiet, **call})
+
+
+def test_xla_is_asked_to_compile_quickly_where_it_knows_how(monkeypatch):
+    options = multistart.compiler_options.__wrapped__
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=true")
+    assert options() is None  # the user's own choice
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    known = options()
+    if jax.default_backend() == "cpu" and jax.__version__.startswith("0.10."):
+        assert known == {"xla_cpu_use_fusion_emitters": False}
+
+    def refusing(function, **_):
+        def called():
+            raise jax.errors.JaxRuntimeError("INVALID_ARGUMENT: No such compile option")
+
+        return called
+
+    monkeypatch.setattr(multistart.jax, "jit", refusing)
+    assert options() is None
