@@ -44,6 +44,20 @@ STATES = [
 ]
 
 
+def first_and_last(stored):
+    """Return these, with those between the first and the last version left to the long tests."""
+    ends = RECORDED[0], RECORDED[-1]
+    return [
+        pytest.param(
+            folder,
+            name,
+            id=f"{folder.name}-{name}",
+            marks=() if folder in ends else pytest.mark.slow,
+        )
+        for folder, name in (param.values for param in stored)
+    ]
+
+
 def told(lines):
     """Return what an exported study was told, by id."""
     events = [json.loads(line) for line in lines]
@@ -85,7 +99,7 @@ def test_every_release_recorded_what_there_was_to_record():
     assert versions == ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0"]
 
 
-@pytest.mark.parametrize(("folder", "name"), STORED)
+@pytest.mark.parametrize(("folder", "name"), first_and_last(STORED))
 def test_a_file_goes_on(name, folder, tmp_path):
     for there in folder.glob(f"{name}.db*"):
         shutil.copy(there, tmp_path / there.name)
@@ -97,16 +111,9 @@ def test_a_file_goes_on(name, folder, tmp_path):
             assert again.num_evaluations == study.num_evaluations
 
 
-EXPORTED = [
-    param if param.values[0] in (RECORDED[0], RECORDED[-1]) else pytest.param(
-        *param.values, id=param.id, marks=pytest.mark.slow
-    )
-    for param in STORED
-    if param.values[1] != "killed"
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("folder", "name"), EXPORTED)
+@pytest.mark.parametrize(
+    ("folder", "name"), first_and_last(p for p in STORED if p.values[1] != "killed")
+)
 def test_an_exported_study_goes_on(name, folder, tmp_path):
     with warnings.catch_warnings():
         tolerant()
