@@ -47,6 +47,12 @@ _STATE = _found()
 _WORDS = ("infs or nans", "nan", "infinity", "infinite", "finite", "math domain error")
 
 
+OFF_BY = 4.0
+"""A value may be off by so many times the spacing of numbers of its size."""
+
+RESOLVED = 10.0
+"""A reduction is lost in rounding if it is smaller than so many times that spacing."""
+
 PASSING = (MemoryError, RecursionError, ImportError, OSError, Warning)
 """Exceptions that are those of the surroundings: they would not come again on another replay."""
 

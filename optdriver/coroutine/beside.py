@@ -20,9 +20,6 @@ from optdriver.geometry.products import dot
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
 
-ROUNDING = 2.0**-50
-"""Of f, or of what was gained: a change that is none."""
-
 
 def step(state: State, end: Record) -> Vector:
     """Return the step from an end to where f may be lower, of zeros where there is none."""
@@ -55,7 +52,7 @@ def judged(state: State, record: Record) -> tuple[Vector, bool, Vector]:
     known = state.records[state.best]
     if state.aside.end is None:
         raise ValueError("there is no end")
-    p, hidden = record.x - state.aside.end, ROUNDING * ending.scale(state)
+    p, hidden = record.x - state.aside.end, aside.ROUNDING * ending.scale(state)
     looked = state.aside.looked
     explained = 2.0 * abs(dot(_slope(known), p)) if looked == 1 else 0.0
     lower = ending.is_feasible(record) and known.f - record.f > hidden + explained

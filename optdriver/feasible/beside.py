@@ -21,7 +21,6 @@ SAME_BEFORE_LEVELS = PART
 LEFT_OF_STEP = 0.25
 """So much of the step has to be left where a point was brought back to the constraints."""
 
-ROUNDING = 2.0**-50  # of f
 SHORTER = (1.0, -1.0, 0.125, -0.125)
 
 

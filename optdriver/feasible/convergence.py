@@ -18,6 +18,7 @@ from optdriver.feasible.criticality import Criticality
 from optdriver.feasible.state import State
 from optdriver.feasible.types import Vector
 from optdriver.geometry.products import dot_of_sizes, norm
+from optdriver.numerics import OFF_BY, RESOLVED
 
 RULE_BEFORE = 2
 PART_OF_FIRST = 2.0**-8  # of the size of f at the start
@@ -27,7 +28,6 @@ NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
 FAR = 100.0  # times gtol, of f
 ON_SURFACES = 1e-2  # the same where there are equalities, and in the second version
 PLAIN = 1e-4  # of f: a fall that a model's promise does not outweigh
-OFF_BY, RESOLVED = 4.0, 10.0  # times the spacing of values in few digits
 AS_STALLED = 100.0  # times gtol: a residual beyond is no rounding
 
 

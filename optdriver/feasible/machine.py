@@ -23,6 +23,7 @@ from optdriver.geometry import aside, learning
 from optdriver.geometry.aside import MOST_LEFT, MOST_LOOKED, Level
 from optdriver.geometry.matrices import row_norms, scaled
 from optdriver.geometry.products import are_finite, dot, norm, ratios, span
+from optdriver.numerics import OFF_BY
 
 AFTER_FAILURE = 0.25  # of the step that failed
 AFTER_TROUBLE = 0.1
@@ -191,8 +192,8 @@ def _take_beside(state: State, region: Region, f: float, g: Vector, told: Observ
     See `optdriver.lbfgsb.machine.take_beside`.
     """
     p = state.pending - state.end
-    rounding = beside.ROUNDING if state.rule >= WITH_LEVELS else trust.ROUNDING
-    rounding = max(rounding, convergence.OFF_BY * state.spacing)
+    rounding = aside.ROUNDING if state.rule >= WITH_LEVELS else trust.ROUNDING
+    rounding = max(rounding, OFF_BY * state.spacing)
     seen, change = state.noise + rounding * abs(state.f), g - state.g
     lower = f < state.f - seen - _slope_beside(state, region, p)
     if lower:

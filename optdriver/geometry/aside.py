@@ -30,6 +30,9 @@ SAME = 2.0**-13
 STEP = 2.0**-10
 """Of a variable's size, which it is moved by."""
 
+ROUNDING = 2.0**-50
+"""Of f, or of what a run has gained: a change that is none."""
+
 FARTHER = 8.0
 MOST_COMPARED = 2**20
 

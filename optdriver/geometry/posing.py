@@ -17,32 +17,20 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import INFINITY, fabs
-    from cython.cimports.optdriver.geometry.products import add_gram, inner, mirror
+    from cython.cimports.optdriver.geometry.products import add_gram, inner, mirror, peak
     from cython.cimports.optdriver.geometry.quasi_newton import fill_times
     from cython.cimports.optdriver.lbfgsb.state import cut, integers, numbers, reading
 else:
     from math import fabs
     from math import inf as INFINITY
 
-    from optdriver.geometry.products import add_gram, inner, mirror
+    from optdriver.geometry.products import add_gram, inner, mirror, peak
     from optdriver.geometry.quasi_newton import fill_times
     from optdriver.lbfgsb.state import cut, integers, numbers, reading
 
 from optdriver.geometry.products import flat, rows_of
 
 SMALLEST = 1e-300
-
-
-def peak(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
-    """Return the largest size of n numbers; infinite if one is NaN."""
-    i: cython.Py_ssize_t
-    most: cython.double = 0.0
-    for i in range(n):
-        if fabs(x[i]) > most:
-            most = fabs(x[i])
-        elif x[i] != x[i]:
-            return INFINITY
-    return most
 
 
 def model(

@@ -9,3 +9,4 @@ cdef double add_logs(double* x, Py_ssize_t n) noexcept nogil
 cdef double length(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
 cdef double size(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
 cdef object put(object given, double* out, Py_ssize_t first)
+cdef double peak(double* x, Py_ssize_t n) noexcept nogil

@@ -16,14 +16,27 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import fabs, log, sqrt
+    from cython.cimports.libc.math import INFINITY, fabs, log, sqrt
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite
     from cython.cimports.optdriver.lbfgsb.state import is_contiguous, numbers, reading
 else:
     from math import fabs, log, sqrt
+    from math import inf as INFINITY
 
     from optdriver.lbfgsb.linalg import all_finite
     from optdriver.lbfgsb.state import is_contiguous, numbers, reading
+
+
+def peak(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
+    """Return the largest size of n numbers; infinite if one is NaN."""
+    i: cython.Py_ssize_t
+    most: cython.double = 0.0
+    for i in range(n):
+        if fabs(x[i]) > most:
+            most = fabs(x[i])
+        elif x[i] != x[i]:
+            return INFINITY
+    return most
 
 
 def inner(
@@ -276,16 +289,7 @@ def largest(x: Any, least: float = 0.0) -> float:
 def largest_size(x: Any) -> float:
     """Return the largest size of numbers, 0 of none; infinite if one is NaN."""
     u: Any = flat(x)
-    i: cython.Py_ssize_t
-    n: cython.Py_ssize_t = len(u)
-    most: cython.double = 0.0
-    v: cython.p_double = reading(u)
-    for i in range(n):
-        if fabs(v[i]) > most:
-            most = fabs(v[i])
-        elif v[i] != v[i]:
-            return float("inf")
-    return float(most)
+    return float(peak(reading(u), len(u)))
 
 
 def outside(c: Any, weights: Any, e: Any, others: Any) -> float:

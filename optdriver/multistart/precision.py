@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from optdriver import stored
-
-ROUNDING: Final = 4.0
-"""A value may be off by so many times the spacing of numbers of its size."""
-
-SMALLEST: Final = 10.0
-"""A reduction is lost in rounding if it is smaller than so many times that spacing."""
-
+from optdriver.numerics import OFF_BY, RESOLVED
 
 MOST: Final = 1e300
 """No tolerance is larger."""
@@ -50,7 +44,7 @@ class Precision:
     @property
     def coarsest(self) -> float:
         """The tolerance of reductions that suits values of all sizes."""
-        return max(self.ftol, SMALLEST * self.spacing)
+        return max(self.ftol, RESOLVED * self.spacing)
 
     def tell(self, minimizer: Any, f: float) -> None:
         """Let a minimizer know how exact a value is that it is told next."""
@@ -62,8 +56,8 @@ class Precision:
 
     def doubt(self, f: float) -> float:
         """Return what the value `f` may be off by."""
-        return ROUNDING * self.spacing * abs(f)
+        return OFF_BY * self.spacing * abs(f)
 
     def smallest(self, f: float, unit: float) -> float:
         """Return the tolerance of reductions at the value `f`, with the 1 in that unit."""
-        return max(self.ftol, SMALLEST * self.spacing * abs(f) / max(abs(f), unit))
+        return max(self.ftol, RESOLVED * self.spacing * abs(f) / max(abs(f), unit))

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.multistart import Minimum, Run
-from optdriver.multistart.precision import SMALLEST
-from optdriver.numerics import quiet
+from optdriver.numerics import RESOLVED, quiet
 from optdriver.space.space import Space
 from optdriver.study import limits
 from optdriver.study.kinds import MINIMUM, Kinds
@@ -476,7 +475,7 @@ def _converged_at(state: State, found: Best) -> Run | None:
     near = 2.0 * NEAR * np.where(np.isfinite(widths), widths, np.maximum(0.5, np.abs(z) / 2))
     ends = ends_of(state.driver)
     size = np.maximum(np.maximum(np.abs(ends.f), abs(found.value)), 1.0)
-    part = max(parameters["ftol"], EXACT, SMALLEST * parameters["value_spacing"])
+    part = max(parameters["ftol"], EXACT, RESOLVED * parameters["value_spacing"])
     allowed = part * size + ends.noise
     above = ends.f - state.spec.sign * found.value
     far = parameters["gtol"] * float(near.sum())
