@@ -48,6 +48,12 @@ def twin(x: float, y: float) -> tuple[float, np.ndarray]:
     return x * x + 0.25 * slope * slope, np.array([2.0 * x, y * slope])
 
 
+def twin_parts(x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same function as residuals, half the sum of whose squares it is, and their Jacobian."""
+    root = np.sqrt(2.0)
+    return np.array([root * x, (y * y - 1.0) / root]), np.array([[root, 0.0], [0.0, root * y]])
+
+
 def told_disc(x: float, y: float) -> tuple[list[float], list[np.ndarray]]:
     """The same function, and a disc that only its evaluation can tell: x^2 + y^2 <= 1.5."""
     value, gradient = valley(x, y)
@@ -90,6 +96,10 @@ STUDIES: dict[str, dict[str, Any]] = {
     "fit-rest": {"driver": "least-squares", "jac": True, "num_parallel": 2},
     "contrary": {"jac": True, "outputs": {"far": "<= 1.5", "high": ">= 0.9"}},
     "saddle-differences": {"initial_samples": [[1.0, 0.0]], "max_num_minimizers": 3},
+    "saddle-fit": {"driver": "least-squares", "jac": True, "initial_samples": [[1.0, 0.0]]},
+    "saddle-sequential": {"driver": "SLSQP", "jac": True, "initial_samples": [[1.0, 0.0]]},
+    "saddle-limited": {"jac": True, "outputs": {"far": "<= 1.5"}, "initial_samples": [[1.0, 0.0]]},
+    "coarse": {"jac": True, "value_spacing": 1.2e-7, "constraints": ["x^2 + y^2 <= 1.5"]},
 }  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
@@ -107,7 +117,8 @@ FORMER = 0.5
 UNCERTAIN = {"noisy": 1e-7, "surveyed": 1e-4}
 """The standard deviations that are told with values, by the name of the study."""
 
-EVALUATIONS = {"saddle": 3, "surveyed": 85, "fit-rest": 7, "saddle-differences": 11}
+EVALUATIONS = {"saddle": 3, "surveyed": 85, "fit-rest": 7, "saddle-differences": 11,
+               "saddle-fit": 3, "saddle-sequential": 4, "saddle-limited": 4}  # fmt: skip
 """Evaluations recorded where it is not 17: a point beside a saddle and one of a survey are open."""
 
 LEAST = {
@@ -115,6 +126,7 @@ LEAST = {
     "structure": 0.0, "overstepped": 0.008526, "limited": 0.008526, "horn": 0.198316,
     "distance": 0.011016, "fit-disc": 0.008526, "profile-disc": 0.008526,
     "limited-rounds": 0.008526, "fit-rest": 5.677138, "contrary": 0.469675,
+    "coarse": 0.008526,
 }  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
@@ -130,7 +142,7 @@ def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None
     if study.parameters["direction"] == "maximize":
         value, gradient = -value, -gradient
     if study.spec.driver == "least-squares":
-        fitted = remainders if study.spec.name == "fit-rest" else parts
+        fitted = {"fit-rest": remainders, "saddle-fit": twin_parts}.get(study.spec.name, parts)
         residuals, jacobian = fitted(at["x"], at["y"])
         study.tell(suggestion.id, residuals=residuals, jacobian=jacobian)
     elif study.spec.outputs:
@@ -138,6 +150,8 @@ def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None
         told = {"far": far, "steep": at["y"], "high": (at["y"], np.array([0.0, 1.0]))}
         outputs = {name: told[name] for name in STUDIES[study.spec.name]["outputs"]}
         study.tell(suggestion.id, value, gradient, outputs=outputs)
+    elif study.spec.name == "coarse":
+        study.tell(suggestion.id, float(np.float32(value)), np.float32(gradient).astype(float))
     elif study.spec.name in UNCERTAIN:
         slope = gradient if study.parameters["jac"] else None
         study.tell(suggestion.id, value, slope, uncertainty=UNCERTAIN[study.spec.name])
