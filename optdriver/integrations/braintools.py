@@ -21,7 +21,9 @@ from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError, ObjectiveWarning, say
 from optdriver.minimization import Minimizer
 from optdriver.minimization.methods import OWN_OPTIONS
-from optdriver.population import PopulationDriver
+from optdriver.multistart.records import Point
+from optdriver.population import CMA_ES, PopulationDriver
+from optdriver.population.engines import one_at_a_time
 from optdriver.space.pytree import Structure
 from optdriver.space.units import Unit, number_in, number_of, unit_of
 
@@ -150,7 +152,7 @@ class NevergradOptimizer:
     bounds : dict or sequence of pairs
         A pair ``(low, high)`` for each parameter: numbers, arrays or quantities, all finite.
     n_sample : int
-        Candidates an iteration.
+        Candidates an iteration; one by one where the method takes only one at a time.
     method : str
         The name of one of Nevergrad's optimizers, or ``'CMA-ES'``.
     use_nevergrad_recommendation : bool
@@ -214,7 +216,7 @@ class NevergradOptimizer:
         self.method_params = dict(method_params or {})
         plain, self._units = without_units(bounds)
         self._structure = Structure(plain)
-        self._engine = method if method == "CMA-ES" else driver_factory(f"nevergrad:{method}").name
+        self._engine = method if method == CMA_ES else driver_factory(f"nevergrad:{method}").name
         self.initialize()
 
     def initialize(self) -> None:
@@ -241,6 +243,7 @@ class NevergradOptimizer:
         driver = self._driver(_positive("n_iter", n_iter) * self.n_sample)
         for number in range(n_iter):
             if not self._iterate(driver):
+                self._say_why(driver)
                 break
             best = np.nan if self._best is None else self._lowest
             if verbose:
@@ -249,22 +252,32 @@ class NevergradOptimizer:
                 )
         return self._found()
 
+    def _say_why(self, driver: PopulationDriver) -> None:
+        """Warn where an error inside of the optimizer, and no budget, has ended it early."""
+        if driver.nfev < (math.inf if self.budget is None else self.budget):
+            say(f"{driver.stop_reason}, after {driver.nfev} evaluations: see another method")
+
     def _driver(self, evaluations: int) -> PopulationDriver:
         options = dict(self.method_params)
         engine = self._engine.removeprefix("nevergrad:")
-        if engine == "CMA-ES":
+        if engine == CMA_ES:
             options.setdefault("population_size", max(self.n_sample, 3))
         else:
             options["budget"] = evaluations if self.budget is None else self.budget
-            options.setdefault("num_workers", max(self.num_workers, self.n_sample))
+            workers = 1 if one_at_a_time(engine) else max(self.num_workers, self.n_sample)
+            options.setdefault("num_workers", workers)
         box = np.column_stack([self._structure.lower, self._structure.upper])
         return PopulationDriver(box, engine=engine, seed=_seed(), method_options=options)
 
     def _iterate(self, driver: PopulationDriver) -> bool:
         """Evaluate the candidates of an iteration; return whether there were any."""
-        points = driver.ask(self.n_sample)
-        if not points:
-            return False
+        left = self.n_sample
+        while left and (points := driver.ask(left)):
+            self._evaluate(driver, points)
+            left -= len(points)
+        return left < self.n_sample
+
+    def _evaluate(self, driver: PopulationDriver, points: list[Point]) -> None:
         made = [self._structure.build(point.x) for point in points]
         errors = self._called(made)
         for point, error in zip(points, errors.tolist(), strict=True):
@@ -273,7 +286,6 @@ class NevergradOptimizer:
         self.errors = np.concatenate([self.errors, errors])
         if driver.best is not None and driver.best.f < self._lowest:
             self._best, self._lowest = driver.best.x, driver.best.f
-        return True
 
     def _called(self, made: list[Any]) -> Vector:
         """Return the losses of candidates."""

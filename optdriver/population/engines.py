@@ -276,6 +276,14 @@ def nevergrad_names() -> dict[str, str]:
     return names
 
 
+def one_at_a_time(name: str) -> bool:
+    """Return whether an optimizer of Nevergrad's has to be told a value before it is asked again.
+
+    Such ones are SciPy's and NLopt's methods behind its names, as ``LBFGSB`` and ``Powell``.
+    """
+    return bool(getattr(_nevergrad().optimizers.registry[name], "no_parallelization", False))
+
+
 def _nevergrad() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -87,6 +87,57 @@ def test_how_a_run_is_watched_and_compared():
     assert many.fun <= one.fun
 
 
+def test_a_network_is_fitted_and_looked_at():
+    """What users do with a fit: arrays of several shapes by name, and on with what is found."""
+    rng = np.random.default_rng(8)
+    inputs = jnp.asarray(rng.normal(size=(90, 2)))
+    wanted = inputs @ jnp.array([1.5, -0.7])
+
+    def outputs(w, b, v):
+        return jnp.tanh(inputs @ w + b) @ v
+
+    def loss(w, b, v):
+        return jnp.mean((outputs(w, b, v)[:, 0] - wanted) ** 2) + 1e-3 * jnp.sum(w**2)
+
+    shapes = {"w": (2, 3), "b": (3,), "v": (3, 1)}
+    bounds = {name: (jnp.full(shape, -3.0), jnp.full(shape, 3.0)) for name, shape in shapes.items()}
+    found = ScipyOptimizer(loss, bounds, "L-BFGS-B", options={"maxiter": 500}).minimize(2)
+    assert {name: value.shape for name, value in found.x.items()} == shapes
+    assert f"{jnp.min(found.x['w']):.3f} {found.x['b'][0]:.3f} {found.fun:.4f} {found.nfev:4d}"
+    assert float(loss(**found.x)) == pytest.approx(float(found.fun), rel=1e-4)
+    assert float(found.fun) < 0.02
+
+
+def test_shares_of_a_sum_with_a_least_gain():
+    """Two lines, by JAX functions of the vector that return Python numbers, from SLSQP.
+
+    The oracle solves the two equations and the one condition of Lagrange that are left.
+    """
+    risk = jnp.array([[0.09, 0.02, 0.0], [0.02, 0.04, 0.01], [0.0, 0.01, 0.25]])
+    gains = jnp.array([0.11, 0.05, 0.2])
+    constraints = [
+        {"type": "eq", "fun": lambda w: float(jnp.sum(jnp.array(w)) - 1)},
+        {"type": "ineq", "fun": lambda w: float(jnp.array(w) @ gains - 0.13)},
+    ]
+    with pytest.warns(ConstraintWarning, match="'SLSQP' takes the constraints"):
+        optimizer = ScipyOptimizer(
+            lambda w: w.T @ risk @ w,
+            [(jnp.zeros(3), jnp.ones(3))],
+            "SLSQP",
+            constraints,
+            options={"ftol": 1e-9, "disp": False},
+        )
+    result = optimizer.minimize(n_iter=3)
+    rows = np.vstack([np.ones(3), np.asarray(gains)])
+    whole = np.block([[2 * np.asarray(risk), rows.T], [rows, np.zeros((2, 2))]])
+    best = np.linalg.solve(whole, [0.0, 0.0, 0.0, 1.0, 0.13])[:3]
+    assert (best > 0).all()  # no bound is met
+    assert result.success
+    assert np.allclose(result.x[0], best, atol=2e-3)
+    assert [f"{share:.2f}" for share in result.x[0]]
+    assert float(jnp.sqrt(result.fun)) == pytest.approx(float(best @ risk @ best) ** 0.5, abs=1e-4)
+
+
 def test_a_gain_over_nothing_is_no_error():
     result = ScipyOptimizer(parabola, BOX, "L-BFGS-B").minimize(n_iter=3)
     with np.errstate(all="ignore"):
@@ -310,6 +361,43 @@ def test_candidates_that_fail_end_nothing():
     x, _ = optimizer.minimize(10, verbose=False)
     assert np.isnan(optimizer.errors).any()
     assert x > 0
+
+
+@pytest.mark.usefixtures("_nevergrad")
+@pytest.mark.parametrize("method", ["L-BFGS-B", "Powell"])
+def test_methods_that_take_one_candidate_at_a_time(method):
+    """SciPy's behind Nevergrad's names: values in 64 bits, for differences are taken of them."""
+    sizes = set()
+
+    def loss(x, y):
+        sizes.add(len(x))
+        return parabola(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+
+    np.random.seed(5)  # noqa: NPY002  # that is what users do
+    with jax.enable_x64(True):
+        optimizer = NevergradOptimizer(loss, BOX, n_sample=10, method=method)
+        best = optimizer.minimize(6, verbose=False)
+    assert sizes == {1}
+    assert optimizer.errors.shape == (60,)
+    assert np.allclose(best, [1.0, -2.0], atol=1e-4)
+
+
+@pytest.mark.usefixtures("_nevergrad")
+def test_an_error_inside_of_an_optimizer_is_said(monkeypatch):
+    import nevergrad
+
+    told = nevergrad.optimizers.base.Optimizer.tell
+
+    def tell(self, *args):
+        if self.num_tell == 13:
+            raise TypeError("only scalars")
+        return told(self, *args)
+
+    monkeypatch.setattr(nevergrad.optimizers.base.Optimizer, "tell", tell)
+    optimizer = NevergradOptimizer(parabola, BOX, n_sample=5)
+    with pytest.warns(ObjectiveWarning, match="DE ended by an error: TypeError: only scalars"):
+        best = optimizer.minimize(9, verbose=False)
+    assert parabola(*best) == pytest.approx(np.nanmin(optimizer.errors), rel=1e-5)
 
 
 @pytest.mark.usefixtures("_nevergrad")
