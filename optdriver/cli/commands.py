@@ -18,8 +18,8 @@ import click
 
 from optdriver.cli import example, summary
 from optdriver.cli.arguments import PATH, argument, command
+from optdriver.cli.description import TIMES, look, open_or_create, read, seconds
 from optdriver.cli.description import check as checked
-from optdriver.cli.description import look, open_or_create, read, seconds
 from optdriver.errors import InputError, OptDriverError, missing_extra, unknown_option
 from optdriver.messages import numbers
 from optdriver.objectives.subprocess import SubprocessObjective
@@ -435,7 +435,7 @@ def serve(
 @_file
 @argument("limits", nargs=-1, required=True, metavar="NAME=VALUE ...", help="New limits.")
 def extend(path: Path, limits: tuple[str, ...]) -> None:
-    """Change limits of a study, so that it can go on: max_iter=500 max_time=inf."""
+    """Change limits of a study, so that it can go on: max_iter=500 max_time=12h."""
     given = dict(_assignment(text) for text in limits)
     with load_study(path) as study:
         study.set_parameters(**given)
@@ -462,14 +462,12 @@ def _assignment(text: str) -> tuple[str, Any]:
         raise InputError(f"a limit is written as max_iter=500, not {text!r}")
     if name not in parameters.TABLE and name not in parameters.ALIASES:
         raise unknown_option("driver parameter", name, parameters.TABLE)
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        pass
-    try:
-        return name, float(value)
-    except ValueError:
-        return name, value
+    for number in (json.loads, float):
+        try:
+            return name, number(value)
+        except ValueError:
+            continue
+    return name, seconds(name, value) if name in TIMES else value
 
 
 PICTURES: Final = (

@@ -23,6 +23,8 @@ OBJECTIVE: Final = (
 )  # fmt: skip
 _PARAMETER: Final = ("domain", "formula", "unit", "scale")
 _SECONDS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+TIMES: Final = ("max_time", "lease_seconds")
+"""Driver parameters that may be texts, as ``'12h'``."""
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?)\s*(s|min|h|d)")
 
 LIMITS: Final = tuple(
@@ -173,7 +175,7 @@ class _Reader:
         return given
 
     def value(self, key: str, value: Any) -> Any:
-        return self.seconds(key, value, "study") if key in ("max_time", "lease_seconds") else value
+        return self.seconds(key, value, "study") if key in TIMES else value
 
     def seconds(self, key: str, value: Any, table: str) -> Any:
         """Return seconds, as `seconds` does; the error knows the line."""

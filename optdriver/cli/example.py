@@ -28,7 +28,8 @@ max_num_minimizers = 3                # minima to converge to
 # jac = true                          # the program supplies the gradient
 
 [objective]
-# The program runs in a work directory of its own, with the suggestion's number in OPTDRIVER_ID.
+# The program runs in a work directory of its own (write whole paths in its arguments), with the
+# suggestion's number in OPTDRIVER_ID.
 # {{x1}} in an argument is the parameter; or it reads JSON on its standard input; or:
 # template = {{ "deck.in.j2" = "deck.in" }}   # {{{{ x1 }}}} or {{{{ "%.8e" % x1 }}}} there
 command = ["python3", "-c", "print(({{x1}} - 0.5)**2 + ({{x2}} + 1.0)**2)"]

@@ -135,8 +135,8 @@ def check_alone(made: Any) -> None:
     """
     if isinstance(made, list | tuple) and len(made) != 1:
         hint = (
-            ": return the value alone (gradients are made here, by JAX or by differences; a study "
-            "with jac=True takes your own)"
+            ": return the value alone (gradients are made here, by JAX or by differences), or say "
+            "jac=True if the second is the gradient"
             if len(made) == 2
             else ""
         )

@@ -25,6 +25,7 @@ from optdriver.objectives.answers import (
 )
 from optdriver.objectives.orphans import guard
 from optdriver.objectives.output import SHORT, Tail, gather
+from optdriver.objectives.shared_files import alone, marks, refuse_old
 from optdriver.objectives.workdirs import Workdirs
 
 _SHOWN: Final = 2000
@@ -194,15 +195,29 @@ class SubprocessObjective:
             files = {name: directory / f"{name}.json" for name in ("input", "output")}
             _write(files["input"], json.dumps(dict(params)))
             arguments = self._arguments(params, files, id)
-            output = self._run(arguments, files["input"], self._where(directory), id)
-            return self._answer(directory, files["output"], output)
+            shared = self._shared_files(directory)
+            with alone(shared):
+                marked = marks(shared)
+                output = self._run(arguments, files["input"], self._where(directory), id)
+                refuse_old(marked)
+                return self._answer(directory, files["output"], output)
+
+    def _files(self) -> list[str]:
+        """Return the names of the files in which answers stand."""
+        places = (self.value, self.gradient, self.uncertainty, *self.outputs.values())
+        return [place.file for place in places if place is not None and place.file is not None]
 
     def _where(self, directory: Path) -> Path | None:
         """Return where the program runs: where its files are, if it has any of its own."""
-        places = (self.value, self.gradient, self.uncertainty, *self.outputs.values())
-        has_files = bool(self.template) or any(place and place.file for place in places)
+        has_files = bool(self.template) or bool(self._files())
         own = self.workdirs.named or (has_files and self.cwd is None)
         return directory if own else self.cwd
+
+    def _shared_files(self, directory: Path) -> list[Path]:
+        """Return the files of answers that are not in the evaluation's own directory."""
+        where, own = directory if self.cwd is None else self.cwd, directory.resolve()
+        paths = {(where / name).resolve() for name in self._files()}
+        return sorted(path for path in paths if not path.is_relative_to(own))
 
     def _answer(self, directory: Path, left: Path, output: Tail) -> Result:
         if self.value is None:
@@ -258,7 +273,8 @@ class SubprocessObjective:
                     pipe.close()
         if not in_time or process.returncode:
             how = _ended(process.returncode) if in_time else f"was killed after {self.timeout:g} s"
-            raise EvaluationError(f"{Path(arguments[0]).name} {how}{_said(errors.text())}")
+            said = f"{how}{_said(errors.text())}{_elsewhere(arguments, where)}"
+            raise EvaluationError(f"{Path(arguments[0]).name} {said}")
         return output
 
     def __repr__(self) -> str:
@@ -333,6 +349,18 @@ def _ended(status: int) -> str:
         return f"was ended by {signal.Signals(-status).name}"
     except ValueError:
         return f"was ended by signal {-status}"
+
+
+def _elsewhere(arguments: Sequence[str], where: Path | None) -> str:
+    """Return a hint where arguments name files of this directory, and the program ran elsewhere."""
+    if where is None:
+        return ""
+    for part in arguments[1:]:
+        here = os.path.isfile(part)  # noqa: PTH113  # which takes any text, however long
+        if here and not (where / part).exists():
+            whole = Path(part).absolute()
+            return f" (it runs in its work directory, where there is no {part}: write {whole})"
+    return ""
 
 
 def _said(errors: str) -> str:

@@ -163,7 +163,7 @@ class Spec:
         space = self.space
         if space.structure is not None:
             listed = [{"name": name, "constraint": text} if name else text for name, text in texts]
-            texts, _ = read_outputs(spelled(listed, space.structure))
+            texts, _ = read_outputs(spelled(listed, space.structure, whole=False))
         return self._with_limits(tuple(texts), tuple(recorded))
 
     def _with_limits(self, texts: tuple[tuple[str, str], ...], recorded: tuple[str, ...]) -> Spec:

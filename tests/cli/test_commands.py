@@ -106,8 +106,10 @@ def test_a_stated_study_is_shown_with_its_units(call, described):
 def test_another_night(call, described):
     described.write_text(described.read_text().replace("max_iter = 40", "max_iter = 2"))
     assert json.loads(call("run", described, "--quiet", "--json")[1])["stop_kind"] == "max_iter"
-    status, out, _ = call("extend", "bowl.db", "max_iter=40")
+    status, out, _ = call("extend", "bowl.db", "max_iter=40", "max_time=1.5h")
     assert (status, "can go on" in out) == (0, True)
+    with optdriver.load_study("bowl.db", read_only=True) as study:
+        assert study.parameters["max_time"] == 5400.0
     status, out, err = call("run", described, "--json")
     assert json.loads(out)["success"] is True
     assert "max_iter is 40 in bowl.db (here 2)" in err
@@ -283,6 +285,7 @@ def test_what_the_commands_take_is_listed(call):
         (("ask", "no.db", "-n", "0"), 1, "positive"),
         (("extend", "no.db", "max_iter"), 1, "max_iter=500"),
         (("extend", "no.db", "maxiter=3"), 1, "max_iter"),
+        (("extend", "no.db", "max_time=12hours"), 1, "'90s', '40min', '12h', '2d'; not '12hours'"),
         (("plot", "no.db", "a.png", "--kind", "hstory"), 1, "did you mean 'history'"),
         (("show", "no.db", "--watch", "--every", "0"), 1, "positive"),
         (("shwo",), 2, "show"),

@@ -15,7 +15,7 @@ import pytest
 import optdriver
 from optdriver import SubprocessObjective
 from optdriver.errors import EvaluationError, InputError, InputTypeError
-from optdriver.objectives import answers, output
+from optdriver.objectives import answers, output, shared_files
 from optdriver.objectives.orphans import Guard
 from tests.study.tools import BOX
 
@@ -278,3 +278,55 @@ def test_a_guard_that_was_killed_is_replaced():
     assert sleepers[1].poll() is None
     sleepers[1].kill()
     sleepers[1].wait()
+
+
+def test_an_answer_of_an_earlier_evaluation_is_not_read_again(tmp_path):
+    code = (
+        "import os, sys\nx = float(sys.argv[1])\n"
+        "if x < 0.6: open(sys.argv[2], 'w').write(str(x * x))\n"
+    )
+    for where in ("out.txt", str(tmp_path / "other.txt")):
+        objective = program(code, "{x}", where, cwd=tmp_path, value={"file": where})
+        assert [objective(x=0.5), objective(x=0.25), objective(x=0.5)] == [0.25, 0.0625, 0.25]
+        with pytest.raises(EvaluationError, match="is older than this evaluation"):
+            objective(x=0.75)
+        assert objective(x=0.5) == 0.25
+
+    study = optdriver.create_study({"x": (0, 1)}, max_iter=12)  # which asks on both sides of 0.6
+    study.run(program(code, "{x}", "out.txt", cwd=tmp_path, value={"file": "out.txt"}))
+    x, value = study.history["x"], study.history["value"]
+    assert (x > 0.6).any()
+    assert all((v != v) if at >= 0.6 else v == at * at for at, v in zip(x, value, strict=True))
+
+
+def test_an_old_answer_is_seen_where_its_time_cannot_be_set(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError
+
+    (tmp_path / "out.txt").write_text("7")
+    monkeypatch.setattr(os, "utime", refused)
+    with pytest.raises(EvaluationError, match="is older than this evaluation"):
+        program("", cwd=tmp_path, value={"file": "out.txt"})()
+    code = "import os; os.remove('out.txt'); open('out.txt', 'w').write('81')"
+    assert program(code, cwd=tmp_path, value={"file": "out.txt"})() == 81.0
+
+
+def test_two_evaluations_at_a_time_do_not_share_a_file(tmp_path):
+    code = "import sys; open('out.txt', 'w').write(sys.argv[1])"
+    shared = program(code, "{x}", cwd=tmp_path, value={"file": "out.txt"})
+    own = program(code, "{x}", value={"file": "out.txt"}, workdir=tmp_path / "runs" / "{id}")
+    with shared_files.alone([tmp_path / "out.txt"]):  # as the first of the two does
+        with pytest.raises(InputError, match=r"two evaluations at a time .* workdir='runs/\{id\}'"):
+            shared(x=0.5)
+        assert own(x=0.5) == 0.5
+    assert shared(x=0.25) == 0.25
+
+
+def test_an_argument_that_names_a_file_of_another_directory(tmp_path, monkeypatch):
+    (tmp_path / "solve.py").write_text("print(3)")
+    monkeypatch.chdir(tmp_path)
+    there = SubprocessObjective([sys.executable, "solve.py"], workdir="runs/{id}")
+    with pytest.raises(EvaluationError, match="there is no solve.py: write " + str(tmp_path)):
+        there()
+    whole = SubprocessObjective([sys.executable, str(tmp_path / "solve.py")], workdir="runs/{id}")
+    assert whole() == 3.0

@@ -17,7 +17,7 @@ import saiunit as u
 
 import optdriver
 from optdriver import Interval, create_study, load_study
-from optdriver.errors import InputError, StorageWarning
+from optdriver.errors import ConstraintError, InputError, StorageWarning
 
 
 class Point(NamedTuple):
@@ -275,3 +275,26 @@ def test_a_study_in_memory_keeps_its_containers_in_a_copy():
 def test_what_cannot_be_used_is_named(bounds, words):
     with pytest.raises(InputError, match=words):
         create_study(bounds)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "message"),
+    [
+        ("aera <= 3", "unknown name 'aera' (did you mean 'area'?); parameters: area, x, y"),
+        ("area <= 3; x", "area <= 3; x\n             ^"),
+        (
+            [{"name": "roof", "constraint": "area*cost <= 3"}],
+            "constraint 'roof': unknown name 'cost'",
+        ),
+        (["x <= y", "area = 1"], "area = 1\n         ^"),
+    ],
+)
+def test_a_mistake_beside_a_dependent_parameter_is_shown_as_it_was_written(constraints, message):
+    domain = {"x": (0, 1), "y": (0, 1), "area": "2*x*y"}
+    with pytest.raises(ConstraintError) as caught:
+        optdriver.create_study(domain, constraints=constraints)
+    assert message in str(caught.value)
+    assert "2*x*y" not in str(caught.value)
+    with pytest.raises(ConstraintError) as caught:
+        optdriver.minimize(lambda x, y, area: area, domain, constraints=constraints, jac="3-point")
+    assert message in str(caught.value)
