@@ -19,7 +19,7 @@ from optdriver.constraints.rows import EQUALITY, Note, Row, announce, read
 from optdriver.constraints.specification import Specification, middle, specified
 from optdriver.errors import ConstraintError, InputError, InputTypeError
 from optdriver.formulas.evaluation import Evaluation
-from optdriver.formulas.programs import system
+from optdriver.formulas.programs import MOST_VARIABLES, system
 from optdriver.formulas.syntax import functions_in
 from optdriver.formulas.tokens import pointed
 from optdriver.geometry.elementary import nearest_powers_of_two
@@ -124,7 +124,10 @@ class ConstraintSet:
         announce(self.notes)
 
     @quiet
-    def _build(self, specification: Specification, units: Array | None) -> None:
+    def _build(
+        self, specification: Specification, units: Array | None, programs: bool = True
+    ) -> None:
+        """Compile; without `programs` derivatives are taken term by term."""
         self._specification = specification
         made = read(
             specification.texts,
@@ -149,6 +152,8 @@ class ConstraintSet:
         errors = [np.full(len(f.kinds), f.slope_error) for f in self._functions]
         self.slope_errors = np.concatenate([texts, *errors])[self._order]
         self.costs = self._costs()
+        if not programs:
+            self.__dict__["system"] = None
         self._measure(units)
 
     def _measure(self, units: Array | None) -> None:
@@ -506,11 +511,12 @@ class ConstraintSet:
     def by_rule(self, rule: int) -> ConstraintSet:
         """Return the set with the last digits of derivatives that runs of a `constraint_rule` know.
 
-        Up to 4, sets with ``hypot`` in them were differentiated term by term.
+        Up to 7, sets over 150 variables or more were differentiated term by term, and up to 4 those
+        with ``hypot`` in them.
         """
-        if rule >= WITH_LENGTHS or not any("hypot" in functions_in(node) for node in self._nodes):
-            return self
-        return self._measured(self._units, system=None)
+        apart = rule < WITH_HUNDREDS and self.n >= MOST_VARIABLES
+        lengths = rule < WITH_LENGTHS and any("hypot" in functions_in(n) for n in self._nodes)
+        return self._measured(self._units, system=None) if apart or lengths else self
 
     @quiet
     def within(self, lower: ArrayLike, upper: ArrayLike) -> ConstraintSet:
@@ -546,7 +552,8 @@ class ConstraintSet:
             If a constraint is a function, which is no data.
         """
         units = None if self._units is None else self._units.tolist()
-        return {"version": _VERSION, **self._specification.to_dict(), "units": units}
+        kept = {"units": units, "programs": self.system is not None}
+        return {"version": _VERSION, **self._specification.to_dict(), **kept}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ConstraintSet:
@@ -564,16 +571,20 @@ class ConstraintSet:
                 units = stored.array("units", units, specification.lower.shape, finite=True)
                 if not (units > 0.0).all():
                     raise ValueError("a unit is not positive")
-            other._build(specification, units)
+            before = _had_programs(specification)  # in versions that did not say so
+            other._build(
+                specification, units, stored.flag("programs", data.get("programs", before))
+            )
         return other
 
-    def __getstate__(self) -> tuple[Specification, Array | None]:
-        """Return what is pickled: texts, not compiled functions."""
-        return self._specification, self._units
+    def __getstate__(self) -> tuple[Specification, Array | None, bool]:
+        """Return what is pickled: texts, not compiled functions, and whether they are programs."""
+        return self._specification, self._units, self.system is not None
 
-    def __setstate__(self, state: tuple[Specification, Array | None]) -> None:
+    def __setstate__(self, state: Any) -> None:
         """Compile again."""
-        self._build(*state)
+        specification, units, *kept = state
+        self._build(specification, units, *(kept or (_had_programs(specification),)))
 
 
 COARSEST = 8.0 / EQUALITY
@@ -581,6 +592,9 @@ COARSEST = 8.0 / EQUALITY
 
 WITH_LENGTHS = 5
 """The `constraint_rule` from which on rows with ``hypot`` in them are programs as others are."""
+
+WITH_HUNDREDS = 8
+"""And that from which on few rows over some hundred variables are."""
 
 _HUGE = 1e100
 _EIGENVALUES = 200
@@ -599,6 +613,11 @@ def _assembled(rows: Sequence[Row], names: Sequence[str]) -> Assembly:
                 message = f"constraint {row.name!r} {error}"
                 raise pointed(row.text, row.node.start, message) from None
         raise
+
+
+def _had_programs(specification: Specification) -> bool:
+    """Return whether rows could be programs in optdriver 0.9.0 and before."""
+    return len(specification.names) < MOST_VARIABLES
 
 
 def _numbered(functions: Functions) -> list[str]:

@@ -13,8 +13,6 @@ from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
 
 FEW = 20
 LARGE = 150  # variables from which on matrices are sparse
-LARGE_WITH_FEW_ROWS = 300  # the same where there are so many variables for each row
-FEW_ROWS = 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,10 @@ import numpy as np
 from optdriver.constraints import ConstraintSet
 from optdriver.constraints.constraint_set import COARSEST
 from optdriver.constraints.rows import EQUALITY
-from optdriver.feasible.options import FEW_ROWS, LARGE, LARGE_WITH_FEW_ROWS
+from optdriver.feasible.options import LARGE
 from optdriver.feasible.types import Constraints, Indices, Mask, Vector
 from optdriver.feasible.work import Work
+from optdriver.formulas.programs import FEW_ROWS, MOST_WITH_FEW_ROWS
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.formulas import System
 from optdriver.geometry.matrices import chosen, csr, dense, row_norms, scaled, transposed_times
@@ -268,7 +269,7 @@ def region(
     """Scale `constraints` at the `reference` point and find the equalities among them.
 
     Without `narrow` a variable's size does not depend on its box.  If `compact`, few rows are dense
-    below `LARGE_WITH_FEW_ROWS` variables.
+    below `MOST_WITH_FEW_ROWS` variables, where they are programs.
     """
     scale = sizes(reference, lower, upper) if narrow else sizes(reference)
     row_scale = _row_scales(constraints, reference, scale)
@@ -283,7 +284,7 @@ def region(
         inequalities=np.flatnonzero(kept & ~equality).astype(np.int64),
         equalities=np.flatnonzero(kept & equality).astype(np.int64),
         row_scale=row_scale,
-        sparse_from=LARGE_WITH_FEW_ROWS if few else LARGE,
+        sparse_from=MOST_WITH_FEW_ROWS if few else LARGE,
         work=Work.of(constraints),
     )
 
@@ -320,10 +321,13 @@ def _pairs(
 ) -> tuple[Mask, Mask]:
     """Find rows that are each other's negative: the first becomes an equality, the second goes."""
     kept = np.ones(len(equality), dtype=bool)
-    equality = equality.copy()
-    probes = _probes(reference, lower, upper)
     with np.errstate(all="ignore"):
-        seen = np.array([constraints.values(probe) for probe in probes]).reshape(len(probes), -1)
+        first = constraints.values(reference)
+        if not _may_pair(first[~equality]):
+            return kept, equality
+        probes = _probes(reference, lower, upper)
+        seen = np.array([first, *(constraints.values(probe) for probe in probes)])
+    equality = equality.copy()
     usable = np.flatnonzero(~equality & np.all(np.isfinite(seen), axis=0))
     order = usable[np.argsort(np.abs(seen[0, usable]), kind="stable")]  # partners are neighbours
     for place, i in enumerate(order):
@@ -335,10 +339,16 @@ def _pairs(
     return kept, equality
 
 
+def _may_pair(values: Vector) -> bool:
+    """Say whether two of the rows may have values of one size."""
+    sizes = np.sort(np.abs(values[np.isfinite(values)]))
+    return bool(np.any(np.diff(sizes) <= 4e-14 * sizes[1:]))
+
+
 def _probes(reference: Vector, lower: Vector, upper: Vector) -> list[Vector]:
     """Return a few points of the box off every symmetry."""
     n = len(reference)
-    probes = [reference]
+    probes: list[Vector] = []
     for k in range(1, 4):
         offsets = cosines(1.0 + k * np.arange(1, n + 1, dtype=float)) * (0.3 + 0.2 * k)
         step = offsets * np.maximum(1.0, np.abs(reference))

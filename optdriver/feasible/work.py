@@ -38,6 +38,8 @@ class Work:
         Of each kind, what was computed last for the present point, and where.
     models : tuple
         The models that were built last, behind what they were built of.
+    judged : tuple or None
+        The criticality that was measured last, behind what it was measured for.
     """
 
     costs: tuple[int, int, int] = (0, 0, 0)
@@ -45,6 +47,7 @@ class Work:
     bends: Bends = field(default_factory=Bends, init=False)
     seen: dict[str, tuple[bytes, Any]] = field(default_factory=dict, init=False)
     models: tuple[Any, ...] = field(default=(), init=False)
+    judged: tuple[Any, ...] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.renew()

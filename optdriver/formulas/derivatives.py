@@ -41,6 +41,8 @@ class Graph:
         By how many of them, the first ones, is differentiated; the others are parameters.
     most : int, optional
         More nodes than this are an error.
+    left : float
+        How many nodes may be passed in sweeps; more are an error, too.
 
     Attributes
     ----------
@@ -50,8 +52,11 @@ class Graph:
         Which nodes depend on a variable.
     """
 
-    def __init__(self, size: int, variables: int, most: int | None = None) -> None:
+    def __init__(
+        self, size: int, variables: int, most: int | None = None, left: float = math.inf
+    ) -> None:
         self.size = size
+        self.left = left
         self.nodes: list[tuple[str, tuple[int, ...]]] = [("input", ()) for _ in range(size)]
         self.varies = [i < variables for i in range(size)]
         self.most = most
@@ -155,7 +160,7 @@ class Graph:
 
 
 class TooLongError(Exception):
-    """The list of operations would be longer than it is worth."""
+    """The list of operations would be longer, or take longer to make, than it is worth."""
 
 
 def sweep(graph: Graph, output: int) -> dict[int, int]:
@@ -172,6 +177,9 @@ def sweep(graph: Graph, output: int) -> dict[int, int]:
         if node < graph.size:
             found[node] = adjoint
             continue
+        graph.left -= 1
+        if graph.left < 0:
+            raise TooLongError
         for argument, slope in _slopes(graph, node):
             part = graph.step("*", adjoint, slope)
             if argument in adjoints:

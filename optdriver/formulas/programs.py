@@ -6,6 +6,7 @@ by sweeping over the gradient of that sum; see `derivatives`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,12 +19,18 @@ from optdriver.geometry.formulas import System
 
 MOST_VARIABLES = 150
 """Sets over fewer variables are small."""
+MOST_WITH_FEW_ROWS = 300
+FEW_ROWS = 4
+"""With so many variables for each row, sets over fewer than that are small, too."""
 MOST_NODES = 20_000
 """Longer lists than this take longer to make than they save."""
 
 
 def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
     """Return the programs of the rows; None for a set that is better taken apart.
+
+    From `MOST_VARIABLES` on that is one whose derivatives take more than `MOST_NODES` steps to
+    find, too.
 
     Parameters
     ----------
@@ -33,12 +40,13 @@ def system(formulas: Sequence[Node], names: Sequence[str]) -> System | None:
         The parameters in the order of x.
     """
     n, m = len(names), len(formulas)
-    if n >= MOST_VARIABLES:
+    small = n < MOST_VARIABLES
+    if not small and (n >= MOST_WITH_FEW_ROWS or FEW_ROWS * m > n):
         return None
     tape = Tape(formulas, names)
     if not tape.plain or len(tape.steps) > MOST_NODES:
         return None
-    graph = Graph(n + m, n, MOST_NODES)
+    graph = Graph(n + m, n, MOST_NODES, math.inf if small else MOST_NODES)
     try:
         rows = graph.take(tape, [*range(n)])
         slopes = [sweep(graph, row) for row in rows]

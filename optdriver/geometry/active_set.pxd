@@ -1,5 +1,5 @@
 cdef class Polyhedron:
-    cdef public Py_ssize_t n, k, q, count
+    cdef public Py_ssize_t n, k, q, plain, count
     cdef public object reals, whole
     cdef double* wish
     cdef double* point
@@ -16,6 +16,7 @@ cdef class Polyhedron:
     cdef double* upper
     cdef Py_ssize_t* status
     cdef Py_ssize_t* rows
+    cdef Py_ssize_t* place
 
 
 cdef double largest(double* x, Py_ssize_t n) noexcept nogil

@@ -42,14 +42,17 @@ class Polyhedron:
 
     Attributes
     ----------
-    n, k, q : int
-        Variables; rows; how many of the rows, the first ones, are equalities.
+    n, k, q, plain : int
+        Variables; rows; how many of the rows, the first ones, are equalities, and how many are no
+        sides of variables.
     count : int
         Active rows.
     wish, point, normal, direction : (n,)
         p; d; the row that enters, oriented; its part outside the span of the active rows.
-    unit, level, length : (k, n), (k,), (k,)
+    unit, level, length : (plain, n), (k,), (k,)
         The rows, and how long they were before they were of unit length.
+    place : (k - plain,)
+        Of a side which variable it is of, i of an upper one and -1 - i of a lower one.
     status : (k,)
         What each row is: 0 out, 1 active, 2 not to be looked at, since it is nothing or said
         already by the active ones.
@@ -63,15 +66,17 @@ class Polyhedron:
         Q' normal; R^-1 of it.
     """
 
-    def __init__(self, n: int, k: int, equalities: int) -> None:
+    def __init__(self, n: int, k: int, equalities: int, plain: int) -> None:
         a: cython.Py_ssize_t = n
         b: cython.Py_ssize_t = k
+        c: cython.Py_ssize_t = plain
         self.n = a
         self.k = b
         self.q = equalities
+        self.plain = c
         self.count = 0
-        self.reals = np.zeros(8 * a + b * a + 2 * b + 2 * a * a + 1)
-        self.whole = np.zeros(b + a + 1, dtype=np.intp)
+        self.reals = np.zeros(8 * a + c * a + 2 * b + 2 * a * a + 1)
+        self.whole = np.zeros(2 * b - c + a + 1, dtype=np.intp)
         p: cython.p_double = numbers(self.reals)
         i: cython.p_Py_ssize_t = integers(self.whole)
         self.wish = cut(p, 0, a)
@@ -82,13 +87,14 @@ class Polyhedron:
         self.dual = cut(p, 5 * a, a)
         self.inside = cut(p, 6 * a, a)
         self.rates = cut(p, 7 * a, a)
-        self.unit = cut(p, 8 * a, b * a)
-        self.level = cut(p, 8 * a + b * a, b)
-        self.length = cut(p, 8 * a + b * a + b, b)
-        self.basis = cut(p, 8 * a + b * a + 2 * b, a * a)
-        self.upper = cut(p, 8 * a + b * a + 2 * b + a * a, a * a)
+        self.unit = cut(p, 8 * a, c * a)
+        self.level = cut(p, 8 * a + c * a, b)
+        self.length = cut(p, 8 * a + c * a + b, b)
+        self.basis = cut(p, 8 * a + c * a + 2 * b, a * a)
+        self.upper = cut(p, 8 * a + c * a + 2 * b + a * a, a * a)
         self.status = i
         self.rows = cut_integers(i, b, a)
+        self.place = cut_integers(i, b + a, b - c)
 
     def solution(self) -> Any:
         """Return d."""
@@ -116,7 +122,11 @@ def largest(x: cython.p_double, n: cython.Py_ssize_t) -> cython.double:
 
 def gap(s: Polyhedron, row: cython.Py_ssize_t) -> cython.double:
     """Return how much a row is above its level at the point."""
-    return inner(s.unit, row * s.n, s.point, 0, s.n) - s.level[row]
+    i: cython.Py_ssize_t
+    if row < s.plain:
+        return inner(s.unit, row * s.n, s.point, 0, s.n) - s.level[row]
+    i = s.place[row - s.plain]  # 0 is added so that zero has the sign that it has in a sum
+    return ((s.point[i] if i >= 0 else -s.point[-1 - i]) + 0.0) - s.level[row]
 
 
 def extent(s: Polyhedron) -> cython.double:
@@ -205,7 +215,10 @@ def orient(s: Polyhedron, row: cython.Py_ssize_t, sign: cython.double) -> cython
     """Make the row the normal."""
     i: cython.Py_ssize_t
     for i in range(s.n):
-        s.normal[i] = sign * s.unit[row * s.n + i]
+        s.normal[i] = sign * (s.unit[row * s.n + i] if row < s.plain else 0.0)
+    if row >= s.plain:
+        i = s.place[row - s.plain]
+        s.normal[i if i >= 0 else -1 - i] = sign if i >= 0 else -sign
 
 
 def remove(s: Polyhedron, place: cython.Py_ssize_t) -> cython.void:
@@ -350,7 +363,7 @@ def nearest(
     count: cython.Py_ssize_t = k
     for i in range(n):
         count += (right[i] < INFINITY) + (left[i] > -INFINITY)
-    s = Polyhedron(n, count, q)
+    s = Polyhedron(n, count, q, k)
     put(wish, s.wish, 0)
     put(wish, s.point, 0)
     put(e_rows, s.unit, 0)
@@ -394,18 +407,18 @@ def add_sides(
     first: cython.Py_ssize_t,
     n: cython.Py_ssize_t,
 ) -> cython.void:
-    """Make rows of the finite sides of n variables, from `first` on: upper ones, then lower."""
+    """Make rows of the finite sides of n variables, behind all others: upper ones, then lower."""
     i: cython.Py_ssize_t
     at: cython.Py_ssize_t = first
     for i in range(n):
         if right[i] < INFINITY:
-            s.unit[at * s.n + i] = 1.0
+            s.place[at - first] = i
             s.level[at] = right[i]
             s.length[at] = 1.0
             at += 1
     for i in range(n):
         if left[i] > -INFINITY:
-            s.unit[at * s.n + i] = -1.0
+            s.place[at - first] = -1 - i
             s.level[at] = -left[i]
             s.length[at] = 1.0
             at += 1

@@ -20,14 +20,14 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import fabs, sqrt
     from cython.cimports.optdriver.geometry.products import add, inner
     from cython.cimports.optdriver.lbfgsb.linalg import cholesky as factorise
-    from cython.cimports.optdriver.lbfgsb.linalg import copy, solve, solve_transposed
+    from cython.cimports.optdriver.lbfgsb.linalg import copy, solve, solve_transposed, take_four
     from cython.cimports.optdriver.lbfgsb.state import cut, integers, numbers, reading
 else:
     from math import fabs, sqrt
 
     from optdriver.geometry.products import add, inner
     from optdriver.lbfgsb.linalg import cholesky as factorise
-    from optdriver.lbfgsb.linalg import copy, solve, solve_transposed
+    from optdriver.lbfgsb.linalg import copy, solve, solve_transposed, take_four
     from optdriver.lbfgsb.state import cut, integers, numbers, reading
 
 from optdriver.geometry.products import flat, rows_of
@@ -146,26 +146,66 @@ def solve_upper(
 def lower_upper(
     a: cython.p_double, order: cython.p_Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.bint:
-    """Factorise an (n, n) matrix in place as P'L U, with row pivoting; False if singular."""
+    """Factorise an (n, n) matrix in place as P'L U, with row pivoting; False if singular.
+
+    Four columns of L are finished before what is right of them is passed over once; each number has
+    the rows of U taken off one after the other all the same.
+    """
     i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
     k: cython.Py_ssize_t
     best: cython.Py_ssize_t
+    first: cython.Py_ssize_t
+    last: cython.Py_ssize_t
     for i in range(n):
         order[i] = i
-    for k in range(n):
-        best = k
-        for i in range(k + 1, n):
-            if fabs(a[i * n + k]) > fabs(a[best * n + k]):
-                best = i
-        if best != k:
-            swap(a, order, k, best, n)
-        if not fabs(a[k * n + k]) > 0.0:
-            return False
-        for i in range(k + 1, n):
-            if a[i * n + k] != 0.0:
-                a[i * n + k] /= a[k * n + k]
-                add(-a[i * n + k], a, k * n + k + 1, a, i * n + k + 1, n - k - 1)
+    for first in range(0, n, 4):
+        last = first + 4 if first + 4 < n else n
+        for k in range(first, last):
+            best = k
+            for i in range(k + 1, n):
+                if fabs(a[i * n + k]) > fabs(a[best * n + k]):
+                    best = i
+            if best != k:
+                swap(a, order, k, best, n)
+            if not fabs(a[k * n + k]) > 0.0:
+                return False
+            for i in range(k + 1, n):
+                if a[i * n + k] != 0.0:
+                    a[i * n + k] /= a[k * n + k]
+                    for j in range(k + 1, last):
+                        a[i * n + j] -= a[i * n + k] * a[k * n + j]
+        for i in range(first + 1, n):
+            take_rows(a, i, first, last if last < i else i, last, n)
     return True
+
+
+def take_rows(
+    a: cython.p_double,
+    i: cython.Py_ssize_t,
+    first: cython.Py_ssize_t,
+    end: cython.Py_ssize_t,
+    last: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    """Take the rows from `first` to `end` of U off row i, from column `last` on."""
+    k: cython.Py_ssize_t
+    at: cython.Py_ssize_t = i * n
+    p: cython.double
+    q: cython.double
+    r: cython.double
+    s: cython.double
+    if end - first == 4:
+        p = a[at + first]
+        q = a[at + first + 1]
+        r = a[at + first + 2]
+        s = a[at + first + 3]
+        if p != 0.0 and q != 0.0 and r != 0.0 and s != 0.0:
+            take_four(p, q, r, s, a, first * n + last, at + last, n - last, n)
+            return
+    for k in range(first, end):
+        if a[at + k] != 0.0:
+            add(-a[at + k], a, k * n + last, a, at + last, n - last)
 
 
 def substitute(a: cython.p_double, b: cython.p_double, n: cython.Py_ssize_t) -> cython.void:

@@ -187,7 +187,7 @@ class Linear:
         for i in range(k):
             count += (self.upper[i] < INFINITY) + (self.lower[i] > -INFINITY)
         extra: cython.Py_ssize_t = self.q + kept if softness else 0
-        problem = Polyhedron(k + extra, count, self.q)
+        problem = Polyhedron(k + extra, count, self.q, self.q + kept)
         fill(self, problem, above, off, margin, softness)
         possible: cython.bint = prepare(problem, self.q + kept)
         add_sides(problem, self.lower, self.upper, self.q + kept, k)

@@ -100,7 +100,7 @@ class Factor:
     lower, vectors, beta, order
         Of the factorisation of the equalities' rows, see `factors`.
     reduced, upper : (n - rank, n - rank)
-        K among the others, and its Cholesky factor.
+        K among the others, where there are equalities, and its Cholesky factor.
     raised : float
         delta.
     weights : (m,)
@@ -116,21 +116,21 @@ class Factor:
         only: cython.Py_ssize_t = square if q else 0
         self.rank = 0
         self.raised = 0.0
-        self.reals = np.zeros(3 * square + 2 * only + 2 * c * a + c + b + 2 * a + 1)
+        self.reals = np.zeros(2 * square + 3 * only + 2 * c * a + c + b + 2 * a + 1)
         self.whole = np.zeros(c + 1, dtype=np.intp)
         p: cython.p_double = numbers(self.reals)
         self.matrix = cut(p, 0, square)
-        self.reduced = cut(p, square, square)
-        self.upper = cut(p, 2 * square, square)
-        self.weights = cut(p, 3 * square, b)
-        self.right = cut(p, 3 * square + b, a)
-        self.rest = cut(p, 3 * square + b + a, a)
-        at: cython.Py_ssize_t = 3 * square + b + 2 * a
+        self.upper = cut(p, square, square)
+        self.weights = cut(p, 2 * square, b)
+        self.right = cut(p, 2 * square + b, a)
+        self.rest = cut(p, 2 * square + b + a, a)
+        at: cython.Py_ssize_t = 2 * square + b + 2 * a
         self.basis = cut(p, at, only)
         self.product = cut(p, at + only, only)
-        self.lower = cut(p, at + 2 * only, c * a)
-        self.vectors = cut(p, at + 2 * only + c * a, c * a)
-        self.beta = cut(p, at + 2 * only + 2 * c * a, c)
+        self.reduced = cut(p, at + 2 * only, only)
+        self.lower = cut(p, at + 3 * only, c * a)
+        self.vectors = cut(p, at + 3 * only + c * a, c * a)
+        self.beta = cut(p, at + 3 * only + 2 * c * a, c)
         self.order = integers(self.whole)
 
 
@@ -161,7 +161,7 @@ def factorise(
     reduce(f, s, slopes)
     size = n - f.rank
     for _k in range(41):
-        copy(f.reduced, f.upper, size * size)
+        copy(f.reduced if s.q else f.matrix, f.upper, size * size)
         for i in range(size):
             f.upper[i * size + i] += raised
         if cholesky(f.upper, size, size):
@@ -182,7 +182,6 @@ def reduce(f: Factor, s: Subproblem, slopes: cython.p_double) -> cython.void:
     q: cython.Py_ssize_t = s.q
     f.rank = 0
     if q == 0:
-        copy(f.matrix, f.reduced, n * n)
         return
     for i in range(q * n):
         f.lower[i] = slopes[s.m * n + i]

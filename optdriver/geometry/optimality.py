@@ -135,7 +135,7 @@ def project(c: Any, jac: Any, eq: Any, g: Any, x: Any, box: Any, moving: Any, un
         low[i] = lower[which[i]] - here[which[i]]
         high[i] = upper[which[i]] - here[which[i]]
         count += (high[i] < INFINITY) + (low[i] > -INFINITY)
-    s = Polyhedron(k, count, q)
+    s = Polyhedron(k, count, q, q + kept)
     for i in range(k):
         s.wish[i] = -descent[which[i]] / f
         s.point[i] = s.wish[i]

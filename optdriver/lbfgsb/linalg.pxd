@@ -8,5 +8,9 @@ cdef void subtract(double* x, double* y, double* z, Py_ssize_t n) noexcept nogil
 cdef void scale(double* x, double a, double* y, Py_ssize_t n) noexcept nogil
 cdef bint all_finite(double* x, Py_ssize_t n) noexcept nogil
 cdef bint cholesky(double* a, Py_ssize_t n, Py_ssize_t m) noexcept nogil
+cdef void take_four(
+    double p, double q, double r, double s,
+    double* a, Py_ssize_t rows, Py_ssize_t to, Py_ssize_t n, Py_ssize_t m
+) noexcept nogil
 cdef void solve_transposed(double* a, double* b, Py_ssize_t n, Py_ssize_t m) noexcept nogil
 cdef void solve(double* a, double* b, Py_ssize_t n, Py_ssize_t m) noexcept nogil

@@ -107,24 +107,60 @@ def cholesky(a: cython.p_double, n: cython.Py_ssize_t, m: cython.Py_ssize_t) -> 
 
     The diagonal of R is left as its reciprocals, for `solve` to multiply by.  Returns False, with
     the block half done, where it is not positive definite.
+
+    Four rows of R are finished before what is below them is passed over once; each number has them
+    taken off one after the other all the same.
     """
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     q: cython.Py_ssize_t
+    first: cython.Py_ssize_t
+    last: cython.Py_ssize_t
     pivot: cython.double
-    for q in range(n):
-        pivot = a[q * m + q]
-        if not (pivot > 0.0 and pivot - pivot == 0.0):
-            return False
-        pivot = 1.0 / sqrt(pivot)
-        a[q * m + q] = pivot
-        for j in range(q + 1, n):
-            a[q * m + j] *= pivot
-        for i in range(q + 1, n):
-            pivot = a[q * m + i]
-            for j in range(i, n):
-                a[i * m + j] -= pivot * a[q * m + j]
+    for first in range(0, n, 4):
+        last = first + 4 if first + 4 < n else n
+        for q in range(first, last):
+            pivot = a[q * m + q]
+            if not (pivot > 0.0 and pivot - pivot == 0.0):
+                return False
+            pivot = 1.0 / sqrt(pivot)
+            a[q * m + q] = pivot
+            for j in range(q + 1, n):
+                a[q * m + j] *= pivot
+            for i in range(q + 1, last):
+                pivot = a[q * m + i]
+                for j in range(i, n):
+                    a[i * m + j] -= pivot * a[q * m + j]
+        for i in range(last, n):
+            j = first * m + i
+            take_four(a[j], a[j + m], a[j + 2 * m], a[j + 3 * m], a, j, i * m + i, n - i, m)
     return True
+
+
+def take_four(
+    p: cython.double,
+    q: cython.double,
+    r: cython.double,
+    s: cython.double,
+    a: cython.p_double,
+    rows: cython.Py_ssize_t,
+    to: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+    m: cython.Py_ssize_t,
+) -> cython.void:
+    """Take four rows, from `rows` on and m numbers apart, times p to s off the n numbers at `to`.
+
+    One after the other, as four passes would.
+    """
+    j: cython.Py_ssize_t
+    for j in range(n):
+        a[to + j] = (
+            a[to + j]
+            - p * a[rows + j]
+            - q * a[rows + m + j]
+            - r * a[rows + 2 * m + j]
+            - s * a[rows + 3 * m + j]
+        )
 
 
 def solve_transposed(

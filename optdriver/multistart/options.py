@@ -29,7 +29,7 @@ MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
 
 DIFFERENCE_RULES = (1, 2, 3, 4)
-CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7)
+CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8)
 CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 """How runs go: as by 0.1.0, 0.2.0, 0.3.0, 0.4.0, 0.5.0, 0.6.0, 0.7.0 and 0.8.0, and as now."""
 
@@ -71,7 +71,7 @@ class MultiStartOptions:
     project_starts: bool = True
     must_stay_feasible: bool = True
     difference_rule: int = 4
-    constraint_rule: int = 7
+    constraint_rule: int = 8
     convergence_rule: int = 9
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN

@@ -17,6 +17,7 @@ from optdriver.feasible.options import LARGE
 from optdriver.feasible.region import Region
 from optdriver.feasible.sparse_newton import SparseFactor
 from optdriver.feasible.trial import Local, subproblem
+from optdriver.geometry.steps import COMPILED
 
 
 def kinds(n):
@@ -166,7 +167,7 @@ def test_sparse_and_dense_ways_end_at_the_same_minimum(case, monkeypatch):
     results = []
     for large in (LARGE, 10**9):
         monkeypatch.setattr(region, "LARGE", large)
-        monkeypatch.setattr(region, "LARGE_WITH_FEW_ROWS", large)
+        monkeypatch.setattr(region, "MOST_WITH_FEW_ROWS", large)
         opt = start(case, LARGE)
         assert opt._region.large == (large == LARGE)
         while not opt.done:
@@ -192,6 +193,22 @@ def test_few_rows_are_dense_up_to_more_variables_and_as_before_for_former_rules(
     np.testing.assert_allclose(points[1], points[0], atol=1e-6)
     assert start("wide", 300)._region.large
     assert start("chain", LARGE)._region.large
+
+
+def test_few_rows_are_programs_up_to_more_variables_but_for_former_rules():
+    ball = [f"{' + '.join(f'x{i + 1}^2' for i in range(LARGE))} <= {LARGE / 4}"]
+    runs = [FeasibleMinimizer(np.full(LARGE, 0.1), ball, rule=rule) for rule in (7, 8)]
+    assert [run.constraints.system is None for run in runs] == [True, False]
+    assert [run._region.formulas is None for run in runs] == [True, not COMPILED]
+    twins = [FeasibleMinimizer.from_dict(run.to_dict()) for run in runs]
+    twins += [pickle.loads(pickle.dumps(run)) for run in runs]
+    for _ in range(4):
+        for run in (*runs, *twins):
+            run.tell(*valley(run.ask()))
+    for run, twin, other in zip(runs, twins[:2], twins[2:], strict=True):
+        assert run.ask().tolist() == twin.ask().tolist() == other.ask().tolist()
+        assert feasible(run, run.ask())
+    np.testing.assert_allclose(runs[1].ask(), runs[0].ask(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
 from optdriver.constraints import ConstraintSet, parse
 from optdriver.constraints.assembly import Assembly
 from optdriver.formulas.evaluation import Evaluation
-from optdriver.formulas.programs import MOST_VARIABLES, system
+from optdriver.formulas.programs import FEW_ROWS, MOST_VARIABLES, MOST_WITH_FEW_ROWS, system
 from optdriver.formulas.rewrite import bound
 from tests.formulas.test_derivatives import FORMULAS
 
@@ -63,9 +65,46 @@ def test_what_is_not_finite_is_not_given_but_taken_apart():
     assert np.isfinite(whole.hessian(x, np.ones(2))).all()
 
 
+def variables(n):
+    return tuple(f"x{i + 1}" for i in range(n))
+
+
 def test_large_sets_have_no_programs():
-    names = tuple(f"x{i + 1}" for i in range(MOST_VARIABLES))
+    names = variables(MOST_WITH_FEW_ROWS)
     assert system(nodes(["x1^2"], names), names) is None
+    few = names[:-1]
+    assert system(nodes(["x1^2"], few), few) is not None
+    many = variables(MOST_VARIABLES)
+    rows = [f"x{i + 1}^2" for i in range(MOST_VARIABLES // FEW_ROWS + 1)]
+    assert system(nodes(rows, many), many) is None
+    assert system(nodes(rows[1:], many), many) is not None
+    assert system(nodes(rows, many[:-1]), many[:-1]) is not None
+    coupled = nodes([f"({' + '.join(many)})^2"], many)  # one sweep a variable over all of them
+    assert system(coupled, many) is None
+
+
+def test_few_rows_over_some_hundred_variables_are_taken_apart_for_runs_that_began_so():
+    names = variables(MOST_VARIABLES)
+    text = " + ".join(f"sin({name})*{name}" for name in names) + " <= 9"
+    now = ConstraintSet([text], names, [(-1, 2)] * len(names))
+    before = now.by_rule(7)
+    assert now.by_rule(8) is now
+    assert before.system is None
+    assert now.system is not None
+    old, units = pickle.loads(pickle.dumps(now)), 2.0
+    old.__setstate__(now.__getstate__()[:2])  # as optdriver 0.9.0 pickled it
+    data = now.to_dict()
+    data.pop("programs")
+    kept = (before, old, ConstraintSet.from_dict(data), before.rescaled(units))
+    kept += (pickle.loads(pickle.dumps(before)), ConstraintSet.from_dict(before.to_dict()))
+    assert [made.system for made in kept] == [None] * len(kept)
+    for made in (pickle.loads(pickle.dumps(now)), ConstraintSet.from_dict(now.to_dict())):
+        assert made.system is not None
+    for x in np.random.default_rng(4).uniform(-1.0, 2.0, (5, len(names))):
+        assert before.values(x).tolist() == now.values(x).tolist()
+        np.testing.assert_allclose(before.jacobian(x), now.jacobian(x), rtol=1e-13, atol=1e-15)
+        expected = before.hessian(x, [0.7])
+        np.testing.assert_allclose(now.hessian(x, [0.7]), expected, rtol=1e-13, atol=1e-15)
 
 
 def test_lengths_are_taken_apart_for_runs_that_began_so():

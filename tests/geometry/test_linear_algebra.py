@@ -97,3 +97,49 @@ def test_elimination(n):
     made = LowerUpper.of(matrix)
     np.testing.assert_allclose(made.solve(b), np.linalg.solve(matrix, b), rtol=1e-8)
     assert LowerUpper.of(np.zeros((n, n))) is None
+
+
+def one_row_at_a_time(matrix):
+    """Return the Cholesky factor, its diagonal as reciprocals, each row taken off all below it."""
+    a, n = matrix.copy(), len(matrix)
+    for q in range(n):
+        a[q, q] = 1.0 / np.sqrt(a[q, q])
+        a[q, q + 1 :] *= a[q, q]
+        for i in range(q + 1, n):
+            a[i, i:] -= a[q, i] * a[q, i:]
+    return np.triu(a)
+
+
+def one_column_at_a_time(matrix):
+    """Return the factors of elimination with row pivoting, and the order of the rows."""
+    a, order = matrix.copy(), np.arange(len(matrix))
+    for k in range(len(a)):
+        best = k + int(np.argmax(np.abs(a[k:, k])))
+        a[[k, best]], order[[k, best]] = a[[best, k]], order[[best, k]]
+        for i in range(k + 1, len(a)):
+            a[i, k] /= a[k, k]
+            a[i, k + 1 :] -= a[i, k] * a[k, k + 1 :]
+    return a, order
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 8, 11, 30])
+def test_factors_in_blocks_have_the_bits_of_rows_and_columns_one_by_one(n):
+    source = np.random.default_rng(n)
+    matrix = source.normal(size=(n, n))
+    definite = matrix @ matrix.T + np.eye(n)
+    made = Cholesky.of(definite)
+    assert np.triu(made.upper.reshape(n, n)).tolist() == one_row_at_a_time(definite).tolist()
+    k = n // 3
+    bordered = np.block([[definite, matrix[:, :k]], [matrix[:, :k].T, np.zeros((k, k))]])
+    thin = np.where(source.uniform(size=(n, n)) < 0.5, 0.0, matrix) + np.diag(np.full(n, 3.0))
+    for given in (matrix, bordered, thin):
+        eliminated = LowerUpper.of(given)
+        factors, order = one_column_at_a_time(given)
+        assert eliminated.factors.reshape(given.shape).tolist() == factors.tolist()
+        assert eliminated.order.tolist() == order.tolist()
+
+
+def test_elimination_finds_what_is_singular_late():
+    matrix = np.random.default_rng(7).normal(size=(7, 7))
+    matrix[:, 5] = 0.0
+    assert LowerUpper.of(matrix) is None
