@@ -31,6 +31,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "noise-fresh": ("noise", "--fresh"),
     "study": ("study",),
     "rounds": ("rounds",),
+    "places": ("places",),
     "summaries": ("summaries",),
     "storage": ("storage",),
     "signals": ("signals",),

@@ -4,15 +4,16 @@ A study of Rosenbrock's function with the default `num_initial=1` and eight plac
 0.8 to 1.2 units of a simulated time.  Printed: the mean number of busy places, evaluations, and the
 time until the study is done, means over seeds.
 
-With ``--sleeping`` the objective sleeps in threads, for times that are spread log-normally (the
-longest of a thousand takes a hundred times the median), and what is printed for each number of
-places is the share of the time for which they are busy until the last evaluation begins: of a
-simulated time, where idle places have nothing to do, and of real time, where `Study.run` costs
-something as well, beside a plain pool to which the same number of calls is submitted, as many at a
-time; and the processor time of both for an evaluation.  With ``--working`` the objective takes next
-to no time, in threads, processes and loky's: what is left is what `run` and submitting cost.
+`python -m benchmarks places` writes two more tables.  In the first the objective takes next to no
+time, in threads, processes and loky's: what is left is what `run` costs, beside submitting the same
+point again and again, which decides nothing, and the asks and tells of the same study by hand, one
+by one and without a pool.  In the second it sleeps in threads, for times that are spread
+log-normally (the longest of a thousand takes a hundred times the median); shown is the share of the
+time for which places are busy until the last evaluation begins: of a simulated time, where idle
+places have nothing to do, and of real time, with `Study.run` and with a plain pool to which as many
+calls are submitted; and the processor time of both for an evaluation.
 
-    python -m benchmarks.places [--seeds 10] [--sleeping | --working]
+    python -m benchmarks.places [--seeds 10]
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
@@ -28,6 +30,7 @@ import numpy as np
 from scipy.optimize import rosen, rosen_der
 
 import optdriver
+from benchmarks.report import Section, Table, Target
 
 PLACES = 8
 MANY = (2, 8, 16, 64)
@@ -139,15 +142,18 @@ def submitted(pool: Any, places: int, count: int, objective: Any) -> None:
         done.get().result()
 
 
-def sleeping() -> None:
-    """Print the table of objectives that sleep."""
+def sleeping() -> tuple[Table, list[Target]]:
+    """Measure objectives that sleep."""
     slept_share(2)  # what is imported late is imported before
-    print(f"{'':>6} {'busy':^29} {'processor, ms':^18}")
-    print(f"{'places':>6} {'simulated':>10} {'run':>9} {'submit':>8} {'run':>9} {'submit':>8}")
+    rows, targets = [], []
     for places in MANY:
-        busy, bound, run, plain = slept_share(places)
-        ideal = simulated_share(places)
-        print(f"{places:6} {ideal:10.3f} {busy:9.3f} {bound:8.3f} {run:9.3f} {plain:8.3f}")
+        busy, plain, run, submit = slept_share(places)
+        shown = (simulated_share(places), busy, plain, run, submit)
+        rows.append((str(places), *(f"{each:.3f}" for each in shown)))
+        claim = f"busy places of {places}, evaluations that sleep"
+        targets.append(Target(claim=claim, value=busy, limit=0.95, at_least=True))
+    header = ("places", "busy, simulated", "run", "plain pool", "processor ms, run", "plain pool")
+    return Table(header=header, rows=rows, caption="Places busy, evaluations that sleep."), targets
 
 
 def quick(x: float, y: float) -> tuple[float, list[float]]:
@@ -156,34 +162,85 @@ def quick(x: float, y: float) -> tuple[float, list[float]]:
     return 100.0 * rest**2 + (1.0 - x) ** 2, [-400.0 * x * rest + 2.0 * (x - 1.0), 200.0 * rest]
 
 
-def working() -> None:
-    """Print what `run` costs beside submitting, where the objective does next to nothing."""
+def working() -> tuple[Table, list[Target]]:
+    """Measure what `run` costs where the objective does next to nothing."""
     from loky import ProcessPoolExecutor as Loky
 
     kinds: dict[str, Any] = {"threads": ThreadPoolExecutor, "processes": ProcessPoolExecutor}
     kinds["loky"] = Loky
-    print(f"{'':>12} {'processor, ms':^17} {'real, ms':^17}")
-    print(f"{'pool':>9} {'x':>2} {'run':>8} {'submit':>8} {'run':>8} {'submit':>8}")
+    rows, targets = [], []
     for name, kind in kinds.items():
-        for places in (2, PLACES):
+        for places in (2, PLACES, 64) if name == "threads" else (2, PLACES):
             with kind(2 if name != "threads" else places) as pool:
                 told = [beside(pool, places) for _ in range(6)][1:]
-            run, real, plain, plain_real = np.min(told, axis=0)
-            print(f"{name:>9} {places:2} {run:8.3f} {plain:8.3f} {real:8.3f} {plain_real:8.3f}")
+            least = np.min(told, axis=0)
+            run, submit, hand = least[:, 0].tolist()
+            ratios = run / submit, run / (submit + hand)
+            rows.append(
+                (name, str(places), *(f"{each:.3f}" for each in least.T.ravel().tolist()))
+                + tuple(f"{each:.3g}" for each in ratios)
+            )
+            claim = f"{name}, {places} places: beside submit, ask and tell"
+            targets.append(Target(claim=claim, value=ratios[1], limit=1.5))
+    each = ("run", "submit", "ask, tell")
+    header = ("pool", "places", *each, *(f"{name}, real" for name in each))
+    header += ("run / submit", "run / (submit, ask, tell)")
+    return Table(header=header, rows=rows, caption="Milliseconds an evaluation."), targets
 
 
-def beside(pool: Any, places: int, count: int = 400) -> tuple[float, float, float, float]:
-    """Return processor and real milliseconds an evaluation, of `run` and of submitting."""
-    study = optdriver.create_study(
+def quick_study(places: int, count: int) -> Any:
+    """Return a study of so many evaluations, which are over as soon as they have begun."""
+    return optdriver.create_study(
         {"x": (-5.0, 5.0), "y": (-5.0, 5.0)}, jac=True, num_parallel=places, max_iter=count
     )
+
+
+def beside(pool: Any, places: int, count: int = 800) -> Any:
+    """Return processor and real milliseconds an evaluation, shape (3, 2).
+
+    Of `run`, of submitting, and of asking and telling by hand.
+    """
+    study, other = quick_study(places, count), quick_study(places, count)
     moments = [(time.process_time(), time.perf_counter())]
     study.run(quick, executor=pool, progress=False)
     moments.append((time.process_time(), time.perf_counter()))
     submitted(pool, places, count, quick)
     moments.append((time.process_time(), time.perf_counter()))
-    (run, real), (plain, plain_real) = (1e3 * np.diff(moments, axis=0) / count).tolist()
-    return run, real, plain, plain_real
+    by_hand(other, places)
+    moments.append((time.process_time(), time.perf_counter()))
+    return 1e3 * np.diff(moments, axis=0) / count
+
+
+def by_hand(study: Any, places: int) -> None:
+    """Ask for as many points as there are places, and tell them, the oldest first."""
+    out: list[Any] = []
+    while True:
+        while len(out) < places and (suggestion := study.ask()) is not None:
+            out.append(suggestion)
+        if not out:
+            return
+        first = out.pop(0)
+        study.tell(first.id, *quick(**first.params))
+
+
+def run(options: Sequence[str]) -> Section:
+    """Measure what `run` costs, and how busy it keeps places."""
+    argparse.ArgumentParser(description=__doc__).parse_args(options)
+    (cost, beside_hand), (busy, shares) = working(), sleeping()
+    return Section(
+        name="places",
+        title="What run costs, and how busy it keeps places",
+        text=(
+            "The objective of the first table takes microseconds. A plain submit decides nothing: "
+            "it calls the function at one point. Beside it stand the asks and tells of the same "
+            "study by hand, one by one; the target is for both together. Where eight results or "
+            "more are there, `run` tells them as one round. Times of the process that runs the "
+            "study, least of five, of two worker processes and as many threads as places. In the "
+            "second table evaluations sleep for 20 ms in the mean, spread log-normally."
+        ),
+        targets=[*beside_hand, *shares],
+        tables=[cost, busy],
+    )
 
 
 def main() -> None:
@@ -191,12 +248,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--variables", type=int, default=2)
-    parser.add_argument("--sleeping", action="store_true")
-    parser.add_argument("--working", action="store_true")
     given = parser.parse_args()
-    if given.sleeping or given.working:
-        sleeping() if given.sleeping else working()
-        return
     print(f"optdriver {optdriver.__version__}, {given.seeds} seeds, {PLACES} places")
     print(f"{'':40} {'busy':>6} {'evaluations':>12} {'time':>8}")
     for case in CASES:

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("optdriver")
 
 
+def is_wanted() -> bool:
+    """Return whether somebody wants these lines."""
+    return LOG.isEnabledFor(logging.INFO)
+
+
 def value(study: Study, id: int, observed: Any) -> None:
     """Note a value, and the best one so far."""
-    if LOG.isEnabledFor(logging.INFO):
+    if is_wanted():
         best = study.best
         so_far = "none yet" if best is None else f"{best.value:.10g} (evaluation {best.id})"
         shown = "no value"

@@ -40,6 +40,7 @@ from optdriver.execution.deadlines import Deadlines, Durations
 from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
+from optdriver.execution.together import MANY, Column, goes_together
 from optdriver.study.hints import hint_in_run
 from optdriver.study.observation import parts
 
@@ -291,6 +292,7 @@ class _Loop:
             wake=lambda: self.results.put(None),
             may_raise=lambda: pool.is_calling,
         )
+        self.together = goes_together(study, pool)
         self.suspects: set[int] = set()
         self.held: dict[int, Future[Any] | None] = {}  # asked for, with its evaluation, if begun
 
@@ -305,6 +307,7 @@ class _Loop:
             else:
                 self.out[future] = id
         for future in self.out:
+            self.pool.adopt(future)
             self.durations.begin(future)
             future.add_done_callback(self.results.put)
 
@@ -314,8 +317,9 @@ class _Loop:
                 self._fill()
                 while self.out:
                     future = self._wait()
-                    self._take(future)
-                    self._end_overdue()
+                    self._take_all(future)
+                    if self.deadlines.limited:
+                        self._end_overdue()
                     if future is None:
                         self._end_late()
                     self._fill()
@@ -332,40 +336,67 @@ class _Loop:
 
     def _fill(self) -> None:
         """Submit points as long as there are any."""
-        while not self._is_full() and (suggestion := self._next()) is not None:
+        self._fill_together()
+        while self._free() > 0 and (suggestion := self._next()) is not None:
             self.remaining -= 1
-            self.held[suggestion.id] = None
-            try:
-                params = handed_over(self.space, self.call, suggestion)
-                future = self.pool.submit(evaluate, self.call, params, suggestion.id, self.handed)
-            except (RuntimeError, BrokenExecutor) as error:  # it was shut down, or a worker died
-                self._give_back(suggestion.id)
-                self._give_up(error)
+            params = handed_over(self.space, self.call, suggestion)
+            if not self._send(suggestion.id, params):
                 return
-            except BaseException:  # out of the objective, if it is called in this thread
-                self._give_back(suggestion.id, spent=self.pool.is_local)
-                raise
-            self.held[suggestion.id] = future
-            self.out[future] = suggestion.id
-            self.durations.begin(future)
-            future.add_done_callback(self.results.put)
 
-    def _is_full(self) -> bool:
-        """Return whether all places are taken, so that nothing comes of asking.
+    def _fill_together(self) -> None:
+        """Submit points that are asked for as one round, where many places are free."""
+        free = min(self._free(), self.remaining)
+        if not self.together or not MANY <= free < math.inf or not self._may_ask():
+            return
+        ids, points = self.study.ask_arrays(int(free))
+        waiting = ids.tolist()
+        self.held.update(dict.fromkeys(waiting))
+        self.remaining -= len(waiting)
+        for k, id in enumerate(ids.tolist()):
+            if not self._send(id, self.space.params(points[k])):
+                self._release(waiting[k + 1 :])
+                return
+
+    def _send(self, id: int, params: Any) -> bool:
+        """Submit a point; return whether the executor takes more."""
+        self.held[id] = None
+        try:
+            future = self.pool.submit(evaluate, self.call, params, id, self.handed)
+        except (RuntimeError, BrokenExecutor) as error:  # it was shut down, or a worker died
+            self._give_back(id)
+            self._give_up(error)
+            return False
+        except BaseException:  # out of the objective, if it is called in this thread
+            self._give_back(id, spent=self.pool.is_local)
+            raise
+        self.held[id] = future
+        self.out[future] = id
+        self.durations.begin(future)
+        future.add_done_callback(self.results.put)
+        return True
+
+    def _free(self) -> float:
+        """Return how many places are free: where none is, nothing comes of asking.
 
         Where leases end, asking is what takes places back.
         """
         given = self.study.parameters
-        full: bool = len(self.out) >= given["num_parallel"] and given["lease_seconds"] == math.inf
-        return full and not self.interrupts.count
+        if self.interrupts.count or given["lease_seconds"] < math.inf:
+            return math.inf
+        free: float = given["num_parallel"] - len(self.out)
+        return free
 
-    def _next(self) -> Suggestion | None:
+    def _may_ask(self) -> bool:
         if self.interrupts.count:
             self.study.stop("interrupted by Ctrl-C; run() goes on", kind="interrupt")
         if self.error is not None or self.remaining < 1:
+            return False
+        # suspects are evaluated alone, to see which one kills its worker
+        return not (self.out and any(map(self.study.wants, self.suspects)))
+
+    def _next(self) -> Suggestion | None:
+        if not self._may_ask():
             return None
-        if self.out and any(map(self.study.wants, self.suspects)):
-            return None  # they are evaluated alone, to see which one kills its worker
         suggestion = self.study.ask()
         if suggestion is None and not self.out and not self.study.is_done():
             self.error = all_taken(self.study)
@@ -438,6 +469,37 @@ class _Loop:
                 log.failure(id, reason)
             self.held.pop(id, None)
         self.show()
+
+    def _take_all(self, future: Future[Any] | None) -> None:
+        """Tell what became of an evaluation, and of those that have ended meanwhile."""
+        came = [future]
+        while self.together and not self.results.empty():
+            came.append(self.results.get())
+        if len(came) >= MANY:
+            came = self._take_together(came)
+        for each in came:
+            self._take(each)
+
+    def _take_together(self, came: list[Future[Any] | None]) -> list[Future[Any] | None]:
+        """Tell plain results as one round; return what is left to be told by itself."""
+        column = Column(self.space.size if self.study.parameters["jac"] else 0)
+        left = [
+            each for each in came if each is None or each not in self.out or not column.takes(each)
+        ]
+        if len(column.futures) < MANY:
+            return came
+        told = {each: self.out.pop(each) for each in column.futures}
+        try:
+            self.study.tell_arrays(list(told.values()), column.values, column.gradients)
+        except (InputError, ProtocolError):  # of one of them: it is found where each is told
+            self.out.update(told)
+            return came
+        for each, id in told.items():
+            self.durations.end(each)
+            self.suspects.discard(id)
+            del self.held[id]
+        self.show()
+        return left
 
     def _take(self, future: Future[Any] | None) -> None:
         """Tell what became of an evaluation."""

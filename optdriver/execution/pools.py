@@ -39,7 +39,7 @@ class Pool:
     def __init__(self, given: Any, workers: int, *, limited: bool = False) -> None:
         self._make: Make | None = None
         self._ours = True
-        self._sent: set[Future[Any]] = set()
+        self._adopted: set[Future[Any]] = set()
         self._stuck: list[Future[Any]] = []
         if given is None:
             threads = True if limited else None
@@ -55,7 +55,7 @@ class Pool:
                 "a function that makes one will do too"
             )
 
-        if limited and isinstance(self.executor, LocalExecutor) and not self.executor.has_threads:
+        if limited and self.calls_here:
             raise InputError(
                 "timeout= cannot end a call in the calling thread: leave the executor out, or give "
                 "LocalExecutor(1, threads=True)"
@@ -74,6 +74,11 @@ class Pool:
         return isinstance(self.executor, LocalExecutor)
 
     @property
+    def calls_here(self) -> bool:
+        """Whether a call has ended, in this thread, when it is submitted."""
+        return isinstance(self.executor, LocalExecutor) and not self.executor.has_threads
+
+    @property
     def is_calling(self) -> bool:
         """Whether the objective runs in this thread at this moment."""
         return isinstance(self.executor, LocalExecutor) and self.executor.calling
@@ -89,9 +94,11 @@ class Pool:
             self.executor, self._ours = self._make(), True
             future = self.executor.submit(*call)
         _check_future(self.executor, future)
-        self._sent.add(future)
-        future.add_done_callback(self._sent.discard)
         return future
+
+    def adopt(self, future: Future[Any]) -> None:
+        """Take note of a call that another pool was given."""
+        self._adopted.add(future)
 
     def give_up(self, futures: list[Future[Any]], others: list[Future[Any]]) -> list[Future[Any]]:
         """Wait no more for some calls; return those of the others that are lost with them.
@@ -100,18 +107,21 @@ class Pool:
         are.  A thread goes on; in a pool of ours another one takes its place.  Whatever else there
         may be is asked to cancel.
         """
-        workers, ours = _processes(self.executor), [f for f in futures if f in self._sent]
+        workers, ours = _processes(self.executor), self._not_adopted(futures)
         if workers is not None and ours:
             for process in list(workers.values()):
                 _kill(process)
             wait_for(ours)
-            return lost_together(ours[0], [f for f in others if f in self._sent])[1:]
+            return lost_together(ours[0], self._not_adopted(others))[1:]
         for future in futures:
             if isinstance(self.executor, LocalExecutor):
                 self.executor.give_up(future)
             elif not future.cancel():
                 self._stuck.append(future)
         return []
+
+    def _not_adopted(self, futures: list[Future[Any]]) -> list[Future[Any]]:
+        return [future for future in futures if future not in self._adopted]
 
     @property
     def is_stuck(self) -> bool:

@@ -148,7 +148,8 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     state.ledger.close_told(ids, f, g)
     state.nfev += len(ids)
     state.report.stale.update(points.runs)
-    lowest = int(np.argmin(f))
+    values = f.tolist()
+    lowest = values.index(min(values))  # argmin would let other threads go first
     if state.leaves:
         for k in range(len(ids)):
             _note_row(state, points, k, f, g)
@@ -164,7 +165,7 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     inexact = state.noise or state.options.value_spacing
     for k, search, _ in told if inexact and g is not None else ():
         if search.minimizer is not None and (search.heard.pending or state.options.value_spacing):
-            allow_for_noise(state, search, search.minimizer, float(f[k]))
+            allow_for_noise(state, search, search.minimizer, values[k])
     advanced = _advance(told, f, g) if g is not None and compiled() and not state.linked else {}
     extra = set(state.extra)
     for k, search, slot in told:
@@ -173,7 +174,7 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
             continue  # an end before it in the round has ended it too
         if done is None:
             gradient = None if g is None else g[k]
-            contained(state, search, take_value, slot, float(f[k]), gradient, None)
+            contained(state, search, take_value, slot, values[k], gradient, None)
             continue
         state.failed_in_row = 0
         if not done:

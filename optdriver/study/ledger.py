@@ -31,6 +31,9 @@ _COLUMNS: Final = {
 """What a row holds from the beginning, and so the type of its column."""
 
 
+FEW: Final = 64
+"""So many rows, and they are looked up one by one: NumPy would let all other threads go first."""
+
 _TIMES: Final = ("value", "asked", "ended")
 _RANGES: Final = {
     "state": (0, len(STATES) - 1),
@@ -207,8 +210,9 @@ class Ledger:
         if self.outside:
             inside = [row not in self.outside for row in rows.tolist()]
             values = np.where(inside, values, self.sign * math.inf)
-        lowest = int(np.argmin(values if self.sign > 0.0 else -values))
-        self._compare(int(rows[lowest]), float(values[lowest]))
+        listed = values.tolist()
+        lowest = listed.index(min(listed) if self.sign > 0.0 else max(listed))
+        self._compare(int(rows[lowest]), listed[lowest])
 
     def fail(self, row: int, reason: str, time: float) -> None:
         """Enter that the evaluation of a suggestion failed, for good; a value noted counts."""
@@ -251,9 +255,10 @@ class Ledger:
 
     def _known(self) -> dict[bytes, int]:
         """Return the last row that was told at each point."""
-        if len(self._new) == 1:
-            self._places[self.x[self._new[0]].tobytes()] = self._new[0]
-        elif self._new:
+        if len(self._new) <= FEW:
+            for row in self._new:
+                self._places[self.x[row].tobytes()] = row
+        else:
             self._places.update(zip(row_bytes(self.x[self._new]), self._new, strict=True))
         self._new.clear()
         return self._places

@@ -49,7 +49,7 @@ def round_told(state: State, event: RoundTold) -> None:
         entries = [state.open.pop(ids[k]) for k in plain]
         state.spent += sum(not entry.spent for entry in entries)
         points = np.array([entry.point for entry in entries], dtype=np.int64)
-        _told_plain(state, _rows_of(event, plain), points)
+        _told_plain(state, event if len(plain) == len(ids) else _rows_of(event, plain), points)
     for k in sorted(set(rows).difference(plain)) if len(plain) < len(rows) else ():
         told(state, _told_row(event, k))
 
