@@ -1,9 +1,9 @@
 """Claim: a saddle to which symmetry has led is no success, behind whatever door.
 
 ``python -m benchmarks saddles`` draws sums of squares that are symmetric about their starts, and
-runs them through the doors, by told derivatives and by differences, through the rule of 0.8.0 and
-through SciPy.  ``--runs`` says how many, from ``--seed`` on, ``--units`` by how many powers of ten
-variables and values are scaled.
+runs them through the doors, by told derivatives and by differences, through the rules of 0.8.0 and
+0.9.0, and through SciPy.  ``--runs`` says how many, from ``--seed`` on, ``--units`` by how many
+powers of ten variables and values are scaled, ``--kind`` what kind (all by default).
 """
 
 from __future__ import annotations
@@ -30,19 +30,29 @@ variables and values times a power of ten up to that, in the parameters' own num
 `scale`); 2,000 evaluations at most. Two or more variables are fitted, and one or two double wells
 are symmetric about the start: about a plane, or under the exchange of two variables that begin
 equal. *False* are successes nearer to a saddle than to the minima beside it, whose places are
-known. Doors with *0.8.0* are studies of `convergence_rule` 8."""
+known. Doors with *0.8.0* and *0.9.0* are studies of `convergence_rule` 8 and 9.
+
+In the second table two to six variables begin where f is even in all of them together, and are
+coupled by a random rotation: f falls along one direction of them, of any signs, and rises along the
+others."""
 
 
 class Problem:
     """Residuals, with a saddle in the plane of the start and their least value known.
 
-    Variables: bowls, then wells in one variable, then wells in the difference of two.
+    Variables: bowls, then wells in one variable, then wells in the difference of two.  Of `coupled`
+    ones there is a single well, along a direction of several variables.
     """
 
-    def __init__(self, seed: int, powers: float) -> None:
+    def __init__(self, seed: int, powers: float, *, coupled: bool = False) -> None:
         chance = np.random.default_rng(seed)
         self.bowls = int(chance.integers(1, 4))
         self.wells, self.pairs = [(1, 0), (2, 0), (0, 1), (1, 1)][int(chance.integers(4))]
+        self.turn = np.eye(self.wells)
+        self.coupled = coupled
+        if coupled:
+            self.wells, self.pairs = int(chance.integers(2, 7)), 0
+            self.turn = np.linalg.qr(chance.normal(size=(self.wells, self.wells)))[0]
         self.n = self.bowls + self.wells + 2 * self.pairs
         self.size = chance.uniform(0.5, 3.0, self.bowls)
         self.at = chance.uniform(-1.5, 1.5, self.bowls)
@@ -67,14 +77,21 @@ class Problem:
         a, b = z[: self.bowls], z[self.bowls : self.bowls + self.wells]
         c = z[self.bowls + self.wells :].reshape(-1, 2)
         apart, total = c[:, 0] - c[:, 1], c[:, 0] + c[:, 1]
+        b = self.turn.T @ b
+        falls = np.arange(self.wells) < (1 if self.coupled else self.wells)
         bowl = self.size * (a - self.at) + self.mix @ (a - self.at) ** 2
         deep, deeper = self.depth[: self.wells], self.depth[self.wells :]
-        parts = [bowl, deep * (b**2 - 1.0), deeper * (apart**2 - 1.0), total - 2.0 * self.middle]
+        parts = [
+            bowl,
+            deep * np.where(falls, b**2 - 1.0, b),
+            deeper * (apart**2 - 1.0),
+            total - 2.0 * self.middle,
+        ]
         r = np.concatenate([*parts, [self.left]])
         jacobian = np.zeros((r.size, self.n))
         k, m = self.bowls, self.bowls + self.wells
         jacobian[:k, :k] = np.diag(self.size) + 2.0 * self.mix * (a - self.at)
-        jacobian[k:m, k:m] = np.diag(2.0 * deep * b)
+        jacobian[k:m, k:m] = (deep * np.where(falls, 2.0 * b, 1.0))[:, None] * self.turn.T
         for i in range(self.pairs):
             j = m + 2 * i
             jacobian[m + i, j : j + 2] = 2.0 * deeper[i] * apart[i] * np.array([1.0, -1.0])
@@ -85,6 +102,8 @@ class Problem:
         """Return where x is in each well: 0 at a saddle, 1 and -1 at minima."""
         z = x / self.units
         b, c = z[self.bowls : self.bowls + self.wells], z[self.bowls + self.wells :].reshape(-1, 2)
+        if self.coupled:
+            return self.turn[:, :1].T @ b
         return np.concatenate([b, c[:, 0] - c[:, 1]])
 
     def value(self, x: Vector) -> tuple[float, Vector]:
@@ -176,16 +195,20 @@ DOORS: dict[str, tuple[str, dict[str, bool]]] = {
 }
 
 
-def ways() -> dict[str, Way]:
-    """Return the doors, and SciPy's methods."""
+KINDS = {"alone": (False, 8, "0.8.0"), "coupled": (True, 9, "0.9.0")}
+"""By name, whether variables are coupled, and an older rule, which version had it."""
+
+
+def ways(older: int, version: str) -> dict[str, Way]:
+    """Return the doors, with an `older` rule too, and SciPy's methods."""
     made: dict[str, Way] = {
         f"SciPy {name}": partial(scipys, method=name)
         for name in ("L-BFGS-B", "SLSQP", "TNC", "least_squares")
     }
     for name, (driver, own) in DOORS.items():
         for jac in (True, False):
-            for rule in (8, 9):
-                said = name + ("" if jac else ", differences") + (", 0.8.0" if rule == 8 else "")
+            for rule, of in ((older, f", {version}"), (10, "")):
+                said = name + ("" if jac else ", differences") + of
                 made[said] = partial(study, driver=driver, jac=jac, rule=rule, **own)
     return made
 
@@ -205,32 +228,40 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--units", type=float, default=1.0, help="powers of ten")
     parser.add_argument("--only", default="", help="doors with this in their names")
+    parser.add_argument("--kind", choices=KINDS)
     chosen = parser.parse_args(arguments)
-    rows, targets = [], []
+    tables, targets = [], []
     with np.errstate(all="ignore"):
-        for name, way in ways().items():
-            if chosen.only not in name:
-                continue
-            ends = []
-            for seed in range(chosen.seed, chosen.seed + chosen.runs):
-                problem = Problem(seed, chosen.units)
-                found = way(problem)
-                ends.append((judged(problem, found), found[2]))
-            counts = [sum(kind == end for end, _ in ends) for kind in ("right", "false", "none")]
-            rows.append((name, *map(str, counts), str(sum(count for _, count in ends))))
-            if not name.startswith("SciPy") and not name.endswith("0.8.0"):
-                claim = f"{name}: false successes at {len(ends)} saddles"
-                targets.append(Target(claim=claim, value=counts[1], limit=0))
+        for kind in KINDS if chosen.kind is None else [chosen.kind]:
+            table, found = counted(kind, chosen)
+            tables.append(table)
+            targets += found
     return Section(
         name="saddles",
         title="Saddles to which symmetry has led",
         text=TEXT,
         targets=targets,
-        tables=[
-            Table(
-                header=("door", "right", "false", "neither", "evaluations"),
-                rows=rows,
-                caption=f"Units up to 10^{chosen.units:g}.",
-            )
-        ],
+        tables=tables,
     )
+
+
+def counted(kind: str, chosen: argparse.Namespace) -> tuple[Table, list[Target]]:
+    """Return the table of one kind of saddles, and what is wanted of it."""
+    coupled, older, version = KINDS[kind]
+    rows, targets = [], []
+    for name, way in ways(older, version).items():
+        if chosen.only not in name:
+            continue
+        ends = []
+        for seed in range(chosen.seed, chosen.seed + chosen.runs):
+            problem = Problem(seed, chosen.units, coupled=coupled)
+            found = way(problem)
+            ends.append((judged(problem, found), found[2]))
+        counts = [sum(verdict == end for end, _ in ends) for verdict in ("right", "false", "none")]
+        rows.append((name, *map(str, counts), str(sum(count for _, count in ends))))
+        if not name.startswith("SciPy") and not name.endswith(version):
+            claim = f"{name}: false successes at {len(ends)} saddles, {kind}"
+            targets.append(Target(claim=claim, value=counts[1], limit=0))
+    caption = f"Variables {kind}, units up to 10^{chosen.units:g}."
+    header = ("door", "right", "false", "neither", "evaluations")
+    return Table(header=header, rows=rows, caption=caption), targets

@@ -171,6 +171,8 @@ class DriverFactory:
         Whether it is told residuals, with their Jacobian in place of a gradient.
     limits : bool
         Whether it is told rows of constraints with the value.
+    bounds : bool
+        Whether it keeps to bounds.
     """
 
     name: str
@@ -181,6 +183,7 @@ class DriverFactory:
     gradient: bool = True
     fits: bool = False
     limits: bool = False
+    bounds: bool = True
 
 
 DEFAULT_DRIVER = "L-BFGS-B"
@@ -208,6 +211,7 @@ def _local_method(name: str) -> DriverFactory:
         options=_OPTIONS,
         aliases=_ALIASES.get(name, ()),
         gradient=named(name).gradient,
+        bounds=named(name).bounds,
     )
 
 

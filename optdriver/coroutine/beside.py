@@ -14,8 +14,7 @@ from optdriver.coroutine import constraints as walls
 from optdriver.coroutine import ending
 from optdriver.coroutine.state import Record, State, Vector
 from optdriver.geometry import aside
-from optdriver.geometry.aside import Box, Level
-from optdriver.geometry.products import dot
+from optdriver.geometry.aside import Box, Level, Turns
 
 if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
@@ -29,7 +28,8 @@ def step(state: State, end: Record) -> Vector:
     began = state.x0 if state.aside.began is None else state.aside.began
     asked = [r.x - began for r in state.records if r.wanted == "value" and not r.failed]
     box = Box(state.lower, state.upper)
-    return aside.step(end.x, _slope(end), began, np.array(asked), box, level, alone=True)
+    made, varied = np.array(asked), state.aside.turning
+    return aside.step(end.x, _slope(end), began, made, box, level, alone=True, varied=varied)
 
 
 def point(state: State, end: Vector, p: Vector, constraints: ConstraintSet | None) -> Vector | None:
@@ -47,18 +47,20 @@ def point(state: State, end: Vector, p: Vector, constraints: ConstraintSet | Non
     return feasible_point(within, end, p, 0.0 if within.is_feasible(end) else TOLERANCE)
 
 
-def judged(state: State, record: Record) -> tuple[Vector, bool, Vector]:
-    """Return the step to a point beside an end, whether it is lower, and the step to the next."""
+def judged(state: State, record: Record) -> tuple[bool, Vector, Turns | None]:
+    """Return whether a point beside an end is lower, and the step to the next, with its turns."""
     known = state.records[state.best]
     if state.aside.end is None:
         raise ValueError("there is no end")
     p, hidden = record.x - state.aside.end, aside.ROUNDING * ending.scale(state)
-    looked = state.aside.looked
-    explained = 2.0 * abs(dot(_slope(known), p)) if looked == 1 else 0.0
+    looked, turns = state.aside.looked, state.aside.turns
+    explained = aside.explained(looked, turns, _slope(known), p)
     lower = ending.is_feasible(record) and known.f - record.f > hidden + explained
     told = known.g is not None and record.g is not None
     change = _slope(record) - _slope(known) if told else np.zeros(p.size)
-    return p, lower, aside.following(looked, p, lower=lower, change=change, hidden=hidden)
+    return lower, *aside.following(
+        looked, p, lower=lower, change=change, hidden=hidden, turns=turns
+    )
 
 
 def is_small(state: State, record: Record) -> bool:

@@ -21,6 +21,7 @@ from optdriver.coroutine.program import Outcome, Program, Request, leaves_room
 from optdriver.coroutine.scipy_methods import method_names, named
 from optdriver.coroutine.state import Data, Record, ReplayWarning, State, Stop, Vector
 from optdriver.errors import InputError, ProtocolError, say
+from optdriver.geometry import aside
 from optdriver.geometry.aside import MOST_LOOKED, Aside
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.reading import check_flag, real_array, real_number, real_vector
@@ -79,9 +80,10 @@ class CallbackMinimizer(Undoing[State]):
         values alone, one that a further leg from there does not confirm: a fresh simplex, or fresh
         directions, must gain no more than 1e-4 of f or 1e-7 of what was gained before.  What is
         told and reported stays in the objective's own unit.
-    beside : bool, optional
-        Ask a point beside an end to which symmetry may have led, and go on with a further leg from
-        there if it is lower; as `cautious` if it is not given.
+    beside : {2, 1, 0}, optional
+        Ask points beside an end to which symmetry may have led, and go on with a further leg from
+        there if one is lower; 1 as in optdriver 0.9.0, one in a single direction; 0, or False:
+        none.  True is 2.  As `cautious` if it is not given.
     unit_rule : {4, 3}, optional
         How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
         gradient promises over the box; 3 as up to optdriver 0.5.0, and with constraints, where the
@@ -133,7 +135,7 @@ class CallbackMinimizer(Undoing[State]):
         hessian: str | None = None,
         maxfun: float | None = None,
         cautious: bool = False,
-        beside: bool | None = None,
+        beside: bool | int | None = None,
         unit_rule: int | None = None,
         **options: Any,
     ) -> None:
@@ -151,7 +153,7 @@ class CallbackMinimizer(Undoing[State]):
         self._live: _Live | None = None
         self._thread: object = None
         self._undo = Undo()
-        looks = check_flag("cautious", cautious) if beside is None else check_flag("beside", beside)
+        looks = aside.read_looks(check_flag("cautious", cautious) if beside is None else beside)
         self._now = State(
             method=found.name,
             options=checked_options(found, options, lower < upper),
@@ -164,7 +166,7 @@ class CallbackMinimizer(Undoing[State]):
             upper=upper,
             start=start,
             pending=start.copy(),
-            aside=Aside(began=start.copy()) if looks else Aside(),
+            aside=Aside(began=start.copy(), turning=looks > 1) if looks else Aside(),
         )
         self._live = _Live(self._state, known)
         self._take(self._live.send(None))
@@ -346,8 +348,7 @@ class CallbackMinimizer(Undoing[State]):
             return False
         end = state.records[state.best]
         p = places.step(state, end)
-        made = replace(state.aside, end=end.x, ending=str(stop), looked=1)
-        if not self._asks_beside(made, p):
+        if not self._asks_beside(state.aside.at(end.x, str(stop), p), p):
             return False
         state.said, state.said_status = message, _STATUS[stop] if status is None else status
         self._let_go()
@@ -371,15 +372,15 @@ class CallbackMinimizer(Undoing[State]):
         """
         state = self._state
         made = state.aside
-        p, lower, following = places.judged(state, record)
+        lower, following, turns = places.judged(state, record)
         if lower:
             small = places.is_small(state, record)
             state.best = len(state.records) - 1
             stands = ending.is_optimal(state, self._constraints if self._leaves else None)
             made = replace(made, ending=str(Stop.CONVERGED) if stands else "")
             if not (stands or small):
-                following = np.zeros(p.size)
-        state.aside = replace(made, looked=max(made.looked, 2 if lower else 1) + 1)
+                following = np.zeros(following.size)
+        state.aside = made.after(lower=lower, turns=turns)
         if state.aside.looked > MOST_LOOKED or not self._asks_beside(state.aside, following):
             self._end_beside()
 

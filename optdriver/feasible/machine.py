@@ -22,7 +22,7 @@ from optdriver.feasible.types import Vector
 from optdriver.geometry import aside, learning
 from optdriver.geometry.aside import MOST_LEFT, MOST_LOOKED, Level
 from optdriver.geometry.matrices import row_norms, scaled
-from optdriver.geometry.products import are_finite, dot, norm, ratios, span
+from optdriver.geometry.products import are_finite, norm, ratios, span
 from optdriver.numerics import OFF_BY
 
 AFTER_FAILURE = 0.25  # of the step that failed
@@ -40,6 +40,7 @@ WITH_CUSPS = 3  # the rule from which on the end at a cusp is a success
 WITH_CHORDS = 4  # the last steps of a subproblem take one factorisation, by elimination
 WITH_LEVELS = 6  # a slope that promises nothing is none
 WITH_FITS = 7  # ends of fits are looked at from beside, too
+WITH_TURNS = 8  # and in further directions
 WITH_HORNS = 4  # and that from which on a restoration is patient where gradients vanish
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
@@ -144,8 +145,10 @@ def look_beside(state: State, region: Region) -> None:
         return
     steps = state.steps * region.scale
     box = beside.box(region)
-    p = aside.step(state.x, state.g, state.began, steps, box, _level(state))
+    turning = state.rule >= WITH_TURNS
+    p = aside.step(state.x, state.g, state.began, steps, box, _level(state), varied=turning)
     state.ending, state.end, state.looked = str(state.stop), state.x.copy(), 1
+    state.turns = aside.Turns(p) if turning else None
     if _ask_beside(state, region, p):
         state.phase, state.stop = Phase.BESIDE, None
 
@@ -168,13 +171,11 @@ def _small_part(state: State) -> float:
 
 
 def _slope_beside(state: State, region: Region, p: Vector) -> float:
-    """Return what the small slopes that are left explain of a fall along the first step."""
-    if state.looked > 1:
-        return 0.0
+    """Return what the small slopes that are left explain of a fall along a step."""
     level, box = _level(state), beside.box(region)
     size = aside.sizes(state.x, state.began, box, by_width=level.by_width)
     small = level.holds(state.g, size)
-    return 2.0 * abs(dot(np.where(small, state.g, 0.0), p))
+    return aside.explained(state.looked, state.turns, np.where(small, state.g, 0.0), p)
 
 
 def _ask_beside(state: State, region: Region, p: Vector) -> bool:
@@ -209,8 +210,11 @@ def _take_beside(state: State, region: Region, f: float, g: Vector, told: Observ
         if goes_on and not (state.rule >= WITH_LEVELS and fall <= _small_part(state)):
             return _leave(state)
         state.ending = "" if goes_on else str(state.stop)
-    p = aside.following(state.looked, p, lower=lower, change=change, hidden=seen)
-    state.looked = max(state.looked, 2 if lower else 1) + 1
+    turns = state.turns
+    p, state.turns = aside.following(
+        state.looked, p, lower=lower, change=change, hidden=seen, turns=turns
+    )
+    state.looked = aside.counted(state.looked, lower=lower, turns=turns)
     wanted = state.ending in ("", *SUCCESSES) and state.looked <= MOST_LOOKED
     if wanted and _ask_beside(state, region, p):
         state.phase, state.stop = Phase.BESIDE, None
@@ -221,7 +225,7 @@ def _take_beside(state: State, region: Region, f: float, g: Vector, told: Observ
 def _leave(state: State) -> bool:
     """Go on from a point beside an end that was none."""
     state.phase = Phase.TRIAL
-    state.left, state.looked, state.ending = state.left + 1, 0, ""
+    state.left, state.looked, state.ending, state.turns = state.left + 1, 0, "", None
     return True
 
 

@@ -27,6 +27,7 @@ from optdriver.feasible.soundness import check_pending, read_state
 from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 from optdriver.feasible.work import TooMuchWork
+from optdriver.geometry.aside import moved
 from optdriver.lbfgsb.options import check_real
 from optdriver.leastsquares.covariance import Factors, factors
 from optdriver.leastsquares.losses import LINEAR
@@ -98,14 +99,15 @@ class FeasibleMinimizer:
         The relative spacing of the numbers in which values are computed, where that is coarser than
         Python's: a change that they cannot show is small, and slopes judge a step by it.
     rule : {8, 7, 6, 5, 4, 3, 2, 1}
-        7 as in optdriver 0.9.0: from 150 variables on derivatives of formulas have other last
-        digits. 6 as in optdriver 0.8.0: a fit asks nothing beside its ends. 5 as in optdriver
-        0.7.0: beside an end no slope above a 16th of `gtol` counts as none, and from 150 variables
-        on matrices are sparse, however few rows there are. 4 as in 0.5.0: derivatives of formulas
-        with ``hypot`` in them have other last digits. 3 as in 0.4.0: the cusp of a horn, where the
-        gradient of the row vanishes, is none as a rule, and the last digits of points are those of
-        another factorisation. 2 as in 0.2.0: no cusp but that of an infinite slope is a success. 1
-        as in 0.1.0: besides, `gtol` is absolute, and `ftol` has no meaning.
+        7 as in optdriver 0.9.0: beside an end a point is asked in a single direction, and from 150
+        variables on derivatives of formulas have other last digits. 6 as in optdriver 0.8.0: a fit
+        asks nothing beside its ends. 5 as in optdriver 0.7.0: beside an end no slope above a 16th
+        of `gtol` counts as none, and from 150 variables on matrices are sparse, however few rows
+        there are. 4 as in 0.5.0: derivatives of formulas with ``hypot`` in them have other last
+        digits. 3 as in 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none
+        as a rule, and the last digits of points are those of another factorisation. 2 as in 0.2.0:
+        no cusp but that of an infinite slope is a success. 1 as in 0.1.0: besides, `gtol` is
+        absolute, and `ftol` has no meaning.
     **options
         See `Options`: gtol, ftol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 
@@ -365,7 +367,7 @@ class FeasibleMinimizer:
         state = self._state
         if state.phase is not Phase.BESIDE:
             return 0
-        return int(np.count_nonzero(state.pending != state.end))
+        return moved(state.pending - state.end, state.turns)
 
     @property
     def nfev(self) -> int:
@@ -548,6 +550,7 @@ class FeasibleMinimizer:
             raise InputError("constraints given as functions cannot be stored; give strings")
         data = asdict(self._state)  # copies the arrays
         data["phase"] = int(self._state.phase)
+        data["turns"] = None if self._state.turns is None else self._state.turns.rows
         data["stop"] = None if self._state.stop is None else str(self._state.stop)
         return {
             "version": VERSION,

@@ -13,10 +13,9 @@ from optdriver.feasible.options import Fit, Options, checked, pairs_kept
 from optdriver.feasible.region import Region
 from optdriver.feasible.state import RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.types import Data
-from optdriver.geometry.aside import MOST_LEFT, MOST_LOOKED
+from optdriver.geometry.aside import FOLLOWED, MOST_LEFT, MOST_LOOKED, read_turns
 
 COUNTS = ("nfev", "nfail", "failures", "nit")
-LOWER = 3  # points beside an end, from which on one may be lower than it, and none itself
 EVALUATED = ("x", "g", "best_x", "best_g")  # empty until the start is evaluated
 LISTS = ("steps", "changes", "failed", "avoided")
 NUMBERS = ("f", "best_f", "predicted", "residual")
@@ -97,9 +96,10 @@ def _read_beside(values: Data, n: int) -> Data:
     made["ending"] = stored.text("ending", values.get("ending", ""))
     for name, most in (("looked", MOST_LOOKED + 1), ("left", MOST_LEFT)):
         made[name] = stored.whole(name, values.get(name, 0), most=most)
+    made["turns"] = read_turns(values.get("turns"), n)
     beside = values["phase"] is Phase.BESIDE
     if made["ending"] not in ("", *SUCCESSES) or (
-        beside and not made["ending"] and made["looked"] < LOWER
+        beside and not made["ending"] and made["looked"] < FOLLOWED
     ):
         raise ValueError("it says nothing of the end beside which a point is asked")
     if beside and not len(made["end"]):

@@ -13,7 +13,8 @@ Where residuals are told, `fit` says what they cost, `r` and `jacobian` are thos
 holds what J'J leaves of the changes of the gradient, and `offset` is the relative offset of the
 iterate (see `fits`). `began` is where the run began, empty where nothing is asked beside an end;
 there `end` is that end, `ending` how the run stops if nothing lower is found, `looked` how many
-points were asked, and `left` how many ends were none (see `beside`).
+points were asked, `turns` what further ones are made of, and `left` how many ends were none (see
+`beside`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 
 from optdriver.feasible.options import Fit, Options
 from optdriver.feasible.types import Vector
+from optdriver.geometry.aside import Turns
 
 VERSION = 2
 RULE = 8
@@ -108,6 +110,7 @@ class State:
     ending: str = ""
     looked: int = 0
     left: int = 0
+    turns: Turns | None = None
 
     @property
     def n(self) -> int:

@@ -2,21 +2,23 @@
 
 The rule is that of `optdriver.lbfgsb.saddles`: variables that have stayed where the run began, with
 no slope, are moved a little, and of variables that have been equal all the way one is moved up and
-the other down.
+the other down.  Where f is not lower there the next steps are conjugate to the first one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.errors import InputError
 from optdriver.geometry.products import dot, largest
+from optdriver.reading import check_count
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -33,14 +35,23 @@ STEP = 2.0**-10
 ROUNDING = 2.0**-50
 """Of f, or of what a run has gained: a change that is none."""
 
+VARIED = 0.7320508075688772
+"""sqrt(3) - 1: its multiples' fractions are all over (0, 1)."""
+
 FARTHER = 8.0
 MOST_COMPARED = 2**20
 
 MOST_LOOKED = 6
 """Points beside one end."""
 
+FOLLOWED = 3
+"""What is counted at the first point beside an end that is asked after one that is lower."""
+
 MOST_LEFT = 10
 """Ends of a run that were none."""
+
+SPENT = 2.0**-7
+"""Of the first step: a smaller residual of conjugate steps is none."""
 
 
 class Level(NamedTuple):
@@ -82,6 +93,7 @@ def step(
     level: Level,
     *,
     alone: bool = False,
+    varied: bool = False,
 ) -> Vector:
     """Return the step from the end `x` to where f may be lower, of zeros where there is none.
 
@@ -98,17 +110,27 @@ def step(
         What is no slope, and no move.
     alone : bool
         The box is all that bounds the run: what was moved alone goes to where there is room.
+    varied : bool
+        Move each by another part of its size: see `optdriver.lbfgsb.saddles.part_of`.
     """
     free, size = box.free, sizes(x, began, box, by_width=level.by_width)
     stays = free & level.holds(g, size) & (np.abs(x - began) <= level.same * size)
     stays &= (np.abs(steps) <= level.same * size).all(axis=0)  # else it has come back
-    p = np.zeros(len(x))
+    p, lengths = np.zeros(len(x)), STEP * size
     for k, i in enumerate(np.flatnonzero(stays).tolist()):
-        p[i] = STEP * size[i] * (-1.0 if k.bit_count() % 2 else 1.0)
+        p[i] = lengths[i] * part_of(k, varied=varied) * (-1.0 if k.bit_count() % 2 else 1.0)
     if alone:
         p = inward(x, p, box)
-    _exchange(p, x, g, began, steps, size, free & ~stays, level)
+    pairs = _exchanged(x, g, began, steps, size, free & ~stays, level)
+    for k, (i, j) in enumerate(pairs, int(stays.sum())):
+        p[i] = lengths[i] * part_of(k, varied=varied)
+        p[j] = -p[i]
     return p
+
+
+def part_of(k: int, *, varied: bool) -> float:
+    """Return by which part of its length the k-th variable is moved, 1 at most, and for k = 0."""
+    return 1.0 - 0.5 * (k * VARIED % 1.0) if varied else 1.0
 
 
 def sizes(x: Vector, began: Vector, box: Box, *, by_width: bool = True) -> Vector:
@@ -125,8 +147,7 @@ def sizes(x: Vector, began: Vector, box: Box, *, by_width: bool = True) -> Vecto
     return np.asarray(np.minimum(size, width))
 
 
-def _exchange(
-    p: Vector,
+def _exchanged(
     x: Vector,
     g: Vector,
     began: Vector,
@@ -134,8 +155,8 @@ def _exchange(
     size: Vector,
     free: Mask,
     level: Level,
-) -> None:
-    """Move of each two variables that have been equal all the way one up and the other down."""
+) -> Iterator[tuple[int, int]]:
+    """Yield each two variables that have been equal all the way."""
     n, least = len(x), level.same * largest(np.abs(x - began))
     open_to = _paired(x, began, free, least)
     window = 2 + MOST_COMPARED // n
@@ -148,7 +169,7 @@ def _exchange(
         together = np.abs(steps[:, j] - steps[:, [i]]) <= least
         j = j[together.all(axis=0)]
         if len(j):
-            p[i], p[j[0]] = STEP * size[i], -STEP * size[i]
+            yield i, int(j[0])
             open_to[i] = open_to[j[0]] = False
 
 
@@ -170,6 +191,17 @@ def inward(x: Vector, p: Vector, box: Box) -> Vector:
     return np.where(short, turned, p)
 
 
+def explained(looked: int, turns: Turns | None, g: Vector, p: Vector) -> float:
+    """Return by how much f may fall along a step, says the gradient at the end, but bend nowhere.
+
+    Beyond the first point what matters is the gradient in what has stayed: a step that was brought
+    back to constraints is along these.
+    """
+    if looked > 1:
+        g = np.zeros(p.size) if turns is None else np.where(turns.first != 0.0, g, 0.0)
+    return 2.0 * abs(dot(g, p))
+
+
 def bent_down(p: Vector, change: Vector) -> tuple[Vector, float]:
     """Return the part of a step down whose slope f bends, and what a parabola promises along it.
 
@@ -182,11 +214,68 @@ def bent_down(p: Vector, change: Vector) -> tuple[Vector, float]:
     return part, -0.5 * dot(part, change) if hidden else 0.0
 
 
-def following(looked: int, p: Vector, *, lower: bool, change: Vector, hidden: float) -> Vector:
+class Turns(NamedTuple):
+    """The first step beside an end, shape (n,), and what is left of it, as parts of its sizes.
+
+    `left` is the residual of conjugate directions: see `optdriver.lbfgsb.saddles.turn_aside`.
+    """
+
+    first: Vector
+    left: Vector | None = None
+
+    @property
+    def rows(self) -> Vector:
+        """They as an array, shape (1, n), or (2, n) with what is left."""
+        return np.array([self.first] if self.left is None else [self.first, self.left])
+
+    def turned(self, p: Vector, change: Vector, hidden: float) -> tuple[Vector, Turns] | None:
+        """Return the next step, conjugate to the last ones, and the turns with it; None at an end.
+
+        `p` is the step that was not lower, along which the gradient has changed by `change`, and
+        `hidden` is a change of f that is none.
+        """
+        sizes = np.abs(self.first)
+        moved = sizes > 0.0
+        made = np.divide(p, sizes, out=np.zeros(p.size), where=moved)
+        bent = sizes * change
+        along = dot(made, bent)
+        if not along > 2.0 * hidden:
+            return None
+        left = made if self.left is None else self.left
+        left = left - dot(left, made) / along * bent
+        if not largest(np.abs(left)) > SPENT:
+            return None
+        way = left - dot(left, bent) / along * made
+        step = sizes * (way / largest(np.abs(way)))
+        return (step, Turns(self.first, left)) if np.isfinite(step).all() else None
+
+
+def moved(p: Vector, turns: Turns | None) -> int:
+    """Return by how many variables, or in how many together, points beside an end are asked."""
+    most = 0 if turns is None else np.count_nonzero(turns.first)
+    return int(max(np.count_nonzero(p), most))
+
+
+def counted(looked: int, *, lower: bool, turns: Turns | None) -> int:
+    """Return how many points count as asked beside an end with the next one."""
+    first = lower and (turns is not None or looked < FOLLOWED)
+    return FOLLOWED if first else looked + 1
+
+
+def following(
+    looked: int,
+    p: Vector,
+    *,
+    lower: bool,
+    change: Vector,
+    hidden: float,
+    turns: Turns | None = None,
+) -> tuple[Vector, Turns | None]:
     """Return the step from the end to the next point beside it, of zeros if there is none.
 
     One that is lower, but at an end itself, or by next to nothing, is followed farther out.  A
-    first one that is not lower is followed along the part of it that the others may have hidden.
+    first one that is not lower is followed along the part of it that the others may have hidden,
+    and then, as long as none is lower, in turns.
 
     Parameters
     ----------
@@ -199,14 +288,20 @@ def following(looked: int, p: Vector, *, lower: bool, change: Vector, hidden: fl
         What the gradient has changed by.
     hidden : float
         A change of f that is none.
+    turns : Turns, optional
+        None before the rules that know them, and once a lower point was found.
     """
     if lower:
-        return FARTHER * p
+        return FARTHER * p, None
     if looked == 1:
         part, promised = bent_down(p, change)
         if promised > hidden:
-            return part
-    return np.zeros(len(p))
+            return part, turns
+    if turns is not None and looked < MOST_LOOKED:
+        made = turns.turned(p, change, hidden)
+        if made is not None:
+            return made
+    return np.zeros(len(p)), None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,6 +322,10 @@ class Aside:
         How many points were asked beside this end.
     left : int
         How many ends were none.
+    turning : bool
+        Whether steps are varied, and further ones conjugate to the first: not before 0.10.0.
+    turns : Turns or None
+        What these are made of; None as soon as something lower was found beside this end.
     """
 
     began: Vector | None = None
@@ -235,6 +334,8 @@ class Aside:
     ending: str = ""
     looked: int = 0
     left: int = 0
+    turning: bool = False
+    turns: Turns | None = None
 
     @property
     def may_look(self) -> bool:
@@ -243,16 +344,34 @@ class Aside:
 
     def gone(self) -> Aside:
         """Return what is known where the run goes on from a lower point."""
-        return Aside(began=self.began, first=self.first, left=self.left + 1)
+        return replace(self._begun(), left=self.left + 1)
 
     def kept(self) -> Aside:
         """Return what is known to a run that goes on from the end of this one."""
         looked = self.looked if self.end is None else 0
-        return Aside(began=self.began, first=self.first, looked=looked, left=self.left)
+        return replace(self._begun(), looked=looked)
+
+    def _begun(self) -> Aside:
+        return replace(self, end=None, ending="", looked=0, turns=None)
+
+    def at(self, end: Vector, ending: str, p: Vector) -> Aside:
+        """Return what is known where the first step beside an end is `p`."""
+        turns = Turns(p) if self.turning else None
+        return replace(self, end=end, ending=ending, looked=1, turns=turns)
+
+    def after(self, *, lower: bool, turns: Turns | None) -> Aside:
+        """Return what is known after a point beside the end, if another is asked."""
+        looked = counted(self.looked, lower=lower, turns=self.turns)
+        return replace(self, looked=looked, turns=turns)
 
     def moved(self, pending: Vector | None) -> int:
-        """Return by how many variables the pending point lies beside an end; 0 if it does not."""
-        return 0 if pending is None or self.end is None else int((pending != self.end).sum())
+        """Return by how many variables the pending point lies beside an end; 0 if it does not.
+
+        As many as at first where derivatives may tell of further directions.
+        """
+        if pending is None or self.end is None:
+            return 0
+        return moved(pending - self.end, self.turns)
 
     def small(self, f: float) -> float:
         """Return a small part of `f`, or of what the run has gained."""
@@ -267,6 +386,8 @@ class Aside:
             "ending": self.ending,
             "looked": self.looked,
             "left": self.left,
+            "turning": self.turning,
+            "turns": None if self.turns is None else self.turns.rows,
         }
 
     @classmethod
@@ -291,10 +412,44 @@ class Aside:
             ending=stored.text("ending", data["ending"]),
             looked=stored.whole("looked", data["looked"], most=MOST_LOOKED + 1),
             left=stored.whole("left", data["left"], most=MOST_LEFT),
+            turning=stored.flag("turning", data.get("turning", False)),
+            turns=read_turns(data.get("turns"), len(low)),
         )
         asked = made.end is not None
         if asked and (made.began is None or not made.looked):
             raise ValueError("a point is asked beside an end of a run that looks nowhere")
-        if made.ending not in ("", *endings) or (asked and not made.ending and made.looked < 3):
+        if made.ending not in ("", *endings) or (
+            asked and not made.ending and made.looked < FOLLOWED
+        ):
             raise ValueError("it says nothing of the end beside which a point is asked")
         return made
+
+
+def read_looks(beside: Any) -> int:
+    """Return how points beside ends are asked: 2 in turns, 1 in one direction, 0 not at all.
+
+    Raises
+    ------
+    InputError, InputTypeError
+    """
+    if isinstance(beside, bool | np.bool_):
+        return 2 * int(beside)
+    check_count("beside", beside, least=0)
+    if beside > 2:
+        raise InputError(f"beside is 2, 1 or 0, or a flag, not {beside}")
+    return int(beside)
+
+
+def read_turns(given: Any, n: int) -> Turns | None:
+    """Return the turns of which `Turns.rows` were stored, or None.
+
+    Raises
+    ------
+    ValueError
+        They are none.
+    """
+    if given is None:
+        return None
+    if not 1 <= len(given) <= 2:
+        raise ValueError("turns are a first step, and what is left of it")
+    return Turns(*stored.array("turns", given, (len(given), n), finite=True))

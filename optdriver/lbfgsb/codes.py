@@ -100,5 +100,8 @@ LOOKING = 3
 FOLLOWING = 6
 MOST_FOLLOWED = 30
 
+# What `State.beside` is at most: two more with each further direction.
+MOST_BESIDE = 12
+
 # So many ends that were none are left by a point beside them.
 MOST_LEFT = 10

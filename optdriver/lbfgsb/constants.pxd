@@ -27,4 +27,5 @@ cdef enum:
     LOOKING = 3
     FOLLOWING = 6
     MOST_FOLLOWED = 30
+    MOST_BESIDE = 12
     MOST_LEFT = 10

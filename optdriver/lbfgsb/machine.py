@@ -30,6 +30,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         LOOKING,
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
+        MOST_BESIDE,
         MOST_FOLLOWED,
         MOST_LEFT,
         PROJECTED_GRADIENT,
@@ -50,10 +51,13 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.saddles import (
         farther_aside,
+        follow_bends,
+        has_fallen,
         is_small_part,
         promised_aside,
         slope_aside,
         step_aside,
+        turn_aside,
     )
     from cython.cimports.optdriver.lbfgsb.state import Scratch, State
     from cython.cimports.optdriver.lbfgsb.stopping import (
@@ -89,6 +93,7 @@ else:
         LOOKING,
         MAX_EVALUATIONS,
         MAX_ITERATIONS,
+        MOST_BESIDE,
         MOST_FOLLOWED,
         MOST_LEFT,
         PROJECTED_GRADIENT,
@@ -102,10 +107,13 @@ else:
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.saddles import (
         farther_aside,
+        follow_bends,
+        has_fallen,
         is_small_part,
         promised_aside,
         slope_aside,
         step_aside,
+        turn_aside,
     )
     from optdriver.lbfgsb.state import Scratch, State
     from optdriver.lbfgsb.stopping import (
@@ -286,7 +294,7 @@ def look_beside(s: State) -> cython.void:
 
 def the_end(s: State) -> cython.Py_ssize_t:
     """Return how a run ends beside whose end nothing lower is found."""
-    return s.beside if s.beside <= 2 else s.beside - 2
+    return 2 - s.beside % 2
 
 
 def take_beside(s: State, q: Scratch, f: cython.double) -> cython.void:
@@ -294,12 +302,13 @@ def take_beside(s: State, q: Scratch, f: cython.double) -> cython.void:
 
     A lower one where f is flat, or has fallen by next to nothing, is followed farther out: from
     there the next iterate might pass at once.  One that is not lower is followed by another if the
-    change of the gradient says that f falls along some of its steps: the others have hidden it.  A
-    small slope that is left at the end, or seems so by differences, explains twice as much as it
-    promises: f falls there, but does not bend down.
+    change of the gradient says that f falls along some of its steps: the others have hidden it;
+    then by others in turn.  A small slope that is left at the end, or seems so by differences,
+    explains twice as much as it promises: f falls there, but does not bend down.
     """
     fall: cython.double = s.f0 - f
-    if f < s.f0 - noise_level(s, f) - 2.0 * slope_aside(s):
+    hidden: cython.double = noise_level(s, f)
+    if f < s.f0 - hidden - 2.0 * slope_aside(s):
         keep_best(s, f)
         s.f0 = f
         if not (stands(s) or (s.cautious > 6 and is_small_part(s, fall))):
@@ -308,10 +317,18 @@ def take_beside(s: State, q: Scratch, f: cython.double) -> cython.void:
             s.beside = the_end(s) + 2
         else:
             end_beside(s, q)
-    elif s.beside <= 2 and promised_aside(s) > noise_level(s, f):
+    elif s.beside <= 2 and promised_aside(s) > hidden:
+        follow_bends(s)
         s.beside += 2
+    elif may_turn(s) and turn_aside(s, q, hidden):
+        s.beside = max(s.beside, the_end(s) + 2) + 2
     else:
         end_beside(s, q)
+
+
+def may_turn(s: State) -> cython.bint:
+    """Whether another direction may be seen: nothing lower was found, and not yet too many were."""
+    return s.cautious > 7 and s.beside + 2 <= MOST_BESIDE and not has_fallen(s)
 
 
 def stands(s: State) -> cython.bint:
@@ -321,11 +338,7 @@ def stands(s: State) -> cython.bint:
 
 def falls_beside(s: State) -> cython.bint:
     """Whether a lower point was found beside the end, from which f falls on."""
-    i: cython.Py_ssize_t
-    for i in range(s.n):
-        if s.xb[i] != s.z[i]:
-            return s.cautious > 6 and not stands(s)
-    return False
+    return s.cautious > 6 and has_fallen(s) and not stands(s)
 
 
 def end_beside(s: State, q: Scratch) -> cython.void:

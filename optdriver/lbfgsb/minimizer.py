@@ -88,7 +88,7 @@ def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options
     state.ftol = float(options.ftol)
     state.gtol = float(options.gtol)
     state.noise = float(options.noise)
-    state.cautious = 7 * int(options.cautious)
+    state.cautious = 8 * int(options.cautious)
     state.initial_step = float(options.initial_step or 0.0)
     state.maxfun = limit(options.maxfun)
     state.maxiter = limit(options.maxiter)
@@ -372,11 +372,16 @@ class LBFGSB:
 
     @property
     def beside(self) -> int:
-        """By how many variables the pending point lies beside an end; 0 if it is no such point."""
+        """By how many variables the pending point lies beside an end; 0 if it is no such point.
+
+        At least 2 where derivatives may tell of further directions.
+        """
         s = self.state
         if s.phase != BESIDE:
             return 0
-        return int(np.count_nonzero(s.vector("xt") != s.vector("z")))
+        moved = int(np.count_nonzero(s.vector("xt") != s.vector("z")))
+        turns = s.cautious > 7 and s.beside > 2 and np.array_equal(s.vector("xb"), s.vector("z"))
+        return max(moved, 2) if turns else moved
 
     @property
     def nfev(self) -> int:

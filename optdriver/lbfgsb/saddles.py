@@ -4,6 +4,13 @@ A run that begins on a plane of symmetry stays there, and ends at a minimum with
 (1, 0), ``x^2 - y^2`` at its saddle.  The same happens where f is symmetric under the exchange of
 two variables that begin equal, and at a start where all of the gradient vanishes, be it a maximum.
 No gradient on the plane tells; a value beside it does.
+
+Several such variables may be coupled, as in ``x^2 - 4 x y + y^2``, which falls along (1, 1) and
+rises along (1, -1).  So where f is not lower beside the end, the next steps are the directions of
+conjugate gradients (Hestenes and Stiefel 1952), of which the change of the gradient tells all that
+is needed: the first one along which f bends down is met as soon as the directions so far span one
+(Conn, Gould and Toint, "Trust-Region Methods", 2000, section 5.2), after as many as there are
+variables at the latest.
 """
 
 from __future__ import annotations
@@ -14,14 +21,14 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import fabs
-    from cython.cimports.optdriver.lbfgsb.linalg import copy, finite
-    from cython.cimports.optdriver.lbfgsb.state import State
+    from cython.cimports.libc.math import fabs, floor
+    from cython.cimports.optdriver.lbfgsb.linalg import copy, dot, finite
+    from cython.cimports.optdriver.lbfgsb.state import Scratch, State
 else:
-    from math import fabs
+    from math import fabs, floor
 
-    from optdriver.lbfgsb.linalg import copy, finite
-    from optdriver.lbfgsb.state import State
+    from optdriver.lbfgsb.linalg import copy, dot, finite
+    from optdriver.lbfgsb.state import Scratch, State
 
 
 def longest_way(s: State) -> cython.double:
@@ -129,6 +136,16 @@ def is_odd(number: cython.Py_ssize_t) -> cython.bint:
     return odd
 
 
+def part_of(k: cython.Py_ssize_t) -> cython.double:
+    """Return by which part of its length the k-th variable is moved: 1/2 to 1, and all different.
+
+    Steps that are all alike may be orthogonal to what couples the variables, and are then conjugate
+    to all that is to be found.
+    """
+    part: cython.double = 0.7320508075688772 * k
+    return 1.0 - 0.5 * (part - floor(part))
+
+
 def step_aside(s: State) -> cython.bint:
     """Leave in s.xt a point beside the end, which is put into s.z; False if there is none to ask.
 
@@ -149,6 +166,8 @@ def step_aside(s: State) -> cython.bint:
         if s.xt[i] != s.z[i] or s.l[i] == s.u[i]:
             continue
         h = 0.0009765625 * size_of(s, i, way)
+        if s.cautious > 7:
+            h *= part_of(moved)
         if stays(s, i, way):
             s.xt[i] = aside(s, i, h, is_odd(moved))
             moved += s.xt[i] != s.z[i]
@@ -173,7 +192,7 @@ def aside(s: State, i: cython.Py_ssize_t, h: cython.double, down: cython.bint) -
 
 
 def promised_aside(s: State) -> cython.double:
-    """Leave in s.xt only the steps down whose slope f bends; return what is promised along them.
+    """Return what is promised along the steps down whose slope f bends.
 
     That is minus half of the sum of the change of the gradient times the step (a parabola).  It
     is 0 where that are all of them, or none: f is not lower there, and nothing else is known.
@@ -189,18 +208,83 @@ def promised_aside(s: State) -> cython.double:
         if part < 0.0:
             total -= 0.5 * part
         else:
-            s.xt[i] = s.z[i]
             left += 1
     return total if left > 0 else 0.0
 
 
+def follow_bends(s: State) -> cython.void:
+    """Leave in s.xt only the steps down whose slope f bends."""
+    i: cython.Py_ssize_t
+    for i in range(s.n):
+        if not (s.gt[i] - s.gb[i]) * (s.xt[i] - s.z[i]) < 0.0:
+            s.xt[i] = s.z[i]
+
+
+def has_fallen(s: State) -> cython.bint:
+    """Whether a lower point was found beside the end."""
+    i: cython.Py_ssize_t
+    fallen: cython.bint = False
+    for i in range(s.n):
+        fallen = fallen or s.xb[i] != s.z[i]
+    return fallen
+
+
+def turn_aside(s: State, q: Scratch, hidden: cython.double) -> cython.bint:
+    """Leave in s.xt a point that lies from the end in a direction conjugate to the last ones.
+
+    Variables are measured by the first step.  What conjugate gradients would still have to solve
+    for is kept in s.d, which nothing else needs here.  False where that is nothing, or where f
+    bends by no more than `hidden`, a change that is none.
+    """
+    i: cython.Py_ssize_t
+    x: cython.double
+    along: cython.double
+    part: cython.double
+    most: cython.double = 0.0
+    moved: cython.bint = False
+    for i in range(s.n):
+        q.s[i] = s.xt[i] - s.z[i]
+        q.y[i] = s.gt[i] - s.gb[i]
+    step_aside(s)
+    for i in range(s.n):
+        q.t[i] = fabs(s.xt[i] - s.z[i])
+        q.y[i] *= q.t[i]
+        q.s[i] = q.s[i] / q.t[i] if q.t[i] > 0.0 else 0.0
+        if s.beside <= 4:
+            s.d[i] = q.s[i]
+    along = dot(q.s, q.y, s.n)
+    if not along > 2.0 * hidden:
+        return False
+    part = dot(s.d, q.s, s.n) / along
+    for i in range(s.n):
+        s.d[i] -= part * q.y[i]
+        most = max(most, fabs(s.d[i]))
+    if not most > 0.0078125:
+        return False
+    part = dot(s.d, q.y, s.n) / along
+    most = 0.0
+    for i in range(s.n):
+        q.s[i] = s.d[i] - part * q.s[i]
+        most = max(most, fabs(q.s[i]))
+    if not (most > 0.0 and finite(most)):
+        return False
+    for i in range(s.n):
+        x = s.z[i] + q.t[i] * (q.s[i] / most)
+        s.xt[i] = min(max(x, s.l[i]), s.u[i]) if finite(x) else s.z[i]
+        moved = moved or s.xt[i] != s.z[i]
+    return moved
+
+
 def slope_aside(s: State) -> cython.double:
-    """Return what f changes by on the way to the first point beside the end, to first order."""
+    """Return what f changes by on the way to a point beside the end, to first order.
+
+    It is 0 where a lower point is followed, and before 0.10.0 beyond the first point.
+    """
     i: cython.Py_ssize_t
     total: cython.double = 0.0
     for i in range(s.n):
         total += s.gb[i] * (s.xt[i] - s.z[i])
-    return fabs(total) if s.beside <= 2 else 0.0
+    return fabs(total) if s.beside <= 2 or (s.cautious > 7 and not has_fallen(s)) else 0.0
 
 
 def farther_aside(s: State) -> cython.bint:

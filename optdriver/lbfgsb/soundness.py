@@ -15,6 +15,7 @@ from optdriver.lbfgsb.codes import (
     BESIDE,
     DONE,
     FOLLOWING,
+    MOST_BESIDE,
     MOST_FOLLOWED,
     MOST_LEFT,
     RUNNING,
@@ -85,8 +86,8 @@ def _check_counters(state: Any) -> None:
         and all(getattr(state, name) in (0, 1) for name in FLAGS)
         and all(getattr(state, name) >= 0 for name in (*counters, *limits))
         and state.stage in (0, 1, 2)
-        and state.cautious in range(8)
-        and 0 <= state.beside <= 4
+        and state.cautious in range(9)
+        and 0 <= state.beside <= MOST_BESIDE
         and 0 <= state.left <= MOST_LEFT
         and (state.phase != BESIDE or state.beside > 0)
         and state.doubts < FOLLOWING + 2 * MOST_FOLLOWED

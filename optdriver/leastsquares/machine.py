@@ -233,7 +233,7 @@ def _set_up(state: State) -> None:
         size = norm(state.r)
         state.radius = size if 0.0 < size < math.inf else 1.0
     if state.options.beside and state.aside.began is None:
-        state.aside = Aside(began=state.x, first=state.f)
+        state.aside = Aside(began=state.x, first=state.f, turning=state.options.beside > 1)
 
 
 def _length(state: State, step: Vector | None) -> float:
@@ -293,9 +293,8 @@ def _look_beside(state: State, trials: Vector) -> None:
     if state.x is None or began is None:
         return
     level = Level(slope=0.0, change=state.aside.small(state.f), same=aside.SAME)
-    p = aside.step(state.x, g, began, trials, box, level, alone=True)
-    made = replace(state.aside, end=state.x, ending=str(state.stop), looked=1)
-    _ask_beside(state, made, p)
+    p = aside.step(state.x, g, began, trials, box, level, alone=True, varied=state.aside.turning)
+    _ask_beside(state, state.aside.at(state.x, str(state.stop), p), p)
 
 
 def _ask_beside(state: State, made: Aside, p: Vector) -> bool:
@@ -319,9 +318,10 @@ def _take_beside(state: State, r: Vector, jacobian: Vector, f: float, gradient: 
     if state.pending is None or made.end is None:
         raise ValueError("there is no point beside an end")
     p, fall, hidden = state.pending - made.end, state.f - f, _hides(state)
-    slope = 2.0 * abs(dot(g, p)) if made.looked == 1 else 0.0
-    lower = fall > hidden + slope
-    following = aside.following(made.looked, p, lower=lower, change=gradient - g, hidden=hidden)
+    lower = fall > hidden + aside.explained(made.looked, made.turns, g, p)
+    following, turns = aside.following(
+        made.looked, p, lower=lower, change=gradient - g, hidden=hidden, turns=made.turns
+    )
     if lower:
         small = fall <= made.small(state.f)
         _take(state, r, jacobian, f)
@@ -331,7 +331,7 @@ def _take_beside(state: State, r: Vector, jacobian: Vector, f: float, gradient: 
         made = replace(made, ending="" if falls_on else str(Stop.CONVERGED))
         if falls_on and not small:
             following = np.zeros(p.size)
-    state.aside = replace(made, looked=max(made.looked, 2 if lower else 1) + 1)
+    state.aside = made.after(lower=lower, turns=turns)
     if state.aside.looked > MOST_LOOKED or not _ask_beside(state, state.aside, following):
         _end_beside(state)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, ProtocolError
+from optdriver.geometry.aside import read_looks
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.leastsquares import losses, machine
 from optdriver.leastsquares import state as states
@@ -49,9 +50,10 @@ class LeastSquares(Stepping[State]):
     secant : bool
         Learn of trials what the Jacobian alone leaves of the Hessian, which decides where residuals
         stay large; False as in optdriver 0.7.0.
-    beside : bool
-        Ask a point beside an end to which symmetry may have led (two peaks that begin at one place,
-        say), and go on from there if it is lower; False as in optdriver 0.8.0.
+    beside : {2, 1, 0}
+        Ask points beside an end to which symmetry may have led (two peaks that begin at one place,
+        say), and go on from there if one is lower; 1 as in optdriver 0.9.0, one in a single
+        direction; 0, or False, as in 0.8.0: none.  True is 2.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 
@@ -95,7 +97,7 @@ class LeastSquares(Stepping[State]):
         f_scale: float = 1.0,
         xtol: float = LeastSquaresOptions().xtol,
         secant: bool = True,
-        beside: bool = True,
+        beside: bool | int = 2,
         maxfun: float = math.inf,
         maxiter: float = math.inf,
     ) -> None:
@@ -104,7 +106,7 @@ class LeastSquares(Stepping[State]):
             f_scale=f_scale,
             xtol=xtol,
             secant=secant,
-            beside=beside,
+            beside=read_looks(beside),
             maxfun=maxfun,
             maxiter=maxiter,
         )

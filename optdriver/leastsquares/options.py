@@ -11,6 +11,7 @@ from optdriver.leastsquares.losses import LINEAR, LOSSES
 from optdriver.reading import check_count, check_flag, check_real
 
 XTOL: Final = 1e-11
+MOST_BESIDE: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,9 +30,9 @@ class LeastSquaresOptions:
         of the size of the confidence region, whatever the parameters are measured in.
     secant : bool
         Learn of trials what the Jacobian alone leaves of the Hessian; False as in optdriver 0.7.0.
-    beside : bool
-        Ask a point beside an end to which symmetry may have led, and go on from there if it is
-        lower; False as in optdriver 0.8.0.
+    beside : {2, 1, 0}
+        Ask points beside an end to which symmetry may have led, and go on from there if one is
+        lower; 1 as in optdriver 0.9.0, one in a single direction; 0 as in 0.8.0, none.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """
@@ -40,7 +41,7 @@ class LeastSquaresOptions:
     f_scale: float = 1.0
     xtol: float = XTOL
     secant: bool = True
-    beside: bool = True
+    beside: int = 2
     maxfun: float = math.inf
     maxiter: float = math.inf
 
@@ -49,7 +50,9 @@ class LeastSquaresOptions:
         check_real("f_scale", self.f_scale, above_zero=True)
         check_real("xtol", self.xtol, above_zero=False)
         check_flag("secant", self.secant)
-        check_flag("beside", self.beside)
+        check_count("beside", self.beside, least=0)
+        if self.beside > MOST_BESIDE:
+            raise InputError(f"beside is a whole number up to {MOST_BESIDE}, not {self.beside}")
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
 

@@ -186,6 +186,8 @@ def _read(data: Mapping[str, Any]) -> State:
         fields[name] = None if given is None else stored.inside(name, given, low, high)
     options = {"secant": False, "beside": False, **stored.mapping("options", data["options"])}
     options |= {name: math.inf for name in ("maxfun", "maxiter") if options[name] is None}
+    if isinstance(options["beside"], bool):  # as 0.9.0 has written it
+        options["beside"] = int(options["beside"])
     return State(
         options=LeastSquaresOptions(**options),
         lower=low,

@@ -102,8 +102,10 @@ class MultiStart(Undoing[MultiStartState]):
         horn is none, as a rule. 2 is for what optdriver 0.2.0 has recorded: cusps are none, but
         those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the box too, one
         shortened step after the other, 10 pairs.
-    convergence_rule : {9, 8, 7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 9 asks a point beside an end to
+    convergence_rule : {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 10 asks points beside an end to
+        which symmetry may have led in further directions, where nothing is lower in the first; 9,
+        for what optdriver 0.9.0 has recorded, in that one alone, but asks a point beside an end to
         which symmetry may have led in fits, with limits on outputs and behind SciPy's methods, too;
         follows curves of minima by differences where no gradients are told, and compares an end
         with more than the nearest of several curves; 8, for what optdriver 0.8.0 has recorded, does
@@ -215,7 +217,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 4,
         constraint_rule: int = 8,
-        convergence_rule: int = 9,
+        convergence_rule: int = 10,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

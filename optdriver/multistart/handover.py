@@ -49,7 +49,7 @@ Vector = NDArray[np.float64]
 
 VERSION = 1
 NEVER = -2
-RULES_BESIDE = (5, 5, 6, RULE)
+RULES_BESIDE = (5, 5, 6, 7, RULE)
 """The rule of the feasible minimizer by `beside`, where it is not older."""
 COMMON_OPTIONS = ("gtol", "ftol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
@@ -81,10 +81,10 @@ class Handover:
     fit : mapping, optional
         Residuals are told: `loss`, `f_scale` and `xtol` of `optdriver.LeastSquares`, which works
         in place of L-BFGS-B, before a feasible minimizer with a Gauss-Newton model.
-    beside : {3, 2, 1, 0}
-        3: ask a point beside an end to which symmetry may have led; 2 as in optdriver 0.8.0: not in
-        fits; 1 as in 0.7.0: besides, only where slopes are below a 16th of `gtol`; 0 as in 0.6.0:
-        nowhere.
+    beside : {4, 3, 2, 1, 0}
+        4: ask points beside an end to which symmetry may have led; 3 as in optdriver 0.9.0: in a
+        single direction; 2 as in 0.8.0: not in fits; 1 as in 0.7.0: besides, only where slopes are
+        below a 16th of `gtol`; 0 as in 0.6.0: nowhere.
     precision : Precision, optional
         That of values in few digits.
     **options
@@ -106,7 +106,7 @@ class Handover:
         rule: int = 4,
         convergence_rule: int = 3,
         fit: Mapping[str, Any] | None = None,
-        beside: int = 3,
+        beside: int = 4,
         precision: Precision | None = None,
         **options: Any,
     ) -> None:
@@ -483,7 +483,7 @@ class Handover:
             self._first = None if first is None else (float(first[0]), float(first[1]))
             began = data.get("began")
             self._began = None if began is None else stored.array("began", began, (self.n,))
-            self._beside = stored.whole("beside", int(data.get("beside", 0)), most=3)
+            self._beside = stored.whole("beside", int(data.get("beside", 0)), most=4)
             known = data.get("precision")
             self._precision = None if known is None else Precision.from_dict(known)
             after = data["feasible"]

@@ -103,7 +103,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 8,
-    convergence_rule: int = 9,
+    convergence_rule: int = 10,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
     precision: Precision | None = None,
@@ -139,7 +139,7 @@ def create(
         rule=constraint_rule,
         convergence_rule=min(convergence_rule, 2),
         fit=(fit or {}) if fitted else None,
-        beside=min(max(convergence_rule - 6, 0), 3),
+        beside=min(max(convergence_rule - 6, 0), 4),
         precision=None if fitted else precision,
         **options,
     )
@@ -184,7 +184,7 @@ def _suspended(
         bounds,
         constraints=constraints,
         cautious=convergence_rule > 1,
-        beside=convergence_rule > 8,
+        beside=min(max(convergence_rule - 8, 0), 2),
         unit_rule=4 if convergence_rule > 5 and constraints is None else 3,
         **settings,
     )

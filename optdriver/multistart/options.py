@@ -30,7 +30,7 @@ MOST_INITIAL = 100_000
 
 DIFFERENCE_RULES = (1, 2, 3, 4)
 CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8)
-CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 """How runs go: as by 0.1.0, 0.2.0, 0.3.0, 0.4.0, 0.5.0, 0.6.0, 0.7.0 and 0.8.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
@@ -72,7 +72,7 @@ class MultiStartOptions:
     must_stay_feasible: bool = True
     difference_rule: int = 4
     constraint_rule: int = 8
-    convergence_rule: int = 9
+    convergence_rule: int = 10
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
@@ -185,7 +185,7 @@ class MultiStartOptions:
             "equalities": len(self.equalities),
             "gtol": gtol or SMALLEST_GTOL,
             "feasibility": self.feasibility,
-            "rule": 1 if self.constraint_rule < 7 else 2 if self.convergence_rule < 9 else 3,
+            "rule": 1 if self.constraint_rule < 7 else min(max(self.convergence_rule - 6, 2), 4),
         }
 
     def of_fits(self, *, two_sided: bool) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class MultiStartOptions:
             "f_scale": self.f_scale,
             "xtol": max(self.xtol, least),
             "secant": self.convergence_rule > 7,
-            "beside": self.convergence_rule > 8,
+            "beside": min(max(self.convergence_rule - 8, 0), 2),
         }
 
     @property

@@ -15,6 +15,9 @@ from optdriver.lbfgsb.machine import seed
 
 Vector = NDArray[np.float64]
 
+RULE_OF_OTHERS = 9
+"""The rule of convergence that has changed nothing here."""
+
 
 def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) -> LBFGSB:
     """Return a new minimizer; with `rule` 1 it has SciPy's tests, with more it is cautious.
@@ -26,7 +29,8 @@ def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) ->
     except TypeError:  # a list, say: the error tells what was expected
         read = Options(cautious=rule > 1, **options)
     made = LBFGSB.within(x0, bounds, read)
-    made.state.cautious = min(rule - 1, made.state.cautious)
+    kernel = rule - 1 if rule < RULE_OF_OTHERS else rule - 2
+    made.state.cautious = min(kernel, made.state.cautious)
     return made
 
 

@@ -87,6 +87,9 @@ SURE: Final = 100.0
 WITH_LOOKS: Final = 3
 """The rule from which on a point is asked beside an end."""
 
+WITH_TURNS: Final = 4
+"""The rule from which on further ones are asked in other directions."""
+
 SMALLEST: Final = 1e-300
 
 AT: Final = 1e-12
@@ -277,7 +280,8 @@ def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
     state.x, state.values, state.jacobian = state.pending, values, jacobian
     state.x0 = state.pending
     if state.options.rule >= WITH_LOOKS and state.aside.began is None:
-        state.aside = Aside(began=state.pending, first=float(values[0]))
+        turning = state.options.rule >= WITH_TURNS
+        state.aside = Aside(began=state.pending, first=float(values[0]), turning=turning)
     state.row_scale = 1.0 / _sizes_of_rows(state, values, jacobian)
     state.unit = norm(jacobian[0] * state.scale)
     state.small = first_unit(float(values[0]), state.unit)
@@ -453,10 +457,9 @@ def _look_beside(state: State, formulas: ConstraintSet | None) -> None:
         return
     level = Level(slope=0.0, change=state.aside.small(float(values[0])), same=aside.SAME)
     steps, box = state.steps * state.scale, Box(state.lower, state.upper)
-    p = aside.step(state.x, jacobian[0], began, steps, box, level, alone=True)
-    _ask_beside(
-        state, replace(state.aside, end=state.x, ending=str(state.stop), looked=1), p, formulas
-    )
+    known = state.aside
+    p = aside.step(state.x, jacobian[0], began, steps, box, level, alone=True, varied=known.turning)
+    _ask_beside(state, known.at(state.x, str(state.stop), p), p, formulas)
 
 
 def _ask_beside(state: State, made: Aside, p: Vector, formulas: ConstraintSet | None) -> bool:
@@ -484,16 +487,21 @@ def _take_beside(
         raise ValueError("there is no iterate")
     p, f, g = x - made.end, float(state.values[0]), state.jacobian[0]
     hidden = state.noise + SMALL * EPS * max(abs(f), abs(made.first - f))
-    explained = 2.0 * abs(dot(g, p)) if made.looked == 1 else 0.0
+    explained = aside.explained(made.looked, made.turns, g, p)
     allowed = worst(state, values, jacobian) <= state.options.feasibility
     fall = f - float(values[0])
     lower = allowed and fall > hidden + explained
     change = jacobian[0] - g
     here = _point(state, state.x, state.values, state.jacobian, formulas)
     there = _point(state, x, values, jacobian, formulas)
-    following = aside.following(made.looked, p, lower=lower, change=change, hidden=hidden)
+    if made.turns is not None and state.multipliers is not None:  # of the Lagrangian
+        bent = transposed_times(there.slopes - here.slopes, state.multipliers)
+        change = change + bent / state.scale
+    following, turns = aside.following(
+        made.looked, p, lower=lower, change=change, hidden=hidden, turns=made.turns
+    )
     if made.looked == 1 and not allowed:
-        following = _back_to_rows(state, p, here, there, hidden)
+        following, turns = _back_to_rows(state, p, here, there, hidden), made.turns
     if lower:
         _learn(state, (x - state.x) / state.scale, there, here)
         _accept(state, values, jacobian)
@@ -502,7 +510,7 @@ def _take_beside(
         made = replace(made, ending="")
         if fall > made.small(f):
             following = np.zeros(p.size)
-    state.aside = replace(made, looked=max(made.looked, 2 if lower else 1) + 1)
+    state.aside = made.after(lower=lower, turns=turns)
     looks_on = state.aside.looked <= MOST_LOOKED
     if not (looks_on and _ask_beside(state, state.aside, following, formulas)):
         _end_beside(state, formulas)

@@ -55,7 +55,8 @@ class SQP(Stepping[State]):
         A told row counts as satisfied when it is violated by no more than this part of what it
         changes by, to first order, where the variables are moved by their sizes.
     rule : {3, 2, 1}
-        2 as by optdriver 0.8.0: nothing is asked beside an end to which symmetry may have led, to
+        3 as by optdriver 0.9.0: only one point is, in a single direction;
+        2 as by 0.8.0: nothing is asked beside an end to which symmetry may have led, to
         go on from there if it is lower; 1 as by 0.7.0: besides, in how steps are planned.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.

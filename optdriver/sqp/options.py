@@ -9,7 +9,7 @@ from typing import Any
 from optdriver.errors import InputError
 from optdriver.reading import check_count, check_real
 
-RULE = 3
+RULE = 4
 """How steps are planned, and ends are believed: 1 as by 0.7.0; 2 as by 0.8.0."""
 
 MOST_ROWS = 100_000
@@ -29,7 +29,8 @@ class SQPOptions:
         A row counts as satisfied when it is violated by no more than this part of what it changes
         by where the variables are moved by their sizes.
     rule : {3, 2, 1}
-        3 asks a point beside an end to which symmetry may have led, and goes on from there if it is
+        4 asks further ones in other directions beside an end where 3, as in 0.9.0,
+        asks a point beside an end to which symmetry may have led, and goes on from there if it is
         lower; 2, as by optdriver 0.8.0, does not.  1, as by 0.7.0, plans steps without a check that
         they satisfy the linearised rows, and does not weigh rows that contradict each other by
         their violations.

@@ -6,6 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from optdriver.coroutine.scipy_methods import method_names
 from optdriver.drivers import DEFAULT_DRIVER, driver_factory
 from optdriver.errors import InputError, InputTypeError
 from optdriver.multistart.feasible_starts import check_not_empty
@@ -124,11 +127,25 @@ def create_study(
         study_id=_label("study_id", study_id),
     )
     spec = spec.with_constraints(constraints).with_outputs(outputs)
+    _check_bounds(spec)
     if spec.compiled is not None:
         check_not_empty(spec.compiled)
     if path is None:
         return Study(spec.with_parameters(parameters), journal=journal, clock=clock)
     return create_kept(spec, parameters, path, durability=durability, clock=clock)
+
+
+def _check_bounds(spec: Spec) -> None:
+    """Refuse a driver that would leave the bounds of parameters."""
+    box = spec.space if spec.compiled is None else spec.compiled
+    bounded = (box.lower < box.upper) & (np.isfinite(box.lower) | np.isfinite(box.upper))
+    if bounded.any() and not driver_factory(spec.driver).bounds:
+        known = ", ".join((DEFAULT_DRIVER, *method_names(bounds=True)))
+        raise InputError(
+            f"driver {spec.driver!r} does not keep to bounds, and "
+            f"{spec.space.free[int(np.argmax(bounded))]} has some: use one that does ({known}), or "
+            "the bounds (-math.inf, math.inf) with initial_samples to start from"
+        )
 
 
 def _opened(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from optdriver.errors import InputError
 from optdriver.geometry import aside
 from optdriver.geometry.aside import Aside, Box, Level
 
@@ -68,8 +71,65 @@ def test_alone_in_a_box_it_turns_to_where_there_is_room():
 )
 def test_what_is_asked_after_a_point(looked, lower, change, wanted):
     p = np.ones(2)
-    found = aside.following(looked, p, lower=lower, change=np.array(change), hidden=0.1)
+    found, _ = aside.following(looked, p, lower=lower, change=np.array(change), hidden=0.1)
     assert np.array_equal(found, wanted)
+
+
+def test_parts_of_a_varied_step_differ():
+    p = step([0.0] * 4, [0.0] * 4, varied=True)
+    assert np.array_equal(np.sign(p), [1.0, -1.0, -1.0, 1.0])
+    sizes = np.abs(p) * 1024
+    assert sizes[0] == 1.0
+    assert len(set(sizes)) == 4
+    assert sizes.min() > 0.5
+    p = step([3.0, 3.0, 7.0, 1.0], [1.0, 1.0, 1.0, 1.0], varied=True)
+    assert p[0] == 3.0 * sizes[1] / 1024  # the last one has stayed, and is the first
+    assert p[1] == -p[0]
+    assert p[3] == 1.0 / 1024
+
+
+def turned(hessian):
+    """Return how many steps of the quadratic form meet a fall; None if they end without."""
+    n = len(hessian)
+    signs = [-1.0 if k.bit_count() % 2 else 1.0 for k in range(n)]
+    p = np.array([sign * aside.part_of(k, varied=True) for k, sign in enumerate(signs)])
+    turns = aside.Turns(p)
+    for looked in range(1, n + 2):
+        change = hessian @ p
+        if p @ change < 0.0:
+            return looked
+        p, turns = aside.following(2, p, lower=False, change=change, hidden=0.0, turns=turns)
+        if not p.any():
+            assert turns is None
+            return None
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.parametrize("n", range(2, 6))
+def test_turns_meet_a_fall_as_soon_as_their_directions_span_one(n):
+    """Of any form they end after n steps, and find whether it has a negative eigenvalue."""
+    chance = np.random.default_rng(n)
+    for _ in range(40):
+        turn = np.linalg.qr(chance.normal(size=(n, n)))[0]
+        sizes = chance.uniform(0.5, 3.0, n)
+        positive, with_fall = (
+            turn @ np.diag(sizes * s) @ turn.T for s in (1.0, [-1.0] + [1.0] * (n - 1))
+        )
+        assert turned(positive) is None
+        found = turned(with_fall)
+        assert found is not None
+        assert found <= n
+    signs = chance.choice([-1.0, 1.0], n)
+    assert turned(np.eye(n) - 1.5 / n * np.outer(signs, signs)) <= n
+
+
+def test_turns_are_spent_where_nothing_bends_or_nothing_is_finite():
+    p = np.array([1.0, 0.5])
+    turns = aside.Turns(p)
+    assert turns.turned(p, np.array([0.0, 0.0]), 0.0) is None
+    assert turns.turned(p, np.array([1.0, 0.5]), 1.0) is None  # by less than is hidden
+    with np.errstate(all="ignore"):
+        assert turns.turned(p, np.array([1e-310, 2e-310]), 0.0) is None
 
 
 def test_it_is_data():
@@ -84,3 +144,40 @@ def test_it_is_data():
     assert again.gone().moved(np.array([0.1, 0.6])) == 0
     assert not again.kept().looked
     assert Aside.from_dict(None, low, high, ()).began is None
+
+
+def test_turns_are_data():
+    low, high = np.zeros(2), np.ones(2)
+    made = Aside(began=np.array([0.5, 0.5]), first=3.0, turning=True)
+    asked = made.at(np.array([0.5, 0.5]), "done", np.array([0.25, -0.125]))
+    for left in (None, np.array([0.5, 0.5])):
+        known = asked.after(lower=False, turns=aside.Turns(asked.turns.first, left))
+        data = known.to_dict()
+        again = Aside.from_dict(
+            json.loads(json.dumps(data, default=np.ndarray.tolist)), low, high, ("done",)
+        )
+        assert np.array_equal(again.turns.rows, known.turns.rows)
+        assert again.looked == 2
+        assert again.moved(np.array([0.75, 0.5])) == 2  # derivatives tell of both
+    assert asked.after(lower=True, turns=None).looked == aside.FOLLOWED
+    assert asked.gone().turning
+    assert asked.gone().turns is None
+    assert asked.kept().turning
+
+
+@pytest.mark.parametrize("turns", [[], [[1.0, 2.0]] * 3, [[1.0]], [[1.0, np.inf]], "none", 3.0])
+def test_what_are_no_turns_is_refused(turns):
+    data = Aside(began=np.zeros(2), turning=True).to_dict() | {"turns": turns}
+    with pytest.raises((ValueError, TypeError)):
+        Aside.from_dict(data, np.zeros(2), np.ones(2), ())
+
+
+@pytest.mark.parametrize(("beside", "wanted"), [(True, 2), (False, 0), (1, 1), (np.int64(2), 2)])
+def test_how_points_are_asked(beside, wanted):
+    assert aside.read_looks(beside) == wanted
+
+
+@pytest.mark.parametrize("beside", [3, -1, 1.0, "yes", None])
+def test_how_they_are_not(beside):
+    with pytest.raises(InputError, match="beside"):
+        aside.read_looks(beside)

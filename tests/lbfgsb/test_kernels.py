@@ -123,7 +123,7 @@ def test_the_compiler_reads_the_numbers_of_codes():
     codes = imported.codes
     assert numbers == {name: getattr(codes, name) for name in numbers}
     assert {*codes.Phase.__members__, *codes.Stop.__members__} <= numbers.keys()
-    assert len(numbers) == 4 + 9 + 8
+    assert len(numbers) == 4 + 9 + 9
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,23 @@ def hill(x):
     return float(np.cos(x).sum()), -np.sin(x)
 
 
+def coupled(seed, k):
+    """Return f of k + 1 variables whose saddle at 0 falls along one way of k of them, of any signs.
+
+    Beside it f rises along others, which are orthogonal to that way; minima of -1/4 on it.
+    """
+    chance = np.random.default_rng(seed)
+    turn, sizes = np.linalg.qr(chance.normal(size=(k, k)))[0], chance.uniform(0.5, 3.0, k)
+
+    def fun(x):
+        b = turn.T @ x[1:]
+        well, slope = b[0] ** 4 / 4 - b[0] ** 2 / 2, b[0] ** 3 - b[0]
+        f = (x[0] - 1.0) ** 2 + well + sizes[1:] @ b[1:] ** 2
+        return float(f), np.append(2.0 * x[0] - 2.0, turn @ np.append(slope, 2 * sizes[1:] * b[1:]))
+
+    return fun
+
+
 def bowl(x):
     return float(x @ x), 2 * x
 
@@ -112,6 +129,71 @@ def test_the_step_has_the_unit_of_the_variables(width):
     box = [(-3.0, 3.0), (-3 * width, 3 * width)]
     opt = drive(LBFGSB([1.0, 0.0], box, cautious=True), fun)
     assert opt.result.fun == pytest.approx(-1.0, abs=1e-6)
+
+
+@both
+@pytest.mark.parametrize("k", range(2, 7))
+def test_variables_that_are_coupled_hide_no_saddle(kernel, k):
+    believed = 0
+    for seed in range(8):
+        fun, x0 = coupled(seed, k), np.append(2.0, np.zeros(k))
+        opt = drive(kernel.LBFGSB(x0, [(-3.0, 3.0)] * (k + 1), cautious=True), fun)
+        assert opt.converged
+        assert opt.result.fun == pytest.approx(-0.25, abs=1e-8)
+        before = kernel.LBFGSB(x0, cautious=True)
+        before.state.cautious = 7  # as in 0.9.0
+        drive(before, fun)
+        believed += before.result.fun > -0.2
+    assert believed or k < 4
+
+
+def test_equal_signs_fall():
+    """f rises along (1, -1), and falls along (1, 1)."""
+
+    def fun(x):
+        slope = x - 2.0 * x[::-1]
+        return float(x @ slope) / 2.0 + float(np.sum(x**4)) / 4.0, slope + x**3
+
+    opt = drive(LBFGSB([0.0, 0.0], cautious=True), fun)
+    assert opt.result.fun == pytest.approx(-0.5)
+    assert np.abs(opt.result.x) == pytest.approx([1.0, 1.0], abs=1e-4)
+
+
+def test_beside_a_minimum_there_is_a_point_for_each_that_has_stayed_six_at_most():
+    for k in (1, 2, 3, 9):
+        chance = np.random.default_rng(k)
+        turn = np.linalg.qr(chance.normal(size=(k, k)))[0]
+        hessian = turn @ np.diag(chance.uniform(0.5, 3.0, k)) @ turn.T
+
+        def fun(x, h=hessian):
+            return float(x @ h @ x), 2.0 * h @ x
+
+        opt = drive(interpreted.LBFGSB(np.zeros(k), cautious=True), fun)
+        assert opt.converged
+        assert opt.nfev <= 1 + min(k, 6)
+        assert np.array_equal(opt.result.x, np.zeros(k))
+
+
+def test_restored_in_turns_it_goes_on_the_same_way():
+    fun, turns = coupled(1, 5), 0
+    opt = beside([2.0] + [0.0] * 5, fun)
+    while not opt.done:
+        twin = interpreted.LBFGSB.from_dict(opt.to_dict())
+        if opt.state.beside > 4:
+            assert opt.beside > 1
+            turns += 1
+        for run in (opt, twin):
+            run.tell(*fun(run.ask()))
+        assert same(twin.to_dict(), opt.to_dict())
+    assert turns > 1
+
+
+def test_what_bends_by_less_than_a_number_can_say_is_an_end():
+    for change in (0.0, 1e-306):
+        opt = interpreted.LBFGSB([0.0, 0.0], cautious=True)
+        opt.tell(0.0, [0.0, 0.0])
+        opt.tell(0.0, [change, -change])
+        assert opt.converged
 
 
 def test_a_maximum_is_left_toward_the_inside_of_the_box():

@@ -107,8 +107,8 @@ def broken(data, **fields):
     "fields",
     [
         {"version": 6},
-        {"cautious": 8},
-        {"beside": 5},
+        {"cautious": 9},
+        {"beside": 13},
         {"left": -1},
         {"left": 11},
         {"doubts": -1},

@@ -81,7 +81,7 @@ def test_a_run_of_a_version_without_rules_goes_on_by_the_first():
     assert run.to_dict()["options"]["rule"] == 1
 
 
-@pytest.mark.parametrize(("constraint_rule", "rule"), [(8, 3), (7, 3), (6, 1)])
+@pytest.mark.parametrize(("constraint_rule", "rule"), [(8, 4), (7, 4), (6, 1)])
 def test_the_rule_of_a_multi_start(constraint_rule, rule):
     driver = MultiStart(
         [(-4.0, 4.0)] * 2,
@@ -95,7 +95,7 @@ def test_the_rule_of_a_multi_start(constraint_rule, rule):
     assert f"'rule': {rule}" in str(driver.to_dict())
 
 
-@pytest.mark.parametrize("rule", [0, 4, 1.5, "2", True])
+@pytest.mark.parametrize("rule", [0, 5, 1.5, "2", True])
 def test_what_is_no_rule(rule):
     with pytest.raises(InputError, match="rule"):
         SQP([1.0], rule=rule)

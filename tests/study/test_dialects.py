@@ -357,3 +357,19 @@ def test_the_clock_is_set_to_zero_by_start_clock():
     assert not again.is_done()
     time[0] += 2.0
     assert again.is_done()
+
+
+@pytest.mark.parametrize("driver", ["BFGS", "CG", "Newton-CG", "dogleg", "trust-exact"])
+def test_a_driver_that_leaves_bounds_is_refused_at_once(driver):
+    free = {"x": (-math.inf, math.inf), "y": (-math.inf, math.inf)}
+    for space, constraints in (
+        (BOX, None),
+        ({**free, "y": (0.0, math.inf)}, None),
+        (free, ["x <= 1"]),
+    ):
+        with pytest.raises(
+            InputError, match=f"'{driver}' does not keep to bounds.*L-BFGS-B, SLSQP"
+        ):
+            create_study(space, driver=driver, constraints=constraints)
+    study = create_study(free, driver=driver, jac=True, initial_samples=[[1.0, 2.0]])
+    assert study.ask().params == {"x": 1.0, "y": 2.0}
