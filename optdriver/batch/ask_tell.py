@@ -371,7 +371,7 @@ class Batch:
 
     def copy(self) -> Batch:
         """Return an independent copy that goes on in the same way."""
-        return Batch.from_dict(self.to_dict())
+        return type(self).from_dict(self.to_dict())
 
     __copy__ = copy
 
@@ -467,7 +467,7 @@ class Batch:
             raise ValueError("a state under way has ended")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Batch.from_dict, (self.to_dict(),)
+        return type(self).from_dict, (self.to_dict(),)
 
     def __repr__(self) -> str:
         return (

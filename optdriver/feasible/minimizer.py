@@ -532,7 +532,7 @@ class FeasibleMinimizer:
 
         Arrays are shared, for none is changed in its place.
         """
-        made = object.__new__(FeasibleMinimizer)
+        made = object.__new__(type(self))
         made.__dict__.update(
             self.__dict__, _state=copy.copy(self._state), _region=self._region.apart()
         )

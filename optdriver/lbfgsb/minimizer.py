@@ -522,7 +522,7 @@ class LBFGSB:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LBFGSB.from_dict, (self.to_dict(),)
+        return type(self).from_dict, (self.to_dict(),)
 
     def __repr__(self) -> str:
         s = self.state

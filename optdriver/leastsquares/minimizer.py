@@ -226,7 +226,7 @@ class LeastSquares(Stepping[State]):
 
     def copy(self) -> LeastSquares:
         """Return an independent copy that goes on in the same way."""
-        new = LeastSquares.__new__(LeastSquares)
+        new = type(self).__new__(type(self))
         new._now = self._now.copy()  # noqa: SLF001  # our own class
         return new
 

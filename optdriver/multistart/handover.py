@@ -496,4 +496,4 @@ class Handover:
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Handover.from_dict, (self.to_dict(), self._constraints)
+        return type(self).from_dict, (self.to_dict(), self._constraints)

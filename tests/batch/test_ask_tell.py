@@ -556,3 +556,14 @@ def test_a_stored_batch_that_contradicts_itself_is_refused(where, value, said):
     holder[last] = np.array(value) if isinstance(holder[last], np.ndarray) else value
     with pytest.raises(InputError, match=said):
         Batch.from_dict(data)
+
+
+class Derived(Batch):
+    """A batch of a user's own kind."""
+
+
+def test_what_is_derived_from_a_batch_stays_so():
+    batch = Derived(np.zeros((2, 3)))
+    for again in (copy.copy, copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))):
+        assert type(again(batch)) is Derived
+        assert again(batch).ask().tobytes() == batch.ask().tobytes()

@@ -101,6 +101,10 @@ class MinimizerContract:
         """Return the minimizer whose `to_dict` gave `data`."""
         raise AssertionError("a contract needs a minimizer")
 
+    def restore_as(self, kind, data):
+        """Return the same as one of a class that is derived from its own."""
+        return kind.from_dict(data)
+
     def told(self, x):
         """What is told at x: value and gradient."""
         return objective(x)
@@ -283,6 +287,16 @@ class MinimizerContract:
         for again in self.ways.values():
             self.go(again(opt))
         assert equal(opt.to_dict(), before)
+
+    def test_what_is_derived_from_its_class_stays_so(self, monkeypatch):
+        opt = self.fresh()
+        kind = type("Derived", (type(opt),), {"__module__": __name__})
+        monkeypatch.setitem(globals(), "Derived", kind)
+        derived = self.restore_as(kind, opt.to_dict())
+        by_pickle = pickle.loads(pickle.dumps(derived))
+        for each in (derived, by_pickle, copy.copy(derived), copy.deepcopy(derived)):
+            assert type(each) is kind
+            assert each.ask().tobytes() == opt.ask().tobytes()
 
     def test_a_dict_shares_nothing(self):
         opt = self.fresh()

@@ -28,8 +28,11 @@ class HandoverContract(MinimizerContract):
         return Handover(x0, made(self.text, bounds), **options)
 
     def restore(self, data):
+        return self.restore_as(Handover, data)
+
+    def restore_as(self, kind, data):
         bounds = np.column_stack([self.lower, self.upper])
-        return Handover.from_dict(data, made(self.text, bounds))
+        return kind.from_dict(data, made(self.text, bounds))
 
 
 class TestInactive(HandoverContract):
