@@ -499,16 +499,17 @@ class Study:
     ) -> None:
         """Report results, of which those that are not finite have failed for a reason."""
         listed = inputs.round_ids(ids)
+        if self._desk.fits:
+            raise InputError(
+                f"driver={self._desk.spec.driver!r} is told residuals, a point at a time: use tell, "
+                "or run without vectorized=True"
+            )
         numbers = inputs.round_values(values, len(listed))
         array = inputs.round_gradients(gradients, len(listed), self.space)
         spreads = deviations.of_values(uncertainty, len(listed))
         with self._lock:
             desk = self._desk
             desk.check_ids(listed)
-            if desk.fits:
-                raise InputError(
-                    f"driver={desk.spec.driver!r} is told residuals, a point at a time: use tell"
-                )
             put = self._round_outputs(outputs, numbers)
             if not desk.parameters["jac"]:
                 array = None

@@ -409,3 +409,16 @@ def test_an_interrupt_in_the_objective_gives_the_round_back():
     assert study.open_suggestions == ()
     study.run(vectorized, vectorized=True, max_evaluations=7)
     assert sorted(study.history["id"]) == list(range(7))
+
+
+def test_a_fit_is_told_a_point_at_a_time_and_says_so():
+    study = create_study(BOX, driver="least-squares", max_iter=20)
+    ids, x = study.ask_arrays(1)
+    for values in (x - 0.25, np.ones(len(ids))):
+        with pytest.raises(InputError, match="is told residuals, a point at a time: use tell"):
+            study.tell_arrays(ids, values)
+    study.release_all()
+    with pytest.raises(InputError, match="without vectorized=True"):
+        study.run(lambda x: x - 0.25, vectorized=True)
+    study.run(lambda **x: [value - 0.25 for value in x.values()])
+    assert study.best.x.round(9).tolist() == [0.25, 0.25]
