@@ -23,7 +23,9 @@ from optdriver.numerics import OFF_BY, RESOLVED
 RULE_BEFORE = 2
 PART_OF_FIRST = 2.0**-8  # of the size of f at the start
 PART_OF_VALUE = 2.0**-4  # of |f|
-SMALLEST, LARGEST = 2.0**-200, 2.0**400
+SMALLEST, LARGEST = 2.0**-200, 2.0**400  # the sizes of f that are told apart
+SMALLEST_OF_ALL = 2.0**-1000  # and the smallest one in runs of rule 8
+WITH_SMALL_VALUES = 8
 NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
 FAR = 100.0  # times gtol, of f
 ON_SURFACES = 1e-2  # the same where there are equalities, and in the second version
@@ -31,7 +33,7 @@ PLAIN = 1e-4  # of f: a fall that a model's promise does not outweigh
 AS_STALLED = 100.0  # times gtol: a residual beyond is no rounding
 
 
-def first_unit(f: float, change: float) -> float:
+def first_unit(f: float, change: float, least: float = SMALLEST) -> float:
     """Return the unit of f that a start tells, a power of two of at most 1.
 
     Parameters
@@ -40,8 +42,10 @@ def first_unit(f: float, change: float) -> float:
         The first value.
     change : float
         What f changes by, to first order, where each variable is moved by its size.
+    least : float
+        The smallest size of f that is told from 0.
     """
-    return min(1.0, PART_OF_FIRST * power_of_two(max(abs(f), change)))
+    return min(1.0, PART_OF_FIRST * power_of_two(max(abs(f), change), least))
 
 
 def first_change(scale: Vector, g: Vector) -> float:
@@ -56,14 +60,19 @@ def size(state: State) -> float:
     """
     if state.rule == 1:
         return 1.0
-    return power_of_two(max(abs(state.first_f), state.first_change))
+    return power_of_two(max(abs(state.first_f), state.first_change), least_size(state))
+
+
+def least_size(state: State) -> float:
+    """Return the smallest size of f that is told from 0."""
+    return SMALLEST if state.rule < WITH_SMALL_VALUES else SMALLEST_OF_ALL
 
 
 def unit_at(state: State, f: float) -> float:
     """Return the unit of f where its value is `f`: gtol times it is a small slope."""
     if state.rule == 1:
         return 1.0
-    return max(state.unit, PART_OF_VALUE * power_of_two(abs(f)))
+    return max(state.unit, PART_OF_VALUE * power_of_two(abs(f), least_size(state)))
 
 
 def is_optimal(state: State, at: Criticality) -> bool:
@@ -133,8 +142,8 @@ def scale(state: State) -> float:
     return max(abs(state.f), state.unit)
 
 
-def power_of_two(size: float) -> float:
+def power_of_two(size: float, least: float = SMALLEST) -> float:
     """Return the power of two in (size/2, size], the smallest one for 0."""
-    if not SMALLEST < size < LARGEST:
-        size = min(max(size, SMALLEST), LARGEST)
+    if not least < size < LARGEST:
+        size = min(max(size, least), LARGEST)
     return math.ldexp(1.0, math.frexp(size)[1] - 1)

@@ -289,7 +289,7 @@ def _measure(state: State, first_f: float, first_change: float) -> None:
     """Take what is known of the size of f."""
     state.first_f, state.first_change = first_f, first_change
     if state.rule > 1:
-        state.unit = convergence.first_unit(first_f, first_change)
+        state.unit = convergence.first_unit(first_f, first_change, convergence.least_size(state))
 
 
 def _first_theta(state: State, region: Region, g: Vector) -> float:

@@ -501,8 +501,8 @@ class Study:
         listed = inputs.round_ids(ids)
         if self._desk.fits:
             raise InputError(
-                f"driver={self._desk.spec.driver!r} is told residuals, a point at a time: use tell, "
-                "or run without vectorized=True"
+                f"driver={self._desk.spec.driver!r} is told residuals, a point at a time: use "
+                "tell, or run without vectorized=True"
             )
         numbers = inputs.round_values(values, len(listed))
         array = inputs.round_gradients(gradients, len(listed), self.space)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -215,3 +217,24 @@ def test_a_slow_fall_along_a_steep_valley_is_no_end():
         )
         asked(opt, fun)
         assert opt.converged == (rule == 2)  # what 0.2.0 recorded ends as it did
+
+
+@pytest.mark.parametrize("constraint", ["x1 <= 0.1", "x1^2 + x2^2 <= 0.1", "x1 + x2 == 0.3"])
+def test_values_as_small_as_likelihoods_end_where_others_do(constraint):
+    H, c = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([0.3, -0.2])
+
+    def points(power, rule=8):
+        opt = FeasibleMinimizer([0.1, 0.2], constraint, [(-1, 1)] * 2, rule=rule)
+        asked = []
+        while not opt.done:
+            x = opt.ask()
+            asked.append(x)
+            opt.tell(math.ldexp(0.5 * (x - c) @ H @ (x - c), power), np.ldexp(H @ (x - c), power))
+        assert opt.result.success
+        return np.array(asked)
+
+    reference = points(-20)
+    assert np.array_equal(points(-300), reference)  # no digit is another in another unit
+    for power in (-600, -980):  # but the last ones of squares
+        np.testing.assert_allclose(points(power)[-1], reference[-1], rtol=0, atol=1e-7)
+    assert len(points(-300, rule=7)) < 3  # as 0.9.0 has it: a false end at the start
