@@ -504,3 +504,8 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "output_rows": _or_none(_matrix), "slope_rows": _or_none(_matrix),
 }  # fmt: skip
 """How the fields of events are read."""
+
+
+def writable(reason: str) -> str:
+    """Return a text that can be written; names of files need not be Unicode."""
+    return reason.encode("utf-8", "backslashreplace").decode()

@@ -17,9 +17,9 @@ from optdriver.multistart.admission import SLACK
 from optdriver.reading import masked_arrays, real_array, real_number, short
 from optdriver.space.space import Space
 from optdriver.study import deviations, observation, outputs
-from optdriver.study.desk import describe_failure
 from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation, Where
+from optdriver.study.results import describe_failure
 from optdriver.study.spec import Spec
 from optdriver.study.state import State
 

@@ -26,7 +26,17 @@ from optdriver.errors import (
 from optdriver.numerics import quiet
 from optdriver.space.space import Space
 from optdriver.space.units import is_quantity
-from optdriver.study import deviations, fold, inputs, intervals, observation, reports, snapshots
+from optdriver.study import (
+    asking,
+    deviations,
+    fold,
+    inputs,
+    intervals,
+    observation,
+    reports,
+    results,
+    snapshots,
+)
 from optdriver.study import uncertainty as spreads
 from optdriver.study.desk import Clock, Desk
 from optdriver.study.events import Event, Journal
@@ -192,7 +202,7 @@ class Study:
         """Put up to `wanted` suggestions into `found`."""
         with self._lock:
             while len(found) < wanted:
-                entry = self._desk.ask(len(found), fill=fill)
+                entry = asking.ask(self._desk, len(found), fill=fill)
                 if entry is None:
                     break
                 found.append(self._suggestion(entry))
@@ -216,7 +226,7 @@ class Study:
     def _not_received(self, suggestions: Iterable[Suggestion]) -> None:
         """Let suggestions that a call could not return come first in the next one."""
         with self._lock:
-            self._desk.not_received([suggestion.id for suggestion in suggestions])
+            asking.not_received(self._desk, [suggestion.id for suggestion in suggestions])
 
     @quiet
     def ask_arrays(
@@ -259,7 +269,7 @@ class Study:
             check_number_wanted(n)
         with self._lock:
             desk = self._desk
-            ids, x = desk.ask_round(math.inf if n is None else n, fill=fill)
+            ids, x = asking.ask_round(desk, math.inf if n is None else n, fill=fill)
             self._note_asked(ids)
             del desk.handing[: len(ids)]
             return ids, x
@@ -301,10 +311,8 @@ class Study:
     @quiet
     def _is_worth_waiting(self, block: bool, timeout: float | None) -> bool:
         """Raise where no suggestion can come; return whether one is waited for."""
-        if self._desk.is_done():
-            raise StudyDoneError(
-                f"no more suggestions: {self._desk.why_done()}; {self._desk.how_to_go_on()}"
-            )
+        if asking.is_done(self._desk):
+            raise StudyDoneError(f"no more suggestions: {asking.why_done(self._desk)}")
         if block and timeout is None and self._desk.parameters["lease_seconds"] == math.inf:
             self._check_not_alone()
         return block
@@ -399,11 +407,12 @@ class Study:
                 uncertainty = self._in_unit(id, uncertainty)
         with self._lock:
             desk = self._desk
-            desk.check_id(id)
-            before = desk.residuals if desk.fits else 0
+            results.check_id(desk, id)
+            before = results.residuals(desk) if desk.fits else 0
             told = self._read(id, value, gradient, outputs, uncertainty)
             if told.reason is None and told.value is not None:
-                desk.told(
+                results.told(
+                    desk,
                     id,
                     told.value,
                     told.gradient,
@@ -415,7 +424,9 @@ class Study:
                 )
             else:
                 observed = told.value, told.gradient, told.outputs, told.uncertainty
-                desk.failed(id, str(told.reason), desk.parameters["retries"], observed=observed)
+                results.failed(
+                    desk, id, str(told.reason), desk.parameters["retries"], observed=observed
+                )
             self._threads.note_result()
         if gradient is not None and not desk.parameters["jac"]:
             self._say_unused()
@@ -435,18 +446,19 @@ class Study:
         self, id: int, value: Any, gradient: Any, outputs: Any, uncertainty: Any
     ) -> inputs.Told:
         desk = self._desk
-        limits, jac = desk.spec.limits, desk.parameters["jac"]
+        limits, jac, where = desk.spec.limits, desk.parameters["jac"], results.where(desk, id)
         if limits is not None:
             x = desk.state.ledger.x[id]
-            where = desk.where(id)
             return inputs.output_told(
                 value, gradient, outputs, where, limits, x, jac=jac, uncertainty=uncertainty
             )
         if outputs is not None or (isinstance(value, Observation) and value.outputs):
             raise inputs.no_outputs()
         if desk.fits:
-            return inputs.fit_told(value, gradient, desk.where(id), self._fitted(), uncertainty)
-        return inputs.plain_told(value, gradient, desk.where(id), jac, uncertainty)
+            return inputs.fit_told(
+                value, gradient, results.where(desk, id), self._fitted(), uncertainty
+            )
+        return inputs.plain_told(value, gradient, where, jac, uncertainty)
 
     @quiet
     def tell_arrays(
@@ -509,13 +521,13 @@ class Study:
         spreads = deviations.of_values(uncertainty, len(listed))
         with self._lock:
             desk = self._desk
-            desk.check_ids(listed)
+            results.check_ids(desk, listed)
             put = self._round_outputs(outputs, numbers)
             if not desk.parameters["jac"]:
                 array = None
             elif array is None and np.isfinite(numbers).any():
                 raise observation.missing_derivative(self.space.free[0])
-            desk.told_round(listed, numbers, array, reason, spreads, put)
+            results.told_round(desk, listed, numbers, array, reason, spreads, put)
             self._threads.note_result()
         if gradients is not None and array is None:
             self._say_unused()
@@ -546,8 +558,8 @@ class Study:
     def _in_unit(self, id: int, value: Any) -> float:
         """Return the number of a value with a unit."""
         with self._lock:
-            self._desk.check_id(id)
-            return self._desk.value_in_unit(value)
+            results.check_id(self._desk, id)
+            return results.value_in_unit(self._desk, value)
 
     def _say_unused(self) -> None:
         """Say once that gradients are supplied which nothing uses."""
@@ -581,31 +593,33 @@ class Study:
             later all the same is recorded, and no error.
         """
         with self._lock:
-            self._desk.check_id(id)
+            results.check_id(self._desk, id)
             retries = self._desk.parameters["worker_retries" if worker_died else "retries"]
-            self._desk.failed(id, str(reason) or "no reason given", retries, expired=expired)
+            results.failed(
+                self._desk, id, str(reason) or "no reason given", retries, expired=expired
+            )
             self._threads.note_result()
 
     @quiet
     def clear_suggestion(self, id: int, message: str = "") -> None:
         """Give a suggestion up: its evaluation counts as failed, for the reason `message`."""
         with self._lock:
-            self._desk.check_id(id)
-            self._desk.failed(id, str(message) or "cleared", 0)
+            results.check_id(self._desk, id)
+            results.failed(self._desk, id, str(message) or "cleared", 0)
             self._threads.note_result()
 
     @quiet
     def clear_all_suggestions(self, message: str = "") -> None:
         """Give all open suggestions up; together they count as one failure in a row."""
         with self._lock:
-            self._desk.clear(list(self._desk.state.open), str(message) or "cleared")
+            results.clear(self._desk, list(self._desk.state.open), str(message) or "cleared")
             self._threads.note_result()
 
     @quiet
     def wants(self, id: int) -> bool:
         """Return whether suggestion `id` still wants a result."""
         with self._lock:
-            self._desk.check_id(id)
+            results.check_id(self._desk, id)
             return find(self._desk.state, id) is not None
 
     @quiet
@@ -623,7 +637,7 @@ class Study:
         with self._lock:
             state = self._desk.state
             if id is not None:
-                self._desk.check_id(id)
+                results.check_id(self._desk, id)
             orphans = [key for key, entry in state.open.items() if not entry.here]
             self._release(orphans if id is None else [id], spent)
 
@@ -637,7 +651,7 @@ class Study:
             self._release(list(self._desk.state.open), spent)
 
     def _release(self, ids: list[int], spent: bool) -> None:
-        self._desk.release(ids, spent=spent)
+        results.release(self._desk, ids, spent=spent)
         self._threads.note_result()
 
     @quiet
@@ -675,11 +689,11 @@ class Study:
     def _fitted(self) -> inputs.Fit:
         desk = self._desk
         sigma = desk.state.sigma
-        return inputs.Fit(parameters=desk.parameters, before=desk.residuals, sigma=sigma)
+        return inputs.Fit(parameters=desk.parameters, before=results.residuals(desk), sigma=sigma)
 
     def _add(self, points: list[inputs.Added]) -> list[int]:
         with self._lock:
-            ids = self._desk.add(points)
+            ids = results.add(self._desk, points)
             self._threads.note_result()
             return ids
 
@@ -709,7 +723,7 @@ class Study:
             return
         if point is not None:
             with self._lock:
-                self._desk.check_point(suggestion_id, point)
+                results.check_point(self._desk, suggestion_id, point)
         self.tell(suggestion_id, observation)
 
     @quiet
@@ -886,7 +900,7 @@ class Study:
     def is_done(self) -> bool:
         """Return whether no more suggestions will come."""
         with self._lock:
-            return self._desk.is_done()
+            return asking.is_done(self._desk)
 
     # -- reporting ------------------------------------------------------------------------
 
@@ -966,9 +980,9 @@ class Study:
     def how_to_go_on(self) -> str | None:
         """Return why the study is done, and what would let it go on; None while it is not done."""
         with self._lock:
-            if not self._desk.is_done():
+            if not asking.is_done(self._desk):
                 return None
-            return f"{self._desk.why_done()}; {self._desk.how_to_go_on()}"
+            return asking.why_done(self._desk)
 
     def unsatisfied(self) -> str:
         """Return which limits on outputs no evaluated point satisfies, "" if one satisfies all."""
@@ -1017,7 +1031,7 @@ class Study:
         """Return `info` with the open suggestions by id (``open``: parameters by name)."""
         with self._lock:
             opened = {s.id: s.params for s in self.open_suggestions}
-            return self.info() | {"is_done": self._desk.is_done(), "open": opened}
+            return self.info() | {"is_done": asking.is_done(self._desk), "open": opened}
 
     @quiet
     def describe(self) -> dict[str, Any]:
@@ -1221,7 +1235,7 @@ class Study:
         with self._lock:
             state = self._desk.state
             if suggestion_id is not None:
-                self._desk.check_id(suggestion_id)
+                results.check_id(self._desk, suggestion_id)
                 if not state.ledger.observed()[suggestion_id]:
                     raise ProtocolError(f"suggestion {suggestion_id} has no observation")
             return reports.observation_data(state, suggestion_id)

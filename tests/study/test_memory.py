@@ -133,9 +133,9 @@ def test_rounds_evaluate_no_point_twice():
 
 
 def test_one_call_recalls_so_many_points_and_no_more(monkeypatch):
-    from optdriver.study import desk
+    from optdriver.study import asking
 
-    monkeypatch.setattr(desk, "RECALLED", 5)
+    monkeypatch.setattr(asking, "RECALLED", 5)
     study = study_of("simplex")
     points = run(study)
     assert len(set(points)) < len(points) < 1.5 * len(set(points))
