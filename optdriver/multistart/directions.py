@@ -190,7 +190,7 @@ def _directions(
 def _candidates(
     constraints: ConstraintSet, x: Vector, steps: Vector, i: int, inward: Vector
 ) -> Iterator[Vector]:
-    for push in (0.0, 0.5, 2.0):
+    for push in (0.0, 0.5, 2.0) if inward.any() else (0.0,):
         for sign in (1.0, -1.0):
             wish = x + push * inward
             wish[i] += sign * steps[i]
