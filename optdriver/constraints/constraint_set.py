@@ -328,8 +328,9 @@ class ConstraintSet:
 
     def jacobian(self, x: ArrayLike) -> Array:
         """Return the (m, n) Jacobian as a dense array."""
-        if self.system is not None:
-            quick: Array | None = self.system.jacobian(self._given(x), self._units)
+        programs = self.system
+        if programs is not None:
+            quick: Array | None = programs.jacobian(self._given(x), self._units)
             if quick is not None:
                 return quick
         return dense(self._assembled(x, None))
@@ -340,9 +341,10 @@ class ConstraintSet:
         return csr(self.linearised(x))
 
     def _curvature(self, x: ArrayLike, multipliers: ArrayLike, known: Bends | None = None) -> Any:
-        if self.system is not None:
+        programs = self.system
+        if programs is not None:
             weights = self._checked(multipliers)
-            quick = self.system.hessian(self._given(x), weights, self._units)
+            quick = programs.hessian(self._given(x), weights, self._units)
             if quick is not None:
                 return quick
         return self._bends(x, multipliers, known)

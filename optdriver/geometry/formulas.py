@@ -17,14 +17,14 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.libc.math import INFINITY, fabs
-    from cython.cimports.optdriver.geometry.steps import Program, carry_out, run, run_entered
+    from cython.cimports.optdriver.geometry.steps import Program, carry_out, room, run, run_entered
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite, finite
     from cython.cimports.optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 else:
     from math import fabs
     from math import inf as INFINITY
 
-    from optdriver.geometry.steps import Program, carry_out, run, run_entered
+    from optdriver.geometry.steps import Program, carry_out, room, run, run_entered
     from optdriver.lbfgsb.linalg import all_finite, finite
     from optdriver.lbfgsb.state import cut, cut_integers, integers, numbers, reading
 
@@ -71,8 +71,7 @@ class System:
         made = np.empty(self.k)
         if not self.k:
             return made
-        scratch: Any = self.values.scratch()
-        registers: cython.p_double = numbers(scratch)
+        registers: cython.p_double = room(self.values)
         out: cython.p_double = numbers(made)
         enter(registers, x, unit, self.n)
         run_entered(self.values, registers, out)
@@ -120,10 +119,9 @@ class System:
         if not w:
             return made
         p: Program = self.slopes
-        scratch: Any = p.scratch()
-        registers: cython.p_double = numbers(scratch)
+        registers: cython.p_double = room(p)
         enter(registers, x, unit, n)
-        carry_out(p.steps, registers, p.first, p.count)
+        carry_out(p, registers)
         out: cython.p_double = reading(made)
         for i in range(w):
             if not finite(registers[p.outputs[i]]):
@@ -148,13 +146,12 @@ class System:
         if not w:
             return made
         p: Program = self.bends
-        scratch: Any = p.scratch()
-        registers: cython.p_double = numbers(scratch)
+        registers: cython.p_double = room(p)
         y: cython.p_double = reading(multipliers)
         enter(registers, x, unit, n)
         for i in range(self.k):
             registers[n + i] = y[i]
-        carry_out(p.steps, registers, p.first, p.count)
+        carry_out(p, registers)
         out: cython.p_double = reading(made)
         for i in range(w):
             if not finite(registers[p.outputs[i]]):

@@ -1,7 +1,8 @@
 """A straight list of float operations, carried out: numbers in, numbers out, no code is made.
 
-A step is three integers: the operation and the registers of its arguments.  Its result goes to the
-next register.
+A step is an operation and the registers of its arguments; its result goes to the next register.
+Steps of one operation follow one another where they can, since to look what is to be done takes
+longer than to do it.
 """
 
 from __future__ import annotations
@@ -127,23 +128,36 @@ def tamed(a: cython.double) -> cython.double:
     return a
 
 
-def carry_out(
-    steps: cython.p_Py_ssize_t,
-    registers: cython.p_double,
-    first: cython.Py_ssize_t,
-    count: cython.Py_ssize_t,
-) -> cython.void:
-    """Fill `count` registers from the first one on."""
+def carry_out(p: Program, x: cython.p_double) -> cython.void:
+    """Fill the registers x of the results."""
+    k: cython.Py_ssize_t
     i: cython.Py_ssize_t
-    for i in range(count):
-        if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-            registers[first + i] = one_step(
-                steps[3 * i], registers[steps[3 * i + 1]], registers[steps[3 * i + 2]]
-            )
-        else:
-            registers[first + i] = _checked(
-                steps[3 * i], registers[steps[3 * i + 1]], registers[steps[3 * i + 2]]
-            )
+    code: cython.Py_ssize_t
+    end: cython.Py_ssize_t
+    at: cython.Py_ssize_t = 0
+    first: cython.Py_ssize_t = p.first
+    for k in range(p.groups):
+        code = p.kinds[2 * k]
+        end = p.kinds[2 * k + 1]
+        if not cython.compiled:
+            for i in range(at, end):
+                x[first + i] = _checked(code, x[p.steps[2 * i]], x[p.steps[2 * i + 1]])
+        elif code == 20:  # pragma: no cover - compiled code cannot be traced
+            for i in range(at, end):
+                x[first + i] = x[p.steps[2 * i]] + x[p.steps[2 * i + 1]]
+        elif code == 21:  # pragma: no cover - as above
+            for i in range(at, end):
+                x[first + i] = x[p.steps[2 * i]] - x[p.steps[2 * i + 1]]
+        elif code == 22:  # pragma: no cover - as above
+            for i in range(at, end):
+                x[first + i] = x[p.steps[2 * i]] * x[p.steps[2 * i + 1]]
+        elif code == 25:  # pragma: no cover - as above
+            for i in range(at, end):
+                x[first + i] = x[p.steps[2 * i]] * x[p.steps[2 * i]]
+        else:  # pragma: no cover - as above
+            for i in range(at, end):
+                x[first + i] = one_step(code, x[p.steps[2 * i]], x[p.steps[2 * i + 1]])
+        at = end
 
 
 _SPECIAL = {23: np.divide, 26: np.power, 27: np.sqrt}
@@ -180,21 +194,39 @@ class Program:
     ----------
     size, first, count, width : int
         Inputs; the register of the first result; steps; outputs.
+    groups : int
+        How many groups of steps of one operation there are.
+    kinds : (groups, 2)
+        Of each its operation, and which step is the first one behind it.
+    steps : (count, 2)
+        The registers of the arguments.
     registers : ndarray
         The constants in their places; a run writes all others before it reads them.
     """
 
     def __init__(self, size: int, constants: Any, steps: Any, outputs: Any) -> None:
+        first = size + len(constants)
+        order = in_groups(steps, first)
+        codes = [CODES[steps[i][0]] for i in order] + [-1]
+        ends = [i + 1 for i in range(len(order)) if codes[i] != codes[i + 1]]
+        arguments = [steps[i][1] for i in order]
+        given = [k for where in arguments for k in (where[0], where[len(where) - 1])]
+        places = np.arange(first + len(order))
+        places[[first + i for i in order]] = places[first:].copy()
+        kinds = [k for end in ends for k in (codes[end - 1], end)]
+        whole = [*kinds, *places[[*given, *outputs]].tolist(), 0]
         self.size = size
-        self.first = size + len(constants)
-        self.count = len(steps)
+        self.first = first
+        self.count = len(order)
+        self.groups = len(ends)
         self.width = len(outputs)
-        self.registers = np.zeros(self.first + self.count)
-        self.registers[size : self.first] = constants
-        triples = [(CODES[name], where[0], where[len(where) - 1]) for name, where in steps]
-        self.whole = np.array([*(i for t in triples for i in t), *outputs, 0], dtype=np.intp)
-        self.steps = integers(self.whole)
-        self.outputs = cut_integers(self.steps, 3 * self.count, self.width)
+        self.registers = np.zeros(first + self.count)
+        self.registers[size:first] = constants
+        self.cells = numbers(self.registers)
+        self.whole = np.array(whole, dtype=np.intp)
+        self.kinds = integers(self.whole)
+        self.steps = cut_integers(self.kinds, 2 * self.groups, 2 * self.count)
+        self.outputs = cut_integers(self.kinds, 2 * (self.groups + self.count), self.width)
 
     def __call__(self, x: Any) -> Any:
         """Return the outputs for these numbers."""
@@ -203,7 +235,7 @@ class Program:
             raise ValueError(f"a program of {self.size} numbers and {len(given)} given")
         out = np.empty(self.width)
         if self.width:
-            run(self, reading(given), numbers(self.scratch()), numbers(out))
+            run(self, reading(given), room(self), numbers(out))
         return out
 
     def many(self, points: Any) -> Any:
@@ -216,10 +248,9 @@ class Program:
             raise ValueError(f"a program of {self.size} numbers and {n} given")
         made: Any = np.empty((k, self.width))
         rows: Any = rows_of(points)
-        scratch: Any = self.scratch()
         x: cython.p_double = reading(rows)
         out: cython.p_double = reading(made)
-        registers: cython.p_double = numbers(scratch)
+        registers: cython.p_double = room(self)
         for i in range(k):
             run(self, cut(x, i * n, n), registers, cut(out, i * self.width, self.width))
         return made
@@ -230,6 +261,43 @@ class Program:
         Interpreted, threads may run the same program by turns.
         """
         return self.registers if cython.compiled else self.registers.copy()
+
+
+def room(p: Program) -> cython.p_double:
+    """Return the registers to run in, as `Program.scratch` does."""
+    if cython.compiled:  # pragma: no cover - compiled code cannot be traced
+        return p.cells
+    else:  # noqa: RET505 - one of the two branches is not compiled
+        return numbers(p.scratch())
+
+
+def in_groups(steps: Any, first: int) -> list[int]:
+    """Return the numbers of the steps in an order in which those of one operation are together.
+
+    Results go to registers from `first` on; each step comes behind those that make its arguments.
+    """
+    users: list[list[int]] = [[] for _ in steps]
+    missing = []
+    ready: dict[str, list[int]] = {}
+    for i, (name, where) in enumerate(steps):
+        made = {register - first for register in where if register >= first}
+        for j in made:
+            users[j].append(i)
+        missing.append(len(made))
+        if not made:
+            ready.setdefault(name, []).append(i)
+    order: list[int] = []
+    while ready:
+        name = max(ready, key=lambda each: len(ready[each]))
+        group = ready.pop(name)
+        for i in group:  # it grows on the way
+            for j in users[i]:
+                missing[j] -= 1
+                if not missing[j]:
+                    same = steps[j][0] == name
+                    (group if same else ready.setdefault(steps[j][0], [])).append(j)
+        order += group
+    return order
 
 
 def run(
@@ -245,6 +313,6 @@ def run(
 def run_entered(p: Program, registers: cython.p_double, out: cython.p_double) -> cython.void:
     """Out <- the outputs for what the first registers hold."""
     i: cython.Py_ssize_t
-    carry_out(p.steps, registers, p.first, p.count)
+    carry_out(p, registers)
     for i in range(p.width):
         out[i] = registers[p.outputs[i]]

@@ -12,6 +12,7 @@ from optdriver.constraints.assembly import Assembly
 from optdriver.formulas.evaluation import Evaluation
 from optdriver.formulas.programs import FEW_ROWS, MOST_VARIABLES, MOST_WITH_FEW_ROWS, system
 from optdriver.formulas.rewrite import bound
+from optdriver.geometry.steps import Program
 from tests.formulas.test_derivatives import FORMULAS
 
 NAMES = ("x1", "x2", "x3")
@@ -131,3 +132,33 @@ def test_units_multiply_the_derivatives():
     np.testing.assert_array_equal(other.jacobian(x / units), whole.jacobian(x) * units)
     expected = whole.hessian(x, w) * np.outer(units, units)
     np.testing.assert_array_equal(other.hessian(x / units, w), expected)
+
+
+def test_steps_of_one_operation_are_together_and_give_what_they_gave_one_by_one():
+    plain = {"+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b}
+    plain |= {"square": lambda a: a * a, "abs": abs, "max": max}
+    generator = np.random.default_rng(2)
+    constants, size = [0.5, -2.0], 4
+    for count in (0, 1, 7, 60):
+        steps, first = [], size + len(constants)
+        for i in range(count):
+            name = str(generator.choice(list(plain)))
+            arguments = 1 if name in ("square", "abs") else 2
+            steps.append((name, tuple(generator.integers(0, first + i, arguments).tolist())))
+        outputs = generator.integers(0, first + count, 5).tolist()
+        made, x = Program(size, constants, steps, outputs), generator.uniform(-1.0, 1.0, size)
+        registers = [*x.tolist(), *constants]
+        with np.errstate(all="ignore"):
+            for name, where in steps:
+                registers.append(plain[name](*(np.float64(registers[i]) for i in where)))
+        expected = np.array([registers[i] for i in outputs])
+        np.testing.assert_array_equal(made(x), expected)
+        np.testing.assert_array_equal(made.many(np.array([x, x])), [expected, expected])
+        assert (made.count, made.groups <= count) == (count, True)
+
+
+def test_a_sum_of_squares_takes_three_groups():
+    texts = [" + ".join(f"(x{i} - {i}.5)^2" for i in (1, 2, 3)), "(x1 + x2) + x3"]
+    made = system(nodes(texts[:1]), NAMES)
+    assert (made.values.count, made.values.groups) == (8, 3)
+    assert system(nodes(texts), NAMES).values.groups == 3
