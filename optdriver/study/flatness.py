@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from optdriver.population import PopulationDriver
+from optdriver.study.ledger import Ledger
 from optdriver.study.state import State
 
 ENOUGH_AT_THE_END: Final = 3
@@ -24,7 +25,8 @@ def why(state: State, *, at_the_end: bool) -> str | None:
         return None  # of several points with one value it is what they put out that differs
     most: float = state.parameters["stop_after_flat"]
     wanted = min(most, ENOUGH_AT_THE_END) if at_the_end and most < np.inf else most
-    if state.ledger.size - state.ledger.since < wanted or _has_another_value(state):
+    since = state.ledger.since
+    if state.ledger.size - since < wanted or _has_another_value(state.ledger, since):
         return None
     starts, points = _evaluated(state)
     if starts < wanted:
@@ -37,11 +39,10 @@ def why(state: State, *, at_the_end: bool) -> str | None:
     )
 
 
-def _has_another_value(state: State) -> bool:
-    ledger = state.ledger
+def _has_another_value(ledger: Ledger, since: int) -> bool:
     if ledger.best < 0:
         return True
-    first, best = ledger.value[ledger.since], ledger.best_value
+    first, best = ledger.value[since], ledger.best_value
     if math.isfinite(first) and first != best:  # most end here
         return True
     rows = ledger.present()

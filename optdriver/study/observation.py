@@ -343,7 +343,7 @@ def as_gradient(
         made = space.gradient(gradient, x, unit)
         if made is not None:
             return made
-    if type(gradient) is not np.ndarray and isinstance(gradient, Mapping):
+    if type(gradient) not in (np.ndarray, list) and isinstance(gradient, Mapping):
         given = _by_name(gradient, space)
         return given if x is None else given + space.carried_on(gradient, x)
     array = real_array("the gradient", gradient)
