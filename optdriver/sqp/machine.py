@@ -28,7 +28,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.feasible.convergence import FAR, PART_OF_VALUE, first_unit, power_of_two
+from optdriver.feasible.convergence import (
+    FAR,
+    PART_OF_VALUE,
+    SMALLEST_OF_ALL,
+    first_unit,
+    power_of_two,
+)
+from optdriver.feasible.convergence import SMALLEST as SMALLEST_SIZE
 from optdriver.geometry import aside
 from optdriver.geometry.aside import MOST_LOOKED, Aside, Box, Level
 from optdriver.geometry.factors import least_squares
@@ -89,6 +96,9 @@ WITH_LOOKS: Final = 3
 
 WITH_TURNS: Final = 4
 """The rule from which on further ones are asked in other directions."""
+
+WITH_SMALL_VALUES: Final = 4
+"""The rule from which on values are told from 0 that are as small as likelihoods."""
 
 SMALLEST: Final = 1e-300
 
@@ -284,11 +294,16 @@ def _start(state: State, values: Vector, jacobian: Vector, formulas: ConstraintS
         state.aside = Aside(began=state.pending, first=float(values[0]), turning=turning)
     state.row_scale = 1.0 / _sizes_of_rows(state, values, jacobian)
     state.unit = norm(jacobian[0] * state.scale)
-    state.small = first_unit(float(values[0]), state.unit)
+    state.small = first_unit(float(values[0]), state.unit, _least(state))
     state.penalty = np.zeros(state.m)
     state.multipliers = np.zeros(state.m + (0 if formulas is None else len(formulas)))
     place = 0.0 if state.x is None else norm(state.x / state.scale)
     state.radius = FIRST_RADIUS * max(1.0, place)
+
+
+def _least(state: State) -> float:
+    """Return the smallest size of f that is told from 0."""
+    return SMALLEST_OF_ALL if state.options.rule >= WITH_SMALL_VALUES else SMALLEST_SIZE
 
 
 def _sizes_of_rows(state: State, values: Vector, jacobian: Vector) -> Vector:
@@ -435,7 +450,7 @@ def _passes(state: State, model: Model, gtol: float) -> bool:
     slack = dot(np.abs(state.multipliers), np.abs(at.rows))
     parts = np.abs(at.gradient) + transposed_times(np.abs(at.slopes), np.abs(state.multipliers))
     rounding = SMALL * EPS * norm(parts)
-    small = max(state.small, PART_OF_VALUE * power_of_two(abs(at.f)))
+    small = max(state.small, PART_OF_VALUE * power_of_two(abs(at.f), _least(state)))
     whole = max(norm(free), slack)
     gone = np.maximum(np.abs(x), np.abs(x - state.x0)) / state.scale
     return whole <= max(gtol * small, rounding) and dot(free, gone) <= max(

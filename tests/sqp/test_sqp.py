@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 
 import numpy as np
@@ -352,3 +353,21 @@ def test_a_start_that_no_formula_lets_in_is_refused_by_name():
     rows = ConstraintSet(discs, ["x1", "x2"], [(-2.0, 2.0)] * 2)
     with pytest.raises(ConstraintError, match=r"'x1\^2 \+ x2\^2 <= 1' resists"):
         SQP([1.0, 1.0], [(-2.0, 2.0)] * 2, constraints=rows)
+
+
+def test_values_as_small_as_likelihoods_end_where_others_do():
+    H, c = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([0.3, -0.2])
+
+    def end(power, rule=4):
+        opt = SQP([-0.7, 0.8], bounds=[(-1, 1)] * 2, inequalities=1, rule=rule)
+        while not opt.done:
+            x = opt.ask()
+            f = math.ldexp(0.5 * (x - c) @ H @ (x - c), power)
+            opt.tell([f, x[0] - 0.1], [np.ldexp(H @ (x - c), power), [1.0, 0.0]])
+        assert opt.result.success
+        return opt.result.x
+
+    held = [0.1, -0.1]  # at the limit; the other coordinate by hand: -0.2 - (0.1 - 0.3)/2
+    for power in (0, -300, -900):
+        np.testing.assert_allclose(end(power), held, rtol=0, atol=1e-6)
+    assert end(-300, rule=3)[0] < 0.0  # as 0.9.0 has it: a false end
