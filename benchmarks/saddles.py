@@ -3,7 +3,8 @@
 ``python -m benchmarks saddles`` draws sums of squares that are symmetric about their starts, and
 runs them through the doors, by told derivatives and by differences, through the rules of 0.8.0 and
 0.9.0, and through SciPy.  ``--runs`` says how many, from ``--seed`` on, ``--units`` by how many
-powers of ten variables and values are scaled, ``--kind`` what kind (all by default).
+powers of ten variables and values are scaled, ``--kind coupled`` (``saddles-coupled``) that several
+variables are coupled.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ variables and values times a power of ten up to that, in the parameters' own num
 `scale`); 2,000 evaluations at most. Two or more variables are fitted, and one or two double wells
 are symmetric about the start: about a plane, or under the exchange of two variables that begin
 equal. *False* are successes nearer to a saddle than to the minima beside it, whose places are
-known. Doors with *0.8.0* and *0.9.0* are studies of `convergence_rule` 8 and 9.
+known. Doors with *0.8.0* and *0.9.0* are studies of `convergence_rule` 8 and 9."""
 
-In the second table two to six variables begin where f is even in all of them together, and are
+COUPLED = """Here two to six variables begin where f is even in all of them together, and are
 coupled by a random rotation: f falls along one direction of them, of any signs, and rises along the
 others."""
 
@@ -228,26 +229,23 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--units", type=float, default=1.0, help="powers of ten")
     parser.add_argument("--only", default="", help="doors with this in their names")
-    parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--kind", choices=KINDS, default="alone")
     chosen = parser.parse_args(arguments)
-    tables, targets = [], []
+    coupled = KINDS[chosen.kind][0]
     with np.errstate(all="ignore"):
-        for kind in KINDS if chosen.kind is None else [chosen.kind]:
-            table, found = counted(kind, chosen)
-            tables.append(table)
-            targets += found
+        table, targets = counted(chosen)
     return Section(
-        name="saddles",
-        title="Saddles to which symmetry has led",
-        text=TEXT,
+        name="saddles-coupled" if coupled else "saddles",
+        title="Saddles to which symmetry has led" + (", coupled" if coupled else ""),
+        text=f"{TEXT} {COUPLED}" if coupled else TEXT,
         targets=targets,
-        tables=tables,
+        tables=[table],
     )
 
 
-def counted(kind: str, chosen: argparse.Namespace) -> tuple[Table, list[Target]]:
+def counted(chosen: argparse.Namespace) -> tuple[Table, list[Target]]:
     """Return the table of one kind of saddles, and what is wanted of it."""
-    coupled, older, version = KINDS[kind]
+    coupled, older, version = KINDS[chosen.kind]
     rows, targets = [], []
     for name, way in ways(older, version).items():
         if chosen.only not in name:
@@ -260,8 +258,8 @@ def counted(kind: str, chosen: argparse.Namespace) -> tuple[Table, list[Target]]
         counts = [sum(verdict == end for end, _ in ends) for verdict in ("right", "false", "none")]
         rows.append((name, *map(str, counts), str(sum(count for _, count in ends))))
         if not name.startswith("SciPy") and not name.endswith(version):
-            claim = f"{name}: false successes at {len(ends)} saddles, {kind}"
+            claim = f"{name}: false successes at {len(ends)} saddles"
             targets.append(Target(claim=claim, value=counts[1], limit=0))
-    caption = f"Variables {kind}, units up to 10^{chosen.units:g}."
+    caption = f"Units up to 10^{chosen.units:g}."
     header = ("door", "right", "false", "neither", "evaluations")
     return Table(header=header, rows=rows, caption=caption), targets

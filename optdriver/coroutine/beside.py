@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from optdriver.constraints import ConstraintSet
 
 
-def step(state: State, end: Record) -> Vector:
-    """Return the step from an end to where f may be lower, of zeros where there is none."""
+def step(state: State, end: Record) -> tuple[Vector, Turns | None]:
+    """Return the step from an end to where f may be lower, and turns: see `aside.step`."""
     size = ending.scale(state)
     gtol = float(state.options.get("gtol", ending.GTOL))
     level = Level(slope=gtol * min(1.0, size), change=aside.PART * size, same=aside.SAME)
     began = state.x0 if state.aside.began is None else state.aside.began
     asked = [r.x - began for r in state.records if r.wanted == "value" and not r.failed]
     box = Box(state.lower, state.upper)
-    made, varied = np.array(asked), state.aside.turning
-    return aside.step(end.x, _slope(end), began, made, box, level, alone=True, varied=varied)
+    made, turning = np.array(asked), state.aside.turning
+    return aside.step(end.x, _slope(end), began, made, box, level, alone=True, turning=turning)
 
 
 def point(state: State, end: Vector, p: Vector, constraints: ConstraintSet | None) -> Vector | None:

@@ -347,8 +347,8 @@ class CallbackMinimizer(Undoing[State]):
         if stop is not Stop.CONVERGED or not state.aside.may_look or not leaves_room(state):
             return False
         end = state.records[state.best]
-        p = places.step(state, end)
-        if not self._asks_beside(state.aside.at(end.x, str(stop), p), p):
+        p, turns = places.step(state, end)
+        if not self._asks_beside(state.aside.at(end.x, str(stop), turns), p):
             return False
         state.said, state.said_status = message, _STATUS[stop] if status is None else status
         self._let_go()

@@ -146,9 +146,10 @@ def look_beside(state: State, region: Region) -> None:
     steps = state.steps * region.scale
     box = beside.box(region)
     turning = state.rule >= WITH_TURNS
-    p = aside.step(state.x, state.g, state.began, steps, box, _level(state), varied=turning)
+    p, state.turns = aside.step(
+        state.x, state.g, state.began, steps, box, _level(state), turning=turning
+    )
     state.ending, state.end, state.looked = str(state.stop), state.x.copy(), 1
-    state.turns = aside.Turns(p) if turning else None
     if _ask_beside(state, region, p):
         state.phase, state.stop = Phase.BESIDE, None
 

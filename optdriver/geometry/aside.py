@@ -93,9 +93,11 @@ def step(
     level: Level,
     *,
     alone: bool = False,
-    varied: bool = False,
-) -> Vector:
-    """Return the step from the end `x` to where f may be lower, of zeros where there is none.
+    turning: bool = False,
+) -> tuple[Vector, Turns | None]:
+    """Return the step from the end `x` to where f may be lower, and the turns after it.
+
+    It is of zeros where there is none.
 
     Parameters
     ----------
@@ -110,27 +112,21 @@ def step(
         What is no slope, and no move.
     alone : bool
         The box is all that bounds the run: what was moved alone goes to where there is room.
-    varied : bool
-        Move each by another part of its size: see `optdriver.lbfgsb.saddles.part_of`.
+    turning : bool
+        Turn from there where that says nothing, if two variables have stayed: not before 0.10.0.
     """
     free, size = box.free, sizes(x, began, box, by_width=level.by_width)
     stays = free & level.holds(g, size) & (np.abs(x - began) <= level.same * size)
     stays &= (np.abs(steps) <= level.same * size).all(axis=0)  # else it has come back
     p, lengths = np.zeros(len(x)), STEP * size
     for k, i in enumerate(np.flatnonzero(stays).tolist()):
-        p[i] = lengths[i] * part_of(k, varied=varied) * (-1.0 if k.bit_count() % 2 else 1.0)
+        p[i] = lengths[i] * (-1.0 if k.bit_count() % 2 else 1.0)
     if alone:
         p = inward(x, p, box)
-    pairs = _exchanged(x, g, began, steps, size, free & ~stays, level)
-    for k, (i, j) in enumerate(pairs, int(stays.sum())):
-        p[i] = lengths[i] * part_of(k, varied=varied)
-        p[j] = -p[i]
-    return p
-
-
-def part_of(k: int, *, varied: bool) -> float:
-    """Return by which part of its length the k-th variable is moved, 1 at most, and for k = 0."""
-    return 1.0 - 0.5 * (k * VARIED % 1.0) if varied else 1.0
+    turns = Turns(p.copy()) if turning and np.count_nonzero(p) > 1 else None
+    for i, j in _exchanged(x, g, began, steps, size, free & ~stays, level):
+        p[i], p[j] = lengths[i], -lengths[i]
+    return p, turns
 
 
 def sizes(x: Vector, began: Vector, box: Box, *, by_width: bool = True) -> Vector:
@@ -194,11 +190,13 @@ def inward(x: Vector, p: Vector, box: Box) -> Vector:
 def explained(looked: int, turns: Turns | None, g: Vector, p: Vector) -> float:
     """Return by how much f may fall along a step, says the gradient at the end, but bend nowhere.
 
-    Beyond the first point what matters is the gradient in what has stayed: a step that was brought
-    back to constraints is along these.
+    In turns what matters is the gradient in what has stayed: a step that was brought back to
+    constraints is along these.
     """
     if looked > 1:
-        g = np.zeros(p.size) if turns is None else np.where(turns.first != 0.0, g, 0.0)
+        if turns is None or turns.left is None:
+            return 0.0
+        g = np.where(turns.first != 0.0, g, 0.0)
     return 2.0 * abs(dot(g, p))
 
 
@@ -215,9 +213,10 @@ def bent_down(p: Vector, change: Vector) -> tuple[Vector, float]:
 
 
 class Turns(NamedTuple):
-    """The first step beside an end, shape (n,), and what is left of it, as parts of its sizes.
+    """The first step beside an end, in what has stayed, and what is left, as parts of its sizes.
 
-    `left` is the residual of conjugate directions: see `optdriver.lbfgsb.saddles.turn_aside`.
+    `left` is the residual of conjugate directions, None before there was one: see
+    `optdriver.lbfgsb.saddles.turn_aside`.  Both have shape (n,).
     """
 
     first: Vector
@@ -241,13 +240,20 @@ class Turns(NamedTuple):
         along = dot(made, bent)
         if not along > 2.0 * hidden:
             return None
-        left = made if self.left is None else self.left
+        left = self._varied() if self.left is None else self.left
         left = left - dot(left, made) / along * bent
         if not largest(np.abs(left)) > SPENT:
             return None
         way = left - dot(left, bent) / along * made
         step = sizes * (way / largest(np.abs(way)))
         return (step, Turns(self.first, left)) if np.isfinite(step).all() else None
+
+    def _varied(self) -> Vector:
+        """Return parts of its sizes that are all different: 1/2 to 1 of them."""
+        parts = np.sign(self.first)
+        moved = np.flatnonzero(parts)
+        parts[moved] *= 1.0 - 0.5 * (VARIED * np.arange(moved.size) % 1.0)
+        return parts
 
 
 def moved(p: Vector, turns: Turns | None) -> int:
@@ -323,7 +329,7 @@ class Aside:
     left : int
         How many ends were none.
     turning : bool
-        Whether steps are varied, and further ones conjugate to the first: not before 0.10.0.
+        Whether it turns beside ends: not before 0.10.0.
     turns : Turns or None
         What these are made of; None as soon as something lower was found beside this end.
     """
@@ -354,9 +360,8 @@ class Aside:
     def _begun(self) -> Aside:
         return replace(self, end=None, ending="", looked=0, turns=None)
 
-    def at(self, end: Vector, ending: str, p: Vector) -> Aside:
-        """Return what is known where the first step beside an end is `p`."""
-        turns = Turns(p) if self.turning else None
+    def at(self, end: Vector, ending: str, turns: Turns | None) -> Aside:
+        """Return what is known where a first point beside an end is asked."""
         return replace(self, end=end, ending=ending, looked=1, turns=turns)
 
     def after(self, *, lower: bool, turns: Turns | None) -> Aside:

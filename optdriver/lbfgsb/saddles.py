@@ -137,11 +137,7 @@ def is_odd(number: cython.Py_ssize_t) -> cython.bint:
 
 
 def part_of(k: cython.Py_ssize_t) -> cython.double:
-    """Return by which part of its length the k-th variable is moved: 1/2 to 1, and all different.
-
-    Steps that are all alike may be orthogonal to what couples the variables, and are then conjugate
-    to all that is to be found.
-    """
+    """Return a part for the k-th variable, of 1/2 to 1, all different."""
     part: cython.double = 0.7320508075688772 * k
     return 1.0 - 0.5 * (part - floor(part))
 
@@ -166,8 +162,6 @@ def step_aside(s: State) -> cython.bint:
         if s.xt[i] != s.z[i] or s.l[i] == s.u[i]:
             continue
         h = 0.0009765625 * size_of(s, i, way)
-        if s.cautious > 7:
-            h *= part_of(moved)
         if stays(s, i, way):
             s.xt[i] = aside(s, i, h, is_odd(moved))
             moved += s.xt[i] != s.z[i]
@@ -232,11 +226,15 @@ def has_fallen(s: State) -> cython.bint:
 def turn_aside(s: State, q: Scratch, hidden: cython.double) -> cython.bint:
     """Leave in s.xt a point that lies from the end in a direction conjugate to the last ones.
 
-    Variables are measured by the first step.  What conjugate gradients would still have to solve
-    for is kept in s.d, which nothing else needs here.  False where that is nothing, or where f
-    bends by no more than `hidden`, a change that is none.
+    Those are of the variables that have stayed, which are measured by the first step.  What
+    conjugate gradients would still have to solve for is kept in s.d, which nothing else needs here.
+    It is another part of each at first: the first step itself may be an eigenvector, to which all
+    that is to be found is conjugate.  False where nothing is left, or where f bends by no more than
+    `hidden`, a change that is none.
     """
     i: cython.Py_ssize_t
+    k: cython.Py_ssize_t = 0
+    way: cython.double
     x: cython.double
     along: cython.double
     part: cython.double
@@ -246,12 +244,17 @@ def turn_aside(s: State, q: Scratch, hidden: cython.double) -> cython.bint:
         q.s[i] = s.xt[i] - s.z[i]
         q.y[i] = s.gt[i] - s.gb[i]
     step_aside(s)
+    way = longest_way(s)
     for i in range(s.n):
-        q.t[i] = fabs(s.xt[i] - s.z[i])
+        x = s.xt[i] - s.z[i] if stays(s, i, way) else 0.0
+        q.t[i] = fabs(x)
         q.y[i] *= q.t[i]
-        q.s[i] = q.s[i] / q.t[i] if q.t[i] > 0.0 else 0.0
+        q.s[i] = q.s[i] / q.t[i] if x != 0.0 else 0.0
         if s.beside <= 4:
-            s.d[i] = q.s[i]
+            s.d[i] = (part_of(k) if x > 0.0 else -part_of(k)) if x != 0.0 else 0.0
+        k += x != 0.0
+    if k < 2:
+        return False
     along = dot(q.s, q.y, s.n)
     if not along > 2.0 * hidden:
         return False
@@ -278,13 +281,13 @@ def turn_aside(s: State, q: Scratch, hidden: cython.double) -> cython.bint:
 def slope_aside(s: State) -> cython.double:
     """Return what f changes by on the way to a point beside the end, to first order.
 
-    It is 0 where a lower point is followed, and before 0.10.0 beyond the first point.
+    It is 0 beyond the first point, but for turns.
     """
     i: cython.Py_ssize_t
     total: cython.double = 0.0
     for i in range(s.n):
         total += s.gb[i] * (s.xt[i] - s.z[i])
-    return fabs(total) if s.beside <= 2 or (s.cautious > 7 and not has_fallen(s)) else 0.0
+    return fabs(total) if s.beside <= 2 or s.beside > 4 else 0.0
 
 
 def farther_aside(s: State) -> cython.bint:

@@ -293,8 +293,9 @@ def _look_beside(state: State, trials: Vector) -> None:
     if state.x is None or began is None:
         return
     level = Level(slope=0.0, change=state.aside.small(state.f), same=aside.SAME)
-    p = aside.step(state.x, g, began, trials, box, level, alone=True, varied=state.aside.turning)
-    _ask_beside(state, state.aside.at(state.x, str(state.stop), p), p)
+    known = state.aside
+    p, turns = aside.step(state.x, g, began, trials, box, level, alone=True, turning=known.turning)
+    _ask_beside(state, known.at(state.x, str(state.stop), turns), p)
 
 
 def _ask_beside(state: State, made: Aside, p: Vector) -> bool:

@@ -473,8 +473,10 @@ def _look_beside(state: State, formulas: ConstraintSet | None) -> None:
     level = Level(slope=0.0, change=state.aside.small(float(values[0])), same=aside.SAME)
     steps, box = state.steps * state.scale, Box(state.lower, state.upper)
     known = state.aside
-    p = aside.step(state.x, jacobian[0], began, steps, box, level, alone=True, varied=known.turning)
-    _ask_beside(state, known.at(state.x, str(state.stop), p), p, formulas)
+    p, turns = aside.step(
+        state.x, jacobian[0], began, steps, box, level, alone=True, turning=known.turning
+    )
+    _ask_beside(state, known.at(state.x, str(state.stop), turns), p, formulas)
 
 
 def _ask_beside(state: State, made: Aside, p: Vector, formulas: ConstraintSet | None) -> bool:
