@@ -7,6 +7,7 @@ held back or paused; or it has come to its end.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,14 @@ from optdriver.multistart.survey import Survey
 from optdriver.multistart.told import Vectors
 
 Vector = NDArray[np.float64]
+
+SEES_STEPS: Final = 10
+"""The `convergence_rule` from which on a fit whose differences are all 0 is no success."""
+
+ON_A_STEP: Final = (
+    "no difference changes any residual: are they rounded to a few digits?  Then give steps that "
+    "are long enough (step_size=)"
+)
 
 
 def minimizer_at(
@@ -191,6 +200,8 @@ def after_success(
         state, search, minimizer, still=still
     ):
         return
+    elif minimizer.converged and _is_on_a_step(state, minimizer):
+        close(state, search, "stopped", ON_A_STEP)
     elif still or (minimizer.converged and not heard.is_chance(search.heard, minimizer)):
         converge(state, search, minimizer)
     elif local.unbounded(minimizer):
@@ -198,6 +209,21 @@ def after_success(
         close(state, search, "stopped", local.reason(minimizer))
     else:
         close(state, search, "stopped", local.reason(minimizer))
+
+
+def _is_on_a_step(state: MultiStartState, minimizer: Minimizer) -> bool:
+    """Tell whether a fit by differences ends where none of them has changed any residual.
+
+    Residuals that are rounded to a few digits are steps, of which each point looks like a minimum.
+    """
+    options = state.options
+    if options.jac or not options.gradients or options.convergence_rule < SEES_STEPS:
+        return False
+    at = getattr(minimizer, "iterate", None) if options.fitting else None
+    if at is None or not np.any(state.lower < state.upper):
+        return False
+    _, residuals, jacobian = at
+    return bool(np.any(residuals)) and not np.any(jacobian)
 
 
 def _sharpen(

@@ -259,3 +259,27 @@ def test_one_number_is_no_vector_of_residuals():
     with pytest.raises(InputError, match="a single residual is"):
         study.run(lambda b1, b2: b1 + b2)
     assert study.num_evaluations == 1  # it was called, and the point can be evaluated again
+
+
+@pytest.mark.parametrize("constraints", [(), "a + c <= 8"])
+def test_a_fit_whose_differences_are_all_zero_has_not_converged(constraints):
+    t = np.linspace(0.0, 4.0, 40)
+
+    def rounded(a, b, c):  # to two digits, as a program may print them
+        far = a * np.exp(-b * t) + c - 2.5 * np.exp(-1.3 * t) - 0.5
+        return np.array([float(f"{each:.1e}") for each in far])
+
+    box = {"a": (0, 10), "b": (0, 10), "c": (-5, 5)}
+    options = {"driver": "least-squares", "max_num_minimizers": 1, "constraints": constraints}
+    study = optdriver.create_study(box, **options, max_iter=60)
+    study.run(rounded)
+    assert study.best.value > 0.1  # at the minimum it is next to 0
+    assert not study.info()["success"]
+    assert "no difference changes any residual" in study.runs[0].reason
+    before = optdriver.create_study(box, **options, max_iter=60, convergence_rule=9)
+    before.run(rounded)
+    assert before.info()["success"]  # as 0.9.0 has it: a false end
+
+    hinge = optdriver.create_study({"x": (0, 1)}, **{**options, "constraints": ()}, max_iter=60)
+    hinge.run(lambda x: [max(0.0, x - 2.0), 0.0])  # all zero where it is best
+    assert hinge.info()["success"]
