@@ -30,6 +30,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "saddles-coupled": ("saddles", "--kind", "coupled"),
     "noise": ("noise",),
     "noise-fresh": ("noise", "--fresh"),
+    "noise-doors": ("noise_doors",),
     "study": ("study",),
     "rounds": ("rounds",),
     "places": ("places",),

@@ -81,9 +81,12 @@ class MultiStart(Undoing[MultiStartState]):
     two_sided : bool
         Difference on both sides where the bounds leave room, for twice the points.  Otherwise
         only a run whose line search fails goes on with such differences, from its best point.
-    difference_rule : {4, 3, 2, 1}
-        How finite differences are asked for.  3 is for what optdriver 0.5.0 and 0.6.0 have
-        recorded: the end of a run with noise that was told is not surveyed
+    difference_rule : {5, 4, 3, 2, 1}
+        How finite differences are asked for, and how the ends of runs with noise are looked at.  4
+        is for what optdriver 0.7.0 to 0.9.0 have recorded: they are surveyed only by values alone,
+        within bounds, of up to 30 variables, and elsewhere believed without a look; the option
+        `noise` is heard by line searches and differences only.  3 is for what optdriver 0.5.0 and
+        0.6.0 have recorded: the end of a run with noise that was told is not surveyed
         (`optdriver.multistart.survey`); and where many constraints meet all steps begin at the
         iterate, and may tell only a part of the gradient.  2 is for what optdriver 0.2.0 to 0.4.0
         have recorded: where steps are far too long for the objective, as in a box that is very
@@ -215,7 +218,7 @@ class MultiStart(Undoing[MultiStartState]):
         jac: bool = True,
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
-        difference_rule: int = 4,
+        difference_rule: int = 5,
         constraint_rule: int = 8,
         convergence_rule: int = 10,
         max_failures: float = 5,

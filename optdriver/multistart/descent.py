@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.constraints import has_rows
 from optdriver.coroutine.options import kept_start
 from optdriver.lbfgsb import LBFGSB
 from optdriver.multistart import (
@@ -202,6 +203,8 @@ def after_success(
         return
     elif minimizer.converged and _is_on_a_step(state, minimizer):
         close(state, search, "stopped", ON_A_STEP)
+    elif _is_unproved(state, search, minimizer, still=still):
+        close(state, search, "stopped", heard.unproved(search.heard))
     elif still or (minimizer.converged and not heard.is_chance(search.heard, minimizer)):
         converge(state, search, minimizer)
     elif local.unbounded(minimizer):
@@ -224,6 +227,18 @@ def _is_on_a_step(state: MultiStartState, minimizer: Minimizer) -> bool:
         return False
     _, residuals, jacobian = at
     return bool(np.any(residuals)) and not np.any(jacobian)
+
+
+def _is_unproved(
+    state: MultiStartState, search: Search, minimizer: Minimizer, *, still: bool
+) -> bool:
+    """Tell whether noise has led a run to an end that no test shows to be a minimum."""
+    if not search.heard.noise or state.options.difference_rule < 5:
+        return False
+    if state.options.vectors:
+        return False  # whose ends say what they hold to
+    shown = state.options.jac and local.is_stationary(minimizer)
+    return (still or minimizer.converged) and not shown
 
 
 def _sharpen(
@@ -263,26 +278,47 @@ def _sharpen(
 
 def _survey(state: MultiStartState, search: Search, minimizer: Minimizer, *, still: bool) -> bool:
     """Let a run that noise led to its end be surveyed at its best point, if it can be."""
-    if not (isinstance(minimizer, LBFGSB) and gradients.is_surveyed(state, search)):
+    rows = state.constraints if has_rows(state.constraints) else None
+    if not (isinstance(minimizer, LBFGSB) or rows) or not gradients.is_surveyed(state, search):
         return False
     limits, best = state.options.minimizer, minimizer.best
     ended = still or local.lost(minimizer) or minimizer.converged
+    if state.options.jac and local.is_stationary(minimizer):
+        return False
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not ended or spent:
         return False
-    learnt = search.learnt
+    x, f, g = best
+    if g is None:
+        return False
     search.stencil = pending = survey.begin(
-        *best,
+        x,
+        f,
+        g,
         search.heard.noise,
-        None if learnt is None else learnt.curvature,
+        _curvature(search, minimizer),
         state.lower,
         state.upper,
+        rows,
+        told=state.options.jac,
+        corners=state.options.difference_rule > 4,
     )
     if pending is None:
         return False
     search.minimizer = minimizer_at(state, search, pending.x, after=minimizer)
     line_up_survey(state, search, pending)
     return True
+
+
+def _curvature(search: Search, minimizer: Minimizer) -> Vector | None:
+    """Return what is known of the curvature by each variable: of its differences, or its pairs."""
+    if search.learnt is not None:
+        return search.learnt.curvature
+    if not isinstance(minimizer, LBFGSB) or not minimizer.state.k:
+        return None
+    moved, changes = minimizer.pairs
+    longest = np.max(np.abs(moved), axis=1, keepdims=True)
+    return np.asarray(np.max(np.abs(changes) / longest, axis=0))
 
 
 def line_up_survey(state: MultiStartState, search: Search, pending: Survey) -> None:

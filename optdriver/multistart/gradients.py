@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.coroutine.constraints import has_rows
-from optdriver.multistart import differences, directions, heard, noise, stencil, steps, survey
+from optdriver.multistart import (
+    differences,
+    directions,
+    heard,
+    local,
+    noise,
+    stencil,
+    steps,
+    survey,
+)
 from optdriver.multistart.differences import Differences
 from optdriver.multistart.noise import Line
 from optdriver.multistart.steps import Learnt
@@ -83,11 +92,24 @@ def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -
 
 
 def is_surveyed(state: MultiStartState, search: Search) -> bool:
-    """Tell whether the end of a run is surveyed: with noise that was told, by values alone."""
+    """Tell whether the end of a run is surveyed: with noise that was told.
+
+    Before `difference_rule` 5 only within bounds, by values alone.
+    """
     options = state.options
-    by_values = options.gradients and not options.jac and options.difference_rule > 3
-    few = int(np.count_nonzero(state.lower < state.upper)) <= survey.LARGEST
-    return search.heard.noise > 0.0 and by_values and few and not has_rows(state.constraints)
+    if search.heard.noise == 0.0 or options.vectors or options.difference_rule < 4:
+        return False
+    few = int(np.count_nonzero(state.lower < state.upper)) <= most_surveyed(state)
+    if options.difference_rule > 4:
+        return few and options.method == local.PLAIN
+    return few and options.gradients and not options.jac and not has_rows(state.constraints)
+
+
+def most_surveyed(state: MultiStartState) -> float:
+    """Return of how many variables an end may be to be surveyed."""
+    if state.options.difference_rule < 5:
+        return survey.LARGEST
+    return math.inf if state.options.jac else survey.MOST
 
 
 def are_lost_in_noise(state: MultiStartState, search: Search, made: Differences) -> bool:

@@ -181,6 +181,14 @@ def as_surveyed(heard: Heard) -> str:
     )
 
 
+def unproved(heard: Heard) -> str:
+    """Return why a run ended of which no survey could tell whether it is a minimum."""
+    return (
+        f"values show nothing but noise (standard deviation {heard.noise:.3g}), and nothing shows "
+        "whether this is a minimum: go on with more exact values, or from other starts"
+    )
+
+
 def lost_in_noise(heard: Heard) -> str:
     """Return why a run ended of which surveys do not tell where its minimum is."""
     return (

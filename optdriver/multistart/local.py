@@ -305,6 +305,13 @@ def lost(minimizer: Minimizer) -> bool:
     return str(minimizer.stop) in ("stalled", "abnormal")
 
 
+def is_stationary(minimizer: Minimizer) -> bool:
+    """Return whether a minimizer ended since its gradient, if it is exact, vanishes there."""
+    if isinstance(minimizer, LBFGSB):
+        return minimizer.stop == Stop.PROJECTED_GRADIENT
+    return str(minimizer.stop) == "optimal"
+
+
 def unbounded(minimizer: Minimizer) -> bool:
     """Return whether a minimizer ended because the objective falls without end."""
     if isinstance(minimizer, LBFGSB):

@@ -28,7 +28,7 @@ Vector = NDArray[np.float64]
 MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
 
-DIFFERENCE_RULES = (1, 2, 3, 4)
+DIFFERENCE_RULES = (1, 2, 3, 4, 5)
 CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8)
 CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 """How runs go: as by 0.1.0, 0.2.0, 0.3.0, 0.4.0, 0.5.0, 0.6.0, 0.7.0 and 0.8.0, and as now."""
@@ -70,7 +70,7 @@ class MultiStartOptions:
     f_tolerance: float
     project_starts: bool = True
     must_stay_feasible: bool = True
-    difference_rule: int = 4
+    difference_rule: int = 5
     constraint_rule: int = 8
     convergence_rule: int = 10
     minimizer: Mapping[str, Any] = field(default_factory=dict)
@@ -187,6 +187,11 @@ class MultiStartOptions:
             "feasibility": self.feasibility,
             "rule": 1 if self.constraint_rule < 7 else min(max(self.convergence_rule - 6, 2), 4),
         }
+
+    @property
+    def hears_noise(self) -> bool:
+        """Whether the option `noise` is what is told with each value, if nothing is."""
+        return self.difference_rule > 4 and self.method == local.PLAIN
 
     def of_fits(self, *, two_sided: bool) -> dict[str, Any]:
         """Return the options of each least-squares run, by how exact its derivatives are."""

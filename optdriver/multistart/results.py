@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.coroutine.constraints import has_rows
 from optdriver.multistart import (
     differences,
     gradients,
@@ -60,6 +61,8 @@ def take_value(
         evaluated(state, search, f, g)
     elif stencil is not None:
         differences.keep(stencil, slot, vectors)
+        if isinstance(stencil, Survey):
+            survey.keep(stencil, slot, g)
         if differences.record(stencil, slot, f):
             _assemble(state, search, minimizer, stencil)
     else:
@@ -139,7 +142,8 @@ def _begin_anew(state: MultiStartState, search: Search, minimizer: Minimizer, kn
 def _surveyed(state: MultiStartState, search: Search, minimizer: Minimizer, made: Survey) -> None:
     """Go on with a survey of which all points are told, or end the run with what it says."""
     state.failed_in_row = 0
-    outcome = survey.go_on(made, state.lower, state.upper)
+    rows = state.constraints if has_rows(state.constraints) else None
+    outcome = survey.go_on(made, state.lower, state.upper, rows)
     if outcome == "ask":
         line_up_survey(state, search, made)
         return
@@ -148,7 +152,7 @@ def _surveyed(state: MultiStartState, search: Search, minimizer: Minimizer, made
         search.minimizer = minimizer = minimizer_at(state, search, made.x, after=minimizer)
     search.heard.surveyed = made.promised
     local.tell(minimizer, made.f, made.slope)  # its noise is known from before
-    if outcome == "ended":
+    if outcome == "ended" and (state.options.difference_rule < 5 or survey.is_sure(made)):
         converge(state, search, minimizer)
     else:
         close(state, search, "stopped", heard.lost_in_noise(search.heard))

@@ -35,6 +35,7 @@ from optdriver.multistart.results import take_failure, take_value
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, hear, read_only
 from optdriver.multistart.stencil import BASE
+from optdriver.multistart.survey import Survey
 from optdriver.multistart.told import Vectors, is_usable
 from optdriver.sqp.told import violation
 
@@ -55,7 +56,7 @@ def ask_arrays(state: MultiStartState, number: int, fill: Fill = False) -> Point
     for id, (run, slot) in zip(ids, wanted, strict=True):
         search = state.runs[run]
         search.slots[id] = slot
-        waiting.append(search.minimizer if search.between is None else search.between)
+        waiting.append(search.stencil or search.between or search.minimizer)
         kinds.append(_kind(search, slot))
     if waiting and state.options.jac and all(type(each) is LBFGSB for each in waiting):
         x = pending_points(waiting)
@@ -105,6 +106,8 @@ def _issue(state: MultiStartState, run: int, slot: int) -> Point:
 
 
 def _kind(search: Search, slot: int) -> PointKind:
+    if isinstance(search.stencil, Survey) and search.stencil.told:
+        return "iterate"  # its gradient is wanted
     return "iterate" if slot == BASE and search.between is None else "difference"
 
 
@@ -159,6 +162,7 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     for k, (id, run) in enumerate(zip(ids, points.runs, strict=True)):
         search = state.runs[run]
         search.nfev += 1
+        _expect(state, search)
         slot = search.slots.pop(id, None)
         if slot is not None:  # else it is no longer wanted
             told.append((k, search, slot))
@@ -177,7 +181,8 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
             contained(state, search, take_value, slot, values[k], gradient, None)
             continue
         state.failed_in_row = 0
-        if not done:
+        noisy = search.heard.noise > 0.0 and state.options.difference_rule > 4
+        if not (done or noisy):
             queue = state.spare if search.index in extra else state.ready
             queue.append((search.index, BASE))
         elif search.minimizer is not None:
@@ -214,7 +219,7 @@ def _advance(told: list[tuple[int, Search, int]], f: Vector, g: Vector) -> dict[
     lanes = [
         (k, search.minimizer.state)
         for k, search, _ in told
-        if type(search.minimizer) is LBFGSB and search.between is None
+        if type(search.minimizer) is LBFGSB and search.between is None and search.stencil is None
     ]
     if not lanes:
         return {}
@@ -255,6 +260,14 @@ def expect_noise(state: MultiStartState, id: Any, noise: float) -> None:
     if point is not None:
         known = state.runs[point.run].heard
         known.pending = max(known.pending, noise)
+        hear(state, noise)
+
+
+def _expect(state: MultiStartState, search: Search) -> None:
+    """Take the noise that is the same for all values for that of one with which none was told."""
+    noise = state.options.minimizer["noise"]
+    if noise and not search.heard.pending and state.options.hears_noise:
+        search.heard.pending = noise
         hear(state, noise)
 
 
@@ -315,6 +328,7 @@ def _settle(
     state.report.stale.add(point.run)
     search = state.runs[point.run]
     search.nfev += 1
+    _expect(state, search)
     if math.isfinite(f) and (state.best is None or f < state.best.f):
         # a value counts where only the gradient failed, too
         _note_point(state, point, f, g if status == TOLD else None, vectors)

@@ -99,7 +99,8 @@ def _check_minimizer(state: Any, search: Search) -> None:
         raise ValueError(f"run {search.index} has a minimizer of a larger box")
     if not minimizer.done:
         stored.inside("the next point", minimizer.ask(), state.lower, state.upper)
-    if (search.stencil is not None) > (not state.options.jac):
+    surveyed = isinstance(search.stencil, Survey)
+    if (search.stencil is not None) > (surveyed or not state.options.jac):
         raise ValueError(f"run {search.index} has differences of a gradient that is told")
     if search.stencil is not None:
         _check_differences(state, search.stencil)
@@ -129,6 +130,9 @@ def _check_differences(state: Any, made: Pending) -> None:
     elif isinstance(made, Survey):
         if made.missing != sum(map(math.isnan, made.values)):
             raise ValueError("a survey waits for other points than those it has")
+        known = 0 if state.constraints is None else len(state.constraints)
+        if max(made.rows, default=-1) >= known or made.told > state.options.jac:
+            raise ValueError("a survey of other constraints, or by gradients that are not told")
     elif len(made.coordinate) != len(made.values) or (
         max(made.coordinate, default=-1) >= state.lower.size
     ):

@@ -467,7 +467,8 @@ def _converged_at(state: State, found: Best) -> Run | None:
     The best point is often a difference point beside the minimum, and lower by the last digits.
     It belongs to a run that converged so near that the tests by which it did allow for what is
     between the two values: the step times `gtol`, `ftol` of the value, what it resolves, or the
-    noise; ten times as much, since a gradient by differences is not exact.
+    noise; ten times as much, since a gradient by differences is not exact.  Where values are noisy
+    the lowest may be any that the run has asked, since it was lucky.
     """
     parameters, bounds = state.spec.parameters, state.spec.space.driver_bounds
     z = state.spec.space.to_driver(found.x)
@@ -483,7 +484,9 @@ def _converged_at(state: State, found: Best) -> Run | None:
     away = np.abs(np.reshape([ends.x[k] for k in some], (-1, z.size)) - z)
     total = away.sum(axis=1)
     low = above[some] <= 10.0 * (parameters["gtol"] * total + allowed[some])
-    there = np.flatnonzero((away <= near).all(axis=1) & low)
+    asked = np.array([ends.runs[k] for k in some], dtype=np.intp) == found.run
+    asked &= above[some] <= 10.0 * ends.noise[some]  # where values are noisy a lucky one
+    there = np.flatnonzero(((away <= near).all(axis=1) & low) | asked)
     if not there.size:
         return None
     runs = np.array([ends.runs[k] for k in some[there]])
