@@ -676,6 +676,8 @@ def _learn(state: State, s: Vector, there: Point, here: Point) -> None:
         return
     most = quasi_newton.kept(s.size)
     changes = (there.gradient - here.gradient)[None], (there.slopes - here.slopes)[None]
+    if not all(np.isfinite(each).all() for each in (s, *changes)):
+        return  # across a box as wide as the numbers are, a step may have no length
     state.steps = np.concatenate([state.steps, s[None]])[-most:]
     state.slopes = np.concatenate([state.slopes, changes[0]])[-most:]
     state.bends = np.concatenate([state.bends, changes[1]])[-most:]

@@ -15,6 +15,7 @@ from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintError, InputError, InputTypeError, OptDriverError
 from optdriver.sqp import quadratic, quasi_newton
 from optdriver.sqp.quadratic import Rows
+from tests.contracts.minimizer import plain
 
 
 def drive(opt, function, most=300):
@@ -371,3 +372,15 @@ def test_values_as_small_as_likelihoods_end_where_others_do():
     for power in (0, -300, -900):
         np.testing.assert_allclose(end(power), held, rtol=0, atol=1e-6)
     assert end(-300, rule=3)[0] < 0.0  # as 0.9.0 has it: a false end
+
+
+def test_a_box_as_wide_as_the_numbers_leaves_a_state_that_can_be_restored():
+    most = 1.7e308
+    for x0 in (-0.99 * most, 0.5 * most, 0.99 * most):
+        opt = SQP([x0, 0.2, 0.7], bounds=[(-most, most), (0, 1), (0, 1)], equalities=1, maxfun=40)
+        while not opt.done:
+            opt = SQP.from_dict(plain(opt.to_dict()))
+            x = opt.ask()
+            assert np.all(np.abs(x[0]) <= most)
+            z, w = np.array([x[0] / most, x[1] - 0.5, x[2] - 1.0]), np.array([1 / most, 1.0, 1.0])
+            opt.tell([1e6 * (z @ z), z.sum() - 1.0], [2e6 * z * w, w])
