@@ -27,7 +27,7 @@ from optdriver.feasible.soundness import check_pending, read_state
 from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 from optdriver.feasible.work import TooMuchWork
-from optdriver.geometry.aside import moved
+from optdriver.geometry.aside import moved, turns_as_rows
 from optdriver.lbfgsb.options import check_real
 from optdriver.leastsquares.covariance import Factors, factors
 from optdriver.leastsquares.losses import LINEAR
@@ -550,7 +550,7 @@ class FeasibleMinimizer:
             raise InputError("constraints given as functions cannot be stored; give strings")
         data = asdict(self._state)  # copies the arrays
         data["phase"] = int(self._state.phase)
-        data["turns"] = None if self._state.turns is None else self._state.turns.rows
+        data["turns"] = turns_as_rows(self._state.turns)
         data["stop"] = None if self._state.stop is None else str(self._state.stop)
         return {
             "version": VERSION,
@@ -595,11 +595,12 @@ class FeasibleMinimizer:
         return self
 
     def __getstate__(self) -> Data:
+        state = {f.name: getattr(self._state, f.name) for f in fields(State)}
         return {
             "constraints": self._constraints,
             "reference": self._reference,
             "notes": self.notes,
-            "state": {f.name: getattr(self._state, f.name) for f in fields(State)},
+            "state": {**state, "turns": turns_as_rows(self._state.turns)},
         }
 
     def __setstate__(self, data: Data) -> None:

@@ -222,11 +222,6 @@ class Turns(NamedTuple):
     first: Vector
     left: Vector | None = None
 
-    @property
-    def rows(self) -> Vector:
-        """They as an array, shape (1, n), or (2, n) with what is left."""
-        return np.array([self.first] if self.left is None else [self.first, self.left])
-
     def turned(self, p: Vector, change: Vector, hidden: float) -> tuple[Vector, Turns] | None:
         """Return the next step, conjugate to the last ones, and the turns with it; None at an end.
 
@@ -392,7 +387,7 @@ class Aside:
             "looked": self.looked,
             "left": self.left,
             "turning": self.turning,
-            "turns": None if self.turns is None else self.turns.rows,
+            "turns": turns_as_rows(self.turns),
         }
 
     @classmethod
@@ -445,8 +440,15 @@ def read_looks(beside: Any) -> int:
     return int(beside)
 
 
+def turns_as_rows(turns: Turns | None) -> Vector | None:
+    """Return turns as an array to be stored, shape (1, n), or (2, n) with what is left."""
+    if turns is None:
+        return None
+    return np.array([turns.first] if turns.left is None else turns)
+
+
 def read_turns(given: Any, n: int) -> Turns | None:
-    """Return the turns of which `Turns.rows` were stored, or None.
+    """Return the turns of which `turns_as_rows` has made an array, or None.
 
     Raises
     ------

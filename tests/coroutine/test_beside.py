@@ -9,7 +9,7 @@ import pytest
 
 from optdriver.coroutine import CallbackMinimizer
 from optdriver.errors import InputError
-from tests.lbfgsb.test_saddles import SADDLES, bowl, ridge
+from tests.lbfgsb.test_saddles import SADDLES, bowl, coupled, ridge
 
 BOUNDED = ("SLSQP", "TNC", "trust-constr")
 METHODS = (*BOUNDED, "BFGS", "CG", "Newton-CG")
@@ -132,3 +132,14 @@ def test_states_of_before_ask_nothing_beside_an_end():
     while not opt.done:
         opt.tell(*ridge(opt.ask()))
     assert opt.result.fun == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["SLSQP", "TNC", "BFGS"])
+def test_variables_that_are_coupled_hide_no_saddle(method):
+    fun, x0 = coupled(3, 5), [2.0] + [0.0] * 5
+    opt, _ = drive(method, x0, fun, restored=True)
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(-0.25, abs=1e-6)
+    before, _ = drive(method, x0, fun, beside=1)
+    assert before.converged
+    assert before.result.fun > -1e-3

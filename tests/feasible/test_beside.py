@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from optdriver.feasible import FeasibleMinimizer
 from optdriver.feasible.state import Phase
 from tests.lbfgsb.test_saddles import (
     bowl,
+    coupled,
     exchange,
     flat_ridge,
     forward,
@@ -168,3 +171,28 @@ def test_a_limit_while_f_falls_beside_an_end_is_no_success():
     opt, _ = drive([0.31, 0.0], "x1^2 + x2^2 <= 9", short_way, maxfun=count)
     assert not opt.converged
     assert opt.nfev == count
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("k", [2, 4])
+def test_variables_that_are_coupled_hide_no_saddle(k, seed):
+    fun, x0 = coupled(seed, k), np.append(2.0, np.zeros(k))
+    opt, turned = FeasibleMinimizer(x0, "x1^2 + x2^2 + x3^2 <= 11", [(-3.0, 3.0)] * (k + 1)), 0
+    while not opt.done:
+        opt = pickle.loads(pickle.dumps(FeasibleMinimizer.from_dict(opt.to_dict())))
+        turned += opt.beside == k
+        opt.tell(*fun(opt.ask()))
+    assert turned
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(-0.25, abs=1e-7)
+
+
+def test_and_did_before():
+    fun = coupled(3, 5)
+    ends = [
+        drive([2.0] + [0.0] * 5, "x1^2 + x2^2 <= 11", fun, [(-3.0, 3.0)] * 6, rule=rule)[0]
+        for rule in (7, 8)
+    ]
+    assert all(opt.converged for opt in ends)
+    assert ends[0].result.fun > -1e-3
+    assert ends[1].result.fun == pytest.approx(-0.25, abs=1e-7)

@@ -148,3 +148,30 @@ def test_states_of_before_ask_nothing_beside_an_end():
     del data["aside"], data["options"]["beside"]
     opt, _ = drive(LeastSquares.from_dict(data), even)
     assert opt.result.x[2] == 0.0
+
+
+def test_a_product_of_two_that_both_begin_at_0_is_left():
+    """The value falls along (1, 1), and rises along (1, -1): 0.08595 at a^2 = b^2 = 0.91."""
+
+    def fun(x):
+        a, b = x
+        slopes = [[b, a], [0.3, 0.0], [0.0, 0.3]]
+        return np.array([a * b - 1.0, 0.3 * a, 0.3 * b]), np.array(slopes)
+
+    opt, _ = drive(LeastSquares([0.0, 0.0]), fun)
+    assert opt.converged
+    assert np.abs(opt.result.x) == pytest.approx([np.sqrt(0.91)] * 2)
+    before, _ = drive(LeastSquares([0.0, 0.0], beside=1), fun)
+    assert before.converged
+    assert np.array_equal(before.result.x, [0.0, 0.0])
+
+
+def test_options_of_0_9_0_are_read_as_they_were_meant():
+    data = LeastSquares([0.0, 0.0]).to_dict()
+    for written, meant in ((True, 1), (False, 0)):
+        data["options"]["beside"] = written
+        assert LeastSquares.from_dict(data).to_dict()["options"]["beside"] == meant
+    for wrong in (3, "yes", -1):
+        data["options"]["beside"] = wrong
+        with pytest.raises(InputError):
+            LeastSquares.from_dict(data)

@@ -8,7 +8,7 @@ import pytest
 from optdriver import SQP
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import InputError
-from tests.lbfgsb.test_saddles import SADDLES, bowl, exchange, flat_ridge, ridge, wells
+from tests.lbfgsb.test_saddles import SADDLES, bowl, coupled, exchange, flat_ridge, ridge, wells
 
 
 def ball(square):
@@ -125,3 +125,13 @@ def test_states_of_before_ask_nothing_beside_an_end():
         (f, g), (c, slope) = ridge(opt.ask()), ball(40.0)(opt.ask())
         opt.tell([f, c], [g, slope])
     assert np.array_equal(opt.result.x, [0.0, 0.0])
+
+
+def test_variables_that_are_coupled_hide_no_saddle():
+    fun, x0 = coupled(3, 5), [2.0] + [0.0] * 5
+    opt, _ = drive(x0, fun, ball(40.0))
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(-0.25, abs=1e-7)
+    before, _ = drive(x0, fun, ball(40.0), rule=3)
+    assert before.converged
+    assert before.result.fun > -1e-3
