@@ -107,8 +107,10 @@ class MultiStart(Undoing[MultiStartState]):
         shortened step after the other, 10 pairs.
     convergence_rule : {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 10 asks points beside an end to
-        which symmetry may have led in further directions, where nothing is lower in the first; 9,
-        for what optdriver 0.9.0 has recorded, in that one alone, but asks a point beside an end to
+        which symmetry may have led in further directions, where nothing is lower in the first, lets
+        that start of ``start_rule='auto'`` begin that promises the lowest value, at once if it is
+        lower than all that is known, and pauses no descent whose steps are short beside its link;
+        9, for what optdriver 0.9.0 has recorded, does neither, but asks a point beside an end to
         which symmetry may have led in fits, with limits on outputs and behind SciPy's methods, too;
         follows curves of minima by differences where no gradients are told, and compares an end
         with more than the nearest of several curves; 8, for what optdriver 0.8.0 has recorded, does

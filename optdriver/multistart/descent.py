@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.constraints import has_rows
 from optdriver.coroutine.options import kept_start
+from optdriver.geometry.products import norm
 from optdriver.lbfgsb import LBFGSB
 from optdriver.multistart import (
     differences,
@@ -29,7 +30,7 @@ from optdriver.multistart.comparing import converge, least_promise
 from optdriver.multistart.endings import close, end_if_complete, start_failed, wait
 from optdriver.multistart.local import Minimizer
 from optdriver.multistart.run import Search
-from optdriver.multistart.state import MultiStartState, drop_ready, line_up
+from optdriver.multistart.state import MultiStartState, drop_ready, line_up, unit_coordinates
 from optdriver.multistart.stencil import BASE
 from optdriver.multistart.survey import Survey
 from optdriver.multistart.told import Vectors
@@ -386,14 +387,24 @@ def _stays(
         return False
     if _is_held_back(state, search, minimizer, x, f, g):
         return True
+    far = _is_linked_afar(state, search, x, row)
     search.x, search.f, search.g = x, f, g.copy()
     run = linkage.followed(state.linkage, row)
-    if linkage.leads(state.linkage, row) or run in (linkage.NOBODY, search.index):
+    if far or linkage.leads(state.linkage, row) or run in (linkage.NOBODY, search.index):
         return False
     if run in state.linkage.lost:
         return False
     _pause(state, search, run, row)
     return True
+
+
+def _is_linked_afar(state: MultiStartState, search: Search, x: Vector, row: int) -> bool:
+    """Tell whether a descent that is linked at `x` has stepped too little to be going there."""
+    if state.options.convergence_rule < 10:
+        return False
+    before = search.x0 if search.x is None else search.x
+    step = norm(unit_coordinates(state, x) - unit_coordinates(state, before))
+    return linkage.is_afar(state.linkage, row, step)
 
 
 def _is_held_back(

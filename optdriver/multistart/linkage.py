@@ -9,9 +9,14 @@ in multi-level single linkage (Rinnooy Kan and Timmer 1987), whose critical dist
 with the number of samples, is the reach.  So
 
 - a start is evaluated once, as a sample, and a descent begins at once only if it is not linked;
-- a descent is paused as soon as it is linked: it would end in a minimum that another run is at, or
-  has found.  A run that waits is gone on with when its link has become longer than the reach, when
-  the run that it was to follow ended without a minimum, or when there is nothing else to do;
+- of those that wait for their turn, that one begins which promises the lowest value: its own, less
+  what its slope would take off it as far as a link may reach; one that is lower than all that is
+  known does not wait, since it is in no known basin;
+- a descent is paused as soon as it is linked, by no more than twice its last step: it would end in
+  a minimum that another run is at, or has found, and one whose steps are short beside its link is
+  about to end where it is.  A run that waits is gone on with when its link has become longer than
+  the reach, when the run that it was to follow ended without a minimum, or when there is nothing
+  else to do;
 - where descents have taken less than a third of the evaluations of the samples, or so, links are
   doubted: what waits with the longest one goes on, paused descents before samples;
 - the next start is, of a few that the sequence offers, the one farthest from all evaluated points
@@ -72,6 +77,9 @@ CONE: Final = 0.5
 SHARE: Final = 0.7
 """Evaluations of descents, by those of samples, beyond which no other begins before more samples
 have shown where it pays most."""
+
+STEPS: Final = 2.0
+"""The longest link by which a descent is paused, in lengths of its last step."""
 
 HELD: Final = 3
 """How often a run is held back that steps across a barrier, and by how much it is shortened."""
@@ -276,6 +284,11 @@ def leads(known: Linkage, row: int) -> bool:
     return bool(known.gap[row] > reach(known))
 
 
+def is_afar(known: Linkage, row: int, step: float) -> bool:
+    """Return whether a row's link is too long for a descent that has come there by a `step`."""
+    return bool(known.gap[row] > STEPS * step)
+
+
 def may_begin(known: Linkage, cost: int, runs: int) -> bool:
     """Return whether one more descent may begin; the first ones, so many `runs`, may in any case.
 
@@ -291,6 +304,11 @@ def may_doubt(known: Linkage, cost: int) -> bool:
 
 def _descents(known: Linkage, cost: int) -> int:
     return cost * (known.told - known.samples)
+
+
+def is_lowest(known: Linkage, row: int) -> bool:
+    """Return whether no value is known that is lower than that of a row."""
+    return not bool(np.any(known.f[: known.count] < known.f[row]))
 
 
 def put_aside(known: Linkage, run: int, row: int, *, counted: bool) -> None:
@@ -355,9 +373,12 @@ def followers(known: Linkage) -> int:
     return int(np.count_nonzero(waiting <= reach(known)))
 
 
-def next_waiting(known: Linkage, *, leaders: bool, anyway: bool) -> tuple[int, bool] | None:
+def next_waiting(
+    known: Linkage, *, leaders: bool, anyway: bool, by_slope: bool = False
+) -> tuple[int, bool] | None:
     """Take a run from those that wait: the lowest that leads, or else none.
 
+    The lowest is the one that promises the lowest value, if that is to be told `by_slope`.
     Without `leaders` it is none, but with `anyway`, and then the one with the longest link if none
     leads.  What is returned beside the run is whether it leads.
     """
@@ -368,13 +389,23 @@ def next_waiting(known: Linkage, *, leaders: bool, anyway: bool) -> tuple[int, b
     if known.lost:
         free |= np.isin(_all_followed(known, runs, rows), [NOBODY, *known.lost])
     if free.any():
-        run = _first(known.f[rows[free]], runs[free])
+        leading = rows[free]
+        run = _first(_promised(known, leading) if by_slope else known.f[leading], runs[free])
     elif anyway:
         run = _first(-known.gap[rows], runs)
     else:
         return None
     release(known, run)
     return run, bool(free.any())
+
+
+def _promised(known: Linkage, rows: NDArray[np.intp]) -> Vector:
+    """Return the values to which the slopes at rows would lead as far as a link may reach."""
+    slope = known.slope[rows]
+    with np.errstate(over="ignore"):
+        steep = np.sqrt(np.einsum("ij,ij->i", slope, slope))
+    made: Vector = known.f[rows] - np.where(np.isnan(steep), 0.0, steep) * reach(known)
+    return made
 
 
 def _first(values: Vector, runs: Numbers) -> int:

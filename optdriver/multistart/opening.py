@@ -64,7 +64,10 @@ def _next_waiting(state: MultiStartState, *, exhausted: bool) -> int | None:
     counted = state.options.max_num_minimizers < math.inf or not state.linked
     impatient = counted and state.linkage.put_aside >= linkage.PATIENCE
     taken = linkage.next_waiting(
-        state.linkage, leaders=may_descend(state), anyway=exhausted or impatient
+        state.linkage,
+        leaders=may_descend(state),
+        anyway=exhausted or impatient,
+        by_slope=state.options.convergence_rule > 9,
     )
     if taken is None:
         return _next_doubtful(state)

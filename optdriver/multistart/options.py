@@ -31,7 +31,7 @@ MOST_INITIAL = 100_000
 DIFFERENCE_RULES = (1, 2, 3, 4, 5)
 CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8)
 CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-"""How runs go: as by 0.1.0, 0.2.0, 0.3.0, 0.4.0, 0.5.0, 0.6.0, 0.7.0 and 0.8.0, and as now."""
+"""How runs go: as by 0.1.0, 0.2.0, 0.3.0, ..., 0.9.0, and as now."""
 
 STEP_OF_RULE_1 = 1e-6
 

@@ -164,7 +164,8 @@ def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | 
     if state.linked:
         row = linked.settle(state, search, f, g)
         leads = linkage.leads(state.linkage, row)
-        if leads and may_descend(state):
+        lowest = state.options.convergence_rule > 9 and linkage.is_lowest(state.linkage, row)
+        if leads and (lowest or may_descend(state)):
             state.linkage.put_aside = 0
             go_on(state, search)
         else:

@@ -104,6 +104,54 @@ def test_what_waits_with_the_longest_link_goes_on_first_and_paused_descents_befo
         assert not each.row_of and not each.waits.any()
 
 
+def test_of_those_that_lead_the_one_that_promises_the_lowest_value_begins():
+    """The second is higher, but steeper; the third is steepest, but far too high."""
+    points = [
+        (0, [0.1], 1.0, np.array([0.0])),
+        (1, [0.5], 1.5, np.array([9.0])),
+        (2, [0.9], 99.0, np.array([10.0])),
+        (3, [0.3], 1.2, None),
+    ]
+    for by_slope, first in ((True, [1, 0, 3, 2]), (False, [0, 3, 1, 2])):
+        made = known(1, points)
+        made.gap[:4], made.samples = math.inf, 10
+        for row in range(4):
+            linkage.put_aside(made, row, row, counted=False)
+        took = [
+            linkage.next_waiting(made, leaders=True, anyway=False, by_slope=by_slope)
+            for _ in range(4)
+        ]
+        assert took == [(run, True) for run in first]
+
+
+def test_a_slope_of_which_the_square_overflows_promises_most():
+    made = known(1, [(0, [0.1], 1.0, np.array([1.0])), (1, [0.9], 2.0, np.array([1.0]))])
+    made.gap[:2], made.slope[1] = math.inf, 1e300
+    for row in range(2):
+        linkage.put_aside(made, row, row, counted=False)
+    took = linkage.next_waiting(made, leaders=True, anyway=False, by_slope=True)
+    assert took == (1, True)
+
+
+def test_a_start_that_is_lower_than_all_that_is_known_begins_at_once():
+    """However much descents have taken: 0.9.0 let it wait for more samples."""
+
+    def tilted(x):
+        return float(np.cos(20 * x[0]) + 3 * x[0]), -20 * np.sin(20 * x) + 3
+
+    for rule in (9, 10):
+        ms = MultiStart([(0.0, 1.0)], start_rule="auto", seed=1, convergence_rule=rule)
+        waited = 0
+        while ms.nfev < 60:
+            (point,) = ms.ask(1)
+            best = ms.best
+            f, g = tilted(point.x)
+            ms.tell(point.id, f, g)
+            run = ms.runs[point.run]
+            waited += run.state == "waiting" and run.nfev == 1 and (best is None or f < best.f)
+        assert (waited > 0) == (rule == 9)
+
+
 def test_links_are_doubted_only_while_descents_have_taken_little():
     made = known(1, [(k, [x], *parabola(x)) for k, x in enumerate([0.1, 0.3, 0.5, 0.7])])
     assert linkage.may_doubt(made, 1)
@@ -129,6 +177,15 @@ def test_no_minimum_is_given_up_for_a_link_that_crosses_a_barrier():
         for rule in (6, 7)
     ]
     assert found[0].all is None and found[1].all is not None
+
+
+@pytest.mark.parametrize(("rule", "found"), [(9, 9), (10, 10)])
+def test_a_run_that_is_at_a_minimum_is_not_paused_for_a_deeper_one_beside_it(rule, found):
+    """Shekel's minimum at (5, 5, 3, 3), where 0.9.0 paused all runs."""
+    problem = next(each for each in DISTINCT if each.name == "Shekel 10")
+    ms = MultiStart(problem.bounds, start_rule="auto", seed=1, convergence_rule=rule)
+    drive(ms, problem.function, until=600)
+    assert len(ms.minima) == found
 
 
 def test_where_runs_lead_is_the_same_for_one_and_for_all_at_once():
