@@ -195,7 +195,7 @@ class Noisy:
         return value
 
 
-def ours(task: Task, *, told: bool = True, rule: int = 4) -> End:
+def ours(task: Task, *, told: bool = True, rule: int = 5) -> End:
     """Run one minimizer of ours."""
     noisy = Noisy(task)
     driver = MultiStart(
