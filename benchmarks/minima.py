@@ -254,7 +254,7 @@ def flat(seeds: int, only: str, kept: Kept) -> tuple[list[tuple[str, ...]], int]
         if only not in problem.name:
             continue
         both = []
-        for rule in (2, 9):
+        for rule in (2, 10):
             counts = [
                 kept.get(f"{problem.name}|{rule}|{seed}",
                          partial(listed, problem, seed, convergence_rule=rule))
