@@ -21,7 +21,7 @@ from optdriver.batch.vectorized import vectorized
 from optdriver.errors import InputError, InputTypeError, UnknownOptionError
 from optdriver.lbfgsb.codes import Stop
 from optdriver.space import sampling
-from tests.batch.jax_problems import BOXES, NAMES, N, problem
+from tests.batch.jax_problems import BOXES, NAMES, N, problem, rosenbrock
 
 ROOT = Path(__file__).resolve().parents[2]
 TOTAL, LANES = 96, 24
@@ -147,6 +147,23 @@ def test_straight_code_takes_the_same_way() -> None:
     res = on_device(2, straight=True)
     np.testing.assert_allclose(res.fun, found(2).fun, rtol=1e-9)
     assert res.nfev.sum() == pytest.approx(found(2).nfev.sum(), rel=0.02)
+
+
+def test_without_bounds_the_device_agrees_with_the_host() -> None:
+    free = np.tile([[-np.inf, np.inf]], (N, 1))
+    starts = sampling.starts("sobol", 1, 0, LANES, *BOXES[0].T)
+    res = minimize(rosenbrock, free, starts=starts, lanes=LANES // 2)
+    objective = vectorized(rosenbrock)
+    evaluations = 0
+    for x0, value in zip(starts, res.fun, strict=True):
+        opt = LBFGSB(x0)
+        while not opt.done:
+            f, g = objective(opt.ask()[None])
+            opt.tell(f[0], g[0])
+        assert value == pytest.approx(opt.result.fun, abs=1e-6)
+        evaluations += opt.nfev
+    assert res.success.all()
+    assert res.nfev.sum() == pytest.approx(evaluations, rel=0.1)
 
 
 def test_the_precision_of_jax_is_left_alone() -> None:

@@ -21,6 +21,8 @@ import optdriver
 import optdriver.batch.jax as device
 from optdriver.batch.jax import LBFGSB, Bounds, State, message
 from optdriver.batch.jax import cauchy as cauchy_page
+from optdriver.batch.jax import memory as memory_page
+from optdriver.batch.jax.state import start as begin
 from optdriver.batch.jax.stopping import learn_unit
 from optdriver.errors import InputError, InputTypeError, MissingExtraError, UnknownOptionError
 from optdriver.lbfgsb.codes import Stop
@@ -165,6 +167,52 @@ def test_both_searches_for_the_cauchy_point_agree_with_the_path() -> None:
         rises = np.flatnonzero(np.diff(along) > 0)
         first = along[rises[0]] if rises.size else along[-1]
         assert model <= first + 1e-12
+
+
+def test_a_run_without_bounds_goes_the_way_of_the_host() -> None:
+    a = jnp.array([0.5, -0.25, 1.0])
+    x0 = jnp.array([-1.2, 1.0, 3.0])
+    result, expected = SOLVER.run(x0, None, a), host(x0, None, a, maxcor=4)
+    np.testing.assert_allclose(result.x, expected.x, rtol=1e-5, atol=1e-6)
+    assert float(result.fun) == pytest.approx(expected.fun, rel=1e-6)
+    assert int(result.stop) == expected.stop
+    assert abs(int(result.nfev) - expected.nfev) <= 2
+    assert bool(result.success)
+
+
+def test_the_inverse_of_the_pairs_is_that_of_bfgs() -> None:
+    rng = np.random.default_rng(11)
+    n, m = 6, 3
+    keep = jax.jit(lambda *p, **do: memory_page.remember(*p, **do, boundless=True))
+    step = jax.jit(memory_page.quasi_newton_step)
+    settings = SOLVER.options.settings(np.float64)._replace(maxcor=m)
+    nothing = jnp.zeros(n)
+    pairs = begin(nothing, nothing - jnp.inf, nothing + jnp.inf, settings).pairs
+    basis = rng.normal(size=(n, n))
+    hessian = basis @ basis.T + np.eye(n)
+    stored: list[tuple[Any, Any]] = []
+    for turn in range(12):
+        s = rng.normal(size=n) * (1e150 if turn == 4 else 1.0)  # long before all is forgotten
+        y, forget = hessian @ s, turn == 5
+        store = turn not in (3, 5)
+        pairs = keep(pairs, s, y, s @ y, store=store, forget=forget)
+        stored = [] if forget else [*stored, *[(s, y)] * store][-m:]
+        inverse = np.eye(n)
+        if stored:
+            s, y = stored[-1]
+            inverse *= (s @ y) / (y @ y)
+        for s, y in stored:  # the update of BFGS, pair by pair
+            rest = np.eye(n) - np.outer(s, y) / (s @ y)
+            inverse = rest @ inverse @ rest.T + np.outer(s, s) / (s @ y)
+        g = rng.normal(size=n)
+        np.testing.assert_allclose(step(pairs, g), -inverse @ g, rtol=1e-9, atol=1e-9)
+        assert float(pairs.theta) > 0
+    spoilt = keep(pairs, np.full(n, np.inf), g, 1.0, store=True, forget=False)
+    np.testing.assert_array_equal(step(spoilt, g), -g)
+    s = rng.normal(size=n)
+    y = hessian @ s
+    fresh = keep(spoilt, s, y, s @ y, store=True, forget=False)
+    np.testing.assert_allclose(step(fresh, y), -s, rtol=1e-9)  # the secant equation
 
 
 def test_a_start_that_is_not_finite_has_failed() -> None:

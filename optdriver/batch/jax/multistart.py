@@ -208,7 +208,8 @@ def minimize(
             begin = _sobol(seed, rows * parts, box, mesh)
         else:
             begin = _upload(given[:count], rows * parts, kind, mesh)
-        engine = _engine(fun, value_and_grad, chosen.settings(kind), size, mesh)
+        settings = chosen.settings(kind, boundless=bool(np.isinf([lower, upper]).all()))
+        engine = _engine(fun, value_and_grad, settings, size, mesh)
         each = jnp.asarray(numbers)
         queue = in_one_precision(_drive, engine, begin, each, box, args, count, callback)
     return _collect(queue, begin, fun, args, value_and_grad, count, size * parts, kind)

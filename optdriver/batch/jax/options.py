@@ -41,8 +41,8 @@ class DeviceOptions:
         Options(**given)
         return cls(given=tuple(sorted(given.items())), straight=straight)
 
-    def settings(self, dtype: Any) -> Settings:
-        """Return the numbers for a precision."""
+    def settings(self, dtype: Any, *, boundless: bool = False) -> Settings:
+        """Return the numbers for a precision, and for variables of which none has a bound."""
         single = np.finfo(dtype).bits < 64
         options = Options(**dict(self.given))
         chosen = {**(SINGLE if single else {}), **dict(self.given)}
@@ -59,4 +59,5 @@ class DeviceOptions:
             rounding=ROUNDING if single else 0.0,
             straight=straight,
             cautious=options.cautious,
+            boundless=boundless,
         )

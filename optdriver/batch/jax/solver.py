@@ -180,8 +180,7 @@ class LBFGSB:
 
     def update(self, state: State, *args: Any) -> State:
         """Evaluate `fun` once, at ``state.x``, and go on; a state that is done stays as it is."""
-        value, gradient, aux = self._evaluate(state.x, args)
-        return self.tell(state, value, gradient, aux)
+        return self.tell(state, *self._evaluate(state.x, args))
 
     def tell(self, state: State, value: Any, gradient: Any, aux: Any = None) -> State:
         """Go on with a value and a gradient that were found elsewhere, for ``state.x``.
@@ -197,6 +196,11 @@ class LBFGSB:
         aux : pytree, optional
             What to keep of the best evaluation, with ``has_aux``.
         """
+        return self._go_on(state, value, gradient, aux, boundless=False)
+
+    def _go_on(
+        self, state: State, value: Any, gradient: Any, aux: Any, *, boundless: bool
+    ) -> State:
         flat, unravel = _ravel(state.x)
         value = jnp.asarray(value, flat.dtype)
         g = ravel_pytree(gradient)[0].astype(flat.dtype)
@@ -205,7 +209,8 @@ class LBFGSB:
                 f"fun gave a value of shape {value.shape} and {g.size} gradient components; "
                 f"expected a scalar and {flat.size}"
             )
-        lane = step(state.lane, value, g, self.options.settings(flat.dtype))
+        settings = self.options.settings(flat.dtype, boundless=boundless)
+        lane = step(state.lane, value, g, settings)
         if self.has_aux:
             better = (lane.nfev > state.lane.nfev) & (lane.nfail == state.lane.nfail)
             aux = pick(better & (value <= state.lane.best_f * state.lane.unit), aux, state.aux)
@@ -232,7 +237,9 @@ class LBFGSB:
         held = lax.stop_gradient((flat, lower, upper, args))
         state = lax.while_loop(
             lambda state: ~state.done,
-            lambda state: self.update(state, *held[3]),
+            lambda state: self._go_on(
+                state, *self._evaluate(state.x, held[3]), boundless=bounds is None
+            ),
             self._begin(held[0], unravel, *held[1:]),
         )
         result = self.result(state)

@@ -25,7 +25,7 @@ class Settings(NamedTuple):
     what no lane needs.  `rounding` is the multiple of the rounding of f below which a decrease
     that the model promises cannot be seen, and a step without one means the end; 0 for float64.
     `cautious` lanes learn the unit of f, look at a small reduction once more, and call no end a
-    success where f plainly falls.
+    success where f plainly falls.  With `boundless` no variable has a bound.
     """
 
     maxcor: int
@@ -39,6 +39,7 @@ class Settings(NamedTuple):
     rounding: float
     straight: bool
     cautious: bool = False
+    boundless: bool = False
 
 
 class Search(NamedTuple):
@@ -68,9 +69,10 @@ class Pairs(NamedTuple):
     w : (2, m, n)
         Y and S, a pair a slot; what stands in an unused slot means nothing.
     ss : (m, m)
-        S'S.
+        S'S; Y'Y where there is no bound.
     lt : (m, m)
-        L': ``lt[j, i]`` is s_i'y_j where pair i is newer than pair j, else 0.
+        L': ``lt[j, i]`` is s_i'y_j where pair i is newer than pair j, else 0.  R^-1 where there is
+        no bound.
     stamp : (m,)
         The larger, the newer; 0 in an unused slot.
     theta

@@ -13,7 +13,7 @@ from jax import Array, lax
 
 from optdriver.batch.jax.cauchy import cauchy_point
 from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_interval
-from optdriver.batch.jax.memory import count, factor, remember
+from optdriver.batch.jax.memory import count, factor, quasi_newton_step, remember
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
 from optdriver.batch.jax.stopping import (
     falls_plainly,
@@ -153,7 +153,15 @@ def step(s: Lane, f: Array, g: Array, o: Settings) -> Lane:
         xt=judged.xt,
         stop=jnp.where(live, move.stop, s.stop),
         believed=move.believed,
-        pairs=remember(s.pairs, move.ds, move.dy, move.sy, store=move.learns, forget=move.forgets),
+        pairs=remember(
+            s.pairs,
+            move.ds,
+            move.dy,
+            move.sy,
+            store=move.learns,
+            forget=move.forgets,
+            boundless=o.boundless,
+        ),
     )
     return finish(set_out(s, move.sets_out, o), o)
 
@@ -314,6 +322,8 @@ def depart(s: Lane, o: Settings) -> Departure:
 
 def find_direction(s: Lane, o: Settings) -> tuple[Array, Array]:
     """Return the minimiser of the model in the box, and whether it could be found."""
+    if o.boundless:
+        return s.x + quasi_newton_step(s.pairs, s.g), jnp.ones((), bool)
     g = jnp.where(count(s.pairs) > 0, s.g, 0)  # else the answer is not used: no path to walk
     half, definite = factor(s.pairs)
     w = s.pairs.w.reshape(-1, s.x.size)
@@ -324,8 +334,11 @@ def find_direction(s: Lane, o: Settings) -> tuple[Array, Array]:
 
 def first_step(s: Lane, d: Array, norm: Array, fresh: Array, o: Settings) -> tuple[Array, Array]:
     """Return the first step of a search and the longest one."""
-    stpmax = longest_step(s, d, s.nit)
-    boxed = jnp.all(jnp.isfinite(s.l) & jnp.isfinite(s.u))
+    if o.boundless:
+        stpmax, boxed = jnp.full_like(norm, 1e10), jnp.zeros((), bool)
+    else:
+        stpmax = longest_step(s, d, s.nit)
+        boxed = jnp.all(jnp.isfinite(s.l) & jnp.isfinite(s.u))
     safe = jnp.where(norm > 0, norm, 1)
     stp = jnp.where(fresh & ~boxed, jnp.minimum(1 / safe, stpmax), jnp.ones_like(norm))
     if o.initial_step > 0:
