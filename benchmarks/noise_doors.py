@@ -1,8 +1,9 @@
 """Claim: where values are noisy a success is one, also under constraints and with gradients.
 
-``python -m benchmarks noise-doors`` minimises functions that nothing was tuned on, in a box and in
-discs, by values alone and with gradients that are noisy too, and counts the successes that are
-claimed more than three standard deviations of the noise above the minimum.
+``python -m benchmarks noise-doors`` minimises functions by which no number of the rule was chosen
+(two faults of it were found on them), in a box and in discs, by values alone and with gradients
+that are noisy too, and counts the successes that are claimed more than three standard deviations of
+the noise above the minimum.
 """
 
 from __future__ import annotations

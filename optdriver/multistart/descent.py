@@ -204,6 +204,8 @@ def after_success(
         return
     elif minimizer.converged and _is_on_a_step(state, minimizer):
         close(state, search, "stopped", ON_A_STEP)
+    elif minimizer.converged and gradients.are_rounding_errors(state, search, minimizer):
+        close(state, search, "stopped", gradients.ROUNDED)
     elif _is_unproved(state, search, minimizer, still=still):
         close(state, search, "stopped", heard.unproved(search.heard))
     elif still or (minimizer.converged and not heard.is_chance(search.heard, minimizer)):

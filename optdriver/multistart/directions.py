@@ -40,7 +40,6 @@ Vector = NDArray[np.float64]
 
 NO_DIRECTION = "no feasible finite-difference step was found there, in any direction"
 
-_LEAST_STEP = 2.0**-49  # relative to x
 _SHORTENED = (1.0, 0.25, 0.0625, 0.015625)
 _NEW = 0.01  # part of a direction that must be new
 _SHORT, _LONG = 0.01, 8.0  # directions between these lengths, in steps
@@ -101,7 +100,7 @@ def plan(
     `inside`: where directions from `x` do not tell all derivatives, steps from a point inside are
     taken; optdriver 0.6.0 did not.
     """
-    steps = np.maximum(step, _LEAST_STEP * np.abs(x))
+    steps = np.maximum(step, stencil.LEAST_STEP * np.abs(x))
     made = Directions(x.copy(), math.nan, steps, [], [], [], 1)
     without = []
     for i in np.flatnonzero(constraints.lower < constraints.upper):

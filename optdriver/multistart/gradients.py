@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,15 @@ Vector = NDArray[np.float64]
 
 TOO_SHORT = 4.0
 """Steps that are so many times shorter than the noise of the values asks for are not left so."""
+
+ROUNDED = (
+    "step_size= is so short that differences are rounding errors of the values: give longer steps, "
+    "or leave it out"
+)
+
+_SPACING = 2.0**-52
+_HIDDEN = 1e-4
+"""Differences mean nothing where their rounding errors hide so large a part of the value."""
 
 _ON_SURFACE = 2.0**-20
 """Least step in widths of the box where there are equalities, which hold to 1e-9 only."""
@@ -63,6 +72,8 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
     probe = learnt is not None and not learnt.checked
     if has_rows(state.constraints) and not state.leaves:
         inside = state.options.difference_rule > 3
+        if state.options.difference_rule > 4:
+            step = np.minimum(step, state.upper - state.lower)
         return directions.plan(x, state.constraints, step, two_sided, probe, inside=inside)
     return stencil.plan(x, state.lower, state.upper, step, two_sided, probe)
 
@@ -89,6 +100,25 @@ def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -
     slots = differences.again(made, wanted, state.lower, state.upper, state.constraints)
     learnt.repeated = bool(slots)
     return slots
+
+
+def are_rounding_errors(state: MultiStartState, search: Search, minimizer: Any) -> bool:
+    """Tell whether the differences at the end of a run are of given steps that values do not show.
+
+    By one of them at least the slope is uncertain by more than `gtol`, and what that may hide, were
+    the variable moved by its size or as far as it has come, is no small part of the value.
+    """
+    options, best = state.options, minimizer.best
+    exact = options.jac or not options.gradients or options.vectors
+    if exact or options.difference_rule < 5 or best is None:
+        return False
+    x, f, _ = best
+    lengths = np.maximum(options.given_steps, stencil.LEAST_STEP * np.abs(x))  # NaN: by the rule
+    reach = np.maximum(np.abs(x), np.abs(x - search.x0))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        error = 2.0 * _SPACING * abs(f) / lengths
+        hides = (error > options.minimizer["gtol"]) & (error * reach > _HIDDEN * abs(f))
+    return bool(np.any(hides & (state.lower < state.upper)))
 
 
 def is_surveyed(state: MultiStartState, search: Search) -> bool:

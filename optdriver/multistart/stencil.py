@@ -33,7 +33,8 @@ DROPPED = -math.inf
 _NEAR = 2.0**-4  # the probe, on the way to the middle of the points
 _SHORTER = 2.0**-3
 
-_LEAST_STEP = 2.0**-49  # relative to x: at least eight units in its last place
+LEAST_STEP = 2.0**-49
+"""Relative to x: at least eight units in its last place."""
 
 
 class Slots(Protocol):
@@ -87,7 +88,7 @@ def plan(
     probe: bool = False,
 ) -> Stencil:
     """Return the stencil at `x` for all coordinates that are not fixed, by steps of `step`."""
-    step_here = np.maximum(step, _LEAST_STEP * np.abs(x))
+    step_here = np.maximum(step, LEAST_STEP * np.abs(x))
     with np.errstate(over="ignore"):
         up, down = x + step_here, x - step_here
         farther = np.where(upper - x >= x - lower, upper, lower)

@@ -92,3 +92,36 @@ def test_nothing_observed_is_no_success():
     assert not info["success"]
     assert info["active_constraints"] == ()
     assert info["kkt_residual"] is None
+
+
+@pytest.mark.parametrize("h", [1e-18, 3e-16, 2e-14])
+@pytest.mark.parametrize("constraints", [(), ["x + y <= 2.5"]])
+def test_steps_that_values_do_not_show_are_no_success(h, constraints):
+    """Their differences are rounding errors: the slope is 0, or any, where the objective falls."""
+    study = finished(valley, step_size=h, max_num_minimizers=2, constraints=constraints)
+    assert not study.info()["success"]
+    assert any("step_size= is so short" in run.reason for run in study.runs)
+    before = finished(
+        valley, step_size=h, max_num_minimizers=2, constraints=constraints, difference_rule=4
+    )
+    assert all("step_size" not in run.reason for run in before.runs)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+def test_steps_that_are_short_and_shown_are_one(scale):
+    """A value of 0 at the minimum has as many digits as it needs."""
+    study = finished(
+        lambda x, y: scale * slope(x, y), step_size=1e-9, max_num_minimizers=2, ftol=0.0
+    )
+    assert study.info()["success"]
+    assert study.best.value == pytest.approx(-0.1 * scale, abs=0.01 * scale)
+
+
+@pytest.mark.parametrize("h", [5.0, 1e9, 1e300])
+def test_steps_wider_than_the_box_are_cut_to_it_under_constraints(h):
+    study = create_study(BOX, step_size={"x": 1e-6, "y": h}, constraints=["x + y <= 2.5"])
+    study.set_parameters(max_iter=12)
+    study.run(slope)
+    assert study.num_evaluations == 12
+    assert "difference" in study.history["kind"]
+    assert all(x + y <= 2.5 for x, y in zip(study.history["x"], study.history["y"], strict=True))
