@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from optdriver.errors import InputError, nearest
+from optdriver.geometry.aside import read_looks
 from optdriver.leastsquares.losses import LINEAR, LOSSES
 from optdriver.reading import check_count, check_flag, check_real
 
 XTOL: Final = 1e-11
-MOST_BESIDE: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,9 +50,7 @@ class LeastSquaresOptions:
         check_real("f_scale", self.f_scale, above_zero=True)
         check_real("xtol", self.xtol, above_zero=False)
         check_flag("secant", self.secant)
-        check_count("beside", self.beside, least=0)
-        if self.beside > MOST_BESIDE:
-            raise InputError(f"beside is a whole number up to {MOST_BESIDE}, not {self.beside}")
+        object.__setattr__(self, "beside", read_looks(self.beside))
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
 
