@@ -18,10 +18,13 @@ class Kept:
         The file; without one everything is made anew.
     seconds : float
         Nothing more is made when these are over; what is missing then is None.
+    of : str
+        What the results are of, such as a version: what a file has of another one is made anew, and
+        stays in it.
     """
 
-    def __init__(self, path: Path | None = None, seconds: float = float("inf")):
-        self._path, self._end = path, time.monotonic() + seconds
+    def __init__(self, path: Path | None = None, seconds: float = float("inf"), of: str = ""):
+        self._path, self._end, self._of = path, time.monotonic() + seconds, of
         self._known: dict[str, Any] = {}
         self.missing = 0
         if path is not None and path.exists():
@@ -32,6 +35,7 @@ class Kept:
 
     def get(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the result of a name; it is made if it is not known and there is time."""
+        name = f"{self._of}|{name}" if self._of else name
         if name not in self._known:
             if time.monotonic() > self._end:
                 self.missing += 1

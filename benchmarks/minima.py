@@ -10,8 +10,8 @@ how many are listed after 40 converged runs, with ends compared (as now) and wit
 and what that costs.  The known minima are those of tight searches of SciPy from a grid, or of the
 generator.
 
-With ``--keep`` what was done is in a file, and not done again; ``--seconds`` ends a run that is to
-be continued.
+With ``--keep`` what was done is in a file, and not done again by the same version and rule;
+``--seconds`` ends a run that is to be continued.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from benchmarks.problems.multimodal import (
     known,
 )
 from benchmarks.report import Section, Table, Target
-from benchmarks.searches import RULES, cell, middle, search
+from benchmarks.searches import PRESENT, RULES, cell, middle, search
 from optdriver import MultiStart
 
 Vector = NDArray[np.float64]
@@ -279,7 +279,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     given = parser.parse_args(arguments)
-    kept = Kept(given.keep, given.seconds)
+    kept = Kept(given.keep, given.seconds, of=PRESENT)
     kinds = [kind for kind in KINDS if given.only in kind.name and given.part != "flat"]
     names = given.rules.split(",") if given.rules else columns()
     every, lowest = counted(kinds, given.seeds, kept, names)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from benchmarks.global_peers import CLOSE
 from benchmarks.problems.multimodal import SAME, Problem
-from optdriver import MultiStart
+from optdriver import MultiStart, __version__
+from optdriver.multistart.options import CONVERGENCE_RULES
 
 Vector = NDArray[np.float64]
 
@@ -21,6 +22,9 @@ RULES: dict[str, dict[str, Any]] = {
     "mlsl": {"start_rule": "mlsl"},
     "auto": {"start_rule": "auto"},
 }
+
+PRESENT = f"optdriver {__version__}, convergence_rule {CONVERGENCE_RULES[-1]}"
+"""What searches are of, since versions and rules ask other points."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,3 +30,11 @@ def test_what_was_done_is_not_done_again_and_a_torn_line_is_none(tmp_path: Path)
 def test_nothing_is_begun_when_the_time_is_over(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "kept.jsonl", seconds=-1.0)
     assert kept.get("a", lambda: 1) is None and kept.missing == 1
+
+
+def test_what_is_of_another_version_is_made_again_and_kept(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    assert Kept(path).get("a", lambda: 0) == 0
+    assert Kept(path, of="1").get("a", lambda: 1) == 1
+    assert Kept(path, of="2").get("a", lambda: 2) == 2
+    assert [Kept(path, of=of).get("a", lambda: 3) for of in ("", "1", "2")] == [0, 1, 2]

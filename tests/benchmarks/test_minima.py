@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmarks import minima
 from benchmarks.kept import Kept
-from benchmarks.searches import RULES
+from benchmarks.searches import PRESENT, RULES
 
 CAMEL = next(kind for kind in minima.KINDS if kind.name == "six-hump camel")
 CLASS = minima.KINDS[0]
@@ -38,6 +39,17 @@ def test_a_run_that_was_broken_off_is_gone_on_with(tmp_path: Path) -> None:
     none = minima.run([*keep, "--seconds", "0"])
     assert not none.tables
     assert "searches are not done yet" in none.text
+
+
+def test_what_another_version_or_rule_has_kept_is_not_shown(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    name = f"{CAMEL.name}|auto|0"
+    of = [f"{PRESENT}|", "", f"optdriver 0.9.0, {PRESENT.split(', ')[1]}|"]
+    for before, shown in zip(of, (True, False, False), strict=True):
+        kept.write_text(json.dumps([before + name, [1, 1]]) + "\n")
+        arguments = ["--keep", str(kept), "--seeds", "1", "--rules", "auto", "--seconds", "0"]
+        made = minima.run([*arguments, "--only", CAMEL.name, "--part", "distinct"])
+        assert bool(made.tables) is shown
 
 
 @pytest.mark.slow
