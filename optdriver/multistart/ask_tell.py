@@ -109,9 +109,10 @@ class MultiStart(Undoing[MultiStartState]):
         When a minimizer is believed to have converged, and to what: 10 asks points beside an end to
         which symmetry may have led in further directions, where nothing is lower in the first, lets
         that start of ``start_rule='auto'`` begin that promises the lowest value, at once if it is
-        lower than all that is known, and pauses no descent whose steps are short beside its link;
-        9, for what optdriver 0.9.0 has recorded, does neither, but asks a point beside an end to
-        which symmetry may have led in fits, with limits on outputs and behind SciPy's methods, too;
+        lower than all that is known, pauses no descent whose steps are short beside its link, and
+        says later that all minima are likely found where one is on a side of the box; 9, for what
+        optdriver 0.9.0 has recorded, does none of it, but asks a point beside an end to which
+        symmetry may have led in fits, with limits on outputs and behind SciPy's methods, too;
         follows curves of minima by differences where no gradients are told, and compares an end
         with more than the nearest of several curves; 8, for what optdriver 0.8.0 has recorded, does
         not, but learns in fits what the Jacobian alone leaves of the Hessian, and asks a point
@@ -165,7 +166,8 @@ class MultiStart(Undoing[MultiStartState]):
     method_options : mapping, optional
         Further options of such a method, by SciPy's names.
     stop_when : {None, 'all minima likely found'}
-        Stop when the `probability` that no minimum is missing is 0.9.
+        Stop when the `probability` that no minimum is missing is 0.9 (an estimate from how often
+        the known ones were met).
     loss, f_scale, xtol
         With ``method='least-squares'``: the options of `optdriver.LeastSquares`.  What is told are
         residuals then, and their Jacobian (with ``jac=False`` it is made of differences, on one
@@ -390,8 +392,9 @@ class MultiStart(Undoing[MultiStartState]):
     def probability(self) -> float:
         """How likely it is that no minimum is missing.
 
-        See `optdriver.multistart.completeness`; 0 before five minimizers
-        have converged, and two for each minimum.
+        An estimate, of which the page on many minimizers says how often it is true: see
+        `optdriver.multistart.completeness`; 0 before five minimizers have converged, and two for
+        each minimum.
         """
         return linked.probability(self._state)
 

@@ -113,6 +113,11 @@ class Catalogue:
             runs=tuple(entry.runs),
         )
 
+    def is_on_sides(self, lower: Vector, upper: Vector) -> bool:
+        """Tell whether a minimum is on a side of the box between whose sides it can vary."""
+        x = self._x[: len(self._entries)]
+        return bool(np.any(((x <= lower) | (x >= upper)) & (lower < upper)))
+
     def width(self, x: Vector) -> Vector:
         """Return what distances from a point are measured by."""
         if self._bounded:

@@ -7,12 +7,14 @@ that there are no others is (Boender and Rinnooy Kan 1987)
     prod_{i=1..w} (N - 1 - i) / (N - 1 + i).
 
 Starts that a rule has put aside, or paused, since they lead to a basin that is known, are counted
-with those that were followed to their ends.  The formula promises too much: basins are less even
-than it takes them for, a rule takes some for others, and whoever stops as soon as it has said 0.9
-has chosen the moment when it is most mistaken.  So its answer is squared, which wants about twice
-as many starts (`benchmarks/completeness.py` has what is claimed then, and what is true); and
-nothing is said before two descents for each minimum, and five in all, have come to their ends:
-what a rule puts aside at first it has hardly seen.
+with those that were followed to their ends, though nothing proves where they lead.  The formula
+promises too much: basins are less even than it takes them for, a rule takes some for others, and
+whoever stops as soon as it has said 0.9 has chosen the moment when it is most mistaken.  So its
+answer is squared, which wants about twice as many starts; and where a known minimum is on a side of
+the box, those that hide are nearly all on edges and in corners, where basins are small and starts
+few: then the power is the number of corners (`benchmarks/completeness.py` has what is claimed then,
+and what is true).  Nothing is said before two descents for each minimum, and five in all, have come
+to their ends: what a rule puts aside at first it has hardly seen.
 
 References
 ----------
@@ -35,7 +37,7 @@ TWICE: Final = 2
 """Descents that have to have converged before anything is said: in all, and for each minimum."""
 
 
-def estimate(descents: int, others: int, minima: int) -> float:
+def estimate(descents: int, others: int, minima: int, *, sides: int = 0) -> float:
     """Return the probability that all minima are known.
 
     Parameters
@@ -44,11 +46,15 @@ def estimate(descents: int, others: int, minima: int) -> float:
         Starts that were followed to their ends, and those of which that is known without.
     minima : int
         How many these have led to.
+    sides : int
+        The number of variables, if one of them is on a side of the box.
     """
     if descents < max(LEAST, TWICE * minima):
         return 0.0
-    by_formula = probability(descents + others, minima)
-    return by_formula * by_formula
+    made = probability(descents + others, minima)
+    for _ in range(max(1, sides)):
+        made *= made  # the power is 2^sides then
+    return made
 
 
 def probability(starts: int, minima: int) -> float:

@@ -87,9 +87,12 @@ def leap(state: MultiStartState, search: Search, x: Vector, f: float, g: Vector)
 def probability(state: MultiStartState) -> float:
     """Return how likely it is that no minimum is missing: see `completeness`."""
     aside = len(state.samples.row_of) + linkage.followers(state.linkage)
-    if state.options.convergence_rule > 7:
-        return completeness.estimate(state.converged, aside, len(state.catalogue))
-    return completeness.probability(state.converged + aside, len(state.catalogue))
+    minima, rule = len(state.catalogue), state.options.convergence_rule
+    if rule < 8:
+        return completeness.probability(state.converged + aside, minima)
+    on_sides = rule > 9 and state.catalogue.is_on_sides(state.lower, state.upper)
+    sides = int(np.count_nonzero(state.lower < state.upper)) if on_sides else 0
+    return completeness.estimate(state.converged, aside, minima, sides=sides)
 
 
 def may_descend(state: MultiStartState) -> bool:

@@ -52,7 +52,29 @@ def test_the_estimate_wants_twice_as_many_starts_as_the_formula():
         assert wanted == pytest.approx(2.0 * needed, rel=0.12)
 
 
-@pytest.mark.parametrize("rule, said", [(7, probability), (8, lambda n, w: estimate(n, 0, w))])
+@pytest.mark.parametrize("variables, times", [(1, 2), (2, 4), (3, 8)])
+def test_where_one_is_on_a_side_it_wants_as_many_times_the_starts_as_there_are_corners(
+    variables, times
+):
+    for minima in (1, 3, 10):
+        needed = next(n for n in range(minima, 9999) if probability(n, minima) >= 0.9)
+        wanted = next(n for n in range(99999) if estimate(n, 0, minima, sides=variables) >= 0.9)
+        assert wanted == pytest.approx(times * needed, rel=0.25)
+
+
+def test_of_many_variables_it_says_nothing_and_no_number_overflows():
+    assert estimate(9999, 0, 1, sides=40) == estimate(9999, 0, 1, sides=5000) == 0.0
+
+
+@pytest.mark.parametrize(
+    "rule, said",
+    [
+        (7, probability),
+        (8, lambda n, w: estimate(n, 0, w)),
+        (9, lambda n, w: estimate(n, 0, w)),
+        (10, lambda n, w: estimate(n, 0, w)),
+    ],
+)
 def test_what_is_said_is_that_of_the_starts_that_have_converged(rule, said):
     ms = MultiStart([(-3, 3), (-2, 2)], convergence_rule=rule)
     for _ in range(200):
@@ -60,6 +82,39 @@ def test_what_is_said_is_that_of_the_starts_that_have_converged(rule, said):
         ms.tell(point.id, *camel(point.x))
         assert ms.probability == said(sum(m.times_found for m in ms.minima), ms.num_minima)
     assert ms.num_minima > 2
+
+
+def slope(x):
+    """Fall towards one side of the box, with a minimum there."""
+    return x[0] + (x[1] - 0.3) ** 2, np.array([1.0, 2.0 * (x[1] - 0.3)])
+
+
+@pytest.mark.parametrize(
+    "rule, power, start_rule",
+    [(7, 1, "auto"), (8, 2, "mlsl"), (9, 2, "auto")]
+    + [(10, 4, start_rule) for start_rule in ("auto", "mlsl", "sobol")],
+)
+def test_a_minimum_on_a_side_is_doubted_further_by_the_present_rule_alone(rule, power, start_rule):
+    ms = MultiStart([(0, 1)] * 2, convergence_rule=rule, start_rule=start_rule)
+    while ms.nfev < 80:
+        (point,) = ms.ask(1)
+        ms.tell(point.id, *slope(point.x))
+    (minimum,) = ms.minima
+    assert minimum.x[0] == 0.0
+    starts = 2.0 / (1.0 - ms.probability ** (1.0 / power))  # since the formula is (N - 2) / N
+    assert starts == pytest.approx(round(starts), abs=1e-6)
+    assert MultiStart.from_dict(ms.to_dict()).probability == ms.probability
+
+
+def test_what_cannot_vary_is_on_no_side():
+    told = []
+    for bounds in ([(-1, 1.2)], [(-1, 1.2), (0.5, 0.5)]):
+        ms = MultiStart(bounds, start_rule="auto")
+        while ms.nfev < 60:
+            (point,) = ms.ask(1)
+            ms.tell(point.id, float(point.x @ point.x), 2.0 * point.x)
+        told.append(ms.probability)
+    assert told[0] == told[1] > 0.8
 
 
 @pytest.mark.slow
