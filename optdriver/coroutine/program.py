@@ -42,6 +42,9 @@ FIRST_ONLY = ("initial_simplex", "direc", "hess_inv0")
 WAY, EDGE, SHORTEST, NEAR = 0.1, 0.02, 1e-4, 0.01
 """Edges of a fresh simplex: of the way from the start, of the variable, in all; at a bound."""
 
+REACH = 0.3
+"""How far a further leg of Powell's method searches, as a part of the way from the start."""
+
 IDLE = 10_000
 """Calls in a row for points that are known, after which a method is at its end."""
 
@@ -100,6 +103,7 @@ class Program:
         self._start = state.start.copy()
         self._lower, self._upper = state.lower, state.upper
         self._free = state.lower < state.upper
+        self._within = searched(self._method, state)
         self._known = {_key(r.x, r.p, r.h is not None): r for r in known}
         self._best = min(
             (r for r in self._known.values() if r.wanted == "value" and not r.failed),
@@ -147,9 +151,7 @@ class Program:
         keywords: Data = {"jac": self._gradient} if self._method.gradient else {}
         keywords |= self._second_derivatives()
         if self._method.bounds and np.any(np.isfinite(self._lower) | np.isfinite(self._upper)):
-            keywords["bounds"] = optimize.Bounds(
-                self._lower[self._free], self._upper[self._free], keep_feasible=True
-            )
+            keywords["bounds"] = optimize.Bounds(*self._within, keep_feasible=True)
         if self._given is not None:
             keywords["constraints"] = walls.Rows(self._given, self._start, self._free).objects()
         minimize: Any = optimize.minimize
@@ -296,6 +298,8 @@ def scipy_options(method: Method, state: State, again: bool) -> Data:
     options = {k: v for k, v in state.options.items() if not (again and k in FIRST_ONLY)}
     if again and state.cautious and method.name == "Nelder-Mead":
         options["initial_simplex"] = fresh_simplex(state)
+    if again and looks_anew(method, state):
+        options["direc"] = fresh_directions(state)
     if state.maxfun is not None:
         options = {**dict.fromkeys(method.limits, LARGE), **options}
     if again:
@@ -331,12 +335,66 @@ def fresh_simplex(state: State) -> Vector:
     outside is put back there, so that it collapses on the face unless a vertex beside it is lower.
     """
     free = state.lower < state.upper
-    x, x0 = state.start[free], state.x0[free]
+    x = state.start[free]
     below, above = x - state.lower[free], state.upper[free] - x
-    size = np.maximum(np.maximum(WAY * np.abs(x - x0), EDGE * np.abs(x)), SHORTEST)
+    size = _sizes_of_leg(state)
     size = size * NEAR if np.any((below == 0.0) | (above == 0.0)) else size
     edges = np.where(above >= below, np.minimum(size, above / 2), -np.minimum(size, below / 2))
     return np.vstack([x, x + np.diag(edges)])
+
+
+def _sizes_of_leg(state: State) -> Vector:
+    """Return how far a further leg looks at first in each free variable."""
+    free = state.lower < state.upper
+    x, x0 = state.start[free], state.x0[free]
+    return np.maximum(np.maximum(WAY * np.abs(x - x0), EDGE * np.abs(x)), SHORTEST)
+
+
+def _reach(state: State) -> Vector:
+    """Return how far a further leg of Powell's method searches in each free variable."""
+    free = state.lower < state.upper
+    size, way = _sizes_of_leg(state), np.abs(state.start - state.x0)[free]
+    width = (state.upper - state.lower)[free]
+    known = np.isfinite(width)
+    part = np.max(way[known] / width[known], initial=0.0)
+    size[known] = np.minimum(np.maximum(size[known], REACH * part * width[known]), width[known])
+    return size
+
+
+def looks_anew(method: Method, state: State) -> bool:
+    """Return whether a further leg of Powell's method has directions of its own.
+
+    Along the axes it stands still where the leg before did, and a search over the whole box does
+    not see a narrow valley around the point from which it begins.
+    """
+    return state.cautious and state.aside.turning and method.name == "Powell"
+
+
+def fresh_directions(state: State) -> Vector:
+    """Return the directions of a further leg as rows, shape (k, k), orthogonal but for sizes.
+
+    They are along no axis, but for the variables at a bound: along others there may be no room.
+    """
+    free = state.lower < state.upper
+    x = state.start[free]
+    inside = np.flatnonzero((x > state.lower[free]) & (x < state.upper[free]))
+    made = np.eye(x.size)
+    if inside.size > 1:
+        normal = np.full(inside.size, 1.0 / math.sqrt(inside.size))
+        normal[0] += 1.0
+        normal /= norm(normal)
+        made[np.ix_(inside, inside)] -= 2.0 * np.outer(normal, normal)
+    return np.asarray(made * _reach(state))
+
+
+def searched(method: Method, state: State) -> tuple[Vector, Vector]:
+    """Return the bounds of the free variables between which a leg searches."""
+    free = state.lower < state.upper
+    lower, upper = state.lower[free], state.upper[free]
+    if not (state.legs and looks_anew(method, state)):
+        return lower, upper
+    x, size = state.start[free], _reach(state)
+    return np.maximum(lower, x - size), np.minimum(upper, x + size)
 
 
 def _is_limit(name: str) -> bool:
