@@ -50,6 +50,7 @@ class Trace:
     off_manifold: int = 0
     success: bool = False
     ended: bool = False
+    stop: str = ""
     kkt: float = np.nan
     fun: float = np.inf
     note: str = ""
@@ -163,7 +164,7 @@ def ours(case: Case) -> Trace:
         opt = FeasibleMinimizer(case.problem.start, case.constraints, bounds(case.problem))
         while not opt.done:
             opt.tell(*recorder(opt.ask()))
-        recorder.trace.kkt = float(opt.result.kkt)
+        recorder.trace.stop, recorder.trace.kkt = str(opt.result.stop), float(opt.result.kkt)
         return opt.converged
 
     return recorder.run(run)
