@@ -173,6 +173,21 @@ def check_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def read_level(name: str, given: Any, most: int) -> int:
+    """Return what is given as a whole number up to `most`, or as a flag, of which True is `most`.
+
+    Raises
+    ------
+    InputError, InputTypeError
+    """
+    if isinstance(given, bool | np.bool_):
+        return most * int(given)
+    check_count(name, given, least=0)
+    if given > most:
+        raise InputError(f"{name} is a whole number up to {most}, or a flag, not {given}")
+    return int(given)
+
+
 def is_listed(value: Any) -> bool:
     """Return whether a value has items: a text and an array without dimensions have none here."""
     has = isinstance(value, Iterable) and not isinstance(value, str | bytes)

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
-from optdriver.errors import InputError
 from optdriver.geometry.products import dot, largest
-from optdriver.reading import check_count
+from optdriver.reading import read_level
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -432,12 +431,7 @@ def read_looks(beside: Any) -> int:
     ------
     InputError, InputTypeError
     """
-    if isinstance(beside, bool | np.bool_):
-        return 2 * int(beside)
-    check_count("beside", beside, least=0)
-    if beside > 2:
-        raise InputError(f"beside is 2, 1 or 0, or a flag, not {beside}")
-    return int(beside)
+    return read_level("beside", beside, 2)
 
 
 def turns_as_rows(turns: Turns | None) -> Vector | None:

@@ -47,9 +47,10 @@ class LeastSquares(Stepping[State]):
         Converged when the Gauss-Newton step would lower the value by the part ``xtol**2`` or less:
         the relative offset of Bates and Watts (Technometrics 23 (1981) 179), which does not depend
         on the units of the parameters and the residuals.
-    secant : bool
+    secant : {2, 1, 0}
         Learn of trials what the Jacobian alone leaves of the Hessian, which decides where residuals
-        stay large; False as in optdriver 0.7.0.
+        stay large; 1 as in optdriver 0.9.0, not where a column of the Jacobian is 0; 0, or False,
+        as in 0.7.0: never.  True is 2.
     beside : {2, 1, 0}
         Ask points beside an end to which symmetry may have led (two peaks that begin at one place,
         say), and go on from there if one is lower; 1 as in optdriver 0.9.0, one in a single
@@ -96,7 +97,7 @@ class LeastSquares(Stepping[State]):
         loss: str = "linear",
         f_scale: float = 1.0,
         xtol: float = LeastSquaresOptions().xtol,
-        secant: bool = True,
+        secant: bool | int = 2,
         beside: bool | int = 2,
         maxfun: float = math.inf,
         maxiter: float = math.inf,

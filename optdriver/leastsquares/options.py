@@ -9,7 +9,7 @@ from typing import Any, Final
 from optdriver.errors import InputError, nearest
 from optdriver.geometry.aside import read_looks
 from optdriver.leastsquares.losses import LINEAR, LOSSES
-from optdriver.reading import check_count, check_flag, check_real
+from optdriver.reading import check_count, check_real, read_level
 
 XTOL: Final = 1e-11
 
@@ -28,8 +28,9 @@ class LeastSquaresOptions:
         Converged when the Gauss-Newton step would lower the value by the part ``xtol**2`` or less.
         In the linear case this is the relative offset of Bates and Watts: a step of `xtol` in units
         of the size of the confidence region, whatever the parameters are measured in.
-    secant : bool
-        Learn of trials what the Jacobian alone leaves of the Hessian; False as in optdriver 0.7.0.
+    secant : {2, 1, 0}
+        Learn of trials what the Jacobian alone leaves of the Hessian; 1 as in optdriver 0.9.0, not
+        where a column of the Jacobian is 0; 0 as in 0.7.0, never.
     beside : {2, 1, 0}
         Ask points beside an end to which symmetry may have led, and go on from there if one is
         lower; 1 as in optdriver 0.9.0, one in a single direction; 0 as in 0.8.0, none.
@@ -40,7 +41,7 @@ class LeastSquaresOptions:
     loss: str = LINEAR
     f_scale: float = 1.0
     xtol: float = XTOL
-    secant: bool = True
+    secant: int = 2
     beside: int = 2
     maxfun: float = math.inf
     maxiter: float = math.inf
@@ -49,7 +50,7 @@ class LeastSquaresOptions:
         check_loss(self.loss)
         check_real("f_scale", self.f_scale, above_zero=True)
         check_real("xtol", self.xtol, above_zero=False)
-        check_flag("secant", self.secant)
+        object.__setattr__(self, "secant", read_level("secant", self.secant, 2))
         object.__setattr__(self, "beside", read_looks(self.beside))
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
@@ -57,6 +58,11 @@ class LeastSquaresOptions:
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values; an infinite limit is None."""
         return {name: None if each == math.inf else each for name, each in asdict(self).items()}
+
+
+def secant_of(convergence_rule: int) -> int:
+    """Return the option `secant` of the fits of a multi-start or study with this rule."""
+    return (convergence_rule > 7) + (convergence_rule > 9)
 
 
 def check_loss(loss: Any) -> str:

@@ -64,7 +64,7 @@ class Fits(Protocol):
 class WithinBounds:
     """Fits that know bounds only; `secant` is that of `LeastSquares`."""
 
-    def __init__(self, *, secant: bool = False) -> None:
+    def __init__(self, *, secant: int = 0) -> None:
         self._secant = secant
 
     def admits(self, x: Vector) -> bool:  # noqa: ARG002  # it is within the box

@@ -48,6 +48,10 @@ more exact than that come with an `xtol` that is larger."""
 
 NOTHING: Final = 1e-300
 
+WITH_SILENT: Final = 2
+"""The rule from which on a variable of which neither J nor a trial tells anything, as where
+symmetry holds it, does not take the rest from the others."""
+
 
 def whole(
     state: State, triangle: Vector, q: Vector, free: NDArray[np.bool_]
@@ -64,7 +68,10 @@ def whole(
     rows = triangle / scale
     steps, changes = state.steps[:, free] * scale, state.changes[:, free] / scale
     bends, signs = quasi_newton.correction(steps, changes)
-    factor = Cholesky.of(product(rows.T, rows) + product(bends.T * signs, bends))
+    matrix = product(rows.T, rows) + product(bends.T * signs, bends)
+    if state.options.secant >= WITH_SILENT:
+        matrix += np.diag(~matrix.any(axis=0))  # what says nothing is not moved
+    factor = Cholesky.of(matrix)
     if factor is None:
         return None
     n = scale.size

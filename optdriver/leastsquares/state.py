@@ -186,8 +186,9 @@ def _read(data: Mapping[str, Any]) -> State:
         fields[name] = None if given is None else stored.inside(name, given, low, high)
     options = {"secant": False, "beside": False, **stored.mapping("options", data["options"])}
     options |= {name: math.inf for name in ("maxfun", "maxiter") if options[name] is None}
-    if isinstance(options["beside"], bool):  # as 0.9.0 has written it
-        options["beside"] = int(options["beside"])
+    for name in ("secant", "beside"):
+        if isinstance(options[name], bool):  # as 0.9.0 has written it
+            options[name] = int(options[name])
     return State(
         options=LeastSquaresOptions(**options),
         lower=low,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, nearest
 from optdriver.lbfgsb.options import Options, read_bounds
-from optdriver.leastsquares.options import XTOL, LeastSquaresOptions
+from optdriver.leastsquares.options import XTOL, LeastSquaresOptions, secant_of
 from optdriver.multistart import local
 from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
 from optdriver.multistart.precision import Precision
@@ -200,7 +200,7 @@ class MultiStartOptions:
             "loss": self.loss,
             "f_scale": self.f_scale,
             "xtol": max(self.xtol, least),
-            "secant": self.convergence_rule > 7,
+            "secant": secant_of(self.convergence_rule),
             "beside": min(max(self.convergence_rule - 8, 0), 2),
         }
 

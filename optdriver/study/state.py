@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from optdriver.coroutine.constraints import has_rows
 from optdriver.drivers import Driver
 from optdriver.errors import ProtocolError
+from optdriver.leastsquares.options import secant_of
 from optdriver.leastsquares.profile import WithinBounds
 from optdriver.multistart.records import PointArrays
 from optdriver.outstanding import Outstanding
@@ -186,7 +187,7 @@ def fits_of(spec: Spec) -> UnderConstraints | WithinBounds:
     compiled = spec.compiled
     if compiled is not None and has_rows(compiled):
         return UnderConstraints(compiled)
-    return WithinBounds(secant=spec.parameters["convergence_rule"] > 7)
+    return WithinBounds(secant=secant_of(spec.parameters["convergence_rule"]))
 
 
 def first_drawn(state: State, count: int) -> PointArrays | None:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.nist import SETS, digits
 from optdriver import LeastSquares, MultiStart
-from optdriver.errors import InputTypeError
+from optdriver.errors import InputError, InputTypeError
 from tests.leastsquares.test_machine import fitted
 
 
@@ -86,7 +86,47 @@ def test_the_units_of_the_parameters_do_not_matter():
     np.testing.assert_allclose(scaled.result.x * unit, plain.result.x, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("rule", "secant"), [(8, True), (7, False)])
+def peaks(p):
+    """Return two peaks of one width at m + d and m - d, and their derivatives."""
+    m, d, a, w = p
+    z = (np.linspace(-5.0, 5.0, 60) - np.array([[m + d], [m - d]])) / w
+    q = 1.0 / (1.0 + z * z)
+    c = 2.0 * z / w * q * q
+    slopes = [a * c.sum(axis=0), a * (c[0] - c[1]), q.sum(axis=0), a * (z * c).sum(axis=0)]
+    return a * q.sum(axis=0), np.stack(slopes, axis=1)
+
+
+def two_peaks(**options):
+    """Fit two peaks from a start where they are one: the slope of d is 0."""
+    true, start = [0.6, 1.7, 1.6, 0.65], [0.3, 0.0, 2.0, 1.0]
+    data = peaks(true)[0]
+    return fitted(lambda p: peaks(p)[0] - data, lambda p: peaks(p)[1], start, **options), true
+
+
+def test_a_parameter_without_a_slope_does_not_take_the_rest_from_the_others():
+    free = (None, None)
+    held, _ = two_peaks(bounds=[free, (0, 0), free, free], beside=0)
+    stays, before = (two_peaks(beside=0, secant=rule)[0] for rule in (2, 1))
+    assert stays.converged
+    assert stays.result.x[1] == 0.0
+    assert stays.nfev <= held.nfev + 2
+    assert before.nfev >= 3 * stays.nfev
+    found, true = two_peaks()
+    assert np.abs(found.result.x) == pytest.approx(true)
+    assert found.nfev <= 50
+
+
+def test_options_of_0_9_0_are_read_as_they_were_meant():
+    data = LeastSquares([0.0, 0.0]).to_dict()
+    for written, meant in ((True, 1), (False, 0), (2, 2)):
+        data["options"]["secant"] = written
+        assert LeastSquares.from_dict(data).to_dict()["options"]["secant"] == meant
+    data["options"]["secant"] = 3
+    with pytest.raises(InputError, match="secant"):
+        LeastSquares.from_dict(data)
+
+
+@pytest.mark.parametrize(("rule", "secant"), [(10, 2), (9, 1), (8, 1), (7, 0)])
 def test_the_rule_of_a_multi_start(rule, secant):
     data = SETS["ENSO"]
     x0 = np.clip(data.starts[0], *data.box.T)
