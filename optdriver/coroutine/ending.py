@@ -9,7 +9,7 @@ import numpy as np
 
 from optdriver.coroutine import constraints as walls
 from optdriver.coroutine import optimality
-from optdriver.coroutine.program import Outcome, leaves_room
+from optdriver.coroutine.program import Outcome, leaves_room, looks_anew, looks_twice
 from optdriver.coroutine.scipy_methods import named
 from optdriver.coroutine.state import Record, State, Stop
 from optdriver.geometry.products import norm
@@ -144,7 +144,13 @@ def _goes_on(state: State, left: ConstraintSet | None) -> bool:
 
 
 def _is_confirmed(state: State) -> bool:
-    """Return whether a fresh leg from the best point has found nothing better."""
+    """Return whether a fresh leg from the best point has found nothing better.
+
+    Of Powell's method two are asked, the second one along directions of its own.
+    """
+    method = named(state.method)
+    if looks_twice(method, state) and not looks_anew(method, state):
+        return False
     before = [r.f for r in state.records[: state.leg] if not r.failed and is_feasible(r)]
     best = state.records[state.best].f
     gained = min(before, default=math.inf) - best

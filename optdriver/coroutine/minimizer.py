@@ -83,8 +83,8 @@ class CallbackMinimizer(Undoing[State]):
     beside : {2, 1, 0}, optional
         Ask points beside an end to which symmetry may have led, and go on with a further leg from
         there if one is lower; 1 as in optdriver 0.9.0, one in a single direction; 0, or False:
-        none.  True is 2.  As `cautious` if it is not given.  Only with 2 are fresh directions of
-        Powell's method along no axis, and searched near the end.
+        none.  True is 2.  As `cautious` if it is not given.  Only with 2 has each second further
+        leg of Powell's method directions along no axis, searched near its best point.
     unit_rule : {4, 3}, optional
         How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
         gradient promises over the box; 3 as up to optdriver 0.5.0, and with constraints, where the

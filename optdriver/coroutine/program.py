@@ -362,11 +362,16 @@ def _reach(state: State) -> Vector:
 
 
 def looks_anew(method: Method, state: State) -> bool:
-    """Return whether a further leg of Powell's method has directions of its own.
+    """Return whether this leg of Powell's method has directions of its own: each second one.
 
     Along the axes it stands still where the leg before did, and a search over the whole box does
     not see a narrow valley around the point from which it begins.
     """
+    return looks_twice(method, state) and state.legs > 0 and state.legs % 2 == 0
+
+
+def looks_twice(method: Method, state: State) -> bool:
+    """Return whether two further legs confirm a success: along the axes, and along others."""
     return state.cautious and state.aside.turning and method.name == "Powell"
 
 
@@ -391,7 +396,7 @@ def searched(method: Method, state: State) -> tuple[Vector, Vector]:
     """Return the bounds of the free variables between which a leg searches."""
     free = state.lower < state.upper
     lower, upper = state.lower[free], state.upper[free]
-    if not (state.legs and looks_anew(method, state)):
+    if not looks_anew(method, state):
         return lower, upper
     x, size = state.start[free], _reach(state)
     return np.maximum(lower, x - size), np.minimum(upper, x + size)

@@ -98,3 +98,16 @@ def test_without_bounds_it_ends_at_the_minimum():
     opt, _ = drive(opt)
     assert opt.converged
     assert opt.best[1] == pytest.approx(lowest_from(opt.best[0]), rel=1e-6)
+
+
+def test_a_leg_along_the_axes_comes_first():
+    """Near its best point alone Beale's valley is followed for thousands of evaluations."""
+
+    def beale(x):
+        return sum((c - x[0] + x[0] * x[1] ** k) ** 2 for k, c in ((1, 1.5), (2, 2.25), (3, 2.625)))
+
+    opt = CallbackMinimizer("Powell", [1.0, 1.0], [(-4.5, 4.5)] * 2, cautious=True)
+    opt, asked = drive(opt, beale)
+    assert opt.converged
+    assert opt.best[0] == pytest.approx([3.0, 0.5], abs=1e-4)
+    assert len(asked) < 600
