@@ -17,6 +17,7 @@ import numpy as np
 from scipy import optimize
 
 from benchmarks.noise import End, Problem
+from benchmarks.noise import Task as InTheBox
 from benchmarks.peers import Vector
 from benchmarks.report import Section, Table, Target
 from optdriver import MultiStart
@@ -81,26 +82,17 @@ PROBLEMS = (
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(InTheBox):
     """One start on one problem, with noise, in a disc of a radius where that is not infinite."""
 
-    problem: Problem
-    sigma: float
-    seed: int
     radius: float
     told: bool
 
     @property
     def start(self) -> Vector:
         """A random point of the box, inside the disc."""
-        side, n = self.problem.side, self.problem.n
-        x = np.random.default_rng([self.seed, 7]).uniform(-side, side, n)
+        x = super().start
         return np.asarray(x * min(1.0, 0.8 * self.radius / float(np.linalg.norm(x))))
-
-    @property
-    def box(self) -> list[tuple[float, float]]:
-        """The bounds."""
-        return [(-self.problem.side, self.problem.side)] * self.problem.n
 
 
 class Spent(Exception):

@@ -56,6 +56,11 @@ def compiled(
     return ConstraintSet(constraints, names_of(n, names), bounds, fixed=fixed)
 
 
+def bounded(lower: Vector, upper: Vector) -> NDArray[np.bool_]:
+    """Return which variables vary and have a bound, shape (n,)."""
+    return (lower < upper) & (np.isfinite(lower) | np.isfinite(upper))
+
+
 def has_rows(constraints: ConstraintSet | None) -> TypeGuard[ConstraintSet]:
     """Return whether there is more than a box."""
     return constraints is not None and len(constraints) > 0

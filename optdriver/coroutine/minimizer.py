@@ -718,7 +718,7 @@ def _checked_rule(rule: Any, constrained: bool) -> int:
 
 
 def _check_bounds(method: str, lower: Vector, upper: Vector) -> None:
-    bounded = (lower < upper) & (np.isfinite(lower) | np.isfinite(upper))
+    bounded = walls.bounded(lower, upper)
     if not named(method).bounds and bounded.any():
         known = ", ".join(map(repr, ("L-BFGS-B", *method_names(bounds=True))))
         raise InputError(

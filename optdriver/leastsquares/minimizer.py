@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError, ProtocolError
-from optdriver.geometry.aside import read_looks
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.leastsquares import losses, machine
 from optdriver.leastsquares import state as states
@@ -107,7 +106,7 @@ class LeastSquares(Stepping[State]):
             f_scale=f_scale,
             xtol=xtol,
             secant=secant,
-            beside=read_looks(beside),
+            beside=beside,
             maxfun=maxfun,
             maxiter=maxiter,
         )

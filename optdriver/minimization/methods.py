@@ -86,8 +86,7 @@ def check_fits(method: str, problem: Problem, *, must_stay_feasible: bool) -> No
     local.check_constraints(method, problem.constraints, must_stay_feasible=must_stay_feasible)
     if leaves(method, problem):
         say(walls.leaving(method), ConstraintWarning)
-    finite = np.isfinite(problem.lower) | np.isfinite(problem.upper)
-    bounded = np.flatnonzero(finite & (problem.lower < problem.upper))
+    bounded = np.flatnonzero(walls.bounded(problem.lower, problem.upper))
     if bounded.size and not called.bounds:
         i = int(bounded[0])
         structure = problem.structure

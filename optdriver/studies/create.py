@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.scipy_methods import method_names
 from optdriver.drivers import DEFAULT_DRIVER, driver_factory
 from optdriver.errors import InputError, InputTypeError
@@ -138,7 +139,7 @@ def create_study(
 def _check_bounds(spec: Spec) -> None:
     """Refuse a driver that would leave the bounds of parameters."""
     box = spec.space if spec.compiled is None else spec.compiled
-    bounded = (box.lower < box.upper) & (np.isfinite(box.lower) | np.isfinite(box.upper))
+    bounded = walls.bounded(box.lower, box.upper)
     if bounded.any() and not driver_factory(spec.driver).bounds:
         known = ", ".join((DEFAULT_DRIVER, *method_names(bounds=True)))
         raise InputError(

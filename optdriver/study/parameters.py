@@ -275,7 +275,7 @@ _ROWS: Final = (
     DriverParameter("two_sided", False, _flag, "driver",
                     "finite differences on both sides where the bounds leave room"),
     DriverParameter("difference_rule", 5, _rule(DIFFERENCE_RULES), "driver",
-                    "how finite differences are asked for: 4, or 3, 2 and 1 as before"),
+                    "how finite differences are asked for: 5, or 4 to 1 as before"),
     DriverParameter("constraint_rule", 8, _rule(CONSTRAINT_RULES), "driver",
                     "how minimizers and starts keep to constraints: 8, or 7 to 1 as before"),
     DriverParameter("convergence_rule", 10, _rule(CONVERGENCE_RULES), "driver",

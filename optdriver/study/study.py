@@ -455,9 +455,7 @@ class Study:
         if outputs is not None or (isinstance(value, Observation) and value.outputs):
             raise inputs.no_outputs()
         if desk.fits:
-            return inputs.fit_told(
-                value, gradient, results.where(desk, id), self._fitted(), uncertainty
-            )
+            return inputs.fit_told(value, gradient, where, self._fitted(), uncertainty)
         return inputs.plain_told(value, gradient, where, jac, uncertainty)
 
     @quiet
