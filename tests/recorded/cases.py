@@ -54,6 +54,14 @@ def twin_parts(x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array([root * x, (y * y - 1.0) / root]), np.array([[root, 0.0], [0.0, root * y]])
 
 
+def coupled(x: float, y: float) -> tuple[float, np.ndarray]:
+    """Two minima of value 0 at (-.5, -.5) and (.5, .5), and a saddle between that couples both."""
+    apart, sum_ = x - y, x + y
+    slope = sum_ * sum_ - 1.0
+    across, along = 3.0 * apart, sum_ * slope
+    return 1.5 * apart * apart + 0.25 * slope * slope, np.array([along + across, along - across])
+
+
 def told_disc(x: float, y: float) -> tuple[list[float], list[np.ndarray]]:
     """The same function, and a disc that only its evaluation can tell: x^2 + y^2 <= 1.5."""
     value, gradient = valley(x, y)
@@ -100,6 +108,9 @@ STUDIES: dict[str, dict[str, Any]] = {
     "saddle-sequential": {"driver": "SLSQP", "jac": True, "initial_samples": [[1.0, 0.0]]},
     "saddle-limited": {"jac": True, "outputs": {"far": "<= 1.5"}, "initial_samples": [[1.0, 0.0]]},
     "coarse": {"jac": True, "value_spacing": 1.2e-7, "constraints": ["x^2 + y^2 <= 1.5"]},
+    "saddle-coupled": {"jac": True, "initial_samples": [[0.0, 0.0]], "max_num_minimizers": 2},
+    "surveyed-disc": {"constraints": ["x^2 + y^2 <= 1.5"], "max_num_minimizers": 9},
+    "directions": {"driver": "Powell"},
 }  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
@@ -114,11 +125,12 @@ PARAMETERS: dict[str, Any] = {"logarithm": LOGARITHM, "structure": NESTED}
 FORMER = 0.5
 """What was added to the objective of `reevaluated` before it was changed."""
 
-UNCERTAIN = {"noisy": 1e-7, "surveyed": 1e-4}
+UNCERTAIN = {"noisy": 1e-7, "surveyed": 1e-4, "surveyed-disc": 1e-4}
 """The standard deviations that are told with values, by the name of the study."""
 
 EVALUATIONS = {"saddle": 3, "surveyed": 85, "fit-rest": 7, "saddle-differences": 11,
-               "saddle-fit": 3, "saddle-sequential": 4, "saddle-limited": 4}  # fmt: skip
+               "saddle-fit": 3, "saddle-sequential": 4, "saddle-limited": 4,
+               "saddle-coupled": 2, "surveyed-disc": 108, "directions": 121}  # fmt: skip
 """Evaluations recorded where it is not 17: a point beside a saddle and one of a survey are open."""
 
 LEAST = {
@@ -126,7 +138,7 @@ LEAST = {
     "structure": 0.0, "overstepped": 0.008526, "limited": 0.008526, "horn": 0.198316,
     "distance": 0.011016, "fit-disc": 0.008526, "profile-disc": 0.008526,
     "limited-rounds": 0.008526, "fit-rest": 5.677138, "contrary": 0.469675,
-    "coarse": 0.008526,
+    "coarse": 0.008526, "surveyed-disc": 0.008526,
 }  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
@@ -137,7 +149,8 @@ def answer(study: Any, suggestion: Any, fail: bool, former: float = 0.0) -> None
         study.tell_failure(suggestion.id, "no licence")
         return
     at = suggestion.params.get("at", suggestion.params)
-    value, gradient = (twin if study.spec.name.startswith("saddle") else valley)(at["x"], at["y"])
+    saddle = coupled if study.spec.name == "saddle-coupled" else twin
+    value, gradient = (saddle if study.spec.name.startswith("saddle") else valley)(at["x"], at["y"])
     value += former
     if study.parameters["direction"] == "maximize":
         value, gradient = -value, -gradient
