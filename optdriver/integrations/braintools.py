@@ -59,7 +59,8 @@ class ScipyOptimizer:
         Returns one number; called with the parameters by name where `bounds` is a dictionary, and
         by position otherwise: plain numbers and arrays, in the units of the lower bounds.
     bounds : dict or sequence of pairs
-        A pair ``(low, high)`` for each parameter: numbers, arrays or quantities.
+        A pair ``(low, high)`` for each parameter: numbers, arrays or quantities; or an array, or a
+        quantity, that has both along its first axis.
     method : str, optional
         A method of `scipy.optimize.minimize`, or any other of `optdriver.minimize`; by default
         ours.  Where the method takes no constraints and there are some, or does not keep to bounds,
@@ -150,7 +151,8 @@ class NevergradOptimizer:
         candidates along their first axis, by name where `bounds` is a dictionary and by position
         otherwise, with the units of the lower bounds.
     bounds : dict or sequence of pairs
-        A pair ``(low, high)`` for each parameter: numbers, arrays or quantities, all finite.
+        A pair ``(low, high)`` for each parameter: numbers, arrays or quantities, all finite; or an
+        array, or a quantity, that has both along its first axis.
     n_sample : int
         Candidates an iteration; one by one where the method takes only one at a time.
     method : str
@@ -360,7 +362,8 @@ def without_units(bounds: Any) -> tuple[Any, Any]:
 
 
 def _plain(name: str, pair: Any) -> tuple[tuple[Any, Any], Unit | None]:
-    if not isinstance(pair, list | tuple) or len(pair) != 2:
+    both = isinstance(pair, list | tuple) or np.ndim(number_of(pair)) > 0
+    if not both or len(pair) != 2:
         raise InputError(f"the bounds of parameter {name} are a pair (low, high), not {pair!r}")
     unit = unit_of(pair[0])
     low, high = (number_in(side, unit, f"a bound of parameter {name}") for side in pair)

@@ -351,6 +351,84 @@ def test_arrays_by_name_and_with_units():
     assert not hasattr(optimizer.candidates[0]["t"], "unit")
 
 
+@pytest.mark.parametrize("kind", ["list", "numpy", "jax", "quantity"])
+def test_both_bounds_in_one_array(kind):
+    u = pytest.importorskip("saiunit")
+    made = {"list": list, "numpy": np.asarray, "jax": jnp.asarray}
+    pair = np.array([0.5, 3.0]) * u.ms if kind == "quantity" else made[kind]([0.5, 3.0])
+
+    def loss(t):
+        return (u.get_mantissa(t) - 2.0) ** 2
+
+    found = ScipyOptimizer(loss, {"t": pair}).minimize().x["t"]
+    assert float(found) == pytest.approx(2.0, abs=1e-3)
+    with pytest.raises(InputError, match=r"parameter t are a pair"):
+        ScipyOptimizer(loss, {"t": np.arange(3.0)})
+
+
+@pytest.mark.usefixtures("_nevergrad")
+def test_matrices_and_vectors_are_taken_apart():
+    """A matrix and a vector by position: a candidate alone goes back into the loss as a stack."""
+    matrix, vector = jnp.array([[0.5, -1.0], [1.2, 0.2], [0.0, 0.7]]), jnp.array([0.4, -0.2])
+
+    def distance(a, b):
+        return jnp.sum((a - matrix) ** 2, axis=(1, 2)) + jnp.sum((b - vector) ** 2, axis=1)
+
+    bounds = [
+        (jnp.full((3, 2), -2.0), jnp.full((3, 2), 2.0)),
+        (jnp.full(2, -1.0), jnp.full(2, 1.0)),
+    ]
+    optimizer = NevergradOptimizer(distance, bounds, n_sample=16, method="CMA")
+    a, b = optimizer.minimize(n_iter=8, verbose=False)
+    assert (a.shape, b.shape) == ((3, 2), (2,))
+    assert f"{distance(a[None, :, :], b[None, :])[0]:.5f}" == f"{optimizer.errors.min():.5f}"
+    corners = [(each[0][0, 0], each[1][1]) for each in optimizer.candidates]
+    assert np.array(corners).shape == (128, 2)
+    best = np.minimum.accumulate(optimizer.errors)
+    assert best[-1] < best[0] / 2
+
+
+@pytest.mark.usefixtures("_nevergrad")
+def test_noise_drawn_by_a_key_of_the_first_candidate():
+    """A whole number made of JAX's values, and the loss without noise of what is returned."""
+
+    def noisy(x, y, size=0.05):
+        key = jax.random.PRNGKey(int(500 * (x[0] + y[0])))
+        return parabola(x, y) + size * jax.random.normal(key, x.shape)
+
+    with pytest.warns(ObjectiveWarning, match="best candidate observed"):
+        optimizer = NevergradOptimizer(
+            batched_loss_fun=noisy,
+            bounds=BOX,
+            n_sample=15,
+            method="PSO",
+            use_nevergrad_recommendation=True,
+        )
+    x, y = optimizer.minimize(n_iter=12, verbose=False)
+    assert float(parabola(x, y)) < 1.0
+    assert f"{parabola(x, y):.6f} at ({x:.4f}, {y:.4f})"
+
+
+@pytest.mark.usefixtures("_nevergrad")
+def test_candidates_by_name_are_put_in_a_table():
+    """Each parameter beside the losses: correlations and ranges, as users look for what matters."""
+
+    def loss(rate, decay, width):
+        return (jnp.log10(rate) + 2.0) ** 2 + 1e-3 * jnp.log10(decay) ** 2 + 0.0 * width
+
+    bounds = {"rate": (1e-4, 1e-1), "decay": (1e-5, 1e-2), "width": (16.0, 128.0)}
+    optimizer = NevergradOptimizer(
+        loss, bounds, 10, "TwoPointsDE", budget=150, num_workers=4, method_params=None
+    )
+    optimizer.minimize(n_iter=15, verbose=False)
+    assert isinstance(optimizer.candidates[0], dict)
+    table = {name: np.array([each[name] for each in optimizer.candidates]) for name in bounds}
+    assert all(values.shape == optimizer.errors.shape == (150,) for values in table.values())
+    for name, values in table.items():
+        assert bounds[name][0] <= values.min() < values.max() <= bounds[name][1]
+        assert np.isfinite(np.corrcoef(values, optimizer.errors)[0, 1])
+
+
 @pytest.mark.usefixtures("_nevergrad")
 def test_candidates_that_fail_end_nothing():
     def loss(x, y):
