@@ -92,6 +92,8 @@ def _trials(study: Study, optuna: Any, known: set[Any]) -> Iterator[Any]:
     for k, id in enumerate(ids.tolist()):
         if id in known or objectives[k] != study.objective_number:
             continue
+        if states[k] in ("open", "waiting"):  # what comes of the next try is not known
+            continue
         attributes = {
             ID: id,
             "minimizer": int(runs[k]),

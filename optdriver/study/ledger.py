@@ -176,6 +176,14 @@ class Ledger:
     def _compare(self, row: int, value: float) -> None:
         if self.sign * value < self.sign * self.best_value and row not in self.outside:
             self.best, self.best_value = row, value
+        elif row == self.best and (value != self.best_value or row in self.outside):
+            self._find_best()
+
+    def _find_best(self) -> None:
+        """Let the lowest row be the best, where that was tried again and has become another."""
+        self.best, self.best_value = -1, self.sign * math.inf
+        for row in (self.since + np.flatnonzero(self.observed()[self.since :])).tolist():
+            self._compare(row, float(self.value[row]))
 
     def open_rows(
         self, x: FloatArray, kinds: NDArray[np.int64], runs: NDArray[np.int64], time: float
@@ -213,27 +221,34 @@ class Ledger:
         listed = values.tolist()
         lowest = listed.index(min(listed) if self.sign > 0.0 else max(listed))
         self._compare(int(rows[lowest]), listed[lowest])
+        if self.best >= 0:
+            self.compare(self.best)
 
     def fail(self, row: int, reason: str, time: float) -> None:
-        """Enter that the evaluation of a suggestion failed, for good; a value noted counts."""
+        """Enter that the evaluation of a suggestion failed, for good; a value noted stays."""
         self.state[row] = FAILED
         self.ended[row] = time
         self.reasons[row] = reason
-        self._compare(row, float(self.value[row]))
 
     def note(
         self,
         row: int,
         value: float,
         gradient: FloatArray | None,
+        time: float,
         outputs: FloatArray | None = None,
     ) -> None:
-        """Enter the value of an evaluation that failed since its gradient cannot be used."""
+        """Enter the value of an evaluation that failed since its gradient cannot be used.
+
+        It counts, whether the point is tried again or not, until another value comes.
+        """
         if outputs is not None:
             self._enter_outputs(row, outputs)
         self.value[row] = value
+        self.ended[row] = time
         if gradient is not None:
             self._enter_gradient(row, gradient)
+        self._compare(row, value)
 
     def wait(self, row: int, reason: str = "") -> None:
         """Enter that a suggestion is to be handed out again, after a failure with `reason`."""
@@ -271,10 +286,14 @@ class Ledger:
         return gradient
 
     def observed(self) -> NDArray[np.bool_]:
-        """Return which rows have ended with a value, shape (size,)."""
-        ended = ~np.isnan(self.ended[: self.size])
-        observed: NDArray[np.bool_] = ended & np.isfinite(self.value[: self.size])
+        """Return which rows have a value, shape (size,); what is tried again may have one."""
+        observed: NDArray[np.bool_] = np.isfinite(self.value[: self.size])
         return observed
+
+    def shown(self) -> NDArray[np.intp]:
+        """Return the rows that have ended, or have a value and are tried again."""
+        state = self.state[: self.size]
+        return np.flatnonzero((state == TOLD) | (state == FAILED) | self.observed())
 
     def present(self) -> slice:
         """Return the rows of the present objective."""
@@ -352,13 +371,15 @@ class Ledger:
             raise ValueError("a value that was told is not finite")
         outside = [stored.whole("outside", row, 0, size - 1) for row in data.get("outside", ())]
         ledger.outside = set(outside)
-        seen = told | ((ledger.state[:size] == FAILED) & np.isfinite(ledger.value[:size]))
+        seen = ledger.observed()
         told[: ledger.since] = seen[: ledger.since] = False
         seen[outside] = False
-        unsound = -1 < ledger.best < ledger.since or ledger.best in ledger.outside
-        if (ledger.best >= 0) != seen.any() or unsound:
+        settled = seen & (told | (ledger.state[:size] == FAILED))
+        if (ledger.best >= 0 and not seen[ledger.best]) or (ledger.best < 0 and settled.any()):
             raise ValueError("its values are not those of its best evaluation")
         ledger._new = np.flatnonzero(told).tolist()
         if ledger.best >= 0:
             ledger.best_value = float(ledger.value[ledger.best])
+        for row in np.flatnonzero(seen & ~settled).tolist():  # before 0.11.0 these did not count
+            ledger.compare(row)
         return ledger

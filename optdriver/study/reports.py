@@ -15,7 +15,7 @@ from optdriver.numerics import RESOLVED, quiet
 from optdriver.space.space import Space
 from optdriver.study import limits
 from optdriver.study.kinds import MINIMUM, Kinds
-from optdriver.study.ledger import FAILED, KINDS, STATES, TOLD
+from optdriver.study.ledger import KINDS, STATES
 from optdriver.study.noisiness import below_noise
 from optdriver.study.parameters import TABLE
 from optdriver.study.runs import ends_of, number_of, rows_of, run_of
@@ -203,11 +203,13 @@ class History(dict[str, NDArray[Any]]):
     ``pandas.DataFrame(study.history)`` and ``polars.DataFrame(study.history)`` read it.  Columns:
     one a continuous parameter, then ``id, run, kind, state, value, attempts, asked, ended,
     reason, objective`` (with an underscore behind where a parameter has that name).  `value` is NaN
-    where the evaluation failed (unless only the gradient could not be used), `asked` and `ended`
-    are run times in seconds; `objective` is 0, and one more after each `Study.reevaluate`.  Of a
-    study with outputs there are behind these one for each output, and ``feasible``: whether all
-    limits are satisfied, to the tolerance.  Where an uncertainty was told with values, the last one
-    is ``uncertainty``, NaN where there is none.
+    where the evaluation failed, unless only the gradient could not be used: then the value counts
+    at once, and `state` is ``waiting``, or ``open``, while the point is tried again (`retries`);
+    what comes of that takes the place of the row.  `asked` and `ended` are run times in seconds;
+    `objective` is 0, and one more after each `Study.reevaluate`.  Of a study with outputs there
+    are behind these one for each output, and ``feasible``: whether all limits are satisfied, to
+    the tolerance.  Where an uncertainty was told with values, the last one is ``uncertainty``, NaN
+    where there is none.
 
     Attributes
     ----------
@@ -236,12 +238,11 @@ FEASIBLE: Final = "feasible"
 def history(state: State) -> History:
     """Return the table of evaluations."""
     ledger, space = state.ledger, state.spec.space
-    present = ledger.state[: ledger.size]
-    rows = np.flatnonzero((present == TOLD) | (present == FAILED))
+    rows = ledger.shown()
     columns: dict[str, NDArray[Any]] = {
         "id": rows,
         "kind": np.array(KINDS)[ledger.kind[rows]],
-        "state": np.array(STATES)[present[rows]],
+        "state": np.array(STATES)[ledger.state[rows]],
         "reason": np.array([ledger.reasons.get(int(row), "") for row in rows], dtype=np.str_),
         "objective": np.searchsorted(np.array(ledger.renewals, dtype=np.int64), rows, "right"),
     }

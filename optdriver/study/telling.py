@@ -134,7 +134,7 @@ def failed(state: State, event: Failed) -> None:
     if event.value is not None:
         put = outputs.for_driver(state.spec, entry.x, event.value, None, event.outputs, None)
         look(state, event.id, entry, put)
-        state.ledger.note(event.id, event.value, event.gradient, event.outputs)
+        state.ledger.note(event.id, event.value, event.gradient, event.time, event.outputs)
         hear(state, event.id, event.uncertainty)
     if event.retry:
         entry.spent = True
@@ -230,7 +230,8 @@ def hear(state: State, row: int, uncertainty: FloatArray | None) -> float:
 
 
 def look(state: State, row: int, entry: Entry | None, put: Put | None) -> None:
-    """Note that a point violates limits on outputs, or constraints that the driver may leave."""
+    """Note whether a point violates limits on outputs, or constraints that the driver may leave."""
+    state.ledger.outside.discard(row)  # what was tried again may be known better
     if put is not None:
         driver: Any = state.driver
         point = None if entry is None else entry.point

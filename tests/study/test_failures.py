@@ -312,7 +312,7 @@ def test_a_value_counts_where_only_the_gradient_failed(retries):
     study = create_study(CUBE, jac=True, initial_samples=[[1, 1, 1]], retries=retries)
     study.tell((start := study.ask()).id, 7.0, [1.0, math.nan, 2.0])
     if retries:
-        assert study.best is None  # the same point is tried once more
+        assert study.best.value == 7.0  # the same point is tried once more
         study.tell_failure(study.ask().id, "crash")
     assert (study.best.value, study.best.id, study.best.gradient) == (7.0, start.id, None)
     assert study.info()["min_objective"] == 7.0
@@ -327,6 +327,110 @@ def test_a_value_counts_where_only_the_gradient_failed(retries):
     again = type(study).from_dict(study.to_dict())
     assert again.best.value == 7.0
     assert again.history["value"].tolist() == [7.0, 9.0]
+
+
+def slopeless_by_tell(study):
+    study.tell(study.ask().id, 7.0, [1.0, math.nan, 2.0])
+
+
+def slopeless_by_tell_arrays(study):
+    ids = study.ask_arrays(1)[0]
+    study.tell_arrays(ids, [7.0], [[1.0, math.inf, 2.0]])
+
+
+def slopeless_by_run(study):
+    study.run(lambda x, y, z: (7.0, [1.0, math.nan, 2.0]), max_evaluations=1)
+
+
+def slopeless_by_outputs(study):
+    study.tell(study.ask().id, 7.0, [0.0, math.nan, 0.0], outputs={"q": (0.0, np.zeros(3))})
+
+
+def slopeless_by_residuals(study):
+    jacobian = np.full((2, 3), math.nan)
+    study.tell(study.ask().id, residuals=[3.0, math.sqrt(5.0)], jacobian=jacobian)
+
+
+SLOPELESS = {
+    slopeless_by_tell: {},
+    slopeless_by_tell_arrays: {},
+    slopeless_by_run: {},
+    slopeless_by_outputs: {"outputs": {"q": "<= 1"}},
+    slopeless_by_residuals: {"driver": "least-squares"},
+}
+
+
+def stopped_by_hand(study):
+    study.stop()
+
+
+def only_closed(study):
+    """It may go on, and is opened again."""
+
+
+@pytest.mark.parametrize("end", [None, stopped_by_hand, only_closed])
+@pytest.mark.parametrize("way", SLOPELESS)
+def test_a_value_counts_while_its_point_waits_for_another_try(way, end, tmp_path):
+    limit = {"max_iter": 1} if end is None else {}
+    path = tmp_path / "study.db"
+    study = create_study(CUBE, jac=True, retries=2, storage=path, **limit, **SLOPELESS[way])
+    way(study)
+    if end is not None:
+        end(study)
+    for each in (study, type(study).from_dict(study.to_dict())):
+        assert each.best.value == pytest.approx(7.0)
+        assert each.history["value"] == pytest.approx([7.0])
+        assert each.history["state"].tolist() == ["waiting"]
+        assert np.isfinite(each.history["ended"]).all()
+        assert each.get_observation_data(0)["value"] == pytest.approx(7.0)
+        assert each.info()["min_objective"] == pytest.approx(7.0)
+        assert not each.info()["success"]
+    study.close()
+    with load_study(path) as again:
+        assert again.best.value == pytest.approx(7.0)
+        again.set_parameters(max_iter=3)
+        again.resume()
+        suggestion = again.ask()
+        assert suggestion.id == 0
+        assert again.history["state"].tolist() == ["open"]
+        again.tell_failure(suggestion.id, "crash")
+        assert again.best.value == pytest.approx(7.0)
+
+
+def test_what_comes_of_another_try_is_the_value_of_the_point():
+    study = create_study(CUBE, jac=True, retries=3, num_parallel=3)
+    ids = study.ask_arrays(3)[0]
+    study.tell_arrays(ids, [1.0, 2.0, 3.0], np.full((3, 3), math.nan))
+    assert (study.best.id, study.best.value) == (0, 1.0)
+    study.tell(study.ask().id, 4.0, np.ones(3))
+    assert (study.best.id, study.best.value) == (1, 2.0)
+    study.ask_arrays(2)
+    study.tell_arrays(ids[1:], [5.0, 6.0], [[1.0, 1.0, 1.0], [math.nan, 1.0, 1.0]])
+    assert (study.best.id, study.best.value) == (0, 4.0)
+    study.tell(study.ask().id, 0.5, np.full(3, math.nan))
+    assert (study.best.id, study.best.value) == (2, 0.5)
+    assert study.history["value"].tolist() == [4.0, 5.0, 0.5]
+
+
+def test_a_limit_that_another_try_does_not_satisfy_is_violated():
+    study = create_study(CUBE, jac=True, retries=3, outputs={"q": "<= 1"})
+    rows = {"uncertain": np.full(3, math.nan), "sure": np.zeros(3)}
+    for q, slope, counts in ((0.0, "uncertain", True), (9.0, "uncertain", False),
+                             (0.0, "uncertain", True), (9.0, "sure", False)):  # fmt: skip
+        study.tell(study.ask().id, 7.0, rows[slope], outputs={"q": (q, np.zeros(3))})
+        assert (study.best is not None) == counts
+        assert (type(study).from_dict(study.to_dict()).best is not None) == counts
+
+
+def test_a_snapshot_in_which_such_values_did_not_count_is_read():
+    """Of 0.10.0 and before."""
+    study = create_study(CUBE, jac=True, retries=1)
+    study.tell(study.ask().id, 7.0, np.full(3, math.nan))
+    data = study.to_dict()
+    data["ledger"]["best"] = -1
+    data["ledger"]["ended"][:] = math.nan
+    again = type(study).from_dict(data)
+    assert (again.best.value, again.history["value"].tolist()) == (7.0, [7.0])
 
 
 @pytest.mark.parametrize("jac", [True, False])
