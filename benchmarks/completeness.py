@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.global_peers import is_listed
 from benchmarks.kept import Kept
 from benchmarks.problems.multimodal import (
     CONSTRAINED,
@@ -25,12 +26,13 @@ from benchmarks.problems.multimodal import (
     Problem,
     bowl,
     generated,
+    in_disc,
     known,
     waves,
     wells,
 )
 from benchmarks.report import Section, Table, Target
-from benchmarks.searches import PRESENT, RULES, is_listed
+from benchmarks.searches import PRESENT, RULES
 from optdriver import MultiStart
 
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95)
@@ -71,6 +73,7 @@ KINDS = [
     Kind(name="GKLS ND n=2", make=lambda k: generated(2, k, type="ND"), cap=3500),
     Kind(name="GKLS D n=2, hard", make=lambda k: generated(2, k, level="hard"), cap=3500),
     Kind(name="constrained", make=lambda k: CONSTRAINED[k % 3], cap=500),
+    Kind(name="GKLS D n=2 in a disc", make=in_disc, cap=1500),
 ]  # fmt: skip
 
 

@@ -33,9 +33,13 @@ class Kept:
             self._known = dict(map(json.loads, whole))
             path.write_text("".join(whole))
 
-    def get(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return the result of a name; it is made if it is not known and there is time."""
-        name = f"{self._of}|{name}" if self._of else name
+    def get(self, name: str, make: Callable[[], Any], of: str | None = None) -> Any:
+        """Return the result of a name; it is made if it is not known and there is time.
+
+        What it is of is given where that is something else than what most results are of.
+        """
+        of = self._of if of is None else of
+        name = f"{of}|{name}" if of else name
         if name not in self._known:
             if time.monotonic() > self._end:
                 self.missing += 1

@@ -1,17 +1,18 @@
 """Every minimum once: how many evaluations until all are catalogued, and how often one is listed.
 
-``python -m benchmarks minima [-- --seeds 20 --only GKLS --rules auto,sobol --keep FILE
---seconds 400]``.  One table
-of all rules of starts and of peers: evaluations, with a gradient each, until every minimum of a
-function is in the catalogue, and until the lowest value is met; some functions under constraints,
-and classes of functions of Gaviano, Kvasov, Lera and Sergeyev, a function of them for each seed.
-Those from number 100 on are others than those by which the rule was chosen (0 to 31).  Flat minima:
-how many are listed after 40 converged runs, with ends compared (as now) and without (as by 0.2.0),
-and what that costs.  The known minima are those of tight searches of SciPy from a grid, or of the
-generator.
+``python -m benchmarks minima [-- --seeds 10 --only GKLS --rules auto,sobol --keep FILE
+--seconds 400]``.  One table of all rules of starts and of peers: evaluations, with a gradient each,
+until every minimum of a function is in the catalogue, and until the lowest value is met; how many
+minima are listed where hardly anybody finds all; and, under constraints, how many evaluations
+violated one.  Classes of functions of Gaviano, Kvasov, Lera and Sergeyev, a function of them for
+each seed, are those from number 100 on, others than those by which the rule was chosen (0 to 31).
+Flat minima: how many are listed after 40 converged runs, with ends compared (as now) and without
+(as by 0.2.0), and what that costs.  The known minima are those of tight searches of SciPy from a
+grid, or of the generator.
 
-With ``--keep`` what was done is in a file, and not done again by the same version and rule;
-``--seconds`` ends a run that is to be continued.
+With ``--keep`` what was done is in a file, and not done again by the same version and rule, or by
+the same version of a peer's package; ``--seconds`` ends a run that is to be continued.  Peers that
+are not installed (``pip install nlopt cma``) are left out, and named.
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.global_peers import installed, until_lowest
+from benchmarks.global_peers import (
+    OUTSIDE,
+    PEERS,
+    SECONDS,
+    Found,
+    absent,
+    installed,
+    search_by,
+    version_of,
+)
 from benchmarks.kept import Kept
 from benchmarks.problems.multimodal import (
     CONSTRAINED,
@@ -35,6 +45,7 @@ from benchmarks.problems.multimodal import (
     LOWEST,
     Problem,
     generated,
+    in_disc,
     known,
 )
 from benchmarks.report import Section, Table, Target
@@ -50,6 +61,18 @@ FIRST = 100
 """The first function of a class."""
 
 RUNS = 40
+
+TEXT = f"""Evaluations, each with a gradient if the method wants one, until all minima are
+catalogued, and until the lowest value is met: median [quartiles], in brackets how many did not get
+there within the evaluations that are allowed (which count for those). Of peers that list no minima
+only the lowest value is asked for; a value without a gradient is an evaluation, too. Peers that
+work on their own for more than {SECONDS:.0f} seconds of the processor are given up (shgo, which is
+not asked with more than nine variables). Where every rule and peer misses some minima in more than
+half of the searches, how many are listed at the end; under constraints, how many evaluations
+violate one by more than {OUTSIDE:g}: medians. Of a class each seed is another function; of a
+function by name other starts (shgo has none). The second table has auto's medians divided by those
+of others. Then what the catalogue lists for one flat minimum after {RUNS} converged runs, without
+and with the comparison of ends."""
 
 
 def quartic(x: Vector) -> tuple[float, Vector]:
@@ -102,37 +125,55 @@ def listed(problem: Problem, seed: int, **options: Any) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a row is about: a problem for each seed, and the most evaluations for one of them."""
+    """What a row is about: a problem for each seed, and the most evaluations for one of them.
+
+    `most` seeds are looked at, since a search of thousands of evaluations takes its time.  Of a
+    function by name the problems are alike.
+    """
 
     name: str
     make: Callable[[int], Problem]
     cap: int = CAP
     every: bool = True
+    most: int = 10
+    rows: bool = False
+    variables: int = 2
+    alike: bool = False
 
 
-def _class(n: int, cap: int, *, type: str = "D", minima: int = 10, level: str = "simple") -> Kind:
+def _class(
+    n: int, cap: int, *, type: str = "D", minima: int = 10, level: str = "simple", most: int = 10
+) -> Kind:
     hard = ", hard" * (level == "hard")
 
     def make(seed: int) -> Problem:
         return generated(n, FIRST + seed, type=type, minima=minima, level=level)
 
-    return Kind(name=f"GKLS {type} n={n}, {minima} minima{hard}", make=make, cap=cap)
+    name = f"GKLS {type} n={n}, {minima} minima{hard}"
+    return Kind(name=name, make=make, cap=cap, most=most, variables=n)
 
 
 def _named(problem: Problem, *, every: bool = True) -> Kind:
     @cache
     def whole() -> Problem:
-        return replace(problem, places=known(problem)) if every else problem
+        return _whole(problem) if every else problem
 
     def make(seed: int) -> Problem:
         del seed
         return whole()
 
-    return Kind(name=problem.name, make=make, every=every)
+    return Kind(name=problem.name, make=make, every=every, rows=bool(problem.rows), alike=True,
+                variables=len(problem.bounds))  # fmt: skip
 
 
-CONSTRAINED_KINDS = [_named(problem) for problem in CONSTRAINED]
-"""Which the peers cannot be given."""
+def _whole(problem: Problem) -> Problem:
+    return replace(problem, places=known(problem))
+
+
+@cache
+def _disc(seed: int) -> Problem:
+    return _whole(in_disc(FIRST + seed))
+
 
 KINDS = [
     _class(2, 4000),
@@ -141,30 +182,43 @@ KINDS = [
     _class(3, 5000, type="ND"),
     _class(2, 4000, level="hard"),
     _class(3, 5000, level="hard"),
-    _class(2, 8000, minima=30),
-    _class(5, 8000),
-    _class(10, 8000),
     *map(_named, DISTINCT),
-    *CONSTRAINED_KINDS,
+    *map(_named, CONSTRAINED),
+    Kind(name="GKLS D n=2 in a disc", make=_disc, cap=2000, rows=True),
     *(_named(problem, every=False) for problem in LOWEST),
+    _class(2, 4000, minima=100, most=5),
+    _class(3, 5000, minima=100, most=5),
+    _class(5, 8000, most=3),
+    _class(5, 8000, type="ND", most=3),
+    _class(5, 8000, level="hard", most=3),
+    _class(5, 8000, minima=100, most=3),
 ]
+"""All functions and classes; those that take long come last."""
 
-Counts = dict[tuple[str, str], list[int | None]]
-"""Evaluations for each function or class, and each rule or peer; None beyond the cap."""
+Counts = dict[tuple[str, str], list[Found]]
+"""What was found of each function or class by each rule or peer, a search for each seed."""
+
+Made = list[int | None]
+"""The same as a line of the file that is kept: `Found`, but where all are listed, how many."""
 
 
-def by_rule(kind: Kind, rule: str, seed: int) -> list[int | None]:
-    """Return evaluations until all minima, and until the lowest value."""
+def by_rule(kind: Kind, rule: str, seed: int) -> Made:
+    """Return what a rule finds."""
     problem = kind.make(seed)
     places = known(problem) if kind.every else None
-    found = search(problem, places, _least(problem), kind.cap, seed, **RULES[rule])
-    return [found.all, found.lowest]
+    return _line(search(problem, places, _least(problem), kind.cap, seed, **RULES[rule]), places)
 
 
-def by_peer(kind: Kind, peer: str, seed: int) -> list[int | None]:
-    """Return evaluations of a peer until the lowest value."""
+def by_peer(kind: Kind, peer: str, seed: int) -> Made:
+    """Return what a peer finds."""
     problem = kind.make(seed)
-    return [until_lowest(peer, problem, _least(problem), kind.cap, seed)]
+    places = known(problem) if kind.every else None
+    return _line(search_by(peer, problem, places, _least(problem), kind.cap, seed), places)
+
+
+def _line(found: Found, places: Vector | None) -> Made:
+    some = found.some if found.all is None or places is None else len(places)
+    return [found.all, found.lowest, found.infeasible, some]
 
 
 def _least(problem: Problem) -> float:
@@ -175,75 +229,157 @@ def _least(problem: Problem) -> float:
 
 def columns() -> list[str]:
     """Return the names of all rules, and of the peers that are installed."""
-    return [*RULES, *installed()]
+    peers = [*installed(), *installed(rows=True)]
+    return [*RULES, *(name for name in PEERS if name in peers)]
 
 
 def counted(
     kinds: Sequence[Kind], seeds: int, kept: Kept, names: Sequence[str] | None = None
-) -> tuple[Counts, Counts]:
-    """Return evaluations until all minima and until the lowest value, of what there is time for.
+) -> Counts:
+    """Return what rules and peers find, as far as there is time.
 
     Of all rules and peers, or those with such `names`.
     """
     names = columns() if names is None else names
-    every: Counts = {}
-    lowest: Counts = {}
+    counts: Counts = {}
     for seed in range(seeds):
-        for kind in kinds:
-            for rule in [each for each in RULES if each in names]:
-                made = kept.get(f"{kind.name}|{rule}|{seed}", partial(by_rule, kind, rule, seed))
+        for kind in [each for each in kinds if seed < each.most]:
+            for name in [*RULES, *installed(rows=kind.rows, variables=kind.variables)]:
+                if name not in names or (seed and kind.alike and not _seeded(name)):
+                    continue
+                by, of = (by_rule, None) if name in RULES else (by_peer, version_of(name))
+                made = kept.get(f"{kind.name}|{name}|{seed}", partial(by, kind, name, seed), of)
                 if made is not None:
-                    every.setdefault((kind.name, rule), []).append(made[0])
-                    lowest.setdefault((kind.name, rule), []).append(made[1])
-            peers = [] if kind in CONSTRAINED_KINDS else installed()
-            for peer in [each for each in peers if each in names]:
-                made = kept.get(f"{kind.name}|{peer}|{seed}", partial(by_peer, kind, peer, seed))
-                if made is not None:
-                    lowest.setdefault((kind.name, peer), []).append(made[0])
-    return every, lowest
+                    counts.setdefault((kind.name, name), []).append(Found(*made))
+    return counts
 
 
-def table(
-    kinds: Sequence[Kind], every: Counts, lowest: Counts, names: Sequence[str] | None = None
-) -> Table:
-    """Return the one table: two rows a function or class, a column for each rule and peer."""
+def _seeded(name: str) -> bool:
+    return name in RULES or PEERS[name].seeds
+
+
+def lists(name: str) -> bool:
+    """Tell whether a rule or peer lists minima."""
+    return name in RULES or PEERS[name].lists
+
+
+def table(kinds: Sequence[Kind], counts: Counts, names: Sequence[str] | None = None) -> Table:
+    """Return the one table: a column for each rule and peer, some rows a function or class."""
     names = columns() if names is None else names
     rows = []
     for kind in kinds:
-        for label, counts in (("all", every), ("lowest", lowest)):
-            cells = [counts.get((kind.name, name), []) for name in names]
-            if any(cells) and (kind.every or counts is lowest):
-                made = [cell(each, kind.cap) if each else "" for each in cells]
-                number = max(map(len, cells))
-                rows.append((kind.name, label, f"{number}, {kind.cap}", *made))
+        found = [counts.get((kind.name, name), []) for name in names]
+        numbers = {len(each) for each in found if each}
+        if not numbers:
+            continue
+        number = " to ".join(map(str, sorted({min(numbers), max(numbers)})))
+        for label, cells in _cells(kind, names, found).items():
+            rows.append((kind.name, label, f"{number}, {kind.cap}", *cells))
     return Table(header=("function or class", "until", "seeds, at most", *names), rows=rows)
 
 
-def targets(kinds: Sequence[Kind], every: Counts, lowest: Counts) -> list[Target]:
-    """Return what is claimed of the rule auto for classes and functions that were looked at."""
-    made: list[Target] = []
-    for kind in kinds:
-        auto, sobol = every.get((kind.name, "auto")), every.get((kind.name, "sobol"))
-        if kind.every and auto and sobol:
-            made += [
-                Target(claim=f"{kind.name}, all minima: auto beside sobol", limit=0.35,
-                       value=middle(auto, kind.cap) / middle(sobol, kind.cap)),
-                Target(claim=f"{kind.name}, of which some are missed", value=auto.count(None),
-                       limit=0, form="d"),
-            ]  # fmt: skip
-        others = [
-            middle(counts, kind.cap)
-            for (name, rule), counts in lowest.items()
-            if name == kind.name and rule != "auto"
-        ]
-        if others and (kind.name, "auto") in lowest:
-            best = middle(lowest[kind.name, "auto"], kind.cap) / min(others)
-            made.append(
-                Target(
-                    claim=f"{kind.name}, the lowest: auto beside the best", value=best, limit=0.8
-                )
-            )
+def _cells(
+    kind: Kind, names: Sequence[str], found: Sequence[Sequence[Found]]
+) -> dict[str, list[str]]:
+    """Return the cells of the rows of a function or class, by what they say."""
+    listing = [each if lists(name) else [] for name, each in zip(names, found, strict=True)]
+    made = {}
+    if kind.every:
+        made["all"] = [_cell([one.all for one in each], kind.cap) for each in listing]
+        if all(sum(one.all is None for one in each) * 2 > len(each) for each in listing if each):
+            made["listed at the end"] = [_middle([one.some for one in each]) for each in listing]
+    made["lowest"] = [_cell([one.lowest for one in each], kind.cap) for each in found]
+    if kind.rows:
+        made["infeasible"] = [_middle([one.infeasible for one in each]) for each in found]
     return made
+
+
+def _cell(counts: Sequence[int | None], cap: int) -> str:
+    return cell(counts, cap) if counts else ""
+
+
+def _middle(numbers: Sequence[int | None]) -> str:
+    have = [number for number in numbers if number is not None]
+    return f"{median(have):.0f}" if have else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How the rule auto compares on a function or class: medians of evaluations, and whose.
+
+    NaN where nobody found all, or nobody else was asked.
+    """
+
+    name: str
+    sobol: float
+    all: float
+    first: str
+    missed: int
+    lowest: float
+    nearest: str
+    infeasible: int
+
+    def row(self) -> tuple[str, ...]:
+        """Return the row of a table."""
+        numbers = [f"{each:.2f}" if np.isfinite(each) else ""
+                   for each in (self.sobol, self.all, self.lowest)]  # fmt: skip
+        return (self.name, *numbers[:2], self.first, str(self.missed), numbers[2], self.nearest)
+
+
+def verdicts(kinds: Sequence[Kind], counts: Counts) -> list[Verdict]:
+    """Return how auto compares with others, on each function or class that was looked at."""
+    made = []
+    for kind in kinds:
+        found = {name: each for (what, name), each in counts.items() if what == kind.name}
+        if "auto" not in found:
+            continue
+        every = {} if not kind.every else {
+            name: middle([one.all for one in each], kind.cap)
+            for name, each in found.items() if lists(name)
+        }  # fmt: skip
+        lowest = {
+            name: middle([one.lowest for one in each], kind.cap) for name, each in found.items()
+        }
+        all, first = _beside(every, kind.cap)
+        nearest = _beside(lowest, kind.cap)
+        made.append(
+            Verdict(
+                name=kind.name,
+                sobol=_beside({k: every[k] for k in ("auto", "sobol") if k in every}, kind.cap)[0],
+                all=all,
+                first=first,
+                missed=sum(one.all is None for one in found["auto"]) * kind.every,
+                lowest=nearest[0],
+                nearest=nearest[1],
+                infeasible=sum(one.infeasible for one in found["auto"]),
+            )
+        )
+    return made
+
+
+def _beside(spent: dict[str, float], cap: int) -> tuple[float, str]:
+    """Return auto's evaluations beside the fewest of others, and whose these are."""
+    others = {name: number for name, number in spent.items() if name != "auto"}
+    if not others or min(spent.values()) >= cap:
+        return float("nan"), ""
+    best = min(others, key=others.__getitem__)
+    return spent["auto"] / others[best], best if others[best] < cap else ""
+
+
+def targets(made: Sequence[Verdict]) -> list[Target]:
+    """Return what is claimed of the rule auto, of all functions and classes together."""
+    return [
+        Target(claim="functions and classes: all minima with more than 0.35 of sobol's",
+               value=sum(each.sobol > 0.35 for each in made), limit=0, form="d"),
+        Target(claim="of which auto misses some", limit=0, form="d",
+               value=sum(each.missed > 0 for each in made)),
+        Target(claim="of which another one lists all with fewer", limit=0, form="d",
+               value=sum(each.all > 1.0 for each in made)),
+        Target(claim="the lowest with more than 0.8 of the best other's", limit=0, form="d",
+               value=sum(each.lowest > 0.8 for each in made)),
+        Target(claim="infeasible evaluations of auto", limit=0, form="d",
+               value=sum(each.infeasible for each in made)),
+    ]  # fmt: skip
 
 
 def flat(seeds: int, only: str, kept: Kept) -> tuple[list[tuple[str, ...]], int]:
@@ -272,7 +408,7 @@ def flat(seeds: int, only: str, kept: Kept) -> tuple[list[tuple[str, ...]], int]
 def run(arguments: Sequence[str] = ()) -> Section:
     """Measure, and return the section of the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks minima", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", default="", help="functions and classes whose names contain it")
     parser.add_argument("--rules", default="", help="rules and peers by name; all without it")
     parser.add_argument("--part", choices=("distinct", "flat"))
@@ -282,29 +418,36 @@ def run(arguments: Sequence[str] = ()) -> Section:
     kept = Kept(given.keep, given.seconds, of=PRESENT)
     kinds = [kind for kind in KINDS if given.only in kind.name and given.part != "flat"]
     names = given.rules.split(",") if given.rules else columns()
-    every, lowest = counted(kinds, given.seeds, kept, names)
+    counts = counted(kinds, given.seeds, kept, names)
     rows, worst = ([], 0) if given.part == "distinct" else flat(given.seeds, given.only, kept)
+    compared = verdicts(kinds, counts)
     tables = [
-        table(kinds, every, lowest, names),
+        table(kinds, counts, names),
+        Table(
+            header=(
+                "auto beside",
+                "all: sobol",
+                "the best other",
+                "which is",
+                "missed",
+                "lowest: the best other",
+                "which is",
+            ),
+            rows=[each.row() for each in compared],
+        ),
         Table(
             header=("flat function", "listed before", "now", "evaluations before", "now"),
             rows=rows,
         ),
     ]
     left = f" {kept.missing} searches are not done yet." * bool(kept.missing)
+    away = " Not installed: " + ", ".join(absent()) + "." if absent() else ""
     return Section(
         name="minima",
         title="Every minimum, once",
-        text=(
-            "Evaluations, each with a gradient if the method wants one, until all minima are "
-            "catalogued, and until the lowest value is met: median [quartiles], in brackets how "
-            "many did not get there within the evaluations that are allowed (which count for "
-            "those). Of a class each seed is another function. Then what the catalogue lists for "
-            f"one flat minimum after {RUNS} converged runs, without and with the comparison of "
-            f"ends.{left}"
-        ),
+        text=TEXT + left + away,
         targets=[
-            *targets(kinds, every, lowest),
+            *targets(compared),
             *[Target(claim="minima listed for a flat one", value=worst, limit=1, form="d")]
             * bool(rows),
         ],

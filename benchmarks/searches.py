@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.global_peers import CLOSE
-from benchmarks.problems.multimodal import SAME, Problem
+from benchmarks.global_peers import CLOSE, Found, is_listed, is_outside
+from benchmarks.problems.multimodal import Problem
 from optdriver import MultiStart, __version__
 from optdriver.multistart.options import CONVERGENCE_RULES
 
@@ -25,14 +25,6 @@ RULES: dict[str, dict[str, Any]] = {
 
 PRESENT = f"optdriver {__version__}, convergence_rule {CONVERGENCE_RULES[-1]}"
 """What searches are of, since versions and rules ask other points."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Evaluations until all minima were catalogued, and until the lowest value; None beyond."""
-
-    all: int | None
-    lowest: int | None
 
 
 def search(
@@ -56,11 +48,12 @@ def search(
         options = {**options, "constraints": list(problem.texts)}
     starts = MultiStart(problem.bounds, seed=seed, **options)
     missing = [] if places is None else list(places)
-    limit, lowest, turns = least + CLOSE * max(1.0, abs(least)), None, -1
+    limit, lowest, turns, outside = least + CLOSE * max(1.0, abs(least)), None, -1, 0
     while starts.nfev < cap and not starts.done:
         (point,) = starts.ask(1)
         f, g = problem.function(point.x)
         starts.tell(point.id, f, g)
+        outside += is_outside(problem, point.x)
         if lowest is None and f <= limit:
             lowest = starts.nfev
         if missing and starts.turns != turns:
@@ -68,24 +61,20 @@ def search(
             listed = np.array([minimum.x for minimum in starts.minima])
             missing = [x for x in missing if not is_listed(x, listed, width)]
         if lowest is not None and not missing:
-            return Found(None if places is None else starts.nfev, lowest)
-    return Found(None, lowest)
+            return Found(None if places is None else starts.nfev, lowest, outside)
+    some = None if places is None else len(places) - len(missing)
+    return Found(None, lowest, outside, some)
 
 
-def is_listed(x: Vector, listed: Vector, width: Vector) -> bool:
-    """Tell whether a minimum is among those that are listed."""
-    return bool(listed.size) and bool(np.any(np.all(np.abs(listed - x) <= SAME * width, axis=1)))
-
-
-def middle(counts: list[int | None], cap: int) -> float:
+def middle(counts: Sequence[int | None], cap: int) -> float:
     """Return the median of evaluations, those beyond the cap taken for it."""
     return median(cap if count is None else count for count in counts)
 
 
-def cell(counts: list[int | None], cap: int) -> str:
+def cell(counts: Sequence[int | None], cap: int) -> str:
     """Return median, quartiles, and in brackets how many did not get there."""
     values = [cap if count is None else count for count in counts]
     low, high = np.percentile(values, [25, 75])
-    missed = counts.count(None)
+    missed = sum(count is None for count in counts)
     text = f"{middle(counts, cap):.0f} [{low:.0f}, {high:.0f}]"
     return text + (f" ({missed})" if missed else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +130,10 @@ def lennard_jones(x: Vector) -> tuple[float, Vector]:
 
 
 def cluster(atoms: int, least: float) -> Problem:
-    """Return a cluster; its least energies are those of Hoare and Pal (1971)."""
+    """Return a cluster; its least energies are those of Hoare and Pal (1971).
+
+    They are of a bipyramid (5 and 7 atoms), an octahedron (6) and an icosahedron (13).
+    """
     box = [(0.7, 2.5), (-2.0, 2.0), (0.3, 2.5), *[(-2.0, 2.0)] * (3 * atoms - 9)]
     return Problem(f"Lennard-Jones {atoms}", lennard_jones, box, None, least=least)
 
@@ -143,6 +146,15 @@ def generated(
     return Problem(
         f"GKLS {type} n={n}", made, [(-1.0, 1.0)] * n, minima, places=made.places, least=GLOBAL
     )
+
+
+def in_disc(seed: int) -> Problem:
+    """Return a function of Gaviano and others in two variables, in a disc around the middle."""
+    made = generated(2, seed)
+    return replace(
+        made, name="GKLS D in a disc", minima=None, places=None, least=None,
+        texts=("x1^2 + x2^2 <= 0.6",), rows=(lambda x: 0.6 - x @ x,),
+    )  # fmt: skip
 
 
 def wells(n: int, seed: int, number: int = 8) -> Problem:
@@ -188,6 +200,7 @@ DISTINCT = [
     Problem("Griewank 2", griewank, [(-10.0, 11.0)] * 2, None, least=0.0),
     Problem("Schwefel 2", schwefel, [(-500.0, 500.0)] * 2, None, least=0.0),
     Problem("Shekel 10", shekel, [(0.0, 10.0)] * 4, 10),
+    Problem("Ackley 2", ackley, [(-3.0, 3.5)] * 2, None, least=0.0),
 ]
 """All of whose minima are looked for."""
 
@@ -198,6 +211,8 @@ LOWEST = [
     Problem("Schwefel 3", schwefel, [(-500.0, 500.0)] * 3, None, least=0.0),
     cluster(5, -9.103852),
     cluster(6, -12.712062),
+    cluster(7, -16.505384),
+    cluster(13, -44.326801),
 ]
 """Of which the lowest is looked for."""
 
