@@ -22,8 +22,10 @@ import optdriver.batch.jax as device
 from optdriver.batch.jax import LBFGSB, Bounds, State, message
 from optdriver.batch.jax import cauchy as cauchy_page
 from optdriver.batch.jax import memory as memory_page
+from optdriver.batch.jax.dense import hessian, minimum_in_box
 from optdriver.batch.jax.state import start as begin
 from optdriver.batch.jax.stopping import learn_unit
+from optdriver.batch.jax.subspace import subspace_minimum
 from optdriver.errors import InputError, InputTypeError, MissingExtraError, UnknownOptionError
 from optdriver.lbfgsb.codes import Stop
 from optdriver.lbfgsb.unit import unit_of
@@ -53,10 +55,13 @@ def host(x0: Any, bounds: Any, a: Any, **options: Any) -> Any:
 
 SOLVER = LBFGSB(valley, maxcor=4)
 CAPPED = LBFGSB(valley, maxcor=4, maxfun=20)
-RUN = jax.jit(jax.vmap(lambda x0, box, a: SOLVER.run(x0, Bounds(*box), a), in_axes=(0, 0, None)))
+KEEPS = {"store": True, "forget": False}
 
 
-def test_every_kind_of_bound_in_one_batch() -> None:
+@pytest.mark.parametrize("maxcor", [4, 1])  # of three variables: with the matrix, and without
+def test_every_kind_of_bound_in_one_batch(maxcor: int) -> None:
+    solver = LBFGSB(valley, maxcor=maxcor)
+    run = jax.vmap(lambda x0, box, a: solver.run(x0, Bounds(*box), a), in_axes=(0, 0, None))
     a = jnp.array([0.5, -0.25, 1.0])
     inf = np.inf
     boxes = [
@@ -69,9 +74,9 @@ def test_every_kind_of_bound_in_one_batch() -> None:
     ]
     x0 = jnp.array([[-1.2, 1.0, 3.0]] * len(boxes))
     lower, upper = (jnp.array(side) for side in zip(*boxes, strict=True))
-    result = RUN(x0, (lower, upper), a)
+    result = jax.jit(run)(x0, (lower, upper), a)
     for k, box in enumerate(boxes):
-        expected = host(x0[k], optimize.Bounds(*box), a, maxcor=4)
+        expected = host(x0[k], optimize.Bounds(*box), a, maxcor=maxcor)
         np.testing.assert_allclose(result.x[k], expected.x, rtol=1e-5, atol=1e-6)
         assert float(result.fun[k]) == pytest.approx(expected.fun, rel=1e-6)
         assert int(result.stop[k]) == expected.stop
@@ -167,6 +172,50 @@ def test_both_searches_for_the_cauchy_point_agree_with_the_path() -> None:
         rises = np.flatnonzero(np.diff(along) > 0)
         first = along[rises[0]] if rises.size else along[-1]
         assert model <= first + 1e-12
+
+
+def test_few_variables_have_a_matrix_with_the_same_minimum_in_the_box() -> None:
+    rng = np.random.default_rng(5)
+    n, m, cases = 7, 4, 200
+    basis = rng.normal(size=(n, n))
+    true = basis @ basis.T + np.eye(n)
+    settings = SOLVER.options.settings(np.float64)._replace(maxcor=m)
+    nothing = jnp.zeros(n)
+    pairs = begin(nothing, nothing - jnp.inf, nothing + jnp.inf, settings).pairs
+    keep = jax.jit(lambda pairs, s, y: memory_page.remember(pairs, s, y, s @ y, **KEEPS))
+    x = rng.uniform(-1, 1, (cases, n))
+    g = rng.normal(size=(cases, n)) * rng.choice([1.0, 10.0, 100.0], (cases, 1))
+    lower, upper = np.full((cases, n), -1.0), np.full((cases, n), 1.0)
+    lower[::3, 1], upper[::4, :3] = -np.inf, np.inf
+    lower[::7, 5] = upper[::7, 5] = x[::7, 5]
+    x[::6, 4] = -1.0
+
+    def by_factors(*r: Any) -> Any:
+        half, definite = memory_page.factor(r[4])
+        found = cauchy_page.cauchy_point(*r[:4], r[4].theta, half, r[4].w.reshape(-1, n), False)
+        z, regular = subspace_minimum(*r, half, found)
+        return z, definite & found.found & regular
+
+    def by_matrix(x: Any, g: Any, *r: Any) -> Any:
+        return minimum_in_box(x, g, g, *r)
+
+    ways = [jax.jit(jax.vmap(way, (0, 0, 0, 0, None))) for way in (by_factors, by_matrix)]
+    stored: list[tuple[Any, Any]] = []
+    for _ in range(m + 2):
+        s = rng.normal(size=n)
+        stored = [*stored, (s, true @ s)][-m:]
+        pairs = keep(pairs, *stored[-1])
+        y = stored[-1][1]
+        b = (y @ y) / (s @ y) * np.eye(n)
+        for s, y in stored:  # the update of BFGS, pair by pair
+            b = b - np.outer(b @ s, b @ s) / (s @ b @ s) + np.outer(y, y) / (s @ y)
+        np.testing.assert_allclose(hessian(pairs)[0], b, rtol=1e-8, atol=1e-8)
+        (z, found), (other, also) = (way(x, g, lower, upper, pairs) for way in ways)
+        assert found.all()
+        assert also.all()
+        np.testing.assert_allclose(z, other, rtol=1e-7, atol=1e-8)
+    spoilt = pairs._replace(ss=-pairs.ss)
+    assert not ways[1](x, g, lower, upper, spoilt)[1].any()
 
 
 def test_a_run_without_bounds_goes_the_way_of_the_host() -> None:

@@ -58,10 +58,7 @@ def cauchy_point(
     straight : bool
         Sort the breakpoints and look at all segments, instead of going from one to the next.
     """
-    held = ((x <= l) & (g >= 0)) | ((x >= u) & (g <= 0)) | (l == u)
-    d = jnp.where(held, 0, -g)
-    bound = jnp.where(d < 0, l, u)
-    t = jnp.where(d == 0, jnp.inf, (bound - x) / jnp.where(d == 0, 1, d))
+    held, d, bound, t = breakpoints(x, g, l, u)
     path = Path(d, t, theta, half, w, jnp.zeros_like(theta))
     p = path.columns(w @ d)
     f1 = -(d @ d)
@@ -72,6 +69,15 @@ def cauchy_point(
     moving = within(x + time * d, l, u)
     z = jnp.where(passed, bound, jnp.where(d == 0, x, moving))
     return Cauchy(z, ~(held | passed), c, (f2 > 0) & jnp.isfinite(f2))
+
+
+def breakpoints(x: Array, g: Array, l: Array, u: Array) -> tuple[Array, Array, Array, Array]:
+    """Return what is held at a bound; how the others set out, which bounds they meet, and when."""
+    held = ((x <= l) & (g >= 0)) | ((x >= u) & (g <= 0)) | (l == u)
+    d = jnp.where(held, 0, -g)
+    bound = jnp.where(d < 0, l, u)
+    t = jnp.where(d == 0, jnp.inf, (bound - x) / jnp.where(d == 0, 1, d))
+    return held, d, bound, t
 
 
 def signed(c: Array) -> Array:

@@ -111,10 +111,16 @@ def factor(pairs: Pairs) -> tuple[Array, Array]:
     And whether rounding left J J' = theta S'S + L L' positive definite.
     """
     m = pairs.stamp.size
-    j = cholesky(pairs.theta * pairs.ss + pairs.lt.T @ pairs.lt + unused(pairs))
+    j, definite = middle(pairs)
     sides = jnp.concatenate([pairs.lt.T, pairs.theta * jnp.eye(m, dtype=j.dtype)], axis=1)
-    sides = triangular_solve(j, sides, left_side=True, lower=True)
-    return sides, jnp.all(jnp.isfinite(jnp.diagonal(j)))
+    return triangular_solve(j, sides, left_side=True, lower=True), definite
+
+
+def middle(pairs: Pairs) -> tuple[Array, Array]:
+    """Return J of J J' = theta S'S + L L', and whether rounding left that positive definite."""
+    square = pairs.theta * pairs.ss + pairs.lt.T @ pairs.lt + unused(pairs)
+    j = cholesky(square, symmetrize_input=False)
+    return j, jnp.all(jnp.isfinite(jnp.diagonal(j)))
 
 
 def unused(pairs: Pairs) -> Array:

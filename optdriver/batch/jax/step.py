@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array, lax
 
 from optdriver.batch.jax.cauchy import cauchy_point
+from optdriver.batch.jax.dense import minimum_in_box
 from optdriver.batch.jax.line_search import Judged, judge, longest_step, open_interval
 from optdriver.batch.jax.memory import count, factor, quasi_newton_step, remember
 from optdriver.batch.jax.state import Lane, Search, Settings, pick, wherever, within
@@ -325,6 +326,8 @@ def find_direction(s: Lane, o: Settings) -> tuple[Array, Array]:
     if o.boundless:
         return s.x + quasi_newton_step(s.pairs, s.g), jnp.ones((), bool)
     g = jnp.where(count(s.pairs) > 0, s.g, 0)  # else the answer is not used: no path to walk
+    if not o.straight and s.x.size <= 2 * o.maxcor:
+        return minimum_in_box(s.x, s.g, g, s.l, s.u, s.pairs)
     half, definite = factor(s.pairs)
     w = s.pairs.w.reshape(-1, s.x.size)
     start = cauchy_point(s.x, g, s.l, s.u, s.pairs.theta, half, w, o.straight)

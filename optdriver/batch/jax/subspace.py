@@ -42,7 +42,9 @@ def subspace_minimum(
     v, regular = solve_k(pairs, start.free, scale * (w @ r))
     step = (r + (scale / theta * v) @ w) / theta  # eq. (5.11)
     step = jnp.where(start.free, step, 0)
-    return jnp.where(jnp.any(start.free), bent(x, g, l, u, start, step), start.z), regular
+    return jnp.where(
+        jnp.any(start.free), bent(x, g, l, u, start.z, start.free, step), start.z
+    ), regular
 
 
 def solve_k(pairs: Pairs, free: Array, v: Array) -> tuple[Array, Array]:
@@ -55,12 +57,15 @@ def solve_k(pairs: Pairs, free: Array, v: Array) -> tuple[Array, Array]:
     over_free, over_active = both[:m], both[m:]
     newer = pairs.stamp[:, None] >= pairs.stamp  # y of pair i, s of pair j
     c = jnp.where(newer, over_free[:, m:], -over_active[:, :m].T)  # R_Z' - L_A'
-    r1 = cholesky(jnp.eye(m, dtype=v.dtype) + over_free[:, :m] / pairs.theta)
+    r1 = cholesky(
+        jnp.eye(m, dtype=v.dtype) + over_free[:, :m] / pairs.theta, symmetrize_input=False
+    )
     solved = triangular_solve(
         r1, jnp.concatenate([c, vy[:, None]], axis=1), left_side=True, lower=True
     )
     k12, b1 = solved[:, :m], solved[:, m]
-    r2 = cholesky(pairs.theta * over_active[:, m:] + k12.T @ k12 + unused(pairs))
+    schur = pairs.theta * over_active[:, m:] + k12.T @ k12 + unused(pairs)
+    r2 = cholesky(schur, symmetrize_input=False)
     b2 = triangular_solve(r2, (vs - k12.T @ b1)[:, None], left_side=True, lower=True)
     b2 = triangular_solve(r2, b2, left_side=True, lower=True, transpose_a=True)[:, 0]
     b1 = triangular_solve(
@@ -70,11 +75,10 @@ def solve_k(pairs: Pairs, free: Array, v: Array) -> tuple[Array, Array]:
     return jnp.concatenate([b1[:, 0], b2]), regular
 
 
-def bent(x: Array, g: Array, l: Array, u: Array, start: Cauchy, step: Array) -> Array:
-    """Return the end of the step, brought back into the box (2011; 1995, eq. 5.8)."""
-    z = start.z
+def bent(x: Array, g: Array, l: Array, u: Array, z: Array, free: Array, step: Array) -> Array:
+    """Return the end of the step from z, brought back into the box (2011; 1995, eq. 5.8)."""
     projected = jnp.minimum(jnp.maximum(z + step, l), u)
-    met = jnp.any(start.free & ((projected == l) | (projected == u)))
+    met = jnp.any(free & ((projected == l) | (projected == u)))
     uphill = met & ((projected - x) @ g > 0)
     room = jnp.where(step < 0, l, u) - z
     part = jnp.where(step == 0, jnp.inf, room / jnp.where(step == 0, 1, step))
