@@ -14,7 +14,8 @@ import math
 import numpy as np
 
 from optdriver.feasible import trust
-from optdriver.feasible.criticality import Criticality
+from optdriver.feasible.criticality import Criticality, without_rounding
+from optdriver.feasible.region import Region
 from optdriver.feasible.state import State
 from optdriver.feasible.types import Vector
 from optdriver.geometry.products import dot_of_sizes, norm
@@ -26,6 +27,7 @@ PART_OF_VALUE = 2.0**-4  # of |f|
 SMALLEST, LARGEST = 2.0**-200, 2.0**400  # the sizes of f that are told apart
 SMALLEST_OF_ALL = 2.0**-1000  # and the smallest one in runs of rule 8
 WITH_SMALL_VALUES = 8
+WITH_ROUNDING = 9
 NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
 FAR = 100.0  # times gtol, of f
 ON_SURFACES = 1e-2  # the same where there are equalities, and in the second version
@@ -85,6 +87,16 @@ def is_optimal(state: State, at: Criticality) -> bool:
     f = scale(state)
     near = max(state.options.ftol, NEGLIGIBLE) * f
     return at.near <= near and at.far <= FAR * gtol * f
+
+
+def is_optimal_to_rounding(state: State, region: Region, at: Criticality) -> bool:
+    """Return whether the conditions hold where no step leads on, but for rounding of slopes.
+
+    Beyond a huge distance to a bound its promise is no small part of f.
+    """
+    if state.rule < WITH_ROUNDING:
+        return False
+    return is_optimal(state, without_rounding(region, state.x, state.g, at))
 
 
 def falls(state: State, at: Criticality, equalities: bool) -> bool:

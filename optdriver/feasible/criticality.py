@@ -9,7 +9,7 @@ qualification.  The duals of the small problem are the multipliers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -206,6 +206,24 @@ def _left_by_slopes(region: Region, rows: Any, duals: Vector, size: float, used:
             sizes = np.minimum(np.abs(multipliers) * row_norms(matrix), LARGEST_SHARE * size)
             left += dot(errors[which], sizes)
     return left
+
+
+def without_rounding(region: Region, x: Vector, g: Vector, at: Criticality) -> Criticality:
+    """Return `at` without what rounding may have left of each slope in what f would fall by.
+
+    A slope is what the multipliers leave of the gradient; what it is made of tells its last digits.
+    One that nothing is taken from is exact, however small it is.
+    """
+    sizes = np.abs(g)
+    for which, rows in zip(
+        (region.inequalities, region.equalities), region.linearised(x), strict=True
+    ):
+        forces = np.abs(at.multipliers[which] / region.row_scale[which])
+        sizes = sizes + np.asarray(abs(rows).T @ forces)
+    slopes = np.abs(at.left)
+    slopes[slopes <= ROUNDING * sizes] = 0.0
+    reach = np.where(np.isfinite(at.room), at.room, np.abs(x))
+    return replace(at, far=dot(slopes, reach))
 
 
 def tangential_change(

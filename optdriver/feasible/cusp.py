@@ -96,6 +96,7 @@ def cusp_near(
     tolerance: float = 0.0,
     *,
     patient: bool = True,
+    fine: bool = True,
 ) -> Cusp | None:
     """Return what is known of the cusp at or near `x`; None if it cannot be shown to be one.
 
@@ -110,11 +111,17 @@ def cusp_near(
         Scaled violation of inequalities that is accepted.
     patient : bool
         Whether a restoration may take more steps where a gradient vanishes.
+    fine : bool
+        Whether rows and sides on the way to which f changes plainly are none that it is at.  In a
+        huge box the sizes of the variables say nothing of what is near.
     """
     if region.n > LARGEST or any(region.work.costs):
         return None
     try:
-        active = _active(region, x)
+        near = ACTIVE
+        if fine:
+            near = min(near, CLOSE * scale / max(norm(region.scale * g), scale))
+        active = _active(region, x, near)
         if active is None or not (active.flat or _contradict(active)):
             return None
         flat = active.flat and patient
@@ -160,18 +167,18 @@ def without_vanishing(region: Region, x: Vector, at: Criticality) -> Criticality
     return replace(at, multipliers=multipliers, cusps=np.union1d(at.cusps, rows))
 
 
-def _active(region: Region, x: Vector) -> _Active | None:
+def _active(region: Region, x: Vector, close: float = ACTIVE) -> _Active | None:
     """Return what is active at x; None where nothing is, or has no gradient, or is a kink."""
     c, _ = region.values(x)
     jac, eq = region.linearised(x)
     width = region.upper - region.lower
     size = np.where((width > 0.0) & (width < region.scale), width, region.scale)
-    near = c >= -ACTIVE
+    near = c >= -close
     rows = np.concatenate([region.inequalities[near], region.equalities])
     if not (len(rows) and finite(jac, eq)) or _kinked(region, rows):
         return None
     at, other = jac[near] * size, eq * size
-    low, high = x <= region.lower + ACTIVE * size, x >= region.upper - ACTIVE * size
+    low, high = x <= region.lower + close * size, x >= region.upper - close * size
     eye = np.eye(region.n)
     flat = [row_norms(each) <= VANISHING for each in (at, other)]
     return _Active(

@@ -467,6 +467,10 @@ def go_on(state: State, region: Region) -> None:
         finish(state, Stop.FAILED)
     elif state.fit is None and convergence.is_drowned(state):
         _succeed(state, Stop.REDUCTION)
+    elif state.fit is None and convergence.is_optimal_to_rounding(
+        state, region, _criticality(state, region)
+    ):
+        _succeed(state, Stop.OPTIMAL)
     elif _starts_again(state, region, entered):
         go_on(state, region)
     elif not _looks_for_a_cusp(state, region):
@@ -533,7 +537,8 @@ def _looks_for_a_cusp(state: State, region: Region) -> bool:
     if state.rule < WITH_CUSPS:
         return False
     scale, patient = convergence.scale(state), state.rule >= WITH_HORNS
-    found = cusp_near(region, state.x, state.g, scale, state.tolerance, patient=patient)
+    fine = state.rule >= convergence.WITH_ROUNDING
+    found = cusp_near(region, state.x, state.g, scale, state.tolerance, patient=patient, fine=fine)
     if found is None or (found.tip is not None and np.array_equal(found.tip, state.pending)):
         return False
     if found.tip is None:

@@ -4,17 +4,17 @@ Letters: x the iterate, f and g its value and gradient, D the size of each varia
 |x0|)``, or the width of a box that is far narrower), Delta the trust region in u = x / D, S and Y
 the pairs in u (rows ``s / D`` and ``D y``, oldest first), A and B the two models, whose scores say
 which foresaw the gradients better; `rule` is that of the test of convergence, 1 as in optdriver
-0.1.0, 2 as in 0.2.0, 3 as in 0.4.0, 5 as in 0.7.0, 6 as in 0.8.0, 7 as in 0.9.0; `cusp` whether the
-run ended at one; `unit` the one of f that the start told, `settled` whether the last trial changed
-f by no more than ftol, `falls` whether the gradient says that f plainly falls on, and `promise` the
-decrease that the model last had at a minimum within the region of this iterate (see `convergence`);
-`failed` the last points that could not be evaluated, `avoided` those where that happened twice.
-Where residuals are told, `fit` says what they cost, `r` and `jacobian` are those of the iterate, Y
-holds what J'J leaves of the changes of the gradient, and `offset` is the relative offset of the
-iterate (see `fits`). `began` is where the run began, empty where nothing is asked beside an end;
-there `end` is that end, `ending` how the run stops if nothing lower is found, `looked` how many
-points were asked, `turns` what further ones are made of, and `left` how many ends were none (see
-`beside`).
+0.1.0, 2 as in 0.2.0, 3 as in 0.4.0, 5 as in 0.7.0, 6 as in 0.8.0, 7 as in 0.9.0, 8 as in 0.10.0;
+`cusp` whether the run ended at one; `unit` the one of f that the start told, `settled` whether the
+last trial changed f by no more than ftol, `falls` whether the gradient says that f plainly falls
+on, and `promise` the decrease that the model last had at a minimum within the region of this
+iterate (see `convergence`); `failed` the last points that could not be evaluated, `avoided` those
+where that happened twice. Where residuals are told, `fit` says what they cost, `r` and `jacobian`
+are those of the iterate, Y holds what J'J leaves of the changes of the gradient, and `offset` is
+the relative offset of the iterate (see `fits`). `began` is where the run began, empty where nothing
+is asked beside an end; there `end` is that end, `ending` how the run stops if nothing lower is
+found, `looked` how many points were asked, `turns` what further ones are made of, and `left` how
+many ends were none (see `beside`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from optdriver.feasible.types import Vector
 from optdriver.geometry.aside import Turns
 
 VERSION = 2
-RULE = 8
+RULE = 9
 """What a new run is tested by."""
 
 

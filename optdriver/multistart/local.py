@@ -102,7 +102,7 @@ def create(
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
     *,
-    constraint_rule: int = 8,
+    constraint_rule: int = 9,
     convergence_rule: int = 10,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,

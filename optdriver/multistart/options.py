@@ -29,7 +29,7 @@ MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
 
 DIFFERENCE_RULES = (1, 2, 3, 4, 5)
-CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8)
+CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 """How runs go: as by 0.1.0, 0.2.0, 0.3.0, ..., 0.9.0, and as now."""
 
@@ -71,7 +71,7 @@ class MultiStartOptions:
     project_starts: bool = True
     must_stay_feasible: bool = True
     difference_rule: int = 5
-    constraint_rule: int = 8
+    constraint_rule: int = 9
     convergence_rule: int = 10
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
