@@ -105,17 +105,21 @@ def advance(
         )
         values, gradients = jax.vmap(evaluate)(q.lanes.xt)
         lanes = jax.vmap(lambda s, f, g: step(s, f, g, o))(q.lanes, values, gradients)
-        return take_next(q._replace(lanes=lanes), starts, number, box, o), turn + 1
+        q = q._replace(lanes=lanes)
+        done = (lanes.phase == DONE) & (q.holds < total)
+        q = lax.cond(
+            jnp.any(done), lambda q: take_next(q, done, starts, number, box, o), lambda q: q, q
+        )
+        return q, turn + 1
 
     return lax.while_loop(goes_on, round_, (queue, jnp.zeros((), jnp.int32)))[0]
 
 
 def take_next(
-    q: Queue, starts: Array, number: Array, box: tuple[Array, Array], o: Settings
+    q: Queue, done: Array, starts: Array, number: Array, box: tuple[Array, Array], o: Settings
 ) -> Queue:
-    """Write down the results of the lanes that are done, and give them the next starts."""
+    """Write down the results of the lanes that are `done`, and give them the next starts."""
     total = starts.shape[0]
-    done = (q.lanes.phase == DONE) & (q.holds < total)
     q = keep(q, done, total)
     place = q.following + jnp.cumsum(done, dtype=jnp.int32) - 1
     takes = done & (place < number)
