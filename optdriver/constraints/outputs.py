@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.constraints.rows import label_of, parse_named, parts_of
+from optdriver.constraints.rows import label_of, naming, parse_named, parts_of
 from optdriver.constraints.specification import as_text
 from optdriver.errors import ConstraintError, InputError, InputTypeError, nearest
 from optdriver.formulas.derivatives import Graph, sweep
@@ -80,10 +80,11 @@ class OutputLimits:
         labels: set[str] = set()
         for place, (name, text) in enumerate(texts):
             parsed = parse_named(name, text, known)
-            if not set(parsed.names) & set(self.names):
-                raise pointed(text, 0, _without_output(text), len(text))
+            with naming(name):
+                if not set(parsed.names) & set(self.names):
+                    raise pointed(text, 0, _without_output(text), len(text))
+                parts = parts_of(parsed, fixed)
             label = label_of(name, parsed, place, labels)
-            parts = parts_of(parsed, fixed)
             for i, (kind, node) in enumerate(parts):
                 rows[kind].append((label if len(parts) == 1 else f"{label}[{i + 1}]", node))
         self.inequalities, self.equalities = (

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -137,7 +138,9 @@ def read(
         parsed = parse_named(name, text, known)
         label = label_of(name, parsed, place, labels)
         _check_names(reading, label, parsed)
-        _add_rows(reading, label, parsed, place)
+        with naming(name):
+            parts = parts_of(parsed, fixed)
+        _add_rows(reading, label, parsed, parts, place)
     _pair(reading)
     box = Box(reading.box)
     reading.rows = [kept for row in reading.rows if (kept := _classified(reading, row, box))]
@@ -194,8 +197,15 @@ def announce(notes: Sequence[Note]) -> None:
 
 def parse_named(name: str, text: str, names: frozenset[str]) -> ParsedConstraint:
     """Parse a text; an error has the name of the constraint, if there is one."""
-    try:
+    with naming(name):
         return parse(text, names)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Put the name of a constraint, if it was given one, before an error in its text."""
+    try:
+        yield
     except ConstraintError as error:
         if not name:
             raise
@@ -232,8 +242,13 @@ def parts_of(parsed: ParsedConstraint, fixed: Mapping[str, float]) -> list[tuple
     return found
 
 
-def _add_rows(reading: Reading, label: str, parsed: ParsedConstraint, source: int) -> None:
-    found = parts_of(parsed, reading.fixed)
+def _add_rows(
+    reading: Reading,
+    label: str,
+    parsed: ParsedConstraint,
+    found: list[tuple[str, Node]],
+    source: int,
+) -> None:
     if len(found) > len(parsed.rows()):
         reading.note(label, f"split into {len(found)} smooth constraints, which is exact")
     for i, (kind, node) in enumerate(found):

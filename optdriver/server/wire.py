@@ -135,7 +135,7 @@ class Wire:
         }
         if not found:
             done = self.study.is_done()
-            answer |= {"done": done, "reason": self._why_nothing(done)}
+            answer |= {"done": done, "reason": self._why_nothing(done, n)}
         return answer
 
     def _same(self, ticket: Any) -> list[Any]:
@@ -169,9 +169,11 @@ class Wire:
             "run": each.run,
         }
 
-    def _why_nothing(self, done: bool) -> str:
+    def _why_nothing(self, done: bool, wanted: int) -> str:
         if done:
             return self.study.stop_reason or "max_iter evaluations have ended or are open"
+        if not wanted:
+            return "no suggestion was asked for: 'n' is 0"
         ids = [each.id for each in self.study.open_suggestions]
         held = self.leases.holders(ids)
         return f"nothing now: tell what is open first (ids {ids[:9]}{held and '; held by '}{held})"

@@ -248,6 +248,10 @@ def test_errors_point_at_the_place(text: str, message: str, position: int) -> No
     with pytest.raises(ConstraintError, match=message) as caught:
         quiet(text, fixed={"r": 1.0, "big": 1e6})
     assert caught.value.position == position
+    named = {"name": "load", "constraint": text}
+    with pytest.raises(ConstraintError, match=f"constraint 'load'.*{message}") as caught:
+        quiet(named, fixed={"r": 1.0, "big": 1e6})
+    assert caught.value.position == position
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,18 @@ def test_a_state_beside_an_end_that_contradicts_itself_is_refused(fields):
         CallbackMinimizer.from_dict(data)
 
 
+@pytest.mark.parametrize("method", ["SLSQP", "TNC", "COBYQA", "Powell", "Nelder-Mead"])
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_leg_from_beside_an_end_begins_at_a_point_that_is_known(method, count):
+    opt = CallbackMinimizer(method, [1.0, 0.0], [(-3.5, 3.5)] * 2, cautious=True)
+    for _ in range(count):
+        opt.tell(*ridge(opt.ask()))
+    data = opt.to_dict()
+    data["aside"]["left"] = 1
+    with pytest.raises(InputError, match="not from a point that was evaluated"):
+        CallbackMinimizer.from_dict(data)
+
+
 def test_states_of_before_ask_nothing_beside_an_end():
     data = CallbackMinimizer("SLSQP", [1.0, 0.0], [(-3.5, 3.5)] * 2, cautious=True).to_dict()
     for name in ("aside", "said", "said_status"):

@@ -135,6 +135,9 @@ def test_an_ask_that_is_sent_twice_is_given_the_same(served, film):
         first = server.post("/ask", **asked)
         assert server.post("/ask", **asked) == first
         assert server.post("/ask", n=1, ticket="two")[1]["suggestions"] == []
+        none = server.post("/ask", n=0)[1]
+        assert (none["suggestions"], none["done"]) == ([], False)
+        assert none["reason"] == "no suggestion was asked for: 'n' is 0"
         told = {"id": 0, "value": 1.5, "gradient": [1, 2], "ask": 1, "ticket": "three"}
         assert server.post("/tell", **told) == server.post("/tell", **told)
         (open_,) = server.get("/open")[1]["open"]
