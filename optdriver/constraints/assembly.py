@@ -154,6 +154,8 @@ class Cutter:
         """Return `node` over slots, cut until it is small enough for a template."""
         if isinstance(node, Name):
             return Slot(self.places[node.name])
+        if isinstance(node, Slot | Number):
+            return node
         if isinstance(node, Call) and node.function in KINKS | STEPS:
             return self.built_in(node)
         if isinstance(node, Call) and node.function in _LOGARITHMS:
@@ -240,6 +242,9 @@ def _step(node: Node) -> Node:
 
 
 def _is_large(node: Node) -> bool:
+    below = children(node)
+    if len(below) < 3 and all(isinstance(child, Slot | Number) for child in below):
+        return False  # as most are
     nodes = list(walk(node))
     if len(nodes) > MAX_NODES or len({n for n in nodes if isinstance(n, Slot)}) > MAX_SLOTS:
         return True

@@ -238,7 +238,7 @@ def parts_of(parsed: ParsedConstraint, fixed: Mapping[str, float]) -> list[tuple
     for kind, node in parsed.rows():
         whole = bound(node, fixed, parsed.text)
         parts = pieces(whole) if kind == "<=" else [whole]
-        found += [(kind, bound(part, {}, parsed.text)) for part in parts]
+        found += [(kind, part if part is whole else bound(part, {}, parsed.text)) for part in parts]
     return found
 
 

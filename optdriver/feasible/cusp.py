@@ -35,7 +35,7 @@ from optdriver.geometry.elementary import cosines
 from optdriver.geometry.factors import Orthogonal
 from optdriver.geometry.least_distance import least_distance
 from optdriver.geometry.matrices import finite, row_norms
-from optdriver.geometry.products import dot, largest_size, norm, times, transposed_times
+from optdriver.geometry.products import dot, largest, largest_size, norm, times, transposed_times
 from optdriver.numerics import is_numeric
 
 ACTIVE = 1e-8  # scaled rows closer to zero than this, and sides in sizes of the variables
@@ -152,7 +152,7 @@ def without_vanishing(region: Region, x: Vector, at: Criticality) -> Criticality
 
     The row is a cusp there, which first-order conditions hold at by a multiplier without meaning.
     """
-    if region.large:
+    if region.large or not largest(at.multipliers) > 0.0:
         return at
     jac, _ = region.linearised(x)
     if not finite(jac):

@@ -51,10 +51,13 @@ def start(
     options: Options,
     rule: int = RULE,
     first: tuple[float, float] | None = None,
+    *,
+    strict: bool = False,
 ) -> State:
     """Return the state that asks for the feasible point `x0` first.
 
-    `first` are the first value and the first change of a run that it goes on from.
+    `first` are the first value and the first change of a run that it goes on from.  `strict` says
+    that `x0` satisfies all rows without a tolerance, if that is known.
     """
     n = len(x0)
     state = State(
@@ -65,7 +68,7 @@ def start(
         pending=x0.copy(),
         rule=rule,
         delta=options.initial_radius,
-        tolerance=0.0 if region.is_feasible(x0) else TOLERANCE,
+        tolerance=0.0 if strict or region.is_feasible(x0) else TOLERANCE,
         steps=np.zeros((0, n)),
         changes=np.zeros((0, n)),
         failed=np.zeros((0, n)),

@@ -28,6 +28,7 @@ from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
 from optdriver.feasible.work import TooMuchWork
 from optdriver.geometry.aside import moved, turns_as_rows
+from optdriver.geometry.products import are_finite
 from optdriver.lbfgsb.options import check_real
 from optdriver.leastsquares.covariance import Factors, factors
 from optdriver.leastsquares.losses import LINEAR
@@ -58,6 +59,7 @@ AT_CUSP = "OPTIMAL: no feasible direction reduces the value to first order"
 LONG = 60  # Newton steps to a start that may be far away
 MET_TO_ROUNDING = 5  # the rule from which on such a start is not looked for elsewhere
 COMPACT = 6  # and that from which on few rows of some hundred variables are dense
+OF_VALUES = Fit()
 ACTIVE = 1e-8  # a scaled row closer to zero than this is active
 
 
@@ -138,6 +140,8 @@ class FeasibleMinimizer:
     (True, [0.618796, 0.381204])
     """
 
+    _reported: tuple[State, dict[str, Any]] | None = None
+
     @quiet
     def __init__(
         self,
@@ -173,8 +177,9 @@ class FeasibleMinimizer:
         reference = np.minimum(np.maximum(wanted, lower), upper)
         self._region = _region_of(self._constraints, (lower, upper), reference, rule)
         self.notes: tuple[str, ...] = ()
-        x = self._feasible(wanted, project_starts, rule)
-        self._state = machine.start(x, self._region, settings, rule, first)
+        strict = self._region.is_feasible(wanted)
+        x = wanted if strict else self._feasible(wanted, project_starts, rule)
+        self._state = machine.start(x, self._region, settings, rule, first, strict=strict)
         self._state.settled, self._state.fit = settled, fit
         check_real("value_spacing", value_spacing)
         self._state.spacing = float(value_spacing)
@@ -187,8 +192,7 @@ class FeasibleMinimizer:
             machine.seed(self._state, self._region, steps, changes)
 
     def _feasible(self, wanted: Vector, project_starts: bool, rule: int) -> Vector:
-        if self._region.is_feasible(wanted):
-            return wanted
+        """Return the feasible point that the start is moved to."""
         if not project_starts:
             name, size = self.resisting(self._region.clip(wanted))
             raise InputError(
@@ -461,9 +465,19 @@ class FeasibleMinimizer:
         result.update(self.report())
         return result
 
-    @quiet
     def report(self) -> dict[str, Any]:
-        """Return the fields of `result`."""
+        """Return the fields of `result`; those of a run that has ended are found once."""
+        state, known = self._state, self._reported
+        if known is None or known[0] is not state:
+            known = state, self._found()
+            if self.done:
+                self._reported = known
+        found = known[1]
+        arrays = {name: a.copy() for name, a in found.items() if isinstance(a, np.ndarray)}
+        return {**found, **arrays, "multipliers": dict(found["multipliers"])}
+
+    @quiet
+    def _found(self) -> dict[str, Any]:
         x, f, g = self._answer()
         self._region.work.renew()
         known = math.isfinite(f)
@@ -473,6 +487,7 @@ class FeasibleMinimizer:
             optimality = without_multipliers(self._region, x, optimality, self._state.residual)
         elif self.converged:
             optimality = without_vanishing(self._region, x, optimality)
+        active = self._active_rows(x)
         return {
             "x": x,
             "fun": f,
@@ -485,8 +500,8 @@ class FeasibleMinimizer:
             "success": self.converged,
             "message": self._message(optimality),
             "stop": self.stop,
-            "active": self._active(x),
-            "certified": certified(self._constraints, self._active_rows(x)),
+            "active": self._active(active, x),
+            "certified": certified(self._constraints, active),
             **forces(self._constraints, optimality),
             "maxcv": max(self._region.violation(x)),
             "notes": self.notes,
@@ -518,9 +533,9 @@ class FeasibleMinimizer:
             return f"{message}, without multipliers: {name!r} has a cusp there"
         return f"{message}: {reason}" if reason and not self.converged else message
 
-    def _active(self, x: Vector) -> tuple[str, ...]:
+    def _active(self, rows: list[int], x: Vector) -> tuple[str, ...]:
         box, near = (self._region.lower, self._region.upper), ACTIVE * self._region.scale
-        return active_names(self._constraints, self._active_rows(x), x, *box, near)
+        return active_names(self._constraints, rows, x, *box, near)
 
     def _active_rows(self, x: Vector) -> list[int]:
         c, _ = self._region.values(x)
@@ -623,7 +638,7 @@ _STATUS = {
 
 def _start(x0: ArrayLike) -> Vector:
     x = np.array(real_array("x0", x0))
-    if x.ndim != 1 or not len(x) or not np.all(np.isfinite(x)):
+    if x.ndim != 1 or not len(x) or not are_finite(x):
         raise InputError(f"x0 must be one or more finite numbers in one row, got {x0!r}")
     return x
 
@@ -644,7 +659,7 @@ def _fit(residuals: bool, given: Fit, pairs: Any) -> Fit | None:
     check_flag("residuals", residuals)
     if residuals and pairs is not None:
         raise InputError("pairs are those of a value: a fit begins without them")
-    if not residuals and given != Fit():
+    if not residuals and given != OF_VALUES:
         raise InputError("loss, f_scale and xtol are for residuals: give residuals=True")
     return given if residuals else None
 
@@ -688,7 +703,7 @@ def _box(constraints: Constraints, bounds: Any, n: int) -> tuple[Vector, Vector]
     lower, upper = np.array(lower, dtype=float), np.array(upper, dtype=float)
     if lower.shape != (n,) or upper.shape != (n,):
         raise InputError(f"x0 has {n} variables, the constraints have {len(lower)}")
-    if np.any(lower > upper):
+    if (lower > upper).any():
         worst = int(np.argmax(lower - upper))
         raise InputError(f"variable {worst}: lower side {lower[worst]} > upper {upper[worst]}")
     return lower, upper

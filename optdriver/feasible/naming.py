@@ -21,10 +21,12 @@ def active_names(
 
     Such a bound is active where x is no farther than `near` from that side of the box.
     """
-    sides = {"lower": x <= lower + near, "upper": x >= upper - near}
+    named = tuple(constraints.names[row] for row in rows)
     bounds = getattr(constraints, "bound_names", {})
-    held = (name for (i, side), name in bounds.items() if sides[side][i])
-    return (*(constraints.names[row] for row in rows), *held)
+    if not bounds:
+        return named
+    sides = {"lower": x <= lower + near, "upper": x >= upper - near}
+    return (*named, *(name for (i, side), name in bounds.items() if sides[side][i]))
 
 
 def certified(constraints: Any, rows: Sequence[int]) -> bool:

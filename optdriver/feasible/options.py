@@ -50,6 +50,9 @@ class Options:
     smallest_radius: float = 1e-9
 
 
+NAMES = [field.name for field in fields(Options)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """What residuals cost, and when a fit has converged: see `LeastSquaresOptions`."""
@@ -69,11 +72,11 @@ def checked(given: dict[str, Any]) -> Options:
     ------
     UnknownOptionError, InputTypeError, InputError
     """
-    known = [field.name for field in fields(Options)]
     for name, value in given.items():
-        if name not in known:
-            raise unknown_option("option", name, known)
-        if isinstance(value, bool) or not isinstance(value, Real):
+        if name not in NAMES:
+            raise unknown_option("option", name, NAMES)
+        plain = type(value) is float or type(value) is int  # most are, and that is quickly seen
+        if not plain and (isinstance(value, bool) or not isinstance(value, Real)):
             raise InputTypeError(f"{name} must be a number, not {value!r}")
         if math.isnan(value) or value < 0:
             raise InputError(f"{name} must not be negative or NaN, got {value!r}")

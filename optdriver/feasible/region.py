@@ -23,8 +23,16 @@ from optdriver.feasible.work import Work
 from optdriver.formulas.programs import FEW_ROWS, MOST_WITH_FEW_ROWS
 from optdriver.geometry.elementary import cosines
 from optdriver.geometry.formulas import System
-from optdriver.geometry.matrices import chosen, csr, dense, row_norms, scaled, transposed_times
-from optdriver.geometry.products import extents, flat, largest, largest_size
+from optdriver.geometry.matrices import (
+    chosen,
+    csr,
+    dense,
+    is_sparse,
+    row_norms,
+    scaled,
+    transposed_times,
+)
+from optdriver.geometry.products import extents, flat, largest, largest_size, row_units
 from optdriver.geometry.sparse_hessian import SparseHessian
 from optdriver.geometry.steps import COMPILED
 
@@ -79,7 +87,7 @@ class Region:
     @cached_property
     def moving(self) -> Indices:
         """Indices of the variables that can move."""
-        return np.flatnonzero(self.free)
+        return self.free.nonzero()[0]
 
     @cached_property
     def no_variable(self) -> Mask:
@@ -94,8 +102,8 @@ class Region:
     @cached_property
     def in_order(self) -> bool:
         """Whether all rows are in use, and as they come: inequalities, then equalities."""
-        used = np.concatenate([self.inequalities, self.equalities])
-        return np.array_equal(used, np.arange(len(self.row_scale)))
+        used = [*self.inequalities.tolist(), *self.equalities.tolist()]
+        return used == list(range(len(self.row_scale)))
 
     @cached_property
     def steep(self) -> float:
@@ -114,11 +122,14 @@ class Region:
 
         Then 0, so that there is something.
         """
-        rows = np.full(len(self.row_scale), -1)
-        chosen = np.concatenate([self.inequalities, self.equalities])
-        rows[chosen] = np.arange(len(chosen))
-        variables = np.where(self.free, np.cumsum(self.free) - 1, -1)
-        return np.concatenate([variables, rows, [0]]).astype(np.intp)
+        n, m = self.n, len(self.row_scale)
+        made = np.zeros(n + m + 1, dtype=np.intp)
+        made[: n + m] = -1
+        made[self.moving] = np.arange(len(self.moving))
+        p = len(self.inequalities)
+        made[n + self.inequalities] = np.arange(p)
+        made[n + self.equalities] = np.arange(p, p + len(self.equalities))
+        return made
 
     def apart(self) -> Region:
         """Return the same region with a count of work of its own."""
@@ -273,16 +284,15 @@ def region(
     """
     scale = sizes(reference, lower, upper) if narrow else sizes(reference)
     row_scale = _row_scales(constraints, reference, scale)
-    equality = np.arange(len(row_scale)) >= constraints.n_inequalities
-    kept, equality = _pairs(constraints, reference, lower, upper, equality)
+    which = _pairs(constraints, reference, lower, upper, len(row_scale))
     few = compact and FEW_ROWS * len(row_scale) <= len(reference)
     return Region(
         constraints=constraints,
         lower=lower,
         upper=upper,
         scale=scale,
-        inequalities=np.flatnonzero(kept & ~equality).astype(np.int64),
-        equalities=np.flatnonzero(kept & equality).astype(np.int64),
+        inequalities=which[0],
+        equalities=which[1],
         row_scale=row_scale,
         sparse_from=MOST_WITH_FEW_ROWS if few else LARGE,
         work=Work.of(constraints),
@@ -304,12 +314,16 @@ def _linearised(constraints: Constraints, x: Vector) -> Any:
 
 
 def _row_scales(constraints: Constraints, reference: Vector, scale: Vector) -> Vector:
+    own = getattr(constraints, "scales", None)  # what the constraints call a unit: the finer one
     with np.errstate(all="ignore"):
-        lengths = row_norms(scaled(_linearised(constraints, reference), columns=scale))
+        rows = _linearised(constraints, reference)
+        if own is not None and not is_sparse(rows):
+            noise = COARSEST * getattr(constraints, "noise", np.zeros(len(own)))
+            return np.asarray(row_units(rows, scale, own, noise, SMALLEST_SCALE))
+        lengths = row_norms(scaled(rows, columns=scale))
     usable = np.isfinite(lengths) & (lengths > 0.0)
     floor = SMALLEST_SCALE * float(np.max(lengths[usable], initial=0.0))
     sizes = np.where(usable, np.maximum(lengths, floor), 1.0)
-    own = getattr(constraints, "scales", None)  # what the constraints call a unit: the finer one
     if own is None:
         return np.asarray(1.0 / sizes)
     noise = getattr(constraints, "noise", np.zeros(len(sizes)))
@@ -317,17 +331,23 @@ def _row_scales(constraints: Constraints, reference: Vector, scale: Vector) -> V
 
 
 def _pairs(
-    constraints: Constraints, reference: Vector, lower: Vector, upper: Vector, equality: Mask
-) -> tuple[Mask, Mask]:
-    """Find rows that are each other's negative: the first becomes an equality, the second goes."""
-    kept = np.ones(len(equality), dtype=bool)
+    constraints: Constraints, reference: Vector, lower: Vector, upper: Vector, rows: int
+) -> tuple[Indices, Indices]:
+    """Return which of the rows are inequalities, and which are equalities.
+
+    Where two inequalities are each other's negative, the first is an equality, the second nothing.
+    """
+    p = constraints.n_inequalities
+    as_they_come = np.arange(p), np.arange(p, rows)
+    if p < 2:
+        return as_they_come
     with np.errstate(all="ignore"):
         first = constraints.values(reference)
-        if not _may_pair(first[~equality]):
-            return kept, equality
+        if not _may_pair(first[:p]):
+            return as_they_come
         probes = _probes(reference, lower, upper)
         seen = np.array([first, *(constraints.values(probe) for probe in probes)])
-    equality = equality.copy()
+    equality, kept = np.arange(rows) >= p, np.ones(rows, dtype=bool)
     usable = np.flatnonzero(~equality & np.all(np.isfinite(seen), axis=0))
     order = usable[np.argsort(np.abs(seen[0, usable]), kind="stable")]  # partners are neighbours
     for place, i in enumerate(order):
@@ -336,7 +356,7 @@ def _pairs(
             if kept[i] and kept[j] and np.all(np.abs(seen[:, i] + seen[:, j]) <= 1e-14 * size):
                 equality[min(i, j)], kept[max(i, j)] = True, False
                 break
-    return kept, equality
+    return np.flatnonzero(kept & ~equality), np.flatnonzero(kept & equality)
 
 
 def _may_pair(values: Vector) -> bool:

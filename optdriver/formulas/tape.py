@@ -267,4 +267,6 @@ class _Writer:
 
 def constant_value(node: Node) -> float:
     """Evaluate a formula without parameters; NaN where it has no real value."""
+    if isinstance(node, Negative) and isinstance(node.operand, Number):  # as in -0.5
+        return -node.operand.value
     return Tape([node], [])([])[0]

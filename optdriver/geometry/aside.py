@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.geometry import stayed
 from optdriver.geometry.products import dot, largest
 from optdriver.reading import read_level
 
@@ -114,32 +115,22 @@ def step(
     turning : bool
         Turn from there where that says nothing, if two variables have stayed: not before 0.10.0.
     """
-    free, size = box.free, sizes(x, began, box, by_width=level.by_width)
-    stays = free & level.holds(g, size) & (np.abs(x - began) <= level.same * size)
-    stays &= (np.abs(steps) <= level.same * size).all(axis=0)  # else it has come back
+    size = sizes(x, began, box, by_width=level.by_width)
+    stays: Mask = stayed.stay(x, g, began, steps, size, box.lower, box.upper, level)
     p, lengths = np.zeros(len(x)), STEP * size
-    for k, i in enumerate(np.flatnonzero(stays).tolist()):
+    for k, i in enumerate(stays.nonzero()[0].tolist()):
         p[i] = lengths[i] * (-1.0 if k.bit_count() % 2 else 1.0)
     if alone:
         p = inward(x, p, box)
     turns = Turns(p.copy()) if turning and np.count_nonzero(p) > 1 else None
-    for i, j in _exchanged(x, g, began, steps, size, free & ~stays, level):
+    for i, j in _exchanged(x, g, began, steps, size, box.free & ~stays, level):
         p[i], p[j] = lengths[i], -lengths[i]
     return p, turns
 
 
 def sizes(x: Vector, began: Vector, box: Box, *, by_width: bool = True) -> Vector:
     """Return the sizes of the variables: see `optdriver.lbfgsb.saddles.size_of`."""
-    gone, width = np.abs(x - began), box.upper - box.lower
-    way: Any = largest(gone)
-    if by_width:
-        known = np.isfinite(width) & (width > 0.0)
-        part = largest(gone[known] / width[known]) if known.any() else 0.0
-        way = np.where(known, part * np.where(known, width, 0.0), way)
-    size = np.maximum(np.abs(x), np.abs(began))
-    size = np.where(began == 0.0, np.maximum(size, way), size)
-    size = np.where(size == 0.0, np.where(np.isfinite(width), width, 1.0), size)
-    return np.asarray(np.minimum(size, width))
+    return np.asarray(stayed.sizes(x, began, box.lower, box.upper, by_width))
 
 
 def _exchanged(
@@ -155,7 +146,7 @@ def _exchanged(
     n, least = len(x), level.same * largest(np.abs(x - began))
     open_to = _paired(x, began, free, least)
     window = 2 + MOST_COMPARED // n
-    for i in np.flatnonzero(open_to).tolist():
+    for i in open_to.nonzero()[0].tolist():
         if not open_to[i]:
             continue
         j = np.arange(i + 1, min(n, i + window))
@@ -170,10 +161,12 @@ def _exchanged(
 
 def _paired(x: Vector, began: Vector, free: Mask, least: float) -> Mask:
     """Return which of the `free` variables began where another did, and end near it."""
-    places = np.flatnonzero(free)
+    paired, places = np.zeros(len(x), dtype=bool), free.nonzero()[0]
+    in_order = np.sort(began[places])
+    if not (in_order[1:] == in_order[:-1]).any():
+        return paired
     order = places[np.lexsort((x[places], began[places]))]
     near = (np.diff(began[order]) == 0.0) & (np.diff(x[order]) <= least)
-    paired = np.zeros(len(x), dtype=bool)
     paired[order[1:][near]] = paired[order[:-1][near]] = True
     return paired
 

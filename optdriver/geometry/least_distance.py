@@ -160,7 +160,7 @@ class _Problem:
         """Return the solution, exactly at the sides that have a multiplier."""
         d = np.minimum(np.maximum(d, self.lower), self.upper)
         return LeastDistance(
-            d=np.select([box > 0.0, box < 0.0], [self.upper, self.lower], d),
+            d=np.where(box > 0.0, self.upper, np.where(box < 0.0, self.lower, d)),
             inequalities=ineq / self.norms_a,
             equalities=eq / self.norms_e,
             box=box,
@@ -182,11 +182,9 @@ class _Problem:
             d, ineq, eq = self.on(active, sides)
             box = -(d + transposed_times(self.A, ineq) + transposed_times(self.E, eq))
             next_active = np.where(active, ineq > 0.0, times(self.A, d) > self.b + self.tolerance)
-            next_sides = np.select(
-                [d > self.upper + self.tolerance, d < self.lower - self.tolerance, sides * box > 0],
-                [1, -1, sides],
-                0,
-            )
+            kept = np.where(sides * box > 0, sides, 0)
+            below, above = self.lower - self.tolerance, self.upper + self.tolerance
+            next_sides = np.where(d > above, 1, np.where(d < below, -1, kept))
             if (next_active == active).all() and (next_sides == sides).all():
                 if not self.meets(d, active):
                     return None

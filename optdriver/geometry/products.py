@@ -413,6 +413,60 @@ def extents(x: Any, lower: Any, upper: Any, narrow: float) -> Any:
     return made
 
 
+def row_units(rows: Any, scale: Any, own: Any, coarsest: Any, smallest: float) -> Any:
+    """Return what rows are multiplied by, shape (m,): 1 / length, or 1 / `own` where that is less.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (m, n)
+        Gradients; those that vanish or are not finite count as of length 1.
+    scale : ndarray, shape (n,)
+        Lengths are measured in variables of these sizes.
+    own, coarsest : ndarray, shape (m,)
+        What the rows call a unit, and the least of what they are divided by.
+    smallest : float
+        A length below this part of the largest one counts as that.
+    """
+    m: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    m, n = rows.shape
+    u: Any = rows_of(rows)
+    v: Any = flat(scale)
+    w: Any = flat(own)
+    given: Any = flat(coarsest)
+    made: Any = np.empty(m)
+    scratch: Any = np.empty(n + 1)
+    part: cython.double = smallest
+    most: cython.double = 0.0
+    least: cython.double
+    a: cython.p_double = reading(u)
+    size: cython.p_double = reading(v)
+    unit: cython.p_double = reading(w)
+    coarse: cython.p_double = reading(given)
+    out: cython.p_double = reading(made)
+    row: cython.p_double = numbers(scratch)
+    for i in range(m):
+        for j in range(n):
+            row[j] = a[i * n + j] * size[j]
+        out[i] = length(row, 0, n)
+        if out[i] - out[i] == 0.0 and out[i] > most:
+            most = out[i]
+    least = part * most
+    for i in range(m):
+        if out[i] - out[i] != 0.0 or not out[i] > 0.0:
+            out[i] = 1.0
+        elif out[i] < least:
+            out[i] = least
+        if unit[i] < out[i]:
+            out[i] = unit[i]
+        if coarse[i] > out[i]:
+            out[i] = coarse[i]
+        out[i] = 1.0 / out[i]
+    return made
+
+
 def ratios(x: Any, y: Any) -> tuple[float, float]:
     """Return the least and the largest x / y of positive numbers; (1, 1) of none."""
     u: Any = flat(x)

@@ -50,6 +50,7 @@ _ENOUGH_TRIED = 5  # points that show nothing else
 _SAME_PLACE = 1e-6  # widths of the box within which two points were moved to one place
 _SAME = 1e-9  # widths of the box within which starts are one
 _BLOCK = 1024
+_KNOWN = 2**16  # coordinates that are kept of what was drawn
 _LENGTHS = (0.3, 0.1)  # of a step along a curved surface, in widths
 _STEPS_PER_VARIABLE = 10
 _SHRINKS = 12
@@ -92,6 +93,7 @@ class FeasibleStarts:
         self._rare: bool | None = None
         self._tries: list[Projection] = []  # those of the groups without a start
         self._met = np.empty((0, constraints.n))  # feasible points among the tests
+        self._drawn = 0, self._met  # points of the sequence, from the first one's number on
 
     def take(self, sequence: Starts) -> tuple[Vector, Starts]:
         """Return the next feasible start, and the sequence after it.
@@ -141,8 +143,15 @@ class FeasibleStarts:
         return True
 
     def _points(self, first: int, number: int) -> Vector:
+        """Return points of the sequence; those of the last tests are known."""
+        begin, drawn = self._drawn
+        if begin <= first and first + number <= begin + len(drawn):
+            return drawn[first - begin : first - begin + number]
         lower, upper = self._constraints.lower, self._constraints.upper
-        return starts(self._kind, self._seed, first, number, lower, upper)
+        made = starts(self._kind, self._seed, first, number, lower, upper)
+        if made.size <= _KNOWN:
+            self._drawn = first, made
+        return made
 
     def _accepted(self, first: int) -> Iterator[tuple[int, Vector]]:
         """Yield feasible points of the sequence in order, with how many have been used up."""

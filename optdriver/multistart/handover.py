@@ -168,14 +168,18 @@ class Handover:
             self._look()
 
     def _tell_value(self, plain: LBFGSB, f: Any, g: Any) -> None:
-        value = real_number("the value", f)
-        gradient = real_vector("the gradient", g, self.n)
+        if self._first is None or self._precision is not None:
+            value, gradient = real_number("the value", f), real_vector("the gradient", g, self.n)
+            self._measure(plain, value, gradient)
+        plain.tell(f, g)
+        self._look()
+
+    def _measure(self, plain: LBFGSB, value: float, gradient: Vector) -> None:
+        """Take from what is told next how large f is at first, and in how many digits it comes."""
         if self._first is None and np.isfinite(value) and np.isfinite(gradient).all():
             self._first = (value, first_change(self._sizes(plain.ask()), gradient))
         if self._precision is not None:
             self._precision.tell(plain, value)
-        plain.tell(value, gradient)
-        self._look()
 
     def _sizes(self, x: Vector) -> Vector:
         return sizes(x, self._constraints.lower, self._constraints.upper)
@@ -192,23 +196,24 @@ class Handover:
         self._now.halt(reason)
 
     def _running(self, call: str) -> None:
-        if self.done:
+        if self._now.done:
             raise ProtocolError(f"{call}() after the run has ended ({self.result.message})")
 
     def _look(self) -> None:
         """Hand over when the next point is infeasible, or L-BFGS-B has nothing more to ask."""
         plain = self._plain
-        if self._feasible is not None or plain.stop in _STOPS:
+        if self._feasible is not None or (plain.done and plain.stop in _STOPS):
             return
-        if not plain.failures:
+        failed, leaves = plain.failures, self._leaves()
+        if not failed:
             self._halved = False
         # a second one in a row: the way leads to the boundary
-        first = self._rule == 1 or plain.nit > self._skipped_at + 1
-        if first and not plain.failures and self._leaves():
+        if leaves and not failed and (self._rule == 1 or plain.nit > self._skipped_at + 1):
             plain.tell_failure("infeasible")  # half of the step is tried: nothing was evaluated
             self._skipped, self._halved = self._skipped + 1, True
             self._skipped_at = plain.nit
-        if plain.done or self.nfev >= self._limits["maxfun"] or self._leaves():
+            leaves = self._leaves()
+        if leaves or plain.done or self.nfev >= self._limits["maxfun"]:
             evaluations = self._limits["maxfun"] - self.nfev
             self._feasible = self._successor(evaluations, self._limits["maxiter"] - plain.nit)
 

@@ -183,6 +183,13 @@ def test_a_corner_keeps_its_multipliers():
     assert opt.converged
     assert opt.result.multipliers == {"2*x2 <= 3 - x1": pytest.approx(0.5)}
     assert opt.result.bound_multipliers == pytest.approx([-0.5, 0.0])
+    said = opt.report()
+    for name in ("x", "jac", "bound_multipliers"):
+        said[name][:] = 7.0  # whoever has it may write into it
+    said["multipliers"].clear()
+    assert opt.result.multipliers == {"2*x2 <= 3 - x1": pytest.approx(0.5)}
+    assert opt.result.bound_multipliers == pytest.approx([-0.5, 0.0])
+    assert opt.copy().result.x.tolist() == opt.result.x.tolist() != [7.0, 7.0]
 
 
 def test_a_vanishing_gradient_is_named():

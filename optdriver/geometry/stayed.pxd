@@ -1,0 +1,1 @@
+# Nothing here is called by other pages of the kernel.
