@@ -253,6 +253,8 @@ def _report(study: Study, error: Exception | None) -> None:
         say(f"the study stopped: {study.stop_reason}", RuntimeWarning)
     if study.stop_kind == "flat":
         say(f"the study stopped: {study.stop_reason}", ObjectiveWarning)
+    elif study.stop_kind is not None and (flat := study.flat()):
+        say(flat, ObjectiveWarning)
     if study.stop_kind is not None and (resisting := study.unsatisfied()):
         say(resisting, ConstraintWarning)
     if study.stop_kind is not None and (noisy := study.below_noise()):

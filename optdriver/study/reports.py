@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from optdriver.multistart import Minimum, Run
 from optdriver.numerics import RESOLVED, quiet
 from optdriver.space.space import Space
-from optdriver.study import limits
+from optdriver.study import flatness, limits
 from optdriver.study.kinds import MINIMUM, Kinds
 from optdriver.study.ledger import KINDS, STATES
 from optdriver.study.noisiness import below_noise
@@ -426,7 +426,7 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
 
     Without one it is the minimizer that asked for the best point.
     """
-    flat = state.stop is not None and state.stop[0] == "flat"
+    flat = flatness.why(state, at_the_end=True)
     end = None if found is None or flat else _converged_at(state, found)
     data: dict[str, Any] = {"success": end is not None}
     if end is None and found is not None and found.run >= 0:
@@ -435,7 +435,7 @@ def _conditions(state: State, found: Best | None) -> dict[str, Any]:
     data["active_bounds"] = active_bounds(state, end) if end else {}
     data["multipliers"] = _multipliers(state, end) if end else {}
     data["kkt_residual"] = end.residual if end else None
-    data["notes"] = notes(state)
+    data["notes"] = notes(state, flat)
     return data
 
 
@@ -517,14 +517,14 @@ def _multipliers(state: State, run: Run) -> dict[str, float]:
     return known
 
 
-def notes(state: State) -> list[str]:
+def notes(state: State, flat: str | None) -> list[str]:
     """Return what is to be known of the constraints, and which initial samples were moved.
 
-    Before that which limits on outputs resist, where no evaluated point satisfies all of them, and
-    that differences are below the noise that was told.
+    Before that whether the objective looks flat, which limits on outputs resist, where no evaluated
+    point satisfies all of them, and that differences are below the noise that was told.
     """
     space, compiled = state.spec.space, state.spec.compiled
-    said = [text for text in (unsatisfied(state), below_noise(state)) if text]
+    said = [text for text in (flat, unsatisfied(state), below_noise(state)) if text]
     if compiled is not None:
         said += [f"{note.name}: {note.message}" for note in compiled.notes]
     for moved in state.driver.moved:

@@ -29,6 +29,7 @@ from optdriver.space.units import is_quantity
 from optdriver.study import (
     asking,
     deviations,
+    flatness,
     fold,
     inputs,
     intervals,
@@ -986,6 +987,12 @@ class Study:
         """Return which limits on outputs no evaluated point satisfies, "" if one satisfies all."""
         with self._lock:
             return unsatisfied(self._desk.state)
+
+    @quiet
+    def flat(self) -> str:
+        """Return that three or more starts have met a single value, "" if they have not."""
+        with self._lock:
+            return flatness.why(self._desk.state, at_the_end=True) or ""
 
     @quiet
     def below_noise(self) -> str:

@@ -49,6 +49,19 @@ def test_a_study_that_is_done_anyway_says_so_too():
     assert study.stop_kind == "driver"
 
 
+@pytest.mark.parametrize("driver", ["Nelder-Mead", "Powell"])
+def test_a_study_that_another_limit_stops_has_no_success_and_says_so(driver):
+    with pytest.warns(ObjectiveWarning, match="3.7 at all of .* different points"):
+        study = run(lambda x, y: 3.7, driver=driver, max_iter=400)
+    info = study.info()
+    assert study.stop_kind == "max_iter"
+    assert sum(row.state == "converged" for row in study.runs) >= 3
+    assert not info["success"]
+    assert any("does it read its parameters" in note for note in info["notes"])
+    study.add_point({"x": 0.5, "y": 0.5}, 3.6)  # it is no constant
+    assert study.flat() == ""
+
+
 def test_it_goes_on_if_told_so():
     with pytest.warns(ObjectiveWarning):
         study = run(lambda x, y: (3.7, [0.0, 0.0]), jac=True, max_iter=100)
