@@ -1,8 +1,9 @@
 """Results that come many at a time: which of them may be told as one event.
 
 Where evaluations take microseconds, or hundreds are out, several have ended before the first of
-them is told.  A round of 64 costs a study a fifth of 64 results one by one.  What is told with them
-is the same; all that is not a plain number with a plain gradient is told by itself.
+them is told.  A round of 64 costs a study a fifth of 64 results one by one, and one of four three
+quarters; one of three costs more.  What is told with them is the same; all that is not a plain
+number with a plain gradient is told by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from optdriver.execution.pools import Pool
 if TYPE_CHECKING:
     from optdriver.study import Study
 
-MANY: Final = 8
+MANY: Final = 4
 """So many results, or free places, and they are told, or asked for, together."""
 
 

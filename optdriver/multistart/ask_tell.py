@@ -106,8 +106,10 @@ class MultiStart(Undoing[MultiStartState]):
         at the end of a horn is none, as a rule. 2 is for what optdriver 0.2.0 has recorded: cusps
         are none, but those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the
         box too, one shortened step after the other, 10 pairs.
-    convergence_rule : {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 10 asks points beside an end to
+    convergence_rule : {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 11 draws further starts where
+        there are more variables than a Sobol sequence has dimensions. 10 is for what optdriver
+        0.10.0 has recorded: there all starts are the user's then. It asks points beside an end to
         which symmetry may have led in further directions, where nothing is lower in the first, lets
         that start of ``start_rule='auto'`` begin that promises the lowest value, at once if it is
         lower than all that is known, pauses no descent whose steps are short beside its link, and
@@ -225,7 +227,7 @@ class MultiStart(Undoing[MultiStartState]):
         two_sided: bool = False,
         difference_rule: int = 5,
         constraint_rule: int = 9,
-        convergence_rule: int = 10,
+        convergence_rule: int = 11,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

@@ -103,7 +103,7 @@ def create(
     own: Mapping[str, Any] | None = None,
     *,
     constraint_rule: int = 9,
-    convergence_rule: int = 10,
+    convergence_rule: int = 11,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
     precision: Precision | None = None,

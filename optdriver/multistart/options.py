@@ -30,8 +30,11 @@ MOST_INITIAL = 100_000
 
 DIFFERENCE_RULES = (1, 2, 3, 4, 5)
 CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9)
-CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 """How runs go: as by 0.1.0, 0.2.0, 0.3.0, ..., 0.9.0, and as now."""
+
+DRAWS_BEYOND_SOBOL = 11
+"""The `convergence_rule` from which on starts have more dimensions than a Sobol sequence."""
 
 STEP_OF_RULE_1 = 1e-6
 
@@ -72,7 +75,7 @@ class MultiStartOptions:
     must_stay_feasible: bool = True
     difference_rule: int = 5
     constraint_rule: int = 9
-    convergence_rule: int = 10
+    convergence_rule: int = 11
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)
@@ -304,11 +307,12 @@ def start_limit(options: MultiStartOptions, samples: Vector, lower: Vector, uppe
     if np.all(lower == upper):
         return 1
     bounded = bool(np.all(np.isfinite(lower) & np.isfinite(upper)))
-    if options.sequence == "sobol" and lower.size > MAX_SOBOL_DIMENSION:
-        bounded = False  # there are no others than the user's
+    wide = options.sequence == "sobol" and lower.size > MAX_SOBOL_DIMENSION
     wanted = min(options.num_initial, options.max_num_minimizers)
-    if bounded or len(samples) < wanted:
-        check_box(options.sequence, lower, upper)
+    if len(samples) < wanted:
+        check_box(lower, upper)
+    elif wide and options.convergence_rule < DRAWS_BEYOND_SOBOL:
+        bounded = False  # there were no others than the user's
     return math.inf if bounded else len(samples)
 
 

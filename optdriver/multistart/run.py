@@ -225,7 +225,7 @@ def to_dict(search: Search) -> dict[str, Any]:
 
 
 def copied(search: Search, constraints: ConstraintSet | None) -> Search:
-    """Return an independent copy."""
+    """Return an independent copy; what never changes, as conditions, is shared."""
     minimizer, stencil, learnt = search.minimizer, search.stencil, search.learnt
     return replace(
         search,
@@ -234,7 +234,6 @@ def copied(search: Search, constraints: ConstraintSet | None) -> Search:
         learnt=None if learnt is None else Learnt.from_dict(learnt.to_dict()),
         heard=copy.copy(search.heard),
         slots=dict(search.slots),
-        conditions=copy.deepcopy(search.conditions),
     )
 
 

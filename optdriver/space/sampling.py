@@ -2,6 +2,17 @@
 
 The k-th start depends on the kind, the seed, k and the box only, so that no random generator has
 to be kept: a sequence is three plain values, and is continued by counting on.
+
+Sobol direction numbers are known for 21,201 dimensions.  Of a wider box those are the first, and
+the further coordinates of a start are independent uniform ones: a mixed sequence, whose means are
+unbiased and vary no more than those of uniform points, and as those of Sobol's where the first
+dimensions count [1]_.
+
+References
+----------
+.. [1] G. Okten, B. Tuffin, V. Burago, "A central limit theorem and improved error bounds for a
+   hybrid-Monte Carlo sequence with applications in computational finance", Journal of Complexity
+   22(4), 435-458, 2006.
 """
 
 from __future__ import annotations
@@ -40,7 +51,8 @@ class Starts:
     Attributes
     ----------
     kind : {'sobol', 'uniform'}
-        Scrambled Sobol sequence, or independent uniform points.
+        Scrambled Sobol sequence (uniform beyond its 21,201 dimensions), or independent uniform
+        points.
     seed : int
         Seed of the scrambling or of the uniform points, not negative.
     count : int
@@ -86,20 +98,20 @@ def starts(kind: Kind, seed: int, first: int, number: int, lower: Vector, upper:
     Raises
     ------
     InputError
-        A side of the box is infinite, or the Sobol sequence has no such dimension or point.
+        A side of the box is infinite, or the Sobol sequence has no such point.
     """
     _check_count("first", first)
     _check_count("number", number)
     lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
-    check_box(kind, lower, upper)
+    check_box(lower, upper)
     unit = _unit_points(kind, seed, first, number, lower.size)
     # Not lower + u * (upper - lower): the width of a box can overflow.
     points = lower * (1.0 - unit) + upper * unit
     return np.clip(points, lower, upper, out=points)
 
 
-def check_box(kind: Kind, lower: Vector, upper: Vector) -> None:
-    """Raise `InputError` unless starts of this `kind` can be drawn from the box."""
+def check_box(lower: Vector, upper: Vector) -> None:
+    """Raise `InputError` unless starts can be drawn from the box."""
     infinite = np.flatnonzero(~(np.isfinite(lower) & np.isfinite(upper)))
     if infinite.size:
         i = int(infinite[0])
@@ -108,28 +120,30 @@ def check_box(kind: Kind, lower: Vector, upper: Vector) -> None:
             f"({lower[i]}, {upper[i]}): give finite bounds, or the starts "
             "(initial_samples=, or starts=)"
         )
-    if kind == "sobol" and lower.size > MAX_SOBOL_DIMENSION:
-        raise InputError(
-            f"a Sobol sequence has at most {MAX_SOBOL_DIMENSION} dimensions, and {lower.size} are "
-            "needed: use sobol_sequence=False for uniform starts"
-        )
 
 
 def _unit_points(kind: Kind, seed: int, first: int, number: int, n: int) -> Vector:
     if kind == "uniform":
-        rows = [np.random.default_rng((seed, k)).random(n) for k in range(first, first + number)]
-        return np.array(rows).reshape(number, n)
+        return _uniform(seed, first, number, n)
     if first + number > MAX_SOBOL_COUNT:
         raise InputError(
             f"a Sobol sequence has {MAX_SOBOL_COUNT} points, and all of them are used: "
             "use another seed"
         )
+    if n > MAX_SOBOL_DIMENSION:
+        known = sobol.points(seed, MAX_SOBOL_DIMENSION, first, number)
+        return np.hstack([known, _uniform(seed, first, number, n - MAX_SOBOL_DIMENSION)])
     if number > _AHEAD // 2 or n > _WIDE:
         return sobol.points(seed, n, first, number)
     block, place = divmod(first, _AHEAD)
     if place + number <= _AHEAD:
         return _block(seed, n, block)[place : place + number]
     return np.concatenate([_block(seed, n, block)[place:], _block(seed, n, block + 1)])[:number]
+
+
+def _uniform(seed: int, first: int, number: int, n: int) -> Vector:
+    rows = [np.random.default_rng((seed, k)).random(n) for k in range(first, first + number)]
+    return np.array(rows).reshape(number, n)
 
 
 @lru_cache(maxsize=4)

@@ -256,3 +256,11 @@ def test_xla_is_asked_to_compile_quickly_where_it_knows_how(monkeypatch):
 
     monkeypatch.setattr(multistart.jax, "jit", refusing)
     assert options() is None
+
+
+def test_starts_beyond_the_dimensions_of_a_sobol_sequence_are_those_of_the_host(monkeypatch):
+    monkeypatch.setattr(sampling, "MAX_SOBOL_DIMENSION", 2)
+    box = np.array([[-1.0, 2.0]] * 4)
+    found = minimize(lambda x: jnp.sum(x), box, total=5, lanes=2, seed=3, maxfun=1)
+    expected = sampling.starts("sobol", 3, 0, 5, *box.T)
+    assert np.allclose(found.starts, expected, rtol=1e-15, atol=0.0)

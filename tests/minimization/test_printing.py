@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optdriver import Minimizer, MultiStart, minimize
-from optdriver.errors import InputError, InputTypeError
+from optdriver import Minimizer, minimize
+from optdriver.errors import InputTypeError
 
 BOX = [(0.0, 1.0), (0.0, 1.0)]
 
@@ -92,11 +92,3 @@ def test_an_exception_of_another_kind_everywhere_is_a_failure():
     result = minimize(loss, BOX, jac="3-point", n_iter=3)
     assert not result.success
     assert "no licence" in result.message
-
-
-def test_more_parameters_than_a_sobol_sequence_has():
-    n = 22_000
-    driver = MultiStart([(0, 1)] * n, initial_samples=[[0.5] * n], max_num_minimizers=1)
-    assert driver.ask()[0].x.shape == (n,)
-    with pytest.raises(InputError, match="at most 21201 dimensions"):
-        MultiStart([(0, 1)] * n, initial_samples=[[0.5] * n], num_initial=2)

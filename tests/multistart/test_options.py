@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -141,3 +142,20 @@ def test_numpy_integers_are_integers():
     options = ms.to_dict()["options"]
     assert type(options["seed"]) is int
     assert type(options["num_initial"]) is int
+
+
+def test_more_variables_than_a_sobol_sequence_has_dimensions():
+    """Starts of one's own, then drawn ones; what 0.10.0 recorded has only the first."""
+    n = 21_210
+    given = {"bounds": [(0, 1)] * n, "initial_samples": [[0.5] * n], "num_initial": 2}
+    driver = MultiStart(**given)
+    copy = pickle.loads(pickle.dumps(driver))
+    first, second = driver.ask(2)
+    assert np.all(first.x == 0.5)
+    assert second.x.tobytes() == copy.ask(2)[1].x.tobytes()
+    assert len(np.unique(second.x)) == n
+    before = MultiStart(**given | {"num_initial": 1}, convergence_rule=10)
+    while points := before.ask():
+        away = points[0].x - 0.3
+        before.tell(points[0].id, float(away @ away), 2.0 * away)
+    assert before.stop_reason == "all starts are used"

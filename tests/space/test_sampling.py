@@ -106,14 +106,26 @@ def test_an_infinite_box_has_no_starts(kind, upper):
         starts(kind, 0, 0, 1, np.zeros(2), np.array([1.0, upper]))
 
 
-def test_sobol_sequences_have_limits_that_the_errors_name():
-    assert qmc.Sobol.MAXDIM == MAX_SOBOL_DIMENSION
-    wide = np.zeros(MAX_SOBOL_DIMENSION + 1)
-    with pytest.raises(InputError, match="sobol_sequence=False"):
-        starts("sobol", 0, 0, 1, wide, wide + 1)
-    assert starts("uniform", 0, 0, 1, wide, wide + 1).shape == (1, wide.size)
+def test_a_sobol_sequence_has_so_many_points():
     with pytest.raises(InputError, match="another seed"):
         starts("sobol", 0, MAX_SOBOL_COUNT, 1, *UNIT)
+
+
+def test_beyond_the_dimensions_of_a_sobol_sequence_starts_are_uniform():
+    """The first ones are SciPy's; the further ones are of no start, nor dimension, before."""
+    assert qmc.Sobol.MAXDIM == MAX_SOBOL_DIMENSION
+    n = MAX_SOBOL_DIMENSION + 400
+    made = starts("sobol", 3, 0, 16, np.zeros(n), np.ones(n))
+    known = qmc.Sobol(MAX_SOBOL_DIMENSION, scramble=True, rng=3).random(16)
+    assert np.array_equal(made[:, :MAX_SOBOL_DIMENSION], known)
+    rest = made[:, MAX_SOBOL_DIMENSION:]
+    assert np.all((rest >= 0.0) & (rest < 1.0))
+    counts = np.histogram(rest, bins=10, range=(0.0, 1.0))[0]
+    assert np.all(np.abs(counts - 640.0) < 4.0 * 24.0)  # standard deviations of a binomial number
+    assert len(np.unique(rest)) == rest.size
+    few = starts("sobol", 3, 11, 3, np.zeros(n), np.ones(n))
+    assert few.tobytes() == made[11:14].tobytes()
+    assert not np.any(starts("sobol", 4, 0, 1, np.zeros(n), np.ones(n)) == made[0])
 
 
 def test_starts_do_not_need_scipy_stats():

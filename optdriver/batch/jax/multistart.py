@@ -27,7 +27,7 @@ from optdriver.lbfgsb.codes import DONE, HALTED, Stop
 from optdriver.lbfgsb.options import check_integer, read_bounds
 from optdriver.objectives.widths import in_one_precision
 from optdriver.reading import real_array
-from optdriver.space.sampling import check_box
+from optdriver.space import sampling
 
 ROUNDS = 64
 """Rounds between two looks from the host: for progress, and for Ctrl-C."""
@@ -204,7 +204,7 @@ def minimize(
     with precision(kind):
         box = jnp.asarray(lower, kind), jnp.asarray(upper, kind)
         if given is None:
-            check_box("sobol", lower, upper)
+            sampling.check_box(lower, upper)
             begin = _sobol(seed, rows * parts, box, mesh)
         else:
             begin = _upload(given[:count], rows * parts, kind, mesh)
@@ -244,8 +244,15 @@ def _read_total(total: int | None, starts: Any, lanes: int) -> int:
 
 
 def _sobol(seed: int, number: int, box: tuple[Array, Array], mesh: Mesh | None) -> Array:
-    """Return the starts of the Sobol sequence, made on the device."""
+    """Return the starts of the Sobol sequence, made on the device.
+
+    Where there are more variables than the sequence has dimensions, they are made on the host.
+    """
     check_integer("seed", seed, 0)
+    if box[0].size > sampling.MAX_SOBOL_DIMENSION:
+        lower, upper = (np.asarray(side, dtype=np.float64) for side in box)
+        made = sampling.starts("sobol", int(seed), 0, number, lower, upper)
+        return _upload(made, number, box[0].dtype, mesh)
     rows = sobol.net(int(seed), box[0].size, number)
     return _points(mesh)(rows, number, *box)
 

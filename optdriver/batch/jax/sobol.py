@@ -16,11 +16,6 @@ from optdriver.space import sobol
 
 def net(seed: int, n: int, number: int) -> sobol.Words:
     """Return the first point and the columns of the first `number` points, as integers."""
-    if n > sobol.MAX_DIMENSION:
-        raise InputError(
-            f"a Sobol sequence has at most {sobol.MAX_DIMENSION} dimensions, and {n} are needed: "
-            "give the starts"
-        )
     most = 2**sobol.BITS
     if number > most:
         raise InputError(f"a Sobol sequence has {most} points, and {number} are wanted")
