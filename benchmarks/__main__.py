@@ -26,6 +26,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "false-success-unseen": ("false_success", "--unseen"),
     "doubt": ("doubt",),
     "valleys": ("valleys",),
+    "curved": ("curved",),
     "saddles": ("saddles",),
     "saddles-coupled": ("saddles", "--kind", "coupled"),
     "noise": ("noise",),

@@ -132,19 +132,33 @@ class Rows:
     start : ndarray, shape (n,)
         Has the values of the variables that the bounds fix.
     free : ndarray of bool, shape (n,)
+    origin, unit : ndarray, shape (k,) or (1,)
+        From where, and by what, the method measures the free ones.
     """
 
-    def __init__(self, constraints: ConstraintSet, start: Vector, free: NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        constraints: ConstraintSet,
+        start: Vector,
+        free: NDArray[np.bool_],
+        origin: Vector,
+        unit: Vector,
+    ) -> None:
         self._constraints, self._start, self._free = constraints, start, free
+        self._origin, self._unit = origin, unit
         self._scales = constraints.scales
 
-    def objects(self) -> list[Any]:
-        """Return SciPy's constraint objects, linear rows and equalities by themselves."""
+    def objects(self, *, equalities: bool = True) -> list[Any]:
+        """Return SciPy's constraint objects, linear rows and equalities by themselves.
+
+        A method that is told what is at the nearest feasible point needs no equalities: along what
+        leads to them the values are the same.
+        """
         known, count = self._constraints, self._constraints.n_inequalities
         rows = np.arange(len(known))
         made = []
         for linear in (True, False):
-            for equal in (False, True):
+            for equal in (False, True)[: 1 + equalities]:
                 chosen = rows[(known.linear == linear) & ((rows >= count) == equal)]
                 if chosen.size:
                     made.append(self._linear(chosen, equal) if linear else self._of(chosen, equal))
@@ -153,7 +167,7 @@ class Rows:
     def _linear(self, rows: NDArray[np.intp], equal: bool) -> Any:
         from scipy.optimize import LinearConstraint  # takes long to import, and is there by now
 
-        x = self._start[self._free]
+        x = (self._start[self._free] - self._origin) / self._unit
         matrix = self._jacobian(x, rows)
         level = matrix @ x - self._values(x, rows)
         return LinearConstraint(matrix, level if equal else -np.inf, level)
@@ -174,7 +188,7 @@ class Rows:
 
     def _full(self, x: Vector) -> Vector:
         full = self._start.copy()
-        full[self._free] = x
+        full[self._free] = self._origin + self._unit * x
         return np.minimum(np.maximum(full, self._constraints.lower), self._constraints.upper)
 
     def _values(self, x: Vector, rows: NDArray[np.intp]) -> Vector:
@@ -183,10 +197,11 @@ class Rows:
 
     def _jacobian(self, x: Vector, rows: NDArray[np.intp]) -> Vector:
         jacobian = self._constraints.jacobian(self._full(x))[rows] / self._scales[rows, None]
-        return np.ascontiguousarray(jacobian[:, self._free])
+        return np.ascontiguousarray(jacobian[:, self._free] * self._unit)
 
     def _hessian(self, x: Vector, rows: NDArray[np.intp], weights: Vector) -> Vector:
         multipliers = np.zeros(len(self._scales))
         multipliers[rows] = weights / self._scales[rows]
         full = self._constraints.hessian(self._full(x), multipliers)
-        return np.ascontiguousarray(full[np.ix_(self._free, self._free)])
+        chosen = full[np.ix_(self._free, self._free)]
+        return np.ascontiguousarray(chosen * self._unit * self._unit[:, None])

@@ -9,7 +9,15 @@ import numpy as np
 
 from optdriver.coroutine import constraints as walls
 from optdriver.coroutine import optimality
-from optdriver.coroutine.program import Outcome, leaves_room, looks_anew, looks_twice
+from optdriver.coroutine.program import (
+    Outcome,
+    is_confirmed_by_another,
+    is_confirming,
+    leaves_room,
+    looks_anew,
+    looks_twice,
+    method_of,
+)
 from optdriver.coroutine.scipy_methods import named
 from optdriver.coroutine.state import Record, State, Stop
 from optdriver.geometry.products import norm
@@ -52,7 +60,8 @@ def judged(
         Whether evaluations failed in this leg.
     """
     stop = _stop(outcome, state)
-    message = f"{state.method}: {outcome.message}"
+    by = f", and {method_of(state).name}" if is_confirming(state) else ""
+    message = f"{state.method}{by}: {outcome.message}"
     room = leaves_room(state)
     again = state.best >= 0 and state.legs < LEGS and stop not in _LIMITS and room
     values_alone = state.cautious and state.best >= 0 and not named(state.method).gradient
@@ -146,8 +155,11 @@ def _goes_on(state: State, left: ConstraintSet | None) -> bool:
 def _is_confirmed(state: State) -> bool:
     """Return whether a fresh leg from the best point has found nothing better.
 
-    Of Powell's method two are asked, the second one along directions of its own.
+    Of some methods it is one of COBYQA; before that, of Powell's two were asked, the second one
+    along directions of its own.
     """
+    if is_confirmed_by_another(state) and not is_confirming(state):
+        return False
     method = named(state.method)
     if looks_twice(method, state) and not looks_anew(method, state):
         return False
@@ -169,7 +181,7 @@ def scale(state: State) -> float:
 def _stop(outcome: Outcome, state: State) -> Stop:
     if outcome.success:
         return Stop.CONVERGED
-    method = named(state.method)
+    method = method_of(state)
     if outcome.status in method.evaluations and not outcome.error:
         return Stop.MAX_EVALUATIONS
     if outcome.status in method.iterations and not outcome.error:

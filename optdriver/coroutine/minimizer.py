@@ -77,18 +77,23 @@ class CallbackMinimizer(Undoing[State]):
         Give the method an objective whose first value and gradient are below 1 in a smaller unit, a
         power of two (see `optdriver.lbfgsb.unit`), so that its tolerances mean something, and do
         not believe a success that the gradient plainly contradicts; nor, with a method that uses
-        values alone, one that a further leg from there does not confirm: a fresh simplex, or fresh
-        directions, must gain no more than 1e-4 of f or 1e-7 of what was gained before.  What is
-        told and reported stays in the objective's own unit.
+        values alone, one that a further leg from there does not confirm, of the method itself or of
+        COBYQA (`doubt_rule`): it must gain no more than 1e-4 of f or 1e-7 of what was gained
+        before.  What is told and reported stays in the objective's own unit.
     beside : {2, 1, 0}, optional
         Ask points beside an end to which symmetry may have led, and go on with a further leg from
         there if one is lower; 1 as in optdriver 0.9.0, one in a single direction; 0, or False:
-        none.  True is 2.  As `cautious` if it is not given.  Only with 2 has each second further
-        leg of Powell's method directions along no axis, searched near its best point.
+        none.  True is 2.  As `cautious` if it is not given.
     unit_rule : {4, 3}, optional
         How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
         gradient promises over the box; 3 as up to optdriver 0.5.0, and with constraints, where the
         least value is not near that of no gradient.
+    doubt_rule : {2, 1}, optional
+        By what a success of Powell's method and of COBYLA is confirmed: 2 by a short leg of COBYQA,
+        whose model is quadratic, and COBYQA has not converged where it calls all variables fixed
+        since their bounds lie close together; 1, as in optdriver 0.10.0, by the method itself,
+        Powell's along directions that are along no axis and searched near its best point (if
+        `beside` is 2).
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options
@@ -138,6 +143,7 @@ class CallbackMinimizer(Undoing[State]):
         cautious: bool = False,
         beside: bool | int | None = None,
         unit_rule: int | None = None,
+        doubt_rule: int = states.NEWEST_DOUBT,
         **options: Any,
     ) -> None:
         found = named(method)
@@ -162,6 +168,7 @@ class CallbackMinimizer(Undoing[State]):
             maxfun=checked_limit(maxfun),
             cautious=check_flag("cautious", cautious),
             unit_rule=_checked_rule(unit_rule, known is not None),
+            doubt_rule=_checked("doubt_rule", doubt_rule, states.DOUBT_RULES),
             x0=start,
             lower=lower,
             upper=upper,
@@ -712,9 +719,13 @@ class _Live:
 def _checked_rule(rule: Any, constrained: bool) -> int:
     if rule is None:
         return states.OLDEST_UNIT if constrained else states.NEWEST_UNIT
-    if type(rule) is not int or rule not in states.UNIT_RULES:
-        raise InputError(f"unit_rule is {rule!r}; expected one of {states.UNIT_RULES}")
-    return int(rule)
+    return _checked("unit_rule", rule, states.UNIT_RULES)
+
+
+def _checked(name: str, rule: Any, known: tuple[int, ...]) -> int:
+    if type(rule) is not int or rule not in known:
+        raise InputError(f"{name} is {rule!r}; expected one of {known}")
+    return rule
 
 
 def _check_bounds(method: str, lower: Vector, upper: Vector) -> None:

@@ -45,6 +45,17 @@ WAY, EDGE, SHORTEST, NEAR = 0.1, 0.02, 1e-4, 0.01
 REACH = 0.3
 """How far a further leg of Powell's method searches, as a part of the way from the start."""
 
+POWELL = "Powell"
+
+CONFIRMING = "COBYQA"
+"""The method whose legs decide whether those that take values alone have converged."""
+
+RADIUS, FINER = (1e-4, 0.01), 1e-3
+"""Its first trust region at least and at most, in half widths of the box; its last, as a part."""
+
+FIXED = 2
+"""The status with which it ends where bounds are so close that they fix all variables for it."""
+
 IDLE = 10_000
 """Calls in a row for points that are known, after which a method is at its end."""
 
@@ -93,10 +104,10 @@ class Program:
     def __init__(
         self, state: State, known: Iterable[Record], constraints: ConstraintSet | None = None
     ) -> None:
-        self._method = named(state.method)
-        given = walls.may_leave(state.method, constraints)
-        self._given = constraints if given else None
-        self._kept = constraints if walls.has_rows(constraints) and not given else None
+        self._method = method_of(state)
+        stays = walls.has_rows(constraints) and not walls.may_leave(state.method, constraints)
+        self._given = constraints if walls.may_leave(self._method.name, constraints) else None
+        self._kept = constraints if stays else None
         self._sizes = walls.sizes(state.lower, state.upper, state.x0)
         self._hessian = state.hessian
         self._options = scipy_options(self._method, state, state.legs > 0)
@@ -104,6 +115,12 @@ class Program:
         self._lower, self._upper = state.lower, state.upper
         self._free = state.lower < state.upper
         self._within = searched(self._method, state)
+        self._x0 = self._start[self._free]
+        self._origin, self._unit = np.array([-0.0]), np.ones(1)  # -0.0 + x has the bits of x
+        if is_confirming(state):
+            self._origin, self._unit = self._x0, confirming_sizes(state)
+            self._x0, (lower, upper) = np.zeros(self._x0.size), self._within
+            self._within = (lower - self._origin) / self._unit, (upper - self._origin) / self._unit
         self._known = {_key(r.x, r.p, r.h is not None): r for r in known}
         self._best = min(
             (r for r in self._known.values() if r.wanted == "value" and not r.failed),
@@ -112,6 +129,7 @@ class Program:
         )
         self._box = (state.lower, state.upper)
         self._cautious, self._unit_rule = state.cautious, state.unit_rule
+        self._doubt_rule = state.doubt_rule
         self._factor = 1.0
         self._learnt = False
         if state.aside.left:  # the first value may have been that of a saddle, with no slope
@@ -137,7 +155,7 @@ class Program:
             message = f"{type(error).__name__}: {error}"
             return Outcome(success=False, status=-1, message=message, error=True)
         return Outcome(
-            success=bool(result.success),
+            success=bool(result.success) and not self._is_stuck(result),
             status=int(result.get("status", 0)),
             message=str(result.get("message", "")),
             x=self._admitted(result.x),
@@ -153,11 +171,13 @@ class Program:
         if self._method.bounds and np.any(np.isfinite(self._lower) | np.isfinite(self._upper)):
             keywords["bounds"] = optimize.Bounds(*self._within, keep_feasible=True)
         if self._given is not None:
-            keywords["constraints"] = walls.Rows(self._given, self._start, self._free).objects()
+            origin, unit = self._origin, self._unit
+            rows = walls.Rows(self._given, self._start, self._free, origin, unit)
+            keywords["constraints"] = rows.objects(equalities=self._kept is None)
         minimize: Any = optimize.minimize
         return minimize(
             self._value,
-            self._start[self._free],
+            self._x0,
             method=self._method.function or self._method.name,
             options=self._options,
             callback=self._count,
@@ -271,8 +291,13 @@ class Program:
     def _point(self, x: Any) -> Vector:
         """Return all variables, in their bounds."""
         full = self._start.copy()
-        full[self._free] = x
+        full[self._free] = self._origin + self._unit * x
         return np.minimum(np.maximum(full, self._lower), self._upper)
+
+    def _is_stuck(self, result: Any) -> bool:
+        """Return whether COBYQA has called variables fixed whose bounds lie close together."""
+        known = self._doubt_rule > 1 and self._method.name == "COBYQA"
+        return known and result.status == FIXED
 
     def _admitted(self, x: Any) -> Vector | None:
         """Return the point that is asked for `x`: in the bounds, and feasible where that is kept.
@@ -296,6 +321,9 @@ class Program:
 def scipy_options(method: Method, state: State, again: bool) -> Data:
     """Return the options as SciPy takes them: without limits where ours count."""
     options = {k: v for k, v in state.options.items() if not (again and k in FIRST_ONLY)}
+    if is_confirming(state):
+        options = {k: v for k, v in options.items() if k in method.options}
+        options |= confirming_radii(state)
     if again and state.cautious and method.name == "Nelder-Mead":
         options["initial_simplex"] = fresh_simplex(state)
     if again and looks_anew(method, state):
@@ -325,6 +353,51 @@ def leaves_room(state: State) -> bool:
     needs = {"maxiter": state.nit, "maxfev": used + first, "maxfun": used + first}
     given = {name: state.options.get(name) for name in needs}
     return all(limit is None or limit > needs[name] for name, limit in given.items())
+
+
+def method_of(state: State) -> Method:
+    """Return the method of the present leg."""
+    return named(CONFIRMING if is_confirming(state) else state.method)
+
+
+def is_confirming(state: State) -> bool:
+    """Return whether the present leg is one by which the success of another method is judged.
+
+    Its quadratic model sees what linear ones and searches along lines do not: that f falls along
+    the floor of a narrow valley.  A leg of Powell's method, through all of the box, comes first.
+    """
+    if not is_confirmed_by_another(state) or state.legs == 0:
+        return False
+    return state.method != POWELL or state.legs % 2 == 0
+
+
+def is_confirmed_by_another(state: State) -> bool:
+    """Return whether another method decides if this one has converged."""
+    return state.cautious and state.doubt_rule > 1 and state.method in (POWELL, "COBYLA")
+
+
+def confirming_sizes(state: State) -> Vector:
+    """Return by what each free variable is measured in a confirming leg: half of its box.
+
+    A variable without a side is measured by its own size, or the way that it has come.
+    """
+    free = state.lower < state.upper
+    x, x0, half = state.start[free], state.x0[free], (state.upper / 2 - state.lower / 2)[free]
+    size = np.maximum(np.abs(x), np.abs(x - x0))
+    size[size == 0.0] = 1.0
+    return np.where(np.isfinite(half), half, size)
+
+
+def confirming_radii(state: State) -> Data:
+    """Return the first and the last trust region of a confirming leg, in these sizes.
+
+    It begins with a tenth of the way that the run has come.
+    """
+    free = state.lower < state.upper
+    way = np.abs(state.start - state.x0)[free] / confirming_sizes(state)
+    least, most = RADIUS
+    radius = min(max(WAY * float(np.max(way)), least), most)
+    return {"initial_tr_radius": radius, "final_tr_radius": FINER * radius}
 
 
 def fresh_simplex(state: State) -> Vector:
@@ -372,7 +445,8 @@ def looks_anew(method: Method, state: State) -> bool:
 
 def looks_twice(method: Method, state: State) -> bool:
     """Return whether two further legs confirm a success: along the axes, and along others."""
-    return state.cautious and state.aside.turning and method.name == "Powell"
+    known = state.cautious and state.aside.turning and method.name == POWELL
+    return known and not is_confirmed_by_another(state)
 
 
 def fresh_directions(state: State) -> Vector:

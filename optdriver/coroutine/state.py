@@ -24,12 +24,15 @@ from optdriver.geometry.aside import Aside
 Vector = NDArray[np.float64]
 Data = dict[str, Any]
 
-VERSION = 5
-"""Version 1 did not know `cautious`, 2 no constraints, 1 to 3 not `unit_rule`, and 4 no `aside`."""
+VERSION = 6
+"""1 did not know `cautious`, 2 constraints, 3 `unit_rule`, 4 `aside`, and 5 not `doubt_rule`."""
 
 
 UNIT_RULES = OLDEST_UNIT, NEWEST_UNIT = (3, 4)
 """How a unit is learnt, as up to optdriver 0.5.0 and as now."""
+
+DOUBT_RULES = OLDEST_DOUBT, NEWEST_DOUBT = (1, 2)
+"""How a success by values alone is doubted, as up to optdriver 0.10.0 and as now."""
 
 
 class Stop(StrEnum):
@@ -98,6 +101,8 @@ class State:
         success that the gradient contradicts is none.
     unit_rule : int
         How that unit is learnt: see `optdriver.lbfgsb.unit.unit_of`.
+    doubt_rule : int
+        How a success by values alone is confirmed: 2 by a leg of COBYQA, 1 by the method itself.
     leg, legs : int
         The first record of the present leg, and how many legs there were before it.
     pending : ndarray or None
@@ -137,6 +142,7 @@ class State:
     records: list[Record] = field(default_factory=list)
     cautious: bool = False
     unit_rule: int = NEWEST_UNIT
+    doubt_rule: int = NEWEST_DOUBT
     leg: int = 0
     legs: int = 0
     best: int = -1
@@ -168,6 +174,7 @@ def to_dict(state: State) -> Data:
         **{name: getattr(state, name) for name in _PLAIN},
         "cautious": state.cautious,
         "unit_rule": state.unit_rule,
+        "doubt_rule": state.doubt_rule,
         "aside": state.aside.to_dict(),
         "said": state.said,
         "said_status": state.said_status,
@@ -200,7 +207,7 @@ def from_dict(data: Mapping[str, Any]) -> State:
     InputError
         This is no such dict, or one of another version.
     """
-    stored.check_version(data, VERSION, 4, 3, 2, 1)
+    stored.check_version(data, VERSION, 5, 4, 3, 2, 1)
     with stored.restoring("CallbackMinimizer"):
         return _read(data)
 
@@ -215,6 +222,9 @@ def _read(data: Mapping[str, Any]) -> State:
     unit_rule = stored.whole("unit_rule", data.get("unit_rule", OLDEST_UNIT))
     if unit_rule not in UNIT_RULES:
         raise ValueError(f"unit_rule is {unit_rule}")
+    doubt_rule = stored.whole("doubt_rule", data.get("doubt_rule", OLDEST_DOUBT))
+    if doubt_rule not in DOUBT_RULES:
+        raise ValueError(f"doubt_rule is {doubt_rule}")
     wanted = stored.one_of("wanted", data["wanted"], ("value", "hessian", "product"))
     maxfun, pending, direction = data["maxfun"], data["pending"], data["direction"]
     state = State(
@@ -230,6 +240,7 @@ def _read(data: Mapping[str, Any]) -> State:
         message=stored.text("message", data["message"]),
         cautious=cautious,
         unit_rule=unit_rule,
+        doubt_rule=doubt_rule,
         wanted=wanted,
         stop=None if data["stop"] is None else Stop(data["stop"]),
         pending=None if pending is None else stored.inside("pending", pending, low, high),

@@ -107,9 +107,11 @@ class MultiStart(Undoing[MultiStartState]):
         are none, but those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the
         box too, one shortened step after the other, 10 pairs.
     convergence_rule : {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 11 draws further starts where
-        there are more variables than a Sobol sequence has dimensions. 10 is for what optdriver
-        0.10.0 has recorded: there all starts are the user's then. It asks points beside an end to
+        When a minimizer is believed to have converged, and to what: 11 confirms what Powell's
+        method and COBYLA claim by a leg of COBYQA, and draws further starts where there are more
+        variables than a Sobol sequence has dimensions. 10 is for what optdriver 0.10.0 has
+        recorded: such a leg is the method's own, and there all starts are the user's. It asks
+        points beside an end to
         which symmetry may have led in further directions, where nothing is lower in the first, lets
         that start of ``start_rule='auto'`` begin that promises the lowest value, at once if it is
         lower than all that is known, pauses no descent whose steps are short beside its link, and

@@ -186,6 +186,7 @@ def _suspended(
         cautious=convergence_rule > 1,
         beside=min(max(convergence_rule - 8, 0), 2),
         unit_rule=4 if convergence_rule > 5 and constraints is None else 3,
+        doubt_rule=2 if convergence_rule > 10 else 1,
         **settings,
     )
     return made.without_undo()  # the multi-start undoes what is broken off

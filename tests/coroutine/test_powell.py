@@ -46,7 +46,7 @@ def test_an_end_where_it_stands_still_is_doubted_along_other_directions():
     assert opt.converged
     assert opt.best[1] == pytest.approx(lowest_from(opt.best[0]), rel=1e-6)
     assert (np.abs(asked) <= 2.0).all()
-    before, of_before = drive(made(beside=1))
+    before, of_before = drive(made(beside=1, doubt_rule=1))
     assert before.converged  # falsely, as in 0.9.0
     assert before.best[1] > 1.2 * lowest_from(before.best[0])
     first = len(of_before) - 30
@@ -64,7 +64,7 @@ def test_it_goes_on_the_same_from_any_point():
         assert again.converged
 
 
-@pytest.mark.parametrize(("rule", "right"), [(9, False), (10, True)])
+@pytest.mark.parametrize(("rule", "right"), [(9, False), (10, True), (11, True)])
 def test_a_multi_start_claims_it_by_its_rule(rule, right):
     made = optdriver.MultiStart(
         BOX,
