@@ -108,12 +108,13 @@ class MultiStart(Undoing[MultiStartState]):
         box too, one shortened step after the other, 10 pairs.
     convergence_rule : {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 11 confirms what Powell's
-        method and COBYLA claim by a leg of COBYQA, and draws further starts where there are more
-        variables than a Sobol sequence has dimensions. 10 is for what optdriver 0.10.0 has
-        recorded: such a leg is the method's own, and there all starts are the user's. It asks
-        points beside an end to
-        which symmetry may have led in further directions, where nothing is lower in the first, lets
-        that start of ``start_rule='auto'`` begin that promises the lowest value, at once if it is
+        method and COBYLA claim by a leg of COBYQA, draws further starts where there are more
+        variables than a Sobol sequence has dimensions, and has ``start_rule='auto'`` begin on sides
+        of the box before it says that all minima are likely found. 10 is for what optdriver 0.10.0
+        has recorded: such a leg is the method's own, there all starts are the user's, and no sides
+        are looked at. It asks points beside an end to which symmetry may have led in further
+        directions, where nothing is lower in the first, lets that start of
+        ``start_rule='auto'`` begin that promises the lowest value, at once if it is
         lower than all that is known, pauses no descent whose steps are short beside its link, and
         says later that all minima are likely found where one is on a side of the box; 9, for what
         optdriver 0.9.0 has recorded, does none of it, but asks a point beside an end to which

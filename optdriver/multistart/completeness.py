@@ -12,8 +12,9 @@ promises too much: basins are less even than it takes them for, a rule takes som
 whoever stops as soon as it has said 0.9 has chosen the moment when it is most mistaken.  So its
 answer is squared, which wants about twice as many starts; and where a known minimum is on a side of
 the box, those that hide are nearly all on edges and in corners, where basins are small and starts
-few: then the power is the number of corners (`benchmarks/completeness.py` has what is claimed then,
-and what is true).  Nothing is said before two descents for each minimum, and five in all, have come
+few: then the power is the number of corners, unless sides are looked at
+(`optdriver.multistart.linked`; `benchmarks/completeness.py` has what is claimed then, and what is
+true).  Nothing is said before two descents for each minimum, and five in all, have come
 to their ends: what a rule puts aside at first it has hardly seen.
 
 References

@@ -100,6 +100,13 @@ FROM_FACES: Final = 3.0
 """The gap of an offered start is at most so many times its distance from the faces of the box: of a
 basin beside a face only a part is left, and half of what a start on a face shows is outside."""
 
+LOOKS: Final = 0.15, 0.25
+"""Starts on sides of the box before it is said that all minima are found, by all starts when that
+is about to be said: at least, and at most so that there is one for each corner, edge and side."""
+
+OUTER: Final = 1 / 3
+"""The coordinates of a start that are within this part of the box from a side are moved onto it."""
+
 PATIENCE: Final = 10
 """Samples put aside in a row before a run goes on all the same, where runs are counted."""
 
@@ -165,6 +172,9 @@ class Linkage:
         Starts that the sequence has offered and that have not been used.
     lost : list of int
         Runs that ended without a minimum: who waits for one of them leads again.
+    looks, minima, wanted : int
+        How many starts on sides of the box have been taken while so many minima are known, of how
+        many.
     cells : Cells
         The rows by where they are; made of the rest.
     """
@@ -183,6 +193,9 @@ class Linkage:
     put_aside: int
     offered: Offers
     lost: list[int]
+    looks: int
+    minima: int
+    wanted: int
     cells: Cells
 
 
@@ -191,7 +204,7 @@ def empty(n: int) -> Linkage:
     return Linkage(
         0, np.empty((8, n)), np.empty((8, n)), np.empty(8), np.empty(8),
         np.empty(8, dtype=np.int64), np.empty(8, dtype=np.int64), np.zeros(8, dtype=np.int8),
-        0, 0, {}, 0, _no_offers(n), [], Cells(np.empty((0, n))),
+        0, 0, {}, 0, _no_offers(n), [], 0, 0, 0, Cells(np.empty((0, n))),
     )  # fmt: skip
 
 
@@ -456,6 +469,36 @@ def choose(known: Linkage) -> tuple[int, Vector]:
     return number, x
 
 
+def has_looked(known: Linkage, minima: int) -> bool:
+    """Tell whether enough starts on sides have been taken since so many minima are known."""
+    return known.minima == minima and known.looks >= known.wanted
+
+
+def look(known: Linkage, unit: Vector, minima: int) -> tuple[int, bool]:
+    """Return which of some places, shape (k, n), is on sides and the farthest from all starts.
+
+    And whether it is, and is none of them: where a path has only come by, nothing is known.  It
+    counts as a look that is taken while so many `minima` are known.
+    """
+    if known.minima != minima:
+        known.looks, known.minima, known.wanted = 0, minima, _looks_wanted(known)
+    known.looks += 1
+    starts = known.unit[np.unique(known.run[: known.count], return_index=True)[1]]
+    gaps = Cells(starts).gaps(starts, unit)
+    gaps[~np.any((unit <= 0.0) | (unit >= 1.0), axis=1)] = 0.0
+    best = int(np.argmax(gaps))
+    return best, bool(gaps[best] > 0.0)
+
+
+def _looks_wanted(known: Linkage) -> int:
+    """Return how many starts on sides are to be taken: of one variable the two ends."""
+    n = known.unit.shape[1]
+    if n == 1:
+        return 2
+    least, most = (part * known.samples for part in LOOKS)
+    return math.ceil(max(least, min(3.0 ** min(n, 99) - 1.0, most)))
+
+
 def crowd(known: Linkage, unit: Vector) -> None:
     """Let offered starts know of one more point."""
     offered = known.offered
@@ -479,6 +522,7 @@ def to_dict(known: Linkage) -> dict[str, Any]:
         "waiting": [[run, row] for run, row in known.row_of.items()],
         "put_aside": known.put_aside,
         "lost": list(known.lost),
+        "looks": [known.looks, known.minima, known.wanted],
         "offered": [
             [int(number), x.copy(), float(gap)]
             for number, x, gap in zip(
@@ -514,6 +558,8 @@ def from_dict(data: dict[str, Any], n: int, unit_of: Callable[[Vector], Vector])
     known.waits[list(known.row_of.values())] = ASIDE
     known.put_aside = stored.whole("put_aside", data["put_aside"])
     known.lost = [stored.whole("lost", run) for run in data["lost"]]
+    looked = data.get("looks", (0, 0, 0))  # 0.10.0 and before had none
+    known.looks, known.minima, known.wanted = (stored.whole("looks", each) for each in looked)
     known.cells = Cells(known.unit[:count])
     if data["offered"]:
         numbers, places, gaps = zip(*data["offered"], strict=True)

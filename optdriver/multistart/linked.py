@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from optdriver.multistart.state import MultiStartState
 
 Vector = NDArray[np.float64]
+
+UNSEEN: Final = 0.89
+"""What is told at most before the sides of the box have been looked at."""
 
 
 def unit_slope(state: MultiStartState, g: Vector | None) -> Vector | None:
@@ -86,13 +89,48 @@ def leap(state: MultiStartState, search: Search, x: Vector, f: float, g: Vector)
 
 def probability(state: MultiStartState) -> float:
     """Return how likely it is that no minimum is missing: see `completeness`."""
+    made = _estimated(state)
+    unseen = takes_looks(state) and made >= completeness.LIKELY and not _has_looked(state)
+    return UNSEEN if unseen else made
+
+
+def _estimated(state: MultiStartState) -> float:
+    """Return that probability, if nothing is hidden on the sides of the box."""
     aside = len(state.samples.row_of) + linkage.followers(state.linkage)
     minima, rule = len(state.catalogue), state.options.convergence_rule
     if rule < 8:
         return completeness.probability(state.converged + aside, minima)
-    on_sides = rule > 9 and state.catalogue.is_on_sides(state.lower, state.upper)
-    sides = int(np.count_nonzero(state.lower < state.upper)) if on_sides else 0
+    sides = int(np.count_nonzero(state.lower < state.upper))
+    seen = takes_looks(state) and sides <= linkage.FEW
+    if rule < 10 or seen or not state.catalogue.is_on_sides(state.lower, state.upper):
+        sides = 0
     return completeness.estimate(state.converged, aside, minima, sides=sides)
+
+
+def takes_looks(state: MultiStartState) -> bool:
+    """Tell whether sides of the box are looked at before all minima are likely found."""
+    ruled = state.options.convergence_rule > 10 and state.linked
+    return ruled and state.feasible_starts is None and bool(np.any(state.lower < state.upper))
+
+
+def wants_look(state: MultiStartState) -> bool:
+    """Tell whether the next start is to be on sides of the box: all else is likely found."""
+    if not takes_looks(state) or linkage.has_looked(state.linkage, len(state.catalogue)):
+        return False
+    return _estimated(state) >= completeness.LIKELY
+
+
+def _has_looked(state: MultiStartState) -> bool:
+    """Tell whether enough starts on sides have been taken, and none of them is under way."""
+    return linkage.has_looked(state.linkage, len(state.catalogue)) and not any(
+        search.state in ("sampling", "running") and is_on_side(state, search.x0)
+        for search in state.runs
+    )
+
+
+def is_on_side(state: MultiStartState, x: Vector) -> bool:
+    """Tell whether a point is on a side of the box between whose sides it can vary."""
+    return bool(np.any(((x <= state.lower) | (x >= state.upper)) & (state.lower < state.upper)))
 
 
 def may_descend(state: MultiStartState) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError
-from optdriver.multistart import gradients, linkage, start_rules
+from optdriver.multistart import gradients, linkage, linked, start_rules
 from optdriver.multistart.descent import go_on, minimizer_at, want_evaluation
 from optdriver.multistart.endings import (
     are_used,
@@ -149,6 +149,8 @@ def _numbered(state: MultiStartState) -> tuple[int, Vector]:
 def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
     """Return the best of the starts that are offered; the sequence offers a few more before."""
     known = state.linkage
+    if linked.wants_look(state):
+        return _look(state)
     if state.linked and not (known.offered and sequence_is_used(state)):
         first = state.next_start
         fresh = _next_starts(state, linkage.fresh(known))
@@ -156,6 +158,21 @@ def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
         unit = unit_coordinates(state, fresh)
         linkage.offer(known, first, fresh, unit, from_faces=state.options.convergence_rule > 6)
     return linkage.choose(known)
+
+
+def _look(state: MultiStartState) -> tuple[int, Vector]:
+    """Return a start on sides of the box: the best of a few with their outer coordinates there."""
+    first = state.next_start
+    fresh = _next_starts(state, linkage.fresh(state.linkage))
+    state.next_start += len(fresh)
+    outer = linkage.OUTER * (state.upper / 2 - state.lower / 2)
+    low, high = state.lower + 2 * outer, state.upper - 2 * outer
+    part = np.divide(fresh - low, high - low, out=np.zeros_like(fresh), where=high > low)
+    inside = np.clip(state.lower * (1.0 - part) + state.upper * part, state.lower, state.upper)
+    x = np.where(fresh < low, state.lower, np.where(fresh > high, state.upper, inside))
+    unit = unit_coordinates(state, x)
+    best, new = linkage.look(state.linkage, unit, len(state.catalogue))
+    return first + best, (x if new else fresh)[best]
 
 
 def _next_starts(state: MultiStartState, number: int) -> Vector:

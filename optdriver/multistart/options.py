@@ -31,7 +31,7 @@ MOST_INITIAL = 100_000
 DIFFERENCE_RULES = (1, 2, 3, 4, 5)
 CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
-"""How runs go: as by 0.1.0, 0.2.0, 0.3.0, ..., 0.9.0, and as now."""
+"""How runs go: as by 0.1.0, 0.2.0, 0.3.0, ..., 0.10.0, and as now."""
 
 DRAWS_BEYOND_SOBOL = 11
 """The `convergence_rule` from which on starts have more dimensions than a Sobol sequence."""

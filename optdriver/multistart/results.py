@@ -165,7 +165,8 @@ def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | 
         row = linked.settle(state, search, f, g)
         leads = linkage.leads(state.linkage, row)
         lowest = state.options.convergence_rule > 9 and linkage.is_lowest(state.linkage, row)
-        if leads and (lowest or may_descend(state)):
+        look = linked.takes_looks(state) and linked.is_on_side(state, search.x0)
+        if leads and (lowest or look or may_descend(state)):
             state.linkage.put_aside = 0
             go_on(state, search)
         else:

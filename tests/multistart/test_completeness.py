@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from math import comb, factorial
 
@@ -11,7 +12,8 @@ import pytest
 from benchmarks.completeness import CLAIMED, crossings, share
 from benchmarks.problems.multimodal import camel, wells
 from optdriver import MultiStart
-from optdriver.multistart.completeness import LEAST, estimate, probability
+from optdriver.multistart.completeness import ALL_LIKELY, LEAST, LIKELY, estimate, probability
+from optdriver.multistart.linked import UNSEEN
 
 
 def by_its_definition(starts: int, minima: int) -> float:
@@ -73,6 +75,7 @@ def test_of_many_variables_it_says_nothing_and_no_number_overflows():
         (8, lambda n, w: estimate(n, 0, w)),
         (9, lambda n, w: estimate(n, 0, w)),
         (10, lambda n, w: estimate(n, 0, w)),
+        (11, lambda n, w: estimate(n, 0, w)),
     ],
 )
 def test_what_is_said_is_that_of_the_starts_that_have_converged(rule, said):
@@ -104,6 +107,66 @@ def test_a_minimum_on_a_side_is_doubted_further_by_the_present_rule_alone(rule, 
     starts = 2.0 / (1.0 - ms.probability ** (1.0 / power))  # since the formula is (N - 2) / N
     assert starts == pytest.approx(round(starts), abs=1e-6)
     assert MultiStart.from_dict(ms.to_dict()).probability == ms.probability
+
+
+def corner(x):
+    """A bowl with a narrow well in a corner, where about one in a hundred starts would lead."""
+    away, beside = x - np.array([1.02, -0.02]), x - np.array([0.4, 0.6])
+    well = 0.6 * np.exp(-0.5 * (away @ away) / 0.05**2)
+    return float(beside @ beside - well), 2.0 * beside + well / 0.05**2 * away
+
+
+def found_in_a_corner(seed, places=1, **options):
+    """Return a multi-start that has said that all minima are likely found."""
+    ms = MultiStart([(0, 1)] * 2, start_rule="auto", seed=seed, stop_when=ALL_LIKELY, **options)
+    while not ms.done:
+        for point in ms.ask(places):
+            ms.tell(point.id, *corner(point.x))
+    return ms
+
+
+def on_sides(ms):
+    """Return the starts that are on sides of the unit box."""
+    return [run.x0 for run in ms.runs if np.any((run.x0 == 0.0) | (run.x0 == 1.0))]
+
+
+def test_sides_and_corners_are_looked_at_before_all_minima_are_likely_found():
+    """0.10.0 said so of the minimum inside alone."""
+    for places in (1, 4):
+        ms = found_in_a_corner(0, places)
+        assert ms.num_minima == 2 and ms.probability >= LIKELY
+        assert any(np.array_equal(minimum.x, [1.0, 0.0]) for minimum in ms.minima)
+        looks = on_sides(ms)
+        assert len({x.tobytes() for x in looks}) == len(looks) >= 8
+    before = found_in_a_corner(0, convergence_rule=10)
+    assert before.num_minima == 1 and not on_sides(before)
+
+
+def test_until_sides_were_looked_at_less_is_said_and_a_copy_goes_on_with_the_looks():
+    ms, asked, said = MultiStart([(0, 1)] * 2, start_rule="auto"), [], []
+    while ms.nfev < 200:
+        if ms.nfev % 20 == 0:
+            ms = MultiStart.from_dict(
+                json.loads(json.dumps(ms.to_dict(), default=np.ndarray.tolist))
+            )
+        (point,) = ms.ask(1)
+        ms.tell(point.id, *corner(point.x))
+        asked.append(point.x.tobytes())
+        said.append(ms.probability)
+    looks = [asked.index(x.tobytes()) for x in on_sides(ms)]
+    claim = next(k for k, made in enumerate(said) if made >= LIKELY)
+    assert found_in_a_corner(0).nfev == claim + 1
+    assert said[min(looks) - 1] == UNSEEN  # nothing is claimed before the first look
+    assert max(looks) <= claim and min(said[claim:]) >= LIKELY  # nor taken back, nor looked again
+
+
+def test_of_one_variable_both_ends_are_looked_at_once():
+    ms = MultiStart([(0, 1), (2, 2)], start_rule="auto")
+    while ms.nfev < 120:
+        (point,) = ms.ask(1)
+        ms.tell(point.id, float((point.x[0] - 0.3) ** 2), 2.0 * (point.x - [0.3, 0.0]))
+    assert sorted(run.x0[0] for run in ms.runs if run.x0[0] in (0.0, 1.0)) == [0.0, 1.0]
+    assert ms.probability > LIKELY
 
 
 def test_what_cannot_vary_is_on_no_side():
