@@ -496,7 +496,7 @@ def _looks_wanted(known: Linkage) -> int:
     if n == 1:
         return 2
     least, most = (part * known.samples for part in LOOKS)
-    return math.ceil(max(least, min(3.0 ** min(n, 99) - 1.0, most)))
+    return math.ceil(max(least, min(math.pow(3.0, min(n, 99)) - 1.0, most)))
 
 
 def crowd(known: Linkage, unit: Vector) -> None:
