@@ -32,7 +32,7 @@ from benchmarks.problems.multimodal import (
     wells,
 )
 from benchmarks.report import Section, Table, Target
-from benchmarks.searches import PRESENT, RULES
+from benchmarks.searches import PRESENT, RULES, whole
 from optdriver import MultiStart
 
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95)
@@ -112,6 +112,30 @@ def share(found: Sequence[Sequence[Crossing]], level: int) -> float:
     return _true(claims) / len(claims) if claims else 1.0
 
 
+def claims(
+    kinds: Sequence[Kind], rules: Sequence[str], first: int, instances: int, kept: Kept
+) -> dict[tuple[str, str], list[list[Crossing]]]:
+    """Return what was claimed of each class with each rule, of as many functions as there is time.
+
+    One function of each class after the other, so that a run that is broken off has seen all.
+    """
+    found: dict[tuple[str, str], list[list[Crossing]]] = {
+        (kind.name, rule): [] for kind in kinds for rule in rules
+    }
+    for k in range(instances):
+        for kind in [each for each in kinds if k < each.most]:
+            for rule in rules:
+
+                def make(kind: Kind = kind, k: int = first + k, rule: str = rule) -> list[Crossing]:
+                    problem = whole(kind.make(k), f"{kind.name} {k}", kept)
+                    return crossings(problem, kind.cap, k, **RULES[rule])
+
+                made = kept.get(f"{kind.name} {rule} {first + k}", make)
+                if made is not None:
+                    found[kind.name, rule].append(made)
+    return found
+
+
 def run(arguments: Sequence[str] = ()) -> Section:
     """Measure, and return the section of the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks completeness", description=__doc__)
@@ -123,25 +147,24 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     given = parser.parse_args(arguments)
     kept = Kept(given.keep, given.seconds, of=PRESENT)
-    rows: list[tuple[str, ...]] = []
-    both: dict[bool, list[list[Crossing]]] = {True: [], False: []}
-    for rule in given.rules.split(","):
-        for kind in KINDS:
-            if given.only not in kind.name:
-                continue
-            found = []
-            for k in range(given.first, given.first + min(given.instances, kind.most)):
-                made = kept.get(
-                    f"{kind.name} {rule} {k}",
-                    lambda kind=kind, k=k, rule=rule: crossings(
-                        kind.make(k), kind.cap, k, **RULES[rule]
-                    ),
-                )
-                if made is not None:
-                    found.append(made)
-            both[kind.chosen] += found
-            if found:
-                rows.append(row(kind.name + " *" * kind.chosen, rule, found))
+    kinds = [kind for kind in KINDS if given.only in kind.name]
+    found = claims(kinds, given.rules.split(","), given.first, given.instances, kept)
+    rows = [
+        row(kind.name + " *" * kind.chosen, rule, found[kind.name, rule])
+        for rule in given.rules.split(",")
+        for kind in kinds
+        if found[kind.name, rule]
+    ]
+    both = {
+        chosen: [
+            claim
+            for kind in kinds
+            for rule in given.rules.split(",")
+            for claim in found[kind.name, rule]
+            if kind.chosen is chosen
+        ]
+        for chosen in (True, False)
+    }
     for chosen, name in ((True, "all classes *"), (False, "all others")):
         if both[chosen]:
             rows.append(row(name, "", both[chosen]))

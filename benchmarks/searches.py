@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from benchmarks.global_peers import CLOSE, Found, is_listed, is_outside
-from benchmarks.problems.multimodal import Problem
+from benchmarks.kept import Kept
+from benchmarks.problems.multimodal import Problem, known
 from optdriver import MultiStart, __version__
 from optdriver.multistart.options import CONVERGENCE_RULES
 
@@ -25,6 +28,18 @@ RULES: dict[str, dict[str, Any]] = {
 
 PRESENT = f"optdriver {__version__}, convergence_rule {CONVERGENCE_RULES[-1]}"
 """What searches are of, since versions and rules ask other points."""
+
+
+def whole(problem: Problem, name: str, kept: Kept) -> Problem:
+    """Return a problem with its minima, which are looked for once and kept by its name."""
+    if problem.places is not None:
+        return problem
+
+    def look() -> list[list[float]]:
+        return [list(map(float, place)) for place in known(problem)]
+
+    places = kept.get(f"{name}|known", look, f"scipy {scipy.__version__}")
+    return replace(problem, places=np.array(look() if places is None else places))
 
 
 def search(
@@ -72,9 +87,9 @@ def middle(counts: Sequence[int | None], cap: int) -> float:
 
 
 def cell(counts: Sequence[int | None], cap: int) -> str:
-    """Return median, quartiles, and in brackets how many did not get there."""
+    """Return median, quartiles if they differ, and in brackets how many did not get there."""
     values = [cap if count is None else count for count in counts]
     low, high = np.percentile(values, [25, 75])
     missed = sum(count is None for count in counts)
-    text = f"{middle(counts, cap):.0f} [{low:.0f}, {high:.0f}]"
+    text = f"{middle(counts, cap):.0f}" + f" [{low:.0f}, {high:.0f}]" * bool(low < high)
     return text + (f" ({missed})" if missed else "")
