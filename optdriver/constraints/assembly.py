@@ -71,6 +71,19 @@ class Equation:
     constant: float = 0.0
     affine: dict[int, float] = field(default_factory=dict)
     terms: list[tuple[float, Node]] = field(default_factory=list)
+    _signed: list[tuple[Key, list[int], list[float]]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def signed(self) -> list[tuple[Key, list[int], list[float]]]:
+        """Return the signatures of the terms, of which there are no more to come."""
+        if self._signed is None:
+            self._signed = [signature(node) for _, node in self.terms]
+        return self._signed
+
+
+Cut = dict[int, tuple[Node, Equation]]
+"""Equations of formulas, by their identity."""
 
 
 class Cutter:
@@ -265,7 +278,11 @@ def _work(equations: Sequence[Equation]) -> int:
 
     Measured: 50 units, what the smallest template takes, are about a tenth of a millisecond.
     """
-    works = {signature(t)[0]: 50 + _depths(t) for made in equations for _, t in made.terms}
+    works: dict[Key, int] = {}
+    for made in equations:
+        for (_, node), (key, _, _) in zip(made.terms, made.signed(), strict=True):
+            if key not in works:
+                works[key] = 50 + _depths(node)
     return sum(works.values())
 
 
@@ -291,8 +308,8 @@ class _Group:
 def _groups(equations: Sequence[tuple[int, Equation]]) -> list[_Group]:
     found: dict[Key, list[tuple[int, float, list[int], list[float]]]] = {}
     for place, equation in equations:
-        for coefficient, node in equation.terms:
-            key, slots, numbers = signature(node)
+        signed = zip(equation.terms, equation.signed(), strict=True)
+        for (coefficient, _), (key, slots, numbers) in signed:
             found.setdefault(key, []).append((place, coefficient, slots, numbers))
     return [_group(template(key), instances) for key, instances in found.items()]
 
@@ -343,11 +360,21 @@ class Assembly:
         The parameters in the order of x.
     texts : int
         From how many texts the rows come: each may take its share of work.
+    cut : Cut, optional
+        Equations without intermediates that are known of some of the formulas.
     """
 
-    def __init__(self, formulas: Sequence[Node], names: Sequence[str], texts: int = 1) -> None:
-        cutter = Cutter(names)
-        rows = [cutter.equation(node) for node in formulas]
+    def __init__(
+        self,
+        formulas: Sequence[Node],
+        names: Sequence[str],
+        texts: int = 1,
+        cut: Cut | None = None,
+    ) -> None:
+        cutter, known = Cutter(names), cut or {}
+        rows = [
+            known[id(node)][1] if id(node) in known else cutter.equation(node) for node in formulas
+        ]
         if _work([*cutter.intermediates, *rows]) > MAX_WORK * texts:
             cutter = Cutter(names, steps=True)
             rows = [cutter.equation(node) for node in formulas]

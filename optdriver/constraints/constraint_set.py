@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from optdriver import stored
-from optdriver.constraints.assembly import Assembly
+from optdriver.constraints.assembly import Assembly, Cut
 from optdriver.constraints.callables import Bends, Functions
 from optdriver.constraints.nearest import nearest
 from optdriver.constraints.projection import InsetRows, Projection, moved
@@ -143,7 +143,7 @@ class ConstraintSet:
         nodes = [row.node for row in made.rows]
         self._evaluation = Evaluation(nodes, self.parameters)
         self._nodes = nodes
-        self._assembly = _assembled(made.rows, self.parameters)
+        self._assembly = _assembled(made.rows, self.parameters, made.cut)
         self._functions = specification.functions
         self._arrange(made.rows)
         self._box = made.lower, made.upper
@@ -364,7 +364,8 @@ class ConstraintSet:
 
         `known` keeps second derivatives of functions that are computed coarsely.
         """
-        return dense(self._curvature(x, multipliers, known))
+        made: Array = self._curvature(x, multipliers, known)
+        return made if type(made) is np.ndarray else dense(made)  # it is, of programs
 
     @quiet
     def hessian_sparse(self, x: ArrayLike, multipliers: ArrayLike) -> Any:
@@ -603,10 +604,11 @@ _EIGENVALUES = 200
 _VERSION = 1
 
 
-def _assembled(rows: Sequence[Row], names: Sequence[str]) -> Assembly:
+def _assembled(rows: Sequence[Row], names: Sequence[str], cut: Cut) -> Assembly:
     """Differentiate the rows; if one has no derivative, say which."""
     try:
-        return Assembly([row.node for row in rows], names, len({row.source for row in rows}))
+        texts = len({row.source for row in rows})
+        return Assembly([row.node for row in rows], names, texts, cut)
     except ConstraintError:
         for row in rows:
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from optdriver.constraints.assembly import Cutter
+from optdriver.constraints.assembly import Cut, Cutter
 from optdriver.formulas.printing import formula
 from optdriver.formulas.syntax import Node
 
@@ -19,12 +19,17 @@ _SAME = 4e-15
 Form = dict[str, float]
 
 
-def canonical(formulas: Sequence[Node], names: Sequence[str]) -> list[Form]:
-    """Return the coefficients of each formula, by what they are coefficients of."""
+def canonical(formulas: Sequence[Node], names: Sequence[str], cut: Cut | None = None) -> list[Form]:
+    """Return the coefficients of each formula, by what they are coefficients of.
+
+    Into `cut` go the equations that need no intermediates.
+    """
     cutter = Cutter(names)
     forms = []
     for node in formulas:
         made = cutter.equation(node)
+        if cut is not None and not cutter.intermediates:
+            cut[id(node)] = node, made
         form: Form = {"1": made.constant}
         for index, coefficient in made.affine.items():
             form[f"#{index}"] = coefficient

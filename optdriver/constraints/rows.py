@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.constraints.assembly import Cut
 from optdriver.constraints.identity import candidates, canonical, factor
 from optdriver.errors import ConstraintError, ConstraintWarning, say
 from optdriver.formulas.convexity import Curvature, curvature
@@ -95,6 +96,7 @@ class Reading:
     bound_names: dict[tuple[int, str], str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     forms: dict[int, tuple[Node, Affine]] = field(default_factory=dict)  # by the node's identity
+    cut: Cut = field(default_factory=dict)
 
     def affine(self, node: Node) -> Affine:
         """Return the constant and the coefficients of a row, or None; found the first time only."""
@@ -405,7 +407,7 @@ def _pair(reading: Reading) -> None:
     rows = reading.rows
     if len(rows) < 2:
         return
-    forms = canonical([row.node for row in rows], reading.names)
+    forms = canonical([row.node for row in rows], reading.names, reading.cut)
     gone: set[int] = set()
     like: dict[int, int] = {}  # row -> an earlier one that says the same
     for alike in candidates(forms):

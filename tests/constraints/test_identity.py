@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from optdriver.constraints import ConstraintSet, parse
+from optdriver.constraints.assembly import Assembly, Equation
 from optdriver.constraints.identity import canonical, factor
 from optdriver.formulas.rewrite import bound
+from optdriver.formulas.syntax import Node
+from optdriver.geometry.matrices import dense
 
 NAMES = ("x", "y", "z")
 
@@ -46,6 +50,21 @@ def test_multiples_are_found(first: str, second: str, expected: float) -> None:
 )
 def test_what_only_looks_alike_stays_apart(first: str, second: str) -> None:
     assert ratio(first, second) is None
+
+
+@pytest.mark.parametrize("last", ["exp(x*y)*z - 2", "abs(x)*y - max(y, z, x*z)*x"])
+def test_what_is_cut_for_canonical_forms_serves_derivatives(last: str) -> None:
+    """With a row that needs intermediates, which are numbered from one formula to the next."""
+    texts = ["(x - 0.5)^2 + y*z - 1", last, "x*sin(y) - z", "max(y, z, x*z)*x - 3"]
+    nodes = [bound(parse(t, NAMES).operands[0], {}, t) for t in texts]
+    known: dict[int, tuple[Node, Equation]] = {}
+    canonical(nodes, NAMES, known)
+    assert id(nodes[0]) in known and id(nodes[3]) not in known
+    x, weights = np.array([0.3, -1.2, 0.7]), np.array([1.0, -2.0, 0.5, 3.0])
+    with_known, alone = Assembly(nodes, NAMES, cut=known), Assembly(nodes, NAMES)
+    assert dense(with_known.jacobian(x)).tolist() == dense(alone.jacobian(x)).tolist()
+    bends = (dense(made.hessian(x, weights)).tolist() for made in (with_known, alone))
+    assert next(bends) == next(bends)
 
 
 def test_rows_that_differ_by_little_are_two_inequalities() -> None:
