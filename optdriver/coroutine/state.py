@@ -271,14 +271,17 @@ def _check(state: State) -> None:
         raise ValueError("its best evaluation has failed")
     if state.best < 0 and any(not record.failed for record in values):
         raise ValueError("it has no best evaluation")
-    begun = [r for r in state.records[: state.leg] if r.wanted == "value"]
-    known = any(np.array_equal(r.x, state.start) for r in begun)
-    if state.aside.left and state.stop is None and not known:
+    if state.aside.left and state.stop is None and not _knows_start(state):
         raise ValueError("a leg from beside an end, but not from a point that was evaluated")
     if not (state.leg <= count and (state.legs == 0) == (state.leg == 0) and n):
         raise ValueError("its legs do not belong together")
     if not state.failures <= state.nfail <= state.nfev == len(values):
         raise ValueError("its counters contradict each other")
+
+
+def _knows_start(state: State) -> bool:
+    before = (r for r in state.records[: state.leg] if r.wanted == "value")
+    return any(np.array_equal(r.x, state.start) for r in before)
 
 
 def _read_records(data: Mapping[str, Any], low: Vector, high: Vector) -> list[Record]:
