@@ -435,6 +435,7 @@ class _Loop:
             return
         self._give_up_on(overdue, f"timeout: it did not end within {self.deadlines.timeout:g} s")
         if self.pool.is_stuck:
+            self._withdraw()  # they would wait for a thread for ever
             self.error = ProtocolError(
                 "evaluations that were given up hold all threads of the executor; nothing is lost: "
                 "leave the executor out, or use processes, and call run again"
@@ -452,13 +453,17 @@ class _Loop:
         if self.study.info()["elapsed"] - given["max_time_from"] < given["max_time"]:
             return
         if self.pool.tells_beginnings:
-            waiting = [future for future in list(self.out) if future.cancel()]
-            self._release([self.out.pop(future) for future in waiting])
+            self._withdraw()
         late, longest = self.durations.late(self.out), self.durations.longest
         if late:
             took = f"did not end within {longest:.3g} s, the longest time that another one took"
             took = took if longest > 0.0 else "had not ended by then"
             self._give_up_on(late, f"max_time = {given['max_time']:g} s is over, and it {took}")
+
+    def _withdraw(self) -> None:
+        """Take back the evaluations that have not begun."""
+        waiting = [future for future in list(self.out) if future.cancel()]
+        self._release([self.out.pop(future) for future in waiting])
 
     def _give_up_on(self, futures: list[Future[Any]], reason: str) -> None:
         """Wait no more for evaluations: they have failed."""

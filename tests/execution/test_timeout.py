@@ -123,9 +123,11 @@ def test_a_point_that_hung_is_tried_again_where_the_study_says_so(hanging):
     assert study.history["state"][0] == "told"
 
 
-def test_where_all_threads_of_a_pool_hang_an_error_says_so(hanging):
+@pytest.mark.parametrize("places", [1, 3])
+def test_where_all_threads_of_a_pool_hang_an_error_says_so(hanging, places):
+    """Also where other points wait for the thread: they are taken back, and come again."""
     fun = hanging(2)
-    study = create_study(BOX, jac=True, max_iter=20)
+    study = create_study(BOX, jac=True, max_iter=20, num_parallel=places)
     pool = ThreadPoolExecutor(1)
 
     def now():  # time passes where one hangs
@@ -135,6 +137,7 @@ def test_where_all_threads_of_a_pool_hang_an_error_says_so(hanging):
     deadlines.monotonic = now  # put back by the fixture
     with pytest.raises(ProtocolError, match="hold all threads"):
         study.run(fun, executor=pool, timeout=50)
+    assert fun.calls == 2
     fun.go_on.set()
     pool.shutdown()
     study.run(fun)
