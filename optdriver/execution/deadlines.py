@@ -40,10 +40,12 @@ class Deadlines:
         """Whether there is a limit."""
         return self.timeout < math.inf
 
-    def overdue(self, out: Iterable[Future[Any]], *, at_once: bool) -> list[Future[Any]]:
+    def overdue(
+        self, out: Iterable[Future[Any]], has_begun: Callable[[Future[Any]], bool]
+    ) -> list[Future[Any]]:
         """Return those of the evaluations that are out whose time is over.
 
-        A call begins when its future is first seen running; or, if `at_once`, seen at all.
+        It counts from when `has_begun` first says so of a call.
         """
         if not self.limited:
             return []
@@ -51,7 +53,7 @@ class Deadlines:
         self._since = {
             future: since.get(future, now)
             for future in out
-            if not future.done() and (at_once or future in since or future.running())
+            if not future.done() and (future in since or has_begun(future))
         }
         return [future for future, begun in self._since.items() if now - begun >= self.timeout]
 

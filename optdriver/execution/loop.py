@@ -88,10 +88,10 @@ def run(
     max_evaluations : int, optional
         Return after so many evaluations of this call.
     timeout : float, optional
-        Seconds that one evaluation may take, counted from where it begins.  After that it has
-        failed, for that reason, and its place is free: a process is killed (with all workers of its
-        pool, whose other evaluations are repeated), a thread is left alone and another one takes
-        its place, the future of another executor is cancelled (there the time counts from the
+        Seconds that one evaluation may take, counted from where a worker begins it.  After that it
+        has failed, for that reason, and its place is free: a process is killed (with all workers of
+        its pool, whose other evaluations are repeated), a thread is left alone and another one
+        takes its place, the future of another executor is cancelled (there the time counts from the
         submission).  `run` then calls the objective in threads, where it did in this one.  Without
         it, what is open when `max_time` is over is given up in the same way as soon as it takes
         longer than any other evaluation took, unless the objective is called in this thread.
@@ -430,7 +430,7 @@ class _Loop:
 
     def _end_overdue(self) -> None:
         """Give up the evaluations that have taken too long: they have failed."""
-        overdue = self.deadlines.overdue(self.out, at_once=not self.pool.tells_beginnings)
+        overdue = self.deadlines.overdue(self.out, self.pool.has_begun)
         if not overdue:
             return
         self._give_up_on(overdue, f"timeout: it did not end within {self.deadlines.timeout:g} s")

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from optdriver.errors import InputError, InputTypeError
+from optdriver.execution.beginnings import Beginnings
 from optdriver.execution.local import LocalExecutor
 
 Make = Callable[[], Executor]
@@ -41,6 +42,8 @@ class Pool:
         self._ours = True
         self._adopted: set[Future[Any]] = set()
         self._stuck: list[Future[Any]] = []
+        self._limited = limited
+        self._beginnings: Beginnings | None = None
         if given is None:
             threads = True if limited else None
             self.executor: Executor = LocalExecutor(workers, threads=threads)
@@ -68,6 +71,15 @@ class Pool:
             isinstance(self.executor, ThreadPoolExecutor) or _processes(self.executor) is not None
         )
 
+    def has_begun(self, future: Future[Any]) -> bool:
+        """Return whether a call has begun, as far as its executor tells; else it is taken to have.
+
+        Of a pool of processes its workers tell, if calls are limited.
+        """
+        if self._beginnings is not None:
+            return self._beginnings.has_begun(future)
+        return not self.tells_beginnings or future.running()
+
     @property
     def is_local(self) -> bool:
         """Whether the calls run in threads of ours, or in this one."""
@@ -86,15 +98,21 @@ class Pool:
     def submit(self, *call: Any) -> Future[Any]:
         """Submit a call; if a worker has died, to a new executor of the same kind."""
         try:
-            future = self.executor.submit(*call)
+            future = self._submit(*call)
         except BrokenExecutor:
             if self._make is None:
                 raise
-            self.close(wait=False)
+            self._shut_down(wait=False)
             self.executor, self._ours = self._make(), True
-            future = self.executor.submit(*call)
+            future = self._submit(*call)
         _check_future(self.executor, future)
         return future
+
+    def _submit(self, *call: Any) -> Future[Any]:
+        if not self._limited or _processes(self.executor) is None:
+            return self.executor.submit(*call)
+        self._beginnings = self._beginnings or Beginnings()
+        return self._beginnings.submit(self.executor, *call)
 
     def adopt(self, future: Future[Any]) -> None:
         """Take note of a call that another pool was given."""
@@ -132,6 +150,11 @@ class Pool:
 
     def close(self, *, wait: bool) -> None:
         """Shut down what was made here."""
+        self._shut_down(wait=wait)
+        if self._beginnings is not None:
+            self._beginnings.close()
+
+    def _shut_down(self, *, wait: bool) -> None:
         if not self._ours:
             return
         if isinstance(self.executor, LocalExecutor | ProcessPoolExecutor):

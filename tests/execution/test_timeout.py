@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import multiprocessing
 import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ import pytest
 from optdriver import minimize
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.execution import LocalExecutor, deadlines
+from optdriver.execution.beginnings import Beginnings
 from optdriver.execution.pools import Pool
 from optdriver.studies import create_study
 
@@ -212,6 +214,79 @@ def test_a_process_that_hangs_is_killed(kind, monkeypatch, tmp_path):
     assert study.history["state"].tolist().count("told") == 5
     assert over
     assert not any(process.is_alive() for process in over)
+
+
+def wait_for_file(path):
+    """What a worker does before its first call: it starts when the file is there."""
+    while not path.exists():
+        threading.Event().wait(0.001)
+
+
+def bowl(x, y):
+    return (x - 0.3) ** 2 + (y - 1.0) ** 2, [2 * (x - 0.3), 2 * (y - 1.0)]
+
+
+@pytest.mark.slow  # it starts processes
+@pytest.mark.parametrize("kind", [None, "spawn", "loky"])
+def test_the_start_of_the_workers_does_not_count(kind, monkeypatch, tmp_path):
+    """The worker begins after twenty looks, a hundred seconds each; then time stands still."""
+    go_on, looks = tmp_path / "go on", itertools.count()
+    monkeypatch.setattr(deadlines, "LOOK", 0.01)
+
+    def now():
+        look = min(next(looks), 20)
+        if look == 20:
+            go_on.touch()
+        return 100.0 * look
+
+    monkeypatch.setattr(deadlines, "monotonic", now)
+    start = {"initializer": wait_for_file, "initargs": (go_on,)}
+    pool = (
+        loky.ProcessPoolExecutor(1, **start)
+        if kind == "loky"
+        else ProcessPoolExecutor(1, multiprocessing.get_context(kind), **start)
+    )
+    study = create_study(BOX, jac=True, num_parallel=2, num_initial=2, max_iter=4)
+    with pool:
+        study.run(bowl, executor=pool, timeout=500)
+    assert failed(study) == []
+    assert study.num_evaluations == 4
+
+
+@pytest.mark.slow  # it starts processes
+def test_what_waits_for_a_worker_has_not_begun(monkeypatch, tmp_path):
+    """A call that the pool keeps ready for its one worker is repeated, it has not failed."""
+    hangs, over, clock = tmp_path / "hangs", [], itertools.count(step=100)
+    monkeypatch.setattr(deadlines, "LOOK", 0.01)
+    monkeypatch.setattr(
+        deadlines, "monotonic", lambda: next(clock) if hangs.exists() and not over else 0.0
+    )
+    real = Pool.give_up
+
+    def give_up(self, futures, others):
+        over.extend(futures)
+        return real(self, futures, others)
+
+    monkeypatch.setattr(Pool, "give_up", give_up)
+    study = create_study(BOX, jac=True, num_parallel=2, num_initial=2, max_iter=6)
+    with ProcessPoolExecutor(1) as pool:
+        study.run(HangsOnce(tmp_path), executor=pool, timeout=500)
+    assert len(over) == 1
+    assert failed(study) == ["timeout: it did not end within 500 s"]
+    assert study.history["state"][1] == "told"
+
+
+def test_a_call_that_cannot_note_its_beginning_is_made_and_counts_as_its_future_says():
+    begun, go_on = Beginnings(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        first = begun.submit(pool, go_on.wait, 60)
+        second = begun.submit(pool, int, "7")
+        assert not begun.has_begun(second)
+        begun.close()
+        assert not begun.has_begun(second)
+        go_on.set()
+        assert first.result(60)
+        assert second.result(60) == 7
 
 
 # -- the time of the study, without a limit for each evaluation -------------------------------
