@@ -43,7 +43,7 @@ RINGS: list[list[str]] = [
     ["study", "storage"],
     ["execution", "objectives", "batch"],
     ["studies", "minimization", "integrations", "plots", "remote"],
-    ["server", "cli"],
+    ["server", "cli", "__main__"],
 ]
 PLACE = {room: (ring, seat) for ring, rooms in enumerate(RINGS) for seat, room in enumerate(rooms)}
 

@@ -137,7 +137,7 @@ class Room:
     def _found(self, name: str, params: Mapping[str, Any]) -> dict[str, Any] | OptDriverError:
         """Return an answer, or the error: something may have been done before that."""
         try:
-            return self.wire.found(name, params)
+            return self.wire.found(name, params, carried=("wait",) if name in ASKING else ())
         except OptDriverError as error:
             return error
 

@@ -11,7 +11,7 @@ import inspect
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, Final
@@ -65,8 +65,11 @@ class Wire:
         """
         return dict(plain(self.found(name, params)))
 
-    def found(self, name: Any, params: Any) -> dict[str, Any]:
-        """Return the same with values as the study has them; `encoded` makes JSON of them."""
+    def found(self, name: Any, params: Any, carried: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the same with values as the study has them; `encoded` makes JSON of them.
+
+        `carried` are parameters that the carrier takes for itself, named where one is unknown.
+        """
         if not isinstance(name, str) or name not in self.requests:
             raise unknown_option("request", str(name)[:60], self.requests)
         if not isinstance(params, Mapping):
@@ -74,7 +77,7 @@ class Wire:
         wanted, needed = parameters(name)
         for key in params:
             if key not in wanted:
-                raise unknown_option(f"parameter of {name!r}", str(key)[:60], wanted)
+                raise unknown_option(f"parameter of {name!r}", str(key)[:60], (*wanted, *carried))
         for key in needed:
             if key not in params:
                 raise InputError(f"request {name!r} needs {key!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
 import sys
 import warnings
 
@@ -52,6 +53,14 @@ def described(tmp_path):
     path = tmp_path / "bowl.toml"
     path.write_text(STUDY.replace("PYTHON", sys.executable))
     return path
+
+
+def test_the_package_is_run_as_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["somewhere/optdriver/__main__.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("optdriver", run_name="__main__")
+    assert ended.value.code == 0
+    assert "Usage: optdriver " in capsys.readouterr().out
 
 
 def test_from_a_new_file_to_a_minimum(call, tmp_path):

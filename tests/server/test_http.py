@@ -161,6 +161,7 @@ def mistaken(served, tmp_path_factory):
         ("POST", "/ask", b"[1]", 400, "object"),
         ("POST", "/ask", b'{"n": "1"}', 400, "ask"),
         ("POST", "/ask", b'{"wait": 1e9}', 400, "at most 60"),
+        ("POST", "/ask", b'{"wiat": 1}', 400, "'wait'?); known: again, lease, n, ticket, wait"),
         ("POST", "/ask", b'{"lease": -1}', 400, "positive"),
         ("POST", "/ask", b'{"lease": true}', 400, "seconds"),
         ("POST", "/aks", b"{}", 400, "did you mean 'ask'"),
