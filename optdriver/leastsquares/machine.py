@@ -193,13 +193,19 @@ class Model:
 
     def step(self) -> Vector:
         """Return the Gauss-Newton step within the box."""
-        ones = np.ones(self.low.size)
-        made: Vector = damped(self.triangle, self.q, ones, 0.0, self.low, self.high)
+        return self._step(self.triangle, self.q)
+
+    def _step(self, triangle: Vector, q: Vector) -> Vector:
+        made: Vector = damped(triangle, q, np.ones(self.low.size), 0.0, self.low, self.high)
         return made
 
-    def offset(self, f: float) -> float:
-        """Return the relative offset: the root of the part of f that the step would gain."""
-        promised = gain(self.triangle, self.q, self.step())
+    def offset(self, f: float, other: tuple[Vector, Vector] | None = None) -> float:
+        """Return the relative offset: the root of the part of f that the step would gain.
+
+        With R and q of an `other` model that of its own step.
+        """
+        triangle, q = other or (self.triangle, self.q)
+        promised = gain(triangle, q, self._step(triangle, q))
         return math.sqrt(promised / f) if f > 0.0 else 0.0
 
 
@@ -383,8 +389,20 @@ def _try(state: State, model: Model | None = None) -> None:
     if np.isfinite(point).all() and not np.array_equal(point, state.x) and state.radius > 0.0:
         state.pending = point
     else:
-        sure = made.offset(state.f) <= _sure(state)
-        _end(state, Stop.ROUNDING if sure else Stop.STALLED)
+        _end_short(state, made)
+
+
+def _end_short(state: State, model: Model) -> None:
+    """End where steps have become so short that they change no digit.
+
+    Where the Jacobian has lost its rank its step may be endless, also at a minimum that what it
+    leaves of the Hessian makes: then the model that has learnt of the steps tried there is asked.
+    """
+    sure = model.offset(state.f) <= _sure(state)
+    if not sure and state.options.secant >= rest.AT_ENDS:
+        made = rest.whole(state, model.triangle, model.q, model.free, clear=True)
+        sure = made is not None and model.offset(state.f, made) <= SURE
+    _end(state, Stop.ROUNDING if sure else Stop.STALLED)
 
 
 def _sure(state: State) -> float:
@@ -495,8 +513,7 @@ def _again(state: State) -> None:
     if state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)
     elif state.radius <= EPS**2 * _length(state, state.x):
-        known = _model(state).offset(state.f) <= sure
-        _end(state, Stop.ROUNDING if known else Stop.STALLED)
+        _end_short(state, _model(state))
     elif sure > SURE and _is_short(state) and _model(state).offset(state.f) <= sure:
         _end(state, Stop.ROUNDING)
     else:

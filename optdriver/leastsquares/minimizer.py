@@ -96,7 +96,7 @@ class LeastSquares(Stepping[State]):
         loss: str = "linear",
         f_scale: float = 1.0,
         xtol: float = LeastSquaresOptions().xtol,
-        secant: bool | int = 2,
+        secant: bool | int = 3,
         beside: bool | int = 2,
         maxfun: float = math.inf,
         maxiter: float = math.inf,

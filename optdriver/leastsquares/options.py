@@ -28,8 +28,9 @@ class LeastSquaresOptions:
         Converged when the Gauss-Newton step would lower the value by the part ``xtol**2`` or less.
         In the linear case this is the relative offset of Bates and Watts: a step of `xtol` in units
         of the size of the confidence region, whatever the parameters are measured in.
-    secant : {2, 1, 0}
-        Learn of trials what the Jacobian alone leaves of the Hessian; 1 as in optdriver 0.9.0, not
+    secant : {3, 2, 1, 0}
+        Learn of trials what the Jacobian alone leaves of the Hessian; 2 as in optdriver 0.10.0,
+        where it says nothing of ends at which no step gains anything; 1 as in 0.9.0, not
         where a column of the Jacobian is 0; 0 as in 0.7.0, never.
     beside : {2, 1, 0}
         Ask points beside an end to which symmetry may have led, and go on from there if one is
@@ -41,7 +42,7 @@ class LeastSquaresOptions:
     loss: str = LINEAR
     f_scale: float = 1.0
     xtol: float = XTOL
-    secant: int = 2
+    secant: int = 3
     beside: int = 2
     maxfun: float = math.inf
     maxiter: float = math.inf
@@ -50,7 +51,7 @@ class LeastSquaresOptions:
         check_loss(self.loss)
         check_real("f_scale", self.f_scale, above_zero=True)
         check_real("xtol", self.xtol, above_zero=False)
-        object.__setattr__(self, "secant", read_level("secant", self.secant, 2))
+        object.__setattr__(self, "secant", read_level("secant", self.secant, 3))
         object.__setattr__(self, "beside", read_looks(self.beside))
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
@@ -62,7 +63,7 @@ class LeastSquaresOptions:
 
 def secant_of(convergence_rule: int) -> int:
     """Return the option `secant` of the fits of a multi-start or study with this rule."""
-    return (convergence_rule > 7) + (convergence_rule > 9)
+    return sum(convergence_rule > each for each in (7, 9, 10))
 
 
 def check_loss(loss: Any) -> str:

@@ -42,6 +42,13 @@ Without it 648 runs on NIST's sets take 28,000 evaluations instead of 26,400 (32
 rest): in valleys that are curved and narrow the bend of a step is the better guide.
 """
 
+CLEAR: Final = 5.0
+"""The margin from which on the rest may say that a run has ended: of errors in derivatives alone
+nothing is foreseen."""
+
+AT_ENDS: Final = 3
+"""The rule from which on it may."""
+
 BLURRED: Final = 1e-2
 """Times `xtol`, a part of the Jacobian by which its errors may change it: differences that are no
 more exact than that come with an `xtol` that is larger."""
@@ -54,15 +61,23 @@ symmetry holds it, does not take the rest from the others."""
 
 
 def whole(
-    state: State, triangle: Vector, q: Vector, free: NDArray[np.bool_]
+    state: State,
+    triangle: Vector,
+    q: Vector,
+    free: NDArray[np.bool_],
+    *,
+    clear: bool = False,
 ) -> tuple[Vector, Vector] | None:
     """Return R and q of the model with the rest, of the free variables.
 
-    None where `triangle` and `q`, which are those of J alone, are the better model.
+    None where `triangle` and `q`, which are those of J alone, are the better model; and, if it is
+    to be `clear`, where they are not clearly worse, or J says nothing of a variable.
     """
     if state.scale is None or not len(state.steps):
         return None
-    if not state.scores[1] < state.scores[0] - MARGIN:
+    if not state.scores[1] < state.scores[0] - (CLEAR if clear else MARGIN):
+        return None
+    if clear and not triangle.any(axis=0).all():
         return None
     scale = state.scale[free]
     rows = triangle / scale

@@ -109,10 +109,11 @@ class MultiStart(Undoing[MultiStartState]):
     convergence_rule : {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 11 confirms what Powell's
         method and COBYLA claim by a leg of COBYQA, draws further starts where there are more
-        variables than a Sobol sequence has dimensions, and has ``start_rule='auto'`` begin on sides
-        of the box before it says that all minima are likely found. 10 is for what optdriver 0.10.0
-        has recorded: such a leg is the method's own, there all starts are the user's, and no sides
-        are looked at. It asks points beside an end to which symmetry may have led in further
+        variables than a Sobol sequence has dimensions, has ``start_rule='auto'`` begin on sides of
+        the box before it says that all minima are likely found, and believes a fit at a minimum
+        where its Jacobian has lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a
+        leg is the method's own, there all starts are the user's, no sides are looked at, and such
+        a fit is no success. It asks points beside an end to which symmetry may have led in further
         directions, where nothing is lower in the first, lets that start of
         ``start_rule='auto'`` begin that promises the lowest value, at once if it is
         lower than all that is known, pauses no descent whose steps are short beside its link, and

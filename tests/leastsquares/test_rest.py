@@ -121,12 +121,12 @@ def test_options_of_0_9_0_are_read_as_they_were_meant():
     for written, meant in ((True, 1), (False, 0), (2, 2)):
         data["options"]["secant"] = written
         assert LeastSquares.from_dict(data).to_dict()["options"]["secant"] == meant
-    data["options"]["secant"] = 3
+    data["options"]["secant"] = 4
     with pytest.raises(InputError, match="secant"):
         LeastSquares.from_dict(data)
 
 
-@pytest.mark.parametrize(("rule", "secant"), [(10, 2), (9, 1), (8, 1), (7, 0)])
+@pytest.mark.parametrize(("rule", "secant"), [(11, 3), (10, 2), (9, 1), (8, 1), (7, 0)])
 def test_the_rule_of_a_multi_start(rule, secant):
     data = SETS["ENSO"]
     x0 = np.clip(data.starts[0], *data.box.T)
@@ -143,6 +143,73 @@ def test_the_rule_of_a_multi_start(rule, secant):
     bare = fitted(data.residuals, data.jacobian, x0, data.box, secant=secant)
     assert driver.runs[0].nfev == bare.nfev
     assert np.array_equal(driver.runs[0].x, bare.result.x)
+
+
+T = np.linspace(-3.0, 3.0, 31)
+
+
+def waves(p, data):
+    """Return the residuals of a product of two waves, their derivatives, and the Hessian."""
+    a, b, c = p
+    u, v = np.sin(a * T), np.sin(b * T)
+    du, dv = T * np.cos(a * T), T * np.cos(b * T)
+    r = u * v + c - data
+    jacobian = np.stack([du * v, u * dv, np.ones(T.size)], axis=1)
+    hessian = jacobian.T @ jacobian
+    hessian[0, 0] -= r @ (T**2 * u * v)
+    hessian[1, 1] -= r @ (T**2 * u * v)
+    hessian[0, 1] = hessian[1, 0] = hessian[0, 1] + r @ (du * dv)
+    return r, jacobian, hessian
+
+
+def fitted_waves(true=(0.9, 1.4, 0.2), start=(0.0, 0.0, 0.0), told=lambda jacobian: jacobian, **kw):
+    """Fit waves from where both have no slope, which leads to a = -b: two columns are parallel."""
+    a, b, c = true
+    data = np.sin(a * T) * np.sin(b * T) + c
+    end = fitted(lambda p: waves(p, data)[0], lambda p: told(waves(p, data)[1]), start, **kw)
+    return end, waves(end.result.x, data)
+
+
+@pytest.mark.parametrize("true", [(0.9, 1.4, 0.2), (0.7, 1.2, -0.4), (1.1, 0.6, 0.3)])
+def test_a_minimum_at_which_the_jacobian_has_lost_its_rank_is_an_end(true):
+    end, (r, jacobian, hessian) = fitted_waves(true)
+    assert np.linalg.cond(jacobian) > 1e6
+    assert np.linalg.norm(jacobian.T @ r) < 1e-6
+    assert np.linalg.eigvalsh(hessian)[0] > 0.5
+    assert end.converged
+    before = fitted_waves(true, secant=2)[0]
+    assert not before.converged
+    assert np.allclose(before.result.x, end.result.x, atol=1e-7)
+
+
+def spoilt(jacobian):
+    """Return a Jacobian with a column of the wrong sign, of which no step is a descent."""
+    return jacobian * [-1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("start", [(0.3, -0.3, 0.7), (0.5, 0.2, 0.0), (0.2, 0.9, 0.3)])
+def test_what_was_learnt_of_wrong_derivatives_makes_no_end(start):
+    end, (r, jacobian, _) = fitted_waves(start=start, told=spoilt, maxfun=400)
+    assert not end.converged or np.linalg.norm(jacobian.T @ r) < 1e-6
+
+
+def test_a_variable_of_which_the_jacobian_says_nothing_makes_no_end():
+    """At p0 = 0 the slope of p1 vanishes, and f falls with p0 p1^2: along no single variable."""
+
+    def residuals(p):
+        return p[0] ** 2 * T**2 * 0.1 + p[0] * np.cos(p[1] * T) + p[2] - data
+
+    def jacobian(p):
+        u = p[1] * T
+        slopes = [2 * p[0] * T**2 * 0.1 + np.cos(u), -p[0] * T * np.sin(u), np.ones(T.size)]
+        return np.stack(slopes, axis=1)
+
+    for seed in (1118, 1119, 1128, 1143):
+        rng = np.random.default_rng(seed)
+        k = rng.normal(size=3)
+        data = k[0] - 0.2 * k[1] * T**2 + k[2] * np.sin(T)
+        start = rng.choice([0.0, 1.0, -1.0, 0.5], 3)
+        assert not fitted(residuals, jacobian, start, [(-8, 8)] * 3, maxfun=400).converged
 
 
 def test_what_is_no_flag():
