@@ -91,9 +91,9 @@ class CallbackMinimizer(Undoing[State]):
     doubt_rule : {2, 1}, optional
         By what a success of Powell's method and of COBYLA is confirmed: 2 by a short leg of COBYQA,
         whose model is quadratic, and COBYQA has not converged where it calls all variables fixed
-        since their bounds lie close together; 1, as in optdriver 0.10.0, by the method itself,
-        Powell's along directions that are along no axis and searched near its best point (if
-        `beside` is 2).
+        since their bounds lie close together, and a `cautious` run has `f_target` in the unit of f;
+        1, as in optdriver 0.10.0, by the method itself, Powell's along directions that are along no
+        axis and searched near its best point (if `beside` is 2).
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options

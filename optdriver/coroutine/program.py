@@ -50,6 +50,9 @@ POWELL = "Powell"
 CONFIRMING = "COBYQA"
 """The method whose legs decide whether those that take values alone have converged."""
 
+TARGET = "f_target"
+"""The option with a value of f: at which COBYQA and COBYLA are to stop."""
+
 RADIUS, FINER = (1e-4, 0.01), 1e-3
 """Its first trust region at least and at most, in half widths of the box; its last, as a part."""
 
@@ -60,6 +63,10 @@ IDLE = 10_000
 """Calls in a row for points that are known, after which a method is at its end."""
 
 _ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+
+
+class UnitLearnt(Exception):
+    """The unit of f became known in the course of a leg whose target was in another one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +137,8 @@ class Program:
         self._box = (state.lower, state.upper)
         self._cautious, self._unit_rule = state.cautious, state.unit_rule
         self._doubt_rule = state.doubt_rule
-        self._factor = 1.0
+        self._factor = self._targeted = 1.0
+        self._in_units = state.doubt_rule > 1 and TARGET in self._options
         self._learnt = False
         if state.aside.left:  # the first value may have been that of a saddle, with no slope
             self._learn(self._known[_key(self._start, None, False)])
@@ -150,7 +158,11 @@ class Program:
             return Outcome(success=True, status=0, message=message, x=self._start, f=f)
         self._wait = _unlocked(self._method, wait)
         try:
-            result = self._minimize()
+            try:
+                result = self._minimize()
+            except UnitLearnt:  # the same points, of which the first is known, and its own target
+                self.nit = 0
+                result = self._minimize()
         except _ERRORS as error:
             message = f"{type(error).__name__}: {error}"
             return Outcome(success=False, status=-1, message=message, error=True)
@@ -174,12 +186,16 @@ class Program:
             origin, unit = self._origin, self._unit
             rows = walls.Rows(self._given, self._start, self._free, origin, unit)
             keywords["constraints"] = rows.objects(equalities=self._kept is None)
+        self._targeted = self._factor
+        options = self._options
+        if self._in_units:
+            options = {**options, TARGET: self._factor * options[TARGET]}
         minimize: Any = optimize.minimize
         return minimize(
             self._value,
             self._x0,
             method=self._method.function or self._method.name,
-            options=self._options,
+            options=options,
             callback=self._count,
             **keywords,
         )
@@ -206,6 +222,8 @@ class Program:
         if at is None:
             return math.inf
         record = self._answer(Request(x=at))
+        if self._in_units and self._factor != self._targeted:
+            raise UnitLearnt
         return self._factor * (self._instead(record)[0] if record.failed else record.f)
 
     def _gradient(self, x: Vector) -> Vector:
