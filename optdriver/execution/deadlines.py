@@ -87,3 +87,8 @@ class Durations:
         now = monotonic()
         self._since = {future: self._since.get(future, now) for future in out}
         return [f for f, since in self._since.items() if now - since >= self.longest]
+
+    def shortest(self, out: Iterable[Future[Any]]) -> float:
+        """Return since when the last one of the evaluations that are out is; 0 without any."""
+        now = monotonic()
+        return min((now - self._since.get(future, now) for future in out), default=0.0)

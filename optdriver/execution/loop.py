@@ -445,20 +445,29 @@ class _Loop:
         """Give up what keeps the study from ending when its time is over.
 
         Those are evaluations that take longer than any other one took; the rest may end as usual.
-        What has not begun is not waited for.
+        What has not begun is not waited for.  Where each has a limit, that ends what has begun, and
+        only what no worker has begun in as long a time is given up: one may hang in its own start.
         """
         given = self.study.parameters
-        if self.deadlines.limited or given["max_time"] == math.inf or not self.out:
+        if given["max_time"] == math.inf or not self.out:
             return
         if self.study.info()["elapsed"] - given["max_time_from"] < given["max_time"]:
             return
         if self.pool.tells_beginnings:
             self._withdraw()
+        over = f"max_time = {given['max_time']:g} s is over, and"
+        if self.deadlines.limited:
+            if self.durations.shortest(self.out) >= self.deadlines.timeout and not any(
+                map(self.pool.has_begun, self.out)
+            ):
+                said = f"no worker began it within {self.deadlines.timeout:g} s"
+                self._give_up_on(list(self.out), f"{over} {said}")
+            return
         late, longest = self.durations.late(self.out), self.durations.longest
         if late:
             took = f"did not end within {longest:.3g} s, the longest time that another one took"
             took = took if longest > 0.0 else "had not ended by then"
-            self._give_up_on(late, f"max_time = {given['max_time']:g} s is over, and it {took}")
+            self._give_up_on(late, f"{over} it {took}")
 
     def _withdraw(self) -> None:
         """Take back the evaluations that have not begun."""

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import multiprocessing
 import threading
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import loky
@@ -251,6 +252,21 @@ def test_the_start_of_the_workers_does_not_count(kind, monkeypatch, tmp_path):
         study.run(bowl, executor=pool, timeout=500)
     assert failed(study) == []
     assert study.num_evaluations == 4
+
+
+@pytest.mark.slow  # it starts processes
+def test_a_worker_that_hangs_in_its_start_does_not_keep_the_study_beyond_its_time(monkeypatch):
+    clock = itertools.count(step=10.0)
+    monkeypatch.setattr(deadlines, "LOOK", 0.01)
+    monkeypatch.setattr(deadlines, "monotonic", lambda: next(clock))
+    study = create_study(
+        BOX, jac=True, num_parallel=2, num_initial=2, max_time=400, clock=lambda: next(clock)
+    )
+    with ProcessPoolExecutor(1, initializer=time.sleep, initargs=(600,)) as pool:
+        study.run(bowl, executor=pool, timeout=500)
+    assert study.stop_kind == "max_time"
+    assert set(failed(study)) == {"max_time = 400 s is over, and no worker began it within 500 s"}
+    assert not study.open_suggestions
 
 
 @pytest.mark.slow  # it starts processes
