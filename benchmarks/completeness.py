@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from benchmarks.global_peers import is_listed
-from benchmarks.kept import Kept
+from benchmarks.kept import Kept, add_options
 from benchmarks.problems.multimodal import (
     CONSTRAINED,
     DISTINCT,
@@ -143,8 +142,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--rules", default="auto,mlsl,sobol")
     parser.add_argument("--only", default="", help="classes whose names contain it")
-    parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
-    parser.add_argument("--seconds", type=float, default=float("inf"))
+    add_options(parser)
     given = parser.parse_args(arguments)
     kept = Kept(given.keep, given.seconds, of=PRESENT)
     kinds = [kind for kind in KINDS if given.only in kind.name]

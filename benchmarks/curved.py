@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import optimize
 
-from benchmarks.kept import Kept
+from benchmarks.kept import Kept, add_options
 from benchmarks.peers import Vector
 from benchmarks.report import Section, Table, Target
 from optdriver import MultiStart, __version__
@@ -185,8 +184,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--only", default="", help="rows with this in their names")
-    parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
-    parser.add_argument("--seconds", type=float, default=float("inf"))
+    add_options(parser)
     chosen = parser.parse_args(arguments)
     kept = Kept(chosen.keep, chosen.seconds, of=__version__)
     rows, targets = [], []

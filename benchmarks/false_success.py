@@ -16,12 +16,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
+from benchmarks.kept import add_options
 from benchmarks.peers import Vector
 from benchmarks.report import Section, Table, Target
 from benchmarks.scaled import UNITS, Task, tasks
@@ -361,8 +361,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--runs", type=int, default=RUNS, help="of each kind of units")
     parser.add_argument("--constrained", type=int, help="the same under constraints")
     parser.add_argument("--only", default="", help="interfaces with this in their names")
-    parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
-    parser.add_argument("--seconds", type=float, default=float("inf"))
+    add_options(parser)
     parser.add_argument("--unseen", action="store_true", help="problems not tuned on, in bounds")
     chosen = parser.parse_args(arguments)
     few = chosen.runs if chosen.constrained is None else chosen.constrained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -49,3 +50,9 @@ class Kept:
                 with self._path.open("a") as file:
                     file.write(json.dumps([name, self._known[name]]) + "\n")
         return self._known[name]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add where a benchmark keeps what it has done, and when it ends, to go on another time."""
+    parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
+    parser.add_argument("--seconds", type=float, default=float("inf"))

@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -39,7 +38,7 @@ from benchmarks.global_peers import (
     search_by,
     version_of,
 )
-from benchmarks.kept import Kept
+from benchmarks.kept import Kept, add_options
 from benchmarks.problems.multimodal import (
     CONSTRAINED,
     DISTINCT,
@@ -396,8 +395,7 @@ def run(arguments: Sequence[str] = ()) -> Section:
     parser.add_argument("--only", default="", help="functions and classes whose names contain it")
     parser.add_argument("--rules", default="", help="rules and peers by name; all without it")
     parser.add_argument("--part", choices=("distinct", "flat"))
-    parser.add_argument("--keep", type=Path, help="file of what was done, to go on with")
-    parser.add_argument("--seconds", type=float, default=float("inf"))
+    add_options(parser)
     given = parser.parse_args(arguments)
     kept = Kept(given.keep, given.seconds, of=PRESENT)
     kinds = [kind for kind in KINDS if given.only in kind.name and given.part != "flat"]
