@@ -111,6 +111,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "saddle-coupled": {"jac": True, "initial_samples": [[0.0, 0.0]], "max_num_minimizers": 2},
     "surveyed-disc": {"constraints": ["x^2 + y^2 <= 1.5"], "max_num_minimizers": 9},
     "directions": {"driver": "Powell"},
+    "sides": {"jac": True, "start_rule": "auto"},
 }  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
@@ -130,8 +131,8 @@ UNCERTAIN = {"noisy": 1e-7, "surveyed": 1e-4, "surveyed-disc": 1e-4}
 
 EVALUATIONS = {"saddle": 3, "surveyed": 85, "fit-rest": 7, "saddle-differences": 11,
                "saddle-fit": 3, "saddle-sequential": 4, "saddle-limited": 4,
-               "saddle-coupled": 2, "surveyed-disc": 108, "directions": 121}  # fmt: skip
-"""Evaluations recorded where it is not 17: a point beside a saddle and one of a survey are open."""
+               "saddle-coupled": 2, "surveyed-disc": 108, "directions": 121, "sides": 229}  # fmt: skip
+"""Evaluations where it is not 17: a point beside a saddle, of a survey, on a side is open."""
 
 LEAST = {
     "linear": 0.143056, "disc": 0.008526, "curve": 0.041822, "disc-differences": 0.011016,
