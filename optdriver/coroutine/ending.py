@@ -13,6 +13,7 @@ from optdriver.coroutine.program import (
     Outcome,
     is_confirmed_by_another,
     is_confirming,
+    is_doubted_more,
     leaves_room,
     looks_anew,
     looks_twice,
@@ -39,6 +40,9 @@ SLOPES = 10.0
 
 CONFIRMED, CONFIRMED_GAIN = 1e-4, 1e-7
 """What a fresh leg may gain where it confirms a success: of f, and of all that was gained."""
+
+EXCUSED = 1e-3
+"""The part of all that was gained which excuses that f falls where a gradient is said to vanish."""
 
 _LIMITS = (Stop.MAX_EVALUATIONS, Stop.MAX_ITERATIONS)
 
@@ -86,7 +90,8 @@ def judged(
         falls = outcome.success and state.cautious and _goes_on(state, left)
         optimal = (troubled or above or falls or state.legs > 0) and is_optimal(state, left)
         doubtful = (troubled or above or falls) and not optimal
-        if again and doubtful and lower:
+        other = is_doubted_more(state) and state.legs % 2 == 1  # with a low barrier
+        if again and doubtful and (lower or other):
             return None
         if optimal and stop is Stop.ABNORMAL:
             stop = Stop.CONVERGED
@@ -146,10 +151,15 @@ def _goes_on(state: State, left: ConstraintSet | None) -> bool:
         return False
     box = (state.lower, state.upper)
     ftol = float(state.options.get("ftol", 0.0))
+    strict = is_doubted_more(state)
+    size = np.maximum(np.abs(record.x), np.abs(record.x - state.x0))
+    if strict:
+        size[size == 0.0] = 1.0  # it may not have left a start in a corner, at zero
+    by = scale(state, EXCUSED if strict else 1.0)
     if left is not None:
         at = optimality.under(left, record.x, record.g, *box)
-        return optimality.goes_on_under(at, record.x, state.x0, scale(state), ftol)
-    return optimality.goes_on(record.x, record.g, *box, state.x0, scale(state), ftol)
+        return optimality.goes_on_under(at, size, by, ftol)
+    return optimality.goes_on(record.x, record.g, *box, size, by, ftol)
 
 
 def _is_confirmed(state: State) -> bool:
@@ -170,12 +180,12 @@ def _is_confirmed(state: State) -> bool:
     return gained <= max(CONFIRMED * abs(best), CONFIRMED_GAIN * (first - best))
 
 
-def scale(state: State) -> float:
-    """Return what a change of f is measured by: its size, or what was gained."""
+def scale(state: State, part: float = 1.0) -> float:
+    """Return what a change of f is measured by: its size, or (a part of) what was gained."""
     records = state.records
     best = records[state.best].f
     first = next(r.f for r in records if r.wanted == "value" and not r.failed)
-    return max(abs(best), abs(first - best))
+    return max(abs(best), part * abs(first - best))
 
 
 def _stop(outcome: Outcome, state: State) -> Stop:

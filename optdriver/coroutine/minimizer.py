@@ -93,7 +93,9 @@ class CallbackMinimizer(Undoing[State]):
         whose model is quadratic, and COBYQA has not converged where it calls all variables fixed
         since their bounds lie close together, and a `cautious` run has `f_target` in the unit of f;
         1, as in optdriver 0.10.0, by the method itself, Powell's along directions that are along no
-        axis and searched near its best point (if `beside` is 2).
+        axis and searched near its best point (if `beside` is 2).  With 2 a success of trust-constr
+        must stand where f falls by no more than 1e-2 of f or 1e-5 of what was gained, with 1 by
+        1e-2 of either.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options

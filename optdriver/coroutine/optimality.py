@@ -52,18 +52,17 @@ def goes_on(
     g: Vector,
     lower: Vector,
     upper: Vector,
-    start: Vector,
+    size: Vector,
     scale: float,
     ftol: float = 0.0,
 ) -> bool:
     """Return whether the gradient says that f still falls plainly.
 
     That is, by more than a hundredth of `scale` (or a hundred times `ftol`, if that is more), were
-    every variable moved by its own size, or as far as it has come from the start, within the
-    bounds.
+    every variable moved by its `size` (its own, or as far as it has come from the start) within
+    the bounds.
     """
     plain = max(PLAIN, FAR * ftol)
-    size = np.maximum(np.abs(x), np.abs(x - start))
     return float(np.abs(g) @ np.minimum(_room(x, g, lower, upper), size)) > plain * scale
 
 
@@ -103,13 +102,10 @@ def is_stationary_under(at: Criticality, gtol: float, scale: float) -> bool:
     return at.residual <= max(gtol, at.floor) and small
 
 
-def goes_on_under(
-    at: Criticality, x: Vector, start: Vector, scale: float, ftol: float = 0.0
-) -> bool:
+def goes_on_under(at: Criticality, size: Vector, scale: float, ftol: float = 0.0) -> bool:
     """Return whether the gradient says that f still falls plainly within the constraints."""
     if not math.isfinite(at.residual):
         return False  # nothing is known
-    size = np.maximum(np.abs(x), np.abs(x - start))
     return float(np.abs(at.left) @ np.minimum(at.room, size)) > max(PLAIN, FAR * ftol) * scale
 
 

@@ -47,6 +47,15 @@ REACH = 0.3
 
 POWELL = "Powell"
 
+INTERIOR = "trust-constr"
+"""The method with a barrier at bounds and inequalities."""
+
+BARRIER = {"initial_barrier_parameter": 1e-6, "initial_barrier_tolerance": 1e-6, "gtol": 1e-12}
+"""With what each second further leg of it begins: with next to none.
+
+Its least squares multipliers leave of a gradient g about g s^2 at a distance s from a bound.
+"""
+
 CONFIRMING = "COBYQA"
 """The method whose legs decide whether those that take values alone have converged."""
 
@@ -329,7 +338,7 @@ class Program:
 
     def _is_outside(self, x: Vector) -> bool:
         """Return whether the barrier of trust-constr stands between this trial and the run."""
-        if self._method.name != "trust-constr":
+        if self._method.name != INTERIOR:
             return False
         lower, upper = self._lower[self._free], self._upper[self._free]
         slack = ROUNDING * (1.0 + np.abs(x))
@@ -342,6 +351,9 @@ def scipy_options(method: Method, state: State, again: bool) -> Data:
     if is_confirming(state):
         options = {k: v for k, v in options.items() if k in method.options}
         options |= confirming_radii(state)
+    if has_low_barrier(state):
+        options = BARRIER | options
+        options["gtol"] = min(options["gtol"], BARRIER["gtol"])
     if again and state.cautious and method.name == "Nelder-Mead":
         options["initial_simplex"] = fresh_simplex(state)
     if again and looks_anew(method, state):
@@ -392,6 +404,20 @@ def is_confirming(state: State) -> bool:
 def is_confirmed_by_another(state: State) -> bool:
     """Return whether another method decides if this one has converged."""
     return state.cautious and state.doubt_rule > 1 and state.method in (POWELL, "COBYLA")
+
+
+def is_doubted_more(state: State) -> bool:
+    """Return whether a success is one of a barrier, and doubted as such."""
+    return state.cautious and state.doubt_rule > 1 and state.method == INTERIOR
+
+
+def has_low_barrier(state: State) -> bool:
+    """Return whether the present leg begins with next to no barrier.
+
+    A barrier keeps ends off the bounds; but near these a run gets nowhere without one, so each
+    first further leg has it.
+    """
+    return is_doubted_more(state) and state.legs > 0 and state.legs % 2 == 0
 
 
 def confirming_sizes(state: State) -> Vector:

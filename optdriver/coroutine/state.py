@@ -32,7 +32,7 @@ UNIT_RULES = OLDEST_UNIT, NEWEST_UNIT = (3, 4)
 """How a unit is learnt, as up to optdriver 0.5.0 and as now."""
 
 DOUBT_RULES = OLDEST_DOUBT, NEWEST_DOUBT = (1, 2)
-"""How a success by values alone is doubted, as up to optdriver 0.10.0 and as now."""
+"""How success by values alone, or by a barrier, is doubted: as up to optdriver 0.10.0; as now."""
 
 
 class Stop(StrEnum):
@@ -102,7 +102,8 @@ class State:
     unit_rule : int
         How that unit is learnt: see `optdriver.lbfgsb.unit.unit_of`.
     doubt_rule : int
-        How a success by values alone is confirmed: 2 by a leg of COBYQA, 1 by the method itself.
+        How a success by values alone is confirmed: 2 by a leg of COBYQA, 1 by the method itself;
+        and whether one of trust-constr is measured by a part (2) or all (1) of what was gained.
     leg, legs : int
         The first record of the present leg, and how many legs there were before it.
     pending : ndarray or None

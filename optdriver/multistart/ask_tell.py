@@ -108,8 +108,9 @@ class MultiStart(Undoing[MultiStartState]):
         box too, one shortened step after the other, 10 pairs.
     convergence_rule : {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 11 confirms what Powell's
-        method and COBYLA claim by a leg of COBYQA, draws further starts where there are more
-        variables than a Sobol sequence has dimensions, has ``start_rule='auto'`` begin on sides of
+        method and COBYLA claim by a leg of COBYQA, doubts what trust-constr claims where f falls,
+        draws further starts where there are more variables than a Sobol sequence has dimensions,
+        has ``start_rule='auto'`` begin on sides of
         the box before it says that all minima are likely found, and believes a fit at a minimum
         where its Jacobian has lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a
         leg is the method's own, there all starts are the user's, no sides are looked at, and such

@@ -113,15 +113,15 @@ def test_a_study_of_another_method_solves_a_small_objective():
 
 def test_the_tests_in_a_wide_a_narrow_and_a_common_box():
     lower, upper = np.zeros(2), np.array([1.0, 1.0])
-    middle, start = np.array([0.4, 0.6]), np.array([0.9, 0.1])
+    middle, size = np.array([0.4, 0.6]), np.array([0.5, 0.6])
     assert is_stationary(middle, np.array([1e-7, -1e-7]), lower, upper, 1e-5, 1.0)
     assert is_stationary(lower, np.array([3.0, 1e-9]), lower, upper, 1e-5, 1.0)
     assert not is_stationary(middle * 1e-7, np.array([3.0, 3.0]), lower, upper, 1e-5, 1.0)
     assert not is_stationary(middle * 1e-9, np.array([1e9, -1e9]), lower, upper * 1e-9, 1e-5, 1.0)
     assert not is_stationary(middle * 1e9, np.full(2, 1e-8), lower, upper * 1e9, 1e-5, 1.0)
-    assert goes_on(middle, np.array([0.5, 0.0]), lower, upper, start, 1.0)
-    assert not goes_on(middle, np.array([1e-4, 0.0]), lower, upper, start, 1.0)
-    assert not goes_on(lower, np.array([5.0, 5.0]), lower, upper, lower, 1.0)
+    assert goes_on(middle, np.array([0.5, 0.0]), lower, upper, size, 1.0)
+    assert not goes_on(middle, np.array([1e-4, 0.0]), lower, upper, size, 1.0)
+    assert not goes_on(lower, np.array([5.0, 5.0]), lower, upper, 0.0 * size, 1.0)
 
 
 def test_a_first_value_far_below_1_is_taken_for_what_it_is():
