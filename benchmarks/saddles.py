@@ -1,8 +1,8 @@
 """Claim: a saddle to which symmetry has led is no success, behind whatever door.
 
 ``python -m benchmarks saddles`` draws sums of squares that are symmetric about their starts, and
-runs them through the doors, by told derivatives and by differences, through the rules of 0.8.0 and
-0.9.0, and through SciPy.  ``--runs`` says how many, from ``--seed`` on, ``--units`` by how many
+runs them through the doors, by told derivatives and by differences, through the rules of earlier
+versions, and through SciPy.  ``--runs`` says how many, from ``--seed`` on, ``--units`` by how many
 powers of ten variables and values are scaled, ``--kind coupled`` (``saddles-coupled``) that several
 variables are coupled.
 """
@@ -19,7 +19,7 @@ import scipy.optimize
 
 from benchmarks.peers import Vector
 from benchmarks.report import Section, Table, Target
-from optdriver import create_study
+from optdriver import MultiStart, create_study
 
 RUNS = 150
 MOST = 2000  # evaluations
@@ -31,7 +31,8 @@ variables and values times a power of ten up to that, in the parameters' own num
 `scale`); 2,000 evaluations at most. Two or more variables are fitted, and one or two double wells
 are symmetric about the start: about a plane, or under the exchange of two variables that begin
 equal. *False* are successes nearer to a saddle than to the minima beside it, whose places are
-known. Doors with *0.8.0* and *0.9.0* are studies of `convergence_rule` 8 and 9."""
+known. Doors with *0.8.0*, *0.9.0* and *0.10.0* have `convergence_rule` 8, 9 and 10. `MultiStart`
+is L-BFGS-B, unscaled; studies measure parameters by the widths of their bounds."""
 
 COUPLED = """Here two to six variables begin where f is even in all of them together, and are
 coupled by a random rotation: f falls along one direction of them, of any signs, and rises along the
@@ -185,6 +186,25 @@ def study(
     return x, run.state == "converged", count
 
 
+def unscaled(problem: Problem, *, jac: bool, rule: int) -> End:
+    """Run a multi-start with one minimizer, which measures no variable by the width of its box."""
+    made = MultiStart(
+        problem.box,
+        initial_samples=[problem.x0],
+        max_num_minimizers=1,
+        jac=jac,
+        convergence_rule=rule,
+    )
+    count = 0
+    while count < MOST and not made.done:
+        for point in made.ask(1):
+            count += 1
+            f, g = problem.value(point.x)
+            made.tell(point.id, f, g if jac else None)
+    run = made.runs[0]
+    return problem.x0 if run.x is None else run.x, run.state == "converged", count
+
+
 DOORS: dict[str, tuple[str, dict[str, bool]]] = {
     "`L-BFGS-B`": ("L-BFGS-B", {}),
     "`L-BFGS-B`, a text constraint": ("L-BFGS-B", {"text": True}),
@@ -208,9 +228,13 @@ def ways(older: int, version: str) -> dict[str, Way]:
     }
     for name, (driver, own) in DOORS.items():
         for jac in (True, False):
-            for rule, of in ((older, f", {version}"), (10, "")):
+            for rule, of in ((older, f", {version}"), (11, "")):
                 said = name + ("" if jac else ", differences") + of
                 made[said] = partial(study, driver=driver, jac=jac, rule=rule, **own)
+    for jac in (True, False):
+        for rule, of in ((10, ", 0.10.0"), (11, "")):
+            said = "`MultiStart`" + ("" if jac else ", differences") + of
+            made[said] = partial(unscaled, jac=jac, rule=rule)
     return made
 
 
@@ -257,7 +281,7 @@ def counted(chosen: argparse.Namespace) -> tuple[Table, list[Target]]:
             ends.append((judged(problem, found), found[2]))
         counts = [sum(verdict == end for end, _ in ends) for verdict in ("right", "false", "none")]
         rows.append((name, *map(str, counts), str(sum(count for _, count in ends))))
-        if not name.startswith("SciPy") and not name.endswith(version):
+        if not name.startswith("SciPy") and not name.endswith(".0"):
             claim = f"{name}: false successes at {len(ends)} saddles"
             targets.append(Target(claim=claim, value=counts[1], limit=0))
     caption = f"Units up to 10^{chosen.units:g}."

@@ -88,7 +88,7 @@ def set_up(x: Vector, lower: Vector, upper: Vector, sides: int, options: Options
     state.ftol = float(options.ftol)
     state.gtol = float(options.gtol)
     state.noise = float(options.noise)
-    state.cautious = 8 * int(options.cautious)
+    state.cautious = 9 * int(options.cautious)
     state.initial_step = float(options.initial_step or 0.0)
     state.maxfun = limit(options.maxfun)
     state.maxiter = limit(options.maxiter)

@@ -6,6 +6,7 @@ cdef double same(State s, double size) noexcept nogil
 cdef bint is_small_part(State s, double change) noexcept nogil
 cdef bint is_level(State s, double slope, double size) noexcept nogil
 cdef bint stays(State s, Py_ssize_t i, double way) noexcept nogil
+cdef bint slid(State s, Py_ssize_t i) noexcept nogil
 cdef bint equal(State s, Py_ssize_t i, Py_ssize_t j, double way) noexcept nogil
 cdef Py_ssize_t partner(State s, Py_ssize_t i, double way) noexcept nogil
 cdef bint is_odd(Py_ssize_t number) noexcept nogil

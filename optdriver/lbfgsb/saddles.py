@@ -11,6 +11,11 @@ conjugate gradients (Hestenes and Stiefel 1952), of which the change of the grad
 is needed: the first one along which f bends down is met as soon as the directions so far span one
 (Conn, Gould and Toint, "Trust-Region Methods", 2000, section 5.2), after as many as there are
 variables at the latest.
+
+Of variables in units far apart, one that has left its saddle may move next to nothing while the
+others end: its slope is small in its unit, since it is near the saddle still.  If f is a parabola
+about the start in it, one eight times as far from there is lower by more than twice what the slope
+says.
 """
 
 from __future__ import annotations
@@ -95,6 +100,34 @@ def stays(s: State, i: cython.Py_ssize_t, way: cython.double) -> cython.bint:
     return most <= same(s, size)
 
 
+def slid(s: State, i: cython.Py_ssize_t) -> cython.bint:
+    """Whether a variable has begun to slide from where it began, downhill as f bends down there.
+
+    The slope leads on, and is to the way from the start what the pair with the longest step in this
+    variable has learnt: f bends down as it did about the start.  Where no step was long enough to
+    learn from, since it came there beside an end, the sign of the slope must do.  There must be
+    room for four times the way.
+    """
+    k: cython.Py_ssize_t
+    step: cython.double
+    way: cython.double = s.z[i] - s.xs[i]
+    room: cython.double = s.u[i] - s.z[i] if way > 0.0 else s.z[i] - s.l[i]
+    slope: cython.double = 0.0
+    most: cython.double = 0.0
+    if s.cautious < 9 or not s.gb[i] * way < 0.0:
+        return False
+    if not (3.0 * fabs(way) <= room and finite(s.z[i] + 7.0 * way)):
+        return False
+    for k in range(s.k):
+        step = s.w[2 * s.m * i + 2 * k + 1]
+        if fabs(step) > most:
+            most = fabs(step)
+            slope = s.w[2 * s.m * i + 2 * k] / step * way
+    if most <= 0.015625 * fabs(way):
+        return s.left > 0
+    return slope * way < 0.0 and 0.5 * fabs(slope) < fabs(s.gb[i]) < 2.0 * fabs(slope)
+
+
 def equal(s: State, i: cython.Py_ssize_t, j: cython.Py_ssize_t, way: cython.double) -> cython.bint:
     """Whether two variables have been equal all the way, as good as, and one can go up, one down.
 
@@ -165,6 +198,9 @@ def step_aside(s: State) -> cython.bint:
         if stays(s, i, way):
             s.xt[i] = aside(s, i, h, is_odd(moved))
             moved += s.xt[i] != s.z[i]
+        elif slid(s, i):
+            s.xt[i] = min(max(s.z[i] + 7.0 * (s.z[i] - s.xs[i]), s.l[i]), s.u[i])
+            moved += 1
         else:
             j = partner(s, i, way)
             if j >= 0:

@@ -462,3 +462,80 @@ def test_a_small_drift_is_no_move():
     opt.tell(f, g + np.array([0.0, 1e-4]))  # an error
     drive(opt, ridge)
     assert opt.result.fun == pytest.approx(-1.0, abs=1e-9)
+
+
+def unit_well(units):
+    """Return f of bowls and a double well in the last variable, each in its own unit.
+
+    The well's minima of 1/2 are at 1 and -1 of its unit, where all bowls are at 1, its saddle at 0.
+    """
+    u = np.asarray(units)
+
+    def fun(x):
+        a, b = (x / u)[:-1] - 1.0, x[-1] / u[-1]
+        bowl = a + 0.3 * a * a
+        slopes = np.append(bowl * (1.0 + 0.6 * a), 2.0 * b * (b * b - 1.0))
+        return 0.5 * (1.0 + float(bowl @ bowl) + (b * b - 1.0) ** 2), slopes / u
+
+    return fun
+
+
+UNITS = [(1e-2, 1e-1, 5.0, 270.0), (1e-2, 1e-1, 1e3), (1e-2, 1.0, 500.0)]
+
+
+def in_units(units, kernel, rule, noise=0.0):
+    """Run from the well's saddle with gradients, those that are wrong by `noise`."""
+    u, chance, fun = np.array(units), np.random.default_rng(0), unit_well(units)
+    x0 = np.append(np.linspace(-0.2, 1.8, u.size - 1), 0.0) * u
+    opt = kernel.LBFGSB(x0, np.column_stack([-3.0 * u, 3.0 * u]), cautious=True)
+    opt.state.cautious = rule
+    while not opt.done:
+        f, g = fun(opt.ask())
+        opt.tell(f, g + noise * chance.normal(size=u.size) / u)
+    return opt
+
+
+@both
+@pytest.mark.parametrize("noise", [0.0, 1e-9])
+@pytest.mark.parametrize("units", UNITS, ids=str)
+def test_a_variable_of_a_large_unit_that_has_slid_a_little_slides_on(kernel, units, noise):
+    opt = in_units(units, kernel, 9, noise)
+    assert opt.converged
+    assert abs(opt.result.x[-1]) / units[-1] == pytest.approx(1.0, abs=1e-2)
+    assert opt.result.fun == pytest.approx(0.5, abs=1e-5)
+    assert opt.state.left == 2
+    before = in_units(units, kernel, 8, noise)  # as in 0.10.0
+    assert before.converged
+    assert abs(before.result.x[-1]) / units[-1] < 0.1
+
+
+def test_restored_where_it_slides_on_it_goes_on_the_same_way():
+    units = UNITS[0]
+    u, fun = np.array(units), unit_well(units)
+    x0 = np.append(np.linspace(-0.2, 1.8, u.size - 1), 0.0) * u
+    opt = LBFGSB(x0, np.column_stack([-3.0 * u, 3.0 * u]), cautious=True)
+    while not (opt.state.left == 1 and opt.state.phase == Phase.BESIDE):
+        opt.tell(*fun(opt.ask()))
+    assert opt.ask()[-1] == pytest.approx(8.0 * opt.state.vector("z")[-1])
+    other = LBFGSB.from_dict(opt.to_dict())
+    assert drive(other, fun).result.x.tolist() == drive(opt, fun).result.x.tolist()
+
+
+def test_without_room_for_it_nothing_slides_on():
+    units = UNITS[0]
+    opt = in_units(units, interpreted, 9)
+    u = np.array(units)
+    x0 = np.append(np.linspace(-0.2, 1.8, u.size - 1), 0.0) * u
+    box = np.column_stack([-3.0 * u, 3.0 * u])
+    box[-1] = np.array([-0.01, 0.01]) * u[-1]
+    narrow = drive(interpreted.LBFGSB(x0, box, cautious=True), unit_well(units))
+    assert np.abs(narrow.result.x / u)[-1] <= 0.01
+    assert narrow.nfev < opt.nfev
+
+
+def test_of_equal_variables_with_unequal_slopes_none_is_moved():
+    opt = beside([2.0, 2.0], bowl)
+    s = opt.state
+    s.vector("xb")[:] = 1.0
+    s.vector("gb")[:] = 1.0, 2.0
+    assert not interpreted.saddles.step_aside(s)

@@ -107,7 +107,7 @@ def broken(data, **fields):
     "fields",
     [
         {"version": 6},
-        {"cautious": 9},
+        {"cautious": 10},
         {"beside": 13},
         {"left": -1},
         {"left": 11},
