@@ -19,6 +19,7 @@ from optdriver.feasible.region import Region, sizes
 from optdriver.feasible.state import RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
+from optdriver.feasible.walls import between_walls, held, wall
 from optdriver.geometry import aside, learning
 from optdriver.geometry.aside import MOST_LEFT, MOST_LOOKED, Level
 from optdriver.geometry.matrices import row_norms, scaled
@@ -41,6 +42,7 @@ WITH_CHORDS = 4  # the last steps of a subproblem take one factorisation, by eli
 WITH_LEVELS = 6  # a slope that promises nothing is none
 WITH_FITS = 7  # ends of fits are looked at from beside, too
 WITH_TURNS = 8  # and in further directions
+WITH_WALLS = 9  # and at one with infinitely steep sides, away from those of the box
 WITH_HORNS = 4  # and that from which on a restoration is patient where gradients vanish
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 
@@ -461,6 +463,8 @@ def go_on(state: State, region: Region) -> None:
     if kept_away:
         state.delta = float(TOWARD_FAILED * nearest)
     entered = state.delta
+    if limit is None and not kept_away and _is_between_walls(state, region):
+        return
     if _look_for_trial(state, region, smallest):
         if limit is not None and state.phase is not Phase.DONE:
             finish(state, limit)
@@ -529,6 +533,42 @@ def _starts_again(state: State, region: Region, delta: float) -> bool:
     state.steps, state.changes = state.steps[:0], state.changes[:0]
     state.scores, state.delta = np.zeros(2), delta
     state.first_theta = _first_theta(state, region, state.g)
+    return True
+
+
+def _is_between_walls(state: State, region: Region) -> bool:
+    """End with success at a cusp whose sides are infinitely steep, or ask for its tip.
+
+    Between such sides no model sees the way up, but with that variable fixed.
+    """
+    if state.rule < WITH_WALLS or state.fit is not None:
+        return False
+    unit = convergence.unit_at(state, state.f)
+    found = wall(region, state.x)
+    at = None if found is None else between_walls(region, state.x, state.g, unit)
+    if found is None or at is None:
+        return False
+    if convergence.is_optimal(state, at):
+        state.cusp, state.residual = True, at.residual
+        _succeed(state, Stop.OPTIMAL)
+        return True
+    if state.delta < state.options.smallest_radius:
+        return False
+    size, within = convergence.size(state), held(region, state.x, found[1])
+    state.used = models.choose(state.scores)
+    trial = propose(
+        within,
+        state.x,
+        state.g / size,
+        _models(state, region)[state.used],
+        state.delta,
+        state.tolerance,
+        unit=unit / size,
+        chords=state.rule >= WITH_CHORDS,
+    )
+    if trial is None:
+        return False
+    state.pending, state.predicted = trial.point, size * trial.predicted
     return True
 
 

@@ -26,6 +26,7 @@ from optdriver.feasible.region import Region, region
 from optdriver.feasible.soundness import check_pending, read_state
 from optdriver.feasible.state import RULE, VERSION, Phase, State, Stop
 from optdriver.feasible.types import Constraints, Data, Vector
+from optdriver.feasible.walls import between_walls
 from optdriver.feasible.work import TooMuchWork
 from optdriver.geometry.aside import moved, turns_as_rows
 from optdriver.geometry.products import are_finite
@@ -102,14 +103,15 @@ class FeasibleMinimizer:
         Python's: a change that they cannot show is small, and slopes judge a step by it.
     rule : {9, 8, 7, 6, 5, 4, 3, 2, 1}
         8 as in optdriver 0.10.0: a run that no step leads on from stalls where what rounding leaves
-        of a slope promises something over a huge box. 7 as in 0.9.0: beside an end a point is asked
-        in a single direction, and from 150 variables on derivatives of formulas have other last
-        digits; and values below 1e-60 are hardly told from 0. 6 as in optdriver 0.8.0: a fit asks
-        nothing beside its ends. 5 as in optdriver 0.7.0: beside an end no slope above a 16th of
-        `gtol` counts as none, and from 150 variables on matrices are sparse, however few rows there
-        are. 4 as in 0.5.0: derivatives of formulas with ``hypot`` in them have other last digits. 3
-        as in 0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none as a rule,
-        and the last digits of points are those of another factorisation. 2 as in 0.2.0: no cusp but
+        of a slope promises something over a huge box, and at a cusp between infinitely steep sides
+        away from those of the box. 7 as in 0.9.0: beside an end a point is asked in a single
+        direction, and from 150 variables on derivatives of formulas have other last digits; and
+        values below 1e-60 are hardly told from 0. 6 as in optdriver 0.8.0: a fit asks nothing
+        beside its ends. 5 as in optdriver 0.7.0: beside an end no slope above a 16th of `gtol`
+        counts as none, and from 150 variables on matrices are sparse, however few rows there are. 4
+        as in 0.5.0: derivatives of formulas with ``hypot`` in them have other last digits. 3 as in
+        0.4.0: the cusp of a horn, where the gradient of the row vanishes, is none as a rule, and
+        the last digits of points are those of another factorisation. 2 as in 0.2.0: no cusp but
         that of an infinite slope is a success. 1 as in 0.1.0: besides, `gtol` is absolute, and
         `ftol` has no meaning.
     **options
@@ -484,7 +486,11 @@ class FeasibleMinimizer:
         unit = convergence.unit_at(self._state, f)
         optimality = measured(self._region, x, g, unit) if known else unknown(self._region)
         if self._state.cusp:
-            optimality = without_multipliers(self._region, x, optimality, self._state.residual)
+            walls = self._state.rule >= machine.WITH_WALLS
+            at = between_walls(self._region, x, g, unit) if walls else None
+            optimality = at or without_multipliers(
+                self._region, x, optimality, self._state.residual
+            )
         elif self.converged:
             optimality = without_vanishing(self._region, x, optimality)
         active = self._active_rows(x)

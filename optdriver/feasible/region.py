@@ -139,6 +139,13 @@ class Region:
         """Return the same set and rows, with other sizes of the variables."""
         return self._with(scale=scale)
 
+    def within(self, lower: Vector, upper: Vector) -> Region:
+        """Return the same rows in another box."""
+        made = self._with(lower=lower, upper=upper)
+        for name in ("free", "moving", "places"):
+            made.__dict__.pop(name, None)
+        return made
+
     def _with(self, **changed: Any) -> Region:
         made = object.__new__(Region)
         made.__dict__.update(self.__dict__, **changed)

@@ -97,15 +97,16 @@ class MultiStart(Undoing[MultiStartState]):
         how many pairs that keeps, whether a minimum without multipliers is a success, what a fit
         takes for its model, whether noise that was told is allowed for, and whether a step with
         limits on outputs is checked to satisfy what it was planned for. 8 is for what optdriver
-        0.10.0 has recorded: in a huge box the rounding of slopes has runs stall at minima. 7 is for
-        what optdriver 0.9.0 has recorded: from 150 variables on derivatives of formulas have other
-        last digits. 6 is for what optdriver 0.7.0 has recorded: it is not checked. 5 is for what
-        optdriver 0.6.0 has recorded: nor is noise allowed for. 4 is for what optdriver 0.5.0 has
-        recorded: a fit is minimised by its value alone, and derivatives of formulas with ``hypot``
-        in them have other last digits. 3 is for what optdriver 0.3.0 and 0.4.0 have recorded: that
-        at the end of a horn is none, as a rule. 2 is for what optdriver 0.2.0 has recorded: cusps
-        are none, but those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the
-        box too, one shortened step after the other, 10 pairs.
+        0.10.0 has recorded: in a huge box the rounding of slopes has runs stall at minima, and so
+        have cusps of infinite slopes away from the sides of the box. 7 is for what optdriver 0.9.0
+        has recorded: from 150 variables on derivatives of formulas have other last digits. 6 is for
+        what optdriver 0.7.0 has recorded: it is not checked. 5 is for what optdriver 0.6.0 has
+        recorded: nor is noise allowed for. 4 is for what optdriver 0.5.0 has recorded: a fit is
+        minimised by its value alone, and derivatives of formulas with ``hypot`` in them have other
+        last digits. 3 is for what optdriver 0.3.0 and 0.4.0 have recorded: that at the end of a
+        horn is none, as a rule. 2 is for what optdriver 0.2.0 has recorded: cusps are none, but
+        those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the box too, one
+        shortened step after the other, 10 pairs.
     convergence_rule : {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 11 confirms what Powell's
         method and COBYLA claim by a leg of COBYQA, doubts what trust-constr claims where f falls,
