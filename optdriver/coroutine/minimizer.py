@@ -88,14 +88,14 @@ class CallbackMinimizer(Undoing[State]):
         How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
         gradient promises over the box; 3 as up to optdriver 0.5.0, and with constraints, where the
         least value is not near that of no gradient.
-    doubt_rule : {2, 1}, optional
+    doubt_rule : {3, 2, 1}, optional
         By what a success of Powell's method and of COBYLA is confirmed: 2 by a short leg of COBYQA,
         whose model is quadratic, and COBYQA has not converged where it calls all variables fixed
         since their bounds lie close together, and a `cautious` run has `f_target` in the unit of f;
         1, as in optdriver 0.10.0, by the method itself, Powell's along directions that are along no
-        axis and searched near its best point (if `beside` is 2).  With 2 a success of trust-constr
-        must stand where f falls by no more than 1e-2 of f or 1e-5 of what was gained, with 1 by
-        1e-2 of either.
+        axis and searched near its best point (if `beside` is 2).  3 is 2, but a success of
+        trust-constr must stand where f falls by no more than 1e-2 of f or 1e-5 of what was gained:
+        1e-2 of either with 2, as in optdriver 0.11.0.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options

@@ -408,7 +408,7 @@ def is_confirmed_by_another(state: State) -> bool:
 
 def is_doubted_more(state: State) -> bool:
     """Return whether a success is one of a barrier, and doubted as such."""
-    return state.cautious and state.doubt_rule > 1 and state.method == INTERIOR
+    return state.cautious and state.doubt_rule > 2 and state.method == INTERIOR
 
 
 def has_low_barrier(state: State) -> bool:

@@ -31,8 +31,8 @@ VERSION = 6
 UNIT_RULES = OLDEST_UNIT, NEWEST_UNIT = (3, 4)
 """How a unit is learnt, as up to optdriver 0.5.0 and as now."""
 
-DOUBT_RULES = OLDEST_DOUBT, NEWEST_DOUBT = (1, 2)
-"""How success by values alone, or by a barrier, is doubted: as up to optdriver 0.10.0; as now."""
+DOUBT_RULES = OLDEST_DOUBT, _, NEWEST_DOUBT = (1, 2, 3)
+"""How success is doubted by values alone, or by a barrier: up to 0.10.0, in 0.11.0, and now."""
 
 
 class Stop(StrEnum):
@@ -102,8 +102,8 @@ class State:
     unit_rule : int
         How that unit is learnt: see `optdriver.lbfgsb.unit.unit_of`.
     doubt_rule : int
-        How a success by values alone is confirmed: 2 by a leg of COBYQA, 1 by the method itself;
-        and whether one of trust-constr is measured by a part (2) or all (1) of what was gained.
+        How a success by values alone is confirmed: 1 by the method itself, 2 by a leg of COBYQA;
+        3 also measures one of trust-constr by a part, not by all, of what was gained.
     leg, legs : int
         The first record of the present leg, and how many legs there were before it.
     pending : ndarray or None

@@ -42,7 +42,7 @@ WITH_CHORDS = 4  # the last steps of a subproblem take one factorisation, by eli
 WITH_LEVELS = 6  # a slope that promises nothing is none
 WITH_FITS = 7  # ends of fits are looked at from beside, too
 WITH_TURNS = 8  # and in further directions
-WITH_WALLS = 9  # and at one with infinitely steep sides, away from those of the box
+WITH_WALLS = 10  # and at one with infinitely steep sides, away from those of the box
 WITH_HORNS = 4  # and that from which on a restoration is patient where gradients vanish
 TINY = 1e-6  # what failures may shrink the smallest radius by: they say nothing of the model
 

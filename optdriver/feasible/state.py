@@ -29,7 +29,7 @@ from optdriver.feasible.types import Vector
 from optdriver.geometry.aside import Turns
 
 VERSION = 2
-RULE = 9
+RULE = 10
 """What a new run is tested by."""
 
 

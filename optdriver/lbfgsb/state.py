@@ -173,7 +173,7 @@ class State:
         1 while every value told is a float32 number.
     cautious : int
         9 if the unit of f is learnt and a passed test is doubted (see `Options`); 8 for the same as
-        in optdriver 0.10.0, where a variable that had moved a little from its saddle was not asked
+        in optdriver 0.11.0, where a variable that had moved a little from its saddle was not asked
         farther on; 7 as in 0.9.0, where beside an end a point was asked in a single direction; 6 as
         in 0.7.0, where no slope above gtol counted as none at an end; 5 as in 0.6.0,
         where nothing was asked beside an end; 4 as in 0.5.0, where no end was followed; 3 as in

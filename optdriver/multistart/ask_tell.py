@@ -92,13 +92,14 @@ class MultiStart(Undoing[MultiStartState]):
         have recorded: where steps are far too long for the objective, as in a box that is very
         wide, its bend is taken for noise.  1 is for 0.1.0: all points of an iterate at once, also
         after a failure.
-    constraint_rule : {9, 8, 7, 6, 5, 4, 3, 2, 1}
+    constraint_rule : {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
         how many pairs that keeps, whether a minimum without multipliers is a success, what a fit
         takes for its model, whether noise that was told is allowed for, and whether a step with
-        limits on outputs is checked to satisfy what it was planned for. 8 is for what optdriver
-        0.10.0 has recorded: in a huge box the rounding of slopes has runs stall at minima, and so
-        have cusps of infinite slopes away from the sides of the box. 7 is for what optdriver 0.9.0
+        limits on outputs is checked to satisfy what it was planned for. 9 is for what optdriver
+        0.11.0 has recorded: cusps of infinite slopes away from the sides of the box have runs
+        stall. 8 is for what optdriver 0.10.0 has recorded: in a huge box the rounding of slopes
+        has, too. 7 is for what optdriver 0.9.0
         has recorded: from 150 variables on derivatives of formulas have other last digits. 6 is for
         what optdriver 0.7.0 has recorded: it is not checked. 5 is for what optdriver 0.6.0 has
         recorded: nor is noise allowed for. 4 is for what optdriver 0.5.0 has recorded: a fit is
@@ -107,15 +108,16 @@ class MultiStart(Undoing[MultiStartState]):
         horn is none, as a rule. 2 is for what optdriver 0.2.0 has recorded: cusps are none, but
         those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the box too, one
         shortened step after the other, 10 pairs.
-    convergence_rule : {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 11 confirms what Powell's
-        method and COBYLA claim by a leg of COBYQA, doubts what trust-constr claims where f falls,
-        draws further starts where there are more variables than a Sobol sequence has dimensions,
-        has ``start_rule='auto'`` begin on sides of
-        the box before it says that all minima are likely found, and believes a fit at a minimum
-        where its Jacobian has lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a
-        leg is the method's own, there all starts are the user's, no sides are looked at, and such
-        a fit is no success. It asks points beside an end to which symmetry may have led in further
+    convergence_rule : {12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
+        When a minimizer is believed to have converged, and to what: 12 doubts what trust-constr
+        claims where f falls, and follows a variable that has moved a little from its saddle. 11 is
+        for what optdriver 0.11.0 has recorded: both are believed. It confirms what Powell's method
+        and COBYLA claim by a leg of COBYQA, draws further starts where there are more variables
+        than a Sobol sequence has dimensions, has ``start_rule='auto'`` begin on sides of the box
+        before it says that all minima are likely found, and believes a fit at a minimum where its
+        Jacobian has lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a leg is the
+        method's own, there all starts are the user's, no sides are looked at, and such a fit is no
+        success. It asks points beside an end to which symmetry may have led in further
         directions, where nothing is lower in the first, lets that start of
         ``start_rule='auto'`` begin that promises the lowest value, at once if it is
         lower than all that is known, pauses no descent whose steps are short beside its link, and
@@ -232,8 +234,8 @@ class MultiStart(Undoing[MultiStartState]):
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
         difference_rule: int = 5,
-        constraint_rule: int = 9,
-        convergence_rule: int = 11,
+        constraint_rule: int = 10,
+        convergence_rule: int = 12,
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

@@ -49,8 +49,8 @@ Vector = NDArray[np.float64]
 
 VERSION = 1
 NEVER = -2
-RULES_BESIDE = (5, 5, 6, 7, RULE)
-"""The rule of the feasible minimizer by `beside`, where it is not older."""
+RULES_BESIDE = (5, 5, 6, 7, 8)
+"""The rule of the feasible minimizer by `beside`, where it is not older; later ones are `rule`."""
 COMMON_OPTIONS = ("gtol", "ftol", "maxfun", "maxiter", "maxcor")
 """The options that both minimizers have."""
 
@@ -72,10 +72,11 @@ class Handover:
         Start; moved to a feasible point if it violates a constraint.
     constraints : ConstraintSet
         With the box.
-    rule : {4, 3, 2, 1}
-        3 as in optdriver 0.4.0: the cusp of a horn is no success as a rule.  2 as in optdriver
-        0.2.0: a cusp is a success only where a slope is infinite.  1 as in 0.1.0: besides, one
-        shortened step after the other, and the pairs of L-BFGS-B.
+    rule : {10, 9, 8, 4, 3, 2, 1}
+        From 8 on that of the feasible minimizer. 3 as in optdriver 0.4.0: the cusp of a horn is no
+        success as a rule. 2 as in optdriver 0.2.0: a cusp is a success only where a slope is
+        infinite. 1 as in 0.1.0: besides, one shortened step after the other, and the pairs of
+        L-BFGS-B.
     convergence_rule : {3, 2, 1}
         1 as in optdriver 0.1.0: f has no unit, and `ftol` no meaning after the handover.
     fit : mapping, optional
@@ -103,7 +104,7 @@ class Handover:
         x0: ArrayLike,
         constraints: ConstraintSet,
         *,
-        rule: int = 4,
+        rule: int = RULE,
         convergence_rule: int = 3,
         fit: Mapping[str, Any] | None = None,
         beside: int = 4,
@@ -236,7 +237,10 @@ class Handover:
 
     def _made(self, x: Vector, **given: Any) -> FeasibleMinimizer:
         rule = 1 if self._convergence_rule == 1 else min(max(2, self._rule), RULES_BESIDE[0])
-        rule = RULES_BESIDE[self._beside] if self._beside > 1 else rule
+        if self._beside > 1:
+            rule = RULES_BESIDE[self._beside]
+        if self._beside == len(RULES_BESIDE) - 1:
+            rule = max(rule, self._rule)
         told = {} if self._fit is None else {"residuals": True, **self._fit}
         told.pop("secant", None)  # it always learns
         told.pop("beside", None)  # it has its own

@@ -102,8 +102,8 @@ def create(
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
     *,
-    constraint_rule: int = 9,
-    convergence_rule: int = 11,
+    constraint_rule: int = 10,
+    convergence_rule: int = 12,
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
     precision: Precision | None = None,
@@ -186,7 +186,7 @@ def _suspended(
         cautious=convergence_rule > 1,
         beside=min(max(convergence_rule - 8, 0), 2),
         unit_rule=4 if convergence_rule > 5 and constraints is None else 3,
-        doubt_rule=2 if convergence_rule > 10 else 1,
+        doubt_rule=min(max(convergence_rule - 9, 1), 3),
         **settings,
     )
     return made.without_undo()  # the multi-start undoes what is broken off

@@ -29,8 +29,8 @@ MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
 
 DIFFERENCE_RULES = (1, 2, 3, 4, 5)
-CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9)
-CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 """How runs go: as by 0.1.0, 0.2.0, 0.3.0, ..., 0.10.0, and as now."""
 
 DRAWS_BEYOND_SOBOL = 11
@@ -74,8 +74,8 @@ class MultiStartOptions:
     project_starts: bool = True
     must_stay_feasible: bool = True
     difference_rule: int = 5
-    constraint_rule: int = 9
-    convergence_rule: int = 11
+    constraint_rule: int = 10
+    convergence_rule: int = 12
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)

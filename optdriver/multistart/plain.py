@@ -15,8 +15,8 @@ from optdriver.lbfgsb.machine import seed
 
 Vector = NDArray[np.float64]
 
-RULE_OF_OTHERS = 9
-"""The rule of convergence that has changed nothing here."""
+RULES_OF_OTHERS = (9, 11)
+"""The rules of convergence that have changed nothing here."""
 
 
 def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) -> LBFGSB:
@@ -29,7 +29,7 @@ def create(x0: Vector, bounds: Vector, rule: int, options: Mapping[str, Any]) ->
     except TypeError:  # a list, say: the error tells what was expected
         read = Options(cautious=rule > 1, **options)
     made = LBFGSB.within(x0, bounds, read)
-    kernel = rule - 1 if rule < RULE_OF_OTHERS else rule - 2
+    kernel = rule - 1 - sum(rule >= each for each in RULES_OF_OTHERS)
     made.state.cautious = min(kernel, made.state.cautious)
     return made
 

@@ -38,7 +38,7 @@ def test_a_steep_tip_is_a_minimum_without_multipliers(row, unit):
 
 
 def test_what_0_10_recorded_stalls():
-    assert driven(list(ROWS)[1:2], (0.0, -1.0), rule=8).stop is Stop.STALLED
+    assert driven(list(ROWS)[1:2], (0.0, -1.0), rule=9).stop is Stop.STALLED
 
 
 @pytest.mark.filterwarnings("ignore:constraint")

@@ -143,3 +143,9 @@ def test_options_and_states_are_checked():
         Handover([0.0, 0.0], made("x1 + x2^2 <= 1"), maxkor=3)
     with pytest.raises(InputError, match="not complete"):
         Handover.from_dict({"version": 1}, made("x1 + x2^2 <= 1"))
+
+
+@pytest.mark.parametrize("rule", [8, 9, 10])
+def test_the_feasible_minimizer_keeps_to_the_rule(rule):
+    bowl = Handover([0.5, 1.0], made("x1 + x2 == 1"), rule=rule)
+    assert bowl.to_dict()["feasible"]["state"]["rule"] == rule

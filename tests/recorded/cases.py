@@ -131,7 +131,8 @@ UNCERTAIN = {"noisy": 1e-7, "surveyed": 1e-4, "surveyed-disc": 1e-4}
 
 EVALUATIONS = {"saddle": 3, "surveyed": 85, "fit-rest": 7, "saddle-differences": 11,
                "saddle-fit": 3, "saddle-sequential": 4, "saddle-limited": 4,
-               "saddle-coupled": 2, "surveyed-disc": 108, "directions": 121, "sides": 229}  # fmt: skip
+               "saddle-coupled": 2, "surveyed-disc": 108, "directions": 121,
+               "sides": 229}  # fmt: skip
 """Evaluations where it is not 17: a point beside a saddle, of a survey, on a side is open."""
 
 LEAST = {
