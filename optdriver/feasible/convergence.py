@@ -14,11 +14,11 @@ import math
 import numpy as np
 
 from optdriver.feasible import trust
-from optdriver.feasible.criticality import Criticality, without_rounding
+from optdriver.feasible.criticality import Criticality, beyond_rounding, without_rounding
 from optdriver.feasible.region import Region
 from optdriver.feasible.state import State
 from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot_of_sizes, norm
+from optdriver.geometry.products import dot, dot_of_sizes, norm
 from optdriver.numerics import OFF_BY, RESOLVED
 
 RULE_BEFORE = 2
@@ -28,10 +28,12 @@ SMALLEST, LARGEST = 2.0**-200, 2.0**400  # the sizes of f that are told apart
 SMALLEST_OF_ALL = 2.0**-1000  # and the smallest one in runs of rule 8
 WITH_SMALL_VALUES = 8
 WITH_ROUNDING = 9
+WITH_UNMOVED = 10
 NEGLIGIBLE = 1e-9  # of f: rows are kept to this part of their gradient
 FAR = 100.0  # times gtol, of f
 ON_SURFACES = 1e-2  # the same where there are equalities, and in the second version
 PLAIN = 1e-4  # of f: a fall that a model's promise does not outweigh
+UNMOVED = 2.0**-30  # of the way to a bound
 AS_STALLED = 100.0  # times gtol: a residual beyond is no rounding
 
 
@@ -99,17 +101,26 @@ def is_optimal_to_rounding(state: State, region: Region, at: Criticality) -> boo
     return is_optimal(state, without_rounding(region, state.x, state.g, at))
 
 
-def falls(state: State, at: Criticality, equalities: bool) -> bool:
+def falls(state: State, region: Region, at: Criticality) -> bool:
     """Return whether the gradient says that f still falls plainly.
 
     That is by more than a ten-thousandth of it, were every variable moved along d by its own size,
     or as far as it has come, within its bounds.  In a narrow valley the model knows the walls
     before the floor.  Along equalities, which hold to rounding only, gradients by differences are
-    too coarse to object to less than a hundredth.
+    too coarse to object to less than a hundredth.  A variable that began at 0 and has not come
+    2^-30 of the way to its bound has no size yet: all of that way counts.
     """
     size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
-    plain = ON_SURFACES if equalities or state.rule <= RULE_BEFORE else PLAIN
-    return dot_of_sizes(at.left, np.minimum(at.room, size)) > plain * scale(state)
+    coarse = len(region.equalities) > 0 or state.rule <= RULE_BEFORE
+    least = (ON_SURFACES if coarse else PLAIN) * scale(state)
+    if dot_of_sizes(at.left, np.minimum(at.room, size)) > least:
+        return True
+    if state.rule < WITH_UNMOVED:
+        return False
+    unmoved = np.isfinite(at.room) & (size < UNMOVED * at.room)
+    if not unmoved.any():
+        return False
+    return dot(beyond_rounding(region, state.x, state.g, at)[unmoved], at.room[unmoved]) > least
 
 
 def small_change(state: State, *values: float) -> float:

@@ -209,7 +209,13 @@ def _left_by_slopes(region: Region, rows: Any, duals: Vector, size: float, used:
 
 
 def without_rounding(region: Region, x: Vector, g: Vector, at: Criticality) -> Criticality:
-    """Return `at` without what rounding may have left of each slope in what f would fall by.
+    """Return `at` without what rounding may have left of each slope in what f would fall by."""
+    reach = np.where(np.isfinite(at.room), at.room, np.abs(x))
+    return replace(at, far=dot(beyond_rounding(region, x, g, at), reach))
+
+
+def beyond_rounding(region: Region, x: Vector, g: Vector, at: Criticality) -> Vector:
+    """Return the sizes of the slopes that are left, 0 where that may be rounding.
 
     A slope is what the multipliers leave of the gradient; what it is made of tells its last digits.
     One that nothing is taken from is exact, however small it is.
@@ -222,8 +228,7 @@ def without_rounding(region: Region, x: Vector, g: Vector, at: Criticality) -> C
         sizes = sizes + np.asarray(abs(rows).T @ forces)
     slopes = np.abs(at.left)
     slopes[slopes <= ROUNDING * sizes] = 0.0
-    reach = np.where(np.isfinite(at.room), at.room, np.abs(x))
-    return replace(at, far=dot(slopes, reach))
+    return slopes
 
 
 def tangential_change(

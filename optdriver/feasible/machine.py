@@ -384,7 +384,7 @@ def _move(state: State, region: Region, f: float, g: Vector, told: Observed | No
         state.r, state.jacobian = told.r, told.jacobian
     optimality = _criticality(state, region)
     state.residual, state.promise = optimality.residual, math.inf
-    state.falls = convergence.falls(state, optimality, len(region.equalities) > 0)
+    state.falls = convergence.falls(state, region, optimality)
     if state.fit is not None:
         _end_of_fit(state, region, optimality, before)
     elif convergence.is_optimal(state, optimality):

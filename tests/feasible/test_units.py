@@ -238,3 +238,29 @@ def test_values_as_small_as_likelihoods_end_where_others_do(constraint):
     for power in (-600, -980):  # but the last ones of squares
         np.testing.assert_allclose(points(power)[-1], reference[-1], rtol=0, atol=1e-7)
     assert len(points(-300, rule=7)) < 3  # as 0.9.0 has it: a false end at the start
+
+
+@pytest.mark.parametrize("side", ["10", "1e6"])
+def test_a_variable_that_has_not_moved_in_its_unit_is_no_success(side):
+    units = 2.0 ** np.array([-37.0, 37.0])
+    text = f"(x1/{float(units[0])!r})^2 + (x2/{float(units[1])!r})^2 <= 4"
+
+    def fun(x):  # the second variable could gain 10
+        a, b = x / units
+        return (a - 3.0) ** 2 - 5.0 * b, np.array([2.0 * (a - 3.0), -5.0]) / units
+
+    box = np.outer(units, [-float(side), float(side)])
+    opt = FeasibleMinimizer([0.0, 0.0], text, box, maxfun=60)
+    asked(opt, fun)
+    assert not opt.converged or opt.result.fun < -5.0
+    before = FeasibleMinimizer([0.0, 0.0], text, box, maxfun=60, rule=9)
+    asked(before, fun)
+    assert before.converged  # at 1, falsely, as in 0.11.0
+
+
+@pytest.mark.parametrize("side", [1e3, 1e9, 1e15])
+def test_a_start_at_zero_in_a_huge_box_ends_with_success(side):
+    opt = FeasibleMinimizer(np.zeros(3), "x1 + x2 <= 3", [(-side, side)] * 3)
+    asked(opt, bowl())
+    assert opt.converged
+    np.testing.assert_allclose(opt.result.x, AT_LINE, atol=1e-3)
