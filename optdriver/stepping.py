@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import ProtocolError
 from optdriver.numerics import is_numeric, quiet
+from optdriver.stored import hand_on, hand_on_copied, own, pickled_beside
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -86,6 +87,9 @@ class Stepping(ABC, Generic[S]):
     __slots__ = ("_now",)
 
     _machine: ClassVar[Machine]
+    _ours: ClassVar[tuple[str, ...]] = ("_now",)
+    """The attributes of the class; what else is set on an object is its own."""
+
     _now: S
 
     # -- asking and telling -----------------------------------------------------------------------
@@ -231,19 +235,27 @@ class Stepping(ABC, Generic[S]):
 
     # -- state as data ----------------------------------------------------------------------------
 
-    @abstractmethod
     def copy(self) -> Self:
-        """Return an independent copy that goes on in the same way."""
+        """Return an independent copy that goes on in the same way.
+
+        What a derived class has set besides is shared.
+        """
+        return hand_on(own(self, self._ours), self._apart())
+
+    @abstractmethod
+    def _apart(self) -> Self:
+        """Return a run in the same state, with which nothing is shared that changes."""
 
     def __copy__(self) -> Self:
         return self.copy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.copy()
+        return hand_on_copied(own(self, self._ours), self.copy(), self, memo)
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return the whole state as data."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_dict, (self.to_dict(),)  # type: ignore[attr-defined]  # it has one
+        rebuild = type(self).from_dict  # type: ignore[attr-defined]  # it has one
+        return rebuild, (self.to_dict(),), pickled_beside(self, self._ours)

@@ -6,11 +6,12 @@ comes of data that do not fit, into the library's own error.
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,65 @@ from optdriver.errors import InputError, OptDriverError
 
 Vector = NDArray[np.float64]
 
+T = TypeVar("T")
+
 LARGEST = 2**53
 """No count is larger: beyond it a float does not hold every integer."""
 
 _FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+
+Own = tuple[dict[str, Any] | None, dict[str, Any]]
+"""What a derived class, or a user, has set on an object: without slots, and in slots."""
+
+
+class Derived(NamedTuple):
+    """What is pickled of an object with something of its own; no stored data can look so."""
+
+    state: Any
+    own: Own
+
+
+def own(instance: object, ours: Iterable[str]) -> Own | None:
+    """Return what is set beside the attributes `ours` of an object's class; None if nothing is."""
+    found = object.__getstate__(instance)  # whatever a derived class makes of it
+    without, slots = found if isinstance(found, tuple) else (found, None)
+    known = frozenset(ours)
+    plain, slotted = (
+        {name: value for name, value in (each or {}).items() if name not in known}
+        for each in (without, slots)
+    )
+    return (plain or None, slotted) if plain or slotted else None
+
+
+def pickled_beside(instance: object, ours: Iterable[str]) -> Any:
+    """Return what goes into a pickle beside the state: `own`, or what a derived class says."""
+    if says_itself(instance, object):
+        return instance.__getstate__()
+    return own(instance, ours)
+
+
+def says_itself(instance: object, base: type) -> bool:
+    """Return whether a class derived from `base` has its own `__getstate__`."""
+    method = "__getstate__"
+    return getattr(type(instance), method) is not getattr(base, method)
+
+
+def hand_on(given: Own | None, new: T) -> T:
+    """Set on an object what `own` has found on another one, and return it."""
+    if given is not None:
+        plain, slotted = given
+        if plain is not None:
+            new.__dict__.update(plain)
+        for name, value in slotted.items():
+            setattr(new, name, value)
+    return new
+
+
+def hand_on_copied(given: Own | None, new: T, old: object, memo: dict[int, Any]) -> T:
+    """Set on `new`, a deep copy of `old`, deep copies of what `own` has found there."""
+    memo[id(old)] = new
+    return hand_on(copy.deepcopy(given, memo), new)
 
 
 @contextmanager

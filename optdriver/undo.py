@@ -9,7 +9,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, Self, TypeVar
+from copyreg import __newobj__  # type: ignore[attr-defined]  # as pickles name it
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    Final,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    SupportsIndex,
+    TypeVar,
+)
+
+from optdriver.stored import Derived, hand_on, own, says_itself
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,9 +117,29 @@ class Undoing(ABC, Generic[S]):
     _now: S
     _undo: Undo | None
 
+    _ours: ClassVar[tuple[str, ...]] = ("_now", "_undo")
+    """The attributes of the class; what else is set on an object is its own."""
+
     @abstractmethod
-    def __getstate__(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         """Return the state as data, with which nothing is shared that changes."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._data()
+
+    def __setstate__(self, data: Any) -> None:
+        self._undo = Undo()
+        if isinstance(data, Derived):
+            self.restore(data.state)
+            hand_on(data.own, self)
+        else:
+            self.restore(data)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        added = None if says_itself(self, Undoing) else own(self, self._ours)
+        if added is None:
+            return super().__reduce_ex__(protocol)
+        return __newobj__, (type(self),), Derived(self._data(), added)
 
     @abstractmethod
     def restore(self, data: Any, /) -> None:

@@ -370,13 +370,17 @@ class Batch:
         return records
 
     def copy(self) -> Batch:
-        """Return an independent copy that goes on in the same way."""
-        return type(self).from_dict(self.to_dict())
+        """Return an independent copy that goes on in the same way.
+
+        What a derived class has set besides is shared.
+        """
+        new = type(self).from_dict(self.to_dict())
+        return stored.hand_on(stored.own(self, Batch.__slots__), new)
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Batch:
-        return self.copy()
+        return stored.hand_on_copied(stored.own(self, Batch.__slots__), self.copy(), self, memo)
 
     @alone
     def to_dict(self) -> dict[str, Any]:
@@ -467,7 +471,8 @@ class Batch:
             raise ValueError("a state under way has ended")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_dict, (self.to_dict(),)
+        beside = stored.pickled_beside(self, Batch.__slots__)
+        return type(self).from_dict, (self.to_dict(),), beside
 
     def __repr__(self) -> str:
         return (

@@ -25,6 +25,7 @@ from optdriver.geometry import aside
 from optdriver.geometry.aside import MOST_LOOKED, Aside
 from optdriver.lbfgsb.options import read_bounds, read_point
 from optdriver.reading import check_flag, real_array, real_number, real_vector
+from optdriver.stored import Derived, hand_on, hand_on_copied, own
 from optdriver.undo import Undo, Undoing
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ class CallbackMinimizer(Undoing[State]):
     >>> opt.result.success, opt.result.x.round(3).tolist()
     (True, [2.0, 0.5])
     """
+
+    _ours = (*Undoing._ours, "_constraints", "_live", "_thread")  # noqa: SLF001  # our own class
 
     def __init__(
         self,
@@ -664,22 +667,26 @@ class CallbackMinimizer(Undoing[State]):
         return new
 
     def copy(self) -> CallbackMinimizer:
-        """Return an independent minimizer in the same state."""
-        return type(self).from_dict(states.to_dict(self._state), self._constraints)
+        """Return an independent minimizer in the same state.
+
+        What a derived class has set besides is shared.
+        """
+        new = type(self).from_dict(states.to_dict(self._state), self._constraints)
+        return hand_on(own(self, self._ours), new)
 
     __copy__ = copy
 
-    def __deepcopy__(self, _memo: Any) -> CallbackMinimizer:
-        return self.copy()
+    def __deepcopy__(self, memo: dict[int, Any]) -> CallbackMinimizer:
+        return hand_on_copied(own(self, self._ours), self.copy(), self, memo)
 
-    def __getstate__(self) -> Data:
+    def _data(self) -> Data:
         return states.to_dict(self._state) | {"constraints": self._constraints}
 
-    def __setstate__(self, data: Mapping[str, Any]) -> None:
+    def __setstate__(self, data: Any) -> None:
         self._live = self._thread = None
-        self._undo = Undo()
-        self._constraints = data.get("constraints") if isinstance(data, Mapping) else None
-        self.restore(data)
+        known = data.state if isinstance(data, Derived) else data
+        self._constraints = known.get("constraints") if isinstance(known, Mapping) else None
+        super().__setstate__(data)
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """Go on from a state of `to_dict`, under the same constraints."""

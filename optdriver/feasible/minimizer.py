@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copyreg import __newobj__  # type: ignore[attr-defined]  # as pickles name it
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,7 +38,7 @@ from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
 from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import check_flag, real_array, real_number, real_vector, short
-from optdriver.stored import array, restoring, rows, text
+from optdriver.stored import Derived, array, hand_on, own, restoring, rows, says_itself, text
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -554,13 +555,15 @@ class FeasibleMinimizer:
     def copy(self) -> FeasibleMinimizer:
         """Return an independent minimizer in the same state.
 
-        Arrays are shared, for none is changed in its place.
+        Arrays are shared, for none is changed in its place, and what a derived class has set
+        besides.
         """
         made = object.__new__(type(self))
         made.__dict__.update(
             self.__dict__, _state=copy.copy(self._state), _region=self._region.apart()
         )
-        return made
+        added = own(self, _OURS)
+        return made if added is None else hand_on((None, added[1]), made)
 
     __copy__ = copy
 
@@ -627,8 +630,20 @@ class FeasibleMinimizer:
             "state": {**state, "turns": turns_as_rows(self._state.turns)},
         }
 
-    def __setstate__(self, data: Data) -> None:
-        self.__dict__ = self._restored(data["constraints"], data).__dict__
+    def __setstate__(self, data: Data | Derived) -> None:
+        state, given = data if isinstance(data, Derived) else (data, None)
+        self.__dict__ = self._restored(state["constraints"], state).__dict__
+        hand_on(given, self)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        added = None if says_itself(self, FeasibleMinimizer) else own(self, _OURS)
+        if added is None:
+            return super().__reduce_ex__(protocol)
+        return __newobj__, (type(self),), Derived(self.__getstate__(), added)
+
+
+_OURS = ("_constraints", "_reference", "_region", "_reported", "_state", "notes")
+"""The attributes of a `FeasibleMinimizer`; what else is set on an object is its own."""
 
 
 _STATUS = {

@@ -22,6 +22,7 @@ from optdriver.lbfgsb.options import (
 )
 from optdriver.lbfgsb.state import State, finite_sides, from_dict
 from optdriver.reading import real_array, real_number, real_vector
+from optdriver.stored import hand_on, hand_on_copied, own, pickled_beside
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -469,8 +470,11 @@ class LBFGSB:
         return [reason] if reason and when == told else []
 
     def copy(self) -> LBFGSB:
-        """Return an independent copy that goes on in the same way."""
-        return self._at(self.state.copy(), self._reason)
+        """Return an independent copy that goes on in the same way.
+
+        What a derived class has set besides is shared.
+        """
+        return hand_on(own(self, LBFGSB.__slots__), self._at(self.state.copy(), self._reason))
 
     @classmethod
     def within(cls, x0: Vector, bounds: Vector, options: Options) -> LBFGSB:
@@ -489,7 +493,7 @@ class LBFGSB:
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LBFGSB:
-        return self.copy()
+        return hand_on_copied(own(self, LBFGSB.__slots__), self.copy(), self, memo)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole state: a version, numbers, strings and arrays; nothing else."""
@@ -522,7 +526,7 @@ class LBFGSB:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_dict, (self.to_dict(),)
+        return type(self).from_dict, (self.to_dict(),), pickled_beside(self, LBFGSB.__slots__)
 
     def __repr__(self) -> str:
         s = self.state

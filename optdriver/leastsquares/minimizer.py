@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -224,8 +224,7 @@ class LeastSquares(Stepping[State]):
 
     # -- state as data ----------------------------------------------------------------------------
 
-    def copy(self) -> LeastSquares:
-        """Return an independent copy that goes on in the same way."""
+    def _apart(self) -> Self:
         new = type(self).__new__(type(self))
         new._now = self._now.copy()  # noqa: SLF001  # our own class
         return new

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Never
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver import stored
 from optdriver.errors import InputError, UnknownIdError, unknown_option
 from optdriver.leastsquares import losses
 from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
@@ -772,8 +773,9 @@ class MultiStart(Undoing[MultiStartState]):
         return new
 
     def copy(self) -> MultiStart:
-        """Return an independent copy."""
-        return self._at(states.copied(self._state))
+        """Return an independent copy; what a derived class has set besides is shared."""
+        new = self._at(states.copied(self._state))
+        return stored.hand_on(stored.own(self, self._ours), new)
 
     @classmethod
     def _at(cls, state: MultiStartState) -> MultiStart:
@@ -784,13 +786,12 @@ class MultiStart(Undoing[MultiStartState]):
 
     __copy__ = copy
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return states.to_dict(self._state, plain=False)
 
     @quiet
-    def __setstate__(self, data: Mapping[str, Any]) -> None:
-        self._undo = Undo()
-        self.restore(data)
+    def __setstate__(self, data: Any) -> None:
+        super().__setstate__(data)
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """Go on from a state of `to_dict`."""

@@ -99,6 +99,24 @@ class Handover:
     constraints.
     """
 
+    __slots__ = (
+        "_began",
+        "_beside",
+        "_constraints",
+        "_convergence_rule",
+        "_feasible",
+        "_first",
+        "_fit",
+        "_halved",
+        "_limits",
+        "_plain",
+        "_precision",
+        "_rule",
+        "_skipped",
+        "_skipped_at",
+        "_start",
+    )
+
     def __init__(
         self,
         x0: ArrayLike,
@@ -427,7 +445,8 @@ class Handover:
 
     def copy(self) -> Handover:
         """Return an independent minimizer in the same state."""
-        return self.from_dict(self.to_dict(), self._constraints)
+        new = self.from_dict(self.to_dict(), self._constraints)
+        return stored.hand_on(stored.own(self, Handover.__slots__), new)
 
     __copy__ = copy
 
@@ -502,7 +521,8 @@ class Handover:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Handover:
-        return self.copy()
+        return stored.hand_on_copied(stored.own(self, Handover.__slots__), self.copy(), self, memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_dict, (self.to_dict(), self._constraints)
+        beside = stored.pickled_beside(self, Handover.__slots__)
+        return type(self).from_dict, (self.to_dict(), self._constraints), beside

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from optdriver import stored
 from optdriver.coroutine import constraints as walls
 from optdriver.coroutine.state import ReplayWarning
 from optdriver.errors import InputError, InputTypeError, ProtocolError, UnknownIdError, say
@@ -70,6 +71,8 @@ class PopulationDriver(Undoing[PopulationState]):
     `ask` returns no point while CMA-ES waits for the rest of a generation.  The order of the tells
     does not matter within it.
     """
+
+    _ours = (*Undoing._ours, "_engine")  # noqa: SLF001  # our own class
 
     def __init__(
         self,
@@ -542,20 +545,17 @@ class PopulationDriver(Undoing[PopulationState]):
         return new
 
     def copy(self) -> PopulationDriver:
-        """Return an independent copy."""
-        return type(self).from_dict(self.to_dict())
+        """Return an independent copy; what a derived class has set besides is shared."""
+        new = type(self).from_dict(self.to_dict())
+        return stored.hand_on(stored.own(self, self._ours), new)
 
     __copy__ = copy
 
-    def __deepcopy__(self, _memo: Any) -> PopulationDriver:
-        return self.copy()
+    def __deepcopy__(self, memo: dict[int, Any]) -> PopulationDriver:
+        return stored.hand_on_copied(stored.own(self, self._ours), self.copy(), self, memo)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         return states.to_dict(self._state, plain=False)
-
-    def __setstate__(self, data: Mapping[str, Any]) -> None:
-        self._undo = Undo()
-        self.restore(data)
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """Go on from a state of `to_dict`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,7 @@ class SQP(Stepping[State]):
     """
 
     __slots__ = ("_formulas",)
+    _ours = (*Stepping._ours, "_formulas")  # noqa: SLF001  # our own class
 
     _machine: ClassVar[Machine] = machine
 
@@ -316,12 +317,11 @@ class SQP(Stepping[State]):
 
     # -- state as data ----------------------------------------------------------------------------
 
-    def copy(self) -> SQP:
-        """Return an independent copy that goes on in the same way."""
+    def _apart(self) -> Self:
         return self._with(self._now.copy(), self._formulas)
 
     @classmethod
-    def _with(cls, state: State, formulas: ConstraintSet | None) -> SQP:
+    def _with(cls, state: State, formulas: ConstraintSet | None) -> Self:
         new = cls.__new__(cls)
         new._now, new._formulas = state, formulas  # noqa: SLF001  # our own class
         return new

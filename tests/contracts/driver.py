@@ -153,6 +153,22 @@ class DriverContract:
             moments = (choice.randint(1, choice.choice(most)) for _ in range(80))
             assert self.interrupted(moments) == expected
 
+    # -- derived classes
+
+    def test_what_a_derived_class_has_of_its_own_goes_with_it(self, monkeypatch):
+        driver = self.make()
+        kind = type("Derived", (type(driver),), {"__module__": __name__})
+        monkeypatch.setitem(globals(), "Derived", kind)
+        derived = kind.from_dict(driver.to_dict())
+        derived.seen, derived.owner = [1, 2], {"mine": derived}
+        deep = [pickle.loads(pickle.dumps(derived)), copy.deepcopy(derived)]
+        for each in (*deep, copy.copy(derived), derived.copy()):
+            assert type(each) is kind
+            assert each.seen == [1, 2]
+            assert each.owner["mine"] is (each if each in deep else derived)
+            (point,), (other,) = each.ask(), driver.copy().ask()
+            assert (point.id, point.x.tobytes()) == (other.id, other.x.tobytes())
+
     # -- points and ids
 
     def test_it_comes_to_an_end_and_says_why(self):

@@ -298,6 +298,31 @@ class MinimizerContract:
             assert type(each) is kind
             assert each.ask().tobytes() == opt.ask().tobytes()
 
+    @pytest.mark.parametrize("slots", [False, True])
+    def test_what_a_derived_class_has_of_its_own_goes_with_it(self, monkeypatch, slots):
+        opt = self.fresh()
+        self.evaluate(opt)
+        names = {"__slots__": ("owner", "seen")} if slots else {}
+        kind = type("Derived", (type(opt),), {"__module__": __name__, **names})
+        monkeypatch.setitem(globals(), "Derived", kind)
+        derived = self.restore_as(kind, opt.to_dict())
+        derived.seen, derived.owner = [1, 2], {"mine": derived}
+        copies = {
+            "pickle": pickle.loads(pickle.dumps(derived)),
+            "twice": pickle.loads(pickle.dumps(copy.deepcopy(derived))),
+            "deepcopy": copy.deepcopy(derived),
+            "copy": copy.copy(derived),
+            "method": derived.copy(),
+        }
+        for way, each in copies.items():
+            shared = way in {"copy", "method"}
+            assert type(each) is kind
+            assert each.seen == [1, 2]
+            assert (each.seen is derived.seen) == shared
+            assert each.owner["mine"] is (derived if shared else each)
+            assert each.ask().tobytes() == opt.ask().tobytes()
+        assert equal(derived.to_dict(), opt.to_dict())
+
     def test_a_dict_shares_nothing(self):
         opt = self.fresh()
         self.evaluate(opt)
