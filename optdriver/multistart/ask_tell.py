@@ -111,8 +111,9 @@ class MultiStart(Undoing[MultiStartState]):
         shortened step after the other, 10 pairs.
     convergence_rule : {12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 12 doubts what trust-constr
-        claims where f falls, and follows a variable that has moved a little from its saddle. 11 is
-        for what optdriver 0.11.0 has recorded: both are believed. It confirms what Powell's method
+        claims where f falls, follows a variable that has moved a little from its saddle, and waits
+        for failures far off to come near. 11 is for what optdriver 0.11.0 has recorded: both are
+        believed, and five failures retire a run wherever they are. It confirms what Powell's method
         and COBYLA claim by a leg of COBYQA, draws further starts where there are more variables
         than a Sobol sequence has dimensions, has ``start_rule='auto'`` begin on sides of the box
         before it says that all minima are likely found, and believes a fit at a minimum where its
@@ -151,7 +152,9 @@ class MultiStart(Undoing[MultiStartState]):
         size and doubt a test that is passed (the option `cautious` of `optdriver.LBFGSB`). 1 is for
         what 0.1.0 has recorded: SciPy's tests alone.
     max_failures : int or math.inf
-        Give up a minimizer after so many failed evaluations in a row.
+        Give up a minimizer after so many failed evaluations in a row.  From 5 on one that follows
+        gradients gets up to 20 while the failed points are far off: while one is farther from the
+        best than a hundredth of what that is, in a variable.
     x_tolerance, f_tolerance : float
         Converged points are the same minimum when they are as close as this: in every coordinate
         as a part of the width of the box, and in value relative to ``max(1, |f|)``.

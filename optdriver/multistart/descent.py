@@ -40,6 +40,18 @@ Vector = NDArray[np.float64]
 SEES_STEPS: Final = 10
 """The `convergence_rule` from which on a fit whose differences are all 0 is no success."""
 
+AWAITS_NEAR: Final = 12
+"""The `convergence_rule` from which on a run whose failures lie far off is not given up at once."""
+
+FAR: Final = 1e-2
+"""Part of the size of a variable: a point that is farther than this from the best lies far off."""
+
+IMPATIENT: Final = 4
+"""The most `max_failures` that hold for failures far off, too; there more are `PATIENT` or more."""
+
+PATIENT: Final = 20
+"""Failures far off in a row that retire a run: what a line search of L-BFGS-B allows itself."""
+
 ON_A_STEP: Final = (
     "no difference changes any residual: are they rounded to a few digits?  Then give steps that "
     "are long enough (step_size=)"
@@ -337,17 +349,34 @@ def iterate_failed(
     search.stencil = None
     search.slots.clear()
     drop_ready(state, search.index)
+    most = _most_failures(state, minimizer)
     minimizer.tell_failure(reason)
     if minimizer.at_start:
         close(state, search, "failed", start_failed(reason))
     elif minimizer.done and minimizer.converged:  # beside its end
         after_success(state, search, minimizer)
-    elif minimizer.done or minimizer.failures >= state.options.max_failures:
+    elif minimizer.done or minimizer.failures >= most:
         said = f": {reason}" if reason else ""
         count = minimizer.failures
         close(state, search, "failed", f"given up after {count} failures in a row{said}")
     else:
         want_evaluation(state, search, minimizer)
+
+
+def _most_failures(state: MultiStartState, minimizer: Minimizer) -> float:
+    """Return how many failures in a row retire a run whose pending point has failed.
+
+    In a wide box the first steps are of its width: more are waited for until they have been cut to
+    what the best point shows of the size of a variable. Methods that have values alone do not cut
+    theirs so, and where they come to is not believed more for it.
+    """
+    options, best = state.options, minimizer.best
+    most = options.max_failures
+    ruled = options.convergence_rule >= AWAITS_NEAR and local.needs_gradient(options.method)
+    if best is None or not ruled or not IMPATIENT < most < PATIENT:
+        return most
+    away = np.abs(minimizer.ask() - best[0])
+    return PATIENT if np.any(away > FAR * np.abs(best[0])) else most
 
 
 def go_on(state: MultiStartState, search: Search) -> None:
