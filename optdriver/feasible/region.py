@@ -187,7 +187,7 @@ class Region:
     def formulas(self) -> System | None:
         """The rows as programs of the compiled pages, if they are formulas and dense.
 
-        They take less time than to look up what is known of a point.
+        Their values take less time than to look up what is known of a point.
         """
         made = self.constraints
         return (
@@ -208,15 +208,15 @@ class Region:
 
     def linearised(self, x: Vector) -> tuple[Any, Any]:
         """Return the scaled Jacobians of c and e, dense arrays or, if `large`, CSR ones."""
+        made: tuple[Any, Any] = self.work.remembered("linearised", x, self._linearised)
+        return made
+
+    def _linearised(self, x: Vector) -> tuple[Any, Any]:
         quick = self.formulas
         if quick is not None and x.shape == self.lower.shape:
             rows = quick.jacobian(flat(x), self.unit, self.row_scale)
             if rows is not None:
                 return self._split(rows)
-        made: tuple[Any, Any] = self.work.remembered("linearised", x, self._linearised)
-        return made
-
-    def _linearised(self, x: Vector) -> tuple[Any, Any]:
         if not self.large:
             return self.jacobians(x)
         self.work.spend(1)

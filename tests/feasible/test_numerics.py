@@ -26,6 +26,19 @@ def quadratic_pairs(seed, n, count):
     return hessian, steps, steps @ hessian
 
 
+def test_gradients_of_rows_are_computed_once_a_point():
+    made = compiled(["x1^2 * x2 <= 1", "x1 + x2 == 3"], [(-5.0, 5.0)] * 2, [1.0, 2.0])
+    x = np.array([1.5, -2.0])
+    first = made.linearised(x)
+    assert made.linearised(x.copy()) is first
+    x[0] = 2.0
+    c, e = made.linearised(x)
+    assert (c / made.row_scale[0]).round(12).tolist() == [[-8.0, 4.0]]
+    assert (e / made.row_scale[1]).round(12).tolist() == [[1.0, 1.0]]
+    made.work.renew()
+    assert made.linearised(x)[0] is not c
+
+
 @given(st.integers(0, 2**31))
 def test_sr1_learns_a_quadratic_from_n_steps(seed):
     hessian, steps, changes = quadratic_pairs(seed, 4, 4)
