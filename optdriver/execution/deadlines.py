@@ -59,9 +59,10 @@ class Deadlines:
 
     def wait(self) -> float:
         """Return the seconds until it has to be looked again."""
-        if not self._since:
+        since = self._since  # another thread may look at the same time
+        if not since:
             return LOOK
-        left = min(self._since.values()) + self.timeout - monotonic()
+        left = min(since.values()) + self.timeout - monotonic()
         return min(max(left, 0.0), LOOK)
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import TYPE_CHECKING, Any, Final, Never
 from weakref import WeakKeyDictionary
 
@@ -41,6 +41,7 @@ from optdriver.execution.interrupt import Interrupts
 from optdriver.execution.pools import Pool, has_lost_worker, is_broken, lost_together
 from optdriver.execution.progress import Show, progress_bar
 from optdriver.execution.together import MANY, Column, goes_together
+from optdriver.execution.turns import Turns, takes_turns
 from optdriver.study.hints import hint_in_run
 from optdriver.study.observation import parts
 
@@ -289,12 +290,9 @@ class _Loop:
         self.error: Exception | None = None
         self.mistakes = Mistakes()
         self.out: dict[Future[Any], int] = {}
-        self.results: SimpleQueue[Future[Any] | None] = SimpleQueue()
-        self.interrupts = Interrupts(
-            wake=lambda: self.results.put(None),
-            may_raise=lambda: pool.is_calling,
-        )
         self.together = goes_together(study, pool)
+        self.turns = Turns(self._turn, own=self.together and takes_turns(study, pool))
+        self.interrupts = Interrupts(wake=self.turns.wake, may_raise=lambda: pool.is_calling)
         self.suspects: set[int] = set()
         self.held: dict[int, Future[Any] | None] = {}  # asked for, with its evaluation, if begun
 
@@ -311,22 +309,29 @@ class _Loop:
         for future in self.out:
             self.pool.adopt(future)
             self.durations.begin(future)
-            future.add_done_callback(self.results.put)
+            future.add_done_callback(self.turns.came)
 
     def run(self) -> None:
         with self.interrupts.caught():
             try:
-                self._fill()
-                while self.out:
-                    future = self._wait()
-                    self._take_all(future)
-                    if self.deadlines.limited:
-                        self._end_overdue()
-                    if future is None:
-                        self._end_late()
-                    self._fill()
+                self.turns.take(self._fill)
+                while self.turns.take(self._is_waiting):
+                    self.turns.take(self._turn, self._wait())
             finally:
-                self._leave()
+                self.turns.end(self._leave)
+
+    def _is_waiting(self) -> bool:
+        return bool(self.out)
+
+    def _turn(self, future: Future[Any] | None) -> bool:
+        """Tell what became of an evaluation, send others out; return whether any are."""
+        self._take_all(future)
+        if self.deadlines.limited:
+            self._end_overdue()
+        if future is None:
+            self._end_late()
+        self._fill()
+        return bool(self.out)
 
     def _leave(self) -> None:
         """Give back what an exception left behind; a call that was begun counts for `max_iter`."""
@@ -374,7 +379,7 @@ class _Loop:
         self.held[id] = future
         self.out[future] = id
         self.durations.begin(future)
-        future.add_done_callback(self.results.put)
+        future.add_done_callback(self.turns.came)
         return True
 
     def _free(self) -> float:
@@ -419,7 +424,7 @@ class _Loop:
         """
         while True:
             try:
-                return self.results.get(timeout=self.deadlines.wait())
+                return self.turns.wait(self.deadlines.wait())
             except Empty:
                 given = self.study.parameters
                 if (
@@ -489,8 +494,8 @@ class _Loop:
     def _take_all(self, future: Future[Any] | None) -> None:
         """Tell what became of an evaluation, and of those that have ended meanwhile."""
         came = [future]
-        while self.together and not self.results.empty():
-            came.append(self.results.get())
+        if self.together:
+            came += self.turns.others()
         if len(came) >= MANY:
             came = self._take_together(came)
         for each in came:

@@ -140,12 +140,17 @@ class Desk:
         """The present driver parameters."""
         return self.spec.parameters if self._state is None else self._state.parameters
 
+    @property
+    def keeps_events(self) -> bool:
+        """Whether events go into memory, a list or a file, and to no other journal."""
+        return self._record.at_once
+
     def record_round(self, events: list[Event]) -> None:
         """Record events of which all happen, or none, and decide whether to stop.
 
         One by one where the user's journal is neither a list nor a file.
         """
-        if self._record.at_once and events:
+        if self.keeps_events and events:
             self.record(*events)
         else:
             for event in events:

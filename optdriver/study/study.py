@@ -1219,6 +1219,11 @@ class Study:
         with self._lock:
             return is_profiling(self._desk.state)
 
+    @property
+    def keeps_events(self) -> bool:
+        """Whether its events go into memory, a list or a file, and to no other journal."""
+        return self._desk.keeps_events
+
     def historic_parameter_values(self, path: str) -> list[float]:
         """Return a number after each evaluation that gave a value, in their order.
 
