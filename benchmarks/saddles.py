@@ -31,7 +31,7 @@ variables and values times a power of ten up to that, in the parameters' own num
 `scale`); 2,000 evaluations at most. Two or more variables are fitted, and one or two double wells
 are symmetric about the start: about a plane, or under the exchange of two variables that begin
 equal. *False* are successes nearer to a saddle than to the minima beside it, whose places are
-known. Doors with *0.8.0*, *0.9.0* and *0.10.0* have `convergence_rule` 8, 9 and 10. `MultiStart`
+known. Doors with *0.8.0*, *0.9.0* and *0.11.0* have `convergence_rule` 8, 9 and 11. `MultiStart`
 is L-BFGS-B, unscaled; studies measure parameters by the widths of their bounds."""
 
 COUPLED = """Here two to six variables begin where f is even in all of them together, and are
@@ -228,11 +228,11 @@ def ways(older: int, version: str) -> dict[str, Way]:
     }
     for name, (driver, own) in DOORS.items():
         for jac in (True, False):
-            for rule, of in ((older, f", {version}"), (11, "")):
+            for rule, of in ((older, f", {version}"), (12, "")):
                 said = name + ("" if jac else ", differences") + of
                 made[said] = partial(study, driver=driver, jac=jac, rule=rule, **own)
     for jac in (True, False):
-        for rule, of in ((10, ", 0.10.0"), (11, "")):
+        for rule, of in ((11, ", 0.11.0"), (12, "")):
             said = "`MultiStart`" + ("" if jac else ", differences") + of
             made[said] = partial(unscaled, jac=jac, rule=rule)
     return made

@@ -100,7 +100,7 @@ LOOKING = 3
 FOLLOWING = 6
 MOST_FOLLOWED = 30
 
-# What `State.beside` is at most: two more with each further direction.
+# What `State.beside` is at most: two more with each further direction; beyond it the last is asked.
 MOST_BESIDE = 12
 
 # So many ends that were none are left by a point beside them.

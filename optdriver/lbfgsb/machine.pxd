@@ -16,6 +16,7 @@ cdef void take_start(State s, Scratch q, double f) noexcept nogil
 cdef void look_beside(State s) noexcept nogil
 cdef Py_ssize_t the_end(State s) noexcept nogil
 cdef void take_beside(State s, Scratch q, double f) noexcept nogil
+cdef bint may_drift(State s) noexcept nogil
 cdef bint may_turn(State s) noexcept nogil
 cdef bint stands(State s) noexcept nogil
 cdef bint falls_beside(State s) noexcept nogil

@@ -50,6 +50,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
     from cython.cimports.optdriver.lbfgsb.line_search import back_off, begin, judge, noise_level
     from cython.cimports.optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from cython.cimports.optdriver.lbfgsb.saddles import (
+        drift_aside,
         farther_aside,
         follow_bends,
         has_fallen,
@@ -106,6 +107,7 @@ else:
     from optdriver.lbfgsb.line_search import back_off, begin, judge, noise_level
     from optdriver.lbfgsb.memory import forget, form_middle, remember, two_loop
     from optdriver.lbfgsb.saddles import (
+        drift_aside,
         farther_aside,
         follow_bends,
         has_fallen,
@@ -286,7 +288,7 @@ def look_beside(s: State) -> cython.void:
     if (s.stop != PROJECTED_GRADIENT and s.stop != REDUCTION) or s.nfev >= s.maxfun:
         return
     s.beside = s.stop
-    if step_aside(s):
+    if step_aside(s) or may_drift(s):
         s.phase = BESIDE
         s.stop = 0
         s.f0 = s.best_f
@@ -322,8 +324,16 @@ def take_beside(s: State, q: Scratch, f: cython.double) -> cython.void:
         s.beside += 2
     elif may_turn(s) and turn_aside(s, q, hidden):
         s.beside = max(s.beside, the_end(s) + 2) + 2
-    else:
+    elif not may_drift(s):
         end_beside(s, q)
+
+
+def may_drift(s: State) -> cython.bint:
+    """Ask where variables have drifted to, at last, if nothing lower was found beside the end."""
+    if s.cautious > 8 and s.beside <= MOST_BESIDE and not has_fallen(s) and drift_aside(s):
+        s.beside = MOST_BESIDE + the_end(s)
+        return True
+    return False
 
 
 def may_turn(s: State) -> cython.bint:

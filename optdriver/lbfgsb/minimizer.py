@@ -11,7 +11,7 @@ import numpy as np
 
 from optdriver.errors import InputError, InputTypeError, ProtocolError, say
 from optdriver.lbfgsb import machine
-from optdriver.lbfgsb.codes import BESIDE, DONE, START, Phase, Stop
+from optdriver.lbfgsb.codes import BESIDE, DONE, MOST_BESIDE, START, Phase, Stop
 from optdriver.lbfgsb.options import (
     OptionArguments,
     Options,
@@ -381,6 +381,8 @@ class LBFGSB:
         if s.phase != BESIDE:
             return 0
         moved = int(np.count_nonzero(s.vector("xt") != s.vector("z")))
+        if s.beside > MOST_BESIDE:
+            return 1
         turns = s.cautious > 7 and s.beside > 2 and np.array_equal(s.vector("xb"), s.vector("z"))
         return max(moved, 2) if turns else moved
 

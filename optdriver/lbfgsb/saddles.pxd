@@ -19,3 +19,4 @@ cdef bint has_fallen(State s) noexcept nogil
 cdef bint turn_aside(State s, Scratch q, double hidden) noexcept nogil
 cdef double slope_aside(State s) noexcept nogil
 cdef bint farther_aside(State s) noexcept nogil
+cdef bint drift_aside(State s) noexcept nogil

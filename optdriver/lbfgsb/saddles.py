@@ -16,6 +16,9 @@ Of variables in units far apart, one that has left its saddle may move next to n
 others end: its slope is small in its unit, since it is near the saddle still.  If f is a parabola
 about the start in it, one eight times as far from there is lower by more than twice what the slope
 says.
+
+What gradients are wrong by leads off a saddle, too, and grows along the direction down which f
+falls: the way that coupled variables have drifted is a last direction to be asked.
 """
 
 from __future__ import annotations
@@ -324,6 +327,35 @@ def slope_aside(s: State) -> cython.double:
     for i in range(s.n):
         total += s.gb[i] * (s.xt[i] - s.z[i])
     return fabs(total) if s.beside <= 2 or s.beside > 4 else 0.0
+
+
+def drift_aside(s: State) -> cython.bint:
+    """Leave in s.xt a point beside the end, in s.z, along the way that several variables drifted.
+
+    Errors of differences grow along the direction down which f falls, and lead there if they lead
+    anywhere, in whatever variables.  They are those that are as good as where they began, but for
+    this.  The one that has drifted farthest for its size is moved as far as it is by `step_aside`.
+    """
+    i: cython.Py_ssize_t
+    drift: cython.double
+    size: cython.double
+    most: cython.double = 0.0
+    moved: cython.Py_ssize_t = 0
+    way: cython.double = longest_way(s)
+    copy(s.z, s.xt, s.n)
+    for i in range(s.n):
+        size = size_of(s, i, way)
+        drift = fabs(s.z[i] - s.xs[i])
+        if 0.0 < drift <= same(s, size):
+            most = max(most, drift / size)
+            moved += 1
+    if moved < 2:
+        return False
+    for i in range(s.n):
+        drift = s.z[i] - s.xs[i]
+        if fabs(drift) <= same(s, size_of(s, i, way)):
+            s.xt[i] = min(max(s.z[i] + 0.0009765625 * (drift / most), s.l[i]), s.u[i])
+    return True
 
 
 def farther_aside(s: State) -> cython.bint:

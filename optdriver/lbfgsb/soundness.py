@@ -87,7 +87,7 @@ def _check_counters(state: Any) -> None:
         and all(getattr(state, name) >= 0 for name in (*counters, *limits))
         and state.stage in (0, 1, 2)
         and state.cautious in range(10)
-        and 0 <= state.beside <= MOST_BESIDE
+        and 0 <= state.beside <= MOST_BESIDE + 2
         and 0 <= state.left <= MOST_LEFT
         and (state.phase != BESIDE or state.beside > 0)
         and state.doubts < FOLLOWING + 2 * MOST_FOLLOWED

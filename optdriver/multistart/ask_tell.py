@@ -111,7 +111,7 @@ class MultiStart(Undoing[MultiStartState]):
         shortened step after the other, 10 pairs.
     convergence_rule : {12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 12 doubts what trust-constr
-        claims where f falls, follows a variable that has moved a little from its saddle, and waits
+        claims where f falls, follows what has moved a little from its saddle, and waits
         for failures far off to come near. 11 is for what optdriver 0.11.0 has recorded: both are
         believed, and five failures retire a run wherever they are. It confirms what Powell's method
         and COBYLA claim by a leg of COBYQA, draws further starts where there are more variables

@@ -539,3 +539,81 @@ def test_of_equal_variables_with_unequal_slopes_none_is_moved():
     s.vector("xb")[:] = 1.0
     s.vector("gb")[:] = 1.0, 2.0
     assert not interpreted.saddles.step_aside(s)
+
+
+def banana_beside(seed, k):
+    """Return f of Rosenbrock's function and a coupled saddle, 30 times as high, and its units.
+
+    From (-0.2, 1) and the saddle it takes some thirty iterations; its minima are of -7.5.
+    """
+    saddle = coupled(seed, k)
+    units = np.append([1.0, 1.0], 10.0 ** np.random.default_rng(seed).uniform(-1, 1, k))
+
+    def fun(x):
+        a, b = (x / units)[:2]
+        f, g = saddle(np.append(1.0, (x / units)[2:]))
+        c = b - a * a
+        slopes = [-400 * a * c - 2 * (1 - a), 200 * c, *g[1:]]
+        return 30 * (f + 100 * c * c + (1 - a) ** 2), 30 * np.array(slopes) / units
+
+    return fun, units
+
+
+DRIFTS = [(2, 92, 1e-7), (3, 65, 1e-8), (5, 5, 1e-8)]
+
+
+def drifting(kernel, rule, k, seed, error):
+    """Begin at a coupled saddle by gradients that are wrong by `error`."""
+    (fun, units), chance = banana_beside(seed, k), np.random.default_rng(0)
+    box = np.column_stack([-3.0 * units, 3.0 * units])
+    opt = kernel.LBFGSB(np.append([-0.2, 1.0], np.zeros(k)), box, cautious=True)
+    opt.state.cautious = rule
+
+    def told(x):
+        f, g = fun(x)
+        return f, g + error * chance.normal(size=k + 2)
+
+    return opt, told
+
+
+@both
+@pytest.mark.parametrize(("k", "seed", "error"), DRIFTS)
+def test_where_errors_have_led_coupled_variables_is_asked_at_last(kernel, k, seed, error):
+    opt = drive(*drifting(kernel, 9, k, seed, error))
+    assert opt.converged
+    assert opt.result.fun == pytest.approx(-7.5, abs=1e-6)
+    assert opt.state.left == 1
+    before = drive(*drifting(kernel, 8, k, seed, error))  # as in 0.11.0
+    assert before.converged
+    assert before.result.fun == pytest.approx(0.0, abs=1e-6)
+
+
+def test_restored_where_variables_have_drifted_it_goes_on_the_same_way():
+    opt, told = drifting(kernels[0], 9, *DRIFTS[0])
+    while not (opt.state.phase == Phase.BESIDE and opt.state.beside > 12):
+        opt.tell(*told(opt.ask()))
+    assert opt.beside == 1  # its value says enough where it is not lower
+    z, x = opt.state.vector("z"), opt.ask()
+    way = (x - z)[1:] / (z - [-0.2, 1.0, 0.0, 0.0])[1:]  # the second is at 1 again
+    assert way == pytest.approx(np.full(3, way[2]))
+    assert x[0] == z[0]
+    other, fun = LBFGSB.from_dict(opt.to_dict()), banana_beside(92, 2)[0]
+    assert drive(other, fun).result.x.tolist() == drive(opt, fun).result.x.tolist()
+
+
+@both
+def test_beside_a_minimum_where_variables_have_drifted_costs_a_value(kernel):
+    opt = beside([0.0, 0.0, 3.0], bowl, kernel)
+    opt.tell(*bowl(opt.ask()))  # no variable has drifted: they are turned
+    counts = []
+    for rule in (8, 9):
+        chance = np.random.default_rng(1)
+        opt = kernel.LBFGSB([0.0, 0.0, 3.0], [(-5.0, 5.0)] * 3, cautious=True)
+        opt.state.cautious = rule
+        while not opt.done:
+            f, g = bowl(opt.ask())
+            opt.tell(1.0 + f, g + 1e-7 * chance.normal(size=3))
+        assert opt.converged
+        assert np.abs(opt.result.x).max() < 1e-6
+        counts.append(opt.nfev)
+    assert counts[1] == counts[0] + 1

@@ -108,7 +108,7 @@ def broken(data, **fields):
     [
         {"version": 6},
         {"cautious": 10},
-        {"beside": 13},
+        {"beside": 15},
         {"left": -1},
         {"left": 11},
         {"doubts": -1},
