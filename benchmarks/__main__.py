@@ -27,6 +27,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "doubt": ("doubt",),
     "valleys": ("valleys",),
     "curved": ("curved",),
+    "huge": ("huge",),
     "saddles": ("saddles",),
     "saddles-coupled": ("saddles", "--kind", "coupled"),
     "noise": ("noise",),

@@ -11,6 +11,7 @@ from optdriver.coroutine import constraints as walls
 from optdriver.coroutine import optimality
 from optdriver.coroutine.program import (
     Outcome,
+    has_barrier,
     is_confirmed_by_another,
     is_confirming,
     is_doubted_more,
@@ -90,7 +91,7 @@ def judged(
         falls = outcome.success and state.cautious and _goes_on(state, left)
         optimal = (troubled or above or falls or state.legs > 0) and is_optimal(state, left)
         doubtful = (troubled or above or falls) and not optimal
-        other = is_doubted_more(state) and state.legs % 2 == 1  # with a low barrier
+        other = has_barrier(state) and state.legs % 2 == 1  # with a low barrier
         if again and doubtful and (lower or other):
             return None
         if optimal and stop is Stop.ABNORMAL:
@@ -153,12 +154,13 @@ def _goes_on(state: State, left: ConstraintSet | None) -> bool:
     ftol = float(state.options.get("ftol", 0.0))
     strict = is_doubted_more(state)
     size = np.maximum(np.abs(record.x), np.abs(record.x - state.x0))
-    if strict:
-        size[size == 0.0] = 1.0  # it may not have left a start in a corner, at zero
-    by = scale(state, EXCUSED if strict else 1.0)
+    if strict:  # it may not have left a start in a corner, at zero
+        size[size == 0.0] = min(1.0, float(np.max(size))) or 1.0
+    by = scale(state, EXCUSED if has_barrier(state) else 1.0)
     if left is not None:
-        at = optimality.under(left, record.x, record.g, *box)
-        return optimality.goes_on_under(at, size, by, ftol)
+        unit = optimality.unit_within(record.g, size) if strict else 1.0
+        at = optimality.under(left, record.x, record.g, *box, unit)
+        return optimality.goes_on_under(at, size, by, ftol, at.near if strict else 0.0)
     return optimality.goes_on(record.x, record.g, *box, size, by, ftol)
 
 

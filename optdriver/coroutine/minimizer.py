@@ -94,9 +94,10 @@ class CallbackMinimizer(Undoing[State]):
         whose model is quadratic, and COBYQA has not converged where it calls all variables fixed
         since their bounds lie close together, and a `cautious` run has `f_target` in the unit of f;
         1, as in optdriver 0.10.0, by the method itself, Powell's along directions that are along no
-        axis and searched near its best point (if `beside` is 2).  3 is 2, but a success of
-        trust-constr must stand where f falls by no more than 1e-2 of f or 1e-5 of what was gained:
-        1e-2 of either with 2, as in optdriver 0.11.0.
+        axis and searched near its best point (if `beside` is 2).  3 is 2, but a success with told
+        gradients must stand where f falls by no more than 1e-2 of f or of what was gained
+        (trust-constr: 1e-5 of that), on the way to rows, too: 1e-2 of either with 2, as in
+        optdriver 0.11.0, where rows that are near beside a steep slope hold it.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options

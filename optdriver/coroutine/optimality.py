@@ -22,6 +22,7 @@ NEGLIGIBLE = 2.220446049250313e-09  # of f
 FAR = 100.0  # times gtol, of f
 ACTIVE = 1e-6  # a scaled row closer to zero than this is active
 PLAIN = 1e-2  # of f: what nobody would overlook
+LARGEST = 2.0**1000  # a unit of f
 
 
 def is_stationary(
@@ -67,13 +68,28 @@ def goes_on(
 
 
 def under(
-    constraints: ConstraintSet, x: Vector, g: Vector, lower: Vector, upper: Vector
+    constraints: ConstraintSet,
+    x: Vector,
+    g: Vector,
+    lower: Vector,
+    upper: Vector,
+    unit: float = 1.0,
 ) -> Criticality:
     """Return how far `x`, feasible to a tolerance, is from optimal under constraints."""
     from optdriver.feasible.criticality import measured
     from optdriver.feasible.region import region
 
-    return measured(region(constraints, lower, upper, x), x, g)
+    return measured(region(constraints, lower, upper, x), x, g, unit)
+
+
+def unit_within(g: Vector, size: Vector) -> float:
+    """Return the unit of f, a power of two, in which a step by -g is one within the sizes of x.
+
+    In another one rows and sides hold back a step that are far away, or none that is near.
+    """
+    with np.errstate(over="ignore"):
+        largest = float(np.max(np.abs(g) / size, initial=0.0))
+    return math.ldexp(1.0, math.frexp(largest)[1]) if 0.0 < largest < LARGEST else 1.0
 
 
 def conditions(
@@ -102,11 +118,17 @@ def is_stationary_under(at: Criticality, gtol: float, scale: float) -> bool:
     return at.residual <= max(gtol, at.floor) and small
 
 
-def goes_on_under(at: Criticality, size: Vector, scale: float, ftol: float = 0.0) -> bool:
-    """Return whether the gradient says that f still falls plainly within the constraints."""
+def goes_on_under(
+    at: Criticality, size: Vector, scale: float, ftol: float = 0.0, near: float = 0.0
+) -> bool:
+    """Return whether the gradient says that f still falls plainly within the constraints.
+
+    `near` is what it falls by on the way to what holds it.
+    """
     if not math.isfinite(at.residual):
         return False  # nothing is known
-    return float(np.abs(at.left) @ np.minimum(at.room, size)) > max(PLAIN, FAR * ftol) * scale
+    falls = near + float(np.abs(at.left) @ np.minimum(at.room, size))
+    return falls > max(PLAIN, FAR * ftol) * scale
 
 
 def _room(x: Vector, g: Vector, lower: Vector, upper: Vector) -> Vector:

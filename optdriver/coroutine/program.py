@@ -407,8 +407,13 @@ def is_confirmed_by_another(state: State) -> bool:
 
 
 def is_doubted_more(state: State) -> bool:
+    """Return whether variables at 0, and rows that hold a slope, are seen where f falls."""
+    return state.cautious and state.doubt_rule > 2
+
+
+def has_barrier(state: State) -> bool:
     """Return whether a success is one of a barrier, and doubted as such."""
-    return state.cautious and state.doubt_rule > 2 and state.method == INTERIOR
+    return is_doubted_more(state) and state.method == INTERIOR
 
 
 def has_low_barrier(state: State) -> bool:
@@ -417,7 +422,7 @@ def has_low_barrier(state: State) -> bool:
     A barrier keeps ends off the bounds; but near these a run gets nowhere without one, so each
     first further leg has it.
     """
-    return is_doubted_more(state) and state.legs > 0 and state.legs % 2 == 0
+    return has_barrier(state) and state.legs > 0 and state.legs % 2 == 0
 
 
 def confirming_sizes(state: State) -> Vector:

@@ -103,7 +103,7 @@ class State:
         How that unit is learnt: see `optdriver.lbfgsb.unit.unit_of`.
     doubt_rule : int
         How a success by values alone is confirmed: 1 by the method itself, 2 by a leg of COBYQA;
-        3 also measures one of trust-constr by a part, not by all, of what was gained.
+        3 also measures one of trust-constr by a part of what was gained, and sees rows.
     leg, legs : int
         The first record of the present leg, and how many legs there were before it.
     pending : ndarray or None

@@ -110,12 +110,12 @@ class MultiStart(Undoing[MultiStartState]):
         those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the box too, one
         shortened step after the other, 10 pairs.
     convergence_rule : {12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 12 doubts what trust-constr
-        claims where f falls, follows what has moved a little from its saddle, and waits
-        for failures far off to come near. 11 is for what optdriver 0.11.0 has recorded: both are
-        believed, and five failures retire a run wherever they are. It confirms what Powell's method
-        and COBYLA claim by a leg of COBYQA, draws further starts where there are more variables
-        than a Sobol sequence has dimensions, has ``start_rule='auto'`` begin on sides of the box
+        When a minimizer is believed to have converged, and to what: 12 doubts what SciPy's methods
+        claim where f falls, follows what has moved a little from its saddle, and waits for failures
+        far off to come near. 11 is for what optdriver 0.11.0 has recorded: both are believed, and
+        five failures retire a run wherever they are. It confirms what Powell's method and COBYLA
+        claim by a leg of COBYQA, draws further starts where there are more variables than a Sobol
+        sequence has dimensions, has ``start_rule='auto'`` begin on sides of the box
         before it says that all minima are likely found, and believes a fit at a minimum where its
         Jacobian has lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a leg is the
         method's own, there all starts are the user's, no sides are looked at, and such a fit is no
