@@ -74,8 +74,31 @@ def close(
     elif outcome == "stopped":
         state.stopped += 1
     if outcome != "converged" and state.linked:
-        state.linkage.lost.append(search.index)
+        _note_lost(state, search)
     end_if_over(state, reason)
+
+
+def _note_lost(state: MultiStartState, search: Search) -> None:
+    """Note that a run has ended without a minimum, so that who waits for it leads again.
+
+    Where another one has stopped at the same place it is an end all the same, such as a cusp, and
+    nobody leads there again.
+    """
+    lost = state.linkage.lost
+    if state.options.convergence_rule > 11 and search.state == "stopped":
+        ends = [each.index for each in state.runs if _is_same_end(state, each, search)]
+        if len(ends) > 1:
+            state.linkage.lost = [run for run in lost if run not in ends]
+            return
+    lost.append(search.index)
+
+
+def _is_same_end(state: MultiStartState, one: Search, other: Search) -> bool:
+    """Tell whether two runs have stopped at one place."""
+    if one.state != "stopped" or one.x is None or other.x is None:
+        return False
+    away = unit_coordinates(state, one.x) - unit_coordinates(state, other.x)
+    return bool(np.max(np.abs(away), initial=0.0) <= state.options.x_tolerance)
 
 
 def start_failed(reason: str) -> str:

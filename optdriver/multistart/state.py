@@ -386,6 +386,8 @@ def line_up(state: MultiStartState, search: Search, slots: Iterable[int]) -> Non
 def unit_coordinates(state: MultiStartState, x: Vector) -> Vector:
     """Return the free coordinates of `x`, shape (..., n), the box taken as the unit box."""
     free = state.lower < state.upper
-    low, high = state.lower[free] / 2, state.upper[free] / 2  # halves: a width can overflow
-    unit: Vector = (x[..., free] / 2 - low) / (high - low)
+    low, high = state.lower[free], state.upper[free]
+    with np.errstate(over="ignore"):
+        part = np.where(np.isfinite(high - low), 1.0, 0.5)  # half of the least width is none
+    unit: Vector = (x[..., free] * part - low * part) / (high * part - low * part)
     return unit

@@ -16,7 +16,7 @@ from optdriver.errors import InputError
 from optdriver.multistart import linkage
 from tests.multistart.problems import rastrigin
 
-HUMPS = DISTINCT[0]
+HUMPS, ACKLEY = DISTINCT[0], DISTINCT[-1]
 CAMEL = HUMPS.bounds
 PLACES = np.array([[0.0898, -0.7127], [1.7036, -0.7961], [1.6071, 0.5687]])
 PLACES = np.concatenate([PLACES, -PLACES])
@@ -87,6 +87,15 @@ def test_who_waits_for_a_run_that_is_lost_leads_again():
     made.lost.append(0)
     assert linkage.next_waiting(made, leaders=True, anyway=False) == (1, True)
     assert not made.row_of
+
+
+@pytest.mark.parametrize(("rule", "stopped"), [(11, 3), (12, 2)])
+def test_where_two_runs_have_stopped_at_one_place_no_third_one_leads_there(rule, stopped):
+    ms = MultiStart(ACKLEY.bounds, start_rule="auto", convergence_rule=rule)
+    drive(ms, ACKLEY.function, until=1050)
+    ends = [run for run in ms.runs if run.state == "stopped"]
+    assert len(ends) == stopped
+    assert all(math.hypot(*run.x) < 1e-3 for run in ends)  # a cusp, which passes no test
 
 
 def test_what_waits_with_the_longest_link_goes_on_first_and_paused_descents_before_samples():

@@ -105,3 +105,14 @@ def test_a_plateau_with_a_hole_beside_it_is_not_measured_again_and_again():
         study.run(hole)
         places = {tuple(x) for x in study.history.x.tolist()}
         assert len(places) > 0.8 * study.num_evaluations
+
+
+@pytest.mark.parametrize("low", [0.0, -5e-324])
+def test_a_box_of_the_least_width_has_its_places_too(low):
+    starts = MultiStart([(low, 5e-324), (-1.0, 1.3)], start_rule="auto")
+    while starts.nfev < 60:
+        (point,) = starts.ask(1)
+        assert low <= point.x[0] <= 5e-324
+        starts.tell(point.id, float(point.x @ point.x), 2.0 * point.x)
+    assert not any(run.state == "failed" for run in starts.runs)
+    assert len(starts.minima) == 1
