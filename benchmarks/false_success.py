@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -316,15 +316,20 @@ def chosen_ways(pattern: str) -> Iterator[tuple[str, str, Way]]:
 def complete(
     ends: Ends, runs: dict[str, int], pattern: str, seconds: float, *, unseen: bool = False
 ) -> None:
-    """Run what is missing in `ends`, as long as there is time."""
+    """Run what is missing in `ends`, as long as there is time: a run of each kind in turn."""
     until = time.monotonic() + seconds
-    for kind in UNITS:
-        for where, name, way in chosen_ways(pattern):
+    ways, missing = [], []
+    for where, name, way in chosen_ways(pattern):
+        for kind in UNITS:
             done = ends.setdefault(named(where, name, kind), [])
             made = tasks(kind, under_constraints=where == "constraints", unseen=unseen)
-            for task in islice(made, len(done), runs[where]):
-                if time.monotonic() > until:
-                    return
+            ways.append((way, done))
+            missing.append(islice(made, len(done), runs[where]))
+    for turn in zip_longest(*missing):
+        for (way, done), task in zip(ways, turn, strict=True):
+            if time.monotonic() > until:
+                return
+            if task is not None:
                 done.append(ended(way, task))
 
 

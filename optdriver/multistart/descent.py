@@ -40,6 +40,9 @@ Vector = NDArray[np.float64]
 SEES_STEPS: Final = 10
 """The `convergence_rule` from which on a fit whose differences are all 0 is no success."""
 
+LOSES_STEPS: Final = 12
+"""The one from which on an end by differences that values do not show is differenced anew."""
+
 AWAITS_NEAR: Final = 12
 """The `convergence_rule` from which on a run whose failures lie far off is not given up at once."""
 
@@ -262,19 +265,24 @@ def _sharpen(
     """Let a run that forward differences led astray go on from its best point, once.
 
     A line search fails where the error of the gradient is larger than what is left of it, and
-    where values are noisy a run may seem to have converged for that.  A new minimizer with
-    two-sided differences takes over, with what is left of the limits.
+    where values are noisy, or steps so short that these do not show them, a run may seem to have
+    converged for that.  A new minimizer with two-sided differences takes over, with what is left of
+    the limits; where steps were too short, by nothing that was learnt before.
     """
     limits, best = state.options.minimizer, minimizer.best
     exact = state.options.jac or search.two_sided or not state.options.gradients
     noisy = search.learnt is not None and search.learnt.noise > 0.0
-    doubted = noisy or local.takes_vectors(minimizer)
+    ruled = state.options.convergence_rule >= LOSES_STEPS
+    lost = ruled and gradients.are_lost(state, search, minimizer)
+    doubted = noisy or lost or local.takes_vectors(minimizer)
     coarse = not exact and (still or local.lost(minimizer) or (doubted and minimizer.converged))
     spent = limits["maxfun"] <= minimizer.nfev or limits["maxiter"] <= minimizer.nit
     if best is None or not coarse or spent:
         return False
     x, f, _ = best
     search.two_sided = True
+    if lost:
+        search.learnt = gradients.beginner(state)
     search.heard.still, search.heard.promised = 0, math.inf
     search.minimizer = minimizer_at(state, search, x, after=minimizer)
     if search.heard.noise:

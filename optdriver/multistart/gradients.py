@@ -112,13 +112,32 @@ def are_rounding_errors(state: MultiStartState, search: Search, minimizer: Any) 
     exact = options.jac or not options.gradients or options.vectors
     if exact or options.difference_rule < 5 or best is None:
         return False
-    x, f, _ = best
-    lengths = np.maximum(options.given_steps, stencil.LEAST_STEP * np.abs(x))  # NaN: by the rule
+    lengths = np.maximum(options.given_steps, stencil.LEAST_STEP * np.abs(best[0]))
+    return bool(np.any(_error(state, search, minimizer, lengths) > 0.0))  # NaN: by the rule
+
+
+def are_lost(state: MultiStartState, search: Search, minimizer: Any) -> bool:
+    """Tell the same of steps by the rule, and that a slope is no larger than its error.
+
+    A wall that the run has met may have left them so short: their differences are zero, or rounding
+    errors that look like the curvature of another wall.
+    """
+    learnt, best = search.learnt, minimizer.best
+    if learnt is None or learnt.noise > 0.0 or best is None or best[2] is None:
+        return False
+    lengths = steps.wanted(learnt, best[0], state.lower, state.upper, search.two_sided)
+    error = _error(state, search, minimizer, lengths)
+    return bool(np.any((error > 0.0) & (np.abs(best[2]) <= error)))
+
+
+def _error(state: MultiStartState, search: Search, minimizer: Any, lengths: Vector) -> Vector:
+    """Return the rounding errors of slopes by steps that values do not show, 0 of others."""
+    x, f, _ = minimizer.best
     reach = np.maximum(np.abs(x), np.abs(x - search.x0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         error = 2.0 * _SPACING * abs(f) / lengths
-        hides = (error > options.minimizer["gtol"]) & (error * reach > _HIDDEN * abs(f))
-    return bool(np.any(hides & (state.lower < state.upper)))
+        hides = (error > state.options.minimizer["gtol"]) & (error * reach > _HIDDEN * abs(f))
+    return np.where(hides & (state.lower < state.upper), error, 0.0)
 
 
 def is_surveyed(state: MultiStartState, search: Search) -> bool:

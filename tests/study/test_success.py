@@ -107,6 +107,21 @@ def test_steps_that_values_do_not_show_are_no_success(h, constraints):
     assert all("step_size" not in run.reason for run in before.runs)
 
 
+@pytest.mark.parametrize(("rule", "value"), [(12, 124.36218), (11, 259.5344)])
+def test_steps_that_a_wall_has_shortened_are_made_anew(rule, value):
+    """Jennrich and Sampson's problem (124.362): along the box values are up to 1e90, curved so."""
+    i = np.arange(1.0, 11.0)
+    study = create_study(
+        {"x": (-9.7, 10.3), "y": (-9.6, 10.4)},
+        initial_samples=[[0.245, 0.425]],
+        max_num_minimizers=1,
+        convergence_rule=rule,
+    )
+    study.run(lambda x, y: float(np.sum((2.0 + 2.0 * i - np.exp(i * x) - np.exp(i * y)) ** 2)))
+    assert study.info()["success"]
+    assert study.best.value == pytest.approx(value, rel=1e-4)
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
 def test_steps_that_are_short_and_shown_are_one(scale):
     """A value of 0 at the minimum has as many digits as it needs."""
