@@ -111,15 +111,16 @@ class MultiStart(Undoing[MultiStartState]):
         shortened step after the other, 10 pairs.
     convergence_rule : {12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
         When a minimizer is believed to have converged, and to what: 12 doubts what SciPy's methods
-        claim where f falls, follows what has moved a little from its saddle, and waits for failures
-        far off to come near. 11 is for what optdriver 0.11.0 has recorded: both are believed, and
-        five failures retire a run wherever they are. It confirms what Powell's method and COBYLA
-        claim by a leg of COBYQA, draws further starts where there are more variables than a Sobol
-        sequence has dimensions, has ``start_rule='auto'`` begin on sides of the box
-        before it says that all minima are likely found, and believes a fit at a minimum where its
-        Jacobian has lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a leg is the
-        method's own, there all starts are the user's, no sides are looked at, and such a fit is no
-        success. It asks points beside an end to which symmetry may have led in further
+        claim where f falls, follows what has moved a little from its saddle, waits for failures far
+        off to come near, differences anew where steps had become too short to show, and has
+        ``start_rule='auto'`` lead nobody to where two runs have stopped. 11 is for what optdriver
+        0.11.0 has recorded: it does none of it. It confirms what Powell's method and COBYLA claim
+        by a leg of COBYQA, draws further starts where there are more variables than a Sobol
+        sequence has dimensions, has ``start_rule='auto'`` begin on sides of the box before it says
+        that all minima are likely found, and believes a fit at a minimum where its Jacobian has
+        lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a leg is the method's own,
+        there all starts are the user's, no sides are looked at, and such a fit is no success. It
+        asks points beside an end to which symmetry may have led in further
         directions, where nothing is lower in the first, lets that start of
         ``start_rule='auto'`` begin that promises the lowest value, at once if it is
         lower than all that is known, pauses no descent whose steps are short beside its link, and
