@@ -181,7 +181,7 @@ def plain(kind):
 def test_every_door_of_a_study_is_quiet():
     """What is left out hands out what is there, or does its work by those that are quiet."""
     handing_out = {"spec", "space", "name", "parameters", "objective", "new_observation"}
-    handing_out |= {"configuration", "driver", "best_value"}
+    handing_out |= {"configuration", "driver", "best_value", "keeps_events"}
     state = {"num_evaluations", "stop_reason", "stop_kind", "objective_number"}
     by_others = {"ask", "get_suggestion", "run", "close", "export"}
     by_others |= {"historic_parameter_values", "unsatisfied", "profile"}
