@@ -8,7 +8,6 @@ done again, and ``--seconds`` ends a run that is to be continued.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -16,18 +15,13 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from benchmarks.kept import Kept, add_options
+from benchmarks.claims import GRADIENTS, KEPT, METHODS, Ended, Spent, counted
 from benchmarks.peers import Vector
-from benchmarks.report import Section, Table, Target
-from optdriver import MultiStart, __version__
+from benchmarks.report import Section
+from optdriver import MultiStart
 
-RUNS = 40
 LIMIT = 6000
 SIDE = 2.0
-FALSE = 1e-3
-METHODS = ("Nelder-Mead", "Powell", "COBYQA", "COBYLA", "SLSQP", "trust-constr", "TNC")
-GRADIENTS = ("SLSQP", "trust-constr", "TNC")
-KEPT = ("Nelder-Mead", "Powell")
 PLACES = ("box", "disc", "row")
 TEXT = """Random narrow valleys whose floors are parabolas, turned, in two and three variables, from
 random starts in a box of side 4, in a disc (a ball) within it, and behind a linear row; 6,000
@@ -118,14 +112,6 @@ class Valley:
         return (self.value(x) - least) / least
 
 
-Ended = tuple[bool, float, int]
-"""Whether success was claimed, how far above the minimum, after how many evaluations."""
-
-
-class Spent(Exception):
-    """The evaluations are used up."""
-
-
 def ours(seed: int, place: str, method: str, rule: int) -> Ended:
     """Run one minimizer of ours."""
     task, told = Valley(seed, place), method in GRADIENTS
@@ -180,40 +166,13 @@ def ways(place: str) -> dict[str, Callable[[int], Ended]]:
 
 def run(arguments: Sequence[str] = ()) -> Section:
     """Run all and return the section of the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks curved", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--seed", type=int, default=0, help="the first one")
-    parser.add_argument("--only", default="", help="rows with this in their names")
-    add_options(parser)
-    chosen = parser.parse_args(arguments)
-    kept = Kept(chosen.keep, chosen.seconds, of=__version__)
-    rows, targets = [], []
-    for place in PLACES:
-        for name, way in ways(place).items():
-            if chosen.only not in f"{place} | {name}":
-                continue
-            ends = []
-            for seed in range(chosen.seed, chosen.seed + chosen.runs):
-                with np.errstate(all="ignore"):
-                    ends.append(kept.get(f"{place} | {name} | {seed}", partial(way, seed)))
-            ends = [end for end in ends if end is not None]
-            if not ends:
-                continue
-            claimed = [above for claims, above, _ in ends if claims]
-            false = sum(above > FALSE for above in claimed)
-            right = sum(above <= FALSE for _, above, _ in ends)
-            total = sum(calls for *_, calls in ends)
-            worst = f"{max(claimed):.1e}" if claimed else "-"
-            rows.append((place, name, *map(str, (len(ends), right, len(claimed), false)), worst,
-                         f"{total:,}"))  # fmt: skip
-            if not name.startswith("SciPy") and "=" not in name:
-                claim = f"{place}, {name}: false successes in {len(ends)} valleys"
-                targets.append(Target(claim=claim, value=false, limit=0))
-    head = ("place", "method", "valleys", "right", "claims", "false", "worst claim", "evaluations")
-    return Section(
-        name="curved",
-        title="Narrow curved valleys within constraints",
-        text=TEXT,
-        targets=targets,
-        tables=[Table(header=head, rows=rows)],
+    return counted(
+        arguments,
+        Section(name="curved", title="Narrow curved valleys within constraints", text=TEXT),
+        __doc__,
+        places=PLACES,
+        ways=ways,
+        noun="valleys",
+        heads="valleys",
+        old="=",
     )

@@ -8,7 +8,6 @@ not done again, and ``--seconds`` ends a run that is to be continued.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -16,17 +15,12 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from benchmarks.kept import Kept, add_options
+from benchmarks.claims import GRADIENTS, KEPT, METHODS, Ended, Spent, counted
 from benchmarks.peers import Vector
-from benchmarks.report import Section, Table, Target
-from optdriver import MultiStart, __version__, create_study
+from benchmarks.report import Section
+from optdriver import MultiStart, create_study
 
-RUNS = 40
 LIMIT = 3000
-FALSE = 1e-3
-METHODS = ("Nelder-Mead", "Powell", "COBYQA", "COBYLA", "SLSQP", "trust-constr", "TNC")
-GRADIENTS = ("SLSQP", "trust-constr", "TNC")
-KEPT = ("Nelder-Mead", "Powell")
 PLACES = ("box", "rows", "disc")
 TEXT = """Random convex functions (a quadratic one, and a quartic one in every second problem),
 whose least value is known by construction, in two to four variables, with variables at 0 where a
@@ -126,14 +120,6 @@ class Task:
         return self.value(x) / self.times - 1.0
 
 
-Ended = tuple[bool, float, int]
-"""Whether success was claimed, how far above the minimum, after how many evaluations."""
-
-
-class Spent(Exception):
-    """The evaluations are used up."""
-
-
 def ours(seed: int, place: str, method: str, rule: int) -> Ended:
     """Run one minimizer of ours."""
     task, told = Task(seed, place), method in GRADIENTS
@@ -209,40 +195,13 @@ def ways(place: str) -> dict[str, Callable[[int], Ended]]:
 
 def run(arguments: Sequence[str] = ()) -> Section:
     """Run all and return the section of the results."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks huge", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--seed", type=int, default=0, help="the first one")
-    parser.add_argument("--only", default="", help="rows with this in their names")
-    add_options(parser)
-    chosen = parser.parse_args(arguments)
-    kept = Kept(chosen.keep, chosen.seconds, of=__version__)
-    rows, targets = [], []
-    for place in PLACES:
-        for name, way in ways(place).items():
-            if chosen.only not in f"{place} | {name}":
-                continue
-            ends = []
-            for seed in range(chosen.seed, chosen.seed + chosen.runs):
-                with np.errstate(all="ignore"):
-                    ends.append(kept.get(f"{place} | {name} | {seed}", partial(way, seed)))
-            ends = [end for end in ends if end is not None]
-            if not ends:
-                continue
-            claimed = [above for claims, above, _ in ends if claims]
-            false = sum(above > FALSE for above in claimed)
-            right = sum(above <= FALSE for _, above, _ in ends)
-            total = sum(calls for *_, calls in ends)
-            worst = f"{max(claimed):.1e}" if claimed else "-"
-            rows.append((place, name, *map(str, (len(ends), right, len(claimed), false)), worst,
-                         f"{total:,}"))  # fmt: skip
-            if not name.startswith("SciPy") and "rule" not in name:
-                claim = f"{place}, {name}: false successes in {len(ends)} problems"
-                targets.append(Target(claim=claim, value=false, limit=0))
-    head = ("place", "method", "runs", "right", "claims", "false", "worst claim", "evaluations")
-    return Section(
-        name="huge",
-        title="Huge boxes",
-        text=TEXT,
-        targets=targets,
-        tables=[Table(header=head, rows=rows)],
+    return counted(
+        arguments,
+        Section(name="huge", title="Huge boxes", text=TEXT),
+        __doc__,
+        places=PLACES,
+        ways=ways,
+        noun="problems",
+        heads="runs",
+        old="rule",
     )
