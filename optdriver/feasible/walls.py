@@ -113,12 +113,13 @@ def _are_smooth(region: Region, k: int, force: Vector) -> bool:
 
 def _rises(region: Region, x: Vector, k: int, i: int, slope: float) -> bool:
     """Say whether row k rises faster than `slope` on both sides of x_i, the steeper the nearer."""
+    here = region.values(x)[0][k]
     for sign in (1.0, -1.0):
         steepness = []
         for t in sign * region.scale[i] * DISTANCES:
             z = x.copy()
             z[i] += t
-            rise = region.values(z)[0][k] - region.values(x)[0][k]
+            rise = region.values(z)[0][k] - here
             if np.isfinite(rise):
                 steepness.append(rise / abs(t))
         unlike = steepness and steepness[-1] < STEEPER * abs(steepness[0])
@@ -131,6 +132,7 @@ def _rises(region: Region, x: Vector, k: int, i: int, slope: float) -> bool:
 
 def _is_told(region: Region, x: Vector, k: int, i: int, row: Vector) -> bool:
     """Say whether row k changes along the other variables as its gradient tells, both ways."""
+    here = region.values(x)[0][k]
     others = [j for j in region.moving.tolist() if j != i]
     ways = [np.eye(region.n)[j] for j in others]
     for shift in range(4):
@@ -140,7 +142,7 @@ def _is_told(region: Region, x: Vector, k: int, i: int, row: Vector) -> bool:
     for way in ways:
         for t in ASIDE:
             for step in (t * region.scale * way, -t * region.scale * way):
-                change = region.values(x + step)[0][k] - region.values(x)[0][k]
+                change = region.values(x + step)[0][k] - here
                 expected = float(row @ step)
                 if not abs(change - expected) <= AGREED * max(abs(expected), t):
                     return False
