@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copyreg import __newobj__  # type: ignore[attr-defined]  # as pickles name it
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -62,6 +63,17 @@ def says_itself(instance: object, base: type) -> bool:
     """Return whether a class derived from `base` has its own `__getstate__`."""
     method = "__getstate__"
     return getattr(type(instance), method) is not getattr(base, method)
+
+
+def reduced(instance: object, base: type, ours: Iterable[str]) -> tuple[Any, ...] | None:
+    """Return what pickles an object of a class derived from `base` with what is its own.
+
+    None if nothing is, or if its class says by a `__getstate__` of its own what goes along.
+    """
+    added = None if says_itself(instance, base) else own(instance, ours)
+    if added is None:
+        return None
+    return __newobj__, (type(instance),), Derived(instance.__getstate__(), added)
 
 
 def hand_on(given: Own | None, new: T) -> T:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from copyreg import __newobj__  # type: ignore[attr-defined]  # as pickles name it
 from typing import (
     Any,
     ClassVar,
@@ -23,7 +22,7 @@ from typing import (
     TypeVar,
 )
 
-from optdriver.stored import Derived, hand_on, own, says_itself
+from optdriver.stored import Derived, hand_on, reduced
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -136,10 +135,7 @@ class Undoing(ABC, Generic[S]):
             self.restore(data)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        added = None if says_itself(self, Undoing) else own(self, self._ours)
-        if added is None:
-            return super().__reduce_ex__(protocol)
-        return __newobj__, (type(self),), Derived(self._data(), added)
+        return reduced(self, Undoing, self._ours) or super().__reduce_ex__(protocol)
 
     @abstractmethod
     def restore(self, data: Any, /) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from copyreg import __newobj__  # type: ignore[attr-defined]  # as pickles name it
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -38,7 +37,7 @@ from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.leastsquares.options import XTOL
 from optdriver.numerics import is_numeric, quiet
 from optdriver.reading import check_flag, real_array, real_number, real_vector, short
-from optdriver.stored import Derived, array, hand_on, own, restoring, rows, says_itself, text
+from optdriver.stored import Derived, array, hand_on, own, reduced, restoring, rows, text
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -636,10 +635,7 @@ class FeasibleMinimizer:
         hand_on(given, self)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        added = None if says_itself(self, FeasibleMinimizer) else own(self, _OURS)
-        if added is None:
-            return super().__reduce_ex__(protocol)
-        return __newobj__, (type(self),), Derived(self.__getstate__(), added)
+        return reduced(self, FeasibleMinimizer, _OURS) or super().__reduce_ex__(protocol)
 
 
 _OURS = ("_constraints", "_reference", "_region", "_reported", "_state", "notes")
