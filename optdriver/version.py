@@ -1,3 +1,3 @@
 """The version, which stands here once."""
 
-__version__ = "0.12.0"
+__version__ = "0.13.0"

@@ -112,6 +112,8 @@ STUDIES: dict[str, dict[str, Any]] = {
     "surveyed-disc": {"constraints": ["x^2 + y^2 <= 1.5"], "max_num_minimizers": 9},
     "directions": {"driver": "Powell"},
     "sides": {"jac": True, "start_rule": "auto"},
+    "peak": {"jac": True, "constraints": ["y <= 0.5 - sqrt(abs(x - 1))"],
+             "initial_samples": [[1.0, -0.5]]},
 }  # fmt: skip
 """Studies, by the name of their file: arguments of `create_study`."""
 
@@ -141,6 +143,7 @@ LEAST = {
     "distance": 0.011016, "fit-disc": 0.008526, "profile-disc": 0.008526,
     "limited-rounds": 0.008526, "fit-rest": 5.677138, "contrary": 0.469675,
     "coarse": 0.008526, "surveyed-disc": 0.008526,
+    "peak": 2.248070,
 }  # fmt: skip
 """The least value where it is not 0: on a grid of four million points along the boundary."""
 
