@@ -15,7 +15,7 @@ from benchmarks.global_peers import CLOSE, Found, is_listed, is_outside
 from benchmarks.kept import Kept
 from benchmarks.problems.multimodal import Problem, known
 from optdriver import MultiStart, __version__
-from optdriver.multistart.options import CONVERGENCE_RULES
+from optdriver.multistart.rules import CONVERGENCE_RULES
 
 Vector = NDArray[np.float64]
 

@@ -83,21 +83,17 @@ class CallbackMinimizer(Undoing[State]):
         before.  What is told and reported stays in the objective's own unit.
     beside : {2, 1, 0}, optional
         Ask points beside an end to which symmetry may have led, and go on with a further leg from
-        there if one is lower; 1 as in optdriver 0.9.0, one in a single direction; 0, or False:
-        none.  True is 2.  As `cautious` if it is not given.
+        there if one is lower; 1: one in a single direction; 0, or False: none.  True is 2.  As
+        `cautious` if it is not given.
     unit_rule : {4, 3}, optional
-        How that unit is learnt: 4 takes a first value far below 1 for what it is, however much its
-        gradient promises over the box; 3 as up to optdriver 0.5.0, and with constraints, where the
-        least value is not near that of no gradient.
+        How that unit is learnt: 4, within bounds, takes a first value far below 1 for what it is,
+        however much its gradient promises over the box; 3, under constraints, where the least value
+        is not near that of no gradient.
     doubt_rule : {3, 2, 1}, optional
-        By what a success of Powell's method and of COBYLA is confirmed: 2 by a short leg of COBYQA,
-        whose model is quadratic, and COBYQA has not converged where it calls all variables fixed
-        since their bounds lie close together, and a `cautious` run has `f_target` in the unit of f;
-        1, as in optdriver 0.10.0, by the method itself, Powell's along directions that are along no
-        axis and searched near its best point (if `beside` is 2).  3 is 2, but a success with told
-        gradients must stand where f falls by no more than 1e-2 of f or of what was gained
-        (trust-constr: 1e-5 of that), on the way to rows, too: 1e-2 of either with 2, as in
-        optdriver 0.11.0, where rows that are near beside a steep slope hold it.
+        How a success is doubted: 3 has one of Powell's method and of COBYLA confirmed by a short
+        leg of COBYQA, whose model is quadratic, and one with told gradients stand where f falls by
+        no more than 1e-2 of f or of what was gained (trust-constr: 1e-5 of that), on the way to
+        rows, too.  Earlier ones are what earlier versions recorded: see docs/reference/rules.md.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options

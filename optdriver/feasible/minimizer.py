@@ -101,20 +101,9 @@ class FeasibleMinimizer:
     value_spacing : float
         The relative spacing of the numbers in which values are computed, where that is coarser than
         Python's: a change that they cannot show is small, and slopes judge a step by it.
-    rule : {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
-        9 as in optdriver 0.11.0: a run stalls at a cusp between infinitely steep sides away from
-        those of the box, and a small change of f is believed where a variable that began at 0 has
-        not moved in its unit. 8 as in 0.10.0: one that no step leads on from stalls where what
-        rounding leaves of a slope promises something over a huge box, too. 7 as in 0.9.0: beside an
-        end a point is asked in a single direction, and from 150 variables on derivatives of
-        formulas have other last digits; and values below 1e-60 are hardly told from 0. 6 as in
-        optdriver 0.8.0: a fit asks nothing beside its ends. 5 as in optdriver 0.7.0: beside an end
-        no slope above a 16th of `gtol` counts as none, and from 150 variables on matrices are
-        sparse, however few rows there are. 4 as in 0.5.0: derivatives of formulas with ``hypot`` in
-        them have other last digits. 3 as in 0.4.0: the cusp of a horn, where the gradient of the
-        row vanishes, is none as a rule, and the last digits of points are those of another
-        factorisation. 2 as in 0.2.0: no cusp but that of an infinite slope is a success. 1 as in
-        0.1.0: besides, `gtol` is absolute, and `ftol` has no meaning.
+    rule : int
+        10, or what an earlier version of optdriver recorded, from 1 on: see
+        docs/reference/rules.md.
     **options
         See `Options`: gtol, ftol, maxfun, maxiter, maxcor, initial_radius, smallest_radius.
 

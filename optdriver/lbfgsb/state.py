@@ -172,14 +172,8 @@ class State:
     single : int
         1 while every value told is a float32 number.
     cautious : int
-        9 if the unit of f is learnt and a passed test is doubted (see `Options`); 8 for the same as
-        in optdriver 0.11.0, where what had moved a little from its saddle, one variable or
-        several, was not asked farther on; 7 as in 0.9.0, where beside an end a point was asked in a
-        single direction; 6 as in 0.7.0, where no slope above gtol counted as none at an end; 5 as
-        in 0.6.0, where nothing was asked beside an end; 4 as in 0.5.0, where no end was followed; 3
-        as in 0.4.0, where that unit was what the gradient promises over the box, however small the
-        value; 2 as in 0.3.0, which heard the objection of the gradient less where the variables
-        are of uneven sizes; 1 as in 0.2.0, where a variable was measured by itself alone.
+        0, or by which rule the unit of f is learnt and a passed test doubted (see `Options`): 9,
+        or 1 to 8 for what earlier versions recorded (docs/reference/rules.md).
     unit : float
         What f is measured by where it is smaller: 1, or, if cautious, a power of two near the size
         of the first value and gradient if these are smaller.

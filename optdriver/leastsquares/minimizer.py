@@ -46,14 +46,14 @@ class LeastSquares(Stepping[State]):
         Converged when the Gauss-Newton step would lower the value by the part ``xtol**2`` or less:
         the relative offset of Bates and Watts (Technometrics 23 (1981) 179), which does not depend
         on the units of the parameters and the residuals.
-    secant : {2, 1, 0}
+    secant : {3, 2, 1, 0}
         Learn of trials what the Jacobian alone leaves of the Hessian, which decides where residuals
-        stay large; 1 as in optdriver 0.9.0, not where a column of the Jacobian is 0; 0, or False,
-        as in 0.7.0: never.  True is 2.
+        stay large; 0, or False: never.  True is 3.  1 and 2 as earlier versions did: see
+        docs/reference/rules.md.
     beside : {2, 1, 0}
         Ask points beside an end to which symmetry may have led (two peaks that begin at one place,
-        say), and go on from there if one is lower; 1 as in optdriver 0.9.0, one in a single
-        direction; 0, or False, as in 0.8.0: none.  True is 2.
+        say), and go on from there if one is lower; 1: one in a single direction; 0, or False: none.
+        True is 2.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 

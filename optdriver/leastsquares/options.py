@@ -29,12 +29,10 @@ class LeastSquaresOptions:
         In the linear case this is the relative offset of Bates and Watts: a step of `xtol` in units
         of the size of the confidence region, whatever the parameters are measured in.
     secant : {3, 2, 1, 0}
-        Learn of trials what the Jacobian alone leaves of the Hessian; 2 as in optdriver 0.10.0,
-        where it says nothing of ends at which no step gains anything; 1 as in 0.9.0, not
-        where a column of the Jacobian is 0; 0 as in 0.7.0, never.
+        Learn of trials what the Jacobian alone leaves of the Hessian; 0 never.
     beside : {2, 1, 0}
         Ask points beside an end to which symmetry may have led, and go on from there if one is
-        lower; 1 as in optdriver 0.9.0, one in a single direction; 0 as in 0.8.0, none.
+        lower; 1 one in a single direction, 0 none.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """

@@ -28,6 +28,7 @@ from optdriver.multistart.options import (
 )
 from optdriver.multistart.records import Evaluation, Fill, Minimum, Point, PointArrays, Run
 from optdriver.multistart.report import Ends
+from optdriver.multistart.rules import CONSTRAINT_RULES, CONVERGENCE_RULES, DIFFERENCE_RULES
 from optdriver.multistart.state import MultiStartState
 from optdriver.multistart.told import Vectors
 from optdriver.numerics import quiet
@@ -82,76 +83,10 @@ class MultiStart(Undoing[MultiStartState]):
     two_sided : bool
         Difference on both sides where the bounds leave room, for twice the points.  Otherwise
         only a run whose line search fails goes on with such differences, from its best point.
-    difference_rule : {5, 4, 3, 2, 1}
-        How finite differences are asked for, and how the ends of runs with noise are looked at.  4
-        is for what optdriver 0.7.0 to 0.9.0 have recorded: they are surveyed only by values alone,
-        within bounds, of up to 30 variables, and elsewhere believed without a look; the option
-        `noise` is heard by line searches and differences only.  3 is for what optdriver 0.5.0 and
-        0.6.0 have recorded: the end of a run with noise that was told is not surveyed
-        (`optdriver.multistart.survey`); and where many constraints meet all steps begin at the
-        iterate, and may tell only a part of the gradient.  2 is for what optdriver 0.2.0 to 0.4.0
-        have recorded: where steps are far too long for the objective, as in a box that is very
-        wide, its bend is taken for noise.  1 is for 0.1.0: all points of an iterate at once, also
-        after a failure.
-    constraint_rule : {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
-        Where feasible starts are looked for, when L-BFGS-B hands over to the feasible minimizer,
-        how many pairs that keeps, whether a minimum without multipliers is a success, what a fit
-        takes for its model, whether noise that was told is allowed for, and whether a step with
-        limits on outputs is checked to satisfy what it was planned for. 9 is for what optdriver
-        0.11.0 has recorded: cusps of infinite slopes away from the sides of the box have runs
-        stall. 8 is for what optdriver 0.10.0 has recorded: in a huge box the rounding of slopes
-        has, too. 7 is for what optdriver 0.9.0
-        has recorded: from 150 variables on derivatives of formulas have other last digits. 6 is for
-        what optdriver 0.7.0 has recorded: it is not checked. 5 is for what optdriver 0.6.0 has
-        recorded: nor is noise allowed for. 4 is for what optdriver 0.5.0 has recorded: a fit is
-        minimised by its value alone, and derivatives of formulas with ``hypot`` in them have other
-        last digits. 3 is for what optdriver 0.3.0 and 0.4.0 have recorded: that at the end of a
-        horn is none, as a rule. 2 is for what optdriver 0.2.0 has recorded: cusps are none, but
-        those of infinite slopes. 1 is for 0.1.0: besides, starts on the faces of the box too, one
-        shortened step after the other, 10 pairs.
-    convergence_rule : {12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
-        When a minimizer is believed to have converged, and to what: 12 doubts what SciPy's methods
-        claim where f falls, follows what has moved a little from its saddle, waits for failures far
-        off to come near, differences anew where steps had become too short to show, and has
-        ``start_rule='auto'`` lead nobody to where two runs have stopped. 11 is for what optdriver
-        0.11.0 has recorded: it does none of it. It confirms what Powell's method and COBYLA claim
-        by a leg of COBYQA, draws further starts where there are more variables than a Sobol
-        sequence has dimensions, has ``start_rule='auto'`` begin on sides of the box before it says
-        that all minima are likely found, and believes a fit at a minimum where its Jacobian has
-        lost its rank. 10 is for what optdriver 0.10.0 has recorded: such a leg is the method's own,
-        there all starts are the user's, no sides are looked at, and such a fit is no success. It
-        asks points beside an end to which symmetry may have led in further
-        directions, where nothing is lower in the first, lets that start of
-        ``start_rule='auto'`` begin that promises the lowest value, at once if it is
-        lower than all that is known, pauses no descent whose steps are short beside its link, and
-        says later that all minima are likely found where one is on a side of the box; 9, for what
-        optdriver 0.9.0 has recorded, does none of it, but asks a point beside an end to which
-        symmetry may have led in fits, with limits on outputs and behind SciPy's methods, too;
-        follows curves of minima by differences where no gradients are told, and compares an end
-        with more than the nearest of several curves; 8, for what optdriver 0.8.0 has recorded, does
-        not, but learns in fits what the Jacobian alone leaves of the Hessian, and asks a point
-        beside an end to which symmetry may have led, goes on from there if it is lower, doubts the
-        links of ``start_rule='auto'``, and says later that all minima are likely found
-        (`probability`); 7,
-        for what optdriver 0.7.0 has recorded,
-        says so earlier, learns only of the Jacobian, asks such a point only where no slope is above
-        `gtol`, as errors of differences may be, and under few constraints has sparse matrices from
-        150 variables on, not 300; 6, for what optdriver 0.6.0 has recorded, does not, but follows
-        an end whose steps grow, and believes none where the floor of a narrow valley falls on; 5,
-        for what optdriver 0.5.0 has recorded, does not, but takes a first value far below 1 for
-        what it is, however much its gradient promises over the box; hears the objection of the
-        gradient to an end where the sizes of the variables differ by more than 1e3; asks for no
-        differences at a start with the value of an earlier one that lies flat; and evaluates points
-        between an end and a known minimum of the same value where they may well be one (flat
-        minima, valleys, and, with ``jac=True``, curves of minima, followed point by point), or,
-        though they are close, two; 4, for what optdriver 0.4.0 has recorded, measures such a first
-        value by that promise, and takes three points for a curve; 3, for what optdriver 0.3.0 has
-        recorded, hears that objection only where it promises a hundredth of the unit of f, and
-        evaluates up to three points on the line, and none where the ends are close; 2, for what
-        optdriver 0.2.0 has recorded, takes ends that are not close for two, and looks at no small
-        reduction again with the memory kept. All of these measure small objectives by their own
-        size and doubt a test that is passed (the option `cautious` of `optdriver.LBFGSB`). 1 is for
-        what 0.1.0 has recorded: SciPy's tests alone.
+    difference_rule, constraint_rule, convergence_rule : int
+        How finite differences are asked for; how constraints are kept to; when a minimizer is
+        believed to have converged, and to what.  The default is the latest; earlier ones are what
+        earlier versions of optdriver recorded: see docs/reference/rules.md.
     max_failures : int or math.inf
         Give up a minimizer after so many failed evaluations in a row.  From 5 on one that follows
         gradients gets up to 20 while the failed points are far off: while one is farther from the
@@ -238,9 +173,9 @@ class MultiStart(Undoing[MultiStartState]):
         jac: bool = True,
         step_size: float | Sequence[float | None] | None = None,
         two_sided: bool = False,
-        difference_rule: int = 5,
-        constraint_rule: int = 10,
-        convergence_rule: int = 12,
+        difference_rule: int = DIFFERENCE_RULES[-1],
+        constraint_rule: int = CONSTRAINT_RULES[-1],
+        convergence_rule: int = CONVERGENCE_RULES[-1],
         max_failures: float = 5,
         x_tolerance: float = 1e-3,
         f_tolerance: float = 1e-4,

@@ -73,19 +73,17 @@ class Handover:
     constraints : ConstraintSet
         With the box.
     rule : {10, 9, 8, 4, 3, 2, 1}
-        From 8 on that of the feasible minimizer. 3 as in optdriver 0.4.0: the cusp of a horn is no
-        success as a rule. 2 as in optdriver 0.2.0: a cusp is a success only where a slope is
-        infinite. 1 as in 0.1.0: besides, one shortened step after the other, and the pairs of
-        L-BFGS-B.
+        From 8 on that of the feasible minimizer; below, what earlier versions recorded, as its
+        own of the same number, with 1 for one shortened step after the other, besides, and the
+        pairs of L-BFGS-B.
     convergence_rule : {3, 2, 1}
         1 as in optdriver 0.1.0: f has no unit, and `ftol` no meaning after the handover.
     fit : mapping, optional
         Residuals are told: `loss`, `f_scale` and `xtol` of `optdriver.LeastSquares`, which works
         in place of L-BFGS-B, before a feasible minimizer with a Gauss-Newton model.
     beside : {4, 3, 2, 1, 0}
-        4: ask points beside an end to which symmetry may have led; 3 as in optdriver 0.9.0: in a
-        single direction; 2 as in 0.8.0: not in fits; 1 as in 0.7.0: besides, only where slopes are
-        below a 16th of `gtol`; 0 as in 0.6.0: nowhere.
+        4: ask points beside an end to which symmetry may have led; 3: in a single direction; 2: not
+        in fits; 1: besides, only where slopes are below a 16th of `gtol`; 0: nowhere.
     precision : Precision, optional
         That of values in few digits.
     **options

@@ -24,6 +24,7 @@ from optdriver.errors import InputError, nearest, plain_name
 from optdriver.lbfgsb import LBFGSB, Options, Stop
 from optdriver.multistart import plain
 from optdriver.multistart.precision import Precision
+from optdriver.multistart.rules import CONSTRAINT_RULES, CONVERGENCE_RULES
 from optdriver.multistart.told import Vectors
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def create(
     method: str = PLAIN,
     own: Mapping[str, Any] | None = None,
     *,
-    constraint_rule: int = 10,
-    convergence_rule: int = 12,
+    constraint_rule: int = CONSTRAINT_RULES[-1],
+    convergence_rule: int = CONVERGENCE_RULES[-1],
     fit: Mapping[str, Any] | None = None,
     rows: Mapping[str, Any] | None = None,
     precision: Precision | None = None,

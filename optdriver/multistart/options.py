@@ -18,6 +18,7 @@ from optdriver.leastsquares.options import XTOL, LeastSquaresOptions, secant_of
 from optdriver.multistart import local
 from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
 from optdriver.multistart.precision import Precision
+from optdriver.multistart.rules import CONSTRAINT_RULES, CONVERGENCE_RULES, DIFFERENCE_RULES
 from optdriver.multistart.start_rules import START_RULES
 from optdriver.reading import check_count, check_flag, check_real, is_listed, real_array, short
 from optdriver.space.sampling import MAX_SOBOL_DIMENSION, Kind, check_box
@@ -27,11 +28,6 @@ Vector = NDArray[np.float64]
 
 MOST_INITIAL = 100_000
 """Minimizers that may begin at once."""
-
-DIFFERENCE_RULES = (1, 2, 3, 4, 5)
-CONSTRAINT_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-CONVERGENCE_RULES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
-"""How runs go: as by 0.1.0, 0.2.0, 0.3.0, ..., 0.10.0, and as now."""
 
 DRAWS_BEYOND_SOBOL = 11
 """The `convergence_rule` from which on starts have more dimensions than a Sobol sequence."""
@@ -73,9 +69,9 @@ class MultiStartOptions:
     f_tolerance: float
     project_starts: bool = True
     must_stay_feasible: bool = True
-    difference_rule: int = 5
-    constraint_rule: int = 10
-    convergence_rule: int = 12
+    difference_rule: int = DIFFERENCE_RULES[-1]
+    constraint_rule: int = CONSTRAINT_RULES[-1]
+    convergence_rule: int = CONVERGENCE_RULES[-1]
     minimizer: Mapping[str, Any] = field(default_factory=dict)
     method: str = local.PLAIN
     method_options: Mapping[str, Any] = field(default_factory=dict)

@@ -55,10 +55,7 @@ class SQP(Stepping[State]):
         A told row counts as satisfied when it is violated by no more than this part of what it
         changes by, to first order, where the variables are moved by their sizes.
     rule : {4, 3, 2, 1}
-        3 as by optdriver 0.9.0: beside an end only one point is asked, in a single direction, and
-        values below 1e-60 are hardly told from 0;
-        2 as by 0.8.0: nothing is asked beside an end to which symmetry may have led, to
-        go on from there if it is lower; 1 as by 0.7.0: besides, in how steps are planned.
+        The default, or what an earlier version of optdriver recorded: see docs/reference/rules.md.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 

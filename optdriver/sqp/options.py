@@ -29,12 +29,7 @@ class SQPOptions:
         A row counts as satisfied when it is violated by no more than this part of what it changes
         by where the variables are moved by their sizes.
     rule : {4, 3, 2, 1}
-        4 asks further ones in other directions beside an end, and tells values below 1e-60 from 0,
-        where 3, as in 0.9.0,
-        asks a point beside an end to which symmetry may have led, and goes on from there if it is
-        lower; 2, as by optdriver 0.8.0, does not.  1, as by 0.7.0, plans steps without a check that
-        they satisfy the linearised rows, and does not weigh rows that contradict each other by
-        their violations.
+        The default, or what an earlier version of optdriver recorded: see docs/reference/rules.md.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """

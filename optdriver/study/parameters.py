@@ -20,12 +20,8 @@ from optdriver.lbfgsb.options import MOST_PAIRS
 from optdriver.leastsquares import LOSSES
 from optdriver.leastsquares.options import XTOL
 from optdriver.multistart.completeness import STOP_WHEN
-from optdriver.multistart.options import (
-    CONSTRAINT_RULES,
-    CONVERGENCE_RULES,
-    DIFFERENCE_RULES,
-    MOST_INITIAL,
-)
+from optdriver.multistart.options import MOST_INITIAL
+from optdriver.multistart.rules import CONSTRAINT_RULES, CONVERGENCE_RULES, DIFFERENCE_RULES
 from optdriver.reading import is_listed, real_number
 from optdriver.sqp.options import SQPOptions
 from optdriver.study.hints import hint
@@ -274,12 +270,12 @@ _ROWS: Final = (
                     "relative spacing of the numbers in which values are computed"),
     DriverParameter("two_sided", False, _flag, "driver",
                     "finite differences on both sides where the bounds leave room"),
-    DriverParameter("difference_rule", 5, _rule(DIFFERENCE_RULES), "driver",
-                    "how finite differences are asked for: 5, or 4 to 1 as before"),
-    DriverParameter("constraint_rule", 10, _rule(CONSTRAINT_RULES), "driver",
-                    "how minimizers and starts keep to constraints: 10, or 9 to 1 as before"),
-    DriverParameter("convergence_rule", 12, _rule(CONVERGENCE_RULES), "driver",
-                    "when minimizers have converged, and to what: 12, or 11 to 1 as before"),
+    DriverParameter("difference_rule", DIFFERENCE_RULES[-1], _rule(DIFFERENCE_RULES), "driver",
+                    "how finite differences are asked for; earlier rules as before"),
+    DriverParameter("constraint_rule", CONSTRAINT_RULES[-1], _rule(CONSTRAINT_RULES), "driver",
+                    "how minimizers and starts keep to constraints; earlier rules as before"),
+    DriverParameter("convergence_rule", CONVERGENCE_RULES[-1], _rule(CONVERGENCE_RULES), "driver",
+                    "when minimizers have converged, and to what; earlier rules as before"),
     DriverParameter("ftol", 2.220446049250313e-09, _number(0.0), "driver",
                     "stop a minimizer when the relative decrease is this or less"),
     DriverParameter("gtol", 1e-5, _number(0.0), "driver",

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from optdriver import LBFGSB
+from optdriver.coroutine.state import NEWEST_DOUBT
+from optdriver.feasible.minimizer import RULE as FEASIBLE
+from optdriver.multistart import rules
+from optdriver.sqp.options import RULE as SEQUENTIAL
 from optdriver.study import dialect, parameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +28,31 @@ def test_every_driver_parameter_is_listed_with_its_default() -> None:
 def test_every_alias_is_listed(table: dict[str, str]) -> None:
     listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", TABLES[1], re.M)
     assert set(listed) >= {(real, alias) for alias, real in table.items()}
+
+
+def test_every_rule_is_listed_with_what_is_new_in_it() -> None:
+    page = ROOT.joinpath("docs/reference/rules.md").read_text(encoding="utf-8")
+    listed: dict[str, list[int]] = {}
+    name = ""
+    for line in page.splitlines():
+        found = re.match(r"(?:### |\| )`([\w.=()]+)`", line)
+        name = found[1] if found else name
+        row = re.match(r"\| (?:`[^`]+` \| |\| )?(\d+) \|", line)
+        if row:
+            listed.setdefault(name, []).append(int(row[1]))
+    kernel = LBFGSB([0.0], cautious=True).state.cautious
+    expected = {
+        "convergence_rule": rules.CONVERGENCE_RULES,
+        "constraint_rule": rules.CONSTRAINT_RULES,
+        "difference_rule": rules.DIFFERENCE_RULES,
+        "FeasibleMinimizer(rule=)": range(1, FEASIBLE + 1),
+        "LBFGSB(cautious=True)": range(1, kernel + 1),
+        "SQP(rule=)": range(1, SEQUENTIAL + 1),
+        "CallbackMinimizer(doubt_rule=)": range(1, NEWEST_DOUBT + 1),
+    }
+    assert {name: listed[name] for name in expected} == {
+        name: list(numbers) for name, numbers in expected.items()
+    }
 
 
 def test_the_readme_repeats_what_was_measured() -> None:
