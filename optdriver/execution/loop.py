@@ -309,16 +309,21 @@ class _Loop:
         for future in self.out:
             self.pool.adopt(future)
             self.durations.begin(future)
-            future.add_done_callback(self.turns.came)
 
     def run(self) -> None:
         with self.interrupts.caught():
             try:
-                self.turns.take(self._fill)
+                self.turns.take(self._begin)
                 while self.turns.take(self._is_waiting):
                     self.turns.take(self._turn, self._wait())
             finally:
                 self.turns.end(self._leave)
+
+    def _begin(self) -> None:
+        """Listen to what was adopted, which may have ended long ago, and send others out."""
+        for future in list(self.out):
+            future.add_done_callback(self.turns.came)
+        self._fill()
 
     def _is_waiting(self) -> bool:
         return bool(self.out)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from optdriver import create_study
-from optdriver.errors import InputError
+from optdriver.errors import InputError, StorageError
 from optdriver.execution.turns import Turns
+from optdriver.storage import SQLiteJournal
 from optdriver.study import Study
 
 BOX = {"x": (-3.0, 3.0), "y": (-2.0, 4.0)}
@@ -223,3 +224,32 @@ def test_an_error_ends_all_turns_and_is_raised_where_the_study_runs():
     turns.end(list)
     turns.came(done(3))
     assert taken == [1]
+
+
+def test_results_that_could_not_be_written_are_told_by_the_next_run_though_they_are_there_already(
+    monkeypatch, tmp_path
+):
+    full, once, calls = threading.Event(), threading.Lock(), []
+    append = SQLiteJournal.append
+
+    def appended(journal, *event):
+        if full.is_set():
+            raise StorageError("no space left")
+        return append(journal, *event)
+
+    def objective(x, y):
+        calls.append((x, y))
+        if len(calls) >= 20 and once.acquire(blocking=False):
+            full.set()
+        return waves(x, y)
+
+    monkeypatch.setattr(SQLiteJournal, "append", appended)
+    with study_of(storage=tmp_path / "study.db", num_parallel=4, max_iter=60) as study:
+        with pytest.raises(StorageError, match="no space left"):
+            study.run(objective, progress=False)
+        assert study.open_suggestions
+        full.clear()
+        study.run(objective, progress=False)
+        assert study.num_evaluations == len(calls) == 60
+        assert sorted(map(tuple, study.history.x.tolist())) == sorted(calls)
+        assert study.verify().points == 60
