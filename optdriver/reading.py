@@ -85,7 +85,7 @@ def real_array(name: str, value: Any, expected: str = "real numbers") -> Vector:
         array = np.asarray(value)
         if array.dtype.kind not in "fiu":
             array = _of_other_kind(array)
-        with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite
+        with np.errstate(all="ignore"):  # a longdouble beyond float64 becomes infinite, or 0
             return array.astype(np.float64, copy=False)
     except OverflowError as error:
         raise InputError(f"{name} is too large for a float: {short(value)}") from error

@@ -2,7 +2,8 @@
 
 Ctrl-C, or an error that nobody foresaw, can end a call between any two instructions, and leave half
 of its work.  An object that goes through `Undo.step` for every change is as it was before such a
-call: a state is kept aside, and the calls since, which the next call makes again upon it.
+call: a state is kept aside, and the calls since, which the next call makes again upon it.  A change
+is also `quiet`: what an overflow does depends on nobody's ``np.seterr``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import (
     TypeVar,
 )
 
+from optdriver.numerics import quiet
 from optdriver.stored import Derived, hand_on, reduced
 
 P = ParamSpec("P")
@@ -61,6 +63,7 @@ class Undo:
         self._since: tuple[Any, list[tuple[Any, ...]]] | None = None
         self._before = 0
 
+    @quiet
     def step(
         self, owner: T, change: Callable[Concatenate[T, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
@@ -91,6 +94,7 @@ class Undo:
         self._since = since = (owner.__getstate__(), [])
         return since[1]
 
+    @quiet
     def take_back(self, owner: Restorable) -> None:
         """Set the object back to where it was before the call that was broken off."""
         whole = self.broken
@@ -166,7 +170,11 @@ class Undoing(ABC, Generic[S]):
         return self._undo.step(self, _on_state, change, *args, **kwargs)
 
     def without_undo(self) -> Self:
-        """Leave it to the owner, who can make it anew, to undo calls that were broken off."""
+        """Leave it to the owner, who can make it anew, to undo calls that were broken off.
+
+        The owner is `quiet` itself then, has read the numbers that it tells, and lets nobody change
+        them.
+        """
         self._undo = None
         return self
 

@@ -20,6 +20,7 @@ from optdriver.errors import InputError, InputTypeError, say
 from optdriver.minimization.constraints import boxed, compiled
 from optdriver.minimization.logarithms import traced_outer
 from optdriver.minimization.starts import feasible_points, points
+from optdriver.numerics import quiet
 from optdriver.objectives.differences import Differences, Scheme
 from optdriver.objectives.feasible_differences import FeasibleDifferences
 from optdriver.objectives.jax_objective import JaxObjective, traced, untraced
@@ -42,6 +43,12 @@ TRIED = 8
 
 LOOKED_AT = 4
 """At so many starts gradients are looked at to see how large they are."""
+
+
+@quiet
+def _to_driver(coordinates: Coordinates, gradient: Vector, x: Vector) -> Vector:
+    """Return derivatives by x as those by z; no error state of a loss has a say in it."""
+    return coordinates.gradient_to_driver(gradient, x)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,7 +150,7 @@ class Problem:
         padded = np.concatenate([points, np.repeat(points[:1], width - k, axis=0)])
         x = self.to_user(padded)
         f, g = self.smooth.many(x)
-        slopes = self.coordinates.gradient_to_driver(g[:k], x[:k])
+        slopes = _to_driver(self.coordinates, g[:k], x[:k])
         return np.ascontiguousarray(f[:k]), np.ascontiguousarray(slopes)
 
     def value_and_grad(self, z: Vector) -> tuple[float, Vector]:
@@ -151,7 +158,7 @@ class Problem:
         if isinstance(self.objective, JaxObjective | OwnGradientObjective):
             x = self.to_user(z)
             f, g = self.objective.value_and_grad(x)
-            return f, self.coordinates.gradient_to_driver(g, x)
+            return f, _to_driver(self.coordinates, g, x)
         f = self.value(z)
         scheme = self.differences
         if scheme is None or not np.isfinite(f):

@@ -419,14 +419,13 @@ class MultiStart(Undoing[MultiStartState]):
             `n` is not a positive integer.
         """
         check_wanted(n)
-        return self._change(_ask, int(n), fill)  # no call after it, in which points could be lost
+        return self._change_state(scheduler.ask, int(n), fill)  # no call after it: none is lost
 
     def ask_arrays(self, n: int = 1, *, fill: Fill = False) -> PointArrays:
         """Return the points that `ask` would return, as columns (`x` is read-only)."""
         check_wanted(n)
-        return self._change(_ask_arrays, int(n), fill)
+        return self._change_state(scheduler.ask_arrays, int(n), fill)
 
-    @quiet
     def tell(self, id: int, f: float, g: Any = None) -> None:
         """Tell the value, and with ``jac=True`` the gradient, at the point called `id`.
 
@@ -460,11 +459,10 @@ class MultiStart(Undoing[MultiStartState]):
             made, gradient, vectors = self._checked_fit(f, g) if fits else self._checked_rows(f, g)
             self._change_state(scheduler.tell, id, made, gradient, vectors)
             return
-        value = real_number("the value", f)
+        value = f if type(f) is float else real_number("the value", f)
         gradient = self._checked_gradient(state, id, value, g)
         self._change_state(scheduler.tell, id, value, gradient)
 
-    @quiet
     def expect_noise(self, id: int, noise: float) -> None:
         """Say the standard deviation of the value that is told at a point next.
 
@@ -488,6 +486,7 @@ class MultiStart(Undoing[MultiStartState]):
             raise InputError(f"the noise is {value}; expected a finite number from 0 on")
         self._change_state(scheduler.expect_noise, id, value)
 
+    @quiet
     def _checked_rows(self, values: Any, jacobian: Any) -> tuple[float, Vector | None, Vectors]:
         """Return the value and its gradient, and these with the rows behind them.
 
@@ -530,6 +529,7 @@ class MultiStart(Undoing[MultiStartState]):
         place = x if point is None else point.x
         return scheduler.satisfies(state, search, place, Vectors(values, jacobian))
 
+    @quiet
     def _checked_fit(self, r: Any, jacobian: Any) -> tuple[float, Vector | None, Vectors]:
         """Return the value and the gradient that residuals and their Jacobian give, and these."""
         options = self._state.options
@@ -600,7 +600,6 @@ class MultiStart(Undoing[MultiStartState]):
             )
         return np.array(gradients, order="C")
 
-    @quiet
     def tell_failure(self, id: int, reason: str = "") -> None:
         """Tell that the evaluation of the point called `id` failed.
 
@@ -677,7 +676,7 @@ class MultiStart(Undoing[MultiStartState]):
             return None
         if g is not None:
             if self._undo is None and type(g) is np.ndarray and g.shape == state.lower.shape:
-                return g  # its owner has read it, and lets nobody change it
+                return g  # see `without_undo`
             return real_vector("the gradient", g, state.lower.size).copy()
         point = state.out.get(id) if isinstance(id, int) else None
         between = point is not None and point.kind == "difference"  # whose value alone is wanted
@@ -743,16 +742,6 @@ class MultiStart(Undoing[MultiStartState]):
             f"converged={state.converged} nfev={state.nfev} pending={len(state.out)}"
             f"{'' if not self.done else f' done: {self.stop_reason}'}>"
         )
-
-
-@quiet
-def _ask(owner: MultiStart, n: int, fill: Fill) -> list[Point]:
-    return scheduler.ask(owner._now, n, fill)  # noqa: SLF001  # our own class
-
-
-@quiet
-def _ask_arrays(owner: MultiStart, n: int, fill: Fill) -> PointArrays:
-    return scheduler.ask_arrays(owner._now, n, fill)  # noqa: SLF001  # our own class
 
 
 OPTION_NAMES: tuple[str, ...] = tuple(inspect.unwrap(MultiStart.__init__).__kwdefaults__ or ())

@@ -187,10 +187,11 @@ class MultiStartOptions:
             "rule": 1 if self.constraint_rule < 7 else min(max(self.convergence_rule - 6, 2), 4),
         }
 
-    @property
-    def hears_noise(self) -> bool:
-        """Whether the option `noise` is what is told with each value, if nothing is."""
-        return self.difference_rule > 4 and self.method == local.PLAIN
+    @cached_property
+    def constant_noise(self) -> float:
+        """The noise that is heard with each value with which none is told."""
+        heard = self.difference_rule > 4 and self.method == local.PLAIN
+        return float(self.minimizer["noise"]) if heard else 0.0
 
     def of_fits(self, *, two_sided: bool) -> dict[str, Any]:
         """Return the options of each least-squares run, by how exact its derivatives are."""

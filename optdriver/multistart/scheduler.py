@@ -101,7 +101,7 @@ def _issue(state: MultiStartState, run: int, slot: int) -> Point:
     kind = _kind(search, slot)
     point = Point(id=id, run=run, x=read_only(_place(search, slot).copy()), kind=kind)
     search.slots[id] = slot
-    state.pending[id] = point
+    state.out.by_id[id] = point
     return point
 
 
@@ -158,11 +158,13 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
             _note_row(state, points, k, f, g)
     elif state.best is None or f[lowest] < state.best.f:
         _note_row(state, points, lowest, f, g)
+    constant = state.options.constant_noise
     told: list[tuple[int, Search, int]] = []
     for k, (id, run) in enumerate(zip(ids, points.runs, strict=True)):
         search = state.runs[run]
         search.nfev += 1
-        _expect(state, search)
+        if constant:
+            _expect(state, search, constant)
         slot = search.slots.pop(id, None)
         if slot is not None:  # else it is no longer wanted
             told.append((k, search, slot))
@@ -263,10 +265,9 @@ def expect_noise(state: MultiStartState, id: Any, noise: float) -> None:
         hear(state, noise)
 
 
-def _expect(state: MultiStartState, search: Search) -> None:
+def _expect(state: MultiStartState, search: Search, noise: float) -> None:
     """Take the noise that is the same for all values for that of one with which none was told."""
-    noise = state.options.minimizer["noise"]
-    if noise and not search.heard.pending and state.options.hears_noise:
+    if not search.heard.pending:
         search.heard.pending = noise
         hear(state, noise)
 
@@ -328,7 +329,8 @@ def _settle(
     state.report.stale.add(point.run)
     search = state.runs[point.run]
     search.nfev += 1
-    _expect(state, search)
+    if constant := state.options.constant_noise:
+        _expect(state, search, constant)
     if math.isfinite(f) and (state.best is None or f < state.best.f):
         # a value counts where only the gradient failed, too
         _note_point(state, point, f, g if status == TOLD else None, vectors)

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optdriver.numerics import quiet
-
 Vector = NDArray[np.float64]
 
 
@@ -90,7 +88,6 @@ class Coordinates:
         """Return the derivatives of x by z, at x."""
         return np.where(self.log, x, 1.0) * self.scale if self.logarithmic else self.scale
 
-    @quiet
     def gradient_to_driver(self, gradient: Vector, x: Vector) -> Vector:
         """Return derivatives by x, at x, as derivatives by z (chain rule).
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, unknown_option
+from optdriver.numerics import quiet
 from optdriver.reading import is_listed, real_number, real_vector, short
 from optdriver.space.coordinates import Coordinates
 from optdriver.space.recognising import is_structured
@@ -209,6 +210,7 @@ class Space:
         """Return the derivatives of the user's values by the driver's coordinates, at `x`."""
         return self.coordinates.slope(x)
 
+    @quiet
     def gradient_to_driver(self, gradient: FloatArray, x: FloatArray) -> FloatArray:
         """Return the derivatives at `x` by the driver's coordinates (chain rule).
 

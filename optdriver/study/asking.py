@@ -242,12 +242,12 @@ def _next(desk: Desk, state: State, now: float, fills: tuple[Fill, ...]) -> Entr
     """Return the first entry of the queue, drawn if it is empty; None if there is none."""
     queue = state.queue
     drawn = not queue
-    if drawn and _draw(desk, state, now, fills) is None:
+    entry = _draw(desk, state, now, fills) if drawn else queue[0]
+    if entry is None:
         reason = limits.driver_ended(state)
         if reason is not None:
             desk.stop(*reason)
         return None
-    entry = queue[0]
     if state.parameters["eps"] > 0.0:
         reason = limits.too_close(state, entry.x, entry.kind)
         if reason is not None:

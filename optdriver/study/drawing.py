@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optdriver.drivers import driver_factory
 from optdriver.multistart.records import Fill, Point, PointArrays
 from optdriver.study.profiling import PROFILE, Profiling
-from optdriver.study.state import Entry, State, is_profiling, leaves, put_into_queue, user_box
+from optdriver.study.state import Entry, State, is_profiling, put_into_queue, user_box
 
 FloatArray = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ def _user_point(state: State, z: FloatArray) -> FloatArray | None:
     nearest one that satisfies it; None if there is none within a few last digits.
     """
     space, compiled = state.spec.space, state.spec.compiled
-    compiled = None if leaves(state) else compiled
+    compiled = None if state.leaves else compiled
     x = space.to_user(z)
     if not space.inexact:
         return x

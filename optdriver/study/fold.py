@@ -18,6 +18,7 @@ import numpy as np
 
 from optdriver.drivers import Driver, create_driver, driver_factory, without_undo
 from optdriver.errors import ProtocolError
+from optdriver.numerics import quiet
 from optdriver.study import parameters, profiling
 from optdriver.study.drawing import FILLS, draw, draw_round
 from optdriver.study.events import (
@@ -122,6 +123,7 @@ def fold(spec: Spec, events: Any) -> State:
     return replay(begin(spec), events)
 
 
+@quiet
 def replay(state: State, events: Any, *, part: bool = False) -> State:
     """Take recorded events into `state`, and return it.
 
@@ -179,7 +181,8 @@ def _keep_fact(state: State, event: Asked | RoundAsked | Held | Recalled | Drain
         x = event.x.copy()
         x.setflags(write=False)
         entry = Entry(-1, FOREIGN, -1, event.kind, x)
-        state.queue.append(entry)
+    else:
+        state.queue.remove(entry)
     hand_out(state, entry, event)
 
 

@@ -29,14 +29,12 @@ CLOSE: Final = 1e-6
 def asked(state: State, event: Asked) -> None:
     """Hand out the first point that waits."""
     queue = state.queue
-    entry = queue[0] if queue else draw(state, FILLS)  # there was one
-    check_same(state, entry, event)
-    hand_out(state, state.queue[0] if entry is None else entry, event)
+    check_same(state, queue[0] if queue else draw(state, FILLS), event)  # there was one
+    hand_out(state, queue.popleft(), event)
 
 
 def hand_out(state: State, entry: Entry, event: Asked) -> None:
-    """Hand out a point that waits; it gets its row in the ledger, if it has none."""
-    state.queue.remove(entry)
+    """Hand out a point that waited; it gets its row in the ledger, if it has none."""
     entry.spent = False
     if entry.id < 0:
         entry.id = state.ledger.open_row(entry.x, entry.kind, entry.run, event.time)

@@ -16,10 +16,9 @@ from optdriver.leastsquares.minimizer import read_jacobian, read_residuals
 from optdriver.multistart.admission import SLACK
 from optdriver.reading import masked_arrays, real_array, real_number, short
 from optdriver.space.space import Space
-from optdriver.study import deviations, observation, outputs
+from optdriver.study import deviations, observation, outputs, rounds
 from optdriver.study.ledger import TOLD
 from optdriver.study.observation import Observation, Where
-from optdriver.study.results import describe_failure
 from optdriver.study.spec import Spec
 from optdriver.study.state import State
 
@@ -39,22 +38,6 @@ def value_and_gradient(value: Any, gradient: Any) -> tuple[float | None, Any]:
     if isinstance(value, Observation):
         value, gradient = observation.result_of(value, gradient)
     return None if value is None else real_number("the value", value), gradient
-
-
-def as_gradient(value: float | None, gradient: Any, where: Where, jac: bool) -> FloatArray | None:
-    """Return the gradient as an array, None where differences are taken.
-
-    Raises
-    ------
-    InputError
-        It was promised (`jac`), the evaluation did not fail, and it is missing.
-    """
-    if gradient is None:
-        if jac and value is not None and math.isfinite(value):
-            raise observation.missing_derivative(where.space.free[0])
-        return None
-    array = observation.as_gradient(gradient, *where)
-    return array if jac else None
 
 
 def one_of(
@@ -251,16 +234,44 @@ def own_uncertainty(value: Any, given: Any) -> Any:
 
 
 def plain_told(value: Any, gradient: Any, where: Where, jac: bool, uncertainty: Any = None) -> Told:
-    """Return a value and a gradient as they are recorded."""
+    """Return a value and a gradient as they are recorded, this only with `jac`.
+
+    Raises
+    ------
+    InputError
+        The gradient was promised (`jac`), the evaluation did not fail, and it is missing.
+    """
     spread, number = uncertainty, value
     if type(value) is not float:  # as most are
         spread = own_uncertainty(value, uncertainty)
         number, gradient = value_and_gradient(value, gradient)
-    array = as_gradient(number, gradient, where, jac)
+    array = None
+    if gradient is not None:
+        array = observation.as_gradient(gradient, *where)
+    elif jac and number is not None and math.isfinite(number):
+        raise observation.missing_derivative(where.space.free[0])
+    if not jac:
+        array = None
     reason = describe_failure(number, array, where.space.free)
     known = spread is not None and number is not None and math.isfinite(number)
     made = deviations.of_value(spread) if known else None
     return Told(value=number, gradient=array, uncertainty=made, reason=reason)
+
+
+def describe_failure(
+    value: float | None, gradient: FloatArray | None, names: tuple[str, ...]
+) -> str | None:
+    """Return what is not finite about a result, None if it can be used."""
+    if value is None:
+        return "the evaluation reported no value"
+    if not math.isfinite(value):
+        return rounds.why_unusable(value, gradient, names)
+    if gradient is None or (gradient.size < 50 and math.isfinite(sum(gradient.tolist()))):
+        return None  # where gradients are short, the sum is the quickest way to see it
+    finite = np.isfinite(gradient)
+    if finite.all():
+        return None
+    return rounds.why_unusable(value, gradient, names)
 
 
 def output_told(

@@ -64,6 +64,8 @@ class Ledger:
         Why an evaluation failed.
     renewals : list of int
         The first row of each further objective, where it was changed on purpose.
+    since : int
+        The first row of the present objective.
     outside : set of int
         Rows that violate constraints, and so never are the best.
     best : int
@@ -75,7 +77,8 @@ class Ledger:
 
     __slots__ = (
         "_new", "_places", "asked", "attempts", "best", "best_value", "ended", "gradient", "kind",
-        "outputs", "outside", "reasons", "renewals", "run", "sign", "size", "state", "uncertainty",
+        "outputs", "outside", "reasons", "renewals", "run", "sign", "since",
+        "size", "state", "uncertainty",
         "value", "x",
     )  # fmt: skip
 
@@ -97,6 +100,7 @@ class Ledger:
             setattr(self, name, np.full(room, fill))
         self.reasons: dict[int, str] = {}
         self.renewals: list[int] = []
+        self.since = 0
         self.outside: set[int] = set()
         self._new: list[int] = []
         self._places: dict[bytes, int] = {}
@@ -115,14 +119,10 @@ class Ledger:
         self.size = row + 1
         return row
 
-    @property
-    def since(self) -> int:
-        """The first row of the present objective."""
-        return self.renewals[-1] if self.renewals else 0
-
     def renew(self) -> None:
         """Note that the rows that follow are those of another objective."""
         self.renewals.append(self.size)
+        self.since = self.size
         self.best, self.best_value = -1, self.sign * math.inf
         self._new.clear()
         self._places.clear()
@@ -365,6 +365,7 @@ class Ledger:
         ]
         if ledger.renewals != sorted(ledger.renewals):
             raise ValueError("an objective was renewed before a former one")
+        ledger.since = ledger.renewals[-1] if ledger.renewals else 0
         ledger.best = stored.whole("best", data["best"], -1, size - 1)
         told = ledger.state[:size] == TOLD
         if not np.isfinite(ledger.value[:size][told]).all():

@@ -76,13 +76,12 @@ def recalled(state: State, event: Recalled) -> None:
     entry = _take_recalled(state, event)
     ledger = state.ledger
     gradient = ledger.gradient_of(event.source) if _wants_gradient(state, entry.kind) else None
-    if gradient is not None:
-        gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
     before, value = state.driver.failed_in_row, float(ledger.value[event.source])
     put = None if ledger.outputs is None else ledger.outputs[event.source]
     rows = outputs.for_driver(state.spec, entry.x, value, None, put, None)
     turns = state.driver.turns
-    state.driver.tell(event.point, *(minimised(state, value, gradient) if rows is None else rows))
+    told = minimised(state, entry.x, value, gradient) if rows is None else rows
+    state.driver.tell(event.point, *told)
     if rows is not None and state.driver.turns != turns:
         admit_end(state, entry.run)
     count_failed(state, before)

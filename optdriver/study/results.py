@@ -18,11 +18,11 @@ from optdriver.multistart import admission
 from optdriver.reading import real_number
 from optdriver.space.description import describe_unit, rebuilt_unit
 from optdriver.space.units import number_in, unit_of
-from optdriver.study import rounds
+from optdriver.study import inputs
 from optdriver.study.events import Added, Failed, Late, Released, RoundTold, Told, writable
 from optdriver.study.ledger import FAILED, TOLD
 from optdriver.study.observation import Where
-from optdriver.study.state import find
+from optdriver.study.state import State, find
 
 if TYPE_CHECKING:
     from optdriver.study.desk import Desk
@@ -39,9 +39,9 @@ Observed = tuple[float | None, FloatArray | None, FloatArray | None, FloatArray 
 NOTHING: Final[Observed] = (None, None, None, None)
 
 
-def check_id(desk: Desk, id: Any) -> None:
+def check_id(state: State, id: Any) -> None:
     """Refuse an id that was never handed out."""
-    size = desk.state.ledger.size
+    size = state.ledger.size
     known = type(id) is int or (isinstance(id, Integral) and not isinstance(id, bool))
     if not known or not 0 <= id < size:
         raise UnknownIdError(
@@ -51,15 +51,17 @@ def check_id(desk: Desk, id: Any) -> None:
 
 def check_ids(desk: Desk, ids: list[int]) -> None:
     """Refuse ids of which one was never handed out."""
-    if ids and not 0 <= min(ids) <= max(ids) < desk.state.ledger.size:
+    state = desk.state
+    if ids and not 0 <= min(ids) <= max(ids) < state.ledger.size:
         for id in ids:
-            check_id(desk, id)
+            check_id(state, id)
 
 
 def check_point(desk: Desk, id: int, given: Any) -> None:
     """Refuse a point that is not the one of suggestion `id`."""
-    check_id(desk, id)
-    x = desk.state.ledger.x[id]
+    state = desk.state
+    check_id(state, id)
+    x = state.ledger.x[id]
     if not np.array_equal(desk.spec.space.vector(given), x):
         raise InputError(f"suggestion {id} is at {x.tolist()}, but the point given is {given!r}")
 
@@ -92,33 +94,26 @@ def value_in_unit(desk: Desk, value: Any) -> float:
     return real_number("the value", number_in(value, desk.unit, "the value"))
 
 
-def told(
-    desk: Desk,
-    id: int,
-    value: float,
-    gradient: FloatArray | None,
-    residuals: FloatArray | None = None,
-    jacobian: FloatArray | None = None,
-    outputs: FloatArray | None = None,
-    slopes: FloatArray | None = None,
-    uncertainty: FloatArray | None = None,
-) -> None:
-    """Book a result; accept a repeated one, refuse a different one."""
-    state = desk.state
+def told(desk: Desk, state: State, id: int, read: inputs.Told) -> None:
+    """Book what was told; accept a repeated result, refuse a different one."""
+    if read.reason is not None or read.value is None:
+        observed = read.value, read.gradient, read.outputs, read.uncertainty
+        failed(desk, id, str(read.reason), state.parameters["retries"], observed=observed)
+        return
     if id not in state.out.by_id and find(state, id) is None:
-        _check_same(desk, id, value, gradient, outputs, uncertainty)
+        _check_same(desk, id, read.value, read.gradient, read.outputs, read.uncertainty)
         return
     desk.record(
         Told(
             id=id,
-            value=value,
-            gradient=gradient,
+            value=read.value,
+            gradient=read.gradient,
             time=desk.time(state),
-            residuals=residuals,
-            jacobian=jacobian,
-            outputs=outputs,
-            slopes=slopes,
-            uncertainty=uncertainty,
+            residuals=read.residuals,
+            jacobian=read.jacobian,
+            outputs=read.outputs,
+            slopes=read.slopes,
+            uncertainty=read.uncertainty,
         )
     )
     desk.decide()
@@ -267,7 +262,7 @@ def _check_repeated(
     outputs: FloatArray | None,
 ) -> None:
     """Refuse another result than the one that is known of a suggestion."""
-    reason = describe_failure(value, gradient, desk.spec.space.free)
+    reason = inputs.describe_failure(value, gradient, desk.spec.space.free)
     if reason is None:
         told = None if uncertainty is None or np.isnan(uncertainty[0]) else uncertainty
         _check_same(desk, id, value, gradient, outputs, told)
@@ -322,19 +317,3 @@ def _equal(known: FloatArray | None, new: FloatArray | None) -> bool:
     if known is None or new is None:
         return known is new
     return np.array_equal(known, new)
-
-
-def describe_failure(
-    value: float | None, gradient: FloatArray | None, names: tuple[str, ...]
-) -> str | None:
-    """Return what is not finite about a result, None if it can be used."""
-    if value is None:
-        return "the evaluation reported no value"
-    if not math.isfinite(value):
-        return rounds.why_unusable(value, gradient, names)
-    if gradient is None or (gradient.size < 50 and math.isfinite(sum(gradient.tolist()))):
-        return None  # where gradients are short, the sum is the quickest way to see it
-    finite = np.isfinite(gradient)
-    if finite.all():
-        return None
-    return rounds.why_unusable(value, gradient, names)

@@ -12,8 +12,8 @@ from optdriver.errors import ProtocolError
 from optdriver.study import gradient_check, outputs
 from optdriver.study.events import Failed, RoundTold, Told
 from optdriver.study.outputs import Put
-from optdriver.study.state import FOREIGN, Entry, State, find, leaves
-from optdriver.study.telling import count_failed, failed, look, minimised, told
+from optdriver.study.state import FOREIGN, Entry, State, find
+from optdriver.study.telling import count_failed, failed, look, told
 
 FloatArray = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ def round_told(state: State, event: RoundTold) -> None:
 def _told_plain(state: State, event: RoundTold, asked: IntArray) -> None:
     """Take a round of values of the driver's own points, which are called `asked` there."""
     ids, values, gradients = event.ids, event.values, event.gradients
-    for id in ids.tolist() if leaves(state) else ():
+    for id in ids.tolist() if state.leaves else ():
         look(state, id, None, None)
     state.ledger.close_rows(ids, values, gradients, event.time)
     before, points = state.driver.failed_in_row, asked.tolist()
@@ -67,13 +67,14 @@ def _told_plain(state: State, event: RoundTold, asked: IntArray) -> None:
             state.driver.expect_noise(points[k], float(event.uncertainties[k]))
     if gradients is not None:
         gradients = state.spec.space.gradient_to_driver(gradients, state.ledger.x[ids])
+    if state.spec.sign < 0.0:
+        values, gradients = -values, None if gradients is None else -gradients
+    if gradients is not None:
         finite = np.isfinite(gradients).all(axis=1)
         if not finite.all():  # too large in the driver's coordinates
             for k in np.flatnonzero(~finite).tolist():
-                state.driver.tell(points[k], *minimised(state, float(values[k]), gradients[k]))
+                state.driver.tell(points[k], float(values[k]), gradients[k])
             points, values, gradients = asked[finite].tolist(), values[finite], gradients[finite]
-    if state.spec.sign < 0.0:
-        values, gradients = -values, None if gradients is None else -gradients
     state.driver.tell_arrays(points, values, gradients)
     count_failed(state, before)
 

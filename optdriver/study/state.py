@@ -100,7 +100,8 @@ class State:
     `parted` that a replay has led to other points than the recorded ones, and no `Parted` has been
     recorded since; `sigma` the standard deviations of residuals, if they were told; `profile` the
     last profile that was wanted;
-    `next_due` (no part of the state) a time before which no lease ends.
+    `next_due` (no part of the state) a time before which no lease ends; `leaves` whether the driver
+    may ask points that violate constraints.
     """
 
     spec: Spec
@@ -121,6 +122,11 @@ class State:
     sigma: FloatArray | None = None
     profile: Profiling | None = None
     next_due: float = math.inf
+    leaves: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        stays = self.parameters["must_stay_feasible"]
+        self.leaves = not stays and bool(getattr(self.driver, "leaves", False))
 
     @property
     def open(self) -> dict[int, Entry]:
@@ -166,12 +172,6 @@ def take(state: State, id: int) -> Entry:
 def is_profiling(state: State) -> bool:
     """Return whether a profile is under way, whose points come before all others."""
     return state.profile is not None and not state.profile.done
-
-
-def leaves(state: State) -> bool:
-    """Return whether the driver may ask points that violate constraints."""
-    stays = state.parameters["must_stay_feasible"]
-    return not stays and bool(getattr(state.driver, "leaves", False))
 
 
 def user_box(state: State) -> tuple[FloatArray, FloatArray]:

@@ -407,29 +407,13 @@ class Study:
             if is_quantity(uncertainty):
                 uncertainty = self._in_unit(id, uncertainty)
         with self._lock:
-            desk = self._desk
-            results.check_id(desk, id)
+            desk, state = self._desk, self._desk.state
+            results.check_id(state, id)
             before = results.residuals(desk) if desk.fits else 0
-            told = self._read(id, value, gradient, outputs, uncertainty)
-            if told.reason is None and told.value is not None:
-                results.told(
-                    desk,
-                    id,
-                    told.value,
-                    told.gradient,
-                    told.residuals,
-                    told.jacobian,
-                    told.outputs,
-                    told.slopes,
-                    told.uncertainty,
-                )
-            else:
-                observed = told.value, told.gradient, told.outputs, told.uncertainty
-                results.failed(
-                    desk, id, str(told.reason), desk.parameters["retries"], observed=observed
-                )
+            told = self._read(state, id, value, gradient, outputs, uncertainty)
+            results.told(desk, state, id, told)
             self._threads.note_result()
-        if gradient is not None and not desk.parameters["jac"]:
+        if gradient is not None and not state.parameters["jac"]:
             self._say_unused()
         if told.residuals is not None and not before:
             self._say_few(told.residuals.size)
@@ -444,12 +428,12 @@ class Study:
             )
 
     def _read(
-        self, id: int, value: Any, gradient: Any, outputs: Any, uncertainty: Any
+        self, state: State, id: int, value: Any, gradient: Any, outputs: Any, uncertainty: Any
     ) -> inputs.Told:
         desk = self._desk
-        limits, jac, where = desk.spec.limits, desk.parameters["jac"], results.where(desk, id)
+        limits, jac, where = desk.spec.limits, state.parameters["jac"], results.where(desk, id)
         if limits is not None:
-            x = desk.state.ledger.x[id]
+            x = state.ledger.x[id]
             return inputs.output_told(
                 value, gradient, outputs, where, limits, x, jac=jac, uncertainty=uncertainty
             )
@@ -557,7 +541,7 @@ class Study:
     def _in_unit(self, id: int, value: Any) -> float:
         """Return the number of a value with a unit."""
         with self._lock:
-            results.check_id(self._desk, id)
+            results.check_id(self._desk.state, id)
             return results.value_in_unit(self._desk, value)
 
     def _say_unused(self) -> None:
@@ -592,7 +576,7 @@ class Study:
             later all the same is recorded, and no error.
         """
         with self._lock:
-            results.check_id(self._desk, id)
+            results.check_id(self._desk.state, id)
             retries = self._desk.parameters["worker_retries" if worker_died else "retries"]
             results.failed(
                 self._desk, id, str(reason) or "no reason given", retries, expired=expired
@@ -603,7 +587,7 @@ class Study:
     def clear_suggestion(self, id: int, message: str = "") -> None:
         """Give a suggestion up: its evaluation counts as failed, for the reason `message`."""
         with self._lock:
-            results.check_id(self._desk, id)
+            results.check_id(self._desk.state, id)
             results.failed(self._desk, id, str(message) or "cleared", 0)
             self._threads.note_result()
 
@@ -618,7 +602,7 @@ class Study:
     def wants(self, id: int) -> bool:
         """Return whether suggestion `id` still wants a result."""
         with self._lock:
-            results.check_id(self._desk, id)
+            results.check_id(self._desk.state, id)
             return find(self._desk.state, id) is not None
 
     @quiet
@@ -636,7 +620,7 @@ class Study:
         with self._lock:
             state = self._desk.state
             if id is not None:
-                results.check_id(self._desk, id)
+                results.check_id(self._desk.state, id)
             orphans = [key for key, entry in state.open.items() if not entry.here]
             self._release(orphans if id is None else [id], spent)
 
@@ -1245,7 +1229,7 @@ class Study:
         with self._lock:
             state = self._desk.state
             if suggestion_id is not None:
-                results.check_id(self._desk, suggestion_id)
+                results.check_id(self._desk.state, suggestion_id)
                 if not state.ledger.observed()[suggestion_id]:
                     raise ProtocolError(f"suggestion {suggestion_id} has no observation")
             return reports.observation_data(state, suggestion_id)

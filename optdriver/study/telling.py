@@ -20,7 +20,7 @@ from optdriver.study.ledger import KINDS
 from optdriver.study.outputs import Put
 from optdriver.study.profiling import PROFILE, Profiling
 from optdriver.study.runs import run_of
-from optdriver.study.state import FOREIGN, Entry, State, leaves, take
+from optdriver.study.state import FOREIGN, Entry, State, take
 
 FloatArray = NDArray[np.float64]
 
@@ -37,14 +37,11 @@ def told(state: State, event: Told) -> None:
         put = outputs.for_driver(
             state.spec, entry.x, event.value, event.gradient, event.outputs, event.slopes
         )
-    if put is not None or leaves(state):
+    if put is not None or state.leaves:
         look(state, event.id, entry, put)
     state.ledger.close(event.id, event.value, event.gradient, event.time, event.outputs)
     noise = 0.0 if event.uncertainty is None else hear(state, event.id, event.uncertainty)
-    gradient = event.gradient
-    if gradient is not None:
-        gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
-    value, gradient = minimised(state, event.value, gradient)
+    value, gradient = minimised(state, entry.x, event.value, event.gradient)
     if entry.point is None:
         _told_check(state, entry, *_checked(state, value, gradient, put))
         return
@@ -157,10 +154,7 @@ def failed(state: State, event: Failed) -> None:
     if event.value is None or fits or state.spec.limits is not None:
         state.driver.tell_failure(entry.point, event.reason)
     else:
-        gradient = event.gradient
-        if gradient is not None:
-            gradient = state.spec.space.gradient_to_driver(gradient, entry.x)
-        state.driver.tell(entry.point, *minimised(state, event.value, gradient))
+        state.driver.tell(entry.point, *minimised(state, entry.x, event.value, event.gradient))
     count_failed(state, before, event.counted)
 
 
@@ -192,11 +186,8 @@ def added(state: State, event: Added) -> None:
     look(state, row, None, put)
     state.ledger.close(row, event.value, event.gradient, event.time, event.outputs)
     hear(state, row, event.uncertainty)
-    space, gradient = state.spec.space, event.gradient
-    if gradient is not None:
-        gradient = space.gradient_to_driver(gradient, event.x)
-    known = minimised(state, event.value, gradient) if put is None else put
-    state.driver.add_point(space.to_driver(event.x), *known)
+    known = minimised(state, event.x, event.value, event.gradient) if put is None else put
+    state.driver.add_point(state.spec.space.to_driver(event.x), *known)
 
 
 def _show(
@@ -209,9 +200,11 @@ def _show(
 
 
 def minimised(
-    state: State, value: float, gradient: FloatArray | None
+    state: State, x: FloatArray, value: float, gradient: FloatArray | None
 ) -> tuple[float, FloatArray | None]:
-    """Return a value as the driver, which minimises, has it, and so its gradient."""
+    """Return a value at `x` and its gradient as the driver, which minimises, has them."""
+    if gradient is not None:
+        gradient = state.spec.space.coordinates.gradient_to_driver(gradient, x)
     if state.ledger.sign > 0.0:
         return value, gradient
     return -value, None if gradient is None else -gradient
@@ -238,7 +231,7 @@ def look(state: State, row: int, entry: Entry | None, put: Put | None) -> None:
         x = state.spec.space.to_driver(state.ledger.x[row])
         if not driver.satisfies(point, *put, x):
             state.ledger.outside.add(row)
-    if not leaves(state):
+    if not state.leaves:
         return
     constraints: Any = getattr(state.driver, "constraints")  # noqa: B009  # not every driver's
     x = state.spec.space.to_driver(state.ledger.x[row])
@@ -284,7 +277,7 @@ def admit_end(state: State, run: int) -> None:
 
 def count_failed(state: State, before: int, counted: bool = True) -> None:
     """Count the iterates that the driver has found to fail in a row, where there were `before`."""
-    if leaves(state):
+    if state.leaves:
         _prefer_end(state)
     after = state.driver.failed_in_row
     if after == 0:
@@ -306,7 +299,7 @@ def _checked(
 def _admitted(state: State) -> Callable[[FloatArray], bool]:
     """Return what tells whether a point of the driver satisfies the constraints."""
     space, compiled = state.spec.space, state.spec.compiled
-    if compiled is None or leaves(state):
+    if compiled is None or state.leaves:
         return gradient_check.anywhere
     return lambda z: compiled.is_feasible(space.to_user(z))
 
