@@ -47,6 +47,11 @@ class LocalExecutor(Executor):
         """Whether calls run in threads of their own, and can be given up."""
         return self._places > 0
 
+    def make_room(self, workers: int) -> None:
+        """Let as many calls run at a time, in threads, if there were to be fewer."""
+        if self._places:
+            self._places = max(self._places, workers)
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have ``fn(*args, **kwargs)`` called."""
         future: Future[Any] = Future()

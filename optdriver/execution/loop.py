@@ -372,6 +372,7 @@ class _Loop:
     def _send(self, id: int, params: Any) -> bool:
         """Submit a point; return whether the executor takes more."""
         self.held[id] = None
+        self.pool.make_room(len(self.out) + 1)  # places may have been added
         try:
             future = self.pool.submit(evaluate, self.call, params, id, self.handed)
         except (RuntimeError, BrokenExecutor) as error:  # it was shut down, or a worker died

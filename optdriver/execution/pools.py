@@ -95,6 +95,11 @@ class Pool:
         """Whether the objective runs in this thread at this moment."""
         return isinstance(self.executor, LocalExecutor) and self.executor.calling
 
+    def make_room(self, workers: int) -> None:
+        """Let as many calls run at a time, where they run in threads of ours."""
+        if isinstance(self.executor, LocalExecutor):
+            self.executor.make_room(workers)
+
     def submit(self, *call: Any) -> Future[Any]:
         """Submit a call; if a worker has died, to a new executor of the same kind."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import signal
 import threading
@@ -224,6 +225,23 @@ def test_an_error_ends_all_turns_and_is_raised_where_the_study_runs():
     turns.end(list)
     turns.came(done(3))
     assert taken == [1]
+
+
+def test_places_that_are_added_while_the_study_runs_have_threads_too():
+    study, numbers = study_of(num_parallel=2, max_iter=40), itertools.count()
+    meeting = threading.Barrier(5, timeout=60)
+
+    def objective(x, y):
+        number = next(numbers)
+        if number == 0:
+            study.set_parameters(num_parallel=5)
+        elif number <= 5:
+            meeting.wait()
+        return waves(x, y)
+
+    study.run(objective, progress=False)
+    assert study.num_evaluations == 40
+    assert not any(study.history["reason"])
 
 
 def test_results_that_could_not_be_written_are_told_by_the_next_run_though_they_are_there_already(
