@@ -80,6 +80,14 @@ def missing_slopes(name: str) -> InputError:
     )
 
 
+def no_outputs() -> InputError:
+    """Build the error for outputs that are told to a study that has none."""
+    return InputError(
+        "outputs were told, and this study has none: create_study(..., outputs={'stress': '<= "
+        "250'}) declares them, with their limits"
+    )
+
+
 def have_slopes(given: Any) -> bool:
     """Return whether outputs were told with derivatives, one of them at least."""
     pairs = given.values() if isinstance(given, Mapping) else ()

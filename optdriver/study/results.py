@@ -17,11 +17,11 @@ from optdriver.errors import InputError, ProtocolError, UnknownIdError
 from optdriver.multistart import admission
 from optdriver.reading import real_number
 from optdriver.space.description import describe_unit, rebuilt_unit
-from optdriver.space.units import number_in, unit_of
-from optdriver.study import inputs
+from optdriver.space.units import is_quantity, number_in, unit_of
+from optdriver.study import inputs, outputs
 from optdriver.study.events import Added, Failed, Late, Released, RoundTold, Told, writable
 from optdriver.study.ledger import FAILED, TOLD
-from optdriver.study.observation import Where
+from optdriver.study.observation import Observation, Where
 from optdriver.study.state import State, find
 
 if TYPE_CHECKING:
@@ -74,14 +74,21 @@ def where(desk: Desk, id: int) -> Where:
     return Where(space, desk.state.ledger.x[id], desk.unit)
 
 
-def value_in_unit(desk: Desk, value: Any) -> float:
-    """Return the number of a value with a unit, in the unit of the first one that had one.
+def residuals(desk: Desk) -> int:
+    """How many residuals are told at each point; 0 before the first, or where values are told."""
+    return int(getattr(desk.state.driver, "residuals", 0)) if desk.fits else 0
+
+
+def value_in_unit(desk: Desk, value: Any) -> Any:
+    """Return the number of a quantity, in the unit of the first one; what is none as it is.
 
     Raises
     ------
     InputError
         There are values without a unit, or the unit is one of another kind.
     """
+    if not is_quantity(value):
+        return value
     given, known = unit_of(value), desk.parameters["value_unit"]
     if given is not None and known is None:
         if desk.state.ledger.best >= 0:
@@ -92,6 +99,34 @@ def value_in_unit(desk: Desk, value: Any) -> float:
         same = known == describe_unit(given)
         desk.unit = given if same else rebuilt_unit(known["library"], known["unit"])
     return real_number("the value", number_in(value, desk.unit, "the value"))
+
+
+def read(
+    desk: Desk,
+    state: State,
+    id: int,
+    value: Any,
+    gradient: Any,
+    given: Any = None,
+    uncertainty: Any = None,
+) -> inputs.Told:
+    """Return what was told of a suggestion as it is recorded; `given` are outputs."""
+    limits, jac, at = desk.spec.limits, state.parameters["jac"], where(desk, id)
+    if limits is not None:
+        x = state.ledger.x[id]
+        return inputs.output_told(
+            value, gradient, given, at, limits, x, jac=jac, uncertainty=uncertainty
+        )
+    if given is not None or (isinstance(value, Observation) and value.outputs):
+        raise outputs.no_outputs()
+    if desk.fits:
+        return inputs.fit_told(value, gradient, at, fitted(desk, state), uncertainty)
+    return inputs.plain_told(value, gradient, at, jac, uncertainty)
+
+
+def fitted(desk: Desk, state: State) -> inputs.Fit:
+    """Return what is to be known of residuals to read them."""
+    return inputs.Fit(parameters=state.parameters, before=residuals(desk), sigma=state.sigma)
 
 
 def told(desk: Desk, state: State, id: int, read: inputs.Told) -> None:
@@ -117,11 +152,6 @@ def told(desk: Desk, state: State, id: int, read: inputs.Told) -> None:
         )
     )
     desk.decide()
-
-
-def residuals(desk: Desk) -> int:
-    """How many residuals are told at each point; 0 before the first."""
-    return int(getattr(desk.state.driver, "residuals", 0))
 
 
 def _check_same(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Never, overload
@@ -25,7 +25,6 @@ from optdriver.errors import (
 )
 from optdriver.numerics import quiet
 from optdriver.space.space import Space
-from optdriver.space.units import is_quantity
 from optdriver.study import (
     asking,
     deviations,
@@ -46,12 +45,18 @@ from optdriver.study.observation import Observation
 from optdriver.study.other_dialect import DriverPart, from_data, historic
 from optdriver.study.profiling import ProfileRow
 from optdriver.study.reports import Best, History, LocalMinimum, RunRow, Suggestion, Verified
+from optdriver.study.round_inputs import (
+    round_gradients,
+    round_ids,
+    round_outputs,
+    round_values,
+)
 from optdriver.study.spec import Spec
 from optdriver.study.state import Entry, State, find, is_profiling
 from optdriver.study.tables import Rows
 from optdriver.study.uncertainty import Uncertainty
 from optdriver.study.unsatisfied import unsatisfied
-from optdriver.study.waiting import SPINS, Threads, check_number_wanted, check_timeout
+from optdriver.study.waiting import Threads, check_number_wanted, check_timeout
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -209,20 +214,7 @@ class Study:
                 found.append(self._suggestion(entry))
             del self._desk.handing[: len(found)]
             if wanted:
-                self._note_asked(found)
-
-    def _note_asked(self, found: Sized) -> None:
-        """Warn where a thread that nobody can answer asks and asks, and all is handed out."""
-        state = self._desk.state
-        if self._threads.asks_in_vain(
-            len(found) > 0 or not len(state.out) or state.stop is not None
-        ):
-            say(
-                f"asked {SPINS} times in a row without a result being reported, while "
-                f"{len(state.open)} suggestions are open (ids {list(state.open)[:8]}); if they "
-                "were lost, give them back with release_all(), and they come again",
-                RuntimeWarning,
-            )
+                self._threads.note_asked(len(found), self._desk.state)
 
     def _not_received(self, suggestions: Iterable[Suggestion]) -> None:
         """Let suggestions that a call could not return come first in the next one."""
@@ -271,7 +263,7 @@ class Study:
         with self._lock:
             desk = self._desk
             ids, x = asking.ask_round(desk, math.inf if n is None else n, fill=fill)
-            self._note_asked(ids)
+            self._threads.note_asked(len(ids), desk.state)
             del desk.handing[: len(ids)]
             return ids, x
 
@@ -315,20 +307,8 @@ class Study:
         if asking.is_done(self._desk):
             raise StudyDoneError(f"no more suggestions: {asking.why_done(self._desk)}")
         if block and timeout is None and self._desk.parameters["lease_seconds"] == math.inf:
-            self._check_not_alone()
+            self._threads.check_not_alone(self._desk.state)
         return block
-
-    def _check_not_alone(self) -> None:
-        """Raise unless some other live thread could report a result."""
-        state = self._desk.state
-        if state.open and self._threads.someone_else_could_report():
-            return
-        raise ProtocolError(
-            f"get_suggestion would wait for ever: {len(state.open)} suggestions are open "
-            f"(ids {list(state.open)[:8]}, num_parallel = {state.parameters['num_parallel']}), and "
-            "no other thread is there to report one; report or clear them first, or raise "
-            "num_parallel"
-        )
 
     def _suggestion(self, entry: Entry) -> Suggestion:
         params = self._desk.spec.space.params(entry.x)
@@ -401,21 +381,19 @@ class Study:
         if residuals is not None or jacobian is not None:
             given = (value, gradient, residuals, jacobian)
             value, gradient = inputs.one_of(*given, fits=self._desk.fits)
-        if self._desk.spec.space.structure is not None:
-            if is_quantity(value):
-                value = self._in_unit(id, value)
-            if is_quantity(uncertainty):
-                uncertainty = self._in_unit(id, uncertainty)
         with self._lock:
             desk, state = self._desk, self._desk.state
             results.check_id(state, id)
-            before = results.residuals(desk) if desk.fits else 0
-            told = self._read(state, id, value, gradient, outputs, uncertainty)
+            if desk.spec.space.structure is not None:
+                value = results.value_in_unit(desk, value)
+                uncertainty = results.value_in_unit(desk, uncertainty)
+            first = desk.fits and not results.residuals(desk)
+            told = results.read(desk, state, id, value, gradient, outputs, uncertainty)
             results.told(desk, state, id, told)
             self._threads.note_result()
         if gradient is not None and not state.parameters["jac"]:
             self._say_unused()
-        if told.residuals is not None and not before:
+        if told.residuals is not None and first:
             self._say_few(told.residuals.size)
 
     def _say_few(self, m: int) -> None:
@@ -426,22 +404,6 @@ class Study:
                 "determined; study.uncertainty() says which",
                 ObjectiveWarning,
             )
-
-    def _read(
-        self, state: State, id: int, value: Any, gradient: Any, outputs: Any, uncertainty: Any
-    ) -> inputs.Told:
-        desk = self._desk
-        limits, jac, where = desk.spec.limits, state.parameters["jac"], results.where(desk, id)
-        if limits is not None:
-            x = state.ledger.x[id]
-            return inputs.output_told(
-                value, gradient, outputs, where, limits, x, jac=jac, uncertainty=uncertainty
-            )
-        if outputs is not None or (isinstance(value, Observation) and value.outputs):
-            raise inputs.no_outputs()
-        if desk.fits:
-            return inputs.fit_told(value, gradient, where, self._fitted(), uncertainty)
-        return inputs.plain_told(value, gradient, where, jac, uncertainty)
 
     @quiet
     def tell_arrays(
@@ -493,20 +455,21 @@ class Study:
         outputs: Any = None,
     ) -> None:
         """Report results, of which those that are not finite have failed for a reason."""
-        listed = inputs.round_ids(ids)
+        listed = round_ids(ids)
         if self._desk.fits:
             raise InputError(
                 f"driver={self._desk.spec.driver!r} is told residuals, a point at a time: use "
                 "tell, or run without vectorized=True"
             )
-        numbers = inputs.round_values(values, len(listed))
-        array = inputs.round_gradients(gradients, len(listed), self.space)
+        numbers = round_values(values, len(listed))
+        array = round_gradients(gradients, len(listed), self.space)
         spreads = deviations.of_values(uncertainty, len(listed))
         with self._lock:
             desk = self._desk
             results.check_ids(desk, listed)
-            put = self._round_outputs(outputs, numbers)
-            if not desk.parameters["jac"]:
+            jac = bool(desk.parameters["jac"])
+            put = round_outputs(outputs, numbers, desk.spec.limits, self.space, jac=jac)
+            if not jac:
                 array = None
             elif array is None and np.isfinite(numbers).any():
                 raise observation.missing_derivative(self.space.free[0])
@@ -515,34 +478,12 @@ class Study:
         if gradients is not None and array is None:
             self._say_unused()
 
-    def _round_outputs(
-        self, given: Any, values: Any
-    ) -> tuple[FloatArray | None, FloatArray | None]:
-        """Return the outputs of a round and their derivatives, where there are limits on them."""
-        limits = self._desk.spec.limits
-        if limits is None:
-            if given is not None:
-                raise inputs.no_outputs()
-            return None, None
-        if given is None and not np.isfinite(values).any():
-            return None, None
-        jac = bool(self._desk.parameters["jac"])
-        return inputs.round_outputs(
-            {} if given is None else given, len(values), limits, self.space, jac=jac
-        )
-
     @quiet
     def fail_arrays(self, ids: Any, reason: str = "") -> None:
         """Report that the evaluations of many suggestions failed, as one event."""
-        listed = inputs.round_ids(ids)
+        listed = round_ids(ids)
         text = str(reason) or "no reason given"
         self._tell_arrays(listed, np.full(len(listed), math.nan), None, text)
-
-    def _in_unit(self, id: int, value: Any) -> float:
-        """Return the number of a value with a unit."""
-        with self._lock:
-            results.check_id(self._desk.state, id)
-            return results.value_in_unit(self._desk, value)
 
     def _say_unused(self) -> None:
         """Say once that gradients are supplied which nothing uses."""
@@ -667,12 +608,7 @@ class Study:
     def _fit(self) -> inputs.Fit | None:
         """Return what is to be known of residuals to read them, None where values are told."""
         with self._lock:
-            return self._fitted() if self._desk.fits else None
-
-    def _fitted(self) -> inputs.Fit:
-        desk = self._desk
-        sigma = desk.state.sigma
-        return inputs.Fit(parameters=desk.parameters, before=results.residuals(desk), sigma=sigma)
+            return results.fitted(self._desk, self._desk.state) if self._desk.fits else None
 
     def _add(self, points: list[inputs.Added]) -> list[int]:
         with self._lock:

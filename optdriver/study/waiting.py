@@ -10,7 +10,8 @@ from numbers import Integral, Real
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from optdriver.errors import InputTypeError
+from optdriver.errors import InputTypeError, ProtocolError, say
+from optdriver.study.state import State
 
 POLL: Final = 0.5
 """Seconds after which a waiting thread looks whether the others are still alive."""
@@ -51,20 +52,38 @@ class Threads:
         if self._waiting:
             self.wake()
 
-    def asks_in_vain(self, got: bool) -> bool:
-        """Count an ask that got something or could not, and tell of a loop that gets nowhere.
+    def note_asked(self, count: int, state: State) -> None:
+        """Note how many points were handed out, and warn of a loop that gets nowhere.
 
-        Nobody is counted on for a result: it is told once, and again after a result.
+        That is one that asks and asks while all is handed out, and nobody is there to report a
+        result: it is told once, and again after a result.
         """
-        if got:
+        if count or not len(state.out) or state.stop is not None:
             self._vain = 0
-            return False
+            return
         self._vain += 1
         if self._vain == 1:
             self._vain_since = time.monotonic()
         if self._vain != SPINS or self.someone_else_could_report():
-            return False
-        return time.monotonic() - self._vain_since < SPIN_SECONDS
+            return
+        if time.monotonic() - self._vain_since < SPIN_SECONDS:
+            say(
+                f"asked {SPINS} times in a row without a result being reported, while "
+                f"{len(state.open)} suggestions are open (ids {list(state.open)[:8]}); if they "
+                "were lost, give them back with release_all(), and they come again",
+                RuntimeWarning,
+            )
+
+    def check_not_alone(self, state: State) -> None:
+        """Raise unless some other live thread could report a result."""
+        if state.open and self.someone_else_could_report():
+            return
+        raise ProtocolError(
+            f"get_suggestion would wait for ever: {len(state.open)} suggestions are open "
+            f"(ids {list(state.open)[:8]}, num_parallel = {state.parameters['num_parallel']}), and "
+            "no other thread is there to report one; report or clear them first, or raise "
+            "num_parallel"
+        )
 
     def wake(self) -> None:
         """Let those who wait look again."""
