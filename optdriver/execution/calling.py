@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError, ProtocolError
 from optdriver.execution.local import LocalExecutor
+from optdriver.space.pytree import ONE_ARRAY
 
 if TYPE_CHECKING:
     from optdriver.space.space import Space
@@ -241,7 +242,8 @@ def _arguments(space: Space) -> tuple[tuple[Any, ...], dict[str, Any], str]:
     if named:
         how = f"every parameter by name, fixed ones too: {', '.join(list(named)[:12])}"
         return positional, named, how
-    return positional, named, f"{len(positional)} arguments by position"
+    how = f"{len(positional)} arguments by position"
+    return positional, named, how + ONE_ARRAY * (len(positional) > 1)
 
 
 _PICKLERS: Final = {"mpi4py": "pickle", "loky": "cloudpickle", "distributed": "cloudpickle"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from optdriver.errors import EvaluationError, InputError, InputTypeError
 from optdriver.reading import real_array, real_number
-from optdriver.space.pytree import Leaf, Structure, with_unit
+from optdriver.space.pytree import ONE_ARRAY, Leaf, Structure, with_unit
 from optdriver.space.units import Unit, number_in, number_of, unit_of
 
 Vector = NDArray[np.float64]
@@ -123,6 +123,7 @@ def check_call(loss: Any, structure: Structure) -> None:
         raise InputTypeError(
             f"the loss does not take the parameters of the bounds: {error}; it is called with "
             f"{handed} (a list or tuple of bounds is handed over by position, a dictionary by name)"
+            + ONE_ARRAY * (len(positional) > 1)
         ) from None
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["Interval", "Leaf", "Structure", "Vector", "as_numpy", "with_unit"]
 
 Build = Callable[[Leaf, Any], Any]
+
+ONE_ARRAY: Final = "; the bounds of a single array are optdriver.Interval(lower, upper)"
+"""What to say where something takes one argument and is handed several by position."""
 
 AGREE = 1e-9
 """So near is a dependent number that is given to the one that its formula has."""

@@ -314,7 +314,7 @@ def why_done(desk: Desk) -> str:
     kind = "max_iter" if stop is None else stop[0]
     limit = desk.parameters["max_iter"]
     why = f"max_iter = {limit} evaluations have ended or are open" if stop is None else stop[1]
-    return f"{why}; {limits.how_to_go_on(kind)}"
+    return f"{why}; {limits.how_to_go_on(kind, why)}"
 
 
 def _no_points(state: State) -> Arrays:

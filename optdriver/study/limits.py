@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.multistart.completeness import ALL_LIKELY
 from optdriver.study import flatness, gradient_check
 from optdriver.study.state import State, is_profiling
 
@@ -111,10 +112,12 @@ _GO_ON = {
 }
 
 
-def how_to_go_on(kind: str) -> str:
-    """Say what would let a study go on that was stopped by `kind`."""
+def how_to_go_on(kind: str, why: str) -> str:
+    """Say what would let a study go on that was stopped by `kind`, for the reason `why`."""
     if kind == "check_grad":
         return "correct the gradient, and create a new study"
+    if kind == "driver" and why.startswith(ALL_LIKELY):
+        return "to go on: study.set_parameters(stop_when=None)"
     if kind == "driver":
         return (
             "to go on: study.set_parameters(max_num_minimizers=...) with a larger number; "

@@ -67,6 +67,22 @@ def test_run_on_a_finished_study_says_why_and_what_to_raise():
     assert study.how_to_go_on() is None
 
 
+def test_a_study_that_has_likely_found_all_minima_goes_on_by_what_it_says():
+    def bowl(x, y):
+        return x**2 + y**2, [2 * x, 2 * y]
+
+    study = create_study(
+        {"x": (-2, 2), "y": (-2, 2)}, jac=True, stop_when="all minima likely found", max_iter=999
+    )
+    study.run(bowl)
+    before = study.num_evaluations
+    assert study.stop_reason.startswith("all minima likely found")
+    assert study.how_to_go_on().endswith("to go on: study.set_parameters(stop_when=None)")
+    study.set_parameters(stop_when=None)
+    study.run(bowl, max_evaluations=5)
+    assert study.num_evaluations == before + 5
+
+
 def test_starts_are_added_and_come_next():
     study = finished(initial_samples=[[0.4, 0.4]])
     new = [[1.1, -1.3], {"x1": -0.7, "x2": 0.2}]

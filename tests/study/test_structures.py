@@ -94,6 +94,21 @@ def test_an_objective_gets_the_members_as_minimize_gives_them(bounds, objective)
         create_study(bounds).run(lambda: 0.0, progress=False)
 
 
+def test_who_wants_one_array_is_told_its_bounds():
+    def squares(x):
+        return float(np.sum((x - 0.5) ** 2))
+
+    for call in (lambda bounds: create_study(bounds).run(squares, progress=False),
+                 lambda bounds: optdriver.minimize(squares, bounds)):  # fmt: skip
+        with pytest.raises(InputError, match=r"single array are optdriver.Interval\(lower, upper"):
+            call([(0, 1), (0, 2), (0, 3)])
+    study = create_study(
+        optdriver.Interval([0, 0, 0], [1, 2, 3]), max_num_minimizers=1, max_iter=100
+    )
+    study.run(squares, progress=False)
+    np.testing.assert_allclose(study.best.x, 0.5, atol=1e-5)
+
+
 def test_gradients_come_in_the_structure_or_as_a_vector():
     bounds = {"w": (np.zeros(2), 1.0), "b": (-1, 1), "c": "b^2", "k": 2}
     given = {"w": np.array([1.0, 2.0]), "b": 3.0, "c": 10.0}
