@@ -123,7 +123,7 @@ def check_call(loss: Any, structure: Structure) -> None:
         raise InputTypeError(
             f"the loss does not take the parameters of the bounds: {error}; it is called with "
             f"{handed} (a list or tuple of bounds is handed over by position, a dictionary by name)"
-            + ONE_ARRAY * (len(positional) > 1)
+            f"{ONE_ARRAY * (len(positional) > 1)}"
         ) from None
 
 
