@@ -164,7 +164,6 @@ class Handover:
 
     def ask(self) -> Vector:
         """Return a copy of the pending point, which is feasible; the same until it is told."""
-        self._running("ask")
         return self._now.ask()
 
     def tell(self, f: Any, g: Any) -> None:
@@ -172,10 +171,11 @@ class Handover:
 
         In a fit these are the residuals and their Jacobian.
         """
-        self._running("tell")
         if self._feasible is not None:
             self._feasible.tell(f, g)
-        elif isinstance(self._plain, LBFGSB):
+            return
+        self._running("tell")
+        if isinstance(self._plain, LBFGSB):
             self._tell_value(self._plain, f, g)
         else:
             self._plain.tell(f, g)

@@ -4,12 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optdriver.errors import InputError, unknown_option
+from optdriver.study import uncertainty
 from optdriver.study.events import Profiled
 from optdriver.study.uncertainty import Uncertainty, checked_level
+
+if TYPE_CHECKING:
+    from optdriver.study.desk import Desk
+
+
+def begin(
+    desk: Desk,
+    names: Sequence[str] | None,
+    level: float,
+    minimum: int,
+    absolute_sigma: bool | None,
+) -> None:
+    """Begin a profile, unless it is under way or was made last.
+
+    Raises
+    ------
+    ProtocolError, InputError
+        There is no such minimum, or no fit with a linear loss.
+    """
+    given = desk.parameters
+    if not desk.fits or given["loss"] != "linear":
+        raise InputError("a profile is that of a fit: driver='least-squares', loss='linear'")
+    compiled = desk.spec.compiled
+    if compiled is not None and compiled.n_equalities and not given["jac"]:
+        raise InputError(
+            "a profile under equalities needs Jacobians (jac=True): differences of one "
+            "parameter at a time would leave their surface"
+        )
+    state = desk.state
+    absolute = uncertainty.is_absolute(state, absolute_sigma)
+    found = uncertainty.minimum_of(state, minimum)
+    spread = uncertainty.of_fit(state, found, absolute_sigma=absolute)
+    desk.begin_profile(wanted(spread, names, level, desk.now()))
 
 
 def wanted(found: Uncertainty, names: Sequence[str] | None, level: float, time: float) -> Profiled:

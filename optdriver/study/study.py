@@ -1009,26 +1009,15 @@ class Study:
         InputError
             The study has no gradients: ``jac=False``, and no residuals.
         """
-        if self._desk.spec.limits is not None:
-            raise InputError(
-                "an uncertainty is that of a value alone: under limits on outputs the second "
-                "derivatives of these count too, and they are not known"
-            )
         with self._lock:
             state = self._desk.state
             found = spreads.minimum_of(state, minimum)
-            if found.run.factors is not None:
-                absolute = spreads.is_absolute(state, absolute_sigma)
-                return spreads.of_fit(state, found, absolute_sigma=absolute)
-            made = spreads.by_jax(state, found, self._objective if objective is None else objective)
+            own = self._objective if objective is None else objective
+            made = spreads.known(state, found, own, absolute_sigma, num_data)
             if made is not None:
-                return spreads.of_gradients(state, found, made, num_data, "JAX's Hessian")
-            self._check_gradients()
+                return made
             wanted = spreads.points(state, found)
-            known = spreads.known_gradients(state)
-        missing = [x for xs in wanted.values() for x in xs if x.tobytes() not in known]
-        if found.x.tobytes() not in known and any(len(xs) == 1 for xs in wanted.values()):
-            missing.append(found.x)
+            missing = spreads.missing(state, found, wanted)
         if missing:
             outer.call("add_gradients", self, missing, objective, executor)
         with self._lock:
@@ -1096,13 +1085,6 @@ class Study:
                 )
             return made.rows(self.space)
 
-    def _check_gradients(self) -> None:
-        if not self._desk.parameters["jac"] or self._desk.fits:
-            raise InputError(
-                "an uncertainty needs residuals (driver='least-squares', under constraints "
-                "with constraint_rule=5) or gradients (jac=True), and this study has neither"
-            )
-
     @quiet
     def begin_profile(
         self,
@@ -1116,20 +1098,8 @@ class Study:
 
         Nothing is evaluated by this call, and nothing happens where this profile is under way.
         """
-        if not self._desk.fits or self._desk.parameters["loss"] != "linear":
-            raise InputError("a profile is that of a fit: driver='least-squares', loss='linear'")
-        compiled = self._desk.spec.compiled
-        if compiled is not None and compiled.n_equalities and not self._desk.parameters["jac"]:
-            raise InputError(
-                "a profile under equalities needs Jacobians (jac=True): differences of one "
-                "parameter at a time would leave their surface"
-            )
         with self._lock:
-            desk = self._desk
-            found = spreads.minimum_of(desk.state, minimum)
-            absolute = spreads.is_absolute(desk.state, absolute_sigma)
-            spread = spreads.of_fit(desk.state, found, absolute_sigma=absolute)
-            desk.begin_profile(intervals.wanted(spread, names, level, desk.now()))
+            intervals.begin(self._desk, names, level, minimum, absolute_sigma)
             self._threads.wake()
 
     @property

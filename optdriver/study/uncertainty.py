@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from optdriver.drivers import driver_factory
 from optdriver.errors import InputError, InputTypeError, ProtocolError
 from optdriver.leastsquares import covariance as covariances
 from optdriver.leastsquares.covariance import IndefiniteError, Spread
@@ -208,7 +209,14 @@ def minimum_of(state: State, index: int) -> Minimum:
     ------
     ProtocolError
         No minimizer has converged there.
+    InputError
+        There are limits on outputs.
     """
+    if state.spec.limits is not None:
+        raise InputError(
+            "an uncertainty is that of a value alone: under limits on outputs the second "
+            "derivatives of these count too, and they are not known"
+        )
     minima, space = state.driver.minima, state.spec.space
     if isinstance(index, bool) or not isinstance(index, int | np.integer):
         raise InputTypeError(f"minimum is the number of one of study.minima, not {index!r}")
@@ -248,6 +256,34 @@ def is_absolute(state: State, given: Any) -> bool:
     if given is not None and not isinstance(given, bool | np.bool_):
         raise InputTypeError(f"absolute_sigma is True, False or None, not {given!r}")
     return state.sigma is not None if given is None else bool(given)
+
+
+def known(
+    state: State,
+    found: Minimum,
+    objective: Any,
+    absolute_sigma: bool | None,
+    num_data: int | None,
+) -> Uncertainty | None:
+    """Return the uncertainty of a minimum if no gradient is wanted for it; otherwise None.
+
+    Raises
+    ------
+    InputError
+        It cannot be made of gradients either, of which there are none.
+    """
+    if found.run.factors is not None:
+        absolute = is_absolute(state, absolute_sigma)
+        return of_fit(state, found, absolute_sigma=absolute)
+    made = by_jax(state, found, objective)
+    if made is not None:
+        return of_gradients(state, found, made, num_data, "JAX's Hessian")
+    if not state.parameters["jac"] or driver_factory(state.spec.driver).fits:
+        raise InputError(
+            "an uncertainty needs residuals (driver='least-squares', under constraints "
+            "with constraint_rule=5) or gradients (jac=True), and this study has neither"
+        )
+    return None
 
 
 def of_fit(state: State, found: Minimum, *, absolute_sigma: bool) -> Uncertainty:
@@ -411,6 +447,17 @@ def points(state: State, found: Minimum) -> dict[int, list[FloatArray]]:
             )
         wanted[int(i)] = places
     return wanted
+
+
+def missing(
+    state: State, found: Minimum, wanted: Mapping[int, list[FloatArray]]
+) -> list[FloatArray]:
+    """Return where gradients are wanted that were never told."""
+    told = known_gradients(state)
+    places = [x for xs in wanted.values() for x in xs if x.tobytes() not in told]
+    if found.x.tobytes() not in told and any(len(xs) == 1 for xs in wanted.values()):
+        places.append(found.x)
+    return places
 
 
 def known_gradients(state: State) -> dict[bytes, FloatArray]:
