@@ -134,6 +134,9 @@ class Rows:
     free : ndarray of bool, shape (n,)
     origin, unit : ndarray, shape (k,) or (1,)
         From where, and by what, the method measures the free ones.
+    small : bool
+        Whether that is by a small part of the box, in which rows, scaled for the box, are as small
+        themselves and hold nothing: they have slopes of about 1 at the start then.
     """
 
     def __init__(
@@ -143,10 +146,20 @@ class Rows:
         free: NDArray[np.bool_],
         origin: Vector,
         unit: Vector,
+        *,
+        small: bool = False,
     ) -> None:
         self._constraints, self._start, self._free = constraints, start, free
         self._origin, self._unit = origin, unit
-        self._scales = constraints.scales
+        self._scales = self._sizes() if small else constraints.scales
+
+    def _sizes(self) -> Vector:
+        """Return the sizes of the slopes of the rows at the start, powers of two."""
+        slopes = np.abs(self._constraints.jacobian(self._start)[:, self._free] * self._unit)
+        sizes = np.max(slopes, axis=1, initial=0.0)
+        usual = np.isfinite(sizes) & (sizes > 0.0)
+        sizes[usual] = np.ldexp(1.0, np.frexp(sizes[usual])[1] - 1)
+        return np.where(usual, sizes, self._constraints.scales)
 
     def objects(self, *, equalities: bool = True) -> list[Any]:
         """Return SciPy's constraint objects, linear rows and equalities by themselves.

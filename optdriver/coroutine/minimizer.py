@@ -89,11 +89,12 @@ class CallbackMinimizer(Undoing[State]):
         How that unit is learnt: 4, within bounds, takes a first value far below 1 for what it is,
         however much its gradient promises over the box; 3, under constraints, where the least value
         is not near that of no gradient.
-    doubt_rule : {3, 2, 1}, optional
+    doubt_rule : {4, 3, 2, 1}, optional
         How a success is doubted: 3 has one of Powell's method and of COBYLA confirmed by a short
         leg of COBYQA, whose model is quadratic, and one with told gradients stand where f falls by
         no more than 1e-2 of f or of what was gained (trust-constr: 1e-5 of that), on the way to
-        rows, too.  Earlier ones are what earlier versions recorded: see docs/reference/rules.md.
+        rows, too; with 4 variables are in units of their size besides where the box is far wider.
+        Earlier ones are what earlier versions recorded: see docs/reference/rules.md.
     maxfun : int, math.inf or None
         Hard limit of evaluations, of all legs together.  None leaves it to the method.
     **options

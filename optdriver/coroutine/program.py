@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optdriver.coroutine import constraints as walls
+from optdriver.coroutine import wide
 from optdriver.coroutine.coroutine import Wait
 from optdriver.coroutine.scipy_methods import Method, named
 from optdriver.coroutine.state import Data, Record, State, Vector
@@ -132,11 +133,13 @@ class Program:
         self._free = state.lower < state.upper
         self._within = searched(self._method, state)
         self._x0 = self._start[self._free]
+        self._wide = False  # whether the box is no measure
         self._origin, self._unit = np.array([-0.0]), np.ones(1)  # -0.0 + x has the bits of x
         if is_confirming(state):
             self._origin, self._unit = self._x0, confirming_sizes(state)
             self._x0, (lower, upper) = np.zeros(self._x0.size), self._within
             self._within = (lower - self._origin) / self._unit, (upper - self._origin) / self._unit
+        self._state = state
         self._known = {_key(r.x, r.p, r.h is not None): r for r in known}
         self._best = min(
             (r for r in self._known.values() if r.wanted == "value" and not r.failed),
@@ -167,6 +170,7 @@ class Program:
             return Outcome(success=True, status=0, message=message, x=self._start, f=f)
         self._wait = _unlocked(self._method, wait)
         try:
+            self._measure()
             try:
                 result = self._minimize()
             except UnitLearnt:  # the same points, of which the first is known, and its own target
@@ -184,6 +188,24 @@ class Program:
             nit=int(result.get("nit", self.nit)),
         )
 
+    def _measure(self) -> None:
+        """Measure variables by their own sizes where their box is far wider.
+
+        A first value with its gradient tells these, too: it is what the method asks first.
+        """
+        state = self._state
+        if is_confirming(state) or not wide.may_be(state):
+            return
+        known = self._answer(Request(x=self._start)) if self._method.gradient else None
+        unit = wide.units(state) if known is None else wide.units(state, known.f, known.g)
+        if unit is None:
+            return
+        lower, upper = self._within
+        self._wide, self._unit, self._x0 = True, unit, self._x0 / unit
+        self._within = box = lower / unit, upper / unit
+        self._options = wide.measured(self._options, state.method, self._x0, box, unit)
+        self._sizes[self._free] = np.where(unit == 1.0, self._sizes[self._free], unit)
+
     def _minimize(self) -> Any:
         from scipy import optimize  # which takes longer to import than all the rest
 
@@ -193,7 +215,7 @@ class Program:
             keywords["bounds"] = optimize.Bounds(*self._within, keep_feasible=True)
         if self._given is not None:
             origin, unit = self._origin, self._unit
-            rows = walls.Rows(self._given, self._start, self._free, origin, unit)
+            rows = walls.Rows(self._given, self._start, self._free, origin, unit, small=self._wide)
             keywords["constraints"] = rows.objects(equalities=self._kept is None)
         self._targeted = self._factor
         options = self._options
@@ -240,7 +262,9 @@ class Program:
             return np.full(int(self._free.sum()), math.nan)
         record = self._answer(Request(x=self._point(x)))
         g = self._instead(record)[1] if record.failed else record.g
-        return np.full(len(x), math.nan) if g is None else self._factor * g[self._free]
+        if g is None:
+            return np.full(len(x), math.nan)
+        return np.asarray(self._factor * self._unit * g[self._free])
 
     def _instead(self, record: Record) -> tuple[float, Vector | None]:
         """Return what a method is told of a point that could not be evaluated.
@@ -261,16 +285,17 @@ class Program:
         size = int(self._free.sum())
         if h is None:
             return np.full((size, size), math.nan)
-        return self._factor * h[np.ix_(self._free, self._free)]
+        both = self._unit * self._unit[:, None]
+        return np.asarray(self._factor * both * h[np.ix_(self._free, self._free)])
 
     def _told_product(self, x: Vector, p: Vector) -> Vector:
         direction = np.zeros(len(self._free))
-        direction[self._free] = p
+        direction[self._free] = self._unit * p
         request = Request(x=self._point(x), wanted="product", direction=direction)
         record = self._answer(request)
         if record.failed or record.g is None:
             return np.full(len(p), math.nan)
-        return self._factor * record.g[self._free]
+        return np.asarray(self._factor * self._unit * record.g[self._free])
 
     def _differenced_hessian(self, x: Vector) -> Vector:
         """Return the symmetric part of forward differences of the gradient."""
@@ -340,7 +365,7 @@ class Program:
         """Return whether the barrier of trust-constr stands between this trial and the run."""
         if self._method.name != INTERIOR:
             return False
-        lower, upper = self._lower[self._free], self._upper[self._free]
+        lower, upper = self._within
         slack = ROUNDING * (1.0 + np.abs(x))
         return bool(np.any((x < lower - slack) | (x > upper + slack)))
 
@@ -434,7 +459,9 @@ def confirming_sizes(state: State) -> Vector:
     x, x0, half = state.start[free], state.x0[free], (state.upper / 2 - state.lower / 2)[free]
     size = np.maximum(np.abs(x), np.abs(x - x0))
     size[size == 0.0] = 1.0
-    return np.where(np.isfinite(half), half, size)
+    unit = wide.units(state)
+    made = np.where(np.isfinite(half), half, size)
+    return made if unit is None else np.where(unit == 1.0, made, unit)
 
 
 def confirming_radii(state: State) -> Data:
@@ -469,7 +496,9 @@ def _sizes_of_leg(state: State) -> Vector:
     """Return how far a further leg looks at first in each free variable."""
     free = state.lower < state.upper
     x, x0 = state.start[free], state.x0[free]
-    return np.maximum(np.maximum(WAY * np.abs(x - x0), EDGE * np.abs(x)), SHORTEST)
+    unit = wide.units(state)
+    least = SHORTEST if unit is None else SHORTEST * unit
+    return np.maximum(np.maximum(WAY * np.abs(x - x0), EDGE * np.abs(x)), least)
 
 
 def _reach(state: State) -> Vector:

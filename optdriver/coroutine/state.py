@@ -31,8 +31,8 @@ VERSION = 6
 UNIT_RULES = OLDEST_UNIT, NEWEST_UNIT = (3, 4)
 """How a unit is learnt, as up to optdriver 0.5.0 and as now."""
 
-DOUBT_RULES = OLDEST_DOUBT, _, NEWEST_DOUBT = (1, 2, 3)
-"""How success is doubted by values alone, or by a barrier: up to 0.10.0, in 0.11.0, and now."""
+DOUBT_RULES = OLDEST_DOUBT, _, _, NEWEST_DOUBT = (1, 2, 3, 4)
+"""How success is doubted by values alone, or by a barrier: up to 0.10.0, in 0.11.0, 0.12.0, now."""
 
 
 class Stop(StrEnum):
@@ -103,7 +103,8 @@ class State:
         How that unit is learnt: see `optdriver.lbfgsb.unit.unit_of`.
     doubt_rule : int
         How a success by values alone is confirmed: 1 by the method itself, 2 by a leg of COBYQA;
-        3 also measures one of trust-constr by a part of what was gained, and sees rows.
+        3 also measures one of trust-constr by a part of what was gained, and sees rows; 4 is 3 with
+        variables in units of their size in boxes that are far wider (`wide`).
     leg, legs : int
         The first record of the present leg, and how many legs there were before it.
     pending : ndarray or None

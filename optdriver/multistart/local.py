@@ -187,7 +187,7 @@ def _suspended(
         cautious=convergence_rule > 1,
         beside=min(max(convergence_rule - 8, 0), 2),
         unit_rule=4 if convergence_rule > 5 and constraints is None else 3,
-        doubt_rule=min(max(convergence_rule - 9, 1), 3),
+        doubt_rule=min(max(convergence_rule - 9, 1), 4),
         **settings,
     )
     return made.without_undo()  # the multi-start undoes what is broken off

@@ -15,7 +15,7 @@ from optdriver.lbfgsb.machine import seed
 
 Vector = NDArray[np.float64]
 
-RULES_OF_OTHERS = (9, 11)
+RULES_OF_OTHERS = (9, 11, 13)
 """The rules of convergence that have changed nothing here."""
 
 

@@ -10,5 +10,5 @@ from typing import Final
 
 DIFFERENCE_RULES: Final = tuple(range(1, 6))
 CONSTRAINT_RULES: Final = tuple(range(1, 11))
-CONVERGENCE_RULES: Final = tuple(range(1, 13))
+CONVERGENCE_RULES: Final = tuple(range(1, 14))
 """From that of optdriver 0.1.0 to that of now."""

@@ -76,8 +76,8 @@ def test_a_state_of_0_10_0_keeps_its_rule():
     before, of_before = drive(made("COBYLA", "box", 1, doubt_rule=1)[1], task.value)
     assert equal(asked, of_before)
     assert kept.result.message == before.result.message
-    with pytest.raises(InputError, match="doubt_rule is 4"):
-        made("COBYLA", "box", 1, doubt_rule=4)
+    with pytest.raises(InputError, match="doubt_rule is 5"):
+        made("COBYLA", "box", 1, doubt_rule=5)
     with pytest.raises(InputError, match="doubt_rule"):
         CallbackMinimizer.from_dict(opt.to_dict() | {"doubt_rule": 7})
 
