@@ -50,7 +50,7 @@ def ask(desk: Desk, place: int = 0, *, fill: bool = False) -> Entry | None:
     state = desk.state
     if place < len(desk.handing) and (again := _handed(desk, state, place)) is not None:
         return again
-    if state.stop is None:
+    if state.stop is None and state.next_due < math.inf:
         _expire(desk, state)
     if state.stop is not None or limits.capped(state):
         return None
@@ -92,7 +92,7 @@ def ask_round(desk: Desk, wanted: float, *, fill: bool = False) -> Arrays:
     state = desk.state
     if _handed(desk, state, 0) is not None:
         return _handed_again(desk, state, wanted)
-    if state.stop is None:
+    if state.stop is None and state.next_due < math.inf:
         _expire(desk, state)
     room = wanted if fill else min(wanted, state.parameters["num_parallel"] - len(state.out))
     room = min(room, state.parameters["max_iter"] - state.spent - len(state.out))
@@ -221,7 +221,7 @@ def not_received(desk: Desk, ids: list[int]) -> None:
 
 def _expire(desk: Desk, state: State) -> None:
     """Take note of leases that have run out."""
-    if state.next_due == math.inf or not len(state.out):
+    if not len(state.out):
         return
     if desk.since is None:
         desk.start_clock()
