@@ -159,6 +159,15 @@ class Catalogue:
         extent = (entry.high - entry.low) / self.width(self._x[index])
         return bool(np.max(extent, initial=0.0) > self._x_tolerance)
 
+    def lowest(self) -> tuple[int, Vector]:
+        """Return the first run that led to the lowest minimum, and its place."""
+        index = int(np.argmin(self._f[: len(self._entries)]))
+        return self._entries[index].runs[0], self._x[index].copy()
+
+    def is_found_by_both(self, run: int, other: int) -> bool:
+        """Tell whether two runs have led to one minimum."""
+        return any(run in entry.runs and other in entry.runs for entry in self._entries)
+
     def runs(self, index: int) -> list[int]:
         """Return the runs that led to a minimum."""
         return self._entries[index].runs

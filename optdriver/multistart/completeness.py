@@ -7,12 +7,13 @@ that there are no others is (Boender and Rinnooy Kan 1987)
     prod_{i=1..w} (N - 1 - i) / (N - 1 + i).
 
 Starts that a rule has put aside, or paused, since they lead to a basin that is known, are counted
-with those that were followed to their ends, though nothing proves where they lead.  The formula
-promises too much: basins are less even than it takes them for, a rule takes some for others, and
-whoever stops as soon as it has said 0.9 has chosen the moment when it is most mistaken.  So its
-answer is squared, which wants about twice as many starts; and where a known minimum is on a side of
-the box, those that hide are nearly all on edges and in corners, where basins are small and starts
-few: then the power is the number of corners, unless sides are looked at
+with those that were followed to their ends, though nothing proves where they lead.  Those beside
+the lowest minimum (`optdriver.multistart.beside`) are no starts from anywhere, and are not
+counted.  The formula promises too much: basins are less even than it takes them for, a rule takes
+some for others, and whoever stops as soon as it has said 0.9 has chosen the moment when it is most
+mistaken.  So its answer is squared, which wants about twice as many starts; and where a known
+minimum is on a side of the box, those that hide are nearly all on edges and in corners, where
+basins are small and starts few: then the power is the number of corners, unless sides are looked at
 (`optdriver.multistart.linked`; `benchmarks/completeness.py` has what is claimed then, and what is
 true).  Nothing is said before two descents for each minimum, and five in all, have come
 to their ends: what a rule puts aside at first it has hardly seen.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InternalWarning, say
-from optdriver.multistart import completeness, linked, local, start_rules
+from optdriver.multistart import beside, completeness, linked, local, start_rules
 from optdriver.multistart import run as searches
 from optdriver.multistart.run import Search
 from optdriver.multistart.state import MultiStartState, drop_ready, unit_coordinates
@@ -73,6 +73,8 @@ def close(
         _enter_minimum(state, search, same)
     elif outcome == "stopped":
         state.stopped += 1
+    if outcome != "converged":
+        beside.note_end(state, search, new=False)
     if outcome != "converged" and state.linked:
         _note_lost(state, search)
     end_if_over(state, reason)
@@ -111,7 +113,9 @@ def _enter_minimum(state: MultiStartState, search: Search, same: int | None = No
     if search.x is None:
         return
     state.converged += 1
+    before = len(state.catalogue)
     state.catalogue.add(search.x, search.f, search.start, search.index, same)
+    beside.note_end(state, search, new=len(state.catalogue) > before)
     if state.linked:
         linked.enter(state, search.index, search.x, search.f, None)
     elif state.sampled:
@@ -156,6 +160,7 @@ def end_if_over(state: MultiStartState, reason: str) -> None:
                 _enter_minimum(state, search)
             else:
                 state.stopped += 1
+                beside.note_end(state, search, new=False)
         elif search.state in searches.OPEN:
             searches.cut(search, state.ended, state)
     for queue in (state.ready, state.spare, state.extra):

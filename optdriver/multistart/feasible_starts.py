@@ -110,6 +110,14 @@ class FeasibleStarts:
         x = found[sequence.count % len(found)].copy()
         return x, replace(sequence, count=sequence.count + 1)
 
+    def near(self, x: Vector) -> Vector | None:
+        """Return a feasible point near one of the box, None if none was found."""
+        if self._constraints.is_feasible(x):
+            return x
+        made = _moved(self._constraints, x)
+        hollow = made.feasible and self._constraints.n_equalities > 0
+        return made.x if made.strict or hollow else None
+
     def are_used(self, sequence: Starts) -> bool:
         """Return whether there is no other start: the set is a few points, as far as is known."""
         return self.rare and 0 < len(self._first(sequence.count + 1)) <= sequence.count

@@ -21,6 +21,7 @@ with the number of samples, is the reach.  So
   doubted: what waits with the longest one goes on, paused descents before samples;
 - the next start is, of a few that the sequence offers, the one farthest from all evaluated points
   and from the faces of the box;
+- some starts are beside the lowest minimum: `optdriver.multistart.beside`;
 - the first step of a descent is no longer than the gap in which it begins, so that it stays there.
 
 The starts are those of the sequence, of which some are passed over: where the k-th one lies does
@@ -39,14 +40,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optdriver import stored
+from optdriver.multistart import hops
 from optdriver.multistart.cells import Cells
+from optdriver.multistart.hops import Hops
 from optdriver.multistart.start_rules import critical_distance
 
 Vector = NDArray[np.float64]
@@ -177,6 +180,8 @@ class Linkage:
         many.
     cells : Cells
         The rows by where they are; made of the rest.
+    hops : Hops
+        The runs that began beside the lowest minimum, which are no samples.
     """
 
     count: int
@@ -197,6 +202,7 @@ class Linkage:
     minima: int
     wanted: int
     cells: Cells
+    hops: Hops = field(default_factory=Hops)
 
 
 def empty(n: int) -> Linkage:
@@ -246,6 +252,7 @@ def settle(known: Linkage, row: int, f: float, slope: Vector | None) -> None:
     run = known.run[row]
     known.f[row] = f
     known.told += not math.isnan(f)
+    known.hops.told += run in known.hops.base and not math.isnan(f)
     if slope is not None:
         known.slope[row] = slope
     rows, away, distance = _within(known, known.unit[row], reach(known))
@@ -316,7 +323,7 @@ def may_doubt(known: Linkage, cost: int) -> bool:
 
 
 def _descents(known: Linkage, cost: int) -> int:
-    return cost * (known.told - known.samples)
+    return cost * (known.told - known.samples - known.hops.told)
 
 
 def is_lowest(known: Linkage, row: int) -> bool:
@@ -381,9 +388,11 @@ def _all_followed(known: Linkage, runs: Numbers, rows: Numbers) -> Numbers:
 
 
 def followers(known: Linkage) -> int:
-    """Return how many runs wait that are linked within reach."""
-    waiting = known.gap[: known.count][known.waits[: known.count] > 0]
-    return int(np.count_nonzero(waiting <= reach(known)))
+    """Return how many samples, or descents from them, wait that are linked within reach."""
+    rows = np.flatnonzero(known.waits[: known.count])
+    if known.hops.base:
+        rows = rows[~np.isin(known.run[rows], list(known.hops.base))]
+    return int(np.count_nonzero(known.gap[rows] <= reach(known)))
 
 
 def next_waiting(
@@ -523,6 +532,7 @@ def to_dict(known: Linkage) -> dict[str, Any]:
         "put_aside": known.put_aside,
         "lost": list(known.lost),
         "looks": [known.looks, known.minima, known.wanted],
+        "hops": hops.to_dict(known.hops),
         "offered": [
             [int(number), x.copy(), float(gap)]
             for number, x, gap in zip(
@@ -560,6 +570,7 @@ def from_dict(data: dict[str, Any], n: int, unit_of: Callable[[Vector], Vector])
     known.lost = [stored.whole("lost", run) for run in data["lost"]]
     looked = data.get("looks", (0, 0, 0))  # 0.10.0 and before had none
     known.looks, known.minima, known.wanted = (stored.whole("looks", each) for each in looked)
+    known.hops = hops.from_dict(data.get("hops"))
     known.cells = Cells(known.unit[:count])
     if data["offered"]:
         numbers, places, gaps = zip(*data["offered"], strict=True)

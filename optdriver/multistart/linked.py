@@ -46,7 +46,7 @@ def settle(state: MultiStartState, search: Search, f: float, g: Vector | None) -
         row = int(rows[0])
     else:  # it was begun by another rule
         row = linkage.place(known, search.index, unit_coordinates(state, search.x0))
-    known.samples += 1
+    known.samples += search.index not in known.hops.base
     linkage.settle(known, row, f, unit_slope(state, g))
     return row
 
@@ -104,7 +104,8 @@ def _estimated(state: MultiStartState) -> float:
     seen = takes_looks(state) and sides <= linkage.FEW
     if rule < 10 or seen or not state.catalogue.is_on_sides(state.lower, state.upper):
         sides = 0
-    return completeness.estimate(state.converged, aside, minima, sides=sides)
+    descents = state.converged - state.linkage.hops.converged
+    return completeness.estimate(descents, aside, minima, sides=sides)
 
 
 def takes_looks(state: MultiStartState) -> bool:

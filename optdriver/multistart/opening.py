@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optdriver.errors import InputError
-from optdriver.multistart import gradients, linkage, linked, start_rules
+from optdriver.multistart import beside, gradients, linkage, linked, start_rules
 from optdriver.multistart.descent import go_on, minimizer_at, want_evaluation
 from optdriver.multistart.endings import (
     are_used,
@@ -147,10 +147,17 @@ def _numbered(state: MultiStartState) -> tuple[int, Vector]:
 
 
 def _chosen_start(state: MultiStartState) -> tuple[int, Vector]:
-    """Return the best of the starts that are offered; the sequence offers a few more before."""
+    """Return the best of the starts that are offered; the sequence offers a few more before.
+
+    Or one on sides of the box, or beside the lowest minimum, where that is wanted.
+    """
     known = state.linkage
     if linked.wants_look(state):
         return _look(state)
+    if beside.is_wanted(state) and (place := beside.place(state)) is not None:
+        number, _ = _numbered(state)  # a start of the sequence is passed over, and lends its number
+        beside.begin(state)
+        return number, place
     if state.linked and not (known.offered and sequence_is_used(state)):
         first = state.next_start
         fresh = _next_starts(state, linkage.fresh(known))

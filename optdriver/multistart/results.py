@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from optdriver.coroutine.constraints import has_rows
 from optdriver.multistart import (
+    beside,
     differences,
     gradients,
     heard,
@@ -166,12 +167,16 @@ def _judge_sample(state: MultiStartState, search: Search, f: float, g: Vector | 
         leads = linkage.leads(state.linkage, row)
         lowest = state.options.convergence_rule > 9 and linkage.is_lowest(state.linkage, row)
         look = linked.takes_looks(state) and linked.is_on_side(state, search.x0)
-        if leads and (lowest or look or may_descend(state)):
+        hop = search.index in state.linkage.hops.base
+        search.followed = search.followed or hop
+        begins = leads and (lowest or look or may_descend(state))
+        if begins or (hop and not beside.is_believed(state, row)):
             state.linkage.put_aside = 0
             go_on(state, search)
         else:
             wait(state, search)
-            linkage.put_aside(state.linkage, search.index, row, counted=not leads)
+            beside.note_linked(state, search, row)
+            linkage.put_aside(state.linkage, search.index, row, counted=not (leads or hop))
             end_if_complete(state)
         return
     row = add_sample(state, search.x0, f)

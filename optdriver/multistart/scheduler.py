@@ -163,6 +163,8 @@ def tell_arrays(state: MultiStartState, ids: list[int], f: Vector, g: Vector | N
     for k, (id, run) in enumerate(zip(ids, points.runs, strict=True)):
         search = state.runs[run]
         search.nfev += 1
+        if run in state.linkage.hops.base:
+            state.linkage.hops.spend()
         if constant:
             _expect(state, search, constant)
         slot = search.slots.pop(id, None)
@@ -329,6 +331,8 @@ def _settle(
     state.report.stale.add(point.run)
     search = state.runs[point.run]
     search.nfev += 1
+    if point.run in state.linkage.hops.base:
+        state.linkage.hops.spend()
     if constant := state.options.constant_noise:
         _expect(state, search, constant)
     if math.isfinite(f) and (state.best is None or f < state.best.f):

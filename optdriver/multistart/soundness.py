@@ -61,6 +61,9 @@ def _check_points(state: Any) -> None:
         stored.inside("best", state.best.x, state.lower, state.upper)
     for x in state.linkage.offered.x:
         stored.inside("an offered start", x, state.lower, state.upper)
+    beside = state.linkage.hops.base
+    if max((*beside, *beside.values()), default=-1) >= len(state.runs):
+        raise ValueError("it has starts beside minima that are not there")
     for run in (*state.samples.row_of, *state.linkage.row_of):
         if run >= len(state.runs) or (state.ended is None and state.runs[run].state != "waiting"):
             raise ValueError(f"run {run} does not wait")

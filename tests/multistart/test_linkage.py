@@ -237,7 +237,7 @@ def test_a_start_in_a_known_basin_costs_one_evaluation():
 
 
 def test_a_run_that_enters_a_known_basin_is_paused_and_can_be_gone_on_with():
-    ms = MultiStart([(-1.5, 1.5)] * 2, start_rule="auto", seed=3)
+    ms = MultiStart([(-1.5, 1.5)] * 2, start_rule="auto", seed=0)
     drive(ms, rastrigin, until=300)
     paused = [run for run in ms.runs if run.reason.startswith("paused")]
     assert paused
