@@ -119,8 +119,9 @@ def restore(
     margin : float
         How far inside violated rows are aimed at first.
     """
-    made = descend(rows, x, steps, tolerance, margin)
-    return made.x if made.feasible else None
+    made: Array
+    made, feasible, _, _ = restoration.descend(rows, _linear, x, steps, tolerance, margin, EQUALITY)
+    return made if feasible else None
 
 
 def project(rows: Rows, start: Array, steps: int = STEPS) -> Arrival:

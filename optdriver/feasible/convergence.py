@@ -10,6 +10,7 @@ large value that the start happened to have, which may be a bad one (an epigraph
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from optdriver.feasible.criticality import Criticality, beyond_rounding, without
 from optdriver.feasible.region import Region
 from optdriver.feasible.state import State
 from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot, dot_of_sizes, norm
+from optdriver.geometry import optimality
+from optdriver.geometry.products import dot, norm
 from optdriver.numerics import OFF_BY, RESOLVED
 
 RULE_BEFORE = 2
@@ -110,17 +112,16 @@ def falls(state: State, region: Region, at: Criticality) -> bool:
     too coarse to object to less than a hundredth.  A variable that began at 0 and has not come
     2^-30 of the way to its bound has no size yet: all of that way counts.
     """
-    size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
     coarse = len(region.equalities) > 0 or state.rule <= RULE_BEFORE
     least = (ON_SURFACES if coarse else PLAIN) * scale(state)
-    if dot_of_sizes(at.left, np.minimum(at.room, size)) > least:
+    fall, unmoved = optimality.fall(at.left, at.room, state.x, state.x0, UNMOVED)
+    if fall > least:
         return True
-    if state.rule < WITH_UNMOVED:
+    if state.rule < WITH_UNMOVED or not unmoved:
         return False
-    unmoved = np.isfinite(at.room) & (size < UNMOVED * at.room)
-    if not unmoved.any():
-        return False
-    return dot(beyond_rounding(region, state.x, state.g, at)[unmoved], at.room[unmoved]) > least
+    size = np.maximum(np.abs(state.x), np.abs(state.x - state.x0))
+    rest = np.isfinite(at.room) & (size < UNMOVED * at.room)
+    return dot(beyond_rounding(region, state.x, state.g, at)[rest], at.room[rest]) > least
 
 
 def small_change(state: State, *values: float) -> float:
@@ -165,6 +166,7 @@ def scale(state: State) -> float:
     return max(abs(state.f), state.unit)
 
 
+@lru_cache(maxsize=1024)  # of a run few are asked for, again and again
 def power_of_two(size: float, least: float = SMALLEST) -> float:
     """Return the power of two in (size/2, size], the smallest one for 0."""
     if not least < size < LARGEST:

@@ -81,21 +81,27 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
     """
     c, _ = region.values(x)
     jac, eq = region.linearised(x)
-    if not finite(jac, eq):
-        return unknown(region)
-    pinned, cusps = _pinned(region, x, jac)
-    free = region.moving
-    if pinned is not region.no_variable:
-        free = np.flatnonzero(region.free & ~pinned)
-    rows = len(c) if are_finite(c) else int(np.count_nonzero(_levels(c) < np.inf))
-    is_small = len(free) + rows + eq.shape[0] <= SMALL and not region.large
-    project = optimality.project if is_small else _project
-    box = region.lower, region.upper
-    found = project(flat(c), jac, eq, flat(g), flat(x), box, free, unit)
+    found: Any = False
+    pinned, cusps, rows = region.no_variable, region.no_row, len(c)
+    if not region.large:
+        found = optimality.judged(
+            flat(c),
+            jac,
+            eq,
+            flat(g),
+            flat(x),
+            region.box,
+            region.moving,
+            unit,
+            region.scale,
+            region.steep,
+            SMALL,
+        )
+    if found is False:
+        pinned, cusps, rows, found = _judged(region, c, (jac, eq), x, g, unit)
     if found is None:
         return unknown(region)
-    left, room, sides, residual, near, far, duals = found
-    size = optimality.largest(flat(g))
+    left, room, sides, residual, near, far, duals, size = found
     slopes = _left_by_slopes(region, (jac, eq), duals, size / unit, rows)
     return Criticality(
         residual=residual,
@@ -109,6 +115,24 @@ def criticality(region: Region, x: Vector, g: Vector, unit: float = 1.0) -> Crit
         pinned=pinned,
         cusps=_active(region, cusps, duals),
     )
+
+
+def _judged(
+    region: Region, c: Vector, slopes: tuple[Any, Any], x: Vector, g: Vector, unit: float
+) -> tuple[Mask, Mask, int, tuple[Any, ...] | None]:
+    """Return what is pinned, as `_pinned`, how many rows have a value, and what `judged` finds."""
+    jac, eq = slopes
+    if not finite(jac, eq):
+        return region.no_variable, region.no_row, len(c), None
+    pinned, cusps = _pinned(region, x, jac)
+    free = region.moving
+    if pinned is not region.no_variable:
+        free = np.flatnonzero(region.free & ~pinned)
+    rows = len(c) if are_finite(c) else int(np.count_nonzero(_levels(c) < np.inf))
+    is_small = len(free) + rows + eq.shape[0] <= SMALL and not region.large
+    project = optimality.project if is_small else _project
+    found = project(flat(c), jac, eq, flat(g), flat(x), region.box, free, unit)
+    return pinned, cusps, rows, found and (*found, optimality.largest(flat(g)))
 
 
 def _levels(c: Vector) -> Vector:

@@ -121,10 +121,10 @@ def build(
     signs, part = np.ones(len(rows)), lengths / scale
     rest, bends = quasi_newton.correction(state.steps / part, state.changes * (part / size))
     return (
-        QuadraticModel(theta=0.0, vectors=rows.T, signs=signs),
+        QuadraticModel(theta=0.0, rows=rows, signs=signs),
         QuadraticModel(
             theta=0.0,
-            vectors=np.concatenate([rows, rest]).T,
+            rows=np.concatenate([rows, rest]),
             signs=np.concatenate([signs, bends]),
         ),
     )

@@ -1,4 +1,6 @@
-"""The subproblem: a quadratic model under the exact constraints, by a primal-dual interior point.
+"""The subproblem of a large problem, by a primal-dual interior point with sparse matrices.
+
+It is a quadratic model under the exact constraints (dense ones: `optdriver.geometry.posing`):
 
 minimise q(t) = phi (g't + 1/2 t'B t)  subject to  c(t) + s = 0, s >= 0, e(t) = 0, a <= t <= b,
 
@@ -18,20 +20,14 @@ import numpy as np
 
 from optdriver.feasible import sparse_newton
 from optdriver.feasible.barrier import Point, Subproblem
-from optdriver.feasible.models import QuadraticModel
 from optdriver.feasible.sparse_newton import SparseFactor
 from optdriver.feasible.types import Vector
-from optdriver.geometry import interior as kernel
-from optdriver.geometry import subproblem
-from optdriver.geometry.crossover import cross_over
 from optdriver.geometry.matrices import finite, times, transposed_times
+from optdriver.geometry.posing import INSET, ITERATIONS, TOLERANCE
 from optdriver.geometry.products import dot, sum_of_logs
 
-TOLERANCE = 1e-9
-ITERATIONS = 60
 TO_BOUNDARY = 0.99
 FIRST_SLACK = 1e-3
-INSET = 1e-3  # first point: at least this part of its interval away from a side
 ARMIJO = 1e-4
 SHORTEST = 1e-9
 SETTLED = 1e-7  # below this error a large problem ends when it does not fall for some iterations
@@ -84,8 +80,6 @@ def solve(
         Whatever was reached; `error` says how good it is.
     """
     begin = np.zeros_like(problem.lower) if start is None else start
-    if not isinstance(problem.curvature, QuadraticModel):
-        return _dense(problem, barrier, tolerance, begin)
     point = _first_point(problem, barrier, begin)
     mu, penalty, raised = barrier, 1.0, 0.0
     error, least, patience, short, count = np.inf, np.inf, PATIENCE, 0, 0
@@ -111,27 +105,6 @@ def solve(
         short = 0 if whole else short + 1
         point, count = moved, count + 1
     return Solution(t=point.t, error=error, iterations=count)
-
-
-def _dense(problem: Subproblem, barrier: float, tolerance: float, begin: Vector) -> Solution:
-    """Solve a problem with dense matrices by the compiled pages, to the last digit."""
-    made = kernel.solve(
-        subproblem.Subproblem(
-            problem.gradient,
-            problem.curvature,
-            (problem.lower, problem.upper),
-            problem.counts,
-            problem,
-            problem.formulas,
-            problem.rounding,
-        ),
-        begin,
-        barrier,
-        tolerance,
-        ITERATIONS,
-        INSET,
-    )
-    return Solution(t=cross_over(made, problem.chords), error=made.error, iterations=made.count)
 
 
 def _first_point(problem: Subproblem, mu: float, start: Vector) -> Point:

@@ -15,7 +15,7 @@ from optdriver.feasible.criticality import Criticality, measured, tangential_cha
 from optdriver.feasible.cusp import cusp_near
 from optdriver.feasible.fits import Observed
 from optdriver.feasible.options import Options, pairs_kept
-from optdriver.feasible.region import Region, sizes
+from optdriver.feasible.region import NARROW, Region
 from optdriver.feasible.state import RULE, SUCCESSES, Phase, State, Stop
 from optdriver.feasible.trial import propose
 from optdriver.feasible.types import Vector
@@ -23,7 +23,7 @@ from optdriver.feasible.walls import between_walls, held, wall
 from optdriver.geometry import aside, learning
 from optdriver.geometry.aside import MOST_LEFT, MOST_LOOKED, Level
 from optdriver.geometry.matrices import row_norms, scaled
-from optdriver.geometry.products import are_finite, norm, ratios, span
+from optdriver.geometry.products import are_finite, growth, norm, span
 from optdriver.numerics import OFF_BY
 
 AFTER_FAILURE = 0.25  # of the step that failed
@@ -245,8 +245,8 @@ def _end_beside(state: State) -> bool:
 
 def outgrown(state: State, region: Region) -> bool:
     """Say whether a variable has left the scale that was made for it."""
-    box = (region.lower, region.upper) if state.rule > 1 else ()
-    least, most = ratios(sizes(state.x, *box), region.scale)
+    box = region.box if state.rule > 1 else None
+    least, most = growth(state.x, box, NARROW, region.scale)
     return most > OUTGROWN or least < 1.0 / OUTGROWN
 
 
@@ -305,13 +305,14 @@ def _first_theta(state: State, region: Region, g: Vector) -> float:
 
 def _judge(state: State, region: Region, f: float, g: Vector, told: Observed | None) -> bool:
     """Learn from the trial, set the trust region, and accept the trial or not."""
-    s, y, slope, mean = learning.differences(state.x, state.pending, state.g, g)
-    if trust.drowned(state.predicted, state.x, state.g):
+    s, y, slope, mean, rounded, sigma = learning.differences(
+        state.x, state.pending, state.g, g, region.scale
+    )
+    if trust.drowned(state.predicted, rounded):
         mean = _mean_slope(state, region, g)
     rounding = convergence.rounding(state)
     rho = trust.ratio(state.f, f, state.predicted, mean, state.noise, rounding)
     accepted = rho > trust.ACCEPT
-    sigma = _step_size(state, region)
     state.settled = abs(f - state.f) <= convergence.small_change(state, f, state.f)
     left = None if told is None else fits.left_of_change(state, told, accepted=accepted)
     _learn(state, region, s, y, slope, left, rho, accepted)
@@ -349,17 +350,12 @@ def _learn(
     accepted: bool,
 ) -> None:
     """Score both models by a trial, and keep its pair, of which J'J knows all but `left`."""
-    scaled_s, scaled_y = learning.scaled(s, y, region.scale)
-    size = convergence.size(state)
-    both = [model.parts for model in _models(state, region)]
-    state.scores = learning.rescored(
-        state.scores, both, scaled_s, scaled_y, size, slope / size, accepted
+    size, both = convergence.size(state), _models(state, region)
+    keep = _kept(state) if rho > trust.USABLE else 0
+    known = state.steps, state.changes
+    state.scores, state.steps, state.changes = learning.learnt(
+        state.scores, both, known, (s, y), left, state.g, region.scale, size, slope, accepted, keep
     )
-    if rho > trust.USABLE and learning.are_usable(s, y, state.g):
-        keep = _kept(state)
-        state.steps = learning.appended(state.steps, scaled_s, keep)
-        unknown = scaled_y if left is None else left * region.scale
-        state.changes = learning.appended(state.changes, unknown, keep)
 
 
 def _kept(state: State) -> int:

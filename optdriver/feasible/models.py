@@ -12,7 +12,7 @@ optimization calculations" (1978) (damping); Byrd, Nocedal, Schnabel, Math. Prog
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,39 +21,38 @@ from optdriver.geometry import quasi_newton
 from optdriver.geometry.products import gram, times
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuadraticModel:
-    """The matrix B = theta I + V diag(signs) V'.
+class QuadraticModel(NamedTuple):
+    """The matrix B = theta I + V diag(signs) V', as the compiled pages take it.
 
     Attributes
     ----------
     theta : float
-    vectors : ndarray, shape (n, k)
+    rows : ndarray, shape (k, n)
+        V'.
     signs : ndarray, shape (k,)
     """
 
     theta: float
-    vectors: Vector
+    rows: Vector
     signs: Vector
 
     def __matmul__(self, s: Vector) -> Vector:
         """Return B s."""
-        result: Vector = quasi_newton.times(self.theta, self.vectors.T, self.signs, s)
+        result: Vector = quasi_newton.times(self.theta, self.rows, self.signs, s)
         return result
 
     @property
-    def parts(self) -> tuple[float, Vector, Vector]:
-        """Return theta, V' and the signs."""
-        return self.theta, self.vectors.T, self.signs
+    def vectors(self) -> Vector:
+        """V, shape (n, k)."""
+        return self.rows.T
 
     def among(self, chosen: Indices) -> QuadraticModel:
         """Return the rows and columns of the variables with these indices."""
-        return QuadraticModel(theta=self.theta, vectors=self.vectors[chosen], signs=self.signs)
+        return self._replace(rows=self.rows[:, chosen])
 
     def scaled(self, factor: float) -> QuadraticModel:
         """Return `factor` times B, for a positive one."""
-        vectors = np.sqrt(factor) * self.vectors
-        return QuadraticModel(theta=factor * self.theta, vectors=vectors, signs=self.signs)
+        return self._replace(theta=factor * self.theta, rows=np.sqrt(factor) * self.rows)
 
     def peak(self) -> float:
         """Return the largest entry of B in size; it is on the diagonal, or nearly."""
@@ -62,7 +61,7 @@ class QuadraticModel:
 
     def dense(self) -> Vector:
         """Return B as an array of shape (n, n)."""
-        matrix: Vector = gram(self.vectors.T, self.signs)
+        matrix: Vector = gram(self.rows, self.signs)
         matrix.reshape(-1)[:: len(matrix) + 1] += self.theta
         return matrix
 
@@ -77,14 +76,12 @@ def sr1(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
     first : float
         The base while no pair is usable.
     """
-    theta, rows, signs = quasi_newton.sr1(steps, changes, first)
-    return QuadraticModel(theta=theta, vectors=rows.T, signs=signs)
+    return QuadraticModel(*quasi_newton.sr1(steps, changes, first))
 
 
 def damped_bfgs(steps: Vector, changes: Vector, first: float) -> QuadraticModel:
     """Build the BFGS model, each pair damped after Powell (arguments as in `sr1`)."""
-    theta, rows, signs = quasi_newton.damped_bfgs(steps, changes, first)
-    return QuadraticModel(theta=theta, vectors=rows.T, signs=signs)
+    return QuadraticModel(*quasi_newton.damped_bfgs(steps, changes, first))
 
 
 def build(steps: Vector, changes: Vector, first: float) -> tuple[QuadraticModel, QuadraticModel]:

@@ -80,6 +80,11 @@ class Region:
         return len(self.lower)
 
     @cached_property
+    def box(self) -> tuple[Vector, Vector]:
+        """Both sides of the box."""
+        return self.lower, self.upper
+
+    @cached_property
     def free(self) -> Mask:
         """Which variables can move."""
         return np.asarray(self.lower < self.upper)
@@ -142,7 +147,7 @@ class Region:
     def within(self, lower: Vector, upper: Vector) -> Region:
         """Return the same rows in another box."""
         made = self._with(lower=lower, upper=upper)
-        for name in ("free", "moving", "places"):
+        for name in ("box", "free", "moving", "places"):
             made.__dict__.pop(name, None)
         return made
 

@@ -23,20 +23,16 @@ from optdriver.feasible.region import Region
 from optdriver.feasible.trust import DROWNED
 from optdriver.feasible.types import Vector
 from optdriver.geometry import posing
-from optdriver.geometry.formulas import Formulas
 from optdriver.geometry.least_distance import least_distance
-from optdriver.geometry.least_norm import Linear
 from optdriver.geometry.matrices import finite, row_norms, scaled, times
+from optdriver.geometry.posing import FLAT, ROUNDING, SMALLEST_ROW
 from optdriver.geometry.products import largest_size, norm, span
 from optdriver.geometry.sparse_hessian import SparseHessian
 from optdriver.numerics import is_numeric
 
 GOOD = 1e-6  # error of the subproblem below which its solution is taken without a second try
 SLACK_OF_REGION = 1e-3  # how far, relatively, the polish may leave the trust region
-SMALLEST_ROW = 1e-3
 NARROW = 1e-15  # rows moved by 1e-12, times their multipliers, cost more than the last steps gain
-ROUNDING = 0.1 * float(np.finfo(np.float64).eps)
-FLAT = 1e-8  # a gradient below this part of the curvature does not set the scale of the model
 BARRIERS = (1e-4, 0.1)  # a small one keeps the solver on the iterate's side of obstacles
 
 
@@ -62,14 +58,18 @@ class Local:
     whole : bool
         Whether all can.
     chords : bool
-        See `Subproblem`.
+        See `optdriver.geometry.crossover.cross_over`.
     reach, step : ndarray
         Delta D, and that of the variables that can move.
-    most : ndarray or float
-        The side of the trust region in t.
+    most : ndarray or None
+        The sides of the trust region in t, 1 by default.
     box : (lower, upper)
         The box of t: bounds and trust region.
+    weights : (ndarray, ndarray)
+        Those by which the rows c and e are of unit length in t, once they are known.
     """
+
+    weights: tuple[Vector, Vector]
 
     def __init__(
         self,
@@ -88,13 +88,10 @@ class Local:
         self.chords, self.wider = chords, wider
         self.free = region.moving
         self.whole = len(self.free) == len(x)
-        self.reach = delta * region.scale
-        self.step = self.among(self.reach)
-        self.most: Vector | float = 1.0 if wider is None else self.among(wider)
-        self.box = (
-            np.maximum(-self.most, self.among(region.lower - x) / self.step),
-            np.minimum(self.most, self.among(region.upper - x) / self.step),
-        )
+        self.most = None if wider is None else self.among(wider)
+        self.way = posing.sides(x, delta, region.scale, region.box, self.free, self.most)
+        self.reach, self.step, *sides = self.way
+        self.box: tuple[Vector, Vector] = sides[0], sides[1]
 
     @property
     def widths(self) -> Vector:
@@ -107,14 +104,40 @@ class Local:
 
     def point(self, t: Vector) -> Vector:
         """Return x + Delta D t."""
-        box = self.region.lower, self.region.upper
-        wide = None if self.wider is None else self.most
-        return np.asarray(posing.point(self.x, t, self.step, self.box, wide, box, self.free))
+        box = self.region.box
+        return np.asarray(posing.point(self.x, t, self.step, self.box, self.most, box, self.free))
+
+    def values(self, t: Vector) -> tuple[Vector, Vector]:
+        """Return the rows c and e at t, weighted."""
+        (c, e), (w, v) = self.region.values(self.point(t)), self.weights
+        return c * w, e * v
+
+    def jacobians(self, t: Vector) -> tuple[Any, Any]:
+        """Return the gradients of the same by t."""
+        c, e = self.region.linearised(self.point(t))
+        w, v = self.weights
+        return scaled(c[:, self.free], w, self.step), scaled(e[:, self.free], v, self.step)
+
+    def hessian(self, t: Vector, lam: Vector, nu: Vector) -> Vector | SparseHessian:
+        """Return the Hessian of multipliers times the same by t."""
+        (w, v), free, step = self.weights, self.free, self.step
+        full = self.region.curvature(self.point(t), lam * w, nu * v)
+        if isinstance(full, SparseHessian):
+            return full.among(free).scaled(step)
+        return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
+
+    @property
+    def formulas(self) -> tuple[Any, ...] | None:
+        """The rows for the compiled pages; None if they are functions."""
+        region, constraints = self.region, self.region.constraints
+        if not isinstance(constraints, ConstraintSet) or constraints.system is None:
+            return None
+        return constraints.system, region.unit, region.places, region.row_scale
 
     def change(self, model: QuadraticModel, z: Vector) -> tuple[float, float]:
         """Return m(z) - m(x), and |g|'|x|, by which it is seen whether it is rounding."""
         made: tuple[float, float] = posing.change(
-            self.gradient, model.parts, self.x, z, self.region.scale
+            self.gradient, model, self.x, z, self.region.scale
         )
         return made
 
@@ -157,7 +180,7 @@ def propose(
     brief : bool
         Leave out the second barrier and the simpler model, which did not help in a larger region.
     chords : bool
-        See `Subproblem`.
+        See `Local`.
     wider : ndarray, shape (n,), optional
         How many times as wide the trust region is in each variable: ``delta * wider`` in u.
     """
@@ -171,9 +194,11 @@ def propose(
         chords=chords,
         wider=wider,
     )
-    best: Trial | None = None
-    for candidate, quadratic, barrier in _tries(model, local, brief):
-        trial, error = _tried(local, model, (quadratic, barrier) if candidate else None)
+    best, error = _tried(local, model, (model, BARRIERS[0]))
+    if best is not None and error <= GOOD:
+        return best
+    for attempt in _further(model, local, brief):
+        trial, error = _tried(local, model, attempt)
         if trial is not None and (best is None or trial.predicted < best.predicted):
             best = trial
         if best is not None and error <= GOOD:
@@ -189,25 +214,25 @@ def _tried(
     A try whose numbers overflow, or whose matrix is singular, gives nothing.
     """
     try:
-        t, error = (_linear(local), np.inf) if attempt is None else _solve(local, *attempt)
-        return None if t is None else _checked(local, model, local.point(t)), error
+        z, error = (_linear(local), np.inf) if attempt is None else _solve(local, *attempt)
+        return None if z is None else _checked(local, model, z), error
     except Exception as error:
         if not is_numeric(error):
             raise
         return None, np.inf
 
 
-def _tries(
+def _further(
     model: QuadraticModel, local: Local, brief: bool
-) -> Iterator[tuple[bool, QuadraticModel, float]]:
-    yield True, model, BARRIERS[0]
+) -> Iterator[tuple[QuadraticModel, float] | None]:
+    """Yield what is tried where the first attempt does not do."""
     n = len(local.x)
     theta = max(model.theta, norm(local.gradient) / local.delta)
-    plain = QuadraticModel(theta=theta, vectors=np.zeros((n, 0)), signs=np.zeros(0))
+    plain = QuadraticModel(theta=theta, rows=np.zeros((0, n)), signs=np.zeros(0))
     if not brief:
-        yield True, model, BARRIERS[1]
-        yield True, plain, BARRIERS[0]
-    yield False, plain, 0.0
+        yield model, BARRIERS[1]
+        yield plain, BARRIERS[0]
+    yield None
 
 
 def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
@@ -225,74 +250,55 @@ def _checked(local: Local, model: QuadraticModel, z: Vector) -> Trial | None:
 
 
 def _solve(local: Local, model: QuadraticModel, barrier: float) -> tuple[Vector | None, float]:
+    """Return the solution of the subproblem in x, and its error."""
+    region = local.region
+    if not region.large:
+        kept = model if local.whole else model.among(local.free)
+        made: tuple[Vector | None, float] = posing.solved(
+            local,
+            region.linearised(local.x),
+            local.x,
+            local.delta,
+            local.delta**2,
+            local.way,
+            region.box,
+            local.free,
+            local.most,
+            (local.among(local.gradient), kept),
+            barrier,
+            local.chords,
+        )
+        return made
     problem = subproblem(local, model)
     if problem is None:
         return None, np.inf
     solution = interior.solve(problem, barrier)
-    return solution.t, solution.error
+    return local.point(solution.t), solution.error
 
 
 def subproblem(local: Local, model: QuadraticModel) -> Subproblem | None:
-    """Build the subproblem in t; None when the constraints have no derivatives at x."""
-    region, free, step = local.region, local.free, local.step
-    rows = (_large_rows if region.large else _rows)(local)
+    """Build the sparse subproblem in t; None when the constraints have no derivatives at x."""
+    rows = _large_rows(local)
     if rows is None:
         return None
-    weights, m, rounding = rows
-    w, v = weights[:m], weights[m:]
+    w, v, rounding = rows
+    local.weights = w, v
     gradient, curvature = _scaled_model(model, local)
-    lower, upper = local.box
-
-    def values(t: Vector) -> tuple[Vector, Vector]:
-        c, e = region.values(local.point(t))
-        return c * w, e * v
-
-    def jacobians(t: Vector) -> tuple[Any, Any]:
-        c, e = region.linearised(local.point(t))
-        return scaled(c[:, free], w, step), scaled(e[:, free], v, step)
-
-    def hessian(t: Vector, lam: Vector, nu: Vector) -> Vector | SparseHessian:
-        full = region.curvature(local.point(t), lam * w, nu * v)
-        if isinstance(full, SparseHessian):
-            return full.among(free).scaled(step)
-        return np.asarray(full[np.ix_(free, free)] * np.outer(step, step))
-
     return Subproblem(
         gradient=gradient,
         curvature=curvature,
-        lower=lower,
-        upper=upper,
-        values=values,
-        jacobians=jacobians,
-        hessian=hessian,
-        counts=(m, len(v)),
-        formulas=_formulas(local, weights),
+        lower=local.box[0],
+        upper=local.box[1],
+        values=local.values,
+        jacobians=local.jacobians,
+        hessian=local.hessian,
+        counts=(len(w), len(v)),
         rounding=rounding,
-        chords=local.chords,
     )
 
 
-Rows = tuple[Vector, int, float]
-"""Weights of c, then e, by which they are rows of unit length in t; how many c; rounding of x."""
-
-
-def _rows(local: Local) -> Rows | None:
-    """Return the weights of dense rows; None where a gradient is not finite."""
-    region, x = local.region, local.x
-    jac, eq = region.linearised(x)
-    rows, m = Linear(jac, eq, x, region.lower, region.upper, local.reach), len(jac)
-    weights, moved = rows.measured(x, SMALLEST_ROW * local.delta)
-    if not finite(weights):
-        return None
-    return weights, m, _sum(moved[:m]) + _sum(moved[m:])
-
-
-def _sum(shifts: Vector) -> float:
-    """Return what rounding of x does to rows that move so far where each |x| changes by itself."""
-    return float(ROUNDING * np.add.reduce(shifts)) if len(shifts) else 0.0
-
-
-def _large_rows(local: Local) -> Rows | None:
+def _large_rows(local: Local) -> tuple[Vector, Vector, float] | None:
+    """Return the weights of sparse rows c and e, and what rounding of x does to them in all."""
     free, step = local.free, local.step
     rows = [scaled(rows[:, free], columns=step) for rows in local.region.linearised(local.x)]
     w, v = (_weights(each, local.delta) for each in rows)
@@ -303,40 +309,15 @@ def _large_rows(local: Local) -> Rows | None:
         float(ROUNDING * np.sum(weights * times(abs(each), size)))
         for each, weights in zip(rows, (w, v), strict=True)
     )
-    return np.concatenate([w, v]), len(w), first + second
+    return w, v, first + second
 
 
-def _formulas(local: Local, weights: Vector) -> Formulas | None:
-    """Return the rows, weighted, for the compiled pages; None if they are functions."""
-    region, constraints = local.region, local.region.constraints
-    if region.large or not isinstance(constraints, ConstraintSet) or constraints.system is None:
-        return None
-    return Formulas(
-        constraints.system,
-        local.x,
-        local.reach,
-        (region.lower, region.upper),
-        local.box,
-        region.unit,
-        region.places,
-        region.row_scale,
-        weights,
-    )
-
-
-def _scaled_model(model: QuadraticModel, local: Local) -> tuple[Vector, QuadraticModel | Vector]:
-    """Return phi Delta D g, and phi Delta^2 B, over the free variables.
-
-    phi makes them about 1; the matrix is dense unless the region is large.
-    """
+def _scaled_model(model: QuadraticModel, local: Local) -> tuple[Vector, QuadraticModel]:
+    """Return phi Delta D g, and phi Delta^2 B, over the free variables; phi makes them about 1."""
     size, kept = local.delta**2, model if local.whole else model.among(local.free)
-    given = local.among(local.gradient)
-    if local.region.large:
-        gradient = local.delta * given
-        phi = 1.0 / max(_peak(gradient), FLAT * size * kept.peak(), 1e-300)
-        return phi * gradient, kept.scaled(phi * size)
-    made: tuple[Vector, Vector] = posing.model(given, kept.parts, local.delta, size, FLAT)
-    return made
+    gradient = local.delta * local.among(local.gradient)
+    phi = 1.0 / max(_peak(gradient), FLAT * size * kept.peak(), 1e-300)
+    return phi * gradient, kept.scaled(phi * size)
 
 
 def _peak(values: Vector) -> float:
@@ -348,7 +329,7 @@ def _weights(rows: Any, delta: float) -> Vector:
 
 
 def _linear(local: Local) -> Vector | None:
-    """Return the projected steepest-descent step on the linearised constraints, in t."""
+    """Return the end of the projected steepest-descent step on the linearised constraints."""
     region, free = local.region, local.free
     step = local.delta * region.scale[free]
     c, e = region.values(local.x)
@@ -367,4 +348,4 @@ def _linear(local: Local) -> Vector | None:
         0.5 * upper,
         toward=wish,
     )
-    return answer.d if answer.feasible else None
+    return local.point(answer.d) if answer.feasible else None

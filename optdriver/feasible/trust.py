@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from optdriver.feasible.types import Vector
-from optdriver.geometry.products import dot_of_sizes
-
 ACCEPT = 1e-4
 ROUNDING = 1e-10
 USABLE = -10.0  # a step for which rho is smaller teaches no curvature
@@ -72,9 +69,12 @@ def _shrunk(rho: float, slope: float, change: float) -> float:
     """Return the minimiser of the parabola through f, g's and f(trial), held in a range."""
     bend = 2.0 * (change - slope)
     wanted = -slope / bend if bend > 0.0 else 0.5
-    return float(np.clip(wanted, 0.03 if rho < -100.0 else 0.1, 0.5))
+    return min(max(wanted, 0.03 if rho < -100.0 else 0.1), 0.5)
 
 
-def drowned(change: float, x: Vector, g: Vector) -> bool:
-    """Say whether a change of f along a step from x is what rounding of x alone can make."""
-    return abs(change) <= DROWNED * dot_of_sizes(g, x)
+def drowned(change: float, sizes: float) -> bool:
+    """Say whether a change of f along a step from x is what rounding of x alone can make.
+
+    `sizes` is |g|'|x|.
+    """
+    return abs(change) <= DROWNED * sizes

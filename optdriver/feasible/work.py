@@ -31,7 +31,8 @@ class Work:
     ----------
     costs : tuple of int
         How often values, a Jacobian and a Hessian call functions; zeros without any.
-    left : float
+    most, left : float
+        The calls that one point may cost, and those that are left.
     bends : Bends
         Second derivatives of coarse functions near the present point.
     seen : dict
@@ -43,6 +44,7 @@ class Work:
     """
 
     costs: tuple[int, int, int] = (0, 0, 0)
+    most: float = field(default=0.0, init=False)
     left: float = field(default=0.0, init=False)
     bends: Bends = field(default_factory=Bends, init=False)
     seen: dict[str, tuple[bytes, Any]] = field(default_factory=dict, init=False)
@@ -50,6 +52,7 @@ class Work:
     judged: tuple[Any, ...] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.most = LEAST + ROUNDS * float(sum(self.costs))
         self.renew()
 
     @classmethod
@@ -60,8 +63,9 @@ class Work:
     def renew(self) -> None:
         """Begin with another point: what is known is forgotten, as if one had been restored."""
         self.seen.clear()
-        self.bends = Bends()
-        self.left = LEAST + ROUNDS * float(sum(self.costs))
+        if self.bends.made:
+            self.bends = Bends()
+        self.left = self.most
 
     def remembered(self, kind: str, x: Vector, make: Callable[[Vector], Any]) -> Any:
         """Return ``make(x)``, or what it was if it was made last for the same x."""

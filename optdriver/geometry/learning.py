@@ -16,12 +16,13 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import log
+    from cython.cimports.libc.math import INFINITY, fabs, log
     from cython.cimports.optdriver.geometry.products import inner, size
     from cython.cimports.optdriver.geometry.quasi_newton import fill_times
     from cython.cimports.optdriver.lbfgsb.state import cut, numbers, reading
 else:
-    from math import log
+    from math import fabs, log
+    from math import inf as INFINITY
 
     from optdriver.geometry.products import inner, size
     from optdriver.geometry.quasi_newton import fill_times
@@ -36,13 +37,17 @@ REJECTION = 2.0
 """What is added to the score of a model that promised a decrease by a step that was rejected."""
 
 
-def differences(x: Any, z: Any, g: Any, h: Any) -> tuple[Any, Any, float, float]:
+def differences(
+    x: Any, z: Any, g: Any, h: Any, scale: Any
+) -> tuple[Any, Any, float, float, float, float]:
     """Return the step and the change of the gradient between two points, and f's changes.
 
     Parameters
     ----------
     x, z, g, h : ndarray, shape (n,)
         Points, and the gradients at x and at z.
+    scale : ndarray, shape (n,)
+        D.
 
     Returns
     -------
@@ -50,13 +55,20 @@ def differences(x: Any, z: Any, g: Any, h: Any) -> tuple[Any, Any, float, float]
         z - x and h - g.
     slope, mean : float
         g's, and 1/2 (g + h)'s: the changes of f to first order, and by the trapezoidal rule.
+    sizes, sigma : float
+        |g|'|x|; the largest |s| / D, infinite if one is no number.
     """
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(x)
-    reals: Any = np.empty(3 * n)
+    part: cython.double
+    most: cython.double = 0.0
+    reals: Any = np.empty(5 * n)
     s: cython.p_double = numbers(reals)
     y: cython.p_double = cut(s, n, n)
     middle: cython.p_double = cut(s, 2 * n, n)
+    slopes: cython.p_double = cut(s, 3 * n, n)
+    extents: cython.p_double = cut(s, 4 * n, n)
+    unit: cython.p_double = reading(scale)
     here: Any = flat(x)
     there: Any = flat(z)
     first: Any = flat(g)
@@ -69,7 +81,21 @@ def differences(x: Any, z: Any, g: Any, h: Any) -> tuple[Any, Any, float, float]
         s[i] = b[i] - a[i]
         y[i] = q[i] - p[i]
         middle[i] = 0.5 * (p[i] + q[i])
-    return reals[:n], reals[n : 2 * n], inner(p, 0, s, 0, n), inner(middle, 0, s, 0, n)
+        slopes[i] = fabs(p[i])
+        extents[i] = fabs(a[i])
+        part = fabs(s[i]) / unit[i]
+        if part > most:
+            most = part
+        elif part != part:
+            most = INFINITY
+    return (
+        reals[:n],
+        reals[n : 2 * n],
+        inner(p, 0, s, 0, n),
+        inner(middle, 0, s, 0, n),
+        inner(slopes, 0, extents, 0, n),
+        most,
+    )
 
 
 def are_usable(s: Any, y: Any, g: Any) -> bool:
@@ -102,6 +128,48 @@ def appended(rows: Any, row: Any, keep: int) -> Any:
     for i in range(n):
         out[(k - first) * n + i] = new[i]
     return made
+
+
+def learnt(
+    scores: Any,
+    models: Any,
+    known: Any,
+    pair: Any,
+    left: Any,
+    g: Any,
+    scale: Any,
+    unit: float,
+    slope: float,
+    accepted: bool,
+    keep: int,
+) -> tuple[Any, Any, Any]:
+    """Return the scores after one more evaluation, and the pairs that are kept, in u.
+
+    Parameters
+    ----------
+    scores, models, unit, accepted
+        As for `rescored`.
+    known : (steps, changes)
+        The pairs, shape (k, n), oldest first.
+    pair : (s, y)
+        The new one, in x.
+    left : ndarray, shape (n,), or None
+        What is kept for y, if that is not y.
+    g, scale : ndarray, shape (n,)
+        The gradient before the step, and D.
+    slope : float
+        g's.
+    keep : int
+        The most pairs that are kept; 0 if the new one is not.
+    """
+    s, y = pair
+    steps, changes = known
+    step, change = scaled(s, y, scale)
+    made: Any = rescored(scores, models, step, change, unit, slope / unit, accepted)
+    if keep and are_usable(s, y, g):
+        steps = appended(steps, step, keep)
+        changes = appended(changes, change if left is None else left * scale, keep)
+    return made, steps, changes
 
 
 def scaled(s: Any, y: Any, scale: Any) -> tuple[Any, Any]:

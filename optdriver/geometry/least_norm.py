@@ -17,17 +17,16 @@ except ImportError:  # pragma: no cover - only where Cython is not installed
     from optdriver.lbfgsb import _shim as cython
 
 if cython.compiled:  # pragma: no cover - compiled code cannot be traced
-    from cython.cimports.libc.math import INFINITY, fabs
+    from cython.cimports.libc.math import INFINITY
     from cython.cimports.optdriver.geometry.active_set import Polyhedron, add_sides, prepare, settle
-    from cython.cimports.optdriver.geometry.products import inner, length
+    from cython.cimports.optdriver.geometry.products import length
     from cython.cimports.optdriver.lbfgsb.linalg import all_finite, finite
     from cython.cimports.optdriver.lbfgsb.state import cut, integers, numbers, reading
 else:
-    from math import fabs
     from math import inf as INFINITY
 
     from optdriver.geometry.active_set import Polyhedron, add_sides, prepare, settle
-    from optdriver.geometry.products import inner, length
+    from optdriver.geometry.products import length
     from optdriver.lbfgsb.linalg import all_finite, finite
     from optdriver.lbfgsb.state import cut, integers, numbers, reading
 
@@ -130,36 +129,6 @@ class Linear:
             size = length(self.rows, i * self.k, self.k)
             out[i] = 1.0 / (size if not size < least else least)
         return made[: self.m], made[self.m :]
-
-    def measured(self, x: Any, shortest: float) -> tuple[Any, Any]:
-        """Return 1 / max(length, shortest) of the rows, of c and then of e, and how far they move.
-
-        That is, times their weights, where each |x| changes by itself.
-        """
-        u: Any = flat(x)
-        here: cython.p_double = reading(u)
-        least: cython.double = shortest
-        size: cython.double
-        i: cython.Py_ssize_t
-        j: cython.Py_ssize_t
-        k: cython.Py_ssize_t = self.k
-        count: cython.Py_ssize_t = self.m + self.q
-        scratch: Any = np.empty(2 * k + 1)
-        sizes: cython.p_double = numbers(scratch)
-        row: cython.p_double = cut(sizes, k, k)
-        weights: Any = np.empty(count)
-        moved: Any = np.empty(count)
-        weight: cython.p_double = numbers(weights)
-        way: cython.p_double = numbers(moved)
-        for j in range(k):
-            sizes[j] = fabs(here[self.moving[j]]) / self.scale[j]
-        for i in range(count):
-            for j in range(k):
-                row[j] = fabs(self.rows[i * k + j])
-            size = length(self.rows, i * k, k)
-            weight[i] = 1.0 / (size if not size < least else least)
-            way[i] = weight[i] * inner(row, 0, sizes, 0, k)
-        return weights, moved
 
     def step(self, c: Any, e: Any, margins: Any, softness: float = 0.0) -> Any:
         """Return D d, shape (n,), or None where the rows contradict each other.

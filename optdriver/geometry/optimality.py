@@ -21,7 +21,7 @@ if cython.compiled:  # pragma: no cover - compiled code cannot be traced
         settle,
     )
     from cython.cimports.optdriver.geometry.products import inner
-    from cython.cimports.optdriver.lbfgsb.linalg import finite
+    from cython.cimports.optdriver.lbfgsb.linalg import all_finite, finite
     from cython.cimports.optdriver.lbfgsb.state import cut, integers, numbers, reading
 else:
     from math import fabs
@@ -29,7 +29,7 @@ else:
 
     from optdriver.geometry.active_set import Polyhedron, activate, add_sides, prepare, settle
     from optdriver.geometry.products import inner
-    from optdriver.lbfgsb.linalg import finite
+    from optdriver.lbfgsb.linalg import all_finite, finite
     from optdriver.lbfgsb.state import cut, integers, numbers, reading
 
 from optdriver.geometry.products import rows_of
@@ -70,6 +70,88 @@ def steepest(rows: Any, scale: Any) -> float:
             if fabs(a[i * n + j] * size[j]) > most:
                 most = fabs(a[i * n + j] * size[j])
     return float(most)
+
+
+def judged(
+    c: Any,
+    jac: Any,
+    eq: Any,
+    g: Any,
+    x: Any,
+    box: Any,
+    moving: Any,
+    unit: float,
+    scale: Any,
+    steep: float,
+    most: int,
+) -> Any:
+    """Return what `project` does and the largest size of g, where nothing is out of the ordinary.
+
+    Parameters
+    ----------
+    c, jac, eq, g, x, box, moving, unit
+        As for `project`.
+    scale : ndarray, shape (n,)
+        The sizes of the variables.
+    steep : float
+        A slope of c, in these sizes, that may be infinite.
+    most : int
+        How many variables and rows are few.
+
+    Returns
+    -------
+    tuple, bool or None
+        None where a gradient is not finite, or there is no such step.  False where a row c has no
+        value, a slope is steep, or they are not few.
+    """
+    across: Any = rows_of(jac)
+    along: Any = rows_of(eq)
+    if not (all_finite(reading(across), across.size) and all_finite(reading(along), along.size)):
+        return None
+    m: cython.Py_ssize_t = len(c)
+    if len(moving) + m + len(along) > most or not all_finite(reading(c), m):
+        return False
+    if m and steepest(across, scale) > steep:
+        return False
+    found: Any = project(c, across, along, g, x, box, moving, unit)
+    return None if found is None else (*found, largest(g))
+
+
+def fall(left: Any, room: Any, x: Any, began: Any, part: float) -> tuple[float, bool]:
+    """Return what f falls by where each variable moves by its size; whether one has not moved.
+
+    That is within its room, to first order.
+
+    Parameters
+    ----------
+    left, room : ndarray, shape (n,)
+        The slopes, and how far each variable can move; may be infinite.
+    x, began : ndarray, shape (n,)
+        The point, and where the run began: a size is |x|, or the way from there where it is longer.
+    part : float
+        A variable has not moved whose size is less than this part of its room, if that is finite.
+    """
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(x)
+    least: cython.double = part
+    extent: cython.double
+    unmoved: cython.bint = False
+    scratch: Any = np.empty(2 * n + 1)
+    slope: cython.p_double = numbers(scratch)
+    way: cython.p_double = cut(slope, n, n)
+    given: cython.p_double = reading(left)
+    free: cython.p_double = reading(room)
+    here: cython.p_double = reading(x)
+    first: cython.p_double = reading(began)
+    for i in range(n):
+        extent = fabs(here[i] - first[i])
+        if fabs(here[i]) > extent:
+            extent = fabs(here[i])
+        slope[i] = fabs(given[i])
+        way[i] = fabs(free[i] if free[i] < extent else extent)
+        if finite(free[i]) and extent < least * free[i]:
+            unmoved = True
+    return inner(slope, 0, way, 0, n), bool(unmoved)
 
 
 def take(

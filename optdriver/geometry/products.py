@@ -321,22 +321,6 @@ def outside(c: Any, weights: Any, e: Any, others: Any) -> float:
     return float(sqrt(total)) if total - total == 0.0 else float("inf")
 
 
-def dot_of_sizes(x: Any, y: Any) -> float:
-    """Return |x|'|y|."""
-    u: Any = flat(x)
-    v: Any = flat(y)
-    i: cython.Py_ssize_t
-    n: cython.Py_ssize_t = len(u)
-    scratch = np.empty(2 * n + 1)
-    a: cython.p_double = numbers(scratch)
-    left: cython.p_double = reading(u)
-    right: cython.p_double = reading(v)
-    for i in range(n):
-        a[i] = fabs(left[i])
-        a[n + i] = fabs(right[i])
-    return float(inner(a, 0, a, n, n))
-
-
 def span(x: Any, y: Any, sizes: Any) -> float:
     """Return the largest |x - y| / size, 0 of none; infinite if one is NaN."""
     u: Any = flat(x)
@@ -467,23 +451,41 @@ def row_units(rows: Any, scale: Any, own: Any, coarsest: Any, smallest: float) -
     return made
 
 
-def ratios(x: Any, y: Any) -> tuple[float, float]:
-    """Return the least and the largest x / y of positive numbers; (1, 1) of none."""
+def growth(x: Any, box: Any, narrow: float, scale: Any) -> tuple[float, float]:
+    """Return the least and the largest of what `extents` gives / scale; (1, 1) of none.
+
+    Parameters
+    ----------
+    x, scale : ndarray, shape (n,)
+    box : (lower, upper) or None
+        Without any no width is narrow.
+    narrow : float
+    """
     u: Any = flat(x)
-    v: Any = flat(y)
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(u)
+    bounded: cython.bint = box is not None
+    lower: Any = flat(box[0]) if bounded else u
+    upper: Any = flat(box[1]) if bounded else u
+    part: cython.double = narrow
+    size: cython.double
     least: cython.double = 1.0
     most: cython.double = 1.0
-    part: cython.double
-    a: cython.p_double = reading(u)
-    b: cython.p_double = reading(v)
+    here: cython.p_double = reading(u)
+    unit: cython.p_double = reading(scale)
+    low: cython.p_double = reading(lower)
+    high: cython.p_double = reading(upper)
     for i in range(n):
-        part = a[i] / b[i]
-        if i == 0 or part < least:
-            least = part
-        if i == 0 or part > most:
-            most = part
+        size = fabs(here[i])
+        if size < 1.0:
+            size = 1.0
+        if bounded and 0.0 < high[i] - low[i] < part * size:
+            size = high[i] - low[i]
+        size = size / unit[i]
+        if i == 0 or size < least:
+            least = size
+        if i == 0 or size > most:
+            most = size
     return float(least), float(most)
 
 

@@ -69,7 +69,7 @@ class Subproblem:
         n: cython.Py_ssize_t = len(gradient)
         self.n = n
         self.m, self.q = counts
-        self.reals = np.concatenate([gradient, flat(curvature), *box])
+        self.reals = np.empty(n * n + 3 * n + 1)
         self.functions = functions
         self.formulas = formulas
         self.rounding = rounding
@@ -78,6 +78,10 @@ class Subproblem:
         self.curvature = cut(p, n, n * n)
         self.lower = cut(p, n + n * n, n)
         self.upper = cut(p, 2 * n + n * n, n)
+        put(gradient, p, 0)
+        put(curvature, p, n)
+        put(box[0], p, n + n * n)
+        put(box[1], p, 2 * n + n * n)
 
 
 class Point:

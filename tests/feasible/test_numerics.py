@@ -11,6 +11,7 @@ from optdriver.feasible import FeasibleMinimizer, models, trust
 from optdriver.feasible.criticality import criticality
 from optdriver.feasible.region import region
 from optdriver.geometry import learning
+from optdriver.geometry.products import growth
 
 
 def compiled(rows, bounds, reference):
@@ -62,7 +63,7 @@ def test_a_linear_function_has_no_curvature():
     model = models.sr1(steps, np.zeros((3, 3)), 5.0)
     np.testing.assert_array_equal(model.dense(), np.zeros((3, 3)))
     scores = learning.rescored(
-        np.zeros(1), [model.parts], np.ones(3), np.zeros(3), 1.0, -1.0, accepted=True
+        np.zeros(1), [model], np.ones(3), np.zeros(3), 1.0, -1.0, accepted=True
     )
     assert scores.tolist() == [np.log(1e-3)]
 
@@ -75,9 +76,7 @@ def test_models_are_scored_by_what_they_foresaw_and_what_they_promised(accepted)
         scores, (s, y) = source.normal(size=2), source.normal(size=(2, 6))
         both = models.build(source.normal(size=(4, 6)), source.normal(size=(4, 6)), 0.7)
         slope = float(source.normal()) - 1.0
-        made = learning.rescored(
-            scores, [m.parts for m in both], s, unit * y, unit, slope, accepted=accepted
-        )
+        made = learning.rescored(scores, both, s, unit * y, unit, slope, accepted=accepted)
         for k, model in enumerate(both):
             bent = model.dense() @ s
             missed = np.linalg.norm(y - bent) / np.linalg.norm(y)
@@ -91,6 +90,46 @@ def test_pairs_are_kept_newest_last():
     for k in range(5):
         rows = learning.appended(rows, np.array([k, -k], dtype=float), 3)
     assert rows.tolist() == [[2.0, -2.0], [3.0, -3.0], [4.0, -4.0]]
+
+
+@pytest.mark.parametrize("left", [None, np.array([5.0, 6.0])])
+def test_a_trial_teaches_scores_and_a_pair(left):
+    scale, known = np.array([2.0, 4.0]), (np.ones((2, 2)), np.zeros((2, 2)))
+    pair = np.array([1.0, 2.0]), np.array([3.0, -1.0])
+    both = models.build(*known, 1.0)
+    for keep in (0, 2, 3):
+        scores, steps, changes = learning.learnt(
+            np.zeros(2), both, known, pair, left, np.ones(2), scale, 2.0, -1.0, True, keep
+        )
+        u, v = learning.scaled(*pair, scale)
+        wanted = learning.rescored(np.zeros(2), both, u, v, 2.0, -0.5, True)
+        assert scores.tolist() == wanted.tolist()
+        if keep:
+            assert steps[:-1].tolist() == known[0][3 - keep :].tolist()
+            assert steps[-1].tolist() == [0.5, 0.5]
+            assert changes[-1].tolist() == ([6.0, -4.0] if left is None else [10.0, 24.0])
+        else:
+            assert steps is known[0] and changes is known[1]
+
+
+def test_what_lies_between_two_points():
+    source = np.random.default_rng(4)
+    x, z, g, h = source.normal(size=(4, 5))
+    scale = np.exp(source.normal(size=5))
+    s, y, slope, mean, sizes, sigma = learning.differences(x, z, g, h, scale)
+    assert s.tolist() == (z - x).tolist() and y.tolist() == (h - g).tolist()
+    assert slope == pytest.approx(g @ (z - x)) and mean == pytest.approx(0.5 * (g + h) @ (z - x))
+    assert sizes == pytest.approx(np.abs(g) @ np.abs(x))
+    assert sigma == np.max(np.abs(z - x) / scale)
+    assert learning.differences(x, np.full(5, np.nan), g, h, scale)[-1] == np.inf
+
+
+def test_variables_outgrow_their_scale_both_ways():
+    x, scale = np.array([100.0, 0.1, 0.5]), np.array([2.0, 4.0, 1.0])
+    assert growth(x, None, 1e-4, scale) == (0.25, 50.0)
+    box = np.zeros(3), np.array([200.0, 1.0, 1e-5])
+    assert growth(x, box, 1e-4, scale) == (1e-5, 50.0)  # the third box is narrow
+    assert growth(x[:0], None, 1e-4, scale[:0]) == (1.0, 1.0)
 
 
 def test_a_pair_without_a_step_or_with_a_cliff_is_not_kept():

@@ -8,7 +8,8 @@ import pytest
 
 from optdriver.constraints import ConstraintSet
 from optdriver.errors import ConstraintWarning, InputError
-from optdriver.feasible import FeasibleMinimizer, Stop, interior
+from optdriver.feasible import FeasibleMinimizer, Stop
+from optdriver.geometry import posing
 
 
 def run(opt, objective, most=300):
@@ -165,8 +166,8 @@ def test_the_end_of_a_function_is_a_side_to_go_along(goal):
 
 def test_a_single_point_ends_soon(monkeypatch):
     solved = []
-    solve = interior.solve
-    monkeypatch.setattr(interior, "solve", lambda *given: solved.append(1) or solve(*given))
+    solve = posing.solved
+    monkeypatch.setattr(posing, "solved", lambda *given: solved.append(1) or solve(*given))
     opt = FeasibleMinimizer([0.0, 0.0], "x1^2 + x2^2 <= 0", [(-2, 2)] * 2)
     result, points = run(opt, toward(2.0, 0.0))
     np.testing.assert_array_equal(points, [[0.0, 0.0]])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from scipy.optimize import LinearConstraint, minimize
 
 from optdriver.constraints import ConstraintSet
-from optdriver.feasible import interior, models
+from optdriver.feasible import models
 from optdriver.feasible.region import region
-from optdriver.feasible.trial import Local, subproblem
+from optdriver.feasible.trial import Local
+from optdriver.geometry import posing
 from optdriver.geometry.crossover import cross_over
 from optdriver.geometry.interior import solve
 from optdriver.geometry.subproblem import Subproblem
@@ -95,15 +96,36 @@ def test_an_indefinite_model_ends_where_its_conditions_hold(seed):
     assert solve(made, np.zeros(8), 1e-4, 1e-9, 60).error <= 1e-9
 
 
-def local(texts, x, delta=0.5):
+class OfFunctions(Local):
+    """The same rows, as if they were no formulas."""
+
+    formulas = None
+
+
+def posed(texts, x, kind=Local):
+    """Return the subproblem at x, and its solution with its error."""
     names = [f"x{i + 1}" for i in range(len(x))]
     made = ConstraintSet(texts, names, [(-3, 3)] * len(x), reference=x)
     at = np.array(x)
     gradient = np.cos(np.arange(len(x)) + 1.0)
     where = region(made, made.lower, made.upper, at)
-    model = models.QuadraticModel(theta=2.0, vectors=np.zeros((len(x), 0)), signs=np.zeros(0))
-    here = Local(region=where, x=at, gradient=gradient, delta=delta, tolerance=0.0)
-    return subproblem(here, model)
+    model = models.QuadraticModel(theta=2.0, rows=np.zeros((0, len(x))), signs=np.zeros(0))
+    here = kind(region=where, x=at, gradient=gradient, delta=0.5, tolerance=0.0)
+    z, error = posing.solved(
+        here,
+        where.linearised(at),
+        at,
+        here.delta,
+        here.delta**2,
+        here.way,
+        where.box,
+        here.free,
+        here.most,
+        (gradient, model),
+        1e-4,
+        False,
+    )
+    return here, z, error
 
 
 TEXTS = ["x1^2 + x2^2 + x3^2 <= 1.2", "exp(x1) - x2*x3 <= 1.5", "x1 + x2 + x3 == 0.3"]
@@ -111,20 +133,17 @@ TEXTS = ["x1^2 + x2^2 + x3^2 <= 1.2", "exp(x1) - x2*x3 <= 1.5", "x1 + x2 + x3 ==
 
 @pytest.mark.parametrize("texts", [TEXTS[:2], TEXTS])
 def test_formulas_in_the_kernel_and_functions_from_python_lead_to_one_point(texts):
-    posed = local(texts, [0.1, 0.1, 0.1])
-    assert posed.formulas is not None
-    inside, outside = interior.solve(posed), interior.solve(replace(posed, formulas=None))
-    assert inside.error <= 1e-9
-    assert inside.iterations == outside.iterations
-    np.testing.assert_allclose(inside.t, outside.t, rtol=0.0, atol=1e-14)
+    here, inside, error = posed(texts, [0.1, 0.1, 0.1])
+    _, outside, _ = posed(texts, [0.1, 0.1, 0.1], OfFunctions)
+    assert here.formulas is not None
+    assert error <= 1e-9
+    np.testing.assert_allclose(inside, outside, rtol=0.0, atol=1e-14)
 
 
 def test_derivatives_that_are_not_finite_come_from_outside():
-    posed = local(["sqrt(x1^2 + x2^2) <= 0.4", "x1 + x3 <= 1"], [0.0, 0.0, 0.0])
-    solution = interior.solve(posed)
-    assert solution.error <= 1e-6
-    c, _ = posed.values(solution.t)
-    assert np.max(c) <= 1e-9
+    here, z, error = posed(["sqrt(x1^2 + x2^2) <= 0.4", "x1 + x3 <= 1"], [0.0, 0.0, 0.0])
+    assert error <= 1e-6
+    assert here.region.is_feasible(z, 1e-9)
 
 
 def test_what_functions_raise_comes_through():

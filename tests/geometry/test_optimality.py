@@ -64,6 +64,37 @@ def test_equalities_that_contradict_each_other_leave_no_step():
     assert duals.tolist() == [0.0, 1.0]
 
 
+def judged(c, jac, eq, g, x, box, *, steep=1e10, most=99):
+    n = len(x)
+    return optimality.judged(c, jac, eq, g, x, box, np.arange(n), 0.5, np.ones(n), steep, most)
+
+
+def test_what_is_ordinary_is_judged_as_it_is_projected():
+    given = problem(1, 5, 4, 1)
+    *found, size = judged(*given)
+    for one, other in zip(found, optimality.project(*given, np.arange(5), 0.5), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert size == np.abs(given[3]).max()
+
+
+def test_what_is_not_ordinary_is_said():
+    c, jac, *rest = problem(1, 5, 4, 1)
+    assert judged(np.append(c[:3], np.nan), jac, *rest) is False  # a row without a value
+    assert judged(c, jac, *rest, steep=0.1) is False
+    assert judged(c, jac, *rest, most=9) is False
+    jac = jac.copy()
+    jac[2, 1] = np.inf
+    assert judged(c, jac, *rest) is None
+
+
+def test_what_f_falls_by_where_variables_move_by_their_sizes():
+    left, room = np.array([-2.0, 3.0, 1.0]), np.array([0.5, np.inf, 4.0])
+    x, began = np.array([1.0, -1.0, 2.0]), np.array([0.0, 2.0, 2.0])
+    assert optimality.fall(left, room, x, began, 0.5) == (2.0 * 0.5 + 3.0 * 3.0 + 2.0, False)
+    assert optimality.fall(left, room, x, began, 0.6)[1]  # 2 of 4 is less than this part
+    assert optimality.fall(left[1:2], room[1:2], x[:1], began[:1], 0.6) == (3.0, False)
+
+
 def test_the_steepest_slope_is_found_in_any_column():
     rows = np.array([[1.0, -4.0], [2.0, 3.0]])
     assert optimality.steepest(rows, np.array([10.0, 1.0])) == 20.0
