@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
+IN_UNITS = 13
+"""The `convergence_rule` from which on lost steps are seen where f is small, too."""
+
 TOO_SHORT = 4.0
 """Steps that are so many times shorter than the noise of the values asks for are not left so."""
 
@@ -126,17 +129,23 @@ def are_lost(state: MultiStartState, search: Search, minimizer: Any) -> bool:
     if learnt is None or learnt.noise > 0.0 or best is None or best[2] is None:
         return False
     lengths = steps.wanted(learnt, best[0], state.lower, state.upper, search.two_sided)
-    error = _error(state, search, minimizer, lengths)
+    small = state.options.convergence_rule >= IN_UNITS
+    error = _error(state, search, minimizer, lengths, min(1.0, abs(best[1])) if small else 1.0)
     return bool(np.any((error > 0.0) & (np.abs(best[2]) <= error)))
 
 
-def _error(state: MultiStartState, search: Search, minimizer: Any, lengths: Vector) -> Vector:
-    """Return the rounding errors of slopes by steps that values do not show, 0 of others."""
+def _error(
+    state: MultiStartState, search: Search, minimizer: Any, lengths: Vector, unit: float = 1.0
+) -> Vector:
+    """Return the rounding errors of slopes by steps that values do not show, 0 of others.
+
+    `unit` is that of f, in which `gtol` is a small slope.
+    """
     x, f, _ = minimizer.best
     reach = np.maximum(np.abs(x), np.abs(x - search.x0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         error = 2.0 * _SPACING * abs(f) / lengths
-        hides = (error > state.options.minimizer["gtol"]) & (error * reach > _HIDDEN * abs(f))
+        hides = (error > state.options.minimizer["gtol"] * unit) & (error * reach > _HIDDEN * abs(f))
     return np.where(hides & (state.lower < state.upper), error, 0.0)
 
 

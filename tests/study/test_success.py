@@ -122,6 +122,32 @@ def test_steps_that_a_wall_has_shortened_are_made_anew(rule, value):
     assert study.best.value == pytest.approx(value, rel=1e-4)
 
 
+TIMES = [8] * 2 + [10] * 4 + [12] * 4 + [14] * 3 + [16] * 3 + [18] * 2 + [20] * 3 + [22] * 3
+TIMES += (
+    [24] * 3 + [26] * 3 + [28] * 2 + [30] * 3 + [32] * 2 + [34] + [36] * 2 + [38] * 2 + [40, 42]
+)
+LEVELS = [49, 49, 48, 47, 48, 47, 46, 46, 45, 43, 45, 43, 43, 44, 43, 43, 46, 45, 42, 42, 43, 41]
+LEVELS += [41, 40, 42, 40, 40, 41, 40, 41, 41, 40, 40, 40, 38, 41, 40, 40, 41, 38, 40, 40, 39, 39]
+
+
+@pytest.mark.parametrize(("rule", "value"), [(13, 0.0284596697), (12, 0.0306463059)])
+def test_steps_are_made_anew_in_the_unit_of_a_small_objective(rule, value):
+    """Problem 57 of Hock and Schittkowski, 8e6 times smaller, after a value of 4e27."""
+    times, levels = np.array(TIMES) - 8.0, np.array(LEVELS) / 100.0
+    study = create_study(
+        {"x": (0.4, 10.42), "y": (-4.0, 55.0)},
+        constraints=["0.49*y - x*y - 0.09 >= 0"],
+        initial_samples=[[0.42, 5.0]],
+        max_num_minimizers=1,
+        convergence_rule=rule,
+    )
+    study.run(
+        lambda x, y: 2.0**-23 * float(np.sum((levels - x - (0.49 - x) * np.exp(-y * times)) ** 2))
+    )
+    assert study.info()["success"]
+    assert study.best.value == pytest.approx(2.0**-23 * value, rel=1e-6)
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
 def test_steps_that_are_short_and_shown_are_one(scale):
     """A value of 0 at the minimum has as many digits as it needs."""
