@@ -141,11 +141,11 @@ def _error(
 
     `unit` is that of f, in which `gtol` is a small slope.
     """
-    x, f, _ = minimizer.best
+    (x, f, _), small = minimizer.best, state.options.minimizer["gtol"]
     reach = np.maximum(np.abs(x), np.abs(x - search.x0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         error = 2.0 * _SPACING * abs(f) / lengths
-        hides = (error > state.options.minimizer["gtol"] * unit) & (error * reach > _HIDDEN * abs(f))
+        hides = (error > unit * small) & (error * reach > _HIDDEN * abs(f))
     return np.where(hides & (state.lower < state.upper), error, 0.0)
 
 
