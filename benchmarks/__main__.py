@@ -49,6 +49,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "outputs-noise": ("outputs_noise",),
     "fits": ("fits",),
     "fits-sobol": ("fits", "--sobol"),
+    "rounded": ("rounded",),
     "factors": ("factors",),
     "fits-errors": ("fits_errors",),
     "fits-constrained": ("fits_constrained",),

@@ -18,6 +18,9 @@ nothing.
 Where residuals stay large the model has what the Jacobian alone leaves of the Hessian, too
 (`optdriver.leastsquares.rest`).
 
+Residuals that are printed with few digits are recognised by those that do not change
+(`optdriver.leastsquares.rounding`); what their rounding hides is more then.
+
 This is the one file that assigns `stop` and `pending`.
 """
 
@@ -35,7 +38,7 @@ from optdriver.geometry.aside import MOST_LOOKED, Aside, Box, Level
 from optdriver.geometry.damped import damped, gain, of_length
 from optdriver.geometry.products import dot, norm, times
 from optdriver.geometry.tall import Tall
-from optdriver.leastsquares import losses, rest
+from optdriver.leastsquares import losses, rest, rounding
 from optdriver.leastsquares.state import State, Stop
 from optdriver.leastsquares.steps import EPS, lengths
 
@@ -72,6 +75,9 @@ LEAST: Final = 0.05
 SLACK: Final = 8.0
 """Errors of rounding in the value that may stand in the way of a decrease."""
 
+DOUBT: Final = 4.0
+"""The same in standard deviations of rounding errors that are independent: of printed digits."""
+
 SURE: Final = 1e-6
 """A relative offset from which on a step that changes no digit is an end and no stall."""
 
@@ -80,6 +86,9 @@ INEXACT: Final = 1e4
 offset like that may be their error alone."""
 
 SURE_ENOUGH: Final = 1e-5
+
+BLIND: Final = 0.1
+"""The part of what printed digits hide below which a step that gains nothing is not shortened."""
 
 SHORT: Final = 0.2
 """The part of the undamped step down to which one that rounding hides is tried."""
@@ -168,7 +177,7 @@ def _end(state: State, stop: Stop) -> None:
 class Model:
     """The Gauss-Newton model of the value at the iterate, of variables that are not fixed."""
 
-    __slots__ = ("factors", "free", "high", "low", "q", "size", "triangle", "weights")
+    __slots__ = ("factors", "free", "high", "low", "noise", "q", "size", "triangle", "weights")
 
     def __init__(self, state: State, x: Vector, r: Vector, jacobian: Vector) -> None:
         options = state.options
@@ -181,15 +190,18 @@ class Model:
         self.low, self.high = (state.lower - x)[self.free], (state.upper - x)[self.free]
         rounding = EPS * norm(times(np.abs(rows), np.abs(x[self.free])))
         self.size = rounding if math.isfinite(rounding) else 0.0, norm(weighted)
+        spread = norm(self.weights) / math.sqrt(r.size)
+        self.noise = state.noise * spread if state.rounds else 0.0
 
     @property
     def rounding(self) -> float:
         """By how much the residuals change for the last digits of the parameters."""
-        return self.size[0]
+        return max(self.size[0], 0.5 * self.noise * math.sqrt(self.low.size))
 
     def level(self, f: float, m: int) -> float:
         """Return a difference of values that rounding may be to blame for."""
-        return SLACK * (self.size[0] * self.size[1] + EPS * f * math.sqrt(m))
+        told = DOUBT * self.noise * self.size[1]
+        return max(SLACK * (self.size[0] * self.size[1] + EPS * f * math.sqrt(m)), told)
 
     def step(self) -> Vector:
         """Return the Gauss-Newton step within the box."""
@@ -433,6 +445,8 @@ def _judge(state: State, r: Vector, jacobian: Vector, f: float) -> bool:
     """Accept the trial, or shorten the step; return whether there is a new iterate."""
     if state.x is None or state.r is None or state.jacobian is None or state.pending is None:
         raise ValueError("there is no trial")
+    if state.options.rounded:
+        rounding.learn(state, r, jacobian)
     hidden = _is_hidden(state, f)
     if hidden is None:
         accepted = state.f - f > ACCEPTED * state.promised
@@ -512,6 +526,10 @@ def _again(state: State) -> None:
     sure = _sure(state)
     if state.nfev >= state.options.maxfun:
         _end(state, Stop.MAX_EVALUATIONS)
+    elif state.rounds and state.promised <= BLIND * _hides(state):
+        model = _model(state)
+        sees = gain(model.triangle, model.q, model.step()) > _hides(state)
+        _end(state, Stop.STALLED if sees else Stop.ROUNDING)
     elif state.radius <= EPS**2 * _length(state, state.x):
         _end_short(state, _model(state))
     elif sure > SURE and _is_short(state) and _model(state).offset(state.f) <= sure:

@@ -54,6 +54,9 @@ class LeastSquares(Stepping[State]):
         Ask points beside an end to which symmetry may have led (two peaks that begin at one place,
         say), and go on from there if one is lower; 1: one in a single direction; 0, or False: none.
         True is 2.
+    rounded : {1, 0}
+        Learn of trials to how many digits residuals are printed, and end where these allow
+        (`optdriver.leastsquares.rounding`); 0, or False: take them for exact.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
 
@@ -98,6 +101,7 @@ class LeastSquares(Stepping[State]):
         xtol: float = LeastSquaresOptions().xtol,
         secant: bool | int = 3,
         beside: bool | int = 2,
+        rounded: bool | int = 1,
         maxfun: float = math.inf,
         maxiter: float = math.inf,
     ) -> None:
@@ -107,6 +111,7 @@ class LeastSquares(Stepping[State]):
             xtol=xtol,
             secant=secant,
             beside=beside,
+            rounded=rounded,
             maxfun=maxfun,
             maxiter=maxiter,
         )
@@ -163,6 +168,16 @@ class LeastSquares(Stepping[State]):
     def beside(self) -> int:
         """By how many variables the pending point lies beside an end; 0 if it is no such point."""
         return self._now.aside.moved(self._now.pending)
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of the rounding errors of a residual; 0 where none have shown."""
+        return self._now.noise
+
+    def allow_for_rounding(self, noise: float) -> None:
+        """Say what the standard deviation of the rounding errors of a residual is."""
+        if self._now.options.rounded:
+            self._now.noise = float(noise)
 
     @property
     def stop(self) -> Stop | None:

@@ -33,6 +33,9 @@ class LeastSquaresOptions:
     beside : {2, 1, 0}
         Ask points beside an end to which symmetry may have led, and go on from there if one is
         lower; 1 one in a single direction, 0 none.
+    rounded : {1, 0}
+        Learn of trials to how many digits residuals are printed, and end where these allow; 0 takes
+        them for exact.
     maxfun, maxiter : int or math.inf
         Hard limits of evaluations and iterations.
     """
@@ -42,6 +45,7 @@ class LeastSquaresOptions:
     xtol: float = XTOL
     secant: int = 3
     beside: int = 2
+    rounded: int = 1
     maxfun: float = math.inf
     maxiter: float = math.inf
 
@@ -51,6 +55,7 @@ class LeastSquaresOptions:
         check_real("xtol", self.xtol, above_zero=False)
         object.__setattr__(self, "secant", read_level("secant", self.secant, 3))
         object.__setattr__(self, "beside", read_looks(self.beside))
+        object.__setattr__(self, "rounded", read_level("rounded", self.rounded, 1))
         for name in ("maxfun", "maxiter"):
             check_count(name, getattr(self, name), least=1, infinite=True)
 
@@ -62,6 +67,11 @@ class LeastSquaresOptions:
 def secant_of(convergence_rule: int) -> int:
     """Return the option `secant` of the fits of a multi-start or study with this rule."""
     return sum(convergence_rule > each for each in (7, 9, 10))
+
+
+def rounded_of(convergence_rule: int) -> int:
+    """Return the option `rounded` of the fits of a multi-start or study with this rule."""
+    return int(convergence_rule > 12)
 
 
 def check_loss(loss: Any) -> str:

@@ -62,10 +62,10 @@ class Fits(Protocol):
 
 
 class WithinBounds:
-    """Fits that know bounds only; `secant` is that of `LeastSquares`."""
+    """Fits that know bounds only; `secant` and `rounded` are those of `LeastSquares`."""
 
-    def __init__(self, *, secant: int = 0) -> None:
-        self._secant = secant
+    def __init__(self, *, secant: int = 0, rounded: int = 0) -> None:
+        self._rules: dict[str, Any] = {"secant": secant, "rounded": rounded, "beside": False}
 
     def admits(self, x: Vector) -> bool:  # noqa: ARG002  # it is within the box
         """Return whether a point may be asked."""
@@ -74,7 +74,7 @@ class WithinBounds:
     def begin(self, start: Vector, lower: Vector, upper: Vector) -> LeastSquares:
         """Return a fit within a box."""
         box = list(zip(lower, upper, strict=True))
-        return LeastSquares(start, box, xtol=XTOL, secant=self._secant, beside=False, maxfun=MOST)
+        return LeastSquares(start, box, xtol=XTOL, maxfun=MOST, **self._rules)
 
     def to_dict(self, machine: LeastSquares) -> dict[str, Any]:
         """Return a fit as data."""

@@ -72,6 +72,10 @@ class State:
         How badly the models without and with it have foreseen these changes.
     mark, marked : float, int
         The value at the iteration `marked`, since which it is watched how far it falls.
+    noise : float
+        The standard deviation of the rounding errors of a residual; 0 where none have shown.
+    rounds : bool
+        Whether the last trial has shown them, or what it left unexplained is not more.
     aside : Aside
         What is known of points beside ends, where symmetry may have hidden that the value falls.
     best_x, best_f, best_g : ndarray or None, float, ndarray or None
@@ -103,6 +107,8 @@ class State:
     scores: Vector = field(default_factory=lambda: np.zeros(2))
     mark: float = math.inf
     marked: int = 0
+    noise: float = 0.0
+    rounds: bool = False
     aside: Aside = field(default_factory=Aside)
     best_x: Vector | None = None
     best_f: float = math.inf
@@ -122,7 +128,7 @@ class State:
 _POINTS: Final = ("pending", "x", "best_x")
 _VECTORS: Final = ("scale", "p", "along", "best_g")
 _ROWS: Final = ("r", "bend")
-_REALS: Final = ("radius", "promised", "damping")
+_REALS: Final = ("radius", "promised", "damping", "noise")
 _VALUES: Final = ("f", "best_f", "mark")
 _COUNTS: Final = ("nit", "marked", "nfev", "nfail", "failures")
 
@@ -138,6 +144,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "stop": None if state.stop is None else str(state.stop),
         "reason": state.reason,
         "aside": state.aside.to_dict(),
+        "rounds": state.rounds,
     }
     for name in ("steps", "changes", "scores"):
         data[name] = getattr(state, name).copy()
@@ -168,7 +175,8 @@ def _read(data: Mapping[str, Any]) -> State:
     low, high = stored.box(data["lower"], data["upper"])
     n, m = len(low), 0 if data["r"] is None else len(data["r"])
     nothing = np.zeros((0, n))
-    data = {"steps": nothing, "changes": nothing, "scores": np.zeros(2), **data}  # not in 0.7.0
+    missing = {"steps": nothing, "changes": nothing, "scores": np.zeros(2)}  # in 0.7.0
+    data = {**missing, "noise": 0.0, "rounds": False, **data}  # in 0.12.0
     k = len(data["steps"])
     shapes = {"jacobian": (m, n), **dict.fromkeys(_VECTORS, (n,)), **dict.fromkeys(_ROWS, (m,))}
     fields: dict[str, Any] = {
@@ -184,7 +192,12 @@ def _read(data: Mapping[str, Any]) -> State:
     for name in _POINTS:
         given = data[name]
         fields[name] = None if given is None else stored.inside(name, given, low, high)
-    options = {"secant": False, "beside": False, **stored.mapping("options", data["options"])}
+    options = {
+        "secant": False,
+        "beside": False,
+        "rounded": 0,
+        **stored.mapping("options", data["options"]),
+    }
     options |= {name: math.inf for name in ("maxfun", "maxiter") if options[name] is None}
     for name in ("secant", "beside"):
         if isinstance(options[name], bool):  # as 0.9.0 has written it
@@ -195,6 +208,7 @@ def _read(data: Mapping[str, Any]) -> State:
         upper=high,
         **fields,
         aside=Aside.from_dict(data.get("aside"), low, high, SUCCESSES),
+        rounds=stored.flag("rounds", data["rounds"]),
         stop=None if data["stop"] is None else Stop(data["stop"]),
         reason=stored.text("reason", data["reason"]),
     )

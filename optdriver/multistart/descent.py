@@ -61,6 +61,12 @@ ON_A_STEP: Final = (
 )
 
 
+LOST = (
+    "the residuals are printed with too few digits to show what each parameter does: print more, "
+    "or give longer steps (step_size=)"
+)
+
+
 def minimizer_at(
     state: MultiStartState,
     search: Search,
@@ -169,6 +175,10 @@ def tell(
     """Tell a minimizer a value, and before it how exact that is, where it is not to all digits."""
     if search.heard.pending or state.options.value_spacing:
         allow_for_noise(state, search, minimizer, f)
+    digits = search.rounded
+    if digits is not None and digits.noise and (digits.fresh or not local.rounding(minimizer)):
+        local.allow_for_rounding(minimizer, digits.noise)
+        digits.fresh = False
     local.tell(minimizer, f, g, vectors)
 
 
@@ -219,6 +229,8 @@ def after_success(
         return
     elif minimizer.converged and _is_on_a_step(state, minimizer):
         close(state, search, "stopped", ON_A_STEP)
+    elif minimizer.converged and gradients.are_lost_in_digits(state, search, minimizer):
+        close(state, search, "stopped", LOST)
     elif minimizer.converged and gradients.are_rounding_errors(state, search, minimizer):
         close(state, search, "stopped", gradients.ROUNDED)
     elif _is_unproved(state, search, minimizer, still=still):

@@ -101,6 +101,16 @@ def used(pending: Differences) -> Vector:
     return steps
 
 
+def spans(pending: Differences) -> Vector:
+    """Return how far apart the points are that each coordinate is differenced by; 0 without any."""
+    low, high = pending.x.copy(), pending.x.copy()
+    for slot, i in enumerate(pending.coordinate):
+        if i >= 0 and math.isfinite(pending.values[slot]):
+            moved = pending.moved[slot] if isinstance(pending, Stencil) else pending.ends[slot][i]
+            low[i], high[i] = min(low[i], moved), max(high[i], moved)
+    return np.asarray(high - low)
+
+
 def gradient(pending: Differences) -> Vector:
     """Return the gradient of a complete set of differences."""
     if isinstance(pending, Directions):

@@ -15,12 +15,14 @@ from optdriver.multistart import (
     heard,
     local,
     noise,
+    rounded,
     stencil,
     steps,
     survey,
 )
 from optdriver.multistart.differences import Differences
 from optdriver.multistart.noise import Line
+from optdriver.multistart.rounded import Rounded
 from optdriver.multistart.steps import Learnt
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ ROUNDED = (
     "step_size= is so short that differences are rounding errors of the values: give longer steps, "
     "or leave it out"
 )
+
+LEARNS_DIGITS = 13
+"""The `convergence_rule` from which on fits learn to how many digits residuals are printed."""
 
 _SPACING = 2.0**-52
 _HIDDEN = 1e-4
@@ -60,6 +65,12 @@ def beginner(state: MultiStartState) -> Learnt | None:
     return Learnt(noise=told, checked=told > 0.0)
 
 
+def digits_of(state: MultiStartState) -> Rounded | None:
+    """Return what a new run knows of the digits of residuals, None where it is not to learn it."""
+    options = state.options
+    return Rounded() if options.fitting and options.convergence_rule >= LEARNS_DIGITS else None
+
+
 def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | None:
     """Return the differences at `x`, or None where there are none."""
     learnt, two_sided = search.learnt, search.two_sided
@@ -68,7 +79,7 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
     if known is None and state.options.vectors:
         known = _of_rows(state, search)
     if known is not None:
-        rule = steps.wanted(known, x, state.lower, state.upper, two_sided)
+        rule = _rule(state, search, known, x)
         if has_rows(state.constraints) and state.constraints.n_equalities and not state.leaves:
             rule = np.maximum(rule, _ON_SURFACE * steps.widths(x, state.lower, state.upper))
         step = np.where(np.isnan(step), rule, step)
@@ -81,6 +92,18 @@ def plan(state: MultiStartState, search: Search, x: Vector) -> Differences | Non
     return stencil.plan(x, state.lower, state.upper, step, two_sided, probe)
 
 
+def _rule(state: MultiStartState, search: Search, known: Learnt, x: Vector) -> Vector:
+    """Return the steps by the rule, of a fit by what is known of its digits."""
+    digits = search.rounded
+    if digits is not None:
+        digits.noise = (
+            digits.noise if digits.fresh else local.rounding(search.minimizer) or digits.noise
+        )
+        if digits.noise and digits.count:
+            return rounded.wanted(digits, x, state.lower, state.upper, search.two_sided)
+    return steps.wanted(known, x, state.lower, state.upper, search.two_sided)
+
+
 def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -> tuple[int, ...]:
     """Return what is to be asked before the gradient `g` of complete differences is used.
 
@@ -88,6 +111,8 @@ def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -
     differences with other steps.
     """
     learnt = search.learnt
+    if search.rounded is not None:
+        return _for_digits(state, search, search.rounded, made)
     if learnt is None:
         return ()
     if not learnt.checked:
@@ -103,6 +128,36 @@ def more(state: MultiStartState, search: Search, made: Differences, g: Vector) -
     slots = differences.again(made, wanted, state.lower, state.upper, state.constraints)
     learnt.repeated = bool(slots)
     return slots
+
+
+def _for_digits(
+    state: MultiStartState, search: Search, digits: Rounded, made: Differences
+) -> tuple[int, ...]:
+    lower, upper = state.lower, state.upper
+    free = np.isnan(np.broadcast_to(state.options.given_steps, lower.shape)) & (lower < upper)
+    wanted = rounded.more(digits, made, free, lower, upper, search.two_sided, _before(search))
+    if wanted is None:
+        return ()
+    return differences.again(made, wanted, lower, upper, state.constraints)
+
+
+def _before(search: Search) -> tuple[Vector, Vector] | None:
+    """Return the iterate of a fit and its Jacobian, None where there is none."""
+    known: Any = getattr(search.minimizer, "iterate", None)
+    return None if known is None else (known[0], known[2])
+
+
+def are_lost_in_digits(state: MultiStartState, search: Search, minimizer: Any) -> bool:
+    """Tell whether the residuals are in too few digits to show whether a fit is at its end."""
+    digits, made, best = (
+        search.rounded,
+        minimizer.factors if search.rounded else None,
+        minimizer.best,
+    )
+    if digits is None or made is None or best is None:
+        return False
+    free = (state.lower < best[0]) & (best[0] < state.upper)
+    return rounded.hidden(digits, made, free) > rounded.level(digits)
 
 
 def are_rounding_errors(state: MultiStartState, search: Search, minimizer: Any) -> bool:

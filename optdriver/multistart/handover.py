@@ -259,6 +259,7 @@ class Handover:
             rule = max(rule, self._rule)
         told = {} if self._fit is None else {"residuals": True, **self._fit}
         told.pop("secant", None)  # it always learns
+        told.pop("rounded", None)  # it does not learn that
         told.pop("beside", None)  # it has its own
         told |= {"began": self._began, "beside": self._beside > 0}
         if self._precision is not None:

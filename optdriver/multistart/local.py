@@ -231,6 +231,19 @@ def allow(minimizer: Minimizer, noise: float, least: float, rule: int = HEEDS_NO
         receiver.allow_for(max(noise, least))
 
 
+def rounding(minimizer: Minimizer | None) -> float:
+    """Return the standard deviation of the rounding errors of residuals that a fit has learnt."""
+    fit: Any = getattr(minimizer, "plain", minimizer)
+    return float(getattr(fit, "noise", 0.0)) if hasattr(fit, "allow_for_rounding") else 0.0
+
+
+def allow_for_rounding(minimizer: Minimizer, noise: float) -> None:
+    """Let a fit know the same."""
+    fit: Any = getattr(minimizer, "plain", minimizer)
+    if hasattr(fit, "allow_for_rounding"):
+        fit.allow_for_rounding(noise)
+
+
 def at_work(minimizer: Minimizer) -> Any:
     """Return the minimizer that a hand-over has at work, or what is no hand-over itself."""
     if getattr(minimizer, "handed_over", True):

@@ -99,6 +99,7 @@ def _open_start(state: MultiStartState, start: int, x0: Vector, *, spare: bool =
         two_sided=state.options.two_sided,
         spare=spare,
         learnt=gradients.beginner(state),
+        rounded=gradients.digits_of(state),
     )
     state.runs.append(search)
     if state.sampled and not given:

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from optdriver import stored
 from optdriver.errors import InputError, InputTypeError, nearest
 from optdriver.lbfgsb.options import Options, read_bounds
-from optdriver.leastsquares.options import XTOL, LeastSquaresOptions, secant_of
+from optdriver.leastsquares.options import (
+    XTOL,
+    LeastSquaresOptions,
+    rounded_of,
+    secant_of,
+)
 from optdriver.multistart import local
 from optdriver.multistart.completeness import ALL_LIKELY, STOP_WHEN
 from optdriver.multistart.precision import Precision
@@ -202,6 +207,7 @@ class MultiStartOptions:
             "xtol": max(self.xtol, least),
             "secant": secant_of(self.convergence_rule),
             "beside": min(max(self.convergence_rule - 8, 0), 2),
+            "rounded": rounded_of(self.convergence_rule),
         }
 
     @property

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from optdriver import stored
 from optdriver.leastsquares.covariance import Factors
-from optdriver.multistart import differences, local
+from optdriver.multistart import differences, local, rounded
 from optdriver.multistart.barriers import Between
 from optdriver.multistart.differences import Pending
 from optdriver.multistart.heard import Heard
 from optdriver.multistart.local import Minimizer
 from optdriver.multistart.paths import Path
 from optdriver.multistart.records import Run, fixed
+from optdriver.multistart.rounded import Rounded
 from optdriver.multistart.steps import Learnt
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Search:
         The pending finite-difference gradient, where the objective supplies none.
     learnt : Learnt or None
         What its steps are made by, None where they are given; of a run that ended, its noise.
+    rounded : Rounded or None
+        What is known of the digits of its residuals, where its steps follow that.
     two_sided : bool
         Whether its gradients are differenced on both sides.
     spare : bool
@@ -107,6 +110,7 @@ class Search:
     minimizer: Minimizer | None = None
     stencil: Pending | None = None
     learnt: Learnt | None = None
+    rounded: Rounded | None = None
     two_sided: bool = False
     spare: bool = False
     followed: bool = False
@@ -131,6 +135,9 @@ def end(
         search.x, search.f, _ = best
         search.conditions = _conditions_of(search.minimizer, known)
     search.state, search.reason = state, reason
+    at_end: Any = getattr(search.minimizer, "iterate", None)
+    if search.rounded is not None and at_end is not None:
+        rounded.settle(search.rounded, local.rounding(search.minimizer), at_end[1])
     search.minimizer, search.stencil, search.g, search.between = None, None, None, None
     if search.learnt is not None:
         search.learnt = Learnt(noise=search.learnt.noise, checked=True)
@@ -167,7 +174,8 @@ def has_end(search: Search) -> bool:
 
 def noise(search: Search) -> float:
     """Return the noise of the values of a run, as it was told or measured."""
-    return max(search.heard.noise, 0.0 if search.learnt is None else search.learnt.noise)
+    digits = 0.0 if search.rounded is None else rounded.spread(search.rounded)
+    return max(search.heard.noise, 0.0 if search.learnt is None else search.learnt.noise, digits)
 
 
 def row(search: Search, whole: Known) -> Run:
@@ -210,6 +218,7 @@ def to_dict(search: Search) -> dict[str, Any]:
         "minimizer": None if minimizer is None else local.to_dict(minimizer),
         "stencil": None if stencil is None else differences.to_dict(stencil),
         "learnt": None if search.learnt is None else search.learnt.to_dict(),
+        "rounded": None if search.rounded is None else search.rounded.to_dict(),
         "two_sided": search.two_sided,
         "spare": search.spare,
         "followed": search.followed,
@@ -232,6 +241,7 @@ def copied(search: Search, constraints: ConstraintSet | None) -> Search:
         minimizer=None if minimizer is None else local.copied(minimizer, constraints),
         stencil=None if stencil is None else differences.from_dict(differences.to_dict(stencil)),
         learnt=None if learnt is None else Learnt.from_dict(learnt.to_dict()),
+        rounded=copy.copy(search.rounded),  # its arrays are replaced
         heard=copy.copy(search.heard),
         slots=dict(search.slots),
     )
@@ -240,7 +250,7 @@ def copied(search: Search, constraints: ConstraintSet | None) -> Search:
 def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | None) -> Search:
     """Return the run of which `to_dict` made `data`."""
     minimizer, stencil, learnt = data["minimizer"], data["stencil"], data.get("learnt")
-    between = data.get("between")
+    between, digits = data.get("between"), data.get("rounded")
     x0 = stored.array("x0", data["x0"], (len(data["x0"]),), finite=True)
 
     def floats(name: str) -> Vector | None:
@@ -258,6 +268,7 @@ def from_dict(index: int, data: dict[str, Any], constraints: ConstraintSet | Non
         minimizer=None if minimizer is None else local.from_dict(minimizer, constraints),
         stencil=None if stencil is None else differences.from_dict(stencil),
         learnt=None if learnt is None else Learnt.from_dict(learnt),
+        rounded=None if digits is None else Rounded.from_dict(digits, x0.size),
         two_sided=stored.flag("two_sided", data["two_sided"]),
         spare=stored.flag("spare", data.get("spare", False)),
         followed=stored.flag("followed", data.get("followed", False)),

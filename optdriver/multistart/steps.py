@@ -42,7 +42,9 @@ _FORWARD: Final = 1.6817928305074292  # 8^(1/4)
 _CENTRAL: Final = 0.86
 _INSIDE: Final = 2.0**-6  # least length, in widths of the box
 _SHORTEST, _LONGEST, _LONGEST_NOISY = 2.0**-24, 4.0, 32.0  # of the first step
-_MOST: Final = 2.0**-4  # longest step, in lengths
+MOST: Final = 2.0**-4
+"""Longest step, in lengths."""
+
 _MOST_TOLD: Final = 2.0**-3  # the same in widths of the box, where the noise is known to be there
 _SMALL: Final = 2.0**-20  # values are this exact at most, relative to the largest seen
 _FORGETTING: Final = 0.25
@@ -112,9 +114,18 @@ def wanted(learnt: Learnt, x: Vector, lower: Vector, upper: Vector, two_sided: b
         steps = np.clip(best, _SHORTEST * first, longest * first)
     if two_sided:
         steps = steps * (_CENTRAL * 2.0 ** round(-math.frexp(relative)[1] / 6))
-    most = _MOST_TOLD * widths(x, lower, upper) if learnt.told else _MOST * lengths
+    most = _MOST_TOLD * widths(x, lower, upper) if learnt.told else MOST * lengths
     bounded: Vector = np.minimum(steps, most)
     return bounded
+
+
+def balanced(relative: float, two_sided: bool) -> float:
+    """Return the step, in lengths, for errors of this part of what changes over a length."""
+    relative = min(max(relative, ROUNDING), MOST**2)
+    step = _FORWARD * math.sqrt(relative)
+    if two_sided:
+        step *= _CENTRAL * 2.0 ** round(-math.frexp(relative)[1] / 6)
+    return min(step, MOST)
 
 
 def typical(x: Vector, lower: Vector, upper: Vector) -> Vector:
@@ -201,4 +212,4 @@ def _relative_noise(learnt: Learnt) -> float:
     if learnt.noise == 0.0:
         return ROUNDING
     size = learnt.largest if learnt.largest > 0.0 else 1.0
-    return min(max(learnt.noise / size, ROUNDING), _MOST**2)
+    return min(max(learnt.noise / size, ROUNDING), MOST**2)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from optdriver.coroutine.constraints import has_rows
 from optdriver.drivers import Driver
 from optdriver.errors import ProtocolError
-from optdriver.leastsquares.options import secant_of
+from optdriver.leastsquares.options import rounded_of, secant_of
 from optdriver.leastsquares.profile import WithinBounds
 from optdriver.multistart.records import PointArrays
 from optdriver.outstanding import Outstanding
@@ -187,7 +187,8 @@ def fits_of(spec: Spec) -> UnderConstraints | WithinBounds:
     compiled = spec.compiled
     if compiled is not None and has_rows(compiled):
         return UnderConstraints(compiled)
-    return WithinBounds(secant=secant_of(spec.parameters["convergence_rule"]))
+    rule = spec.parameters["convergence_rule"]
+    return WithinBounds(secant=secant_of(rule), rounded=rounded_of(rule))
 
 
 def first_drawn(state: State, count: int) -> PointArrays | None:
