@@ -40,8 +40,10 @@ def learn(state: State, r: Vector, jacobian: Vector) -> None:
     if state.x is None or state.pending is None or state.r is None or state.jacobian is None:
         raise ValueError("there is no trial")
     moved = state.pending - state.x
-    foreseen = 0.5 * (times(state.jacobian, moved) + times(jacobian, moved))
+    here, there = times(state.jacobian, moved), times(jacobian, moved)
+    foreseen = 0.5 * (here + there)
     size = np.abs(state.r) + times(np.abs(state.jacobian), np.abs(state.x))
+    size[np.abs(here - there) > np.abs(foreseen)] = math.inf  # a long step foretells nothing there
     change = r - state.r
     if found := level(change, foreseen, size):
         if not (state.noise and np.all(change == 0.0)):

@@ -7,7 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.stats import qmc
 
+from benchmarks.nist import SETS
+from benchmarks.nist import digits as digits_of
 from optdriver import LeastSquares
 from optdriver.leastsquares.rounding import level
 
@@ -126,3 +129,15 @@ def test_residuals_that_change_as_foreseen_have_no_level():
     foreseen = np.array([1e-3, -2e-3, 0.0, 0.0])
     assert level(foreseen, foreseen, np.ones(4)) == 0.0
     assert level(np.zeros(4), np.full(4, 1e-14), np.ones(4)) == 0.0  # nothing was to be seen
+
+
+def test_the_tail_of_a_peak_that_lies_far_off_is_not_rounded():
+    data = SETS["Eckerle4"]
+    low, high = data.box.T
+    start = low + (high - low) * qmc.Sobol(low.size, seed=0).random(16)[9]
+    opt = LeastSquares(start, data.box)
+    while not opt.done:
+        x = opt.ask()
+        opt.tell(data.residuals(x), data.jacobian(x))
+    assert opt.noise == 0.0
+    assert digits_of(opt.result.x, data.b) > 9.0
