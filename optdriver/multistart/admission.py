@@ -114,6 +114,7 @@ def sequence_of(
         off_faces=options.constraint_rule > 1,
         patient=options.constraint_rule < 3,
         exact=options.constraint_rule > 4,
+        small=options.convergence_rule > 12,
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,8 @@ ENOUGH = 64
 _GROUP, _KEPT = 16, 8
 _TRIES = 24
 _BARREN = 2
+_SMALLER, _SIZES, _OF_EACH = 1e-3, 7, 4  # how small points are, how often, and how many each time
+_LARGEST = 1e21  # width of a box: in wider ones rows, scaled for it, hold nothing of ordinary size
 _INSETS = (0.02, 0.002)  # widths of the box by which starts keep off its faces
 _ON_FACE = 1e-6
 _ENOUGH_TRIED = 5  # points that show nothing else
@@ -72,6 +75,8 @@ class FeasibleStarts:
         no inside, or that all come to the same places.
     exact : bool
         Whether points that satisfy the rows to rounding only are no starts where others do exactly.
+    small : bool
+        Whether starts are looked for from points that are small in the box where all others fail.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class FeasibleStarts:
         off_faces: bool = True,
         patient: bool = False,
         exact: bool = True,
+        small: bool = True,
     ) -> None:
         self._off_faces, self._patient, self._exact = off_faces, patient, exact
         self._strict = False  # whether a start satisfies the rows exactly
@@ -91,6 +97,7 @@ class FeasibleStarts:
         self._starts = np.empty((0, constraints.n))
         self._groups = self._barren = 0  # groups made, and those since the last new start
         self._rare: bool | None = None
+        self._looks_small = small
         self._tries: list[Projection] = []  # those of the groups without a start
         self._met = np.empty((0, constraints.n))  # feasible points among the tests
         self._drawn = 0, self._met  # points of the sequence, from the first one's number on
@@ -188,6 +195,12 @@ class FeasibleStarts:
             self._groups += 1
             self._barren = 0 if len(made) else self._barren + 1
             self._starts = np.vstack([self._starts, made])
+        if not len(self._starts) and self._looks_small:
+            self._looks_small = False
+            found = np.array([made.x for made in _small(self._constraints) if made.feasible])
+            if len(found):
+                width = np.ptp(found, axis=0)
+                self._starts = found[spread(found / np.where(width > 0.0, width, 1.0), _KEPT)]
         return self._starts
 
     def _group(self, group: int) -> Vector:
@@ -327,7 +340,8 @@ def nothing_feasible(tries: Sequence[Projection]) -> ConstraintError:
     return ConstraintError(
         f"no point satisfies all constraints, as far as {len(tries)} searches can tell: "
         f"{best.resisting!r} resists, and is violated by {best.violation:.3g} (scaled) at best; "
-        "nothing has been evaluated"
+        "nothing has been evaluated; if you know a feasible start, give it with the others "
+        "(initial_samples=, or x0=)"
     )
 
 
@@ -347,11 +361,28 @@ def check_not_empty(constraints: ConstraintSet) -> None:
         if any(constraints.is_feasible(x) for x in points[screen(constraints, points)]):
             return
     tries: list[Projection] = []
-    for x in starts("sobol", 0, 0, _TRIES, lower, upper):
-        tries.append(_moved(constraints, x))
-        if tries[-1].feasible:
+    whole = (_moved(constraints, x) for x in starts("sobol", 0, 0, _TRIES, lower, upper))
+    for made in chain(whole, _small(constraints)):
+        tries.append(made)
+        if made.feasible:
             return
     raise nothing_feasible(tries)
+
+
+def _small(constraints: ConstraintSet) -> Iterator[Projection]:
+    """Yield where points lead that are small in the box: a thousandth of it, a millionth and so on.
+
+    In a huge box a set of ordinary size is not to be seen from points that are spread all over it.
+    """
+    lower, upper = constraints.lower, constraints.upper
+    size = widths(constraints)
+    if float(np.max(size)) > _LARGEST:
+        return
+    for _ in range(_SIZES):
+        size = _SMALLER * size
+        low, high = (np.clip(side, lower, upper) for side in (-size, size))
+        for x in starts("sobol", 0, 0, _OF_EACH, low, high):
+            yield constraints.project(x, size)
 
 
 def spread(points: Vector, number: int, before: Vector | None = None) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +130,16 @@ def create_study(
     )
     spec = spec.with_constraints(constraints).with_outputs(outputs)
     _check_bounds(spec)
-    if spec.compiled is not None:
+    if spec.compiled is not None and not _has_starts(spec, parameters):
         check_not_empty(spec.compiled)
     if path is None:
         return Study(spec.with_parameters(parameters), journal=journal, clock=clock)
     return create_kept(spec, parameters, path, durability=durability, clock=clock)
+
+
+def _has_starts(spec: Spec, parameters: Mapping[str, Any]) -> bool:
+    """Return whether the user gives starts: a feasible one shows that the set is not empty."""
+    return bool(spec.with_parameters(parameters).parameters["initial_samples"])
 
 
 def _check_bounds(spec: Spec) -> None:
