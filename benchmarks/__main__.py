@@ -20,6 +20,7 @@ JOBS: dict[str, tuple[str, ...]] = {  # name: module and options
     "device": ("device",),
     "batch-busy": ("batch", "--busy", "--quick", "3"),
     "wasted": ("wasted",),
+    "once": ("once",),
     "failures": ("failures",),
     "crashes": ("crashes",),
     "false-success": ("false_success",),

@@ -36,7 +36,10 @@ BOX = {"x1": (-1.5, 1.5), "x2": (-2.0, 1.0), "x3": (-1.0, 3.0), "radius": 2}
 SETTINGS: dict[str, dict[str, Any]] = {
     "gradients": {"jac": True, "num_initial": 3, "max_iter": 250, "durability": "process"},
     "differences": {"jac": False, "num_initial": 2, "max_iter": 250, "eps": 1e-12},
-    "linkage": {"jac": True, "num_initial": 2, "start_rule": "mlsl", "retries": 1, "max_iter": 250},
+    "linkage": {
+        "jac": True, "num_initial": 2, "start_rule": "mlsl", "retries": 1, "max_iter": 250,
+        "initial_samples": [[0.5, 0.5, 0.5]] * 2,
+    },
     "constraints": {
         "jac": False, "num_initial": 2, "max_iter": 150,
         "constraints": ["x1^2 + x2^2 <= radius", "x1 + x3 <= 2.5"],

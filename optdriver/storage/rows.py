@@ -27,6 +27,7 @@ from optdriver.study.events import (
     Event,
     Held,
     Late,
+    Postponed,
     Recalled,
     RoundAsked,
     RoundTold,
@@ -61,9 +62,9 @@ Row = tuple[
 def to_row(event: Event) -> Row:
     """Return an event as a row."""
     kind = type(event).__name__
-    if isinstance(event, Asked | Held | Recalled):
+    if isinstance(event, Asked | Held | Recalled | Postponed):
         id = event.id if isinstance(event, Asked) else None
-        id = event.source if isinstance(event, Recalled) else id
+        id = event.source if isinstance(event, Recalled | Postponed) else id
         x = event.x
         note = _shown(x)
         return event.time, kind, id, event.point, event.run, event.kind, None, _bytes(x), note
@@ -188,7 +189,7 @@ def from_row(row: Row, n: int) -> Event:
     if kind in ("RoundAsked", "RoundTold"):
         return unpack(fields | _round_fields(kind, payload, from_json(note or "{}"), n))
     numbers = np.frombuffer(payload, "<f8")
-    if kind in ("Asked", "Held", "Recalled"):
+    if kind in ("Asked", "Held", "Recalled", "Postponed"):
         fields |= {"point": point, "run": run, "kind": role, "x": numbers}
         if kind != "Held":
             fields["id" if kind == "Asked" else "source"] = id

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from optdriver.errors import InputError
 from optdriver.multistart.records import Fill, PointArrays
 from optdriver.study import drawing, handing_out, limits, memory
-from optdriver.study.events import Asked, Drained, Failed, Held, Recalled
+from optdriver.study.events import Asked, Drained, Failed, Held, Postponed, Recalled
 from optdriver.study.state import (
     Entry,
     State,
@@ -32,7 +32,7 @@ Arrays = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Ids and points, a row each."""
 
 RECALLED = 1000
-"""So many points in a row are answered from memory in one call, and the next one is handed out."""
+"""So many points in a row are known in one call, and the next one is handed out."""
 
 
 def ask(desk: Desk, place: int = 0, *, fill: bool = False) -> Entry | None:
@@ -62,16 +62,23 @@ def ask(desk: Desk, place: int = 0, *, fill: bool = False) -> Entry | None:
     fills = drawing.fills(state, everything=fill)
     entry = _next(desk, state, now, fills)
     for _ in range(RECALLED):
-        if entry is None or not _recall(desk, state, entry, now):
+        if entry is None or (found := memory.at(state, entry)) is None:
             break
+        _answer(desk, entry, found, now)
         entry = None if state.stop is not None else _next(desk, state, now, fills)
-    if entry is not None:
-        id = state.ledger.size if entry.id < 0 else entry.id
-        desk.handing.append(id)
-        entry.here = True
-        desk.record(
-            Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
-        )
+    if entry is None and fill:
+        entry = _set_aside(state)
+    return None if entry is None else _hand_out(desk, state, entry, now)
+
+
+def _hand_out(desk: Desk, state: State, entry: Entry, now: float) -> Entry:
+    """Hand out a point by itself."""
+    id = state.ledger.size if entry.id < 0 else entry.id
+    desk.handing.append(id)
+    entry.here = True
+    desk.record(
+        Asked(id=id, point=entry.point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
+    )
     return entry
 
 
@@ -103,7 +110,7 @@ def ask_round(desk: Desk, wanted: float, *, fill: bool = False) -> Arrays:
     now = _asking(desk, state)
     if now is None:
         return _no_points(state)
-    return _next_round(desk, state, now, int(room), drawing.fills(state, everything=fill))
+    return _next_rounds(desk, state, now, int(room), drawing.fills(state, everything=fill))
 
 
 def _handed_again(desk: Desk, state: State, wanted: float) -> Arrays:
@@ -113,33 +120,68 @@ def _handed_again(desk: Desk, state: State, wanted: float) -> Arrays:
     return ids, state.ledger.x[ids]
 
 
-def _recall(desk: Desk, state: State, entry: Entry, now: float) -> bool:
-    """Answer a point from memory, if it is known; return whether it was."""
-    source = memory.known_at(state, entry)
-    if source is None or entry.point is None:
-        return False
-    desk.record(
-        Recalled(
-            source=source,
-            point=entry.point,
-            run=entry.run,
-            kind=entry.kind,
-            x=entry.x,
-            time=now,
-        )
-    )
-    desk.decide()
-    return True
+def _answer(desk: Desk, entry: Entry, found: memory.Found, now: float) -> None:
+    """Answer a point from memory, or set it aside."""
+    desk.record(_known(entry, found, now))
+    if not found[1]:
+        desk.decide()
+
+
+def _known(entry: Entry, found: memory.Found, now: float) -> Recalled | Postponed:
+    """Return the event of a point of the driver's of which something is known."""
+    source, awaited, point = found
+    kind = Postponed if awaited else Recalled
+    return kind(source=source, point=point, run=entry.run, kind=entry.kind, x=entry.x, time=now)
+
+
+def _without_postponed(desk: Desk, state: State, entries: list[Entry], now: float) -> list[Entry]:
+    """Set those points aside, at once, at which a suggestion is open; return the others."""
+    events, others = [], []
+    for entry in entries:
+        found = memory.at(state, entry)
+        if found is not None and found[1]:
+            events.append(_known(entry, found, now))
+        else:
+            others.append(entry)
+    desk.record_all(events)
+    return others
+
+
+def _set_aside(state: State) -> Entry | None:
+    """Return the first point that is set aside, None if there is none or the study has stopped."""
+    if state.stop is not None or not state.aside:
+        return None
+    return next(iter(state.aside.values()))[0]
+
+
+def _next_rounds(
+    desk: Desk, state: State, now: float, room: int, fills: tuple[Fill, ...]
+) -> Arrays:
+    """Hand out `room` points, as one round if they are all at different places."""
+    ids, x = _next_round(desk, state, now, room, fills)
+    while 0 < len(ids) < room and state.queued and state.stop is None:
+        more, beside = _next_round(desk, state, now, room - len(ids), fills)
+        if not len(more):
+            break
+        ids, x = np.concatenate([ids, more]), np.concatenate([x, beside])
+    while len(ids) < room and True in fills and (entry := _set_aside(state)) is not None:
+        again = _hand_out(desk, state, entry, now)
+        ids, x = np.append(ids, again.id), np.vstack([x, again.x])
+    return ids, x
 
 
 def _next_round(desk: Desk, state: State, now: float, room: int, fills: tuple[Fill, ...]) -> Arrays:
-    """Hand out the first `room` points of the queue, drawn where they are not there."""
+    """Hand out the first `room` points of the queue, drawn where they are not there.
+
+    They are fewer where two of them are at one place: the second one waits for the first.
+    """
     fresh = _unknown_round(desk, state, now, room, fills)
     if state.stop is not None:
         return _no_points(state)
     if fresh is None and not state.parameters["eps"]:
         fresh = first_drawn(state, room)
-    entries = [] if fresh is not None else list(itertools.islice(state.queue, room))
+        fresh = None if fresh is None else fresh.part(slice(memory.different(state, fresh.x)))
+    entries = [] if fresh is not None else _different(state, room)
     if not entries and fresh is None:
         reason = limits.driver_ended(state)
         if reason is not None:
@@ -152,7 +194,8 @@ def _next_round(desk: Desk, state: State, now: float, room: int, fills: tuple[Fi
             if stopping is not None:
                 entries = entries[:count]
                 break
-    event = handing_out.round_of(state, entries, fresh, wanted=room, fills=len(fills), time=now)
+    wanted = min(room, state.queued) if memory.is_full(state) else room
+    event = handing_out.round_of(state, entries, fresh, wanted=wanted, fills=len(fills), time=now)
     ids = event.ids.tolist()
     desk.handing.extend(ids)
     desk.record(event)
@@ -165,6 +208,16 @@ def _next_round(desk: Desk, state: State, now: float, room: int, fills: tuple[Fi
     return event.ids.copy(), event.matrix.copy()
 
 
+def _different(state: State, room: int) -> list[Entry]:
+    """Return the first points of the queue, up to one where another of them is."""
+    entries = list(itertools.islice(state.queue, room))
+    new = [k for k, entry in enumerate(entries) if entry.id < 0 and entry.point is not None]
+    if len(new) > 1:
+        count = memory.different(state, np.array([entries[k].x for k in new]))
+        return entries[: new[count] if count < len(new) else None]
+    return entries
+
+
 def _unknown_round(
     desk: Desk, state: State, now: float, room: int, fills: tuple[Fill, ...]
 ) -> PointArrays | None:
@@ -174,16 +227,26 @@ def _unknown_round(
     """
     fresh, left = None, RECALLED
     while True:
-        if state.queued < room:
+        draws = state.queued < room and not memory.is_full(state)
+        if draws and left > 0 and state.queued and state.parameters["memory_rule"] > 1:
+            draws = not memory.any_known(state, None)  # these first, as before an interruption
+        if draws:
             fresh = _draw_round(desk, state, now, room, fills)
-        if not memory.any_known(state, fresh) or left <= 0:
+        twice = fresh is not None and memory.different(state, fresh.x) < len(fresh.ids)
+        if not twice and (left <= 0 or not memory.any_known(state, fresh)):
             return fresh
         if fresh is not None:
             put_into_queue(state, fresh)
-        desk.record(handing_out.round_of(state, [], None, wanted=room, fills=len(fills), time=now))
-        for entry in memory.may_be_known(state):
-            if state.stop is None and left > 0:
-                left -= _recall(desk, state, entry, now)
+        if draws:
+            nobody = handing_out.round_of(state, [], None, wanted=room, fills=len(fills), time=now)
+            desk.record(nobody)
+        waiting = memory.may_be_known(state)
+        others = _without_postponed(desk, state, waiting, now)
+        left -= len(waiting) - len(others)
+        for entry in others:
+            if state.stop is None and left > 0 and (found := memory.at(state, entry)) is not None:
+                _answer(desk, entry, found, now)
+                left -= 1
         if state.stop is not None:
             return None
         fresh = None
@@ -242,7 +305,8 @@ def _next(desk: Desk, state: State, now: float, fills: tuple[Fill, ...]) -> Entr
     """Return the first entry of the queue, drawn if it is empty; None if there is none."""
     queue = state.queue
     drawn = not queue
-    entry = _draw(desk, state, now, fills) if drawn else queue[0]
+    full = drawn and state.aside and memory.is_full(state)
+    entry = None if full else _draw(desk, state, now, fills) if drawn else queue[0]
     if entry is None:
         reason = limits.driver_ended(state)
         if reason is not None:
@@ -300,7 +364,7 @@ def _look_ahead(desk: Desk) -> None:
     """Draw the next point to see whether it lies too close to the best one."""
     state, now = desk.state, desk.now()
     if not state.queue:
-        if _draw(desk, state, now) is None:
+        if memory.is_full(state) or _draw(desk, state, now) is None:
             return
         _record_held(desk, state, state.queue[0], now)
     reason = limits.too_close(state, state.queue[0].x, state.queue[0].kind)

@@ -9,7 +9,7 @@ is reported in `optdriver.study.results`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -145,18 +145,22 @@ class Desk:
         """Whether events go into memory, a list or a file, and to no other journal."""
         return self._record.at_once
 
-    def record_round(self, events: list[Event]) -> None:
+    def record_round(self, events: Sequence[Event]) -> None:
         """Record events of which all happen, or none, and decide whether to stop.
 
         One by one where the user's journal is neither a list nor a file.
         """
+        self.record_all(events)
+        if events:
+            self.decide()
+
+    def record_all(self, events: Sequence[Event]) -> None:
+        """Record events, at once if the journal can."""
         if self.keeps_events and events:
             self.record(*events)
         else:
             for event in events:
                 self.record(event)
-        if events:
-            self.decide()
 
     def record(self, event: Event, *more: Event) -> None:
         """Journal an event, or several at once, then let them take effect.

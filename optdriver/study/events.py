@@ -55,7 +55,22 @@ class Held:
 class Recalled:
     """The driver gave the point `x`, which suggestion `source` was at, to the bit.
 
-    It was told what is known from there, and the point was not handed out.
+    It was told what is known from there, a value or a failure, and the point was not handed out.
+    """
+
+    source: int
+    point: int
+    run: int
+    kind: str
+    x: FloatArray
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Postponed:
+    """The driver gave the point `x`, at which suggestion `source` is, to the bit.
+
+    That has no result yet; until it has one the point is set aside.
     """
 
     source: int
@@ -285,6 +300,7 @@ Event = (
     Asked
     | Held
     | Recalled
+    | Postponed
     | Drained
     | Told
     | Failed
@@ -302,7 +318,7 @@ Event = (
     | Parted
 )
 
-DRIVEN: Final = (Asked, RoundAsked, Held, Recalled, Drained)
+DRIVEN: Final = (Asked, RoundAsked, Held, Recalled, Postponed, Drained)
 """Events that the driver has brought about."""
 
 RESULTS: Final = (Told, Failed, RoundTold, Recalled, Released, Added)
@@ -311,8 +327,8 @@ RESULTS: Final = (Told, Failed, RoundTold, Recalled, Released, Added)
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        Asked, Held, Recalled, Drained, Told, Failed, RoundAsked, RoundTold, Late, Released, Added,
-        Configured, Stopped, Resumed, Suspended, Renewed, Profiled, Parted,
+        Asked, Held, Recalled, Postponed, Drained, Told, Failed, RoundAsked, RoundTold, Late,
+        Released, Added, Configured, Stopped, Resumed, Suspended, Renewed, Profiled, Parted,
     )
 }  # fmt: skip
 

@@ -32,6 +32,7 @@ from optdriver.study.events import (
     Held,
     Late,
     Parted,
+    Postponed,
     Profiled,
     Recalled,
     Released,
@@ -53,7 +54,7 @@ from optdriver.study.handing_out import (
     round_asked,
 )
 from optdriver.study.ledger import Ledger
-from optdriver.study.memory import recalled
+from optdriver.study.memory import let_twins_come_last, pardon, postponed, recalled
 from optdriver.study.profiling import PROFILE
 from optdriver.study.rounds import round_told
 from optdriver.study.spec import Spec
@@ -168,7 +169,9 @@ def _take_recorded(state: State, event: Event) -> None:
         apply(state, event)
 
 
-def _keep_fact(state: State, event: Asked | RoundAsked | Held | Recalled | Drained) -> None:
+def _keep_fact(
+    state: State, event: Asked | RoundAsked | Held | Recalled | Postponed | Drained
+) -> None:
     """Take an event of a driver that went another way: a point that was asked was asked."""
     state.elapsed = event.time
     if type(event) is RoundAsked:
@@ -202,6 +205,7 @@ def _configured(state: State, event: Configured) -> None:
     if "initial_samples" in event.parameters:
         samples = event.parameters["initial_samples"]
         state.parameters["initial_samples"] = tuple(map(tuple, samples))
+        pardon(state)
     if state.profile is not None and _is_lifted(state, state.profile.stop, event, given):
         state.profile.stop = None
     if _is_lifted(state, state.stop, event, given):
@@ -233,6 +237,8 @@ def _stopped(state: State, event: Stopped) -> None:
 
 
 def _resumed(state: State, _event: Resumed) -> None:
+    if state.stop is not None and state.stop[0] == "failures":
+        pardon(state)
     state.stop = None
     state.failed_in_row = 0
 
@@ -245,6 +251,8 @@ def _renewed(state: State, event: Renewed) -> None:
     """Begin anew, but for what was observed, the run time and the parameters."""
     entries = [*state.open.values(), *state.queue]
     _give_up(state, entries, "given up when the objective was changed", event.time)
+    state.aside.clear()
+    state.pardoned.clear()
     state.ledger.renew()
     before = state.parameters["initial_samples"]
     starts = [tuple(row) for row in event.starts.reshape(-1, state.spec.space.size).tolist()]
@@ -284,6 +292,12 @@ def _profiled(state: State, event: Profiled) -> None:
     end_profile(state, state.profile)
 
 
+def _round_asked(state: State, event: RoundAsked) -> None:
+    round_asked(state, event)
+    if not len(event.ids):  # points were drawn, of which something is known
+        let_twins_come_last(state)
+
+
 def _parted(state: State, _event: Parted) -> None:
     state.parted = False
 
@@ -295,9 +309,10 @@ def _late(_state: State, _event: Late) -> None:
 _APPLY: Final[dict[type[Any], Callable[[State, Any], None]]] = {
     Asked: asked,
     Recalled: recalled,
+    Postponed: postponed,
     Told: told,
     Failed: failed,
-    RoundAsked: round_asked,
+    RoundAsked: _round_asked,
     RoundTold: round_told,
     Released: released,
     Added: added,

@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 from optdriver.errors import ProtocolError
 from optdriver.multistart.records import PointArrays
 from optdriver.study.drawing import FILLS, draw
-from optdriver.study.events import NO_POINT, Asked, Held, Recalled, RoundAsked
+from optdriver.study.events import NO_POINT, Asked, Held, Postponed, Recalled, RoundAsked
 from optdriver.study.ledger import KIND_CODE, KINDS
-from optdriver.study.state import Entry, Round, State, first_drawn, put_into_queue
+from optdriver.study.state import (
+    Entry,
+    Round,
+    State,
+    first_drawn,
+    put_back_point,
+    put_into_queue,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -27,7 +34,9 @@ CLOSE: Final = 1e-6
 
 
 def asked(state: State, event: Asked) -> None:
-    """Hand out the first point that waits."""
+    """Hand out the first point that waits, or one that was set aside."""
+    if state.aside:
+        put_back_point(state, event.point)
     queue = state.queue
     check_same(state, queue[0] if queue else draw(state, FILLS), event)  # there was one
     hand_out(state, queue.popleft(), event)
@@ -53,7 +62,9 @@ def _due(state: State, time: float) -> float:
     return due
 
 
-def check_same(state: State, entry: Entry | None, event: Asked | Held | Recalled) -> None:
+def check_same(
+    state: State, entry: Entry | None, event: Asked | Held | Recalled | Postponed
+) -> None:
     """Compare a point with the recorded one, bit for bit; the recorded one counts.
 
     Another version of a library may have rounded otherwise: then the point that was evaluated

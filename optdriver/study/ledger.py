@@ -76,10 +76,9 @@ class Ledger:
     """
 
     __slots__ = (
-        "_new", "_places", "asked", "attempts", "best", "best_value", "ended", "gradient", "kind",
-        "outputs", "outside", "reasons", "renewals", "run", "sign", "since",
-        "size", "state", "uncertainty",
-        "value", "x",
+        "_entered", "_former", "_places", "asked", "attempts", "best", "best_value", "ended",
+        "gradient", "kind", "outputs", "outside", "reasons", "renewals", "run", "sign", "since",
+        "size", "state", "uncertainty", "value", "x",
     )  # fmt: skip
 
     def __init__(self, n: int, room: int = 16, *, sign: float = 1.0) -> None:
@@ -102,8 +101,9 @@ class Ledger:
         self.renewals: list[int] = []
         self.since = 0
         self.outside: set[int] = set()
-        self._new: list[int] = []
+        self._entered = 0
         self._places: dict[bytes, int] = {}
+        self._former: dict[int, int] = {}
         self.best = -1
         self.best_value = sign * math.inf
 
@@ -124,8 +124,9 @@ class Ledger:
         self.renewals.append(self.size)
         self.since = self.size
         self.best, self.best_value = -1, self.sign * math.inf
-        self._new.clear()
+        self._entered = self.size
         self._places.clear()
+        self._former.clear()
 
     def reopen(self, row: int) -> None:
         """Note that the same point is handed out once more."""
@@ -144,7 +145,6 @@ class Ledger:
         self.value[row] = value
         self.state[row] = TOLD
         self.ended[row] = time
-        self._new.append(row)
         if gradient is not None:
             self._enter_gradient(row, gradient)
         if outputs is not None:
@@ -212,7 +212,6 @@ class Ledger:
         self.value[rows] = values
         self.state[rows] = TOLD
         self.ended[rows] = time
-        self._new.extend(rows.tolist())
         if gradients is not None:
             self._enter_gradient(rows, gradients)
         if self.outside:
@@ -257,25 +256,44 @@ class Ledger:
             self.reasons[row] = reason
 
     def find(self, x: FloatArray) -> int | None:
-        """Return the last row that was told at this very point, None if there is none."""
-        return self._known().get(x.tobytes())
+        """Return the last row at this very point that was told, None if there is none."""
+        return next((row for row in self.rows_at(x) if self.state[row] == TOLD), None)
 
-    def known_rows(self, x: FloatArray) -> list[int]:
-        """Return the places of those points at which a row was told, to the bit."""
-        known = self._known()
-        keys = row_bytes(x)
-        if known.keys().isdisjoint(keys):
+    def rows_at(self, x: FloatArray) -> list[int]:
+        """Return the rows of the present objective at this very point, the last one first."""
+        row = self._last_rows().get(x.tobytes())
+        rows = []
+        while row is not None:
+            rows.append(row)
+            row = self._former.get(row)
+        return rows
+
+    def entered(self, keys: list[bytes]) -> list[int]:
+        """Return the places of those points, as `row_bytes` gives them, at which there is a row."""
+        places = self._last_rows()
+        if places.keys().isdisjoint(keys):
             return []
-        return [k for k, key in enumerate(keys) if key in known]
+        return [k for k, key in enumerate(keys) if key in places]
 
-    def _known(self) -> dict[bytes, int]:
-        """Return the last row that was told at each point."""
-        if len(self._new) <= FEW:
-            for row in self._new:
-                self._places[self.x[row].tobytes()] = row
-        else:
-            self._places.update(zip(row_bytes(self.x[self._new]), self._new, strict=True))
-        self._new.clear()
+    def _last_rows(self) -> dict[bytes, int]:
+        """Return the last row at each point; those before it are in `_former`."""
+        first, end = self._entered, self.size
+        if first == end:
+            return self._places
+        few = end - first <= FEW
+        keys = (
+            [self.x[row].tobytes() for row in range(first, end)]
+            if few
+            else row_bytes(self.x[first:end])
+        )
+        for row, key in enumerate(keys, first):
+            former = self._places.get(key, -1)
+            if former >= row:
+                continue  # a call that was broken off has entered it
+            if former >= 0:
+                self._former[row] = former
+            self._places[key] = row
+        self._entered = end
         return self._places
 
     def gradient_of(self, row: int) -> FloatArray | None:
@@ -378,7 +396,7 @@ class Ledger:
         settled = seen & (told | (ledger.state[:size] == FAILED))
         if (ledger.best >= 0 and not seen[ledger.best]) or (ledger.best < 0 and settled.any()):
             raise ValueError("its values are not those of its best evaluation")
-        ledger._new = np.flatnonzero(told).tolist()
+        ledger._entered = ledger.since
         if ledger.best >= 0:
             ledger.best_value = float(ledger.value[ledger.best])
         for row in np.flatnonzero(seen & ~settled).tolist():  # before 0.11.0 these did not count

@@ -26,6 +26,9 @@ from optdriver.reading import is_listed, real_number
 from optdriver.sqp.options import SQPOptions
 from optdriver.study.hints import hint
 
+MEMORY_RULES: Final = (2, 1)
+"""2: a point that is open is not asked once more, nor one that failed for good; 1: it is."""
+
 MINIMIZE: Final = "minimize"
 MAXIMIZE: Final = "maximize"
 
@@ -312,6 +315,8 @@ _ROWS: Final = (
                     "compare the first supplied gradient with finite differences"),
     DriverParameter("memory", True, _flag, "study",
                     "answer points that have been evaluated before from memory; not with noise"),
+    DriverParameter("memory_rule", 2, _rule(MEMORY_RULES), "study",
+                    "what memory answers: 2, open and failed points too, or 1, as before, values"),
     DriverParameter("retries", 0, _whole(0), "study",
                     "times that a failed evaluation is tried again at the same point"),
     DriverParameter("worker_retries", 1, _whole(0), "study",
@@ -335,7 +340,7 @@ LATER: Final = (
 )  # fmt: skip
 """Parameters of the driver that can be changed, and starts that can be added, at any time."""
 
-FIXED: Final = ("check_grad", "direction")
+FIXED: Final = ("check_grad", "direction", "memory_rule")
 """Parameters of the study that cannot be changed once it has begun."""
 
 TABLE: Final[dict[str, DriverParameter]] = {row.name: row for row in _ROWS}

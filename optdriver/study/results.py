@@ -317,7 +317,7 @@ def release(desk: Desk, ids: list[int], *, spent: bool) -> None:
         if id not in desk.state.open:
             raise ProtocolError(f"suggestion {id} is not open, so it cannot be released")
     now = desk.now()
-    desk.record_round([Released(id=id, spent=spent, time=now) for id in ids])
+    desk.record_round([Released(id=id, spent=bool(spent), time=now) for id in ids])
 
 
 def add(desk: Desk, points: list[Point]) -> list[int]:

@@ -12,7 +12,7 @@ from optdriver.errors import ProtocolError
 from optdriver.study import gradient_check, outputs
 from optdriver.study.events import Failed, RoundTold, Told
 from optdriver.study.outputs import Put
-from optdriver.study.state import FOREIGN, Entry, State, find
+from optdriver.study.state import FOREIGN, Entry, State, find, put_back
 from optdriver.study.telling import count_failed, failed, look, told
 
 FloatArray = NDArray[np.float64]
@@ -60,6 +60,8 @@ def _told_plain(state: State, event: RoundTold, asked: IntArray) -> None:
     for id in ids.tolist() if state.leaves else ():
         look(state, id, None, None)
     state.ledger.close_rows(ids, values, gradients, event.time)
+    for id in reversed(ids.tolist()) if state.aside else ():
+        put_back(state, id)
     before, points = state.driver.failed_in_row, asked.tolist()
     if event.uncertainties is not None:
         state.ledger.enter_uncertainty(ids, event.uncertainties)

@@ -40,6 +40,7 @@ def to_dict(state: State) -> dict[str, Any]:
         "check": gradient_check.to_dict(state.check),
         "open": [_entry_to_dict(entry) for entry in state.open.values()],
         "queue": [_entry_to_dict(entry) for entry in state.queue],
+        **_set_aside(state),
         "stop": None if state.stop is None else list(state.stop),
         "expired": sorted(state.expired),
         **({} if state.sigma is None else {"sigma": state.sigma.copy()}),
@@ -69,6 +70,8 @@ def copied(state: State) -> State:
         check=gradient_check.from_dict(gradient_check.to_dict(state.check)),
         out=Outstanding({id: copy.copy(entry) for id, entry in state.open.items()}),
         line=(deque(copy.copy(entry) for entry in state.queue), None),
+        aside={id: list(map(copy.copy, entries)) for id, entries in state.aside.items()},
+        pardoned=set(state.pardoned),
         expired=set(state.expired),
         profile=None if state.profile is None else _profile(state.profile.to_dict(), state.spec),
     )
@@ -92,6 +95,11 @@ def _restored(data: Mapping[str, Any]) -> State:
         check=gradient_check.from_dict(data["check"]),
         out=Outstanding({entry.id: entry for entry in entries}),
         line=(deque(_entry_from_dict(entry) for entry in data["queue"]), None),
+        aside={
+            stored.whole("aside", id, 0): [_entry_from_dict(entry) for entry in entries]
+            for id, entries in data.get("aside", ())
+        },
+        pardoned={stored.whole("pardoned", id, 0) for id in data.get("pardoned", ())},
         stop=None if data["stop"] is None else _stop(data["stop"]),
         expired={stored.whole("expired", id) for id in data["expired"]},
         elapsed=stored.real("elapsed", data["elapsed"], 0.0, 1e300),
@@ -102,6 +110,15 @@ def _restored(data: Mapping[str, Any]) -> State:
         profile=_profile(data.get("profile"), spec),
         next_due=earliest_due(entries),
     )
+
+
+def _set_aside(state: State) -> dict[str, Any]:
+    """Return what is set aside, and what is pardoned, if there is anything."""
+    aside = [
+        [id, [_entry_to_dict(entry) for entry in entries]] for id, entries in state.aside.items()
+    ]
+    pardoned = sorted(state.pardoned)
+    return ({"aside": aside} if aside else {}) | ({"pardoned": pardoned} if pardoned else {})
 
 
 def _profile(data: Any, spec: Spec) -> Profiling | None:

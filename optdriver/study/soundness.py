@@ -44,13 +44,27 @@ def check(state: Any, driver: Mapping[str, Any]) -> None:
     waiting = sum(id >= 0 for id in seen)
     if len(state.open) != states.count(OPEN) or waiting != states.count(WAITING):
         raise ValueError("suggestions that nobody has")
-    if any(id >= ledger.size for id in (*state.expired, *ledger.reasons)):
+    for id, entries in state.aside.items():
+        _check_aside(state, id, entries, pending)
+    if any(id >= ledger.size for id in (*state.expired, *state.pardoned, *ledger.reasons)):
         raise ValueError("ids that were not handed out")
     if state.check.misfit is not None and state.check.misfit.size == 0:
         raise ValueError("its check of the gradient is one of no parameter")
     base = (state.check.z, state.check.g, state.check.step)
     if any(array is not None and array.size != space.size for array in base):
         raise ValueError("its check of the gradient is that of other parameters")
+
+
+def _check_aside(state: Any, id: int, entries: list[Any], pending: set[int]) -> None:
+    ledger = state.ledger
+    if id >= ledger.size or ledger.state[id] not in (OPEN, WAITING) or not entries:
+        raise ValueError(f"nothing can wait for suggestion {id}")
+    for entry in entries:
+        _check_entry(state, entry, pending, WAITING)
+        if entry.id >= 0 or entry.point not in pending:
+            raise ValueError("a point is set aside that the driver does not wait for")
+        if entry.x.tobytes() != ledger.x[id].tobytes():
+            raise ValueError(f"what waits for suggestion {id} is at another point")
 
 
 def _check_entry(state: Any, entry: Any, pending: set[int], wanted: int) -> None:

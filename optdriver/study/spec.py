@@ -31,6 +31,7 @@ _BEFORE: Final = {
     "constraint_rule": 1,
     "convergence_rule": 1,
     "memory": False,
+    "memory_rule": 1,
 }
 """What parameters have in the specifications of versions that did not know them."""
 

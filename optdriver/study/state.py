@@ -93,8 +93,10 @@ class State:
     """A study at one moment: what it knows beside its driver and its ledger.
 
     `parameters` are the present ones; `out` what is handed out; `line` what is handed out
-    before the driver is asked again, one by one, and behind it as columns; `spent` the evaluations
-    of the objective that have ended; `failed_in_row` the iterates that failed since one succeeded
+    before the driver is asked again, one by one, and behind it as columns; `aside` what waits for
+    the result of the suggestion, by its id, that is at the same point; `pardoned` the rows that
+    have failed, and may be tried once more all the same; `spent` the evaluations of the objective
+    that have ended; `failed_in_row` the iterates that failed since one succeeded
     or the study was resumed; `stop` kind and reason; `expired` the ids whose lease has ever run
     out; `adopted` (no part of the state) the recorded points that replaced those of a replay;
     `parted` that a replay has led to other points than the recorded ones, and no `Parted` has been
@@ -111,6 +113,8 @@ class State:
     check: GradientCheck
     out: Outstanding[Entry, Round] = field(default_factory=Outstanding)
     line: Line = field(default_factory=lambda: (deque(), None))
+    aside: dict[int, list[Entry]] = field(default_factory=dict)
+    pardoned: set[int] = field(default_factory=set)
     spent: int = 0
     failures: int = 0
     failed_in_row: int = 0
@@ -167,6 +171,23 @@ def take(state: State, id: int) -> Entry:
             raise ProtocolError(f"the events give a result for suggestion {id}, which is not open")
         state.queue.remove(entry)
     return entry
+
+
+def put_back(state: State, id: int) -> None:
+    """Let what waits for the result of a suggestion come next."""
+    state.line[0].extendleft(reversed(state.aside.pop(id, ())))
+
+
+def put_back_point(state: State, point: int | None) -> None:
+    """Let this point of the driver come next, if it is set aside."""
+    for source, entries in state.aside.items():
+        for entry in entries:
+            if entry.point == point:
+                entries.remove(entry)
+                if not entries:
+                    del state.aside[source]
+                state.line[0].appendleft(entry)
+                return
 
 
 def is_profiling(state: State) -> bool:

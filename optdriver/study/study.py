@@ -191,7 +191,8 @@ class Study:
         fill : bool
             Return exactly `n`, whatever is open, as long as the study is not done, `max_iter`
             leaves so many and there are starts: new minimizers begin, beyond
-            `max_num_minimizers` too.  Only CMA-ES and other populations may still give fewer.
+            `max_num_minimizers` too, and if there is nothing else a point that is open is handed
+            out once more.  Only CMA-ES and other populations may still give fewer.
         """
         if n is not None:
             check_number_wanted(n)
@@ -260,12 +261,18 @@ class Study:
         """
         if n is not None:
             check_number_wanted(n)
-        with self._lock:
-            desk = self._desk
-            ids, x = asking.ask_round(desk, math.inf if n is None else n, fill=fill)
-            self._threads.note_asked(len(ids), desk.state)
-            del desk.handing[: len(ids)]
-            return ids, x
+        ids: IntArray = np.array([], dtype=np.int64)
+        try:
+            with self._lock:
+                desk = self._desk
+                ids, x = asking.ask_round(desk, math.inf if n is None else n, fill=fill)
+                self._threads.note_asked(len(ids), desk.state)
+                del desk.handing[: len(ids)]
+                return ids, x
+        except BaseException:
+            with self._lock:
+                asking.not_received(self._desk, ids.tolist())
+            raise
 
     def get_suggestion(self, block: bool = True, timeout: float | None = None) -> Suggestion | None:
         """Return the next suggestion; wait for it if another thread can bring it about.

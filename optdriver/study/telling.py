@@ -20,7 +20,7 @@ from optdriver.study.ledger import KINDS
 from optdriver.study.outputs import Put
 from optdriver.study.profiling import PROFILE, Profiling
 from optdriver.study.runs import run_of
-from optdriver.study.state import FOREIGN, Entry, State, take
+from optdriver.study.state import FOREIGN, Entry, State, put_back, take
 
 FloatArray = NDArray[np.float64]
 
@@ -28,6 +28,8 @@ FloatArray = NDArray[np.float64]
 def told(state: State, event: Told) -> None:
     """Take a value, with what was told beside it."""
     entry = take(state, event.id)
+    if state.aside:
+        put_back(state, event.id)
     if entry.kind == PROFILE:
         _told_profile(state, entry, event)
         return
@@ -139,6 +141,7 @@ def failed(state: State, event: Failed) -> None:
         state.ledger.wait(event.id, event.reason)
         return
     state.ledger.fail(event.id, event.reason, event.time)
+    put_back(state, event.id)
     if not counts:
         if state.profile is not None:
             state.profile.fail(entry.index, entry.base, event.reason)

@@ -21,6 +21,7 @@ from optdriver.study.events import (
     Failed,
     Held,
     Late,
+    Postponed,
     Recalled,
     Released,
     Resumed,
@@ -138,6 +139,7 @@ EVENTS = [
     Drained(time=1.5),
     Drained(time=1.6, fills=2),
     Suspended(time=1e9),
+    Postponed(source=1, point=3, run=4, kind="difference", x=X + 1, time=0.99),
 ]
 
 STATE = {

@@ -45,6 +45,7 @@ def test_every_rule_is_listed_with_what_is_new_in_it() -> None:
         "convergence_rule": rules.CONVERGENCE_RULES,
         "constraint_rule": rules.CONSTRAINT_RULES,
         "difference_rule": rules.DIFFERENCE_RULES,
+        "memory_rule": sorted(parameters.MEMORY_RULES),
         "FeasibleMinimizer(rule=)": range(1, FEASIBLE + 1),
         "LBFGSB(cautious=True)": range(1, kernel + 1),
         "SQP(rule=)": range(1, SEQUENTIAL + 1),

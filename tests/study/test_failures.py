@@ -250,8 +250,9 @@ def test_a_stencil_that_fails_with_its_iterate_is_one_failure():
 def test_after_a_failure_the_iterate_goes_first():
     """A crash then costs one evaluation: its neighbours are asked where it is good."""
     study = create_study(
-        CUBE, num_parallel=4, initial_samples=[[1, 1, 1]], max_num_minimizers=1, step_size=1e-5
-    )
+        CUBE, num_parallel=4, initial_samples=[[1, 1, 1]], max_num_minimizers=1, step_size=1e-5,
+        memory=False,
+    )  # fmt: skip
     for suggestion in study.ask(4):
         study.tell(suggestion.id, bowl(**suggestion.params)[0])
     trial = study.ask(4)

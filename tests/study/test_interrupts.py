@@ -16,6 +16,12 @@ SETTINGS = {
     "gradients": {"jac": True, "num_initial": 3, "max_iter": 24},
     "differences": {"jac": False, "num_initial": 2, "max_iter": 24, "eps": 1e-12},
     "linkage": {"jac": True, "num_initial": 2, "start_rule": "mlsl", "retries": 1, "max_iter": 24},
+    "one place": {
+        "jac": True,
+        "num_initial": 3,
+        "max_iter": 24,
+        "initial_samples": [[0.5, 0.5]] * 3,
+    },
 }
 
 

@@ -78,8 +78,8 @@ def test_noise_is_asked_again():
     assert len(set(points)) < len(points)
 
 
-def test_what_failed_is_tried_again():
-    study = study_of("gradients", max_num_minimizers=1)
+def test_what_failed_is_tried_again_by_the_rule_of_before():
+    study = study_of("gradients", max_num_minimizers=1, memory_rule=1)
     first = study.ask()
     study.tell_failure(first.id)
     second = study.ask()  # the same start, given twice

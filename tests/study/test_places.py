@@ -23,9 +23,22 @@ def rounds(study, **how):
 
 @pytest.mark.parametrize("parameters", [{"jac": True}, {"driver": "Nelder-Mead"}])
 def test_no_place_idles_while_work_remains(parameters):
-    study = create_study(BOX, num_parallel=6, max_num_minimizers=6, **parameters)
+    study = create_study(BOX, num_parallel=6, max_num_minimizers=6, memory_rule=1, **parameters)
     sizes = rounds(study)
     assert set(sizes) == {6}
+    assert study.stop_reason.endswith("minimizers have converged")
+
+
+def test_a_place_stays_free_only_where_a_minimizer_waits_for_a_point_that_is_open():
+    study = create_study(BOX, num_parallel=6, max_num_minimizers=6, jac=True)
+    sizes = []
+    while opened := study.ask(99):
+        aside = sum(map(len, study._desk.state.aside.values()))
+        sizes.append(len(opened))
+        assert len(opened) + aside == 6
+        for suggestion in opened:
+            study.tell(suggestion.id, *rastrigin(**suggestion.params))
+    assert min(sizes) < 6
     assert study.stop_reason.endswith("minimizers have converged")
 
 

@@ -95,7 +95,7 @@ def test_a_study_goes_on_from_its_events(variant, rounds):
 
 def test_a_round_is_one_event_each_way():
     journal = []
-    study = study_of("gradients", journal=journal)
+    study = study_of("gradients", journal=journal, memory=False)
     by_rounds(study, 7, rounds=3)
     assert [type(event) for event in journal] == [RoundAsked, RoundTold] * 3
     assert all(len(event.ids) == 7 for event in journal)
@@ -167,7 +167,7 @@ def test_in_a_file(variant, tmp_path):
 
 
 def test_both_ways_of_asking_and_telling_mix():
-    study, alone = study_of("gradients"), study_of("gradients")
+    study, alone = (study_of("gradients", memory=False) for _ in range(2))
     for _ in range(5):
         single = study.ask()
         ids, x = study.ask_arrays(6)
