@@ -17,6 +17,8 @@ PACKAGE = Path(optdriver.__file__).parent
 BOX = {"x": (-2.0, 2.0), "y": (-2.0, 2.0), "z": (-2.0, 2.0)}
 IN_A_COMPREHENSION = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
 """Frames of their own before Python 3.12, or as often as there are parameters."""
+COMPILED = {str(page.with_suffix(".py")) for page in PACKAGE.rglob("*.pxd")}
+"""Pages whose calls nobody sees where there is a compiler, and which do not count without one."""
 
 
 def passed(call: Callable[..., Any], *given: Any) -> tuple[int, int]:
@@ -25,7 +27,7 @@ def passed(call: Callable[..., Any], *given: Any) -> tuple[int, int]:
 
     def look(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        own = code.co_name not in IN_A_COMPREHENSION
+        own = code.co_name not in IN_A_COMPREHENSION and code.co_filename not in COMPILED
         if event == "call" and own and Path(code.co_filename).is_relative_to(PACKAGE):
             found.append(code.co_filename)
 
@@ -49,7 +51,7 @@ def rosenbrock(x: Any) -> tuple[float, Any]:
 @pytest.mark.parametrize(
     ("constraints", "asked", "told"),
     [
-        (None, (56, 23), (60, 28)),
+        (None, (57, 23), (60, 28)),  # 56 where the kernel is compiled
         (["x + y + z <= 2"], (60, 24), (197, 44)),
     ],
 )
