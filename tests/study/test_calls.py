@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import optdriver
+from optdriver.lbfgsb import compiled
 
 PACKAGE = Path(optdriver.__file__).parent
 BOX = {"x": (-2.0, 2.0), "y": (-2.0, 2.0), "z": (-2.0, 2.0)}
@@ -19,6 +20,8 @@ IN_A_COMPREHENSION = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
 """Frames of their own before Python 3.12, or as often as there are parameters."""
 COMPILED = {str(page.with_suffix(".py")) for page in PACKAGE.rglob("*.pxd")}
 """Pages whose calls nobody sees where there is a compiler, and which do not count without one."""
+MORE = 0 if compiled() else 5
+"""Calls of the pages round an interpreted kernel, whose vectors are looked up anew."""
 
 
 def passed(call: Callable[..., Any], *given: Any) -> tuple[int, int]:
@@ -51,7 +54,7 @@ def rosenbrock(x: Any) -> tuple[float, Any]:
 @pytest.mark.parametrize(
     ("constraints", "asked", "told"),
     [
-        (None, (57, 23), (60, 28)),  # 56 where the kernel is compiled
+        (None, (56, 23), (60, 28)),
         (["x + y + z <= 2"], (60, 24), (197, 44)),
     ],
 )
@@ -67,5 +70,5 @@ def test_an_evaluation_takes_few_calls(constraints, asked, told):
     assert len(study.runs) == 1  # none has begun or ended but the first
     for counts, most in [(asks, asked), (tells, told)]:
         calls, files = zip(*counts[2:], strict=True)  # the first ones begin the run
-        assert max(calls) <= most[0]
+        assert max(calls) <= most[0] + MORE
         assert max(files) <= most[1]
