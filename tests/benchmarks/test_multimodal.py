@@ -209,9 +209,9 @@ def test_a_lowest_value_outside_does_not_count() -> None:
 
 
 def test_a_peer_that_works_on_its_own_is_given_up() -> None:
-    with pytest.raises(Enough), at_most(0.05):
-        while True:
-            pass
+    with pytest.raises(Enough), at_most(1000.0):
+        assert 0.0 < signal.getitimer(signal.ITIMER_VIRTUAL)[0] <= 1001.0
+        signal.raise_signal(signal.SIGVTALRM)  # as that clock does, when a busy system lets it
     assert signal.getitimer(signal.ITIMER_VIRTUAL)[0] == 0.0
 
 
