@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import optdriver
 from benchmarks.crashes import NAMES, evaluate, region
+from benchmarks.problems.multimodal import ackley, rastrigin
 from benchmarks.report import Section, Table, Target
 
 SEEDS = 3
@@ -28,20 +29,6 @@ the bit. *Rim*: the problem of `crashes`, of whose box half fails. *Time*: simul
 evaluation."""
 
 Told = tuple[float, NDArray[np.float64]] | None
-
-
-def rastrigin(x: NDArray[np.float64]) -> Told:
-    """Many minima, in a box whose corners stop first steps."""
-    value = 10 * x.size + np.sum(x**2 - 10 * np.cos(2 * np.pi * x))
-    return float(value), 2 * x + 20 * np.pi * np.sin(2 * np.pi * x)
-
-
-def ackley(x: NDArray[np.float64]) -> Told:
-    """Many minima round a cusp."""
-    r = np.sqrt(np.mean(x**2)) + 1e-300
-    near, wave = np.exp(-0.2 * r), np.exp(np.mean(np.cos(2 * np.pi * x)))
-    slope = 4 * near * x / (x.size * r) + 2 * np.pi * wave * np.sin(2 * np.pi * x) / x.size
-    return float(20 + np.e - 20 * near - wave), slope
 
 
 def crashing(shape: str, seed: int) -> Callable[[NDArray[np.float64]], Told]:
