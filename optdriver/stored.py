@@ -26,6 +26,9 @@ T = TypeVar("T")
 LARGEST = 2**53
 """No count is larger: beyond it a float does not hold every integer."""
 
+FINITE = float(np.finfo(np.float64).max)
+"""No finite number is larger."""
+
 _FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 

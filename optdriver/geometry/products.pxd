@@ -10,3 +10,4 @@ cdef double length(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
 cdef double size(double* x, Py_ssize_t a, Py_ssize_t n) noexcept nogil
 cdef object put(object given, double* out, Py_ssize_t first)
 cdef double peak(double* x, Py_ssize_t n) noexcept nogil
+cdef double extent(double x, double width, double narrow) noexcept nogil

@@ -366,6 +366,14 @@ def moved(x: Any, step: Any, length: float, lower: Any, upper: Any) -> Any:
     return made
 
 
+def extent(x: cython.double, width: cython.double, narrow: cython.double) -> cython.double:
+    """Return max(1, |x|), or the width where that is below the part `narrow` of it, and not 0."""
+    made: cython.double = fabs(x)
+    if made < 1.0:
+        made = 1.0
+    return width if 0.0 < width < narrow * made else made
+
+
 def extents(x: Any, lower: Any, upper: Any, narrow: float) -> Any:
     """Return max(1, |x|) of each variable, or the width of its box where that is narrow.
 
@@ -381,19 +389,13 @@ def extents(x: Any, lower: Any, upper: Any, narrow: float) -> Any:
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(u)
     part: cython.double = narrow
-    width: cython.double
     made: Any = np.empty(n)
     out: cython.p_double = numbers(made)
     here: cython.p_double = reading(u)
     low: cython.p_double = reading(v)
     high: cython.p_double = reading(w)
     for i in range(n):
-        out[i] = fabs(here[i])
-        if out[i] < 1.0:
-            out[i] = 1.0
-        width = high[i] - low[i]
-        if 0.0 < width < part * out[i]:
-            out[i] = width
+        out[i] = extent(here[i], high[i] - low[i], part)
     return made
 
 
@@ -476,12 +478,7 @@ def growth(x: Any, box: Any, narrow: float, scale: Any) -> tuple[float, float]:
     low: cython.p_double = reading(lower)
     high: cython.p_double = reading(upper)
     for i in range(n):
-        size = fabs(here[i])
-        if size < 1.0:
-            size = 1.0
-        if bounded and 0.0 < high[i] - low[i] < part * size:
-            size = high[i] - low[i]
-        size = size / unit[i]
+        size = extent(here[i], high[i] - low[i] if bounded else 0.0, part) / unit[i]
         if i == 0 or size < least:
             least = size
         if i == 0 or size > most:

@@ -19,8 +19,6 @@ Vector = NDArray[np.float64]
 
 VERSION: Final = 1
 
-LARGE: Final = float(np.finfo(np.float64).max)
-
 
 class Stop(Ending):
     """Why a run has ended; `CONVERGED` and `ROUNDING` are successes."""
@@ -186,7 +184,7 @@ def _read(data: Mapping[str, Any]) -> State:
     for name in ("steps", "changes"):
         fields[name] = stored.array(name, data[name], (k, n), finite=True)
     fields["scores"] = stored.array("scores", data["scores"], (2,), finite=True)
-    fields |= {name: stored.real(name, data[name], 0.0, LARGE) for name in _REALS}
+    fields |= {name: stored.real(name, data[name], 0.0, stored.FINITE) for name in _REALS}
     fields |= {name: stored.real(name, data[name], 0.0) for name in _VALUES}
     fields |= {name: stored.whole(name, data[name]) for name in _COUNTS}
     for name in _POINTS:

@@ -96,9 +96,8 @@ def _rule(state: MultiStartState, search: Search, known: Learnt, x: Vector) -> V
     """Return the steps by the rule, of a fit by what is known of its digits."""
     digits = search.rounded
     if digits is not None:
-        digits.noise = (
-            digits.noise if digits.fresh else local.rounding(search.minimizer) or digits.noise
-        )
+        if not digits.fresh:
+            digits.noise = local.rounding(search.minimizer) or digits.noise
         if digits.noise and digits.count:
             return rounded.wanted(digits, x, state.lower, state.upper, search.two_sided)
     return steps.wanted(known, x, state.lower, state.upper, search.two_sided)
@@ -149,12 +148,8 @@ def _before(search: Search) -> tuple[Vector, Vector] | None:
 
 def are_lost_in_digits(state: MultiStartState, search: Search, minimizer: Any) -> bool:
     """Tell whether the residuals are in too few digits to show whether a fit is at its end."""
-    digits, made, best = (
-        search.rounded,
-        minimizer.factors if search.rounded else None,
-        minimizer.best,
-    )
-    if digits is None or made is None or best is None:
+    digits, best = search.rounded, minimizer.best
+    if digits is None or best is None or (made := minimizer.factors) is None:
         return False
     free = (state.lower < best[0]) & (best[0] < state.upper)
     return rounded.hidden(digits, made, free) > rounded.level(digits)

@@ -34,8 +34,6 @@ STILL: Final = 5
 STILL_COARSE: Final = 2
 """The same where better derivatives take over."""
 
-MOST: Final = float(np.finfo(np.float64).max)
-
 
 @dataclass(slots=True)
 class Heard:
@@ -85,8 +83,8 @@ class Heard:
             return cls()
         given = stored.mapping("heard", data)
         return cls(
-            noise=stored.real("noise", given["noise"], 0.0, MOST),
-            pending=stored.real("pending", given["pending"], 0.0, MOST),
+            noise=stored.real("noise", given["noise"], 0.0, stored.FINITE),
+            pending=stored.real("pending", given["pending"], 0.0, stored.FINITE),
             still=stored.whole("still", given["still"]),
             level=stored.real("level", given["level"]),
             promised=stored.real("promised", given["promised"], 0.0),

@@ -233,15 +233,21 @@ def allow(minimizer: Minimizer, noise: float, least: float, rule: int = HEEDS_NO
 
 def rounding(minimizer: Minimizer | None) -> float:
     """Return the standard deviation of the rounding errors of residuals that a fit has learnt."""
-    fit: Any = getattr(minimizer, "plain", minimizer)
-    return float(getattr(fit, "noise", 0.0)) if hasattr(fit, "allow_for_rounding") else 0.0
+    fit = _fit(minimizer)
+    return 0.0 if fit is None else float(fit.noise)
 
 
 def allow_for_rounding(minimizer: Minimizer, noise: float) -> None:
     """Let a fit know the same."""
-    fit: Any = getattr(minimizer, "plain", minimizer)
-    if hasattr(fit, "allow_for_rounding"):
+    fit = _fit(minimizer)
+    if fit is not None:
         fit.allow_for_rounding(noise)
+
+
+def _fit(minimizer: Minimizer | None) -> Any:
+    """Return what learns to how many digits residuals are printed, None if nothing does."""
+    plain: Any = getattr(minimizer, "plain", minimizer)  # that of a Handover
+    return plain if hasattr(plain, "allow_for_rounding") else None
 
 
 def at_work(minimizer: Minimizer) -> Any:

@@ -17,7 +17,7 @@ It is taken anew at each iterate, with the column of the one before.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -42,8 +42,6 @@ TRIES: Final = 3
 
 TOO_SHORT: Final = 4.0
 """Steps that are so many times shorter than they should be are made once more."""
-
-LARGE: Final = float(np.finfo(np.float64).max)
 
 
 @dataclass(slots=True)
@@ -82,8 +80,7 @@ class Rounded:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as numbers and arrays."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Any, n: int) -> Rounded:
@@ -95,12 +92,12 @@ class Rounded:
             return None if value is None else stored.array(name, value, (n,), finite=True)
 
         return cls(
-            noise=stored.real("noise", given["noise"], 0.0, LARGE),
+            noise=stored.real("noise", given["noise"], 0.0, stored.FINITE),
             fresh=stored.flag("fresh", given["fresh"]),
             tried=stored.whole("tried", given["tried"]),
             still=vector("still"),
             count=stored.whole("count", given["count"]),
-            size=stored.real("size", given["size"], 0.0, LARGE),
+            size=stored.real("size", given["size"], 0.0, stored.FINITE),
             columns=vector("columns"),
             curvature=vector("curvature"),
             blur=vector("blur"),

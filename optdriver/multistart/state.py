@@ -315,7 +315,7 @@ def _read(data: Mapping[str, Any]) -> MultiStartState:
         setattr(state, name, stored.whole(name, data.get(name, 0)))
     for name in _REASONS:
         setattr(state, name, None if data[name] is None else stored.text(name, data[name]))
-    hear(state, stored.real("noise", data.get("noise", 0.0), 0.0, heard.MOST))
+    hear(state, stored.real("noise", data.get("noise", 0.0), 0.0, stored.FINITE))
     used = data.get("sample_starts")  # at first they were the first ones
     first = list(range(min(state.next_start, len(samples))))
     state.sample_starts = first if used is None else [stored.whole("start", k) for k in used]

@@ -113,7 +113,7 @@ def wanted(learnt: Learnt, x: Vector, lower: Vector, upper: Vector, two_sided: b
             best = _FORWARD * np.sqrt(_noise(learnt) / learnt.curvature)
         steps = np.clip(best, _SHORTEST * first, longest * first)
     if two_sided:
-        steps = steps * (_CENTRAL * 2.0 ** round(-math.frexp(relative)[1] / 6))
+        steps = steps * _longer(relative)
     most = _MOST_TOLD * widths(x, lower, upper) if learnt.told else MOST * lengths
     bounded: Vector = np.minimum(steps, most)
     return bounded
@@ -121,11 +121,19 @@ def wanted(learnt: Learnt, x: Vector, lower: Vector, upper: Vector, two_sided: b
 
 def balanced(relative: float, two_sided: bool) -> float:
     """Return the step, in lengths, for errors of this part of what changes over a length."""
-    relative = min(max(relative, ROUNDING), MOST**2)
+    relative = _possible(relative)
     step = _FORWARD * math.sqrt(relative)
-    if two_sided:
-        step *= _CENTRAL * 2.0 ** round(-math.frexp(relative)[1] / 6)
-    return min(step, MOST)
+    return min(step * _longer(relative) if two_sided else step, MOST)
+
+
+def _longer(relative: float) -> float:
+    """Return how many times as long steps are on both sides, for values with such errors."""
+    return float(_CENTRAL * 2.0 ** round(-math.frexp(relative)[1] / 6))
+
+
+def _possible(relative: float) -> float:
+    """Return a relative error, no less than rounding and no more than any step is made for."""
+    return min(max(relative, ROUNDING), MOST**2)
 
 
 def typical(x: Vector, lower: Vector, upper: Vector) -> Vector:
@@ -212,4 +220,4 @@ def _relative_noise(learnt: Learnt) -> float:
     if learnt.noise == 0.0:
         return ROUNDING
     size = learnt.largest if learnt.largest > 0.0 else 1.0
-    return min(max(learnt.noise / size, ROUNDING), MOST**2)
+    return _possible(learnt.noise / size)

@@ -568,7 +568,7 @@ class Study:
         with self._lock:
             state = self._desk.state
             if id is not None:
-                results.check_id(self._desk.state, id)
+                results.check_id(state, id)
             orphans = [key for key, entry in state.open.items() if not entry.here]
             self._release(orphans if id is None else [id], spent)
 
@@ -1142,7 +1142,7 @@ class Study:
         with self._lock:
             state = self._desk.state
             if suggestion_id is not None:
-                results.check_id(self._desk.state, suggestion_id)
+                results.check_id(state, suggestion_id)
                 if not state.ledger.observed()[suggestion_id]:
                     raise ProtocolError(f"suggestion {suggestion_id} has no observation")
             return reports.observation_data(state, suggestion_id)
